@@ -1,0 +1,1 @@
+"""The `trivet` command: run the stack, migrate, look after users, sign actors."""

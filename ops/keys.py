@@ -1,0 +1,30 @@
+"""Pair keys: what lets a service know who calls it, derived from one secret that only the operator has."""
+
+import hashlib
+import hmac
+
+SERVICES = ("identity", "notifications", "cache")
+CALLS = {
+    "gateway": ("identity", "notifications", "cache"),
+    "identity": ("cache", "notifications"),
+    "notifications": ("cache",),
+    "cache": (),
+}
+"""Whom each process calls; a program calls any service."""
+
+
+def pair_key(secret: str, caller: str, audience: str) -> bytes:
+    """Return the 32-byte key that `caller` and `audience` share; no other pair's key tells anything of it."""
+    return hmac.digest(secret.encode(), f"trivet pair key 1: {caller}>{audience}".encode(), hashlib.sha256)
+
+
+def call_keys(secret: str, caller: str) -> str:
+    """Return the value of TRIVET_CALL_KEYS for a process or a program."""
+    audiences = CALLS.get(caller, SERVICES)
+    return ",".join(f"{audience}={pair_key(secret, caller, audience).hex()}" for audience in audiences)
+
+
+def accept_keys(secret: str, audience: str, programs: tuple[str, ...]) -> str:
+    """Return the value of TRIVET_ACCEPT_KEYS for a service that these programs may call besides Trivet's own."""
+    callers = [caller for caller, audiences in CALLS.items() if audience in audiences]
+    return ",".join(f"{caller}={pair_key(secret, caller, audience).hex()}" for caller in (*callers, *programs))

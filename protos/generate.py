@@ -1,0 +1,83 @@
+"""Generate the stubs of every .proto file, or check that the committed ones are fresh.
+
+python protos/generate.py           write them
+python protos/generate.py --check   make them anew in a temporary folder and compare
+"""
+
+import importlib.resources
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import grpc_tools
+from grpc_tools import protoc
+
+ROOT = Path(__file__).parent
+THIRD_PARTY = ROOT / "third_party"
+GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi")
+
+
+def link_google_api() -> None:
+    """Copy google/api's protos from the installed googleapis-common-protos, where buf finds them without a network."""
+    import google.api.annotations_pb2
+
+    source = Path(google.api.annotations_pb2.__file__).parent
+    target = THIRD_PARTY / "google" / "api"
+    if target.is_symlink():
+        target.unlink()
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for name in ("annotations.proto", "field_behavior.proto", "http.proto"):
+        shutil.copy(source / name, target / name)
+
+
+def generate(out: Path) -> None:
+    """Write the stubs below `out`."""
+    well_known = importlib.resources.files(grpc_tools) / "_proto"
+    bin_dir = Path(sys.executable).parent
+    arguments = [
+        "protoc",
+        f"-I{ROOT}",
+        f"-I{THIRD_PARTY}",
+        f"-I{well_known}",
+        f"--python_out={out}",
+        f"--grpc_python_out={out}",
+        f"--mypy_out=quiet:{out}",
+        f"--mypy_grpc_out=quiet,only_async:{out}",
+        f"--plugin=protoc-gen-mypy={bin_dir / 'protoc-gen-mypy'}",
+        f"--plugin=protoc-gen-mypy_grpc={bin_dir / 'protoc-gen-mypy_grpc'}",
+        *sorted(str(path) for path in (ROOT / "trivet").rglob("*.proto")),
+    ]
+    if protoc.main(arguments) != 0:
+        raise SystemExit("protoc failed: see above")
+
+
+def stale(fresh: Path) -> list[str]:
+    """Return the generated files that differ from `fresh`, are missing or should not be there."""
+    names = {str(path.relative_to(root)) for root in (ROOT, fresh) for glob in GENERATED for path in root.rglob(glob)}
+
+    def same(name: str) -> bool:
+        committed, made = ROOT / name, fresh / name
+        return committed.exists() and made.exists() and committed.read_bytes() == made.read_bytes()
+
+    return sorted(name for name in names if not same(name))
+
+
+def main() -> None:
+    link_google_api()
+    if "--check" not in sys.argv:
+        for glob in GENERATED:
+            for path in (ROOT / "trivet").rglob(glob):
+                path.unlink()
+        generate(ROOT)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        generate(Path(folder))
+        differing = stale(Path(folder))
+    if differing:
+        raise SystemExit("stale generated code, run `make protos`:\n  " + "\n  ".join(differing))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Trivet's typed gRPC stubs and a client for its services."""

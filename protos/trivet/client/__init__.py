@@ -1,0 +1,25 @@
+"""A typed client for Trivet's services: channels with deadline, retry policy, trace and actor metadata.
+
+signer = Signer("billing", {"identity": key})
+async with connect("127.0.0.1:50051", "identity", signer) as channel:
+    user = await UserServiceStub(channel).GetUser(GetUserRequest(user_id=user_id))
+"""
+
+from trivet.client.actor import Actor, PairKeys, Signer, acting_for, decode_pair_keys
+from trivet.client.channel import Channel, connect
+from trivet.client.deadline import deadline_of, remaining, within
+from trivet.client.errors import reason_of
+
+__all__ = [
+    "Actor",
+    "Channel",
+    "PairKeys",
+    "Signer",
+    "acting_for",
+    "connect",
+    "deadline_of",
+    "decode_pair_keys",
+    "reason_of",
+    "remaining",
+    "within",
+]

@@ -1,0 +1,106 @@
+"""Who is calling: a short-lived claim, signed with the key that a caller and a service share.
+
+The claim is one line of metadata, `trivet-actor`, of eight parts joined by dots:
+
+    v1.CALLER.AUDIENCE.EXPIRES.USER_ID.ROLE.SESSION_ID.MAC
+
+EXPIRES is in seconds since 1970; USER_ID, ROLE and SESSION_ID are empty when a service speaks for itself. MAC is
+the unpadded base64url HMAC-SHA256 of everything before the last dot.
+"""
+
+import base64
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+METADATA_KEY = "trivet-actor"
+VERSION = "v1"
+LIFETIME_SECONDS = 60
+
+PairKeys = Mapping[str, bytes]
+"""The key shared with each peer, by the peer's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A service that calls, and the person it calls for, if any."""
+
+    caller: str
+    user_id: str = ""
+    role: str = ""
+    session_id: str = ""
+
+    @property
+    def is_person(self) -> bool:
+        return self.user_id != ""
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role == "admin"
+
+
+def mac(key: bytes, claim: str) -> str:
+    """Return the claim's signature."""
+    digest = hmac.digest(key, claim.encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def sign(actor: Actor, audience: str, key: bytes, *, expires: int) -> str:
+    """Return the metadata value that makes `actor` known to `audience` until `expires` (seconds since 1970)."""
+    parts = (VERSION, actor.caller, audience, str(expires), actor.user_id, actor.role, actor.session_id)
+    if any("." in part for part in parts):
+        raise ValueError(f"no part of an actor may hold a dot: {actor}")
+    claim = ".".join(parts)
+    return f"{claim}.{mac(key, claim)}"
+
+
+def decode_pair_keys(text: str) -> dict[str, bytes]:
+    """Read `PEER=HEX,PEER=HEX` as settings carry it. Raises ValueError that never shows a key."""
+    keys = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        peer, equals, value = item.partition("=")
+        try:
+            key = bytes.fromhex(value)
+        except ValueError:
+            key = b""
+        if not equals or not peer or len(key) < 32:
+            raise ValueError(f"expected PEER=HEX with at least 32 bytes of key, at {peer or 'an empty peer'!r}")
+        keys[peer] = key
+    return keys
+
+
+_person: ContextVar[Actor | None] = ContextVar("trivet_person", default=None)
+
+
+@contextmanager
+def acting_for(user_id: str, role: str, session_id: str = "") -> Iterator[None]:
+    """Sign the calls made inside for a person instead of the program itself."""
+    token = _person.set(Actor("", user_id, role, session_id))
+    try:
+        yield
+    finally:
+        _person.reset(token)
+
+
+class Signer:
+    """Signs what `caller` says to each service it shares a key with."""
+
+    def __init__(self, caller: str, keys: PairKeys, *, now: Callable[[], float] = time.time) -> None:
+        self.caller = caller
+        self._keys = dict(keys)
+        self._now = now
+
+    def __call__(self, audience: str) -> str:
+        """Return the `trivet-actor` value for one call. Raises LookupError without a key for the audience."""
+        key = self._keys.get(audience)
+        if key is None:
+            raise LookupError(f"{self.caller} shares no key with {audience}: see `trivet keys`")
+        person = _person.get()
+        actor = (
+            Actor(self.caller) if person is None else Actor(self.caller, person.user_id, person.role, person.session_id)
+        )
+        return sign(actor, audience, key, expires=int(self._now()) + LIFETIME_SECONDS)

@@ -1,0 +1,33 @@
+"""The time that is left for the work at hand, passed on from call to call."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_deadline: ContextVar[float | None] = ContextVar("trivet_deadline", default=None)
+
+HOP_SECONDS = 0.005
+"""What a hop keeps for itself, so that the caller hears of a time-out before its own comes."""
+
+
+@contextmanager
+def within(seconds: float | None) -> Iterator[None]:
+    """Give the calls made inside at most `seconds`, never more than they had; None lifts the limit."""
+    token = _deadline.set(None if seconds is None else deadline_of(seconds))
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def deadline_of(seconds: float) -> float:
+    """Return the monotonic time that is `seconds` away, or the deadline in force if that is sooner."""
+    deadline, current = time.monotonic() + seconds, _deadline.get()
+    return deadline if current is None or deadline < current else current
+
+
+def remaining(limit: float) -> float:
+    """Return how many seconds an outgoing call may take: `limit`, or what is left less one hop. Never negative."""
+    deadline = _deadline.get()
+    return limit if deadline is None else max(0.0, min(limit, deadline - time.monotonic() - HOP_SECONDS))

@@ -1,0 +1,65 @@
+"""Checking who calls: the other half of `trivet.client.actor`."""
+
+import hmac
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+
+from trivet.client.actor import LIFETIME_SECONDS, VERSION, Actor, PairKeys, mac
+
+from runtime.errors import InvalidArgument, Unauthenticated
+
+SKEW_SECONDS = 30
+"""How far two machines' clocks may be apart."""
+
+current_actor: ContextVar[Actor] = ContextVar("trivet_actor")
+
+
+class Verifier:
+    """Knows the key that this service (`audience`) shares with each caller."""
+
+    def __init__(self, audience: str, keys: PairKeys, *, now: Callable[[], float] = time.time) -> None:
+        self._audience = audience
+        self._keys: Mapping[str, bytes] = dict(keys)
+        self._now = now
+
+    def __call__(self, value: str | None) -> Actor:
+        """Return who signed the metadata value. Raises Unauthenticated, with one sentence that names the mend."""
+        if not value:
+            raise _refused("no actor: send `trivet-actor` metadata, see `trivet actor`")
+        claim, _, signature = value.rpartition(".")
+        parts = claim.split(".")
+        if len(parts) != 7 or parts[0] != VERSION:
+            raise _refused("the actor is malformed")
+        _, caller, audience, expires, user_id, role, session_id = parts
+        key = self._keys.get(caller)
+        # One answer for an unknown caller and a wrong signature: callers' names are nobody's business.
+        if key is None or not signature.isascii() or not hmac.compare_digest(mac(key, claim), signature):
+            raise _refused("the actor's signature is not valid here")
+        if audience != self._audience:
+            raise _refused(f"the actor is meant for another service than {self._audience}")
+        left = int(expires) - self._now()
+        if not -SKEW_SECONDS <= left <= LIFETIME_SECONDS + SKEW_SECONDS:
+            raise _refused("the actor has expired: sign a new one")
+        return Actor(caller, user_id, role, session_id)
+
+
+def _refused(message: str) -> Unauthenticated:
+    return Unauthenticated("INVALID_ACTOR", message)
+
+
+def subject(asked: str, field: str = "user_id") -> str:
+    """Return whose data a call is about: the id asked for, else the person who calls.
+
+    Whether the caller may touch it is the policy's to say. Raises InvalidArgument if a service names nobody.
+    """
+    user_id = asked or current_actor.get().user_id
+    if not user_id:
+        raise InvalidArgument("REQUIRED_FIELD_MISSING", f"{field} is required when a service calls", field=field)
+    return user_id
+
+
+def scope() -> str | None:
+    """Return the only user whose rows the caller may touch, or None for administrators and services."""
+    actor = current_actor.get()
+    return None if actor.is_admin or not actor.is_person else actor.user_id

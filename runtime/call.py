@@ -1,0 +1,106 @@
+"""One RPC on its way through the ordered concerns that every call meets (`runtime/concerns.py`)."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor
+from grpc import aio
+
+Context = aio.ServicerContext[Any, Any]
+Proceed = Callable[["Call"], Awaitable[Any]]
+
+
+@dataclass(slots=True)
+class Call:
+    """A request, where it came from and which RPC it asks for."""
+
+    method: str  # "trivet.identity.v1.UserService/GetUser"
+    request: Any
+    context: Context
+    metadata: dict[str, Any]
+
+
+class Concern:
+    """One thing that is done around every call. A subclass overrides `around`."""
+
+    def prepare(self, method: str, descriptor: MethodDescriptor | None) -> None:
+        """Learn of a method before its first call; raise to refuse to serve it."""
+
+    async def around(self, call: Call, proceed: Proceed) -> Any:
+        """Do this concern's work and let the call proceed."""
+        return await proceed(call)
+
+
+class Chain(aio.ServerInterceptor):
+    """Wraps each handler once, on its method's first call, in the concerns in their order, outermost first.
+
+    `open_prefixes` are services that anybody may call: health and reflection.
+    """
+
+    def __init__(self, concerns: Sequence[Concern], *, open_prefixes: Sequence[str]) -> None:
+        self._concerns = tuple(concerns)
+        self._open = tuple(open_prefixes)
+        self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["grpc.RpcMethodHandler[Any, Any] | None"]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        method = handler_call_details.method[1:]
+        if (wrapped := self._wrapped.get(method)) is not None:
+            return wrapped
+        handler = await continuation(handler_call_details)
+        if handler is None or method.startswith(self._open):
+            return handler
+        wrapped = self._wrapped[method] = self._wrap(method, handler)
+        return wrapped
+
+    def _wrap(self, method: str, handler: "grpc.RpcMethodHandler[Any, Any]") -> "grpc.RpcMethodHandler[Any, Any]":
+        make = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.unary_unary is not None:
+            return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), **make)
+        if handler.stream_stream is not None:
+            return grpc.stream_stream_rpc_method_handler(self._stream(method, handler.stream_stream), **make)
+        raise TypeError(f"{method}: only unary and bidirectional RPCs are served")
+
+    def _unary(self, method: str, handle: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+        async def innermost(call: Call) -> Any:
+            return await handle(call.request, call.context)
+
+        proceed = self._compose(innermost)
+
+        async def served(request: Any, context: Context) -> Any:
+            return await proceed(Call(method, request, context, dict(context.invocation_metadata() or ())))
+
+        return served
+
+    def _stream(self, method: str, handle: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Awaitable[None]]:
+        async def innermost(call: Call) -> None:
+            async for answer in handle(call.request, call.context):
+                await call.context.write(answer)
+
+        proceed = self._compose(innermost)
+
+        async def served(requests: Any, context: Context) -> None:
+            await proceed(Call(method, requests, context, dict(context.invocation_metadata() or ())))
+
+        return served
+
+    def _compose(self, innermost: Proceed) -> Proceed:
+        proceed = innermost
+        for concern in reversed(self._concerns):
+            proceed = _bind(concern, proceed)
+        return proceed
+
+
+def _bind(concern: Concern, proceed: Proceed) -> Proceed:
+    async def around(call: Call) -> Any:
+        return await concern.around(call, proceed)
+
+    return around

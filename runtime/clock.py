@@ -1,0 +1,30 @@
+"""Times as Trivet keeps them: UTC, to the millisecond."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Return the present, cut to the millisecond that every store can hold."""
+    return to_milliseconds(datetime.now(UTC))
+
+
+def to_milliseconds(time: datetime) -> datetime:
+    """Return the time without what is below a millisecond."""
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+def timestamp(time: datetime) -> Timestamp:
+    """Return an aware time as protobuf holds it."""
+    message = Timestamp()
+    message.FromDatetime(time)
+    return message
+
+
+def from_timestamp(message: Timestamp) -> datetime:
+    """Return a protobuf time as an aware datetime in UTC."""
+    return message.ToDatetime(tzinfo=UTC)

@@ -1,0 +1,182 @@
+"""What is done around every RPC, one concern a class; `runtime/server.py` puts them in order."""
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
+from opentelemetry import context as otel_context
+from opentelemetry import propagate, trace
+from opentelemetry.trace import SpanKind, StatusCode
+from prometheus_client import Counter, Gauge, Histogram
+from trivet.client.actor import METADATA_KEY as ACTOR_KEY
+from trivet.client.deadline import within
+
+from runtime.actor import Verifier, current_actor
+from runtime.call import Call, Concern, Proceed
+from runtime.errors import DeadlineExceeded, InvalidArgument, PermissionDenied, ResourceExhausted, ServiceError
+from runtime.lease import METADATA_KEY as LEASE_KEY
+from runtime.lease import current_lease, parse_lease
+from runtime.policy import Policy, authorize
+from runtime.validation import validator
+
+logger = logging.getLogger(__name__)
+
+ERROR_DOMAIN = "trivet"
+LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+CODES = {code.name: code for code in grpc.StatusCode}
+
+handled = Counter("trivet_rpc_handled_total", "RPCs answered, by status code.", ["method", "code"])
+duration = Histogram("trivet_rpc_duration_seconds", "How long RPCs took.", ["method"], buckets=LATENCY_BUCKETS)
+in_flight = Gauge("trivet_rpc_in_flight", "RPCs being worked on.")
+
+
+class Trace(Concern):
+    """A server span below the caller's, and the duration and code of every call as metrics."""
+
+    def __init__(self) -> None:
+        self._tracer = trace.get_tracer("trivet.server")
+
+    async def around(self, call: Call, proceed: Proceed) -> Any:
+        began = time.perf_counter()
+        service, _, name = call.method.rpartition("/")
+        parent = propagate.extract(call.metadata)
+        token = otel_context.attach(parent)
+        in_flight.inc()
+        try:
+            with self._tracer.start_as_current_span(
+                call.method,
+                kind=SpanKind.SERVER,
+                attributes={"rpc.system": "grpc", "rpc.service": service, "rpc.method": name},
+                record_exception=False,
+            ) as span:
+                try:
+                    return await proceed(call)
+                finally:
+                    code = call.context.code() or 0
+                    label = CODE_NAMES.get(code, "OK") if isinstance(code, int) else code.name
+                    span.set_attribute("rpc.grpc.status_code", CODES[label].value[0])
+                    if label in ("INTERNAL", "UNKNOWN"):
+                        span.set_status(StatusCode.ERROR)
+                    handled.labels(call.method, label).inc()
+        finally:
+            in_flight.dec()
+            duration.labels(call.method).observe(time.perf_counter() - began)
+            otel_context.detach(token)
+
+
+CODE_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
+
+
+LATE = DeadlineExceeded("DEADLINE_EXCEEDED", "the call took longer than it was given")
+
+
+class Errors(Concern):
+    """Makes a ServiceError a rich status, and anything unexpected INTERNAL without a word of why."""
+
+    async def around(self, call: Call, proceed: Proceed) -> Any:
+        try:
+            return await proceed(call)
+        except ServiceError as error:
+            status = rpc_status.to_status(rich_status(error))
+        except TimeoutError:
+            status = rpc_status.to_status(rich_status(LATE))
+        except asyncio.CancelledError:
+            raise
+        except Exception:  # the edge: nothing unexpected may carry its text across
+            logger.exception("unexpected failure in %s", call.method)
+            status = rpc_status.to_status(Status(code=grpc.StatusCode.INTERNAL.value[0], message="internal error"))
+        return await call.context.abort_with_status(status)
+
+
+def rich_status(error: ServiceError) -> Status:
+    """Return google.rpc.Status with ErrorInfo, and BadRequest or RetryInfo where they say more."""
+    details: list[Any] = [ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=dict(error.metadata))]
+    if isinstance(error, InvalidArgument) and error.field:
+        violation = BadRequest.FieldViolation(field=error.field, description=error.message)
+        details.append(BadRequest(field_violations=[violation]))
+    if isinstance(error, ResourceExhausted):
+        delay = Duration()
+        delay.FromMilliseconds(int(error.retry_after * 1000))
+        details.append(RetryInfo(retry_delay=delay))
+    status = Status(code=CODES[error.code].value[0], message=error.message)
+    for detail in details:
+        packed = AnyMessage()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+class Deadline(Concern):
+    """Every call ends: by its caller's deadline, or by ours if it sent none or a longer one."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+
+    async def around(self, call: Call, proceed: Proceed) -> Any:
+        left = call.context.time_remaining()
+        limit = self._limit if left is None else min(left, self._limit)
+        with within(limit):
+            async with asyncio.timeout(limit):
+                return await proceed(call)
+
+
+class WhoCalls(Concern):
+    """Only a validly signed actor passes, and only where the policy's row lets it."""
+
+    def __init__(self, verify: Verifier, policy: Policy) -> None:
+        self._verify = verify
+        self._policy = policy
+
+    def prepare(self, method: str, descriptor: MethodDescriptor | None) -> None:
+        if method not in self._policy:
+            raise LookupError(f"{method} has no row in its service's policy table")
+
+    async def around(self, call: Call, proceed: Proceed) -> Any:
+        actor = self._verify(call.metadata.get(ACTOR_KEY))
+        rule = self._policy.get(call.method)
+        if rule is None:
+            raise PermissionDenied("NO_POLICY", "no policy allows this call")
+        authorize(rule, actor, call.request)
+        token = current_actor.set(actor)
+        try:
+            return await proceed(call)
+        finally:
+            current_actor.reset(token)
+
+
+class Required(Concern):
+    """What the .proto marks REQUIRED is there."""
+
+    def __init__(self) -> None:
+        self._validators: dict[str, Any] = {}
+
+    def prepare(self, method: str, descriptor: MethodDescriptor | None) -> None:
+        if descriptor is not None and not descriptor.client_streaming:
+            self._validators[method] = validator(descriptor.input_type, descriptor.name)
+
+    async def around(self, call: Call, proceed: Proceed) -> Any:
+        if (validate := self._validators.get(call.method)) is not None:
+            validate(call.request)
+        return await proceed(call)
+
+
+class Lease(Concern):
+    """Keeps the cache position that a reader missed at, for the fill on the way back."""
+
+    async def around(self, call: Call, proceed: Proceed) -> Any:
+        value = call.metadata.get(LEASE_KEY)
+        if value is None:
+            return await proceed(call)
+        token = current_lease.set(parse_lease(value))
+        try:
+            return await proceed(call)
+        finally:
+            current_lease.reset(token)

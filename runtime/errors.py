@@ -1,0 +1,78 @@
+"""The closed list of what a service may fail with; only the edge knows what a status code is."""
+
+from collections.abc import Mapping
+
+
+class ServiceError(Exception):
+    """A failure with a machine's word for it (`reason`) and a sentence for people.
+
+    The sentence crosses the edge: it names what was wrong and where, never a host, a statement or a secret.
+    """
+
+    code = "INTERNAL"
+
+    def __init__(self, reason: str, message: str, **metadata: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.metadata: Mapping[str, str] = metadata
+
+
+class InvalidArgument(ServiceError):
+    """What was sent can never be right. `field` is the path of the field at fault, if one is."""
+
+    code = "INVALID_ARGUMENT"
+
+    def __init__(self, reason: str, message: str, *, field: str = "") -> None:
+        super().__init__(reason, message)
+        self.field = field
+
+
+class Unauthenticated(ServiceError):
+    code = "UNAUTHENTICATED"
+
+
+class PermissionDenied(ServiceError):
+    code = "PERMISSION_DENIED"
+
+
+class NotFound(ServiceError):
+    code = "NOT_FOUND"
+
+
+class AlreadyExists(ServiceError):
+    code = "ALREADY_EXISTS"
+
+
+class FailedPrecondition(ServiceError):
+    code = "FAILED_PRECONDITION"
+
+
+class Aborted(ServiceError):
+    """Lost a race that may be run again."""
+
+    code = "ABORTED"
+
+
+class ResourceExhausted(ServiceError):
+    """Shed before any work; `retry_after` is in seconds."""
+
+    code = "RESOURCE_EXHAUSTED"
+
+    def __init__(self, reason: str, message: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(reason, message)
+        self.retry_after = retry_after
+
+
+class DeadlineExceeded(ServiceError):
+    code = "DEADLINE_EXCEEDED"
+
+
+class Unavailable(ServiceError):
+    """A store or a service cannot be reached now."""
+
+    code = "UNAVAILABLE"
+
+
+class Unimplemented(ServiceError):
+    code = "UNIMPLEMENTED"

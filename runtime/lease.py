@@ -1,0 +1,24 @@
+"""The position of a cache miss, handed from the reader that missed to the owner that fills."""
+
+from contextvars import ContextVar
+
+from trivet.cache.v1.cache_pb2 import Position
+
+from runtime.errors import InvalidArgument
+
+METADATA_KEY = "trivet-lease"
+
+current_lease: ContextVar[Position | None] = ContextVar("trivet_lease", default=None)
+
+
+def format_lease(position: Position) -> str:
+    """Return a position as metadata carries it."""
+    return f"{position.epoch}:{position.offset}"
+
+
+def parse_lease(value: str) -> Position:
+    """Read what `format_lease` wrote. Raises InvalidArgument."""
+    epoch, _, offset = value.rpartition(":")
+    if not epoch or not offset.isascii() or not offset.isdigit() or len(offset) > 18:
+        raise InvalidArgument("INVALID_LEASE", f"{METADATA_KEY} must be EPOCH:OFFSET as a miss answered it")
+    return Position(epoch=epoch, offset=int(offset))

@@ -1,0 +1,95 @@
+"""Logs as JSON lines with trace ids, or for eyes on a terminal; written by a thread behind a bounded queue."""
+
+import json
+import logging
+import queue
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from logging.handlers import QueueHandler, QueueListener
+
+from opentelemetry import trace
+from prometheus_client import Counter
+
+QUEUE_LENGTH = 10_000
+FIELD_LENGTH = 8_192
+COLORS = {"WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[31m"}
+
+dropped = Counter(
+    "trivet_log_lines_dropped_total", "Log lines lost because they came faster than they could be written."
+)
+
+
+class BoundedQueueHandler(QueueHandler):
+    """Drops and counts what does not fit; takes the trace's ids while the call's context is still there."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        context = trace.get_current_span().get_span_context()
+        if context.is_valid:
+            record.trace_id = f"{context.trace_id:032x}"
+            record.span_id = f"{context.span_id:016x}"
+        prepared: logging.LogRecord = super().prepare(record)
+        return prepared
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        try:
+            self.queue.put_nowait(record)
+        except queue.Full:
+            dropped.inc()
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line; what is not ASCII is escaped, so no value can break or forge a line."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "service": self._service,
+            "logger": record.name,
+            "message": record.getMessage()[:FIELD_LENGTH],
+        }
+        for name in ("trace_id", "span_id", "request_id"):
+            if value := getattr(record, name, None):
+                line[name] = value
+        return json.dumps(line)
+
+
+class TerminalFormatter(logging.Formatter):
+    """A short line for a person; control characters are shown, not obeyed."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        color = COLORS.get(record.levelname, "")
+        time = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
+        message = "\n".join(_visible(line) for line in record.getMessage()[:FIELD_LENGTH].split("\n"))
+        return (
+            f"{time} {color}{record.levelname.lower():7}{chr(27) + '[0m' if color else ''} {self._service}: {message}"
+        )
+
+
+def _visible(line: str) -> str:
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+
+
+@contextmanager
+def logging_to_stderr(service: str, *, json_lines: bool, level: str = "INFO") -> Iterator[None]:
+    """Send this process's logs to standard error until the end, when the queue is emptied."""
+    lines: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_LENGTH)
+    stream = logging.StreamHandler(sys.stderr)
+    stream.setFormatter(JsonFormatter(service) if json_lines else TerminalFormatter(service))
+    listener = QueueListener(lines, stream)
+    logging.basicConfig(level=level, handlers=[BoundedQueueHandler(lines)], force=True)
+    listener.start()
+    try:
+        yield
+    finally:
+        listener.stop()

@@ -1,0 +1,55 @@
+"""Who may call an RPC and whose data it may touch: one row per RPC, no row no call."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from operator import attrgetter
+from typing import Any
+
+from trivet.client.actor import Actor
+
+from runtime.errors import PermissionDenied
+
+GATEWAY = frozenset({"gateway"})
+NOBODY: frozenset[str] = frozenset()
+
+
+class People(Enum):
+    """Which signed-in people may call."""
+
+    NONE = "none"
+    ADMINS = "admins"
+    THEMSELVES = "themselves"  # their own data; administrators everybody's
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of a policy table.
+
+    `services`: the programs that may call for themselves, None for any that shares a key.
+    `owner`: the request field that names whose data is meant, empty when the store looks only at the caller's rows.
+    """
+
+    people: People
+    services: frozenset[str] | None = None
+    owner: str = ""
+
+
+Policy = Mapping[str, Rule]
+"""Rules by full method name, for example `trivet.identity.v1.UserService/GetUser`."""
+
+
+def authorize(rule: Rule, actor: Actor, request: Any) -> None:
+    """Raise PermissionDenied unless the rule lets the actor make this request."""
+    if not actor.is_person:
+        if rule.services is not None and actor.caller not in rule.services:
+            raise PermissionDenied("CALLER_NOT_ALLOWED", f"the service {actor.caller} may not call this")
+        return
+    if rule.people is People.NONE:
+        raise PermissionDenied("SERVICES_ONLY", "only services may call this")
+    if actor.is_admin:
+        return
+    if rule.people is People.ADMINS:
+        raise PermissionDenied("ADMIN_REQUIRED", "only an administrator may call this")
+    if rule.owner and attrgetter(rule.owner)(request) not in ("", actor.user_id):
+        raise PermissionDenied("NOT_YOURS", f"{rule.owner} names another user")

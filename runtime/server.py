@@ -1,0 +1,135 @@
+"""A gRPC server with Trivet's concerns around every call, health, reflection and a graceful end."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from google.protobuf import descriptor_pool
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from runtime import telemetry
+from runtime.actor import Verifier
+from runtime.call import Chain, Concern
+from runtime.concerns import Deadline, Errors, Lease, Required, Trace, WhoCalls
+from runtime.policy import Policy
+from runtime.settings import ServiceSettings
+
+logger = logging.getLogger(__name__)
+Servicer = TypeVar("Servicer")
+
+STORE_CHECK_SECONDS = 1.4
+OPEN_TO_ALL = ("grpc.health.v1.Health/", "grpc.reflection.v1alpha.ServerReflection/")
+OPTIONS: tuple[tuple[str, Any], ...] = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+    ("grpc.max_metadata_size", 8 * 1024),
+    ("grpc.absolute_max_metadata_size", 8 * 1024),
+    # Only uncompressed messages: a few kilobytes of gzip may hold gigabytes.
+    ("grpc.compression_enabled_algorithms_bitset", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.max_concurrent_streams", 1_000),
+)
+MAX_CONCURRENT_RPCS = 2_000
+
+STATUS = {True: health_pb2.HealthCheckResponse.SERVING, False: health_pb2.HealthCheckResponse.NOT_SERVING}
+
+Ping = Callable[[], Awaitable[None]]
+
+
+class Health(health.aio.HealthServicer):
+    """The standard health service; the name `store` asks the store itself, now."""
+
+    def __init__(self, ping: Ping) -> None:
+        super().__init__()
+        self._ping = ping
+
+    async def store_serves(self) -> bool:
+        """Whether the store answers now, within the time a probe has."""
+        try:
+            async with asyncio.timeout(STORE_CHECK_SECONDS):
+                await self._ping()
+        except Exception:  # whatever a driver raises, the store does not serve
+            return False
+        return True
+
+    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's name
+        if request.service == "store":
+            return health_pb2.HealthCheckResponse(status=STATUS[await self.store_serves()])
+        return await super().Check(request, context)
+
+
+class Server:
+    """One process's gRPC server. `name` is the audience its callers sign for; `ping` raises when the store is gone."""
+
+    def __init__(self, name: str, settings: ServiceSettings, port: int, *, policy: Policy, ping: Ping) -> None:
+        self._name = name
+        self._settings = settings
+        self._concerns: Sequence[Concern] = (
+            Trace(),
+            Errors(),
+            Deadline(settings.call_limit_seconds),
+            WhoCalls(Verifier(name, settings.accept_keys), policy),
+            Required(),
+            Lease(),
+        )
+        self._server = aio.server(
+            interceptors=(Chain(self._concerns, open_prefixes=OPEN_TO_ALL),),
+            options=OPTIONS,
+            maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
+        )
+        self._health = Health(ping)
+        self._services: list[str] = []
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self.port = self._server.add_insecure_port(f"{settings.host}:{port}")
+
+    def add(self, service: str, register: Callable[[Servicer, aio.Server], None], servicer: Servicer) -> None:
+        """Serve one service, by its full name. Raises LookupError for an RPC without a policy row."""
+        descriptor = descriptor_pool.Default().FindServiceByName(service)
+        for method in descriptor.methods:
+            for concern in self._concerns:
+                concern.prepare(f"{service}/{method.name}", method)
+        register(servicer, self._server)
+        self._services.append(service)
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT: then refuse new calls, let those under way end, and return."""
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, self._on_signal, stopping)
+        if self._settings.reflection_on:
+            names = (*self._services, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
+            reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), self._server)
+        if self._settings.metrics_port:
+            telemetry.start_metrics(self._settings.host, self._settings.metrics_port)
+        await self._server.start()
+        logger.info("%s listens on %s:%d", self._name, self._settings.host, self.port)
+        watching = asyncio.create_task(self._watch_store())
+        await stopping.wait()
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(self._settings.grace_seconds)
+
+    def _on_signal(self, stopping: asyncio.Event) -> None:
+        if stopping.is_set():
+            raise SystemExit(1)
+        stopping.set()
+
+    async def _watch_store(self) -> None:
+        """Keep the health of every service at what the store's is, whichever of them came up first."""
+        last: bool | None = None
+        while True:
+            serves = await self._health.store_serves()
+            if serves != last:
+                logger.info("%s: its store %s", self._name, "answers" if serves else "does not answer")
+                for service in ("", *self._services):
+                    await self._health.set(service, STATUS[serves])
+                last = serves
+            await asyncio.sleep(1.0 if serves else 0.25)

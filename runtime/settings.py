@@ -1,0 +1,108 @@
+"""Settings that every process has, and the one way in which settings are read."""
+
+import sys
+from enum import Enum
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from trivet.client.actor import decode_pair_keys
+
+
+class Environment(Enum):
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+def from_env(name: str, *aliases: str, **field: Any) -> Any:
+    """Return a field read from the environment variable `name`; everything of ours begins with TRIVET_."""
+    return Field(validation_alias=AliasChoices(name, *aliases), **field)
+
+
+class Keys(dict[str, bytes]):
+    """Pair keys that never show themselves."""
+
+    def __repr__(self) -> str:
+        return f"<keys for {', '.join(sorted(self)) or 'nobody'}>"
+
+
+PairKeysField = Annotated[
+    Keys, NoDecode, BeforeValidator(lambda value: Keys(decode_pair_keys(value)) if isinstance(value, str) else value)
+]
+
+
+class Settings(BaseSettings):
+    """What every process is told."""
+
+    model_config = SettingsConfigDict(
+        populate_by_name=True, extra="ignore", arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
+
+    environment: Environment = from_env(
+        "TRIVET_ENV", default=Environment.DEVELOPMENT, description="development or production"
+    )
+    host: str = from_env("TRIVET_HOST", default="127.0.0.1", description="The address to listen on.")
+    metrics_port: int = from_env(
+        "TRIVET_METRICS_PORT", default=0, ge=0, le=65535, description="Where /metrics is served; 0 turns it off."
+    )
+    log_format: str = from_env(
+        "TRIVET_LOG_FORMAT", default="auto", pattern="^(auto|json|text)$", description="auto, json or text."
+    )
+    log_level: str = from_env(
+        "TRIVET_LOG_LEVEL",
+        default="INFO",
+        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+        description="The least that is logged.",
+    )
+    trace_ratio: float = from_env(
+        "TRIVET_TRACE_RATIO", default=1.0, ge=0, le=1, description="How many of the traces begun here are recorded."
+    )
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment is Environment.PRODUCTION
+
+    @property
+    def json_logs(self) -> bool:
+        return self.log_format == "json" or (self.log_format == "auto" and not sys.stderr.isatty())
+
+
+class ServiceSettings(Settings):
+    """What a gRPC service is told beyond that."""
+
+    accept_keys: PairKeysField = from_env(
+        "TRIVET_ACCEPT_KEYS", description="CALLER=HEX,...: the key shared with each caller; see `trivet keys`."
+    )
+    call_keys: PairKeysField = from_env(
+        "TRIVET_CALL_KEYS",
+        default=Keys(),
+        description="SERVICE=HEX,...: the key shared with each service that is called.",
+    )
+    reflection: bool | None = from_env(
+        "TRIVET_REFLECTION", default=None, description="Whether gRPC reflection is on; by default in development only."
+    )
+    call_limit_seconds: float = from_env(
+        "TRIVET_CALL_LIMIT_SECONDS", default=10.0, gt=0, description="The longest that any unary call may take."
+    )
+    grace_seconds: float = from_env(
+        "TRIVET_GRACE_SECONDS", default=2.0, ge=0, description="How long calls under way may take at the end."
+    )
+
+    @property
+    def reflection_on(self) -> bool:
+        return self.reflection if self.reflection is not None else not self.is_production
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def read(kind: type[S]) -> S:
+    """Read a process's settings from the environment. All mistakes are told together, by name; then it exits with 2."""
+    try:
+        return kind()
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(str(part) for part in item['loc']) or 'settings'}: {item['msg']}" for item in error.errors()
+        ]
+        print("trivet: these settings are wrong:", *lines, sep="\n", file=sys.stderr)
+        raise SystemExit(2) from None
