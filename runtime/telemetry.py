@@ -1,6 +1,9 @@
 """Traces out by OTLP, metrics in by Prometheus: set up once per process."""
 
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -8,7 +11,15 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-from prometheus_client import start_http_server
+from opentelemetry.trace import SpanKind, StatusCode
+from prometheus_client import Histogram, start_http_server
+
+store_duration = Histogram(
+    "trivet_store_duration_seconds",
+    "How long store calls took.",
+    ["system", "operation"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
 
 
 def start_tracing(service: str, ratio: float) -> TracerProvider | None:
@@ -30,3 +41,31 @@ def start_tracing(service: str, ratio: float) -> TracerProvider | None:
 def start_metrics(host: str, port: int) -> None:
     """Serve /metrics for Prometheus from a thread of its own, so that a busy loop can still be looked at."""
     start_http_server(port, addr=host)
+
+
+@contextmanager
+def store_call(system: str, operation: str) -> Iterator[None]:
+    """Time one call to a store, and record a span for it below a recorded parent.
+
+    `system` is the store's name in OpenTelemetry's conventions (`mysql`, `mongodb`, `redis`), `operation` a fixed word
+    (`sessions.find`): never a statement with values in it.
+    """
+    began = time.perf_counter()
+    try:
+        if not trace.get_current_span().is_recording():
+            yield
+            return
+        with trace.get_tracer("trivet.store").start_as_current_span(
+            f"{system} {operation}",
+            kind=SpanKind.CLIENT,
+            attributes={"db.system.name": system, "db.operation.name": operation},
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield
+            except Exception as error:
+                span.set_status(StatusCode.ERROR, type(error).__name__)
+                raise
+    finally:
+        store_duration.labels(system, operation).observe(time.perf_counter() - began)

@@ -1,0 +1,54 @@
+"""The three services behind the gateway: one channel each, and the stubs that the gateway calls."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.client import Channel, Signer, connect
+from trivet.identity.v1.auth_service_pb2_grpc import AuthServiceStub
+from trivet.identity.v1.session_service_pb2_grpc import SessionServiceStub
+from trivet.identity.v1.user_service_pb2_grpc import UserServiceStub
+from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
+from trivet.notifications.v1.notification_service_pb2_grpc import MailboxServiceStub, NotificationServiceStub
+
+from gateway.settings import GatewaySettings
+
+
+@dataclass(frozen=True)
+class Backends:
+    """Channels by process name, and typed stubs over them."""
+
+    channels: dict[str, Channel]
+    auth: AuthServiceStub
+    sessions: SessionServiceStub
+    users: UserServiceStub
+    notifications: NotificationServiceStub
+    mailbox: MailboxServiceStub
+    logs: LogServiceStub
+    cache: CacheServiceStub
+
+
+@asynccontextmanager
+async def open_backends(settings: GatewaySettings) -> AsyncIterator[Backends]:
+    """Open the three channels; none has to be up yet."""
+    signer = Signer("gateway", settings.call_keys)
+    addresses = {
+        "identity": settings.identity_address,
+        "notifications": settings.notifications_address,
+        "cache": settings.cache_address,
+    }
+    async with AsyncExitStack() as stack:
+        channels = {
+            name: await stack.enter_async_context(connect(address, name, signer)) for name, address in addresses.items()
+        }
+        yield Backends(
+            channels,
+            AuthServiceStub(channels["identity"]),
+            SessionServiceStub(channels["identity"]),
+            UserServiceStub(channels["identity"]),
+            NotificationServiceStub(channels["notifications"]),
+            MailboxServiceStub(channels["notifications"]),
+            LogServiceStub(channels["notifications"]),
+            CacheServiceStub(channels["cache"]),
+        )

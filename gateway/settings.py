@@ -1,0 +1,69 @@
+"""What the gateway is told."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, SecretStr, model_validator
+from pydantic_settings import NoDecode
+
+from runtime.settings import Keys, PairKeysField, Settings, from_env
+
+MIN_SECRET_LENGTH = 32
+
+
+def _split(value: Any) -> Any:
+    return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
+
+
+def _networks(value: Any) -> Any:
+    return tuple(ip_network(part) for part in _split(value)) if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
+
+
+class GatewaySettings(Settings):
+    """What the gateway is told beyond what every process is."""
+
+    http_port: int = from_env("TRIVET_HTTP_PORT", default=8080, ge=0, le=65535, description="Where HTTP is served.")
+    secret: SecretStr = from_env("TRIVET_SECRET", description="Signs cookies; at least 32 characters, random.")
+    base_url: str = from_env("TRIVET_BASE_URL", default="", description="The address that browsers use.")
+    trusted_origins: Words = from_env(
+        "TRIVET_TRUSTED_ORIGINS", default=(), description="Origins besides our own that may send cookies, by comma."
+    )
+    trusted_proxies: Networks = from_env(
+        "TRIVET_TRUSTED_PROXIES", default=(), description="Networks whose X-Forwarded-For is believed, by comma."
+    )
+    rate_limit: str = from_env(
+        "TRIVET_RATE_LIMIT", default="", pattern="^(on|off|)$", description="on or off; on in production if unset."
+    )
+    identity_address: str = from_env("TRIVET_IDENTITY_ADDRESS", default="127.0.0.1:50051", description="HOST:PORT.")
+    notifications_address: str = from_env(
+        "TRIVET_NOTIFICATIONS_ADDRESS", default="127.0.0.1:50052", description="HOST:PORT."
+    )
+    cache_address: str = from_env("TRIVET_CACHE_ADDRESS", default="127.0.0.1:50053", description="HOST:PORT.")
+    call_keys: PairKeysField = from_env(
+        "TRIVET_CALL_KEYS", default=Keys(), description="SERVICE=HEX,...: the key shared with each service."
+    )
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        if len(self.secret.get_secret_value()) < MIN_SECRET_LENGTH:
+            raise ValueError(f"TRIVET_SECRET must have at least {MIN_SECRET_LENGTH} characters: `openssl rand -hex 32`")
+        if not self.base_url:
+            if self.is_production:
+                raise ValueError("TRIVET_BASE_URL must be set in production, for example https://app.example.com")
+            self.base_url = f"http://127.0.0.1:{self.http_port}"
+        if urlsplit(self.base_url).scheme not in ("http", "https") or not urlsplit(self.base_url).hostname:
+            raise ValueError("TRIVET_BASE_URL must be like https://app.example.com")
+        if "*" in self.trusted_origins:
+            raise ValueError(
+                "TRIVET_TRUSTED_ORIGINS must not be `*`: name the origins, `https://*.example.com` is allowed"
+            )
+        return self
+
+    @property
+    def rate_limit_on(self) -> bool:
+        return self.rate_limit == "on" or (self.rate_limit == "" and self.is_production)

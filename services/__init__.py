@@ -1,0 +1,1 @@
+"""One package per process, each the only owner of its datastore."""
