@@ -60,7 +60,7 @@ class GatewaySettings(Settings):
             raise ValueError("TRIVET_BASE_URL must be like https://app.example.com")
         if "*" in self.trusted_origins:
             raise ValueError(
-                "TRIVET_TRUSTED_ORIGINS must not be `*`: name the origins, `https://*.example.com` is allowed"
+                "TRIVET_TRUSTED_ORIGINS must not be `*`: name them, `https://*.example.com` is allowed"
             )
         return self
 
