@@ -1,0 +1,1 @@
+"""Entries, leases, tags and counters in Redis."""

@@ -1,0 +1,157 @@
+"""A bounded set of connections to one Redis, each looked at before it is used.
+
+It stands below redis-py's client and pool, which cost as much again as the command itself and try ten times.
+"""
+
+import asyncio
+import contextlib
+from typing import Any
+
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from services.cache.scripts import Script
+
+SOCKET_SECONDS = 0.5
+MAX_CONNECTIONS = 16
+
+
+class ClusterError(RedisError):
+    """The server is a node of a Redis Cluster, where one script cannot reach an entry, its tags and the stream."""
+
+
+class ReplicaError(RedisConnectionError):
+    """The server takes no writes, and what it holds may be behind."""
+
+
+class LifeChangedError(RedisConnectionError):
+    """Another server, or the same one started anew, answers where the known one did."""
+
+
+async def look_at(connection: AbstractConnection) -> str:
+    """Return the life of the server behind a connection: a word that changes when it restarts or is failed over.
+
+    Raises ClusterError, ReplicaError, and redis-py's errors when it does not answer.
+    """
+    await connection.send_command("INFO")
+    info = dict(line.split(":", 1) for line in (await _answer(connection)).decode().splitlines() if ":" in line)
+    if info.get("cluster_enabled") == "1":
+        raise ClusterError("this is a Redis Cluster")
+    if info.get("role") != "master":
+        raise ReplicaError("this is a replica")
+    return info.get("master_replid", "")[:16] or "unknown"
+
+
+async def run(connection: AbstractConnection, script: Script, keys: tuple[str, ...], *args: str | int | bytes) -> Any:
+    """Run a script in one round trip, in a second one if the server has not seen it."""
+    try:
+        await connection.send_command("EVALSHA", script.sha, len(keys), *keys, *args)
+        return await _answer(connection)
+    except NoScriptError:
+        await connection.send_command("EVAL", script.text, len(keys), *keys, *args)
+        return await _answer(connection)
+
+
+async def _answer(connection: AbstractConnection) -> Any:
+    answer = await connection.read_response()
+    if isinstance(answer, ResponseError):
+        raise answer
+    return answer
+
+
+class Connections:
+    """Connections to one server's one life, opened as they are needed and kept until they are dropped together."""
+
+    def __init__(self, url: str, *, limit: int = MAX_CONNECTIONS) -> None:
+        self._factory = ConnectionPool.from_url(
+            url,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=SOCKET_SECONDS,
+            socket_connect_timeout=SOCKET_SECONDS,
+            protocol=2,  # with no name of the library: nothing to say before the first command
+            driver_info=None,
+        )
+        self._limit = limit
+        self._slots = asyncio.Semaphore(limit)
+        self._idle: list[AbstractConnection] = []
+        self._generation = 0
+        self._life = ""
+
+    async def open(self) -> tuple[AbstractConnection, str]:
+        """Return a new connection, which is the caller's to close, and the life of the server behind it."""
+        connection = self._factory.make_connection()  # type: ignore[no-untyped-call]  # redis-py left it untyped
+        try:
+            await connection.connect()
+            return connection, await look_at(connection)
+        except BaseException:
+            await close(connection)
+            raise
+
+    def adopt(self, connection: AbstractConnection, life: str) -> None:
+        """From now on serve this life of the server only, beginning with a connection to it."""
+        self._life = life
+        self._idle.append(connection)
+
+    async def drop(self) -> None:
+        """Close what is idle now, and what is in use when its answer has come."""
+        self._generation += 1
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await close(connection)
+
+    async def run(self, script: Script, keys: tuple[str, ...], *args: str | int | bytes, again: bool = True) -> Any:
+        """Run a script on some connection. Raises redis-py's errors.
+
+        With `again`, a connection that turns out to have been closed while it was idle is replaced, once.
+        """
+        async with self._slots:
+            connection = self._idle.pop() if self._idle else None
+            if connection is not None:
+                try:
+                    return await self._run_on(connection, script, keys, args)
+                except RedisConnectionError:
+                    if not again:
+                        raise
+            return await self._run_on(await self._open_known(), script, keys, args)
+
+    async def _open_known(self) -> AbstractConnection:
+        connection, life = await self.open()
+        if life != self._life:
+            await close(connection)
+            raise LifeChangedError("another server answers")
+        return connection
+
+    async def _run_on(
+        self,
+        connection: AbstractConnection,
+        script: Script,
+        keys: tuple[str, ...],
+        args: tuple[str | int | bytes, ...],
+    ) -> Any:
+        generation = self._generation
+        try:
+            answer = await run(connection, script, keys, *args)
+        except ResponseError:
+            await self._give_back(connection, generation)
+            raise
+        except BaseException:  # also a cancel: an answer may still be on its way, so nobody may use this one again
+            await close(connection)
+            raise
+        await self._give_back(connection, generation)
+        return answer
+
+    async def _give_back(self, connection: AbstractConnection, generation: int) -> None:
+        # One that was opened before the drop may lead to a server that is no longer the one to ask.
+        if generation == self._generation:
+            self._idle.append(connection)
+        else:
+            await close(connection)
+
+
+async def close(connection: AbstractConnection) -> None:
+    """Close a connection without waiting for the other side."""
+    with contextlib.suppress(Exception):  # whatever is wrong with it, it is not used again
+        await connection.disconnect(nowait=True)

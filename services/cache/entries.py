@@ -1,0 +1,109 @@
+"""Entries with a lease and tags: what a reader finds, what a filler may store, and how tags make entries a miss."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runtime.errors import Unavailable
+from runtime.tasks import Tasks, TooManyTasksError
+from services.cache.scripts import DELETE, GET, INVALIDATE, SET
+from services.cache.store import Argument, Store
+
+MAX_ANSWERED_BYTES = 3 * 1024 * 1024
+"""What one read answers at most: more would not fit into a message, and an entry may always be a miss."""
+
+TAG_LIFE_MS = 600_000
+"""How long a moved tag is kept where no entry carries it: longer than anyone takes from a miss to a fill."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the invalidation stream; offsets compare within one epoch only."""
+
+    epoch: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What a read found. Without a value, `position` is the lease to fill with; None where Redis could not tell."""
+
+    position: Position | None
+    value: bytes | None = None
+    ttl_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What to write; `tags` by their names among all tags. Without a lease it is written whatever has moved."""
+
+    key: str
+    value: bytes
+    ttl_ms: int
+    tags: Sequence[str] = ()
+    lease: Position | None = None
+
+
+NOTHING_KNOWN = Lookup(None)
+
+
+class Entries:
+    """The entries, by namespace and key."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._entry_prefix = f"{store.prefix}entry:"
+        self._tag_prefix = f"{store.prefix}tag:"
+        self._invalidating = Tasks("cache.invalidate")
+
+    async def get(self, namespace: str, keys: Sequence[str]) -> list[Lookup]:
+        """Return what is known of each key, in one round trip. Never raises: without Redis everything is a miss."""
+        prefix = f"{self._entry_prefix}{namespace}:"
+        answer = await self._store.read(GET, (self._store.stream, *(prefix + key for key in keys)), MAX_ANSWERED_BYTES)
+        if answer is None:
+            return [NOTHING_KNOWN] * len(keys)
+        epoch = answer[0].decode()
+        miss = Lookup(Position(epoch, answer[1]))
+        return [Lookup(Position(epoch, found[1]), found[0], found[2]) if found else miss for found in answer[2:]]
+
+    async def set(self, namespace: str, entries: Sequence[Entry]) -> list[bool]:
+        """Write each entry whose lease still holds, all in one step; return which. Raises Unavailable.
+
+        A lease holds while its epoch is the present one and no tag of the entry has moved since.
+        """
+        args: list[Argument] = []
+        for entry in entries:
+            lease = entry.lease or Position("", 0)
+            args += (f"{self._entry_prefix}{namespace}:{entry.key}", entry.value, entry.ttl_ms)
+            args += (lease.epoch, lease.offset, len(entry.tags), *(self._tag_prefix + tag for tag in entry.tags))
+        return [stored == 1 for stored in await self._store.write(SET, (self._store.stream,), *args)]
+
+    async def delete(self, namespace: str, keys: Sequence[str]) -> int:
+        """Remove the entries; return how many were there. Raises Unavailable.
+
+        It moves no tag: a reader that missed before may fill the key again. To forget a value, invalidate its tag.
+        """
+        prefix = f"{self._entry_prefix}{namespace}:"
+        return int(await self._store.write(DELETE, tuple(prefix + key for key in keys)))
+
+    async def invalidate(self, tags: Sequence[str]) -> Position:
+        """Make every entry that carries one of the tags a miss, and every lease from before void for them.
+
+        Raises Unavailable; nothing is then read from Redis, through this process, until all entries are void. Once
+        begun it is carried through, also where the caller goes away.
+        """
+        try:
+            outcome = await asyncio.shield(self._invalidating.start(self._invalidate(tags)))
+        except TooManyTasksError:
+            raise Unavailable("TOO_MANY_INVALIDATIONS", "too many invalidations are waiting for the store") from None
+        if isinstance(outcome, Unavailable):
+            raise outcome
+        return outcome
+
+    async def _invalidate(self, tags: Sequence[str]) -> Position | Unavailable:
+        keys = (self._store.stream, *(self._tag_prefix + tag for tag in dict.fromkeys(tags)))
+        try:
+            epoch, offset = await self._store.move(INVALIDATE, keys, TAG_LIFE_MS)
+        except Unavailable as error:
+            return error
+        return Position(epoch.decode(), offset)

@@ -1,0 +1,56 @@
+"""What a request may hold: shapes and sizes, refused with the path of the field before anything reaches Redis."""
+
+import re
+from collections.abc import Sequence
+
+from runtime.errors import InvalidArgument
+
+MAX_VALUE_BYTES = 1024 * 1024
+MAX_TAGS = 16
+MAX_BATCH = 1_000
+MAX_INVALIDATED_TAGS = 100
+DEFAULT_TTL_MS = 300_000
+
+WORD = re.compile(r"[!-~]{1,512}")
+
+
+def check_key(key: str, field: str) -> None:
+    """Raise InvalidArgument unless the key, or tag, is 1 to 512 characters of visible ASCII."""
+    if not WORD.fullmatch(key):
+        raise InvalidArgument("INVALID_KEY", f"{field} must be 1 to 512 characters of visible ASCII", field=field)
+
+
+def check_keys(keys: Sequence[str]) -> None:
+    """Raise InvalidArgument unless there are at most 1,000 keys, each in shape."""
+    check_count(len(keys), MAX_BATCH, "keys")
+    for index, key in enumerate(keys):
+        if not WORD.fullmatch(key):
+            check_key(key, f"keys[{index}]")
+
+
+def check_tags(tags: Sequence[str], field: str, most: int = MAX_TAGS) -> None:
+    """Raise InvalidArgument unless there are at most `most` tags, each in shape."""
+    check_count(len(tags), most, field)
+    for index, tag in enumerate(tags):
+        check_key(tag, f"{field}[{index}]")
+
+
+def check_count(count: int, most: int, field: str) -> None:
+    """Raise InvalidArgument for a list that is too long."""
+    if count > most:
+        raise InvalidArgument("TOO_MANY", f"{field} may hold {most} at most, not {count}", field=field)
+
+
+def check_value(value: bytes, field: str) -> None:
+    """Raise InvalidArgument for a value over 1 MiB."""
+    if len(value) > MAX_VALUE_BYTES:
+        raise InvalidArgument("VALUE_TOO_LARGE", f"{field} may hold {MAX_VALUE_BYTES} bytes at most", field=field)
+
+
+def ttl_ms(nanoseconds: int | None, longest: int, field: str) -> int:
+    """Return a time to live in milliseconds: 300 s if None, at least 1, at most `longest`. Raises InvalidArgument."""
+    if nanoseconds is None:
+        return min(DEFAULT_TTL_MS, longest)
+    if nanoseconds <= 0:
+        raise InvalidArgument("INVALID_TTL", f"{field} must be more than zero", field=field)
+    return min(max(1, nanoseconds // 1_000_000), longest)

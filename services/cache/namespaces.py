@@ -1,0 +1,101 @@
+"""Whose entries and tags are whose: the one table, and the names they get in Redis.
+
+A name in the table is shared by the services it names. Any other belongs to the service that uses it, whose name is
+part of the Redis key, so two programs never meet under one word.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import quote
+
+from runtime.errors import InvalidArgument, PermissionDenied
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+DAY_MS = 24 * 60 * 60 * 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """Who may fill and read some entries, and how long these may live. `name` is unique over all callers."""
+
+    name: str
+    fillers: frozenset[str]
+    readers: frozenset[str]
+    max_ttl_ms: int
+    lease_required: bool = False
+
+
+IDENTITY = frozenset({"identity"})
+READERS = frozenset({"identity", "gateway"})
+
+SHARED = {
+    namespace.name: namespace
+    for namespace in (
+        # Whoever may fill sessions could forge a login: identity alone, and only against a miss's lease.
+        Namespace("sessions", IDENTITY, READERS, max_ttl_ms=30_000, lease_required=True),
+        Namespace("profiles", IDENTITY, READERS, max_ttl_ms=300_000, lease_required=True),
+    )
+}
+
+SHARED_TAGS = {"session:": IDENTITY, "sessions:": IDENTITY, "user:": IDENTITY}
+"""Tags that begin so mean one thing to everybody, and these services alone say when it has changed."""
+
+
+def to_read(name: str, caller: str) -> Namespace:
+    """Return the namespace for a reader. Raises InvalidArgument for no name, PermissionDenied for one of others."""
+    namespace = _find(name, caller)
+    if caller not in namespace.readers:
+        raise _not_yours(name, caller, "read")
+    return namespace
+
+
+def to_fill(name: str, caller: str) -> Namespace:
+    """Return the namespace for whoever writes or removes. Raises as `to_read` does."""
+    namespace = _find(name, caller)
+    if caller not in namespace.fillers:
+        raise _not_yours(name, caller, "fill")
+    return namespace
+
+
+def tag_name(tag: str, caller: str) -> str:
+    """Return the name that a tag on one of the caller's entries has among all tags."""
+    return tag if _owners(tag) is not None else f"{_quoted(caller)}/{tag}"
+
+
+def tag_to_invalidate(tag: str, caller: str) -> str:
+    """Return the tag's name among all tags. Raises PermissionDenied if another service alone may invalidate it."""
+    owners = _owners(tag)
+    if owners is not None and caller not in owners:
+        raise PermissionDenied("TAG_NOT_YOURS", f"the service {caller} may not invalidate {tag.partition(':')[0]} tags")
+    return tag_name(tag, caller)
+
+
+def _owners(tag: str) -> frozenset[str] | None:
+    head, colon, _ = tag.partition(":")
+    return SHARED_TAGS.get(head + colon)
+
+
+def _find(name: str, caller: str) -> Namespace:
+    return SHARED.get(name) or _private(name, caller)
+
+
+@lru_cache(maxsize=1_024)
+def _private(name: str, caller: str) -> Namespace:
+    if not NAME.fullmatch(name):
+        raise InvalidArgument(
+            "INVALID_NAMESPACE",
+            "namespace must be a lower-case letter, then up to 31 letters, digits and dashes",
+            field="namespace",
+        )
+    own = frozenset({caller})
+    return Namespace(f"{_quoted(caller)}/{name}", own, own, max_ttl_ms=DAY_MS)
+
+
+@lru_cache(maxsize=1_024)
+def _quoted(caller: str) -> str:
+    return quote(caller, safe="")
+
+
+def _not_yours(name: str, caller: str, verb: str) -> PermissionDenied:
+    return PermissionDenied("NAMESPACE_NOT_YOURS", f"the service {caller} may not {verb} the namespace {name}")

@@ -1,0 +1,35 @@
+"""What the cache service is told."""
+
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr, model_validator
+
+from runtime.settings import ServiceSettings, from_env
+
+SCHEMES = ("redis", "rediss", "unix")
+
+
+class CacheSettings(ServiceSettings):
+    """What the cache service is told beyond what every service is."""
+
+    port: int = from_env("TRIVET_CACHE_PORT", default=50053, ge=0, le=65535, description="Where gRPC is served.")
+    redis_url: SecretStr = from_env(
+        "REDIS_URL", default=SecretStr(""), description="redis://, rediss:// (TLS) or unix://, with any password."
+    )
+    redis_host: str = from_env("REDIS_HOST", default="127.0.0.1", description="Used where REDIS_URL is unset.")
+    redis_port: int = from_env("REDIS_PORT", default=6379, ge=1, le=65535, description="Used where REDIS_URL is unset.")
+    prefix: str = from_env(
+        "TRIVET_CACHE_PREFIX",
+        default="trivet:",
+        pattern="^[!-~]{1,64}$",
+        description="What every key of ours in Redis begins with.",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_url(self) -> Self:
+        if not self.redis_url.get_secret_value():
+            self.redis_url = SecretStr(f"redis://{self.redis_host}:{self.redis_port}/0")
+        if urlsplit(self.redis_url.get_secret_value()).scheme not in SCHEMES:
+            raise ValueError("REDIS_URL must be like redis://host:6379/0 or rediss://host:6380/0")
+        return self

@@ -1,0 +1,60 @@
+"""Hits, misses, fills and refusals by namespace: as numbers for GetStats, and for Prometheus."""
+
+from datetime import datetime
+
+from prometheus_client import Counter
+
+from runtime.clock import Clock, utc_now
+from services.cache.namespaces import SHARED
+
+MAX_NAMESPACES = 1_000
+OTHER = "other"
+
+hits = Counter("trivet_cache_hits_total", "Reads that found their entry.", ["namespace"])
+misses = Counter("trivet_cache_misses_total", "Reads that did not find their entry.", ["namespace"])
+fills = Counter("trivet_cache_fills_total", "Writes that were stored.", ["namespace"])
+refusals = Counter("trivet_cache_refusals_total", "Writes refused because their lease no longer held.", ["namespace"])
+
+
+class Tally:
+    """What happened in one namespace since the process started."""
+
+    def __init__(self, label: str) -> None:
+        self.hits = self.misses = self.fills = self.refusals = 0
+        self._hits, self._misses = hits.labels(label), misses.labels(label)
+        self._fills, self._refusals = fills.labels(label), refusals.labels(label)
+
+    def read(self, found: int, asked: int) -> None:
+        """Count reads: how many entries were asked for, and how many of them were there."""
+        self.hits += found
+        self.misses += asked - found
+        self._hits.inc(found)
+        self._misses.inc(asked - found)
+
+    def wrote(self, stored: int, given: int) -> None:
+        """Count writes: how many entries were given, and how many of them were stored."""
+        self.fills += stored
+        self.refusals += given - stored
+        self._fills.inc(stored)
+        self._refusals.inc(given - stored)
+
+
+class Stats:
+    """A tally per namespace: the shared ones and the first thousand others; Prometheus gets the shared ones by name."""
+
+    def __init__(self, *, now: Clock = utc_now) -> None:
+        self.start_time: datetime = now()
+        self._tallies: dict[str, Tally] = {}
+
+    def of(self, namespace: str) -> Tally:
+        """Return the tally of a namespace, by its name over all callers."""
+        tally = self._tallies.get(namespace)
+        if tally is None:
+            if len(self._tallies) >= MAX_NAMESPACES and namespace not in SHARED:
+                namespace = OTHER
+            tally = self._tallies.setdefault(namespace, Tally(namespace if namespace in SHARED else OTHER))
+        return tally
+
+    def by_name(self) -> list[tuple[str, Tally]]:
+        """Return all tallies in the order of their names."""
+        return sorted(self._tallies.items())

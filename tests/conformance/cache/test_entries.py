@@ -1,0 +1,89 @@
+"""What an entry promises: found until its time is over, whatever its bytes, many in one round trip."""
+
+import pytest
+
+from services.cache.entries import MAX_ANSWERED_BYTES, Entry
+from tests.conformance.cache.conftest import Cache
+from tests.harness.waiting import until
+
+
+async def evalsha_calls(cache: Cache) -> int:
+    return int((await cache.redis.info("commandstats")).get("cmdstat_evalsha", {}).get("calls", 0))
+
+
+@pytest.mark.parametrize("value", [b"", b"\x00\xff binary \r\n", b"v" * 1024 * 1024])
+async def test_a_value_comes_back_byte_by_byte_with_its_position_and_time(cache: Cache, value: bytes) -> None:
+    lease = await cache.miss("a")
+    assert await cache.fill("a", value, "x", lease=lease, ttl_ms=5_000)
+    found = await cache.get("a")
+    assert found.value == value
+    assert found.position == lease
+    assert 0 < found.ttl_ms <= 5_000
+
+
+async def test_an_entry_is_gone_when_its_time_is_over(cache: Cache) -> None:
+    assert await cache.fill("brief", b"v", ttl_ms=40)
+    assert await cache.fill("longer", b"v", ttl_ms=60_000)
+
+    async def is_gone() -> bool:
+        return (await cache.get("brief")).value is None
+
+    await until(is_gone, 2)
+    assert (await cache.get("longer")).value == b"v"
+
+
+async def test_filling_again_replaces_value_tags_and_time(cache: Cache) -> None:
+    assert await cache.fill("a", b"old", "x", ttl_ms=1_000)
+    assert await cache.fill("a", b"new", "y", ttl_ms=60_000)
+    await cache.entries.invalidate(["x"])
+    found = await cache.get("a")
+    assert found.value == b"new"
+    assert found.ttl_ms > 1_000
+
+
+async def test_a_thousand_keys_are_read_and_written_in_one_round_trip_each(cache: Cache) -> None:
+    await cache.fill("warm", b"")
+    await cache.get("warm")
+    before = await evalsha_calls(cache)
+    stored = await cache.entries.set("things", [Entry(f"k{i}", b"%d" % i, 60_000, ["x"]) for i in range(999)])
+    found = await cache.entries.get("things", [f"k{i}" for i in reversed(range(1_000))])
+    assert await evalsha_calls(cache) - before == 2
+    assert stored == [True] * 999
+    assert [lookup.value for lookup in found] == [None, *(b"%d" % i for i in reversed(range(999)))]
+
+
+async def test_a_batch_answers_no_more_than_a_message_can_hold(cache: Cache) -> None:
+    """What is left out reads as a miss that can be filled: an entry may always be one."""
+    megabyte = b"v" * 1024 * 1024
+    for key in "abcde":
+        await cache.fill(key, megabyte)
+    found = await cache.entries.get("things", "abcde")
+    assert sum(len(lookup.value or b"") for lookup in found) == MAX_ANSWERED_BYTES
+    assert all(lookup.position is not None for lookup in found)
+
+
+async def test_deleting_says_how_many_were_there(cache: Cache) -> None:
+    await cache.fill("a", b"v")
+    await cache.fill("b", b"v")
+    assert await cache.entries.delete("things", ["a", "b", "never"]) == 2
+    assert await cache.entries.delete("things", ["a"]) == 0
+    assert (await cache.get("a")).value is None
+
+
+async def test_namespaces_do_not_share_keys(cache: Cache) -> None:
+    await cache.fill("a", b"things")
+    assert [found.value for found in await cache.entries.get("others", ["a"])] == [None]
+
+
+async def test_a_script_that_redis_forgot_is_sent_again(cache: Cache) -> None:
+    await cache.fill("a", b"v")
+    await cache.redis.script_flush()
+    assert (await cache.get("a")).value == b"v"
+
+
+@pytest.mark.parametrize("command", ["set", "rpush", "sadd"])
+async def test_a_key_of_another_type_is_a_miss_and_is_overwritten(cache: Cache, command: str) -> None:
+    """R14: a wrong-type key under our prefix is a miss, never an error."""
+    await getattr(cache.redis, command)(cache.entry_key("a"), "not ours")
+    assert await cache.fill("a", b"v", lease=await cache.miss("a"))
+    assert (await cache.get("a")).value == b"v"
