@@ -1,0 +1,1 @@
+"""The notifications service: notifications, kept mail and logs, in MongoDB."""

@@ -1,0 +1,75 @@
+"""Free-form data that callers keep with a document: checked in notifications, cut to fit in log entries."""
+
+import json
+import math
+from typing import Any
+
+from runtime.errors import InvalidArgument
+
+MAX_BYTES = 16 * 1024
+MAX_DEPTH = 8
+CUT = "…[cut]"
+
+
+def check(data: dict[str, Any], field: str) -> None:
+    """Raise InvalidArgument for data that cannot be kept as it is: a key that MongoDB would read, depth, size, NaN."""
+    _check_value(data, field, MAX_DEPTH)
+    if _size(data) > MAX_BYTES:
+        raise InvalidArgument("DATA_TOO_LARGE", f"{field} may hold {MAX_BYTES} bytes as JSON", field=field)
+
+
+def _check_value(value: Any, path: str, depth: int) -> None:
+    if isinstance(value, dict | list) and depth == 0:
+        raise InvalidArgument("DATA_TOO_DEEP", f"{path} lies deeper than {MAX_DEPTH} levels", field=path)
+    if isinstance(value, dict):
+        for key, member in value.items():
+            if key.startswith("$") or "." in key or "\0" in key:
+                raise InvalidArgument(
+                    "INVALID_DATA_KEY", f"a key of {path} begins with $ or holds a dot or NUL", field=path
+                )
+            _check_value(member, f"{path}.{key}", depth - 1)
+    elif isinstance(value, list):
+        for index, member in enumerate(value):
+            _check_value(member, f"{path}[{index}]", depth - 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InvalidArgument("INVALID_DATA_NUMBER", f"{path} is not a finite number", field=path)
+
+
+def storable(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data with keys that can be stored, and without what is too deep or too much: it says what was cut."""
+    kept: dict[str, Any] = {}
+    left = MAX_BYTES - len(CUT.encode()) - 16
+    for key, member in _storable_value(data, MAX_DEPTH).items():
+        left -= _size({key: member})
+        if left < 0:
+            kept[CUT] = True
+            break
+        kept[key] = member
+    return kept
+
+
+def _storable_value(value: Any, depth: int) -> Any:
+    if isinstance(value, dict | list) and depth == 0:
+        return CUT
+    if isinstance(value, dict):
+        return {_storable_key(key): _storable_value(member, depth - 1) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_storable_value(member, depth - 1) for member in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def _storable_key(key: str) -> str:
+    """`http.route` becomes `http_route`: log attributes often have dots, and are not worth losing for them."""
+    key = key.replace(".", "_").replace("\0", "_")
+    return f"_{key[1:]}" if key.startswith("$") else key
+
+
+def cut(text: str, limit: int) -> str:
+    """Return at most `limit` characters of the text; the end says so if it was cut."""
+    return text if len(text) <= limit else text[: limit - len(CUT)] + CUT
+
+
+def _size(data: Any) -> int:
+    return len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())

@@ -1,0 +1,38 @@
+"""The indexes, by name: each serves the queries named beside it, in their order, without a sort."""
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+NOTIFICATIONS = (
+    # A user's notifications, newest first; the id makes the order total, for page tokens.
+    IndexModel([("userId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)], name="by_user"),
+    # The unread count: it holds unread ones alone, so counting is a walk over what is counted.
+    IndexModel(
+        [("userId", ASCENDING), ("expiresAt", ASCENDING)], name="unread", partialFilterExpression={"read": False}
+    ),
+    # One row per request id and caller.
+    IndexModel(
+        [("caller", ASCENDING), ("requestId", ASCENDING)],
+        name="by_request",
+        unique=True,
+        partialFilterExpression={"requestId": {"$exists": True}},
+    ),
+    # Mail that development keeps; empty in production.
+    IndexModel(
+        [("status", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)],
+        name="kept_mail",
+        partialFilterExpression={"status": "kept"},
+    ),
+    IndexModel([("expiresAt", ASCENDING)], name="expiry", expireAfterSeconds=0),
+)
+
+LOGS = (
+    # The level is in the key, so that entries of other levels are passed over without being fetched.
+    IndexModel([("timestamp", DESCENDING), ("_id", DESCENDING), ("level", ASCENDING)], name="by_time"),
+    IndexModel([("userId", ASCENDING), ("timestamp", DESCENDING), ("_id", DESCENDING)], name="by_user"),
+    IndexModel(
+        [("endpoint", ASCENDING), ("method", ASCENDING), ("timestamp", DESCENDING), ("_id", DESCENDING)],
+        name="by_route",
+    ),
+    # Each entry carries its own end, by its level: another TTL in the settings needs no other index.
+    IndexModel([("expiresAt", ASCENDING)], name="expiry", expireAfterSeconds=0),
+)

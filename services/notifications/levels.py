@@ -1,0 +1,5 @@
+"""How much a log entry matters."""
+
+from typing import Literal
+
+Level = Literal["debug", "info", "warning", "error"]

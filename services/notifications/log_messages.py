@@ -1,0 +1,99 @@
+"""From the messages of log_service.proto to the domain's values and back."""
+
+from datetime import UTC, datetime, timedelta
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from trivet.notifications.v1 import log_service_pb2 as log
+
+from runtime.clock import timestamp, to_milliseconds
+from runtime.errors import InvalidArgument
+from services.notifications.levels import Level
+from services.notifications.log_query import LogFilter
+from services.notifications.logs import Entry
+from services.notifications.store import Document
+from services.notifications.structs import plain
+
+LEVELS: dict["log.LogLevel.ValueType", Level] = {
+    log.LOG_LEVEL_DEBUG: "debug",
+    log.LOG_LEVEL_INFO: "info",
+    log.LOG_LEVEL_WARNING: "warning",
+    log.LOG_LEVEL_ERROR: "error",
+}
+LEVEL_NUMBERS = {level: number for number, level in LEVELS.items()}
+
+
+def entry(message: log.LogEntry, index: int) -> Entry:
+    """Return one entry of a batch."""
+    path = f"entries[{index}]"
+    return Entry(
+        message=message.message,
+        level=_level(message.level, f"{path}.level") or "info",
+        timestamp=_time(message.timestamp, f"{path}.timestamp") if message.HasField("timestamp") else None,
+        user_id=message.user_id,
+        endpoint=message.endpoint,
+        method=message.method,
+        status=message.status,
+        duration_ms=message.duration_ms,
+        service=message.service,
+        trace_id=message.trace_id,
+        span_id=message.span_id,
+        attributes=plain(message.attributes),
+    )
+
+
+def log_entry(document: Document) -> log.LogEntry:
+    message = log.LogEntry(
+        id=document["_id"],
+        timestamp=timestamp(document["timestamp"]),
+        level=LEVEL_NUMBERS[document["level"]],
+        message=document["message"],
+        user_id=document["userId"],
+        endpoint=document["endpoint"],
+        method=document["method"],
+        status=document["status"],
+        duration_ms=document["durationMs"],
+        service=document["service"],
+        trace_id=document["traceId"],
+        span_id=document["spanId"],
+    )
+    if document["attributes"]:
+        message.attributes.update(document["attributes"])
+    return message
+
+
+def log_filter(request: log.QueryLogsRequest) -> LogFilter:
+    """Return what the request looks for. Raises InvalidArgument for an impossible time or level."""
+    levels = (_level(number, "levels") for number in request.levels)
+    return LogFilter(
+        start=_bound(request.start_time, "start_time") if request.HasField("start_time") else None,
+        end=_bound(request.end_time, "end_time") if request.HasField("end_time") else None,
+        levels=tuple(level for level in levels if level is not None),
+        user_id=request.user_id,
+        endpoint=request.endpoint,
+        method=request.method,
+        text=request.text,
+    )
+
+
+def _level(number: "log.LogLevel.ValueType", field: str) -> Level | None:
+    if number == log.LOG_LEVEL_UNSPECIFIED:
+        return None
+    if number not in LEVELS:
+        raise InvalidArgument("INVALID_FIELD", f"{field} must be a LogLevel, not {number}", field=field)
+    return LEVELS[number]
+
+
+def _bound(message: Timestamp, field: str) -> datetime:
+    """Return a range's bound on the milliseconds that times are stored in: rounded up, so that none changes sides."""
+    time = _time(message, field)
+    try:
+        return to_milliseconds(time + timedelta(microseconds=999))
+    except OverflowError:
+        return to_milliseconds(time)
+
+
+def _time(message: Timestamp, field: str) -> datetime:
+    try:
+        return message.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise InvalidArgument("INVALID_FIELD", f"{field} is not a time from year 1 to 9999", field=field) from None

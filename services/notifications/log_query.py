@@ -1,0 +1,160 @@
+"""Looking for log entries, newest first: in a time range, or walking back through growing windows."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass
+from datetime import datetime, timedelta
+
+from pymongo import DESCENDING
+
+from runtime.clock import Clock, utc_now
+from runtime.errors import InvalidArgument, Unavailable
+from services.notifications import places
+from services.notifications.levels import Level
+from services.notifications.logs import METHODS, OTHER_METHOD, method_name
+from services.notifications.places import Place
+from services.notifications.store import Document, Store
+
+MAX_TEXT = 256
+NEWEST_FIRST = [("timestamp", DESCENDING), ("_id", DESCENDING)]
+SPANS = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7), timedelta(days=30))
+WALK_SECONDS = 0.75
+"""After this no further window is begun: a page that says how far it looked is better than none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which entries are meant: all, where nothing is said. The range is [start, end)."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    levels: tuple[Level, ...] = ()
+    user_id: str = ""
+    endpoint: str = ""
+    method: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Entries newest first, where the next page begins, and how far back a walk without a start has looked."""
+
+    entries: list[Document]
+    next_page_token: str
+    searched_back_to: datetime | None
+
+
+class LogReader:
+    """Reads the log collection. `longest_ttl` bounds every walk: what is older has expired."""
+
+    def __init__(
+        self,
+        store: Store,
+        longest_ttl: timedelta,
+        *,
+        clock: Clock = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._longest_ttl = longest_ttl
+        self._clock = clock
+        self._monotonic = monotonic
+
+    async def query(self, wanted: LogFilter, *, size: int, page_token: str = "") -> Found:
+        """Return the `size` newest entries that match, or fewer where a long walk stops; its token walks on.
+
+        Raises InvalidArgument for a token of another filter, too long a text or an empty range, Unavailable when not
+        even the first window was answered in time.
+        """
+        _check(wanted)
+        key = ("logs", *astuple(wanted))
+        now = self._clock()
+        bottom = wanted.start or now - self._longest_ttl
+        matching = _matching(wanted, now)
+        found: list[Document] = []
+        began, reached = self._monotonic(), None
+        for when, lower in _steps(wanted, places.place(page_token, *key), bottom, now):
+            if reached is not None and self._monotonic() - began > WALK_SECONDS:
+                break
+            try:
+                found += await self._find(when | matching, size + 1 - len(found))
+            except Unavailable:
+                if reached is None:
+                    raise
+                break
+            reached = lower
+            if len(found) > size:
+                break
+        else:
+            reached = bottom
+        return _answer(found, size, reached or bottom, bottom, wanted, key)
+
+    async def _find(self, matching: Document, limit: int) -> list[Document]:
+        async with self._store.call("logs.find"):
+            return await self._store.logs.find(matching).sort(NEWEST_FIRST).limit(limit).to_list()
+
+
+def _check(wanted: LogFilter) -> None:
+    if len(wanted.text) > MAX_TEXT:
+        raise InvalidArgument("TEXT_TOO_LONG", f"text may have {MAX_TEXT} characters", field="text")
+    if wanted.start is not None and wanted.end is not None and wanted.start >= wanted.end:
+        raise InvalidArgument("INVALID_FIELD", "end_time must be after start_time", field="end_time")
+
+
+Step = tuple[Document, datetime]
+"""What to match, and how far back everything has been looked at once that is done."""
+
+
+def _steps(wanted: LogFilter, after: Place | None, bottom: datetime, now: datetime) -> Iterator[Step]:
+    """Yield the queries of a walk back to `bottom`, each one run of an index: first what shares the place's time."""
+    upper = wanted.end
+    if after is not None:
+        upper = after.time
+        if after.id:
+            yield {"timestamp": upper, "_id": {"$lt": after.id}}, upper
+    ranges = windows(upper, bottom, now) if wanted.start is None else ((bottom, upper),)
+    for lower, before in ranges:
+        yield {"timestamp": {"$gte": lower} if before is None else {"$gte": lower, "$lt": before}}, lower
+
+
+def windows(upper: datetime | None, bottom: datetime, now: datetime) -> Iterator[tuple[datetime, datetime | None]]:
+    """Yield growing ranges [lower, upper) from `upper`, or from whatever is newest, back to `bottom`."""
+    top = now if upper is None else min(upper, now)
+    for span in SPANS:
+        if top - bottom <= span:
+            break
+        yield top - span, upper
+        upper = top - span
+    if upper is None or upper > bottom:
+        yield bottom, upper
+
+
+def _matching(wanted: LogFilter, now: datetime) -> Document:
+    matching: Document = {}
+    if wanted.user_id:
+        matching["userId"] = wanted.user_id
+    if wanted.endpoint:
+        matching["endpoint"] = wanted.endpoint
+        # Any method, said as a list: MongoDB merges one run of the index for each, instead of sorting.
+        matching["method"] = {"$in": ["", *METHODS, OTHER_METHOD]}
+    if wanted.method:
+        matching["method"] = method_name(wanted.method)
+    if wanted.levels:
+        matching["level"] = {"$in": list(wanted.levels)}
+    if wanted.text:
+        matching["message"] = {"$regex": re.escape(wanted.text).replace("\0", r"\x00"), "$options": "i"}
+    return matching | {"expiresAt": {"$gt": now}}
+
+
+def _answer(
+    found: list[Document], size: int, reached: datetime, bottom: datetime, wanted: LogFilter, key: tuple[object, ...]
+) -> Found:
+    after: Place | None = None
+    if len(found) > size:
+        last = found[size - 1]
+        after = Place(last["timestamp"], last["_id"])
+        reached = after.time
+    elif reached > bottom:
+        after = Place(reached, "")
+    return Found(found[:size], places.token(after, *key) if after else "", None if wanted.start else reached)

@@ -1,0 +1,106 @@
+"""Log entries: written in batches, each field cut to its length, kept as long as their level says."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from pymongo.errors import BulkWriteError
+
+from runtime.clock import Clock, to_milliseconds, utc_now
+from runtime.errors import InvalidArgument
+from runtime.ids import new_id
+from services.notifications.freeform import cut, storable
+from services.notifications.levels import Level
+from services.notifications.store import Document, Store
+
+MAX_ENTRIES = 1_000
+MAX_MESSAGE = 8_192
+MAX_ENDPOINT = 512
+MAX_NAME = 128
+DUPLICATE_KEY = 11_000
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+OTHER_METHOD = "_OTHER"
+"""What OpenTelemetry's conventions call a method that HTTP does not know; a caller may invent as many as it likes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened. `timestamp` is None for now."""
+
+    message: str
+    level: Level = "info"
+    timestamp: datetime | None = None
+    user_id: str = ""
+    endpoint: str = ""
+    method: str = ""
+    status: int = 0
+    duration_ms: float = 0.0
+    service: str = ""
+    trace_id: str = ""
+    span_id: str = ""
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+class Logs:
+    """The collection, as its writers see it. What is read from it is in `log_query.py`."""
+
+    def __init__(self, store: Store, ttls: Mapping[Level, timedelta], *, clock: Clock = utc_now) -> None:
+        self._store = store
+        self._ttls = ttls
+        self._clock = clock
+
+    async def write(self, entries: Sequence[Entry]) -> int:
+        """Store the entries, all or as many as were there when the store went away; return how many.
+
+        Raises InvalidArgument for too many or one without a message, Unavailable when the store cannot be reached.
+        """
+        if len(entries) > MAX_ENTRIES:
+            raise InvalidArgument("TOO_MANY", f"up to {MAX_ENTRIES} entries, not {len(entries)}", field="entries")
+        for index, entry in enumerate(entries):
+            if not entry.message:
+                path = f"entries[{index}].message"
+                raise InvalidArgument("REQUIRED_FIELD_MISSING", f"{path} is required", field=path)
+        now = self._clock()
+        documents = [self._document(entry, now) for entry in entries]
+        try:
+            async with self._store.call("logs.insert"):
+                await self._store.logs.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            _raise_unless_all_are_there(error)
+        return len(entries)
+
+    def _document(self, entry: Entry, now: datetime) -> Document:
+        timestamp = now if entry.timestamp is None else to_milliseconds(entry.timestamp)
+        return {
+            "_id": new_id(),
+            "timestamp": timestamp,
+            "level": entry.level,
+            "message": cut(entry.message, MAX_MESSAGE),
+            "userId": cut(entry.user_id, MAX_NAME),
+            "endpoint": cut(entry.endpoint, MAX_ENDPOINT),
+            "method": method_name(entry.method),
+            "status": entry.status,
+            "durationMs": entry.duration_ms if math.isfinite(entry.duration_ms) else 0.0,
+            "service": cut(entry.service, MAX_NAME),
+            "traceId": cut(entry.trace_id, MAX_NAME),
+            "spanId": cut(entry.span_id, MAX_NAME),
+            "attributes": storable(entry.attributes),
+            # A clock that is ahead must not keep an entry for longer.
+            "expiresAt": min(timestamp, now) + self._ttls[entry.level],
+        }
+
+
+def method_name(method: str) -> str:
+    """Return the method as it is stored: HTTP's in capitals, `_OTHER` for the rest, empty for none."""
+    name = method.upper()
+    return name if name in METHODS or not name else OTHER_METHOD
+
+
+def _raise_unless_all_are_there(error: BulkWriteError) -> None:
+    """A duplicate of a random id is our own entry, written by a try whose answer was lost."""
+    errors = error.details.get("writeErrors", [])
+    if error.details.get("writeConcernErrors") or any(one["code"] != DUPLICATE_KEY for one in errors):
+        raise error

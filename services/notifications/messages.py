@@ -1,0 +1,118 @@
+"""From the messages of notification_service.proto to the domain's values and back."""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+from trivet.notifications.v1 import notification_service_pb2 as pb
+
+from runtime.clock import timestamp
+from runtime.errors import InvalidArgument
+from services.notifications.drafts import Draft, Email, Kind
+from services.notifications.mailbox import links
+from services.notifications.store import Document
+from services.notifications.structs import plain
+
+KINDS: dict["pb.NotificationType.ValueType", Kind] = {
+    pb.NOTIFICATION_TYPE_EMAIL: "email",
+    pb.NOTIFICATION_TYPE_PUSH: "push",
+    pb.NOTIFICATION_TYPE_IN_APP: "in-app",
+}
+TYPES = {kind: number for number, kind in KINDS.items()}
+# The fields of a Notification that are answered, and the key that each has in its document.
+KEYS = {
+    "id": "_id",
+    "user_id": "userId",
+    "type": "type",
+    "title": "title",
+    "message": "message",
+    "topic": "topic",
+    "data": "data",
+    "read": "read",
+    "read_time": "readAt",
+    "send_time": "sentAt",
+    "create_time": "createdAt",
+    "update_time": "updatedAt",
+    "expire_time": "expiresAt",
+}
+TEXTS = ("title", "message", "topic")
+TIMES = ("read_time", "send_time", "create_time", "update_time", "expire_time")
+
+
+def fields_of(mask: FieldMask) -> list[str]:
+    """Return the fields that a read mask names, all if it is empty or `*`. Raises InvalidArgument for others."""
+    if not mask.paths or list(mask.paths) == ["*"]:
+        return list(KEYS)
+    for path in mask.paths:
+        if path not in KEYS:
+            raise InvalidArgument("INVALID_READ_MASK", f"a notification has no field {path[:64]!r}", field="read_mask")
+    return list(mask.paths)
+
+
+def keys_of(fields: Sequence[str]) -> list[str]:
+    """Return the documents' keys of the fields, for a projection."""
+    return [KEYS[field] for field in fields]
+
+
+def notification(document: Document, fields: Collection[str] = KEYS) -> pb.Notification:
+    """Return the document's named fields as a message; the mail itself is never one of them."""
+    message = pb.Notification()
+    for field in fields:
+        value = document.get(KEYS[field])
+        if value is None:
+            continue
+        if field == "type":
+            message.type = TYPES[value]
+        elif field == "data":
+            if value:
+                message.data.update(value)
+        elif field in TIMES:
+            getattr(message, field).FromDatetime(value)
+        else:
+            setattr(message, field, value)
+    return message
+
+
+def draft(request: pb.CreateNotificationRequest) -> Draft:
+    """Return what the request wants stored; output-only fields are passed over."""
+    wanted = request.notification
+    email = wanted.email
+    return Draft(
+        user_id=wanted.user_id,
+        kind=kind_of(wanted.type, "notification.type") or "in-app",
+        title=wanted.title,
+        message=wanted.message,
+        topic=wanted.topic,
+        data=plain(wanted.data),
+        email=Email(email.to, email.subject, email.text, email.html) if wanted.HasField("email") else None,
+        ttl=_duration(request.ttl) if request.HasField("ttl") else None,
+        request_id=request.request_id,
+    )
+
+
+def kind_of(number: "pb.NotificationType.ValueType", field: str) -> Kind | None:
+    """Return the type's name, None if it was not said. Raises InvalidArgument for a number that is none."""
+    if number == pb.NOTIFICATION_TYPE_UNSPECIFIED:
+        return None
+    if number not in KINDS:
+        raise InvalidArgument("INVALID_FIELD", f"{field} must be a NotificationType, not {number}", field=field)
+    return KINDS[number]
+
+
+def type_stats(group: Document) -> pb.NotificationTypeStats:
+    return pb.NotificationTypeStats(type=TYPES[group["_id"]], total_count=group["total"], unread_count=group["unread"])
+
+
+def mailbox_message(document: Document) -> pb.MailboxMessage:
+    email = document["email"]
+    return pb.MailboxMessage(
+        **email, links=links(email["html"], email["text"]), create_time=timestamp(document["createdAt"])
+    )
+
+
+def _duration(message: Duration) -> timedelta:
+    try:
+        return message.ToTimedelta()
+    except (ValueError, OverflowError):
+        raise InvalidArgument("INVALID_FIELD", "ttl is not a duration", field="ttl") from None

@@ -1,0 +1,229 @@
+"""Notifications: what users are told, and whether they have read it."""
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime, timedelta
+
+from pymongo import DESCENDING
+from pymongo.errors import DuplicateKeyError
+
+from runtime.clock import Clock, to_milliseconds, utc_now
+from runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
+from runtime.ids import new_id
+from services.notifications import drafts, places
+from services.notifications.drafts import Draft, Kind
+from services.notifications.mailbox import KEPT
+from services.notifications.places import Place
+from services.notifications.store import Document, Store
+
+MAX_COUNT = 1_000
+MAX_BATCH = 1_000
+NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
+# What must be alike for a repeated request id to be the same request.
+SAME = ("userId", "type", "title", "message", "topic", "data", "email")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which of a user's notifications are meant."""
+
+    user_id: str
+    unread_only: bool = False
+    kind: Kind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Notifications newest first, where the next page begins, and how many match if that was asked."""
+
+    notifications: list[Document]
+    next_page_token: str
+    total_size: int | None = None
+
+
+class Notifications:
+    """The collection. An expired notification is not there, whenever MongoDB removes it.
+
+    `owner` is the only user whose notifications may be touched, None for anybody's: another's is NotFound. Every
+    method raises Unavailable when the store cannot be reached.
+    """
+
+    def __init__(self, store: Store, *, ttl: timedelta, mail_is_kept: bool, clock: Clock = utc_now) -> None:
+        self._store = store
+        self._rows = store.notifications
+        self._ttl = ttl
+        self._mail_is_kept = mail_is_kept
+        self._clock = clock
+
+    async def create(self, draft: Draft, caller: str) -> Document:
+        """Store the draft and return it as stored.
+
+        With a request id that the caller used before, nothing is stored and the first one is returned; raises
+        FailedPrecondition if it was another draft, or for a type that nothing here can send. Raises InvalidArgument.
+        """
+        drafts.check(draft)
+        self._check_can_be_sent(draft.kind)
+        document = self._document(draft, caller)
+        try:
+            async with self._store.call("notifications.insert"):
+                await self._rows.insert_one(document)
+        except DuplicateKeyError:
+            return await self._first(document)
+        return document
+
+    def _check_can_be_sent(self, kind: Kind) -> None:
+        if kind == "push":
+            raise FailedPrecondition("PUSH_NOT_CONFIGURED", "no Web Push keys are set here")
+        if kind == "email" and not self._mail_is_kept:
+            raise FailedPrecondition("EMAIL_NOT_CONFIGURED", "no mail server is set here")
+
+    def _document(self, draft: Draft, caller: str) -> Document:
+        now = self._clock()
+        document: Document = {
+            "_id": new_id(),
+            "userId": draft.user_id,
+            "type": draft.kind,
+            "title": draft.title,
+            "message": draft.message,
+            "topic": draft.topic,
+            "data": draft.data,
+            "read": False,
+            "createdAt": now,
+            "updatedAt": now,
+            "expiresAt": to_milliseconds(now + (draft.ttl or self._ttl)),
+        }
+        if draft.email is not None:
+            to, subject, text, html = astuple(draft.email)
+            document |= {"status": KEPT, "email": {"to": to, "subject": subject, "text": text, "html": html}}
+        if draft.request_id:
+            document |= {"caller": caller, "requestId": draft.request_id}
+        return document
+
+    async def _first(self, again: Document) -> Document:
+        """Return what the same request stored before, be it an earlier call or the driver's own first try."""
+        if "requestId" not in again:
+            return again  # ids are random: only our own insert, tried twice, can have this one
+        async with self._store.call("notifications.find_request"):
+            first = await self._rows.find_one({"caller": again["caller"], "requestId": again["requestId"]})
+        if first is None:
+            raise Aborted("REQUEST_RACED", "the first notification of this request_id was just removed: try again")
+        if any(first.get(key) != again.get(key) for key in SAME) or _lifetime(first) != _lifetime(again):
+            raise FailedPrecondition("REQUEST_ID_REUSED", "this request_id was used for another notification")
+        return first
+
+    async def get(self, notification_id: str, owner: str | None, fields: Sequence[str] = ()) -> Document:
+        """Return one notification, or only the named fields of it. Raises NotFound."""
+        async with self._store.call("notifications.get"):
+            found = await self._rows.find_one(self._one(notification_id, owner), dict.fromkeys(fields, 1) or None)
+        if found is None:
+            raise _not_found()
+        return found
+
+    async def page(
+        self,
+        selection: Selection,
+        *,
+        size: int,
+        page_token: str = "",
+        number: int | None = None,
+        fields: Sequence[str] = (),
+    ) -> Page:
+        """Return `size` notifications, newest first: those behind the token, or the page with that number from 1.
+
+        Only `fields` are read, besides what the order needs. By number the count of all that match is returned too.
+        Raises InvalidArgument for a token that is not of this selection.
+        """
+        after = places.place(page_token, "notifications", *astuple(selection))
+        matching = self._matching(selection)
+        skip = 0 if number is None else (number - 1) * size
+        projection = dict.fromkeys((*fields, "createdAt"), 1) if fields else None
+        async with self._store.call("notifications.find"):
+            found = self._rows.find(matching | _behind(after), projection).sort(NEWEST_FIRST)
+            rows = await found.skip(skip).limit(size + 1).to_list()
+            total = None if number is None else await self._rows.count_documents(matching)
+        last = rows[size - 1] if len(rows) > size else None
+        token = last and places.token(Place(last["createdAt"], last["_id"]), "notifications", *astuple(selection))
+        return Page(rows[:size], token or "", total)
+
+    async def mark_read(self, notification_id: str, owner: str | None) -> Document:
+        """Mark one as read, unless it is, and return it: a first reading keeps its time. Raises NotFound."""
+        async with self._store.call("notifications.mark_read"):
+            await self._rows.update_one(self._one(notification_id, owner) | {"read": False}, self._reading())
+        return await self.get(notification_id, owner)
+
+    async def mark_many_read(self, user_id: str, notification_ids: Sequence[str]) -> int:
+        """Mark those of the user's that are there; return how many had been unread. Raises InvalidArgument."""
+        if len(notification_ids) > MAX_BATCH:
+            raise InvalidArgument(
+                "TOO_MANY", f"up to {MAX_BATCH} ids, not {len(notification_ids)}", field="notification_ids"
+            )
+        return await self._mark({"_id": {"$in": list(dict.fromkeys(notification_ids))}, "userId": user_id})
+
+    async def mark_all_read(self, user_id: str) -> int:
+        """Mark all of the user's; return how many had been unread."""
+        return await self._mark({"userId": user_id})
+
+    async def delete(self, notification_id: str, owner: str | None) -> None:
+        """Remove one. Raises NotFound."""
+        async with self._store.call("notifications.delete"):
+            gone = await self._rows.delete_one(self._one(notification_id, owner))
+        if gone.deleted_count == 0:
+            raise _not_found()
+
+    async def count_unread(self, user_id: str) -> tuple[int, bool]:
+        """Count the user's unread ones exactly, up to 1,000; and whether there are more."""
+        async with self._store.call("notifications.count_unread"):
+            count = await self._rows.count_documents(self._alive(userId=user_id, read=False), limit=MAX_COUNT + 1)
+        return min(count, MAX_COUNT), count > MAX_COUNT
+
+    async def stats(self, user_id: str) -> list[Document]:
+        """Count the user's by type: `_id` is the type, beside `total` and `unread`."""
+        unread = {"$cond": ["$read", 0, 1]}
+        by_type = {"_id": "$type", "total": {"$sum": 1}, "unread": {"$sum": unread}}
+        async with self._store.call("notifications.stats"):
+            groups = await self._rows.aggregate([{"$match": self._alive(userId=user_id)}, {"$group": by_type}])
+            return sorted(await groups.to_list(), key=lambda group: str(group["_id"]))
+
+    async def _mark(self, which: Document) -> int:
+        async with self._store.call("notifications.mark_many_read"):
+            done = await self._rows.update_many(which | self._alive(read=False), self._reading())
+        return done.modified_count
+
+    def _reading(self) -> Document:
+        now = self._clock()
+        return {"$set": {"read": True, "readAt": now, "updatedAt": now}}
+
+    def _alive(self, **equal: str | bool) -> Document:
+        # The TTL monitor is late by a minute or more: what has expired must not be seen until then.
+        return {**equal, "expiresAt": {"$gt": self._clock()}}
+
+    def _one(self, notification_id: str, owner: str | None) -> Document:
+        return self._alive(_id=notification_id) | ({} if owner is None else {"userId": owner})
+
+    def _matching(self, selection: Selection) -> Document:
+        matching = self._alive(userId=selection.user_id)
+        if selection.unread_only:
+            # Not `False`: that would let the planner take the index of unread ones, which is in another order.
+            matching["read"] = {"$ne": True}
+        if selection.kind is not None:
+            matching["type"] = selection.kind
+        return matching
+
+
+def _behind(place: Place | None) -> Document:
+    if place is None:
+        return {}
+    return {
+        "createdAt": {"$lte": place.time},
+        "$or": [{"createdAt": {"$lt": place.time}}, {"_id": {"$lt": place.id}}],
+    }
+
+
+def _lifetime(document: Document) -> timedelta:
+    expires_at: datetime = document["expiresAt"]
+    created_at: datetime = document["createdAt"]
+    return expires_at - created_at
+
+
+def _not_found() -> NotFound:
+    return NotFound("NOTIFICATION_NOT_FOUND", "there is no such notification")

@@ -1,0 +1,37 @@
+"""A place in a list that is sorted newest first: what a page token holds."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from runtime.errors import InvalidArgument
+from runtime.paging import decode_token, encode_token
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Behind the row with this time and id. An empty id means that nothing of that time is left."""
+
+    time: datetime
+    id: str
+
+
+def token(place: Place, *query: Any) -> str:
+    """Return the page token of what lies behind `place` under the filter `query`."""
+    return encode_token([(place.time - EPOCH) // MILLISECOND, place.id], *query)
+
+
+def place(page_token: str, *query: Any) -> Place | None:
+    """Return the place in a token, None for the first page. Raises InvalidArgument for a token that is not ours."""
+    match decode_token(page_token, *query):
+        case None:
+            return None
+        case [int(milliseconds), str(row_id)]:
+            try:
+                return Place(EPOCH + milliseconds * MILLISECOND, row_id)
+            except OverflowError:
+                pass
+    raise InvalidArgument("INVALID_PAGE_TOKEN", "page_token is not one of ours", field="page_token")

@@ -1,0 +1,22 @@
+"""Who may call what: one row per RPC."""
+
+from runtime.policy import People, Policy, Rule
+
+_NOTIFICATIONS = "trivet.notifications.v1.NotificationService"
+_LOGS = "trivet.notifications.v1.LogService"
+_MAILBOX = "trivet.notifications.v1.MailboxService"
+
+POLICY: Policy = {
+    f"{_NOTIFICATIONS}/CreateNotification": Rule(People.ADMINS),
+    f"{_NOTIFICATIONS}/GetNotification": Rule(People.THEMSELVES),
+    f"{_NOTIFICATIONS}/ListNotifications": Rule(People.THEMSELVES, owner="user_id"),
+    f"{_NOTIFICATIONS}/MarkRead": Rule(People.THEMSELVES),
+    f"{_NOTIFICATIONS}/BatchMarkRead": Rule(People.THEMSELVES, owner="user_id"),
+    f"{_NOTIFICATIONS}/MarkAllRead": Rule(People.THEMSELVES, owner="user_id"),
+    f"{_NOTIFICATIONS}/DeleteNotification": Rule(People.THEMSELVES),
+    f"{_NOTIFICATIONS}/CountUnread": Rule(People.THEMSELVES, owner="user_id"),
+    f"{_NOTIFICATIONS}/GetNotificationStats": Rule(People.THEMSELVES, owner="user_id"),
+    f"{_LOGS}/WriteLogs": Rule(People.NONE),
+    f"{_LOGS}/QueryLogs": Rule(People.ADMINS),
+    f"{_MAILBOX}/ListMailboxMessages": Rule(People.NONE),
+}

@@ -1,0 +1,83 @@
+"""What the notifications service is told."""
+
+from datetime import timedelta
+
+from pydantic import SecretStr, field_validator
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
+
+from runtime.settings import ServiceSettings, from_env
+from services.notifications.levels import Level
+
+DEFAULT_DATABASE = "trivet"
+SCHEMES = ("mongodb://", "mongodb+srv://")
+
+
+class NotificationsSettings(ServiceSettings):
+    """What the service is told beyond what every service is."""
+
+    port: int = from_env(
+        "TRIVET_NOTIFICATIONS_PORT", default=50052, ge=0, le=65535, description="Where gRPC is served."
+    )
+    mongodb_uri: SecretStr = from_env(
+        "MONGODB_URI",
+        "MONGODB_URL",
+        description="mongodb://HOST:PORT/DATABASE or mongodb+srv://...; TLS as its options.",
+    )
+    pool_size: int = from_env(
+        "MONGODB_CONNECTION_POOL_SIZE", default=20, ge=1, le=1_000, description="The most connections that are open."
+    )
+    store_timeout_ms: int = from_env(
+        "TRIVET_MONGODB_TIMEOUT_MS",
+        default=1_500,
+        ge=50,
+        le=60_000,
+        description="The longest that a call to MongoDB may take, retries included; below callers' deadlines.",
+    )
+    notification_days: float = from_env(
+        "TRIVET_NOTIFICATION_DAYS", default=30, gt=0, le=3_650, description="How long a notification is kept."
+    )
+    debug_log_days: float = from_env(
+        "TRIVET_LOG_DEBUG_DAYS", default=3, gt=0, le=3_650, description="How long debug entries are kept."
+    )
+    info_log_days: float = from_env(
+        "TRIVET_LOG_INFO_DAYS", default=14, gt=0, le=3_650, description="How long info entries are kept."
+    )
+    warning_log_days: float = from_env(
+        "TRIVET_LOG_WARNING_DAYS", default=30, gt=0, le=3_650, description="How long warnings are kept."
+    )
+    error_log_days: float = from_env(
+        "TRIVET_LOG_ERROR_DAYS", default=90, gt=0, le=3_650, description="How long errors are kept."
+    )
+
+    @field_validator("mongodb_uri")
+    @classmethod
+    def _is_a_uri(cls, value: SecretStr) -> SecretStr:
+        uri = value.get_secret_value()
+        if not uri.startswith(SCHEMES):
+            raise ValueError("must begin with mongodb:// or mongodb+srv://")
+        if uri.startswith(SCHEMES[0]):  # the other needs DNS, which may not be up yet
+            try:
+                parse_uri(uri)
+            except (PyMongoError, ValueError):  # their texts quote the URI, password and all
+                raise ValueError("is not a MongoDB URI: mongodb://USER:PASSWORD@HOST:PORT/DATABASE?OPTIONS") from None
+        return value
+
+    @property
+    def store_timeout(self) -> float:
+        """In seconds."""
+        return self.store_timeout_ms / 1_000
+
+    @property
+    def notification_ttl(self) -> timedelta:
+        return timedelta(days=self.notification_days)
+
+    @property
+    def log_ttls(self) -> dict[Level, timedelta]:
+        """How long entries are kept, by level."""
+        return {
+            "debug": timedelta(days=self.debug_log_days),
+            "info": timedelta(days=self.info_log_days),
+            "warning": timedelta(days=self.warning_log_days),
+            "error": timedelta(days=self.error_log_days),
+        }

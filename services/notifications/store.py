@@ -1,0 +1,119 @@
+"""The MongoDB database: connections, time-outs, indexes, and what the driver's failures mean, in this one place."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import pymongo
+from pymongo import AsyncMongoClient, WriteConcern
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import ConnectionFailure, PyMongoError, WriteConcernError
+from trivet.client.deadline import remaining
+
+from runtime.errors import Unavailable
+from runtime.telemetry import store_call
+from services.notifications import indexes
+from services.notifications.settings import DEFAULT_DATABASE
+
+logger = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+
+CONNECT_MS = 500
+SELECTION_MS = 1_000
+# A server that said «I am no longer primary» is asked again at the next heartbeat; the driver's own 10 s are too long.
+HEARTBEAT_MS = 500
+INDEX_SECONDS = 30.0
+LEAST_SECONDS = 0.001  # zero would mean no limit to the driver
+OVERRUN_SECONDS = 0.02
+
+
+class Store:
+    """The database's collections. It need not be up: what needs it raises Unavailable until it is."""
+
+    def __init__(self, client: AsyncMongoClient[Document], database: str, timeout: float) -> None:
+        self._client = client
+        self._timeout = timeout
+        self.is_prepared = False
+        self.database = client[database]
+        # Acknowledged means on disk, on most members; for log lines the primary's word will do.
+        self.notifications: AsyncCollection[Document] = self.database.get_collection(
+            "notifications", write_concern=WriteConcern("majority", j=True)
+        )
+        self.logs: AsyncCollection[Document] = self.database.get_collection("logs", write_concern=WriteConcern(1))
+
+    @asynccontextmanager
+    async def call(self, operation: str) -> AsyncIterator[None]:
+        """Limit and time the driver's calls made inside: to the store's time-out, or what is left of the RPC.
+
+        Inside that time the driver tries again what can be repeated. Raises Unavailable when the store cannot be
+        reached or does not answer in time; whether a write was done is then unknown.
+        """
+        if not self.is_prepared:
+            raise Unavailable("STORE_UNAVAILABLE", "the notification store is not ready yet")
+        limit = remaining(self._timeout)
+        try:
+            # The driver's limit ends the statement at the server too, but the driver overruns it looking for a server.
+            async with asyncio.timeout(limit):
+                with store_call("mongodb", operation), pymongo.timeout(max(limit - OVERRUN_SECONDS, LEAST_SECONDS)):
+                    yield
+        except TimeoutError as error:
+            raise _away() from error
+        except PyMongoError as error:
+            if error.timeout or isinstance(error, ConnectionFailure | WriteConcernError):
+                raise _away() from error
+            raise  # not the store's state but our mistake
+
+    async def ping(self) -> None:
+        """Ask the store for a sign of life. Raises Unavailable without one, and until the indexes are made."""
+        async with self.call("ping"):
+            await self._client.admin.command("ping")
+
+    async def prepare(self) -> None:
+        """Make the indexes once the store answers, however long that takes. Made ones are left as they are."""
+        last = ""
+        while not self.is_prepared:
+            try:
+                with pymongo.timeout(INDEX_SECONDS):
+                    await self.notifications.create_indexes(list(indexes.NOTIFICATIONS))
+                    await self.logs.create_indexes(list(indexes.LOGS))
+                self.is_prepared = True
+            except PyMongoError as error:
+                if (reason := type(error).__name__) != last:
+                    logger.warning("the indexes cannot be made yet; trying again: %s: %s", reason, error)
+                    last = reason
+                await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311  # jitter, not a secret
+
+
+def _away() -> Unavailable:
+    return Unavailable("STORE_UNAVAILABLE", "the notification store does not answer")
+
+
+@asynccontextmanager
+async def open_store(uri: str, *, pool_size: int = 20, timeout: float = 1.5) -> AsyncIterator[Store]:
+    """Connect in the background, and make the indexes when the store is there. `timeout` is in seconds per call."""
+    client: AsyncMongoClient[Document] = AsyncMongoClient(
+        uri,
+        tz_aware=True,
+        appname="trivet-notifications",
+        maxPoolSize=pool_size,
+        connectTimeoutMS=CONNECT_MS,
+        serverSelectionTimeoutMS=SELECTION_MS,
+        heartbeatFrequencyMS=HEARTBEAT_MS,
+        timeoutMS=int(timeout * 1_000),  # stands for the driver's socket and write-concern time-outs, and maxTimeMS
+        retryReads=True,
+        retryWrites=True,
+    )
+    store = Store(client, urlsplit(uri).path.strip("/") or DEFAULT_DATABASE, timeout)
+    preparing = asyncio.create_task(store.prepare())
+    try:
+        yield store
+    finally:
+        preparing.cancel()
+        with suppress(asyncio.CancelledError):
+            await preparing
+        await client.close()

@@ -1,0 +1,108 @@
+"""The notifications domain on each engine, in a database of the test's own, under a clock that it moves."""
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from pymongo import AsyncMongoClient
+
+from runtime.clock import utc_now
+from runtime.ids import new_id
+from services.notifications.drafts import Draft
+from services.notifications.levels import Level
+from services.notifications.log_query import LogReader
+from services.notifications.logs import Logs
+from services.notifications.mailbox import Mailbox
+from services.notifications.notifications import Notifications, Selection
+from services.notifications.store import Document, Store, open_store
+from tests.conftest import Engines
+from tests.harness.engines import Engine
+from tests.harness.waiting import until
+
+ENGINES = ["secantusdb", *(["mongodb"] if os.environ.get("TRIVET_TEST_MONGODB_URL") else [])]
+TTL = timedelta(days=30)
+LOG_TTLS: dict[Level, timedelta] = {
+    "debug": timedelta(days=3),
+    "info": timedelta(days=14),
+    "warning": timedelta(days=30),
+    "error": timedelta(days=90),
+}
+
+
+@dataclass
+class MovedClock:
+    """The present, as the test says."""
+
+    now: datetime = field(default_factory=utc_now)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, by: timedelta) -> None:
+        self.now += by
+
+
+@dataclass
+class House:
+    """Everything over one store."""
+
+    store: Store
+    clock: MovedClock
+    notifications: Notifications
+    mailbox: Mailbox
+    logs: Logs
+    reader: LogReader
+
+    async def tell(self, user_id: str, *titles: str) -> list[Document]:
+        """Create one in-app notification per title, a second apart."""
+        told = []
+        for title in titles:
+            told.append(await self.notifications.create(Draft(user_id, title), "tests"))
+            self.clock.move(timedelta(seconds=1))
+        return told
+
+    async def titles(self, user_id: str, size: int = 20) -> list[str]:
+        page = await self.notifications.page(Selection(user_id), size=size)
+        return [row["title"] for row in page.notifications]
+
+
+def house(store: Store) -> House:
+    clock = MovedClock()
+    return House(
+        store,
+        clock,
+        Notifications(store, ttl=TTL, mail_is_kept=True, clock=clock),
+        Mailbox(store, on=True),
+        Logs(store, LOG_TTLS, clock=clock),
+        LogReader(store, max(LOG_TTLS.values()), clock=clock),
+    )
+
+
+@pytest.fixture(params=ENGINES)
+def server(request: pytest.FixtureRequest, engine: Engines) -> Engine:
+    return engine.get(request.param)
+
+
+@pytest.fixture
+async def database_url(server: Engine) -> AsyncIterator[str]:
+    """A database that nobody else has."""
+    name = f"trivet_test_{new_id()}"
+    yield urlsplit(server.url)._replace(path=f"/{name}").geturl()
+    await drop(server, name)
+
+
+async def drop(server: Engine, name: str) -> None:
+    """Remove a database from a server that outlives the run; one that we started takes its folder along."""
+    if server.process is None:
+        async with AsyncMongoClient[Document](server.url) as client:
+            await client.drop_database(name)
+
+
+@pytest.fixture
+async def at(database_url: str) -> AsyncIterator[House]:
+    async with open_store(database_url, timeout=10.0) as store:
+        await until(lambda: store.is_prepared, 10)
+        yield house(store)

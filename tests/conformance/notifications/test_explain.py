@@ -1,0 +1,155 @@
+"""Each list, count and log query is answered by the index meant for it, without a sort, looking at two pages at most.
+
+The commands are the ones that the service sends, recorded from the driver. What SecantusDB does otherwise is listed
+below as data, each with what was measured; a row that no longer holds fails.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+
+from runtime.ids import new_id
+from services.notifications.log_query import LogFilter
+from services.notifications.notifications import Selection
+from services.notifications.store import Document
+from tests.conformance.notifications.conftest import ENGINES, House, drop, house
+from tests.conformance.notifications.plans import Plan, Recorder, explain, keeps_order, recorded_store
+from tests.conftest import Engines
+
+PAGE = 20
+PER_USER = 300
+USERS = 3
+LOGS = 900
+
+Query = Callable[[House], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A query, the index that answers its last command, and at most how many documents that looks at."""
+
+    query: Query
+    index: str
+    examined: int = 2 * (PAGE + 1)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An engine full of rows, and the commands that it was sent."""
+
+    engine: str
+    at: House
+    recorder: Recorder
+
+
+async def second_page(at: House) -> None:
+    first = await at.notifications.page(Selection("u1"), size=PAGE)
+    await at.notifications.page(Selection("u1"), size=PAGE, page_token=first.next_page_token)
+
+
+async def second_log_page(at: House) -> None:
+    first = await at.reader.query(LogFilter(), size=PAGE)
+    await at.reader.query(LogFilter(), size=PAGE, page_token=first.next_page_token)
+
+
+PROMISES = {
+    "list": Promise(lambda at: at.notifications.page(Selection("u1"), size=PAGE), "by_user"),
+    "list-unread": Promise(lambda at: at.notifications.page(Selection("u1", unread_only=True), size=PAGE), "by_user"),
+    "list-type": Promise(lambda at: at.notifications.page(Selection("u1", kind="in-app"), size=PAGE), "by_user"),
+    "list-next": Promise(second_page, "by_user"),
+    "count-unread": Promise(lambda at: at.notifications.count_unread("u1"), "unread", PER_USER // 2),
+    "stats": Promise(lambda at: at.notifications.stats("u1"), "by_user", PER_USER),
+    "mailbox": Promise(lambda at: at.mailbox.newest(), "kept_mail", 2 * 100),
+    "logs": Promise(lambda at: at.reader.query(LogFilter(), size=PAGE), "by_time"),
+    "logs-next": Promise(second_log_page, "by_time"),
+    "logs-levels": Promise(lambda at: at.reader.query(LogFilter(levels=("error",)), size=PAGE), "by_time"),
+    "logs-user": Promise(lambda at: at.reader.query(LogFilter(user_id="u1"), size=PAGE), "by_user"),
+    "logs-route": Promise(lambda at: at.reader.query(LogFilter(endpoint="/v1/e", method="GET"), size=PAGE), "by_route"),
+    "logs-endpoint": Promise(lambda at: at.reader.query(LogFilter(endpoint="/v1/e"), size=PAGE), "by_route"),
+}
+
+# SecantusDB 0.7.0b3 has an index answer only a filter that names no more than the index holds; ours name the expiry
+# too, so it says COLLSCAN and counts the collection. In truth it follows the first clause that an index begins with,
+# fetches all of that, and sorts in memory. Measured on two cores among 11,000 notifications: a page of 20 takes 35 ms
+# for a user with 1,000 and 360 ms with 10,000, the unread count 28 ms and 310 ms, stats 32 ms and 380 ms; a user with
+# none waits 2 ms.
+NOTIFICATIONS = PER_USER * USERS + 1
+SECANTUSDB = {
+    "list": Plan(("SORT", "COLLSCAN"), None, NOTIFICATIONS),
+    "list-unread": Plan(("SORT", "COLLSCAN"), None, NOTIFICATIONS),
+    "list-type": Plan(("SORT", "COLLSCAN"), None, NOTIFICATIONS),
+    "list-next": Plan(("SORT", "COLLSCAN"), None, NOTIFICATIONS),
+    "count-unread": Plan(("COLLSCAN",), None, NOTIFICATIONS),
+    "stats": Plan(("COLLSCAN",), None, NOTIFICATIONS),
+    "mailbox": Plan(("PROJECTION_SIMPLE", "SORT", "FETCH", "IXSCAN"), "kept_mail", 1),
+    "logs": Plan(("SORT", "COLLSCAN"), None, LOGS),
+    "logs-next": Plan(("SORT", "COLLSCAN"), None, LOGS),
+    "logs-levels": Plan(("SORT", "COLLSCAN"), None, LOGS),
+    "logs-user": Plan(("SORT", "COLLSCAN"), None, LOGS),
+    "logs-route": Plan(("SORT", "COLLSCAN"), None, LOGS),
+    "logs-endpoint": Plan(("SORT", "COLLSCAN"), None, LOGS),
+}
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+async def recorded(request: pytest.FixtureRequest, engine: Engines) -> AsyncIterator[Recorded]:
+    """Notifications of three users, half of them read, one kept mail; and logs of one hour, all in one database."""
+    server = engine.get(request.param)
+    name = f"trivet_test_{new_id()}"
+    url = urlsplit(server.url)._replace(path=f"/{name}").geturl()
+    async with recorded_store(url, name) as (store, recorder):
+        at = house(store)
+        rows = [_notification(at, number) for number in range(PER_USER * USERS)]
+        await store.notifications.insert_many([*rows, _notification(at, 0) | {"userId": "u9", "status": "kept"}])
+        await store.logs.insert_many([_log(at, number) for number in range(LOGS)])
+        yield Recorded(server.name, at, recorder)
+    await drop(server, name)
+
+
+def _notification(at: House, number: int) -> Document:
+    made = at.clock.now - timedelta(seconds=number)
+    row = {"_id": new_id(), "userId": f"u{number % USERS}", "type": "in-app", "title": "Hello", "read": number % 2 == 0}
+    return row | {"createdAt": made, "expiresAt": made + timedelta(days=30)}
+
+
+def _log(at: House, number: int) -> Document:
+    made = at.clock.now - timedelta(seconds=number)
+    level = ("info", "info", "info", "error")[number % 4]
+    who = {"userId": f"u{number % 5}", "endpoint": "/v1/e" if number % 3 == 0 else "/v1/f", "method": "GET"}
+    return who | {"_id": new_id(), "timestamp": made, "level": level, "expiresAt": made + timedelta(days=90)}
+
+
+@pytest.mark.parametrize("name", PROMISES)
+async def test_a_query_is_answered_by_its_index(name: str, recorded: Recorded) -> None:
+    promise = PROMISES[name]
+    await promise.query(recorded.at)
+    plan = await explain(recorded.at.store, recorded.recorder.commands[-1])
+    if recorded.engine == "secantusdb":
+        assert plan == SECANTUSDB[name], "the exception no longer holds: measure it anew, or remove it"
+        return
+    assert plan.index == promise.index
+    assert "SORT" not in plan.stages
+    assert plan.examined <= promise.examined
+
+
+@pytest.mark.parametrize("name", PROMISES)
+async def test_an_index_begins_with_its_querys_equalities_and_goes_on_in_its_order(
+    name: str, recorded: Recorded
+) -> None:
+    promise = PROMISES[name]
+    await promise.query(recorded.at)
+    store = recorded.at.store
+    collection = store.logs if name.startswith("logs") else store.notifications
+    index = (await collection.index_information())[promise.index]
+    assert keeps_order(index, recorded.recorder.commands[-1])
+
+
+async def test_an_index_in_another_order_does_not_count(recorded: Recorded) -> None:
+    """The check off: the expiry index knows the documents, but not their order."""
+    await PROMISES["list"].query(recorded.at)
+    index = (await recorded.at.store.notifications.index_information())["unread"]
+    with pytest.raises(ValueError, match="createdAt"):
+        keeps_order(index, recorded.recorder.commands[-1])

@@ -1,0 +1,151 @@
+"""What writing log entries promises, on each engine."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pymongo.errors import BulkWriteError
+
+from runtime.errors import InvalidArgument
+from services.notifications.levels import Level
+from services.notifications.log_query import LogFilter
+from services.notifications.logs import Entry, Logs
+from services.notifications.store import Document
+from tests.conformance.notifications.conftest import LOG_TTLS, House
+
+CUT = "…[cut]"
+
+
+async def written(at: House, entry: Entry) -> Document:
+    await at.logs.write([entry])
+    found = await at.store.logs.find_one({})
+    assert found is not None
+    return found
+
+
+async def test_an_entry_is_stored_with_the_designs_fields(at: House) -> None:
+    stored = await written(
+        at,
+        Entry(
+            message="GET /v1/me",
+            level="warning",
+            timestamp=datetime(2026, 1, 2, 3, 4, 5, 678_901, UTC),
+            user_id="ann",
+            endpoint="/v1/me",
+            method="get",
+            status=503,
+            duration_ms=12.5,
+            service="gateway",
+            trace_id="a" * 32,
+            span_id="b" * 16,
+            attributes={"part": "identity"},
+        ),
+    )
+    assert stored.pop("_id")
+    assert stored == {
+        "timestamp": datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC),
+        "level": "warning",
+        "message": "GET /v1/me",
+        "userId": "ann",
+        "endpoint": "/v1/me",
+        "method": "GET",
+        "status": 503,
+        "durationMs": 12.5,
+        "service": "gateway",
+        "traceId": "a" * 32,
+        "spanId": "b" * 16,
+        "attributes": {"part": "identity"},
+        "expiresAt": datetime(2026, 2, 1, 3, 4, 5, 678_000, UTC),
+    }
+
+
+async def test_a_thousand_entries_are_one_batch_and_more_are_refused(at: House) -> None:
+    assert await at.logs.write([Entry(str(number)) for number in range(1_000)]) == 1_000
+    assert await at.store.logs.count_documents({}) == 1_000
+    with pytest.raises(InvalidArgument) as refused:
+        await at.logs.write([Entry("x")] * 1_001)
+    assert refused.value.field == "entries"
+
+
+async def test_an_entry_without_a_message_is_refused_by_its_place_and_none_is_written(at: House) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        await at.logs.write([Entry("one"), Entry("")])
+    assert refused.value.field == "entries[1].message"
+    assert await at.store.logs.count_documents({}) == 0
+
+
+async def test_what_is_too_long_is_cut_and_says_so(at: House) -> None:
+    """I3: the log size cap per field."""
+    many = {f"key{number}": "v" * 1_000 for number in range(40)}
+    stored = await written(
+        at, Entry(message="m" * 9_000, endpoint="/" * 600, user_id="u" * 200, service="s" * 200, attributes=many)
+    )
+    assert stored["message"] == "m" * (8_192 - len(CUT)) + CUT
+    assert (len(stored["endpoint"]), len(stored["userId"]), len(stored["service"])) == (512, 128, 128)
+    assert all(stored[key].endswith(CUT) for key in ("endpoint", "userId", "service"))
+    assert stored["attributes"].pop(CUT) is True
+    assert 10 < len(stored["attributes"]) < 17
+
+
+async def test_attributes_deeper_than_can_be_kept_are_cut(at: House) -> None:
+    deep: Document = {"end": 1.0}
+    for _ in range(20):
+        deep = {"in": deep}
+    stored = await written(at, Entry("deep", attributes=deep))
+    assert str(stored["attributes"]).count("in") == 8
+    assert CUT in str(stored["attributes"])
+
+
+async def test_a_key_that_mongodb_would_read_is_renamed_because_a_line_is_not_worth_losing_for_it(at: House) -> None:
+    """I1."""
+    stored = await written(at, Entry("keys", attributes={"$where": "1", "http.route": "/", "n\0l": {"$gt": ""}}))
+    assert stored["attributes"] == {"_where": "1", "http_route": "/", "n_l": {"_gt": ""}}
+
+
+async def test_control_characters_stay_data(at: House) -> None:
+    """I3."""
+    odd = "one\r\ntwo\x1b[31m\u2028\0end"
+    await at.logs.write([Entry(odd, endpoint=odd)])
+    found = await at.reader.query(LogFilter(text="\0END"), size=5)
+    assert [(entry["message"], entry["endpoint"]) for entry in found.entries] == [(odd, odd)]
+
+
+async def test_numbers_that_json_has_no_word_for_do_not_break_an_entry(at: House) -> None:
+    stored = await written(at, Entry("nan", duration_ms=float("nan"), attributes={"ratio": float("inf")}))
+    assert (stored["durationMs"], stored["attributes"]) == (0.0, {"ratio": "inf"})
+
+
+async def test_a_method_that_http_does_not_know_is_stored_as_other(at: House) -> None:
+    assert (await written(at, Entry("odd", method="BREW")))["method"] == "_OTHER"
+
+
+@pytest.mark.parametrize("level", LOG_TTLS)
+async def test_an_entry_is_kept_as_long_as_its_level_says(at: House, level: Level) -> None:
+    stored = await written(at, Entry("x", level=level))
+    assert stored["expiresAt"] == at.clock.now + LOG_TTLS[level]
+    at.clock.now = stored["expiresAt"] - timedelta(milliseconds=1)
+    assert len((await at.reader.query(LogFilter(), size=5)).entries) == 1
+    at.clock.now = stored["expiresAt"]
+    assert (await at.reader.query(LogFilter(), size=5)).entries == []
+
+
+async def test_a_writer_whose_clock_is_ahead_keeps_nothing_longer(at: House) -> None:
+    stored = await written(at, Entry("from the future", timestamp=at.clock.now + timedelta(days=400)))
+    assert stored["expiresAt"] == at.clock.now + LOG_TTLS["info"]
+    assert len((await at.reader.query(LogFilter(), size=5)).entries) == 1
+
+
+class SameIds(Logs):
+    """Writes under the ids of its first batch again, as a retry does whose first answer was lost."""
+
+    def _document(self, entry: Entry, now: datetime) -> Document:
+        return super()._document(entry, now) | {"_id": entry.message}
+
+
+async def test_a_batch_that_was_written_already_is_a_success(at: House) -> None:
+    """R22: the duplicate key of a retried insert is our own row."""
+    logs = SameIds(at.store, LOG_TTLS, clock=at.clock)
+    assert await logs.write([Entry("a")]) == 1
+    assert await logs.write([Entry("a"), Entry("b")]) == 2
+    assert await at.store.logs.count_documents({}) == 2
+    with pytest.raises(BulkWriteError):  # what it would be otherwise
+        await at.store.logs.insert_many([{"_id": "a"}, {"_id": "c"}], ordered=False)

@@ -1,0 +1,89 @@
+"""One notification per request id and caller, on each engine (R25)."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from pymongo.errors import DuplicateKeyError
+
+from runtime.errors import FailedPrecondition
+from services.notifications.drafts import Draft
+from services.notifications.notifications import Notifications
+from services.notifications.store import Document
+from tests.conformance.notifications.conftest import TTL, House
+
+DRAFT = Draft("ann", "Shipped", message="On its way", data={"order": 1.0}, request_id="r1")
+
+
+async def test_the_same_request_answers_the_first_one(at: House) -> None:
+    first = await at.notifications.create(DRAFT, "shop")
+    at.clock.move(timedelta(minutes=1))
+    assert await at.notifications.create(DRAFT, "shop") == first
+    assert await at.store.notifications.count_documents({}) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(DRAFT, title="Lost"),
+        replace(DRAFT, user_id="bob"),
+        replace(DRAFT, message=""),
+        replace(DRAFT, topic="orders"),
+        replace(DRAFT, data={"order": 2.0}),
+        replace(DRAFT, ttl=timedelta(days=1)),
+    ],
+    ids=["title", "user", "message", "topic", "data", "ttl"],
+)
+async def test_the_same_request_id_with_another_body_is_refused(at: House, other: Draft) -> None:
+    first = await at.notifications.create(DRAFT, "shop")
+    with pytest.raises(FailedPrecondition) as refused:
+        await at.notifications.create(other, "shop")
+    assert refused.value.reason == "REQUEST_ID_REUSED"
+    assert await at.store.notifications.find().to_list() == [first]
+
+
+async def test_a_request_id_is_its_callers_own(at: House) -> None:
+    first = await at.notifications.create(DRAFT, "shop")
+    second = await at.notifications.create(DRAFT, "billing")
+    assert first["_id"] != second["_id"]
+
+
+async def test_a_ttl_below_a_millisecond_is_still_the_same_request(at: House) -> None:
+    draft = replace(DRAFT, ttl=timedelta(seconds=5, microseconds=1_234))
+    assert await at.notifications.create(draft, "shop") == await at.notifications.create(draft, "shop")
+
+
+async def test_twenty_at_once_store_one_and_all_answer_it(at: House) -> None:
+    answers = await asyncio.gather(*(at.notifications.create(DRAFT, "shop") for _ in range(20)))
+    assert len({answer["_id"] for answer in answers}) == 1
+    assert await at.store.notifications.count_documents({}) == 1
+
+
+async def test_without_the_unique_index_twenty_at_once_would_store_twenty(at: House) -> None:
+    """The protection off: it is the index that keeps the promise."""
+    await at.store.notifications.drop_index("by_request")
+    await asyncio.gather(*(at.notifications.create(DRAFT, "shop") for _ in range(20)))
+    assert await at.store.notifications.count_documents({}) == 20
+
+
+async def test_notifications_without_a_request_id_are_never_the_same(at: House) -> None:
+    await at.tell("ann", "Hello", "Hello")
+    assert await at.titles("ann") == ["Hello", "Hello"]
+
+
+class SameId(Notifications):
+    """Inserts under one id again and again, as the driver does whose first try was done and its answer lost."""
+
+    def _document(self, draft: Draft, caller: str) -> Document:
+        return super()._document(draft, caller) | {"_id": "the-same"}
+
+
+async def test_an_insert_that_finds_its_own_row_is_a_success(at: House) -> None:
+    """R22: the duplicate key of a retried insert is not an error."""
+    notifications = SameId(at.store, ttl=TTL, mail_is_kept=True, clock=at.clock)
+    draft = Draft("ann", "Hello")
+    assert await notifications.create(draft, "shop") == await notifications.create(draft, "shop")
+    assert await at.titles("ann") == ["Hello"]
+    with pytest.raises(DuplicateKeyError):  # what it would be otherwise
+        await at.store.notifications.insert_one({"_id": "the-same"})
