@@ -21,6 +21,7 @@ def _networks(value: Any) -> Any:
 
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 
 
@@ -29,6 +30,9 @@ class GatewaySettings(Settings):
 
     http_port: int = from_env("TRIVET_HTTP_PORT", default=8080, ge=0, le=65535, description="Where HTTP is served.")
     secret: SecretStr = from_env("TRIVET_SECRET", description="Signs cookies; at least 32 characters, random.")
+    secrets_old: Secrets = from_env(
+        "TRIVET_SECRETS_OLD", default=(), description="Former secrets whose cookies are still good, by comma."
+    )
     base_url: str = from_env("TRIVET_BASE_URL", default="", description="The address that browsers use.")
     trusted_origins: Words = from_env(
         "TRIVET_TRUSTED_ORIGINS", default=(), description="Origins besides our own that may send cookies, by comma."
@@ -38,6 +42,23 @@ class GatewaySettings(Settings):
     )
     rate_limit: str = from_env(
         "TRIVET_RATE_LIMIT", default="", pattern="^(on|off|)$", description="on or off; on in production if unset."
+    )
+    header_seconds: int = from_env(
+        "TRIVET_HEADER_SECONDS",
+        default=5,
+        ge=1,
+        le=300,
+        description="How long a connection may be idle or slow with its headers, and half of what a body may take.",
+    )
+    drain_seconds: float = from_env(
+        "TRIVET_DRAIN_SECONDS",
+        default=0,
+        ge=0,
+        le=60,
+        description="How long readiness says no before connections are refused: what a load balancer needs to notice.",
+    )
+    docs: str = from_env(
+        "TRIVET_DOCS", default="", pattern="^(on|off|)$", description="on or off: /docs; off in production if unset."
     )
     identity_address: str = from_env("TRIVET_IDENTITY_ADDRESS", default="127.0.0.1:50051", description="HOST:PORT.")
     notifications_address: str = from_env(
@@ -59,11 +80,13 @@ class GatewaySettings(Settings):
         if urlsplit(self.base_url).scheme not in ("http", "https") or not urlsplit(self.base_url).hostname:
             raise ValueError("TRIVET_BASE_URL must be like https://app.example.com")
         if "*" in self.trusted_origins:
-            raise ValueError(
-                "TRIVET_TRUSTED_ORIGINS must not be `*`: name them, `https://*.example.com` is allowed"
-            )
+            raise ValueError("TRIVET_TRUSTED_ORIGINS must not be `*`: name them, `https://*.example.com` is allowed")
         return self
 
     @property
     def rate_limit_on(self) -> bool:
         return self.rate_limit == "on" or (self.rate_limit == "" and self.is_production)
+
+    @property
+    def docs_on(self) -> bool:
+        return self.docs == "on" or (self.docs == "" and not self.is_production)

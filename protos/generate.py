@@ -5,17 +5,22 @@ python protos/generate.py --check   make them anew in a temporary folder and com
 """
 
 import importlib.resources
+import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc_tools
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from grpc_tools import protoc
 
 ROOT = Path(__file__).parent
 THIRD_PARTY = ROOT / "third_party"
-GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi")
+COMMENTS = "comments.json"
+GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi", COMMENTS)
 
 
 def link_google_api() -> None:
@@ -47,10 +52,36 @@ def generate(out: Path) -> None:
         f"--mypy_grpc_out=quiet,only_async:{out}",
         f"--plugin=protoc-gen-mypy={bin_dir / 'protoc-gen-mypy'}",
         f"--plugin=protoc-gen-mypy_grpc={bin_dir / 'protoc-gen-mypy_grpc'}",
+        "--include_source_info",
+        f"--descriptor_set_out={out / 'descriptors.binpb'}",
         *sorted(str(path) for path in (ROOT / "trivet").rglob("*.proto")),
     ]
     if protoc.main(arguments) != 0:
         raise SystemExit("protoc failed: see above")
+    write_comments(out)
+
+
+def write_comments(out: Path) -> None:
+    """Keep what the .proto files say of each name, which the stubs drop, for whoever describes the API to people."""
+    image = out / "descriptors.binpb"
+    found = {
+        name: text for file in FileDescriptorSet.FromString(image.read_bytes()).file for name, text in said_in(file)
+    }
+    image.unlink()
+    (out / COMMENTS).write_text(json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def said_in(file: FileDescriptorProto) -> Iterator[tuple[str, str]]:
+    """Yield the full name of each message, field, service, RPC, enum and value with a comment, and the comment."""
+    for location in file.source_code_info.location:
+        if not location.leading_comments or len(location.path) % 2:
+            continue
+        current: Any = file
+        names = [file.package]
+        for number, index in zip(location.path[::2], location.path[1::2], strict=True):
+            current = getattr(current, current.DESCRIPTOR.fields_by_number[number].name)[index]
+            names.append(current.name)
+        yield ".".join(names), " ".join(location.leading_comments.split())
 
 
 def stale(fresh: Path) -> list[str]:
@@ -68,7 +99,7 @@ def main() -> None:
     link_google_api()
     if "--check" not in sys.argv:
         for glob in GENERATED:
-            for path in (ROOT / "trivet").rglob(glob):
+            for path in ROOT.rglob(glob):
                 path.unlink()
         generate(ROOT)
         return

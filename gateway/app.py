@@ -1,0 +1,39 @@
+"""The gateway's application: its routes, and what is done around every request, in order."""
+
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from gateway import auth, docs, health, mailbox, me
+from gateway.deps import Deps
+from gateway.middleware.body_limit import BodyLimit
+from gateway.middleware.cors import Cors
+from gateway.middleware.deadline import Deadline
+from gateway.middleware.error_net import ErrorNet
+from gateway.middleware.metrics import Metrics
+from gateway.middleware.request_id import RequestId
+from gateway.middleware.request_log import LogRequests
+from gateway.middleware.security_headers import SecurityHeaders
+from gateway.middleware.trace import Trace
+from gateway.router import Router
+from gateway.services import SERVICES
+from gateway.transcode import Transcoder
+
+
+def hand_written(deps: Deps) -> list[BaseRoute]:
+    """Return the routes that are not made from descriptors."""
+    described = [*health.routes(deps), *auth.routes(deps), *me.routes(deps), *mailbox.routes(deps)]
+    return [*described, *docs.routes(deps, described)]
+
+
+def build_app(deps: Deps) -> ASGIApp:
+    """Return the whole application."""
+    app: ASGIApp = Router(hand_written(deps), otherwise=Transcoder(deps, SERVICES))
+    app = Deadline(app)
+    app = BodyLimit(app, seconds=2 * deps.settings.header_seconds)
+    app = ErrorNet(app)
+    app = Cors(app, deps.origins)
+    app = SecurityHeaders(app, https=deps.settings.base_url.startswith("https:"))
+    app = LogRequests(app, deps.request_log)
+    app = Metrics(app)
+    app = Trace(app)
+    return RequestId(app)

@@ -1,0 +1,86 @@
+"""Signing up, in and out."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType, field
+from starlette.responses import Response
+from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignOutRequest, SignUpRequest
+
+from gateway.auth.objects import user_object
+from gateway.auth.refusals import refuse, too_many
+from gateway.auth.validation import EMAIL_PATTERN, Extensible, Omissible, is_email
+from gateway.auth.visit import Visit, location
+
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
+Image = Annotated[str, Meta(max_length=2_048)]
+
+
+class SignUp(Extensible):
+    """The body of /sign-up/email; whatever else it holds (a role, say) is ignored."""
+
+    name: Name
+    email: Annotated[str, Meta(pattern=EMAIL_PATTERN)]
+    password: Annotated[str, Meta(min_length=1)]
+    image: Image | UnsetType = UNSET
+    callback_url: str | UnsetType = field(name="callbackURL", default=UNSET)
+    remember_me: bool | UnsetType = field(name="rememberMe", default=UNSET)
+
+
+async def sign_up(visit: Visit, body: SignUp) -> Response:
+    remember = body.remember_me is not False
+    answer = await visit.deps.backends.auth.SignUp(
+        SignUpRequest(
+            name=body.name,
+            email=body.email,
+            password=body.password,
+            image=body.image if body.image is not UNSET else None,
+            origin=visit.origin(remember=remember),
+        )
+    )
+    visit.open(answer.session, answer.token, remember=remember)
+    return visit.json({"token": answer.token, "user": user_object(answer.user)})
+
+
+class SignIn(msgspec.Struct):
+    """The body of /sign-in/email."""
+
+    email: str
+    password: str
+    callback_url: str | UnsetType = field(name="callbackURL", default=UNSET)
+    remember_me: bool | UnsetType = field(name="rememberMe", default=UNSET)
+
+
+async def sign_in(visit: Visit, body: SignIn) -> Response:
+    if not is_email(body.email):
+        raise refuse("INVALID_EMAIL")
+    if visit.tries and (seconds := visit.tries.take(body.email, visit.address())):
+        raise too_many(seconds)
+    if not body.password:
+        raise refuse("INVALID_EMAIL_OR_PASSWORD")
+    remember = body.remember_me is not False
+    answer = await visit.deps.backends.auth.SignIn(
+        SignInRequest(email=body.email, password=body.password, origin=visit.origin(remember=remember))
+    )
+    if visit.tries:
+        visit.tries.opened(body.email, visit.address())
+    visit.open(answer.session, answer.token, remember=remember)
+    user = user_object(answer.user)
+    if not body.callback_url:
+        return visit.json({"redirect": False, "token": answer.token, "user": user})
+    return visit.json(
+        {"redirect": True, "token": answer.token, "url": body.callback_url, "user": user},
+        headers={"location": location(body.callback_url)},
+    )
+
+
+class SignOut(Omissible):
+    """The body of /sign-out, if it has one; what it may hold is for sign-out at a provider."""
+
+
+async def sign_out(visit: Visit, _: SignOut) -> Response:
+    """End the session, if there is one. The cookies go only once it has ended: it could not be ended again."""
+    if token := visit.cookies.token_of(visit.request):
+        await visit.deps.backends.auth.SignOut(SignOutRequest(token=token))
+    visit.close()
+    return visit.json({"success": True})

@@ -1,0 +1,63 @@
+"""Who may use an endpoint: somebody with a live session, one that the store has just confirmed, or a fresh one."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import grpc
+
+from gateway.auth.refusals import refuse
+from gateway.auth.visit import Visit
+from gateway.reads import SignedIn, session_of
+from runtime.clock import from_timestamp, utc_now
+
+FRESH = timedelta(days=1)
+
+Guard = Callable[[Visit], Awaitable[None]]
+
+
+async def anybody(visit: Visit) -> None:
+    """Everybody may."""
+
+
+async def signed_in(visit: Visit) -> None:
+    """Whoever has a live session, which is slid if its time has come. Raises Refusal."""
+    await _admit(visit, authoritative=False)
+
+
+async def confirmed(visit: Visit) -> None:
+    """Whoever has a session that identity confirms now, whatever a cache holds. Raises Refusal."""
+    await _admit(visit, authoritative=True)
+
+
+async def fresh(visit: Visit) -> None:
+    """Whoever signed in within the last day. Raises Refusal."""
+    await _admit(visit, authoritative=False)
+    if not is_fresh(visit.known):
+        raise refuse("SESSION_NOT_FRESH")
+
+
+def is_fresh(found: SignedIn) -> bool:
+    """Whether the session was opened, not merely slid, within the last day."""
+    return utc_now() - from_timestamp(found.session.create_time) < FRESH
+
+
+async def _admit(visit: Visit, *, authoritative: bool) -> None:
+    found = await session_of(visit.request, visit.deps, authoritative=authoritative)
+    slid = await slide(visit, found) if found else None
+    if slid is None:
+        raise refuse("UNAUTHORIZED")
+    visit.signed_in = slid
+
+
+async def slide(visit: Visit, found: SignedIn) -> SignedIn | None:
+    """Move the session's end if it is due and the browser may remember; None if the session has ended meanwhile."""
+    if not visit.deps.reads.is_due(found) or visit.cookies.is_not_remembered(visit.request):
+        return found
+    try:
+        moved, by_us = await visit.deps.reads.refresh(found.token)
+    except grpc.aio.AioRpcError as error:
+        # The session is good whether or not its end can be moved now.
+        return None if error.code() is grpc.StatusCode.NOT_FOUND else found
+    if by_us:
+        visit.open(moved.session, found.token, remember=True)
+    return moved

@@ -1,0 +1,61 @@
+"""Users and sessions as the protocol writes them: dates with exactly three fraction digits, absence as null."""
+
+import msgspec
+from google.protobuf.timestamp_pb2 import Timestamp
+from trivet.identity.v1.resources_pb2 import Session, User
+
+
+class UserObject(msgspec.Struct, rename="camel"):
+    """A user, less what only administrators see."""
+
+    id: str
+    name: str
+    email: str
+    email_verified: bool
+    image: str | None
+    created_at: str
+    updated_at: str
+
+
+class SessionObject(msgspec.Struct, rename="camel"):
+    """A session and the handle by which it is revoked."""
+
+    id: str
+    user_id: str
+    token: str
+    expires_at: str
+    created_at: str
+    updated_at: str
+    ip_address: str
+    user_agent: str
+
+
+def date(time: Timestamp) -> str:
+    """Return a time as the client reads it: it takes the fraction's digits for whole milliseconds."""
+    return f"{time.ToDatetime().isoformat(timespec='milliseconds')}Z"
+
+
+def user_object(user: User) -> UserObject:
+    return UserObject(
+        id=user.id,
+        name=user.name,
+        email=user.email,
+        email_verified=user.email_verified,
+        image=user.image if user.HasField("image") else None,
+        created_at=date(user.create_time),
+        updated_at=date(user.update_time),
+    )
+
+
+def session_object(session: Session, token: str) -> SessionObject:
+    """Return a session; `token` is the caller's own for the current session and the id for any other."""
+    return SessionObject(
+        id=session.id,
+        user_id=session.user_id,
+        token=token,
+        expires_at=date(session.expire_time),
+        created_at=date(session.create_time),
+        updated_at=date(session.update_time),
+        ip_address=session.ip_address,
+        user_agent=session.user_agent,
+    )

@@ -1,0 +1,102 @@
+"""Every way in which an auth route says no: codes and texts are the protocol's, which clients translate by."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import grpc
+import msgspec
+from trivet.client import reason_of
+
+RETRY_SECONDS = 1
+
+TEXTS: Mapping[str, tuple[int, str]] = {
+    "BAD_REQUEST": (400, "Invalid JSON in request body"),
+    "BANNED_USER": (
+        403,
+        "You have been banned from this application. Please contact support if you believe this is an error.",
+    ),
+    "CREDENTIAL_ACCOUNT_NOT_FOUND": (400, "Credential account not found"),
+    "CROSS_SITE_NAVIGATION_LOGIN_BLOCKED": (
+        403,
+        "Cross-site navigation login blocked. This request appears to be a CSRF attack.",
+    ),
+    "EMAIL_CAN_NOT_BE_UPDATED": (400, "Email can not be updated"),
+    "INVALID_CALLBACK_URL": (403, "Invalid callbackURL"),
+    "INVALID_EMAIL": (400, "Invalid email"),
+    "INVALID_EMAIL_OR_PASSWORD": (401, "Invalid email or password"),
+    "INVALID_ERROR_CALLBACK_URL": (403, "Invalid errorCallbackURL"),
+    "INVALID_NEW_USER_CALLBACK_URL": (403, "Invalid newUserCallbackURL"),
+    "INVALID_ORIGIN": (403, "Invalid origin"),
+    "INVALID_PASSWORD": (400, "Invalid password"),
+    "INVALID_REDIRECT_URL": (403, "Invalid redirectURL"),
+    "INVALID_TOKEN": (404, "Invalid token"),
+    "METHOD_NOT_ALLOWED_DEFER_SESSION_REQUIRED": (
+        405,
+        "POST method requires deferSessionRefresh to be enabled in session config",
+    ),
+    "MISSING_OR_NULL_ORIGIN": (403, "Missing or null Origin"),
+    "PASSWORD_TOO_COMMON": (400, "Password too common"),
+    "PASSWORD_TOO_LONG": (400, "Password too long"),
+    "PASSWORD_TOO_SHORT": (400, "Password too short"),
+    "SERVICE_UNAVAILABLE": (503, "Service unavailable"),
+    "SESSION_EXPIRED": (400, "Session expired. Re-authenticate to perform this action."),
+    "SESSION_NOT_FRESH": (403, "Session is not fresh"),
+    "UNAUTHORIZED": (401, "Unauthorized"),
+    "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL": (422, "User already exists. Use another email."),
+    "USER_NOT_FOUND": (400, "User not found"),
+    "VALIDATION_ERROR": (400, "Validation Error"),
+}
+"""Status and text by code."""
+
+CODES: Mapping[str, str] = {
+    "BANNED_USER": "BANNED_USER",
+    "CREDENTIAL_ACCOUNT_NOT_FOUND": "CREDENTIAL_ACCOUNT_NOT_FOUND",
+    "EMAIL_TAKEN": "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL",
+    "INVALID_EMAIL": "INVALID_EMAIL",
+    "INVALID_EMAIL_OR_PASSWORD": "INVALID_EMAIL_OR_PASSWORD",
+    "INVALID_PASSWORD": "INVALID_PASSWORD",
+    "PASSWORD_TOO_COMMON": "PASSWORD_TOO_COMMON",
+    "PASSWORD_TOO_LONG": "PASSWORD_TOO_LONG",
+    "PASSWORD_TOO_SHORT": "PASSWORD_TOO_SHORT",
+    "SESSION_NOT_FOUND": "UNAUTHORIZED",
+    "USER_NOT_FOUND": "USER_NOT_FOUND",
+}
+"""The protocol's code by identity's reason."""
+
+AWAY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED})
+
+
+class Refusal(Exception):
+    """An answer that is not the one asked for. A `code` of None leaves the member out of the body."""
+
+    def __init__(
+        self, status: int, message: str, code: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(f"{HTTPStatus(status).phrase}: {message}")
+        self.status = status
+        self.headers = dict(headers or {})
+        self.body = msgspec.json.encode({"message": message} | ({"code": code} if code else {}))
+
+
+def refuse(code: str) -> Refusal:
+    """Return the refusal with the protocol's status and text for a code."""
+    status, text = TEXTS[code]
+    return Refusal(
+        status, text, code, {"retry-after": str(RETRY_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    )
+
+
+def too_many(retry_after: int) -> Refusal:
+    """Return the refusal of a limit: its body has no code."""
+    seconds = str(retry_after)
+    headers = {"x-retry-after": seconds, "retry-after": seconds}
+    return Refusal(429, "Too many requests. Please try again later.", headers=headers)
+
+
+def refusal_of(error: grpc.aio.AioRpcError) -> Refusal | None:
+    """Return what a failed call means to the caller, in our words; None for what nobody expected."""
+    if error.code() in AWAY:
+        return refuse("SERVICE_UNAVAILABLE")
+    if (code := CODES.get(reason_of(error))) is not None:
+        return refuse(code)
+    return refuse("VALIDATION_ERROR") if error.code() is grpc.StatusCode.INVALID_ARGUMENT else None

@@ -1,0 +1,92 @@
+"""Reading, listing and ending sessions."""
+
+import msgspec
+from starlette.responses import Response
+from trivet.identity.v1.session_service_pb2 import (
+    ListSessionsRequest,
+    RevokeAllSessionsRequest,
+    RevokeOtherSessionsRequest,
+    RevokeSessionRequest,
+)
+
+from gateway.auth.guards import slide
+from gateway.auth.objects import session_object, user_object
+from gateway.auth.refusals import refuse
+from gateway.auth.validation import Anything
+from gateway.auth.visit import Visit
+from gateway.cookies import TOKEN
+from gateway.reads import session_of
+
+MAX_LISTED = 1_000
+DONE = {"status": True}
+
+
+async def get_session(visit: Visit, _: Anything) -> Response:
+    """Answer the session and its user, or null; a token of ours that opens nothing any more is taken back."""
+    found = await session_of(visit.request, visit.deps)
+    if found is None:
+        if visit.cookies.token_of(visit.request):
+            visit.close()
+        return visit.json(None)
+    if not visit.request.query_params.get("disableRefresh"):  # any text is true
+        slid = await slide(visit, found)
+        if slid is None:
+            visit.close()
+            return visit.json(None, status=401)
+        found = slid
+    return visit.json({"session": session_object(found.session, found.token), "user": user_object(found.user)})
+
+
+async def post_session(_visit: Visit, _: Anything) -> Response:
+    """Refuse: a POST would do the write that a deferred refresh leaves undone, and ours are never deferred."""
+    raise refuse("METHOD_NOT_ALLOWED_DEFER_SESSION_REQUIRED")
+
+
+async def list_sessions(visit: Visit, _: Anything) -> Response:
+    """Answer the caller's active sessions, oldest first, the newest thousand if there are more."""
+    me = visit.known
+    with me.acting():
+        answer = await visit.deps.backends.sessions.ListSessions(ListSessionsRequest(page_size=MAX_LISTED))
+    return visit.json(
+        [
+            session_object(session, me.token if session.id == me.session.id else session.id)
+            for session in reversed(answer.sessions)
+        ]
+    )
+
+
+class RevokeSession(msgspec.Struct):
+    """The body of /revoke-session: what list-sessions gave as the token, or a real one."""
+
+    token: str
+
+
+async def revoke_session(visit: Visit, body: RevokeSession) -> Response:
+    """End one of the caller's sessions; one that is unknown or another's is no error."""
+    me, sessions = visit.known, visit.deps.backends.sessions
+    if body.token in (me.token, me.session.id):
+        with me.acting():
+            await sessions.RevokeSession(RevokeSessionRequest(session_id=me.session.id))
+        visit.close()
+    elif TOKEN.fullmatch(body.token):  # ids and tokens look alike
+        with me.acting():
+            by_id = await sessions.RevokeSession(RevokeSessionRequest(session_id=body.token))
+            if not by_id.revoked:
+                await sessions.RevokeSession(RevokeSessionRequest(token=body.token))
+    return visit.json(DONE)
+
+
+async def revoke_sessions(visit: Visit, _: Anything) -> Response:
+    with visit.known.acting():
+        await visit.deps.backends.sessions.RevokeAllSessions(RevokeAllSessionsRequest())
+    visit.close()
+    return visit.json(DONE)
+
+
+async def revoke_other_sessions(visit: Visit, _: Anything) -> Response:
+    me = visit.known
+    with me.acting():
+        await visit.deps.backends.sessions.RevokeOtherSessions(
+            RevokeOtherSessionsRequest(keep_session_id=me.session.id)
+        )
+    return visit.json(DONE)

@@ -1,0 +1,104 @@
+"""Checks a body against its struct, and words what is wrong as zod 4 does: clients of the protocol show it."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import TypeVar
+
+import msgspec
+from msgspec import UNSET
+from msgspec.inspect import BoolType, Field, NoneType, StrType, StructType, Type, UnionType, type_info
+
+from gateway.auth.refusals import Refusal
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+EMAIL_PATTERN = r"^(?!\.)(?!.*\.\.)[A-Za-z0-9_'+\-.]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}$"
+"""zod's pattern of an email address."""
+_EMAIL = re.compile(EMAIL_PATTERN)
+
+
+def is_email(text: str) -> bool:
+    """Whether zod takes a text for an email address."""
+    return len(text) <= 320 and "\n" not in text and _EMAIL.match(text) is not None
+
+
+def validated(kind: type[T], body: object) -> T:
+    """Return the body as its struct; unknown members are dropped. Raises Refusal with every issue, in order."""
+    if kind is Anything or (body is UNSET and issubclass(kind, Omissible)):
+        return kind()
+    if issues := list(_issues(kind, body)):
+        raise Refusal(400, "; ".join(issues), "VALIDATION_ERROR")
+    return msgspec.convert(body, kind)
+
+
+class Anything(msgspec.Struct):
+    """A body that nobody looks at."""
+
+
+class Extensible(msgspec.Struct):
+    """A body that may hold more members than its own; the original says so in a second issue."""
+
+
+class Record(msgspec.Struct):
+    """A body of any members, of which some are ours."""
+
+
+class Omissible(msgspec.Struct):
+    """A body that need not be there."""
+
+
+def _issues(kind: type[msgspec.Struct], body: object) -> Iterator[str]:
+    if not isinstance(body, dict):
+        if not issubclass(kind, Record):
+            yield f"[body] Invalid input: expected object, received {_type_of(body)}"
+        if issubclass(kind, Record | Extensible):
+            yield f"[body] Invalid input: expected record, received {_type_of(body)}"
+        return
+    for field in _fields(kind):
+        value = body.get(field.encode_name, UNSET)
+        if value is UNSET and not field.required:
+            continue
+        if (problem := _problem(field.type, value)) is not None:
+            yield f"[body.{field.encode_name}] {problem}"
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[Field, ...]:
+    struct = type_info(kind)
+    assert isinstance(struct, StructType)
+    return struct.fields
+
+
+def _problem(wanted: Type, value: object) -> str | None:
+    if isinstance(wanted, UnionType):
+        if value is None and any(isinstance(option, NoneType) for option in wanted.types):
+            return None
+        wanted = next(option for option in wanted.types if not isinstance(option, NoneType))
+    if isinstance(wanted, StrType):
+        return _string_problem(wanted, value)
+    if isinstance(wanted, BoolType) and not isinstance(value, bool):
+        return f"Invalid input: expected boolean, received {_type_of(value)}"
+    return None
+
+
+def _string_problem(wanted: StrType, value: object) -> str | None:
+    if not isinstance(value, str):
+        return f"Invalid input: expected string, received {_type_of(value)}"
+    if wanted.pattern == EMAIL_PATTERN and not is_email(value):
+        return "Invalid email address"
+    if wanted.min_length is not None and len(value) < wanted.min_length:
+        return f"Too small: expected string to have >={wanted.min_length} characters"
+    if wanted.max_length is not None and len(value) > wanted.max_length:
+        return f"Too big: expected string to have <={wanted.max_length} characters"
+    return None
+
+
+def _type_of(value: object) -> str:
+    """Return what zod calls the type of a JSON value."""
+    if value is UNSET:
+        return "undefined"
+    if value is None:
+        return "null"
+    names = ((bool, "boolean"), (str, "string"), (int | float, "number"), (list, "array"))
+    return next((name for kind, name in names if isinstance(value, kind)), "object")

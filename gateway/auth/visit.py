@@ -1,0 +1,86 @@
+"""One request to an auth route while it is being answered, and what its answer leaves with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from trivet.identity.v1.auth_service_pb2 import SessionOrigin
+from trivet.identity.v1.resources_pb2 import Session
+
+from gateway.auth.bodies import JSON
+from gateway.auth.limits import AccountTries
+from gateway.client_address import client_address, limit_subject
+from gateway.cookies import SessionCookies
+from gateway.deps import Deps
+from gateway.exchange import exchange_of
+from gateway.reads import SignedIn
+
+USER_AGENT_LENGTH = 512
+
+
+@dataclass(slots=True)
+class Visit:
+    """A request, who makes it once a guard has found out, and the cookies that the answer will set."""
+
+    request: Request
+    deps: Deps
+    tries: AccountTries | None  # None where nothing is limited
+    signed_in: SignedIn | None = None
+    set_cookies: list[str] = field(default_factory=list)
+    opened_token: str = ""
+
+    @property
+    def cookies(self) -> SessionCookies:
+        return self.deps.reads.cookies
+
+    @property
+    def known(self) -> SignedIn:
+        """Who the guard let in."""
+        assert self.signed_in is not None, "the endpoint has no guard"
+        return self.signed_in
+
+    def origin(self, *, remember: bool = True) -> SessionOrigin:
+        """Return where a session is being opened."""
+        return SessionOrigin(
+            ip_address=self._address(),
+            user_agent=self.request.headers.get("user-agent", "")[:USER_AGENT_LENGTH],
+            remember_me=remember,
+        )
+
+    def address(self) -> str:
+        """Return what limits count the client by."""
+        return limit_subject(self._address())
+
+    def _address(self) -> str:
+        return client_address(self.request.scope, self.deps.settings.trusted_proxies)
+
+    def open(self, session: Session, token: str, *, remember: bool) -> None:
+        """Make the answer keep a session for as long as sessions live, or until the browser closes."""
+        lifetime = session.expire_time.seconds - session.update_time.seconds
+        self.set_cookies = self.cookies.opened(token, lifetime if remember else None)
+        self.opened_token = token
+        exchange_of(self.request.scope).user_id = session.user_id
+
+    def close(self) -> None:
+        """Make the answer forget the session."""
+        self.set_cookies = self.cookies.closed()
+        self.opened_token = ""
+
+    def json(self, value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        return Response(msgspec.json.encode(value), status, dict(headers or {}), media_type=JSON)
+
+    def dress(self, response: Response) -> Response:
+        """Add the cookies, and for those who keep no cookies the token that they would have kept."""
+        for cookie in self.set_cookies:
+            response.raw_headers.append((b"set-cookie", cookie.encode("latin-1")))
+        if self.opened_token:
+            response.headers["set-auth-token"] = self.cookies.signer.sign(self.opened_token)
+        return response
+
+
+def location(url: str) -> str:
+    """Return a URL as a header may carry it."""
+    return quote(url, safe="!#$%&'()*+,/:;=?@[]~")

@@ -1,0 +1,30 @@
+"""What the handlers of every route share."""
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from gateway.backends import Backends
+from gateway.origins import Origins
+from gateway.reads import Reads
+from gateway.request_log import RequestLog
+from gateway.settings import GatewaySettings
+
+
+@dataclass(frozen=True)
+class Deps:
+    """Made once, in `__main__.py`, and given to each family of routes.
+
+    Whoever finds out who calls writes it to `gateway.exchange.exchange_of(request.scope).user_id`, for the log.
+    """
+
+    settings: GatewaySettings
+    backends: Backends
+    origins: Origins
+    request_log: RequestLog
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @cached_property
+    def reads(self) -> Reads:
+        """Sessions and profiles, read through the cache."""
+        return Reads(self.settings, self.backends)

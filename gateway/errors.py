@@ -1,0 +1,108 @@
+"""The only table from gRPC's codes to HTTP's, and the shape of an error's body (AIP-193)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import grpc
+import msgspec
+from google.protobuf.json_format import MessageToDict
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from starlette.responses import Response
+from trivet.client.errors import status_of
+
+HTTP_STATUS = {
+    "CANCELLED": 499,
+    "UNKNOWN": 500,
+    "INVALID_ARGUMENT": 400,
+    "DEADLINE_EXCEEDED": 504,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "PERMISSION_DENIED": 403,
+    "RESOURCE_EXHAUSTED": 429,
+    "FAILED_PRECONDITION": 400,
+    "ABORTED": 409,
+    "OUT_OF_RANGE": 400,
+    "UNIMPLEMENTED": 501,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DATA_LOSS": 500,
+    "UNAUTHENTICATED": 401,
+}
+SENTENCES = {
+    "CANCELLED": "the call was cancelled",
+    "DEADLINE_EXCEEDED": "the answer took too long",
+    "UNAVAILABLE": "a service that this needs cannot be reached now",
+    "UNIMPLEMENTED": "this is not served here",
+    "RESOURCE_EXHAUSTED": "too much is asked at once",
+}
+"""What is said for a failure that the library met, whose own words name hosts."""
+
+DOMAIN = "trivet"
+PASSED_THROUGH = (ErrorInfo, BadRequest, RetryInfo)
+SILENT = frozenset({"INTERNAL", "UNKNOWN", "DATA_LOSS"})
+
+
+class Refused(Exception):
+    """A request that the gateway itself answers with an error, in its route's own shape."""
+
+    def __init__(
+        self,
+        code: str,
+        reason: str,
+        message: str,
+        *,
+        status: int | None = None,
+        field: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.status = status or HTTP_STATUS[code]
+        self.field = field
+        self.headers = headers or {}
+
+
+def body(status: int, code: str, message: str, details: Sequence[Mapping[str, Any]] = ()) -> bytes:
+    """Return AIP-193's JSON: the HTTP status, gRPC's code by name, a sentence and typed details."""
+    return msgspec.json.encode(
+        {"error": {"code": status, "status": code, "message": message, "details": list(details)}}
+    )
+
+
+def refusal(error: Refused) -> Response:
+    """Return the answer to a request that the gateway refused."""
+    details: list[dict[str, Any]] = [_typed(ErrorInfo(reason=error.reason, domain=DOMAIN))]
+    if error.field:
+        violation = BadRequest.FieldViolation(field=error.field, description=error.message)
+        details.append(_typed(BadRequest(field_violations=[violation])))
+    return Response(
+        body(error.status, error.code, error.message, details), error.status, error.headers, "application/json"
+    )
+
+
+def failure(error: grpc.RpcError) -> Response:
+    """Return the answer to a request whose RPC failed.
+
+    Only a status that one of our services wrote is passed on; what the library says names addresses, and what
+    nobody expected has no text at all.
+    """
+    code = error.code().name if isinstance(error, grpc.aio.AioRpcError) else "UNKNOWN"
+    status = HTTP_STATUS[code]
+    rich = None if code in SILENT else status_of(error)
+    if rich is None:
+        return Response(body(status, code, SENTENCES.get(code, "internal error")), status, None, "application/json")
+    details, headers = [], {}
+    for detail in rich.details:
+        for kind in PASSED_THROUGH:
+            message = kind()
+            if detail.Unpack(message):
+                details.append(_typed(message))
+                if isinstance(message, RetryInfo):
+                    headers["retry-after"] = str(max(1, -(-message.retry_delay.ToMilliseconds() // 1000)))
+    return Response(body(status, code, rich.message, details), status, headers, "application/json")
+
+
+def _typed(message: Any) -> dict[str, Any]:
+    return {"@type": f"type.googleapis.com/{message.DESCRIPTOR.full_name}", **MessageToDict(message)}

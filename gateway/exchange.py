@@ -1,0 +1,48 @@
+"""What is learned of one request on its way in, for those who write of it on its way out."""
+
+from dataclasses import dataclass, field
+from typing import cast
+
+from starlette.types import Scope
+
+UNMATCHED = "unmatched"
+_KEY = "trivet.exchange"
+
+Header = tuple[bytes, bytes]
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer.
+
+    `route` is the template that matched (`/v1/users/{user_id}`), never the path: a path may hold a token.
+    `user_id` is set by whoever finds out who calls. `status` is 0 until an answer has begun.
+    """
+
+    request_id: str
+    route: str = UNMATCHED
+    user_id: str = ""
+    trace_id: str = ""
+    span_id: str = ""
+    status: int = 0
+    headers: list[Header] = field(default_factory=list)  # added to the answer, whoever makes it
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """Return the exchange that a request's scope belongs to."""
+    return cast(Exchange, scope[_KEY])
+
+
+def begin_exchange(scope: Scope, request_id: str) -> Exchange:
+    """Attach a new exchange to a request's scope."""
+    exchange = scope[_KEY] = Exchange(request_id)
+    return exchange
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """Return a request header's value, the last one if there are several; empty without one."""
+    value = b""
+    for key, candidate in scope["headers"]:
+        if key == name:
+            value = candidate
+    return value.decode("latin-1")

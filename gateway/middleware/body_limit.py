@@ -1,0 +1,84 @@
+"""No body is too large, too slow or compressed: refused before anything is parsed."""
+
+import asyncio
+import contextlib
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.errors import Refused
+from gateway.exchange import header
+
+MAX_BODY_BYTES = 1024 * 1024
+BODY_SECONDS = 10.0
+DISCARDED_BYTES = 8 * MAX_BODY_BYTES
+DISCARD_SECONDS = 1.0
+
+
+class BodyLimit:
+    """Counts a body as it comes, also one of unknown length, and gives it a bounded time to arrive."""
+
+    def __init__(self, app: ASGIApp, *, limit: int = MAX_BODY_BYTES, seconds: float = BODY_SECONDS) -> None:
+        self._app = app
+        self._limit = limit
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if header(scope, b"content-encoding").lower() not in ("", "identity"):
+            raise Refused(
+                "INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", "compressed bodies are not accepted", status=415
+            )
+        declared = header(scope, b"content-length")
+        if declared.isascii() and declared.isdigit() and int(declared[:20]) > self._limit:
+            if not header(scope, b"expect"):  # whoever asks first has sent nothing yet
+                await _discard(receive)
+            raise self._too_large()
+        received = 0
+
+        async def bounded() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._limit:
+                if message.get("more_body", False):
+                    await _discard(receive)
+                raise self._too_large()
+            return message
+
+        await self._app(scope, _within(bounded, self._seconds), send)
+
+    def _too_large(self) -> Refused:
+        return Refused("INVALID_ARGUMENT", "BODY_TOO_LARGE", f"a body may have at most {self._limit} bytes", status=413)
+
+
+async def _discard(receive: Receive) -> None:
+    """Read a little more of a body that is refused: who is still sending when we hang up never sees the answer."""
+    discarded = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while discarded < DISCARDED_BYTES:
+                message = await receive()
+                discarded += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+
+
+def _within(receive: Receive, seconds: float) -> Receive:
+    """Give the whole body `seconds` from its first read on; waiting for a disconnect afterwards has no end."""
+    deadline = None
+    complete = False
+
+    async def timed() -> Message:
+        nonlocal deadline, complete
+        if complete:
+            return await receive()
+        loop = asyncio.get_running_loop()
+        deadline = deadline or loop.time() + seconds
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            raise Refused("DEADLINE_EXCEEDED", "BODY_TOO_SLOW", "the body took too long", status=408) from None
+        complete = not message.get("more_body", False)
+        return message
+
+    return timed

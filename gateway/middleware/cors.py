@@ -1,0 +1,49 @@
+"""Answers that scripts of trusted origins may read, with their cookies; nobody else's may."""
+
+import re
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.exchange import Header, exchange_of, header
+from gateway.origins import Origins
+
+EXPOSED = b"set-auth-token, set-auth-jwt, x-retry-after, retry-after, x-request-id, traceparent, etag"
+METHODS = b"GET, POST, PUT, PATCH, DELETE"
+PREFLIGHT_SECONDS = b"600"
+HEADER_NAMES = re.compile(r"[A-Za-z0-9, -]{0,1024}")
+VARY: Header = (b"vary", b"Origin")
+
+
+class Cors:
+    """Echoes a trusted origin exactly, never `*`; a foreign one gets no CORS header at all."""
+
+    def __init__(self, app: ASGIApp, origins: Origins) -> None:
+        self._app = app
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = exchange_of(scope).headers
+        headers.append(VARY)
+        origin = header(scope, b"origin")
+        trusted = bool(origin) and self._origins.trusts(origin)
+        if trusted:
+            headers.append((b"access-control-allow-origin", origin.encode("latin-1")))
+            headers.append((b"access-control-allow-credentials", b"true"))
+        if scope["method"] == "OPTIONS" and origin and header(scope, b"access-control-request-method"):
+            await _preflight(scope, send, trusted=trusted)
+            return
+        if trusted:
+            headers.append((b"access-control-expose-headers", EXPOSED))
+        await self._app(scope, receive, send)
+
+
+async def _preflight(scope: Scope, send: Send, *, trusted: bool) -> None:
+    exchange_of(scope).route = "preflight"
+    headers: list[Header] = []
+    asked = header(scope, b"access-control-request-headers")
+    if trusted and HEADER_NAMES.fullmatch(asked):
+        headers.append((b"access-control-allow-methods", METHODS))
+        headers.append((b"access-control-allow-headers", asked.encode()))
+        headers.append((b"access-control-max-age", PREFLIGHT_SECONDS))
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

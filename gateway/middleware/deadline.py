@@ -1,0 +1,18 @@
+"""Every request ends: the calls it makes share one deadline."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from trivet.client import within
+
+REQUEST_SECONDS = 5.0
+
+
+class Deadline:
+    """Gives all that a request asks of the services `seconds` together."""
+
+    def __init__(self, app: ASGIApp, *, seconds: float = REQUEST_SECONDS) -> None:
+        self._app = app
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with within(self._seconds):
+            await self._app(scope, receive, send)

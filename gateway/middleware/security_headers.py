@@ -1,0 +1,43 @@
+"""What browsers must not do with our answers."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.exchange import Header
+
+NOT_STORED = ("/api/auth/", "/v1/")
+NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
+NO_STORE: Header = (b"cache-control", b"no-store")
+HSTS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+PAGE: tuple[Header, ...] = ((b"x-frame-options", b"DENY"), (b"referrer-policy", b"no-referrer"))
+CLOSED_POLICY: Header = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+
+
+class SecurityHeaders:
+    """No guessing of types, no framing, no storing of personal answers, and HTTPS for good once it is used.
+
+    A route's own Cache-Control and Content-Security-Policy stand.
+    """
+
+    def __init__(self, app: ASGIApp, *, https: bool) -> None:
+        self._app = app
+        self._always = (NOSNIFF, HSTS) if https else (NOSNIFF,)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", ()))
+                message["headers"] = [*headers, *self._always, *_missing(scope["path"], dict(headers))]
+            await send(message)
+
+        await self._app(scope, receive, answer)
+
+
+def _missing(path: str, present: dict[bytes, bytes]) -> list[Header]:
+    missing: list[Header] = []
+    if path.startswith(NOT_STORED) and b"cache-control" not in present:
+        missing.append(NO_STORE)
+    if present.get(b"content-type", b"").startswith(b"text/html"):
+        missing.extend(PAGE)
+        if b"content-security-policy" not in present:
+            missing.append(CLOSED_POLICY)
+    return missing

@@ -1,0 +1,49 @@
+"""A server span for every request, below the caller's: W3C trace context in and out."""
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.exchange import exchange_of, header
+
+# The trace alone: what else a caller sends in baggage goes no further.
+PROPAGATOR = TraceContextTextMapPropagator()
+
+
+class Trace:
+    """Names the span by the route's template once it is known, and tells the caller the trace in `traceparent`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._tracer = trace.get_tracer("trivet.gateway")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        carrier = {name: value for name in ("traceparent", "tracestate") if (value := header(scope, name.encode()))}
+        token = otel_context.attach(PROPAGATOR.extract(carrier, otel_context.Context()))
+        try:
+            await self._traced(scope, receive, send)
+        finally:
+            otel_context.detach(token)
+
+    async def _traced(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange, method = exchange_of(scope), scope["method"]
+        with self._tracer.start_as_current_span(
+            method, kind=SpanKind.SERVER, record_exception=False, set_status_on_exception=False
+        ) as span:
+            if (context := span.get_span_context()).is_valid:
+                exchange.trace_id, exchange.span_id = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+                outgoing: dict[str, str] = {}
+                PROPAGATOR.inject(outgoing)
+                exchange.headers.append((b"traceparent", outgoing["traceparent"].encode()))
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                if span.is_recording():
+                    span.update_name(f"{method} {exchange.route}")
+                    span.set_attribute("http.request.method", method)
+                    span.set_attribute("http.route", exchange.route)
+                    span.set_attribute("http.response.status_code", exchange.status)
+                    if exchange.status >= 500 or exchange.status == 0:
+                        span.set_status(StatusCode.ERROR)

@@ -1,0 +1,84 @@
+"""A gateway process in front of services that the test scripts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from tests.api.gateway.stand_ins import StandIns, standing_in
+from tests.harness.engines import free_port
+from tests.harness.processes import Process, process
+
+PAGE = "https://app.example.com"
+
+
+class Gateway:
+    """A running gateway, how to speak HTTP to it, and the services behind it."""
+
+    def __init__(self, running: Process, stand_ins: StandIns, http: httpx.AsyncClient, metrics_port: int) -> None:
+        self.process = running
+        self.services = stand_ins
+        self.http = http
+        self.metrics_port = metrics_port
+
+    @property
+    def port(self) -> int:
+        return self.process.port
+
+    async def metric(self, name: str) -> float:
+        """Return the sum of a metric's samples over all labels."""
+        async with httpx.AsyncClient() as http:
+            text = (await http.get(f"http://127.0.0.1:{self.metrics_port}/metrics")).text
+        lines = [line for line in text.splitlines() if line.startswith((f"{name}{{", f"{name} "))]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+@asynccontextmanager
+async def running(stand_ins: StandIns, **extra: str) -> AsyncIterator[Gateway]:
+    """Run a gateway over the stand-ins. It is ended from a thread: its last log entries need this loop."""
+    metrics_port = free_port()
+    given = {
+        **stand_ins.addresses,
+        "TRIVET_TRUSTED_ORIGINS": f"{PAGE},https://*.example.org",
+        "TRIVET_METRICS_PORT": str(metrics_port),
+        "TRIVET_RATE_LIMIT": "off",
+        **extra,
+    }
+    manager = process("gateway", port=None, wait=True, **given)
+    started = await asyncio.to_thread(manager.__enter__)
+    try:
+        async with httpx.AsyncClient(base_url=f"http://{started.address}", timeout=20) as http:
+            yield Gateway(started, stand_ins, http, metrics_port)
+    finally:
+        await asyncio.to_thread(manager.__exit__, None, None, None)
+
+
+@pytest.fixture(scope="session")
+async def stand_ins() -> AsyncIterator[StandIns]:
+    async with standing_in() as services:
+        yield services
+
+
+@pytest.fixture(scope="session")
+async def shared_gateway(stand_ins: StandIns) -> AsyncIterator[Gateway]:
+    async with running(stand_ins) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+async def gateway(shared_gateway: Gateway) -> Gateway:
+    """The gateway of the whole run, its services at ease."""
+    shared_gateway.services.reset()
+    return shared_gateway
+
+
+@pytest.fixture
+async def http(gateway: Gateway) -> httpx.AsyncClient:
+    return gateway.http
+
+
+@pytest.fixture
+async def services(gateway: Gateway) -> StandIns:
+    return gateway.services

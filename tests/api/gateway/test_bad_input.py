@@ -1,0 +1,196 @@
+"""What is wrong with a request is said once, clearly, as 4xx in AIP-193's shape; never a 500."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.gateway.stand_ins import ADMIN, USER, StandIns
+
+JSON = {**USER, "content-type": "application/json"}
+
+
+def error_of(answer: httpx.Response) -> dict[str, Any]:
+    error: dict[str, Any] = answer.json()["error"]
+    assert error["code"] == answer.status_code
+    assert error["message"]
+    return error
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"nonsense",
+        b'{"title": "a",}',
+        b'{"title": NaN}',
+        b'{"title": "\xff\xfe"}',
+        b"\xff\xfe{}",
+        b'{"title": "\\ud800"}',
+        b"[" * 100_000,
+        b'{"data": ' + b'{"a":' * 50_000,
+    ],
+    ids=["cut", "words", "comma", "nan", "not-utf8-inside", "not-utf8", "half-surrogate", "deep", "deep-objects"],
+)
+async def test_a_body_that_is_no_json_is_named_so(http: httpx.AsyncClient, body: bytes) -> None:
+    """H2: also JSON that is nested too deeply to be read."""
+    answer = await http.post("/v1/notifications", headers=JSON, content=body)
+    assert answer.status_code == 400
+    assert error_of(answer)["details"][0]["reason"] == "INVALID_JSON"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"title": 5}, "notification.title"),
+        ({"title": ["a"]}, "notification.title"),
+        ({"title": {"$gt": ""}}, "notification.title"),
+        ({"type": "NOTIFICATION_TYPE_PIGEON"}, "notification.type"),
+        ({"type": 99}, "notification.type"),
+        ({"type": True}, "notification.type"),
+        ({"read": "true"}, "notification.read"),
+        ({"readTime": "yesterday"}, "notification.readTime"),
+        ({"readTime": 5}, "notification.readTime"),
+        ({"data": []}, "notification.data"),
+        ({"email": "a@x.io"}, "notification.email"),
+        ({"email": {"to": {"$ne": None}}}, "notification.email.to"),
+        ([], "notification"),
+        ("text", "notification"),
+    ],
+    ids=str,
+)
+async def test_a_value_of_the_wrong_type_is_named_by_its_field(http: httpx.AsyncClient, body: Any, field: str) -> None:
+    """I1: an operator of the document store is no string."""
+    answer = await http.post("/v1/notifications", headers=USER, json=body)
+    assert answer.status_code == 400
+    details = error_of(answer)["details"]
+    assert details[0]["reason"] == "INVALID_VALUE"
+    assert details[1]["fieldViolations"][0]["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/notifications", {"titel": "x"}),
+        ("/v1/notifications", {"email": {"cc": "x"}}),
+        ("/v1/sessions:revokeAll", {"a": 1}),
+    ],
+    ids=str,
+)
+async def test_an_unknown_field_is_refused(http: httpx.AsyncClient, path: str, body: Any) -> None:
+    answer = await http.post(path, headers=USER, json=body)
+    assert answer.status_code == 400
+    assert error_of(answer)["details"][0]["reason"] == "UNKNOWN_FIELD"
+
+
+@pytest.mark.parametrize("name", ["colour", "user.id", "page_size.x", "readMask.paths", "notification"])
+async def test_an_unknown_query_parameter_is_refused(http: httpx.AsyncClient, name: str) -> None:
+    answer = await http.get("/v1/notifications", headers=USER, params={name: "x"})
+    assert answer.status_code == 400
+    assert error_of(answer)["details"][0]["reason"] == "UNKNOWN_PARAMETER"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "pageSize=ten",
+        "pageSize=1.5",
+        "pageSize=",
+        "pageSize=99999999999",
+        "pageSize=" + "9" * 5_000,
+        "pageSize=1&pageSize=2",
+        "unreadOnly=yes",
+        "unreadOnly=True",
+        "type=EMAIL",
+        "userId=%ff",
+    ],
+    ids=lambda query: query[:30],
+)
+async def test_a_query_value_of_the_wrong_type_is_refused(http: httpx.AsyncClient, query: str) -> None:
+    """H2: also a number of more digits than Python would read."""
+    answer = await http.get(f"/v1/notifications?{query}", headers=USER)
+    assert answer.status_code == 400
+    assert error_of(answer)["status"] == "INVALID_ARGUMENT"
+
+
+async def test_more_query_parameters_than_anybody_needs_are_refused(http: httpx.AsyncClient) -> None:
+    query = "&".join("userId=a" for _ in range(300))
+    assert (await http.get(f"/v1/notifications?{query}", headers=USER)).status_code == 400
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "-" + "9" * 30, "1e400", "99999999999"])
+async def test_a_huge_number_is_out_of_range_and_nothing_worse(http: httpx.AsyncClient, number: str) -> None:
+    """H2: numbers beyond every type, also beyond the 4,300 digits that Python reads."""
+    answer = await http.post("/v1/notifications", headers=JSON, content=f'{{"type": {number}}}')
+    assert answer.status_code == 400
+    answer = await http.post("/v1/notifications", headers=JSON, content=f'{{"data": {{"n": {number}}}}}')
+    assert answer.status_code == 400
+
+
+async def test_a_required_field_that_is_missing_is_named(http: httpx.AsyncClient, services: StandIns) -> None:
+    answer = await http.post("/v1/notifications", headers=USER, json={"title": "t"})
+    assert answer.status_code == 400
+    assert error_of(answer)["details"][0]["reason"] == "REQUIRED_FIELD_MISSING"
+    assert all(call.name != "CreateNotification" for call in services.calls)
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+async def test_a_body_that_says_it_is_something_else_is_415(http: httpx.AsyncClient, media_type: str) -> None:
+    """C1: what a form can send across sites is never read as JSON."""
+    answer = await http.post("/v1/notifications", headers={**USER, "content-type": media_type}, content=b"{}")
+    assert answer.status_code == 415
+    assert error_of(answer)["details"][0]["reason"] == "UNSUPPORTED_MEDIA_TYPE"
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
+async def test_json_may_name_its_encoding(http: httpx.AsyncClient, media_type: str) -> None:
+    answer = await http.post(
+        "/v1/sessions:revokeAll", headers={**USER, "content-type": media_type}, content=json.dumps({})
+    )
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/v1",
+        "/v1/",
+        "/v1/users/",
+        "/v1//users",
+        "/v1/users/a/b",
+        "/v1/users/%ff",
+        "/V1/users",
+        "/v1/users:",
+        "/v2/users",
+        "/v1/users/a:ban/x",
+        "/openapi.yaml",
+        "/metrics",
+    ],
+)
+async def test_an_unknown_route_is_404(http: httpx.AsyncClient, path: str) -> None:
+    answer = await http.send(http.build_request("GET", f"http://{http.base_url.netloc.decode()}{path}", headers=ADMIN))
+    assert answer.status_code == 404
+    assert error_of(answer)["status"] == "NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("POST", "/v1/users", "GET"),
+        ("PUT", "/v1/users/u1", "DELETE, GET, PATCH"),
+        ("GET", "/v1/sessions:revokeAll", "POST"),
+        ("POST", "/healthz", "GET, HEAD"),
+        ("DELETE", "/v1/me", "GET, HEAD"),
+        ("BREW", "/v1/users", "GET"),
+        ("OPTIONS", "/v1/users", "GET"),
+    ],
+)
+async def test_a_wrong_method_is_405_and_names_the_right_ones(
+    http: httpx.AsyncClient, method: str, path: str, allow: str
+) -> None:
+    answer = await http.request(method, path, headers=USER)
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == allow
+    assert error_of(answer)["details"][0]["reason"] == "METHOD_NOT_ALLOWED"

@@ -1,0 +1,86 @@
+"""The queue of log entries has an end, and knows what it lost."""
+
+import asyncio
+from typing import cast
+
+from prometheus_client import REGISTRY
+from trivet.notifications.v1.log_service_pb2 import LogEntry, WriteLogsRequest
+from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
+
+from gateway.request_log import BATCH_SIZE, RequestLog, open_request_log
+from tests.harness.waiting import until
+
+
+class Logs:
+    """A log service that writes only while it is let."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[LogEntry]] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.asked = 0
+
+    async def WriteLogs(self, request: WriteLogsRequest, timeout: float) -> None:
+        self.asked += 1
+        async with asyncio.timeout(timeout):
+            await self.open.wait()
+        self.batches.append(list(request.entries))
+
+    @property
+    def stub(self) -> LogServiceStub:
+        return cast(LogServiceStub, self)
+
+
+def lost(reason: str) -> float:
+    return REGISTRY.get_sample_value("trivet_request_log_dropped_total", {"reason": reason}) or 0
+
+
+async def test_what_does_not_fit_is_dropped_and_counted() -> None:
+    before, logs = lost("queue_full"), Logs()
+    bounded = RequestLog(logs.stub, length=10)
+    for _ in range(25):
+        bounded.add(LogEntry())
+    assert lost("queue_full") == before + 15
+    await bounded.drain(1)
+    assert [len(batch) for batch in logs.batches] == [10]
+
+
+async def test_without_the_bound_a_hung_log_store_would_take_all_memory() -> None:
+    """The protection off: every entry is kept for as long as nothing is written."""
+    before, logs = lost("queue_full"), Logs()
+    unbounded = RequestLog(logs.stub, length=10**9)
+    for _ in range(20_000):
+        unbounded.add(LogEntry())
+    assert lost("queue_full") == before
+    await unbounded.drain(5)
+    assert sum(map(len, logs.batches)) == 20_000
+
+
+async def test_entries_are_sent_in_batches_and_a_full_one_at_once() -> None:
+    logs = Logs()
+    slow_to_send = RequestLog(logs.stub, seconds=60)
+    running = asyncio.create_task(slow_to_send.run())
+    for _ in range(BATCH_SIZE):
+        slow_to_send.add(LogEntry())
+    await until(lambda: bool(logs.batches), 5)
+    assert len(logs.batches[0]) == BATCH_SIZE
+    running.cancel()
+
+
+async def test_a_batch_that_is_under_way_when_the_process_ends_is_not_lost() -> None:
+    logs = Logs()
+    logs.open.clear()
+    async with open_request_log(logs.stub) as request_log:
+        request_log.add(LogEntry(message="last"))
+        await until(lambda: logs.asked == 1, 5)
+        logs.open.set()
+    assert [entry.message for batch in logs.batches for entry in batch] == ["last"]
+
+
+async def test_what_cannot_be_written_at_the_end_is_counted() -> None:
+    before, logs = lost("process_ended"), Logs()
+    logs.open.clear()
+    stuck = RequestLog(logs.stub)
+    stuck.add(LogEntry())
+    await stuck.drain(0.05)
+    assert lost("process_ended") == before + 1

@@ -1,0 +1,24 @@
+"""The HTTP API does not change by accident."""
+
+import os
+from pathlib import Path
+
+from gateway.http_rules import rules
+from gateway.services import SERVICES
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "routes.txt"
+
+
+def test_verbs_paths_and_rpcs_are_those_that_are_written_down() -> None:
+    served = sorted(
+        f"{rule.template} {rule.verb} {rule.rpc.full_name}"
+        for descriptors in SERVICES.values()
+        for rule in rules(descriptors)
+    )
+    text = "".join(f"{verb:6} {path} {rpc}\n" for path, verb, rpc in (line.split() for line in served))
+    if os.environ.get("TRIVET_RENEW_GOLDEN"):
+        GOLDEN.write_text(text)
+    assert GOLDEN.read_text() == text, (
+        "the routes have changed: if that is meant, run "
+        "`TRIVET_RENEW_GOLDEN=1 .venv/bin/python -m pytest tests/unit/gateway/test_routes.py` and commit the file"
+    )
