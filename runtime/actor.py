@@ -1,6 +1,7 @@
 """Checking who calls: the other half of `trivet.client.actor`."""
 
 import hmac
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -11,6 +12,8 @@ from runtime.errors import InvalidArgument, Unauthenticated
 
 SKEW_SECONDS = 30
 """How far two machines' clocks may be apart."""
+
+_EXPIRES = re.compile("[0-9]{1,12}")
 
 current_actor: ContextVar[Actor] = ContextVar("trivet_actor")
 
@@ -29,7 +32,7 @@ class Verifier:
             raise _refused("no actor: send `trivet-actor` metadata, see `trivet actor`")
         claim, _, signature = value.rpartition(".")
         parts = claim.split(".")
-        if len(parts) != 7 or parts[0] != VERSION:
+        if len(parts) != 7 or parts[0] != VERSION or not _EXPIRES.fullmatch(parts[3]):
             raise _refused("the actor is malformed")
         _, caller, audience, expires, user_id, role, session_id = parts
         key = self._keys.get(caller)

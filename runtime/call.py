@@ -1,6 +1,7 @@
 """One RPC on its way through the ordered concerns that every call meets (`runtime/concerns.py`)."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ class Call:
     """A request, where it came from and which RPC it asks for."""
 
     method: str  # "trivet.identity.v1.UserService/GetUser"
-    request: Any
+    request: Any  # bytes until the concern Decoded has made them a message; an iterator of messages in a stream
     context: Context
     metadata: dict[str, Any]
 
@@ -59,14 +60,17 @@ class Chain(aio.ServerInterceptor):
         return wrapped
 
     def _wrap(self, method: str, handler: "grpc.RpcMethodHandler[Any, Any]") -> "grpc.RpcMethodHandler[Any, Any]":
-        make = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
         if handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), **make)
+            # Decoded by a concern: what grpc fails to decode it answers with the exception's own words.
+            return grpc.unary_unary_rpc_method_handler(
+                self._unary(method, handler.unary_unary), response_serializer=handler.response_serializer
+            )
         if handler.stream_stream is not None:
-            return grpc.stream_stream_rpc_method_handler(self._stream(method, handler.stream_stream), **make)
+            return grpc.stream_stream_rpc_method_handler(
+                self._stream(method, handler.stream_stream),
+                request_deserializer=handler.request_deserializer,
+                response_serializer=handler.response_serializer,
+            )
         raise TypeError(f"{method}: only unary and bidirectional RPCs are served")
 
     def _unary(self, method: str, handle: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
@@ -82,8 +86,10 @@ class Chain(aio.ServerInterceptor):
 
     def _stream(self, method: str, handle: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Awaitable[None]]:
         async def innermost(call: Call) -> None:
-            async for answer in handle(call.request, call.context):
-                await call.context.write(answer)
+            # Closed at once when the call is cancelled, not whenever the garbage collector comes by.
+            async with aclosing(handle(call.request, call.context)) as answers:
+                async for answer in answers:
+                    await call.context.write(answer)
 
         proceed = self._compose(innermost)
 

@@ -3,35 +3,49 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 import grpc
-from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.duration_pb2 import Duration
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
 from google.rpc.status_pb2 import Status
+from grpc import aio
 from grpc_status import rpc_status
 from opentelemetry import context as otel_context
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import Counter, Gauge, Histogram
 from trivet.client.actor import METADATA_KEY as ACTOR_KEY
 from trivet.client.deadline import within
 
 from runtime.actor import Verifier, current_actor
-from runtime.call import Call, Concern, Proceed
-from runtime.errors import DeadlineExceeded, InvalidArgument, PermissionDenied, ResourceExhausted, ServiceError
+from runtime.call import Call, Concern, Context, Proceed
+from runtime.errors import DeadlineExceeded, InvalidArgument, PermissionDenied, ServiceError
 from runtime.lease import METADATA_KEY as LEASE_KEY
 from runtime.lease import current_lease, parse_lease
 from runtime.policy import Policy, authorize
+from runtime.status import rich_status
 from runtime.validation import validator
 
 logger = logging.getLogger(__name__)
 
-ERROR_DOMAIN = "trivet"
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
-CODES = {code.name: code for code in grpc.StatusCode}
+OUR_FAULT = frozenset(
+    {
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+"""The codes that make a server span an error, as OpenTelemetry's conventions for RPCs have it."""
+# The trace alone: baggage is the outside's, and could grow until the metadata is refused.
+PROPAGATOR = TraceContextTextMapPropagator()
 
 handled = Counter("trivet_rpc_handled_total", "RPCs answered, by status code.", ["method", "code"])
 duration = Histogram("trivet_rpc_duration_seconds", "How long RPCs took.", ["method"], buckets=LATENCY_BUCKETS)
@@ -47,8 +61,7 @@ class Trace(Concern):
     async def around(self, call: Call, proceed: Proceed) -> Any:
         began = time.perf_counter()
         service, _, name = call.method.rpartition("/")
-        parent = propagate.extract(call.metadata)
-        token = otel_context.attach(parent)
+        token = otel_context.attach(PROPAGATOR.extract(call.metadata))
         in_flight.inc()
         try:
             with self._tracer.start_as_current_span(
@@ -56,23 +69,34 @@ class Trace(Concern):
                 kind=SpanKind.SERVER,
                 attributes={"rpc.system": "grpc", "rpc.service": service, "rpc.method": name},
                 record_exception=False,
+                set_status_on_exception=False,
             ) as span:
+                code = grpc.StatusCode.UNKNOWN
                 try:
-                    return await proceed(call)
+                    answer = await proceed(call)
+                    code = grpc.StatusCode.OK
+                    return answer
+                except aio.AbortError:
+                    code = call.context.code()
+                    raise
+                except asyncio.CancelledError:
+                    code = ended_by(call.context)
+                    raise
                 finally:
-                    code = call.context.code() or 0
-                    label = CODE_NAMES.get(code, "OK") if isinstance(code, int) else code.name
-                    span.set_attribute("rpc.grpc.status_code", CODES[label].value[0])
-                    if label in ("INTERNAL", "UNKNOWN"):
+                    span.set_attribute("rpc.grpc.status_code", code.value[0])
+                    if code in OUR_FAULT:
                         span.set_status(StatusCode.ERROR)
-                    handled.labels(call.method, label).inc()
+                    handled.labels(call.method, code.name).inc()
         finally:
             in_flight.dec()
             duration.labels(call.method).observe(time.perf_counter() - began)
             otel_context.detach(token)
 
 
-CODE_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
+def ended_by(context: Context) -> grpc.StatusCode:
+    """Return what ended a call that was cancelled under its handler: its deadline, or its caller."""
+    left = context.time_remaining()
+    return grpc.StatusCode.CANCELLED if left is None or left > 0 else grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 LATE = DeadlineExceeded("DEADLINE_EXCEEDED", "the call took longer than it was given")
@@ -86,6 +110,8 @@ class Errors(Concern):
             return await proceed(call)
         except ServiceError as error:
             status = rpc_status.to_status(rich_status(error))
+        except DecodeError:  # of a message in the midst of a stream
+            status = rpc_status.to_status(rich_status(malformed()))
         except TimeoutError:
             status = rpc_status.to_status(rich_status(LATE))
         except asyncio.CancelledError:
@@ -93,39 +119,57 @@ class Errors(Concern):
         except Exception:  # the edge: nothing unexpected may carry its text across
             logger.exception("unexpected failure in %s", call.method)
             status = rpc_status.to_status(Status(code=grpc.StatusCode.INTERNAL.value[0], message="internal error"))
-        return await call.context.abort_with_status(status)
-
-
-def rich_status(error: ServiceError) -> Status:
-    """Return google.rpc.Status with ErrorInfo, and BadRequest or RetryInfo where they say more."""
-    details: list[Any] = [ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=dict(error.metadata))]
-    if isinstance(error, InvalidArgument) and error.field:
-        violation = BadRequest.FieldViolation(field=error.field, description=error.message)
-        details.append(BadRequest(field_violations=[violation]))
-    if isinstance(error, ResourceExhausted):
-        delay = Duration()
-        delay.FromMilliseconds(int(error.retry_after * 1000))
-        details.append(RetryInfo(retry_delay=delay))
-    status = Status(code=CODES[error.code].value[0], message=error.message)
-    for detail in details:
-        packed = AnyMessage()
-        packed.Pack(detail)
-        status.details.append(packed)
-    return status
+        try:
+            return await call.context.abort_with_status(status)
+        except (
+            aio.InternalError,
+            aio.UsageError,
+        ):  # the caller has left, or its deadline passed: there is nobody to tell
+            raise asyncio.CancelledError from None
 
 
 class Deadline(Concern):
-    """Every call ends: by its caller's deadline, or by ours if it sent none or a longer one."""
+    """Every unary call ends: by its caller's deadline, or by ours if it sent none or a longer one."""
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
+        self._streams: set[str] = set()
+
+    def prepare(self, method: str, descriptor: MethodDescriptor | None) -> None:
+        if descriptor is not None and descriptor.client_streaming:
+            self._streams.add(method)
 
     async def around(self, call: Call, proceed: Proceed) -> Any:
+        if call.method in self._streams:
+            return await proceed(call)
         left = call.context.time_remaining()
         limit = self._limit if left is None else min(left, self._limit)
         with within(limit):
             async with asyncio.timeout(limit):
                 return await proceed(call)
+
+
+def malformed() -> InvalidArgument:
+    return InvalidArgument("MALFORMED_REQUEST", "what was sent is not a message of the type that this RPC takes")
+
+
+class Decoded(Concern):
+    """What came is a message of the RPC's type."""
+
+    def __init__(self) -> None:
+        self._decode: dict[str, Callable[[bytes], Message]] = {}
+
+    def prepare(self, method: str, descriptor: MethodDescriptor | None) -> None:
+        if descriptor is not None and not descriptor.client_streaming:
+            self._decode[method] = GetMessageClass(descriptor.input_type).FromString
+
+    async def around(self, call: Call, proceed: Proceed) -> Any:
+        if (decode := self._decode.get(call.method)) is not None:
+            try:
+                call.request = decode(call.request)
+            except DecodeError:
+                raise malformed() from None
+        return await proceed(call)
 
 
 class WhoCalls(Concern):

@@ -39,6 +39,13 @@ class BoundedQueueHandler(QueueHandler):
             dropped.inc()
 
 
+class Writer(QueueListener):
+    """Writes the lines; its end waits for room in a full queue instead of failing."""
+
+    def enqueue_sentinel(self) -> None:
+        self.queue.put(self._sentinel)  # type: ignore[attr-defined]  # missing in the published types
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line; what is not ASCII is escaped, so no value can break or forge a line."""
 
@@ -52,7 +59,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "service": self._service,
             "logger": record.name,
-            "message": record.getMessage()[:FIELD_LENGTH],
+            "message": _cut(record.getMessage()),
         }
         for name in ("trace_id", "span_id", "request_id"):
             if value := getattr(record, name, None):
@@ -61,7 +68,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TerminalFormatter(logging.Formatter):
-    """A short line for a person; control characters are shown, not obeyed."""
+    """A short line for a person; control characters are shown, not obeyed, and what follows a line break is set in."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -70,10 +77,18 @@ class TerminalFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         color = COLORS.get(record.levelname, "")
         time = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
-        message = "\n".join(_visible(line) for line in record.getMessage()[:FIELD_LENGTH].split("\n"))
+        message = "\n    ".join(_visible(line) for line in _cut(record.getMessage()).split("\n"))
         return (
             f"{time} {color}{record.levelname.lower():7}{chr(27) + '[0m' if color else ''} {self._service}: {message}"
         )
+
+
+def _cut(message: str) -> str:
+    """Return a message of bounded length: of a long one the two ends, for a traceback's last line is its best."""
+    if len(message) <= FIELD_LENGTH:
+        return message
+    half = FIELD_LENGTH // 2
+    return f"{message[:half]} ... {message[-half:]}"
 
 
 def _visible(line: str) -> str:
@@ -86,8 +101,10 @@ def logging_to_stderr(service: str, *, json_lines: bool, level: str = "INFO") ->
     lines: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_LENGTH)
     stream = logging.StreamHandler(sys.stderr)
     stream.setFormatter(JsonFormatter(service) if json_lines else TerminalFormatter(service))
-    listener = QueueListener(lines, stream)
-    logging.basicConfig(level=level, handlers=[BoundedQueueHandler(lines)], force=True)
+    listener = Writer(lines, stream)
+    handler = BoundedQueueHandler(lines)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     listener.start()
     try:
         yield

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import math
 from typing import Any
 
 from runtime.errors import InvalidArgument
@@ -42,7 +43,8 @@ def encode_token(after: list[Any], *query: Any) -> str:
 def decode_token(token: str, *query: Any) -> list[Any] | None:
     """Return the sort key in a token, None for the first page.
 
-    Raises InvalidArgument for a token that is not ours, or was made for another filter.
+    Raises InvalidArgument for a token that is not ours, or was made for another filter. A token is not signed: the
+    parts are plain values (text, finite numbers of 64 bits, booleans, null), of whatever type a caller put there.
     """
     if not token:
         return None
@@ -51,9 +53,18 @@ def decode_token(token: str, *query: Any) -> list[Any] | None:
         digest, after = body
     except (ValueError, TypeError, RecursionError):
         raise _bad_token("page_token is not one of ours") from None
-    if not isinstance(after, list) or digest != _digest(query):
+    if not isinstance(after, list) or not all(_is_plain(part) for part in after):
+        raise _bad_token("page_token is not one of ours")
+    if digest != _digest(query):
         raise _bad_token("page_token belongs to another query: keep the filter and order while paging")
     return after
+
+
+def _is_plain(part: Any) -> bool:
+    """Whether a part may go into a statement: a list or an object could be an operator of the store's."""
+    if isinstance(part, int):
+        return -(2**63) <= part < 2**63
+    return part is None or isinstance(part, str) or (isinstance(part, float) and math.isfinite(part))
 
 
 def _bad_token(message: str) -> InvalidArgument:

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from google.protobuf import descriptor_pool
@@ -15,7 +16,7 @@ from grpc_reflection.v1alpha import reflection
 from runtime import telemetry
 from runtime.actor import Verifier
 from runtime.call import Chain, Concern
-from runtime.concerns import Deadline, Errors, Lease, Required, Trace, WhoCalls
+from runtime.concerns import Deadline, Decoded, Errors, Lease, Required, Trace, WhoCalls
 from runtime.policy import Policy
 from runtime.settings import ServiceSettings
 
@@ -73,6 +74,7 @@ class Server:
             Trace(),
             Errors(),
             Deadline(settings.call_limit_seconds),
+            Decoded(),
             WhoCalls(Verifier(name, settings.accept_keys), policy),
             Required(),
             Lease(),
@@ -85,7 +87,13 @@ class Server:
         self._health = Health(ping)
         self._services: list[str] = []
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self.port = self._server.add_insecure_port(f"{settings.host}:{port}")
+        self.port = self._listen(f"{settings.host}:{port}")
+
+    def _listen(self, address: str) -> int:
+        try:
+            return self._server.add_insecure_port(address)
+        except RuntimeError:  # grpc's own, without a reason
+            raise SystemExit(f"trivet: {self._name} cannot listen on {address}: is the port taken?") from None
 
     def add(self, service: str, register: Callable[[Servicer, aio.Server], None], servicer: Servicer) -> None:
         """Serve one service, by its full name. Raises LookupError for an RPC without a policy row."""
@@ -102,24 +110,34 @@ class Server:
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, self._on_signal, stopping)
+        async with self.serving():
+            await stopping.wait()
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Serve inside; at the end health says NOT_SERVING, then calls under way have the grace to finish."""
         if self._settings.reflection_on:
             names = (*self._services, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
             reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), self._server)
         if self._settings.metrics_port:
             telemetry.start_metrics(self._settings.host, self._settings.metrics_port)
+        for service in ("", *self._services):  # grpc's own beginning is SERVING, before the store was asked
+            await self._health.set(service, STATUS[False])
         await self._server.start()
         logger.info("%s listens on %s:%d", self._name, self._settings.host, self.port)
         watching = asyncio.create_task(self._watch_store())
-        await stopping.wait()
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
-        await self._health.enter_graceful_shutdown()
-        await self._server.stop(self._settings.grace_seconds)
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
+            await self._health.enter_graceful_shutdown()
+            await self._server.stop(self._settings.grace_seconds)
 
     def _on_signal(self, stopping: asyncio.Event) -> None:
         if stopping.is_set():
-            raise SystemExit(1)
+            os._exit(1)  # whoever asks twice does not wait for the calls under way
         stopping.set()
 
     async def _watch_store(self) -> None:

@@ -1,6 +1,7 @@
 """Traces out by OTLP, metrics in by Prometheus: set up once per process."""
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import Histogram, start_http_server
@@ -20,6 +21,23 @@ store_duration = Histogram(
     ["system", "operation"],
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
+
+LAST_EXPORT_SECONDS = 1.0
+
+
+class Batches(BatchSpanProcessor):
+    """Sends spans in batches; at the end what is left, but a collector that is away keeps no process from ending."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        super().__init__(exporter)
+        self._destination = exporter
+
+    def shutdown(self) -> None:
+        give_up = threading.Timer(LAST_EXPORT_SECONDS, lambda: self._destination.shutdown())
+        give_up.daemon = True
+        give_up.start()
+        super().shutdown()  # type: ignore[no-untyped-call]  # the SDK's own
+        give_up.cancel()
 
 
 def start_tracing(service: str, ratio: float) -> TracerProvider | None:
@@ -33,14 +51,17 @@ def start_tracing(service: str, ratio: float) -> TracerProvider | None:
         sampler=ParentBased(TraceIdRatioBased(ratio)),
         resource=Resource.create({"service.name": service, "service.namespace": "trivet"}),
     )
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider.add_span_processor(Batches(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     return provider
 
 
 def start_metrics(host: str, port: int) -> None:
     """Serve /metrics for Prometheus from a thread of its own, so that a busy loop can still be looked at."""
-    start_http_server(port, addr=host)
+    try:
+        start_http_server(port, addr=host)
+    except OSError as error:
+        raise SystemExit(f"trivet: cannot serve /metrics on {host}:{port}: {error.strerror}") from None
 
 
 @contextmanager

@@ -231,3 +231,12 @@ def secantusdb() -> Iterator[Engine]:
         ]
         with running(Engine("secantusdb", f"mongodb://127.0.0.1:{port}"), command, None, port, folder) as engine:
             yield engine
+
+
+@contextmanager
+def mongodb() -> Iterator[Engine]:
+    """A real MongoDB, only by URL: Debian has none."""
+    url = os.environ.get("TRIVET_TEST_MONGODB_URL")
+    if not url:
+        raise MissingEngineError("TRIVET_TEST_MONGODB_URL is not set")
+    yield Engine("mongodb", url)

@@ -55,6 +55,13 @@ class Process:
         self.popen.kill()
         self.popen.wait()
 
+    def restore(self) -> None:
+        """Let it go on if it was stopped, start it anew if it is gone, and return once it accepts calls."""
+        self.popen.send_signal(signal.SIGCONT)
+        if self.popen.poll() is not None:
+            self.start()
+        wait_until_up(self)
+
     def end(self) -> int:
         """SIGTERM; return the exit status."""
         with contextlib.suppress(ProcessLookupError):

@@ -68,7 +68,9 @@ def decode_pair_keys(text: str) -> dict[str, bytes]:
         except ValueError:
             key = b""
         if not equals or not peer or len(key) < 32:
-            raise ValueError(f"expected PEER=HEX with at least 32 bytes of key, at {peer or 'an empty peer'!r}")
+            # Without an equals sign the item may be a bare key.
+            where = f"at {peer!r}" if equals and peer else "in an item without a peer"
+            raise ValueError(f"expected PEER=HEX with at least 32 bytes of key, {where}")
         keys[peer] = key
     return keys
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import grpc
 from grpc import aio
-from opentelemetry import propagate, trace
-from opentelemetry.trace import SpanKind
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from trivet.client.actor import METADATA_KEY, Signer
 from trivet.client.deadline import remaining
@@ -21,6 +22,9 @@ OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.use_local_subchannel_pool", 1),
 )
+
+# The trace alone: baggage is the outside's, and could grow until the metadata is refused.
+PROPAGATOR = TraceContextTextMapPropagator()
 
 Serializer = Callable[[Any], bytes]
 Deserializer = Callable[[bytes], Any]
@@ -77,7 +81,7 @@ class Channel(aio.Channel):
     def metadata(self, extra: Sequence[tuple[str, str]] = ()) -> tuple[tuple[str, str], ...]:
         """Return what every call carries: the actor, the trace, and the caller's own."""
         carrier: dict[str, str] = {}
-        propagate.inject(carrier)
+        PROPAGATOR.inject(carrier)
         return ((METADATA_KEY, self._sign(self._audience)), *carrier.items(), *extra)
 
     def unary_unary(  # type: ignore[override]  # the generated stubs pass these by keyword
@@ -123,7 +127,11 @@ class UnaryUnary:
         attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name}
         tracer = trace.get_tracer("trivet.client")
         with tracer.start_as_current_span(
-            self._method[1:], kind=SpanKind.CLIENT, attributes=attributes, record_exception=False
+            self._method[1:],
+            kind=SpanKind.CLIENT,
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
         ) as span:
             code = grpc.StatusCode.CANCELLED
             try:
@@ -135,3 +143,5 @@ class UnaryUnary:
                 raise
             finally:
                 span.set_attribute("rpc.grpc.status_code", code.value[0])
+                if code is not grpc.StatusCode.OK:
+                    span.set_status(StatusCode.ERROR, code.name)

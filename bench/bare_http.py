@@ -1,0 +1,24 @@
+"""The bare equivalent of the gateway: Starlette on granian as the gateway runs it, with an answer that is ready."""
+
+import asyncio
+import sys
+
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.serve import granian
+from gateway.settings import GatewaySettings
+
+
+async def constant(request: Request) -> Response:
+    """Answer as many bytes as the path says."""
+    return Response(b"x" * request.path_params["size"], media_type="application/json")
+
+
+if __name__ == "__main__":
+    app = Starlette(routes=[Route("/{size:int}", constant)])
+    settings = GatewaySettings(http_port=int(sys.argv[1]), secret=SecretStr("a secret that signs nothing here"))
+    asyncio.run(granian(app, settings).serve())

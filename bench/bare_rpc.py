@@ -1,0 +1,31 @@
+"""The bare equivalent of a service: grpc.aio with no concern around it, and an answer that is ready."""
+
+import asyncio
+import sys
+from typing import Any
+
+import grpc
+
+
+class Sized(grpc.GenericRpcHandler):
+    """Answers `/bare.Sized/NUMBER` with so many bytes."""
+
+    def service(self, details: grpc.HandlerCallDetails) -> Any:
+        answer = b"x" * int(details.method.rpartition("/")[2])
+
+        async def constant(_request: bytes, _context: object) -> bytes:
+            return answer
+
+        return grpc.unary_unary_rpc_method_handler(constant)
+
+
+async def main(port: int) -> None:
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((Sized(),))
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    await server.start()
+    await server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1])))

@@ -1,0 +1,113 @@
+"""HTTP/1.1 load on raw sockets with keep-alive: no client library between the clock and the wire."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from bench.samples import Round
+
+
+@dataclass(frozen=True)
+class Request:
+    """Bytes to send, whole, and where to."""
+
+    host: str
+    port: int
+    content: bytes
+
+
+def request(port: int, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Request:
+    """Return a request to this machine."""
+    lines = [f"{method} {path} HTTP/1.1", f"host: 127.0.0.1:{port}", f"content-length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return Request("127.0.0.1", port, "\r\n".join((*lines, "", "")).encode() + body)
+
+
+class Connection:
+    """One connection that sends a request and reads its answer, again and again."""
+
+    def __init__(self, to: Request) -> None:
+        self._to = to
+
+    async def __aenter__(self) -> "Connection":
+        self._reader, self._writer = await asyncio.open_connection(self._to.host, self._to.port)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._writer.close()
+
+    async def send(self, content: bytes) -> tuple[int, bytes]:
+        """Return the status and the body of the answer."""
+        self._writer.write(content)
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        headers = dict(line.lower().split(b":", 1) for line in head.split(b"\r\n")[1:-2])
+        body = await self._reader.readexactly(int(headers.get(b"content-length", 0)))
+        return int(head[9:12]), body
+
+
+async def sustained(to: Request, connections: int, seconds: float) -> Round:
+    """Send as fast as answers come, on so many connections, for so long. Anything but 200 is a failure."""
+    milliseconds: list[float] = []
+    failures = 0
+    end = time.perf_counter() + seconds
+
+    async def worker() -> None:
+        nonlocal failures
+        async with Connection(to) as connection:
+            while (began := time.perf_counter()) < end:
+                status, _ = await connection.send(to.content)
+                milliseconds.append(1000 * (time.perf_counter() - began))
+                failures += status != 200
+
+    began = time.perf_counter()
+    await asyncio.gather(*(worker() for _ in range(connections)))
+    return Round(time.perf_counter() - began, milliseconds, failures)
+
+
+async def steady(to: Request, connections: int, seconds: float, rate: float) -> Round:
+    """Send `rate` requests a second whether or not answers come; each is timed from when it was due."""
+    milliseconds: list[float] = []
+    failures = 0
+    start = time.perf_counter()
+
+    async def worker(number: int) -> None:
+        nonlocal failures
+        due = start + number / rate
+        async with Connection(to) as connection:
+            while due < start + seconds:
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                status, _ = await connection.send(to.content)
+                milliseconds.append(1000 * (time.perf_counter() - due))
+                failures += status != 200
+                due += connections / rate
+
+    await asyncio.gather(*(worker(number) for number in range(connections)))
+    return Round(time.perf_counter() - start, milliseconds, failures)
+
+
+async def burst(requests: list[Request]) -> list[tuple[int, float]]:
+    """Send all at once, each on a connection of its own that is open already; return each status and milliseconds."""
+    connections = [await Connection(each).__aenter__() for each in requests]
+
+    async def once(connection: Connection, content: bytes) -> tuple[int, float]:
+        began = time.perf_counter()
+        status, _ = await connection.send(content)
+        return status, 1000 * (time.perf_counter() - began)
+
+    try:
+        return list(await asyncio.gather(*(once(c, r.content) for c, r in zip(connections, requests, strict=True))))
+    finally:
+        for connection in connections:
+            await connection.__aexit__()
+
+
+async def in_turn(requests: list[Request], times: int) -> list[list[float]]:
+    """Send the requests one after the other, `times` over; return each one's milliseconds."""
+    milliseconds: list[list[float]] = [[] for _ in requests]
+    async with Connection(requests[0]) as connection:
+        for _ in range(times):
+            for number, each in enumerate(requests):
+                began = time.perf_counter()
+                await connection.send(each.content)
+                milliseconds[number].append(1000 * (time.perf_counter() - began))
+    return milliseconds

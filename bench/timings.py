@@ -1,0 +1,71 @@
+"""What is promised in milliseconds: enumeration, sessions under a flood of sign-ins, a full queue, a warm start."""
+
+import time
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from bench.generator import Generator
+from bench.rounds import Effort
+from bench.samples import Round, percentile
+from bench.scene import PERSON, Scene
+from tests.harness.stack import stack
+
+CHECKS_PER_SECOND = 100.0
+CONNECTIONS = 10
+QUEUE_FILLS_SECONDS = 0.5
+"""How long the flood takes to reach the queue of passwords; it stays full for some two seconds."""
+LATECOMERS = 5
+
+Timings = dict[str, float]
+
+
+def enumeration(scene: Scene, generator: Generator, effort: Effort) -> Timings:
+    """A3: sign-ins of nobody and of somebody with a wrong password, in turn; medians within 5 % of each other."""
+    wrong = "not the right password"
+    attempts = [scene.sign_in("nobody@example.com", wrong), scene.sign_in(PERSON["email"], wrong)]
+    unknown, known = (median(each) for each in generator.run("in_turn", attempts, effort.samples))
+    return {
+        "sign-in of an unknown user, ms": unknown,
+        "sign-in with a wrong password, ms": known,
+        "they differ by, % (wanted: 5 at most)": 100 * abs(unknown - known) / known,
+    }
+
+
+def flood(scene: Scene, generator: Generator, effort: Effort) -> Timings:
+    """0 (a) and (b): session checks at 100 a second, alone and while 200 sign in at once; and who comes late."""
+    checks = (scene.get("/api/auth/get-session"), CONNECTIONS, effort.flood_seconds, CHECKS_PER_SECOND)
+    sign_in = scene.sign_in(PERSON["email"], PERSON["password"])
+    idle: Round = generator.run("steady", *checks)
+    with Generator() as attackers, Generator() as latecomers:
+        latecomers.run("burst", [sign_in])  # so that it has started
+        attackers.run("burst", [sign_in] * effort.flood)  # so that pools are as large as they get
+        generator.start("steady", *checks)
+        attackers.start("burst", [sign_in] * effort.flood)
+        time.sleep(QUEUE_FILLS_SECONDS)
+        late: list[tuple[int, float]] = [latecomers.run("burst", [sign_in])[0] for _ in range(LATECOMERS)]
+        answers: list[tuple[int, float]] = attackers.result()
+        busy: Round = generator.result()
+    turned_away = [milliseconds for status, milliseconds in late if status == 503]
+    calm, pressed = percentile(idle.milliseconds, 0.99), percentile(busy.milliseconds, 0.99)
+    return {
+        "session checks alone, p99 ms": calm,
+        f"session checks under {effort.flood} sign-ins at once, p99 ms": pressed,
+        "the flood makes them slower by, times (wanted: 3 at most)": pressed / calm,
+        "session checks that failed": float(idle.failures + busy.failures),
+        f"of {effort.flood} sign-ins at once, answered 200": float(sum(status == 200 for status, _ in answers)),
+        f"of {LATECOMERS} that come while the queue is full, answered 503": float(len(turned_away)),
+        "these are answered in, median ms (wanted: 50 at most)": median(turned_away or [0.0]),
+    }
+
+
+def warm_start() -> Timings:
+    """2.1: `trivet run` on data that is there already, until it says that it is ready."""
+    with TemporaryDirectory(prefix="trivet-bench-") as folder:
+        data = Path(folder) / "data"
+        with stack(data):
+            pass
+        began = time.monotonic()
+        with stack(data):
+            ready = time.monotonic() - began
+    return {"warm start to ready, s (wanted: 8 at most)": ready}

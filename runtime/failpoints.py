@@ -1,0 +1,46 @@
+"""Named places where a test may make this process stop, wait or fail; in development only.
+
+TRIVET_FAILPOINTS="NAME=ACTION,..." with the actions `crash` (as kill -9), `error` (UNAVAILABLE) and `pause:PATH`
+(make PATH.reached, then wait until PATH exists).
+"""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from runtime.errors import Unavailable
+
+POLL_SECONDS = 0.005
+
+
+def parse(text: str) -> dict[str, str]:
+    """Return the action of each failpoint that TRIVET_FAILPOINTS names."""
+    pairs = (item.strip().partition("=") for item in text.split(",") if item.strip())
+    return {name: action for name, _, action in pairs}
+
+
+def _from_environment() -> dict[str, str]:
+    is_development = os.environ.get("TRIVET_ENV", "development") == "development"
+    return parse(os.environ.get("TRIVET_FAILPOINTS", "")) if is_development else {}
+
+
+armed: dict[str, str] = _from_environment()
+
+
+async def reach(name: str) -> None:
+    """Do what was asked for at this place; nothing, nearly always."""
+    if not armed or (action := armed.get(name)) is None:
+        return
+    if action == "crash":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if action == "error":
+        raise Unavailable("FAILPOINT", f"the failpoint {name} was reached")
+    if action.startswith("pause:"):
+        await _pause(Path(action.removeprefix("pause:")))
+
+
+async def _pause(gate: Path) -> None:
+    gate.with_name(gate.name + ".reached").touch()
+    while not gate.exists():  # noqa: ASYNC110, ASYNC240  # a test opens the gate: there is no event to await
+        await asyncio.sleep(POLL_SECONDS)

@@ -1,0 +1,124 @@
+"""A server with Trivet's concerns inside the test's own process, and a servicer that does what the test says."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from google.protobuf.empty_pb2 import Empty
+from grpc import aio
+from trivet.client import Channel, Signer, connect
+from trivet.identity.v1.resources_pb2 import User
+from trivet.identity.v1.user_service_pb2 import (
+    DeleteUserRequest,
+    GetUserRequest,
+    ListUsersRequest,
+    ListUsersResponse,
+    UpdateUserRequest,
+)
+from trivet.identity.v1.user_service_pb2_grpc import (
+    UserServiceServicer,
+    UserServiceStub,
+    add_UserServiceServicer_to_server,
+)
+
+from runtime.call import Context
+from runtime.policy import People, Policy, Rule
+from runtime.server import Server
+from runtime.settings import Keys, ServiceSettings
+
+SERVICE = "trivet.identity.v1.UserService"
+KEY = b"a key of thirty-two bytes, or so"
+POLICY: Policy = {
+    f"{SERVICE}/GetUser": Rule(People.THEMSELVES, owner="user_id"),
+    f"{SERVICE}/UpdateUser": Rule(People.THEMSELVES, owner="user.id"),
+    f"{SERVICE}/DeleteUser": Rule(People.ADMINS),
+    f"{SERVICE}/ListUsers": Rule(People.NONE),
+}
+
+Answer = Callable[[GetUserRequest, Context], Awaitable[User]]
+
+
+async def nobody(request: GetUserRequest, context: Context) -> User:
+    return User(id=request.user_id)
+
+
+async def answers() -> None:
+    """A store that is there."""
+
+
+@dataclass
+class Users(UserServiceServicer):
+    """Real stubs over no store: `answer` is what GetUser does, `calls` how often anything was called."""
+
+    answer: Answer = nobody
+    calls: int = 0
+
+    async def GetUser(self, request: GetUserRequest, context: Context) -> User:
+        self.calls += 1
+        return await self.answer(request, context)
+
+    async def UpdateUser(self, request: UpdateUserRequest, context: Context) -> User:
+        self.calls += 1
+        return request.user
+
+    async def DeleteUser(self, request: DeleteUserRequest, context: Context) -> Empty:
+        self.calls += 1
+        return Empty()
+
+    async def ListUsers(self, request: ListUsersRequest, context: Context) -> ListUsersResponse:
+        self.calls += 1
+        return ListUsersResponse()
+
+
+@dataclass
+class Served:
+    """A running server, and what speaks to it as the program `tests`."""
+
+    server: Server
+    users: Users
+    channel: Channel
+    stub: UserServiceStub = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.stub = UserServiceStub(self.channel)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server.port}"
+
+
+def settings(**values: object) -> ServiceSettings:
+    return ServiceSettings(accept_keys=Keys(tests=KEY), **values)  # type: ignore[arg-type]  # whatever the test sets
+
+
+@asynccontextmanager
+async def served(
+    answer: Answer = nobody,
+    *,
+    configured: ServiceSettings | None = None,
+    ping: Callable[[], Awaitable[None]] = answers,
+    timeout: float = 5.0,
+) -> AsyncIterator[Served]:
+    """Serve UserService on a free port as the process `identity`."""
+    users = Users(answer)
+    server = Server("identity", configured or settings(), 0, policy=POLICY, ping=ping)
+    server.add(SERVICE, add_UserServiceServicer_to_server, users)
+    channel = connect(f"127.0.0.1:{server.port}", "identity", Signer("tests", {"identity": KEY}), timeout=timeout)
+    async with server.serving(), channel:
+        yield Served(server, users, channel)
+
+
+def raw(channel: aio.Channel, method: str) -> aio.UnaryUnaryMultiCallable[bytes, bytes]:
+    """Return a call of an RPC that sends and answers bytes as they are."""
+    call: aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
+    return call
+
+
+async def until(condition: Callable[[], bool], *, seconds: float = 5.0) -> None:
+    """Return once the condition holds; it fails the test if it never does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to be"
+        await asyncio.sleep(0.005)
