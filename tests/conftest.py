@@ -15,6 +15,7 @@ STARTERS: dict[str, Callable[[], object]] = {
     "redis": engines.redis,
     "valkey": engines.valkey,
     "secantusdb": engines.secantusdb,
+    "mongodb": engines.mongodb,
 }
 found: dict[str, str] = {}
 

@@ -1,0 +1,74 @@
+# Every task. Nothing has to be activated: each target makes the .venv that it needs, and a second run finds it made.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Its index, proxy and certificates are whatever pip is configured with on this machine.
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+RUN_LOCKS := requirements/ops.txt requirements/embedded.txt
+DEV_LOCKS := requirements/dev.txt
+PY := PYTHONPATH=protos:. $(BIN)/python
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@python=$$(PYTHON="$(PYTHON)" ops/find-python.sh) && "$$python" -m venv $(VENV)
+
+$(VENV)/.for-run: $(RUN_LOCKS) | $(BIN)/python
+	@echo "trivet: installing what it runs with into $(VENV) (once)"
+	@$(PIP_INSTALL) $(RUN_LOCKS:%=-r %)
+	@touch $@
+
+$(VENV)/.for-dev: $(DEV_LOCKS) | $(BIN)/python
+	@echo "trivet: installing what it is developed with into $(VENV) (once)"
+	@$(PIP_INSTALL) $(DEV_LOCKS:%=-r %)
+	@touch $@ $(VENV)/.for-run
+
+.PHONY: install
+install: $(VENV)/.for-run ## Make .venv with what `bin/trivet` needs
+
+.PHONY: run
+run: $(VENV)/.for-run ## Run the whole stack until Ctrl-C
+	@bin/trivet run
+
+.PHONY: check
+check: $(VENV)/.for-dev ## Lint, types, import contracts, protos, generated code
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	PYTHONPATH=protos:. $(BIN)/lint-imports --no-cache
+	$(PY) protos/generate.py --check
+	cd protos && ../$(BIN)/buf lint
+	cd protos && ../$(BIN)/buf format --diff --exit-code --path trivet
+	cd protos && ../$(BIN)/buf build -o - | ../$(BIN)/buf breaking - --config buf.yaml --path trivet --against baseline.binpb
+
+.PHONY: test
+test: $(VENV)/.for-dev ## Run every test; TRIVET_TEST_REQUIRE=all fails where an engine is missing
+	$(BIN)/python -m pytest -q $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.for-dev ## Measure the stack beside bare equivalents, into bench/results.json
+	@$(PY) -m bench $(ARGS)
+
+.PHONY: protos
+protos: $(VENV)/.for-dev ## Generate the stubs from the .proto files
+	cd protos && ../$(BIN)/buf format --write --path trivet
+	$(PY) protos/generate.py
+
+.PHONY: lock
+lock: $(VENV)/.for-dev ## Renew every file under requirements/ from pyproject.toml
+	@$(PY) -m ops.lock
+
+.PHONY: release
+release: check test ## Make the wheel, and make today's protos the baseline that may not be broken
+	cd protos && ../$(BIN)/buf build --output baseline.binpb
+	$(BIN)/python -m hatchling build -t wheel -d dist
+
+.PHONY: clean
+clean: ## Remove .venv, caches and what was built; never .data
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache protos/third_party
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,58 @@
+"""The `trivet` command: its subcommands, and how each mistake ends in one clear line."""
+
+import sys
+
+import typer
+from typer.exceptions import TyperException
+
+from ops.database import app as database
+from ops.errors import WRONG, Refused
+from ops.keyring import actor, keys
+from ops.users import app as users
+
+app = typer.Typer(
+    help="Run Trivet, migrate its database, look after its users and sign calls.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+app.command()(actor)
+app.command()(keys)
+app.add_typer(database, name="db")
+app.add_typer(users, name="users")
+
+
+@app.command()
+def run() -> None:
+    """Run the whole stack: stores, services and gateway, until Ctrl-C."""
+    from ops import run as stack  # the other subcommands start without gRPC
+
+    stack.main()
+
+
+def main() -> None:
+    """Run a subcommand; exit with 2 for wrong usage or settings, 1 for what failed."""
+    status = 0
+    try:
+        status = app(prog_name="trivet", standalone_mode=False) or 0
+    except TyperException as error:
+        status = _tell_usage(error.format_message())
+    except (typer.Abort, KeyboardInterrupt):
+        status = _tell("interrupted", 130)
+    except Refused as error:
+        status = _tell(str(error), error.status)
+    except Exception as error:  # whatever it is, an operator gets a line, not a traceback
+        status = _tell(f"this should not happen: {type(error).__name__}: {error}", 1)
+    sys.exit(status)
+
+
+def _tell_usage(message: str) -> int:
+    if message.startswith("Usage:"):  # a command without its subcommand: this is the whole help
+        print(message, file=sys.stderr)
+        return WRONG
+    return _tell(f"{message} Try `trivet --help`.", WRONG)
+
+
+def _tell(message: str, status: int) -> int:
+    print(f"trivet: {message}", file=sys.stderr)
+    return status

@@ -1,0 +1,71 @@
+"""The data folder: whose it is, and the development secret in it."""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ops.errors import Refused
+from ops.settings import OpsSettings
+
+WAIT_SECONDS = 2.0
+"""How long a stack that was killed may take to let go of its folder."""
+
+
+@contextmanager
+def owned(folder: Path) -> Iterator[int]:
+    """Make the folder and hold it for one stack; the descriptor given holds it as long as any process has it open.
+
+    Raises Refused when another stack holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _lock(descriptor, folder)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                owner = os.pread(descriptor, 20, 0).decode().strip() or "unknown"
+                raise Refused(
+                    f"{folder} is in use by another stack (process {owner}): stop it, or set TRIVET_DATA or "
+                    "TRIVET_HTTP_PORT to start one beside it"
+                ) from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def secret(settings: OpsSettings) -> str:
+    """Return TRIVET_SECRET, or in development the one made at the first run and kept beside the data, mode 0600."""
+    given = settings.secret.get_secret_value()
+    return given or _kept_secret(settings.data_root)
+
+
+def _kept_secret(root: Path) -> str:
+    kept = root / "secret"
+    if not kept.exists():
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = root / f".secret-{os.getpid()}"
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32) + "\n")
+        # A link appears whole or not at all, and the first of two stacks wins.
+        with contextlib.suppress(FileExistsError):
+            kept.hardlink_to(fresh)
+        fresh.unlink()
+    return kept.read_text().strip()

@@ -1,0 +1,64 @@
+"""What each process finds in its environment: what its own settings name, its own keys, and nothing of the others'."""
+
+import importlib
+import inspect
+import os
+from collections.abc import Mapping
+
+from ops.keys import SERVICES, accept_keys, call_keys
+from ops.reading import mistakes, names_read, tell
+from ops.settings import StackSettings
+from runtime.settings import Settings
+
+PROCESSES = (*SERVICES, "gateway")
+COMMON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
+COMMON_PREFIXES = ("OTEL_", "PYTHON", "GRPC_", "TRIVET_FAILPOINT")
+OF_THE_STACK = ("TRIVET_ACCEPT_KEYS", "TRIVET_CALL_KEYS", "TRIVET_METRICS_PORT")
+"""What the stack makes for each process; the same value for all would be wrong."""
+
+
+def module(process: str) -> str:
+    return f"services.{process}" if process in SERVICES else process
+
+
+def settings_of(process: str) -> type[Settings]:
+    """Return the class that the process reads its settings into."""
+    name = f"{module(process)}.settings"
+    for _, kind in inspect.getmembers(importlib.import_module(name), inspect.isclass):
+        if issubclass(kind, Settings) and kind.__module__ == name:
+            return kind
+    raise LookupError(f"{name} defines no settings")
+
+
+def common(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what any program of the stack may see."""
+    return {name: value for name, value in environ.items() if name in COMMON or name.startswith(COMMON_PREFIXES)}
+
+
+def environment(process: str, made: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the environment of one process: what it reads of the operator's, under what the stack `made` for it."""
+    wanted = names_read(settings_of(process))
+    own = {name: value for name, value in environ.items() if name in wanted and name not in OF_THE_STACK}
+    return common(environ) | own | {name: value for name, value in made.items() if name in wanted}
+
+
+def keys(process: str, secret: str, programs: tuple[str, ...]) -> dict[str, str]:
+    """Return the keys of one process, and the secret itself for the gateway alone, which signs cookies with it."""
+    own = {"TRIVET_CALL_KEYS": call_keys(secret, process)}
+    if process in SERVICES:
+        own["TRIVET_ACCEPT_KEYS"] = accept_keys(secret, process, programs)
+    if process == "gateway":
+        own["TRIVET_SECRET"] = secret
+    return {name: value for name, value in own.items() if value}
+
+
+def read(kind: type[StackSettings], environ: Mapping[str, str] = os.environ) -> StackSettings:
+    """Read the stack's settings and try every process's. Raises WrongSettings that tells all mistakes by name."""
+    placeholder = "a-placeholder-0123456789-abcdefghij"
+    supplied = {"DATABASE_URL": "sqlite:////tmp/x", "MONGODB_URI": "mongodb://x", "REDIS_URL": "redis://x"}
+    found = mistakes(kind, environ)
+    for process in PROCESSES:
+        made = keys(process, placeholder, ("ops",))
+        found += mistakes(settings_of(process), {**supplied, **made, **environment(process, made, environ)})
+    tell(found)
+    return kind()

@@ -1,0 +1,65 @@
+"""Asking a part of the stack whether it is ready; each returns in silence or raises Unready with what it said."""
+
+import asyncio
+
+from grpc import aio
+from grpc_health.v1 import health_pb2
+
+TIMEOUT_SECONDS = 2.0
+
+
+class Unready(Exception):
+    """Not ready yet; the text is what the operator may be told."""
+
+
+async def accepts(host: str, port: int) -> None:
+    """Something accepts connections."""
+    _, writer = await _connect(host, port)
+    writer.close()
+
+
+async def answers_ping(host: str, port: int) -> None:
+    """Valkey answers PING, so its data is loaded."""
+    reader, writer = await _connect(host, port)
+    try:
+        writer.write(b"PING\r\n")
+        answer = await reader.readline()
+    finally:
+        writer.close()
+    if answer != b"+PONG\r\n":
+        raise Unready(answer.decode(errors="replace").strip() or "it closed the connection")
+
+
+async def serves(host: str, port: int) -> None:
+    """A gRPC service's health is SERVING."""
+    await accepts(host, port)
+    async with aio.insecure_channel(f"{host}:{port}", options=(("grpc.use_local_subchannel_pool", 1),)) as channel:
+        try:
+            answer = await channel.unary_unary(
+                "/grpc.health.v1.Health/Check",
+                health_pb2.HealthCheckRequest.SerializeToString,
+                health_pb2.HealthCheckResponse.FromString,
+            )(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
+        except aio.AioRpcError as error:
+            raise Unready(f"its health check answers {error.code().name}") from None
+    if answer.status != health_pb2.HealthCheckResponse.SERVING:
+        raise Unready("it waits for its store")
+
+
+async def is_ready(host: str, port: int) -> None:
+    """The gateway's /readyz answers 200."""
+    reader, writer = await _connect(host, port)
+    try:
+        writer.write(f"GET /readyz HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+        status = (await reader.readline()).split(b" ")
+    finally:
+        writer.close()
+    if status[1:2] != [b"200"]:
+        raise Unready("its /readyz names a part that is not ready")
+
+
+async def _connect(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    try:
+        return await asyncio.open_connection(host, port)
+    except OSError:
+        raise Unready("it does not listen yet") from None

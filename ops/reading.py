@@ -1,0 +1,78 @@
+"""Reading settings so that all mistakes are told together, by name, and never by value."""
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TypeVar, cast
+
+from pydantic import AliasChoices, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from ops.errors import WrongSettings
+from runtime.settings import Settings
+
+S = TypeVar("S", bound=Settings)
+
+
+class _GivenAlone(Settings):
+    """Looks at what it is given, and not at the environment beside it."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def read_settings(kind: type[S], environ: Mapping[str, str] = os.environ) -> S:
+    """Read a subcommand's settings. Raises WrongSettings that tells all mistakes by name."""
+    tell(mistakes(kind, environ))
+    return kind.model_validate(_named(kind, environ))
+
+
+def tell(found: Iterable[str]) -> None:
+    """Raise WrongSettings with every mistake, each once."""
+    if lines := dict.fromkeys(found):
+        raise WrongSettings("these settings are wrong:\n  " + "\n  ".join(lines))
+
+
+def names_read(kind: type[Settings]) -> set[str]:
+    """Return the environment variables that fill a settings class."""
+    aliases = (field.validation_alias for field in kind.model_fields.values())
+    return {str(name) for alias in aliases if isinstance(alias, AliasChoices) for name in alias.choices}
+
+
+def mistakes(kind: type[Settings], environ: Mapping[str, str]) -> list[str]:
+    """Return a line for each setting that is wrong, by name; never its value.
+
+    What is wrong by itself is left out for a second look: only then are settings held against each other.
+    """
+    alone = cast(type[Settings], type(kind.__name__, (_GivenAlone, kind), {}))
+    given = _named(kind, environ)
+    found: dict[str, str] = {}
+    while True:
+        try:
+            alone.model_validate(given)
+        except ValidationError as error:
+            fresh = {name: line for name, line in map(_told, error.errors()) if name not in found}
+            found |= fresh
+            given = {name: value for name, value in given.items() if name not in fresh}
+            if fresh:
+                continue
+        return list(found.values())
+
+
+def _told(error: ErrorDetails) -> tuple[str, str]:
+    message = error["msg"].removeprefix("Value error, ")
+    name = ".".join(map(str, error["loc"]))
+    return name or message, f"{name}: {message}" if name else message
+
+
+def _named(kind: type[Settings], environ: Mapping[str, str]) -> dict[str, str]:
+    wanted = names_read(kind)
+    return {name: value for name, value in environ.items() if name in wanted}

@@ -1,0 +1,81 @@
+"""What the `trivet` command is told."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
+
+from runtime.settings import Environment, Settings, from_env
+
+ROOT = Path(__file__).parents[1]
+MIN_SECRET_LENGTH = 32
+MIN_SECRET_LETTERS = 8
+HOW_TO_MAKE_ONE = "make one with `openssl rand -hex 32`"
+STORE_VARIABLES = {
+    "sql": ("DATABASE_URL", "MYSQL_HOST"),
+    "mongodb": ("MONGODB_URI", "MONGODB_URL"),
+    "redis": ("REDIS_URL", "REDIS_HOST", "REDIS_PORT"),
+}
+"""The variables that give a store; one of them set, and no embedded store takes its place."""
+
+
+def _words(value: Any) -> Any:
+    return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
+
+
+class OpsSettings(Settings):
+    """What every subcommand is told."""
+
+    http_port: int = from_env("TRIVET_HTTP_PORT", default=8080, ge=0, le=65535, description="Where HTTP is served.")
+    secret: SecretStr = from_env(
+        "TRIVET_SECRET", default=SecretStr(""), validate_default=True, description="All keys are derived from it."
+    )
+    data: Path | None = from_env("TRIVET_DATA", default=None, description="Where embedded stores keep their data.")
+    programs: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = from_env(
+        "TRIVET_PROGRAMS", default=("ops",), description="Programs besides Trivet's own that may call, by comma."
+    )
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _is_folder(cls, value: str | Path | None) -> Path | None:
+        return Path(value).resolve() if value else None
+
+    @field_validator("programs")
+    @classmethod
+    def _has_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or any(not word.replace("-", "").isalnum() for word in value):
+            raise ValueError("names of letters, digits and dashes, by comma, for example `ops,billing`")
+        return value
+
+    @field_validator("secret")
+    @classmethod
+    def _is_good(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        secret = value.get_secret_value()
+        if not secret and info.data.get("environment") is not Environment.PRODUCTION:
+            return value
+        if not secret:
+            raise ValueError(f"must be set in production: {HOW_TO_MAKE_ONE}")
+        if len(secret) < MIN_SECRET_LENGTH:
+            raise ValueError(f"must have at least {MIN_SECRET_LENGTH} characters: {HOW_TO_MAKE_ONE}")
+        if len(set(secret)) < MIN_SECRET_LETTERS:
+            raise ValueError(f"is too easy to guess: {HOW_TO_MAKE_ONE}")
+        return value
+
+    @property
+    def data_root(self) -> Path:
+        """The folder of the secret: TRIVET_DATA, or the clone's `.data`."""
+        return self.data or ROOT / ".data"
+
+    @property
+    def data_folder(self) -> Path:
+        """The folder of one stack's stores: TRIVET_DATA, or `.data/PORT`, so that stacks on two ports do not meet."""
+        return self.data or ROOT / ".data" / str(self.http_port)
+
+
+class StackSettings(OpsSettings):
+    """What `trivet run` is told beyond that."""
+
+    identity_port: int = from_env("TRIVET_IDENTITY_PORT", default=50051, ge=0, le=65535, description="gRPC.")
+    notifications_port: int = from_env("TRIVET_NOTIFICATIONS_PORT", default=50052, ge=0, le=65535, description="gRPC.")
+    cache_port: int = from_env("TRIVET_CACHE_PORT", default=50053, ge=0, le=65535, description="gRPC.")

@@ -1,0 +1,89 @@
+"""What `make check` relies on finds what it is there for."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.harness.processes import ROOT
+
+BIN = Path(sys.executable).parent
+OWN = {**os.environ, "PYTHONPATH": f"protos{os.pathsep}."}
+
+
+def run(folder: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, cwd=folder, env=OWN, capture_output=True, text=True)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of the sources that a test may break."""
+    for name in ("protos", "runtime", "services", "gateway", "ops", "bench", "tests"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def breaking(protos: Path) -> "subprocess.CompletedProcess[str]":
+    """Compare with the baseline, as the Makefile does."""
+    image = protos / "now.binpb"
+    assert run(protos, str(BIN / "buf"), "build", "-o", str(image)).returncode == 0
+    against = ("--config", "buf.yaml", "--path", "trivet", "--against", "baseline.binpb")
+    return run(protos, str(BIN / "buf"), "breaking", str(image), *against)
+
+
+def test_a_breaking_change_of_a_proto_is_found(clone: Path) -> None:
+    run(clone, sys.executable, "protos/generate.py", "--check")  # brings google/api's protos
+    assert breaking(clone / "protos").returncode == 0
+    proto = clone / "protos/trivet/identity/v1/session_service.proto"
+    proto.write_text(proto.read_text().replace("string token = 1", "string secret = 1"))
+    found = breaking(clone / "protos")
+    assert found.returncode != 0
+    assert 'changed name from "token" to "secret"' in found.stdout
+
+
+def test_stale_generated_code_is_found(clone: Path) -> None:
+    assert run(clone, sys.executable, "protos/generate.py", "--check").returncode == 0
+    stub = clone / "protos/trivet/cache/v1/cache_pb2.pyi"
+    stub.write_text(stub.read_text() + "# edited\n")
+    found = run(clone, sys.executable, "protos/generate.py", "--check")
+    assert found.returncode != 0
+    assert "trivet/cache/v1/cache_pb2.pyi" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "contract"),
+    [
+        ("services/notifications/store.py", "import services.cache.store", "services never import each other"),
+        ("services/identity/users.py", "import grpc", "domain files of a service know no transport"),
+        ("services/cache/store.py", "import ops.keys", "nothing imports ops, bench or tests"),
+        ("runtime/ids.py", "import gateway.settings", "runtime imports trivet alone"),
+        ("protos/trivet/client/retry.py", "import runtime.ids", "trivet, the published wheel, imports nothing"),
+        ("gateway/cookies.py", "import services.identity.users", "services and the gateway meet over gRPC alone"),
+    ],
+)
+def test_a_broken_import_contract_is_found(clone: Path, file: str, line: str, contract: str) -> None:
+    with (clone / file).open("a") as source:
+        source.write(f"\n{line}\n")
+    found = run(clone, str(BIN / "lint-imports"), "--no-cache")
+    assert found.returncode != 0
+    assert f"{contract}" in next(text for text in found.stdout.splitlines() if "BROKEN" in text and contract in text)
+
+
+def test_the_import_contracts_hold() -> None:
+    assert run(ROOT, str(BIN / "lint-imports"), "--no-cache").returncode == 0
+
+
+def test_make_alone_lists_the_targets() -> None:
+    listed = run(ROOT, "make").stdout
+    for target in ("run", "check", "test", "bench", "protos", "lock", "release", "clean"):
+        assert f"make {target} " in listed
+
+
+def test_a_warm_start_installs_nothing() -> None:
+    """The stamps are newer than the locks, so that `make run` runs one command."""
+    fresh = ("-o", "requirements/ops.txt", "-o", "requirements/embedded.txt", "-o", ".venv/.for-run")
+    assert run(ROOT, "make", "-n", *fresh, "run").stdout == "bin/trivet run\n"

@@ -1,0 +1,50 @@
+"""The data folder and the development secret in it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ops import data
+from ops.errors import Refused
+from ops.settings import ROOT, OpsSettings
+
+
+def settings(**given: str) -> OpsSettings:
+    return OpsSettings.model_validate(given)
+
+
+def test_a_secret_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
+    own = settings(TRIVET_DATA=str(tmp_path / "data"))
+    first = data.secret(own)
+    assert len(first) == 64
+    assert data.secret(own) == first
+    assert (tmp_path / "data/secret").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_stacks_that_start_together_agree_on_one_secret(tmp_path: Path) -> None:
+    own = settings(TRIVET_DATA=str(tmp_path))
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(data.secret, [own] * 32))) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+
+def test_a_given_secret_is_used_and_nothing_is_written(tmp_path: Path) -> None:
+    given = "0123456789abcdefghijklmnopqrstuvwxyz"
+    assert data.secret(settings(TRIVET_DATA=str(tmp_path), TRIVET_SECRET=given)) == given
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_held_by_one_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "WAIT_SECONDS", 0.0)
+    with data.owned(tmp_path), pytest.raises(Refused, match="is in use by another stack"), data.owned(tmp_path):
+        pass
+    with data.owned(tmp_path):
+        pass
+
+
+def test_each_http_port_has_a_folder_of_its_own() -> None:
+    assert settings(TRIVET_HTTP_PORT="8080").data_folder == ROOT / ".data/8080"
+    assert settings(TRIVET_HTTP_PORT="9090").data_folder == ROOT / ".data/9090"
+    assert settings(TRIVET_HTTP_PORT="9090", TRIVET_DATA="/x").data_folder == Path("/x")
