@@ -7,15 +7,15 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import Message
-from trivet.cache.v1.cache_pb2 import GetRequest
-from trivet.identity.v1.user_service_pb2 import GetUserRequest
-from trivet.notifications.v1.log_service_pb2 import LogEntry, WriteLogsRequest
-from trivet.notifications.v1.notification_service_pb2 import CountUnreadRequest, ListNotificationsRequest
 
 from bench.driver_load import Statement
 from bench.http_load import Connection, request
 from bench.rpc_load import Rpc
 from bench.scene import Scene
+from trivet.cache.v1.cache_pb2 import GetRequest
+from trivet.identity.v1.user_service_pb2 import GetUserRequest
+from trivet.notifications.v1.log_service_pb2 import LogEntry, WriteLogsRequest
+from trivet.notifications.v1.notification_service_pb2 import CountUnreadRequest, ListNotificationsRequest
 
 Job = tuple[str, Any]
 """What a generator is told: the kind of load and what it is put on."""

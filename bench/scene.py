@@ -12,10 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
-from trivet.client import Actor
-from trivet.client.actor import METADATA_KEY, sign
-from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Notification
-from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
 
 from bench.http_load import Request, request
 from bench.rpc_load import Rpc
@@ -24,6 +20,10 @@ from tests.harness import engines
 from tests.harness.engines import Engine, MissingEngineError, free_port, wait_for_port
 from tests.harness.processes import SECRET, client
 from tests.harness.whole import Stores, Whole, whole
+from trivet.client import Actor
+from trivet.client.actor import METADATA_KEY, sign
+from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Notification
+from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
 
 PERSON = {"name": "Ada", "email": "ada@example.com", "password": "a long enough password"}
 NOTIFICATIONS = 20

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from gateway.settings import GatewaySettings
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Channel, Signer, connect
 from trivet.identity.v1.auth_service_pb2_grpc import AuthServiceStub
@@ -11,8 +12,6 @@ from trivet.identity.v1.session_service_pb2_grpc import SessionServiceStub
 from trivet.identity.v1.user_service_pb2_grpc import UserServiceStub
 from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
 from trivet.notifications.v1.notification_service_pb2_grpc import MailboxServiceStub, NotificationServiceStub
-
-from gateway.settings import GatewaySettings
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import msgspec
 from google.protobuf.json_format import MessageToDict
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from starlette.responses import Response
+
 from trivet.client.errors import status_of
 
 HTTP_STATUS = {

@@ -10,9 +10,9 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from trivet.client import Channel
 
 from gateway.deps import Deps
+from trivet.client import Channel
 
 PROBE_SECONDS = 1.5
 CHECK = "/grpc.health.v1.Health/Check"

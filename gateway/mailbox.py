@@ -4,10 +4,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from trivet.notifications.v1.notification_service_pb2 import ListMailboxMessagesRequest
 
 from gateway.deps import Deps
 from gateway.json_out import converter
+from trivet.notifications.v1.notification_service_pb2 import ListMailboxMessagesRequest
 
 
 def routes(deps: Deps) -> list[BaseRoute]:

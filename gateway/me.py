@@ -9,12 +9,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from trivet.notifications.v1.notification_service_pb2 import CountUnreadRequest
 
 from gateway.deps import Deps
 from gateway.errors import Refused
 from gateway.json_out import converter
 from gateway.reads import SignedIn, profile_of, session_of
+from trivet.notifications.v1.notification_service_pb2 import CountUnreadRequest
 
 PART_SECONDS = 1.0
 """How long one part may take: a slow service costs its own part, not the answer."""

@@ -12,12 +12,6 @@ from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from prometheus_client import Counter
 from starlette.requests import HTTPConnection
-from trivet.cache.v1.cache_pb2 import GetRequest
-from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
-from trivet.client import acting_for
-from trivet.identity.v1.resources_pb2 import ROLE_ADMIN, Session, User
-from trivet.identity.v1.session_service_pb2 import RefreshSessionRequest, VerifySessionRequest, VerifySessionResponse
-from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
 from gateway.backends import Backends
 from gateway.cookies import SessionCookies
@@ -26,6 +20,12 @@ from gateway.settings import GatewaySettings
 from runtime.clock import Clock, from_timestamp, utc_now
 from runtime.ids import token_hash
 from runtime.lease import METADATA_KEY, format_lease
+from trivet.cache.v1.cache_pb2 import GetRequest
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.client import acting_for
+from trivet.identity.v1.resources_pb2 import ROLE_ADMIN, Session, User
+from trivet.identity.v1.session_service_pb2 import RefreshSessionRequest, VerifySessionRequest, VerifySessionResponse
+from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
 if TYPE_CHECKING:
     from gateway.deps import Deps

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import grpc
 from prometheus_client import Counter, Gauge
+
 from trivet.notifications.v1.log_service_pb2 import LogEntry, WriteLogsRequest
 from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
 

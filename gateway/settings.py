@@ -7,21 +7,16 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
-from runtime.settings import Keys, PairKeysField, Settings, from_env
+from runtime.settings import Keys, PairKeysField, Settings, Words, from_env, split_words
 
 MIN_SECRET_LENGTH = 32
 
 
-def _split(value: Any) -> Any:
-    return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
-
-
 def _networks(value: Any) -> Any:
-    return tuple(ip_network(part) for part in _split(value)) if isinstance(value, str) else value
+    return tuple(ip_network(part) for part in split_words(value)) if isinstance(value, str) else value
 
 
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split_words)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 
 

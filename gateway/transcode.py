@@ -13,7 +13,6 @@ from google.protobuf.message_factory import GetMessageClass
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from trivet.client import Channel
 
 from gateway.cross_site import refuse_foreign_pages
 from gateway.deps import Deps
@@ -26,6 +25,7 @@ from gateway.matcher import Matcher
 from gateway.query_in import merge_query
 from gateway.reads import SignedIn, session_of
 from gateway.router import method_not_allowed, route_not_found
+from trivet.client import Channel
 
 MYSELF = "me"
 USER_FIELDS = (("user_id",), ("user", "id"))

@@ -60,8 +60,8 @@ def _kept_secret(root: Path) -> str:
     kept = root / "secret"
     if not kept.exists():
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = root / f".secret-{os.getpid()}"
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        fresh = root / f".secret-{secrets.token_hex(8)}"
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(32) + "\n")
         # A link appears whole or not at all, and the first of two stacks wins.

@@ -3,12 +3,11 @@
 import hmac
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextvars import ContextVar
 
-from trivet.client.actor import LIFETIME_SECONDS, VERSION, Actor, PairKeys, mac
-
 from runtime.errors import InvalidArgument, Unauthenticated
+from trivet.client.actor import LIFETIME_SECONDS, VERSION, Actor, PairKeys, mac
 
 SKEW_SECONDS = 30
 """How far two machines' clocks may be apart."""
@@ -19,10 +18,21 @@ current_actor: ContextVar[Actor] = ContextVar("trivet_actor")
 
 
 class Verifier:
-    """Knows the key that this service (`audience`) shares with each caller."""
+    """Knows the key that this service (`audience`) shares with each caller.
 
-    def __init__(self, audience: str, keys: PairKeys, *, now: Callable[[], float] = time.time) -> None:
+    Only `people_callers` may say which person they call for: any other program speaks for itself alone.
+    """
+
+    def __init__(
+        self,
+        audience: str,
+        keys: PairKeys,
+        *,
+        people_callers: Collection[str] = ("gateway",),
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._audience = audience
+        self._people_callers = frozenset(people_callers)
         self._keys: Mapping[str, bytes] = dict(keys)
         self._now = now
 
@@ -44,6 +54,8 @@ class Verifier:
         left = int(expires) - self._now()
         if not -SKEW_SECONDS <= left <= LIFETIME_SECONDS + SKEW_SECONDS:
             raise _refused("the actor has expired: sign a new one")
+        if user_id and caller not in self._people_callers:
+            raise _refused(f"{caller} may not call for people: see TRIVET_PEOPLE_CALLERS")
         return Actor(caller, user_id, role, session_id)
 
 

@@ -18,8 +18,6 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import Counter, Gauge, Histogram
-from trivet.client.actor import METADATA_KEY as ACTOR_KEY
-from trivet.client.deadline import within
 
 from runtime.actor import Verifier, current_actor
 from runtime.call import Call, Concern, Context, Proceed
@@ -29,6 +27,8 @@ from runtime.lease import current_lease, parse_lease
 from runtime.policy import Policy, authorize
 from runtime.status import rich_status
 from runtime.validation import validator
+from trivet.client.actor import METADATA_KEY as ACTOR_KEY
+from trivet.client.deadline import within
 
 logger = logging.getLogger(__name__)
 

@@ -2,9 +2,8 @@
 
 from contextvars import ContextVar
 
-from trivet.cache.v1.cache_pb2 import Position
-
 from runtime.errors import InvalidArgument
+from trivet.cache.v1.cache_pb2 import Position
 
 METADATA_KEY = "trivet-lease"
 

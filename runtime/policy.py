@@ -6,9 +6,8 @@ from enum import Enum
 from operator import attrgetter
 from typing import Any
 
-from trivet.client.actor import Actor
-
 from runtime.errors import PermissionDenied
+from trivet.client.actor import Actor
 
 GATEWAY = frozenset({"gateway"})
 NOBODY: frozenset[str] = frozenset()

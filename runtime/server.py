@@ -75,7 +75,7 @@ class Server:
             Errors(),
             Deadline(settings.call_limit_seconds),
             Decoded(),
-            WhoCalls(Verifier(name, settings.accept_keys), policy),
+            WhoCalls(Verifier(name, settings.accept_keys, people_callers=settings.people_callers), policy),
             Required(),
             Lease(),
         )

@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
 from trivet.client.actor import decode_pair_keys
 
 
@@ -29,6 +30,14 @@ class Keys(dict[str, bytes]):
 PairKeysField = Annotated[
     Keys, NoDecode, BeforeValidator(lambda value: Keys(decode_pair_keys(value)) if isinstance(value, str) else value)
 ]
+
+
+def split_words(value: Any) -> Any:
+    """Return a text's words between commas; anything else unchanged."""
+    return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
 
 
 class Settings(BaseSettings):
@@ -77,6 +86,11 @@ class ServiceSettings(Settings):
         "TRIVET_CALL_KEYS",
         default=Keys(),
         description="SERVICE=HEX,...: the key shared with each service that is called.",
+    )
+    people_callers: Words = from_env(
+        "TRIVET_PEOPLE_CALLERS",
+        default=("gateway",),
+        description="The callers whose word is taken for which person they call for, by comma.",
     )
     reflection: bool | None = from_env(
         "TRIVET_REFLECTION", default=None, description="Whether gRPC reflection is on; by default in development only."

@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from prometheus_client import Counter
+
 from trivet.client.deadline import within
 
 T = TypeVar("T")

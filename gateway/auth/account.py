@@ -4,9 +4,6 @@ import msgspec
 from google.protobuf.field_mask_pb2 import FieldMask
 from msgspec import UNSET, UnsetType, field
 from starlette.responses import Response
-from trivet.identity.v1.auth_service_pb2 import ChangePasswordRequest, VerifyPasswordRequest
-from trivet.identity.v1.resources_pb2 import User
-from trivet.identity.v1.user_service_pb2 import DeleteUserRequest, UpdateUserRequest
 
 from gateway.auth.entering import Image, Name
 from gateway.auth.guards import is_fresh
@@ -14,6 +11,9 @@ from gateway.auth.objects import user_object
 from gateway.auth.refusals import Refusal, refuse
 from gateway.auth.validation import Record
 from gateway.auth.visit import Visit
+from trivet.identity.v1.auth_service_pb2 import ChangePasswordRequest, VerifyPasswordRequest
+from trivet.identity.v1.resources_pb2 import User
+from trivet.identity.v1.user_service_pb2 import DeleteUserRequest, UpdateUserRequest
 
 DONE = {"status": True}
 

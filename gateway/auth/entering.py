@@ -5,12 +5,12 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 from starlette.responses import Response
-from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignOutRequest, SignUpRequest
 
 from gateway.auth.objects import user_object
 from gateway.auth.refusals import refuse, too_many
 from gateway.auth.validation import EMAIL_PATTERN, Extensible, Omissible, is_email
 from gateway.auth.visit import Visit, location
+from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignOutRequest, SignUpRequest
 
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Image = Annotated[str, Meta(max_length=2_048)]

@@ -2,6 +2,7 @@
 
 import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from trivet.identity.v1.resources_pb2 import Session, User
 
 

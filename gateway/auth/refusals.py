@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 import grpc
 import msgspec
+
 from trivet.client import reason_of
 
 RETRY_SECONDS = 1

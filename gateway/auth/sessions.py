@@ -2,12 +2,6 @@
 
 import msgspec
 from starlette.responses import Response
-from trivet.identity.v1.session_service_pb2 import (
-    ListSessionsRequest,
-    RevokeAllSessionsRequest,
-    RevokeOtherSessionsRequest,
-    RevokeSessionRequest,
-)
 
 from gateway.auth.guards import slide
 from gateway.auth.objects import session_object, user_object
@@ -16,6 +10,12 @@ from gateway.auth.validation import Anything
 from gateway.auth.visit import Visit
 from gateway.cookies import TOKEN
 from gateway.reads import session_of
+from trivet.identity.v1.session_service_pb2 import (
+    ListSessionsRequest,
+    RevokeAllSessionsRequest,
+    RevokeOtherSessionsRequest,
+    RevokeSessionRequest,
+)
 
 MAX_LISTED = 1_000
 DONE = {"status": True}

@@ -7,8 +7,6 @@ from urllib.parse import quote
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from trivet.identity.v1.auth_service_pb2 import SessionOrigin
-from trivet.identity.v1.resources_pb2 import Session
 
 from gateway.auth.bodies import JSON
 from gateway.auth.limits import AccountTries
@@ -17,6 +15,8 @@ from gateway.cookies import SessionCookies
 from gateway.deps import Deps
 from gateway.exchange import exchange_of
 from gateway.reads import SignedIn
+from trivet.identity.v1.auth_service_pb2 import SessionOrigin
+from trivet.identity.v1.resources_pb2 import Session
 
 USER_AGENT_LENGTH = 512
 

@@ -1,6 +1,7 @@
 """Every request ends: the calls it makes share one deadline."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+
 from trivet.client import within
 
 REQUEST_SECONDS = 5.0

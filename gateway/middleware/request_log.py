@@ -3,11 +3,11 @@
 import time
 
 from starlette.types import ASGIApp, Receive, Scope, Send
-from trivet.notifications.v1.log_service_pb2 import LogEntry, LogLevel
 
 from gateway.exchange import Exchange, exchange_of
 from gateway.middleware.metrics import METHODS
 from gateway.request_log import RequestLog
+from trivet.notifications.v1.log_service_pb2 import LogEntry, LogLevel
 
 PROBES = frozenset({"/healthz", "/readyz"})
 

@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import sys
 
-from trivet.cache.v1.cache_pb2_grpc import add_CacheServiceServicer_to_server
-
 from runtime.logs import logging_to_stderr
 from runtime.server import Server
 from runtime.settings import read
@@ -17,6 +15,7 @@ from services.cache.servicers import CacheServicer
 from services.cache.settings import CacheSettings
 from services.cache.stats import Stats
 from services.cache.store import Store
+from trivet.cache.v1.cache_pb2_grpc import add_CacheServiceServicer_to_server
 
 WRONG_SETTINGS = 2
 

@@ -5,8 +5,6 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from grpc import aio
-from trivet.cache.v1 import cache_pb2 as pb
-from trivet.cache.v1.cache_pb2_grpc import CacheServiceServicer
 
 from runtime.actor import current_actor
 from runtime.clock import timestamp
@@ -16,6 +14,8 @@ from services.cache.counters import Counters
 from services.cache.entries import Entries, Entry, Lookup, Position
 from services.cache.namespaces import Namespace
 from services.cache.stats import Stats
+from trivet.cache.v1 import cache_pb2 as pb
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceServicer
 
 Context = aio.ServicerContext[Any, Any]
 

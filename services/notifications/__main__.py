@@ -2,12 +2,6 @@
 
 import asyncio
 
-from trivet.notifications.v1.log_service_pb2_grpc import add_LogServiceServicer_to_server
-from trivet.notifications.v1.notification_service_pb2_grpc import (
-    add_MailboxServiceServicer_to_server,
-    add_NotificationServiceServicer_to_server,
-)
-
 from runtime.logs import logging_to_stderr
 from runtime.server import Server
 from runtime.settings import read
@@ -20,6 +14,11 @@ from services.notifications.policy import POLICY
 from services.notifications.servicers import LogServicer, MailboxServicer, NotificationServicer
 from services.notifications.settings import NotificationsSettings
 from services.notifications.store import open_store
+from trivet.notifications.v1.log_service_pb2_grpc import add_LogServiceServicer_to_server
+from trivet.notifications.v1.notification_service_pb2_grpc import (
+    add_MailboxServiceServicer_to_server,
+    add_NotificationServiceServicer_to_server,
+)
 
 PACKAGE = "trivet.notifications.v1"
 

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from trivet.notifications.v1 import log_service_pb2 as log
 
 from runtime.clock import timestamp, to_milliseconds
 from runtime.errors import InvalidArgument
@@ -12,6 +11,7 @@ from services.notifications.log_query import LogFilter
 from services.notifications.logs import Entry
 from services.notifications.store import Document
 from services.notifications.structs import plain
+from trivet.notifications.v1 import log_service_pb2 as log
 
 LEVELS: dict["log.LogLevel.ValueType", Level] = {
     log.LOG_LEVEL_DEBUG: "debug",

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
-from trivet.notifications.v1 import notification_service_pb2 as pb
 
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
@@ -13,6 +12,7 @@ from services.notifications.drafts import Draft, Email, Kind
 from services.notifications.mailbox import links
 from services.notifications.store import Document
 from services.notifications.structs import plain
+from trivet.notifications.v1 import notification_service_pb2 as pb
 
 KINDS: dict["pb.NotificationType.ValueType", Kind] = {
     pb.NOTIFICATION_TYPE_EMAIL: "email",

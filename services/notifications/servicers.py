@@ -1,10 +1,6 @@
 """The three gRPC services: decode, one call, encode."""
 
 from google.protobuf.empty_pb2 import Empty
-from trivet.notifications.v1 import log_service_pb2 as log
-from trivet.notifications.v1 import notification_service_pb2 as pb
-from trivet.notifications.v1.log_service_pb2_grpc import LogServiceServicer
-from trivet.notifications.v1.notification_service_pb2_grpc import MailboxServiceServicer, NotificationServiceServicer
 
 from runtime.actor import current_actor, scope, subject
 from runtime.call import Context
@@ -15,6 +11,10 @@ from services.notifications.log_query import LogReader
 from services.notifications.logs import Logs
 from services.notifications.mailbox import Mailbox
 from services.notifications.notifications import Notifications, Selection
+from trivet.notifications.v1 import log_service_pb2 as log
+from trivet.notifications.v1 import notification_service_pb2 as pb
+from trivet.notifications.v1.log_service_pb2_grpc import LogServiceServicer
+from trivet.notifications.v1.notification_service_pb2_grpc import MailboxServiceServicer, NotificationServiceServicer
 
 DEFAULT_PAGE_SIZE = 20
 DEFAULT_LOG_PAGE_SIZE = 50

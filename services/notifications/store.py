@@ -12,12 +12,12 @@ import pymongo
 from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import ConnectionFailure, PyMongoError, WriteConcernError
-from trivet.client.deadline import remaining
 
 from runtime.errors import Unavailable
 from runtime.telemetry import store_call
 from services.notifications import indexes
 from services.notifications.settings import DEFAULT_DATABASE
+from trivet.client.deadline import remaining
 
 logger = logging.getLogger(__name__)
 

@@ -12,13 +12,13 @@ import httpx
 import pytest
 from google.api import annotations_pb2
 from google.protobuf.descriptor import MethodDescriptor
-from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Notification
-from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
 
 from gateway.services import SERVICES
 from tests.conftest import Engines
 from tests.harness.processes import client
 from tests.harness.whole import Stores, Whole, whole
+from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Notification
+from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
 
 VERBS = ("get", "put", "post", "delete", "patch")
 PASSWORD = "a long enough password"

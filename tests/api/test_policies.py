@@ -13,8 +13,6 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
-from trivet.client import Actor
-from trivet.client.actor import METADATA_KEY, sign
 
 from ops.keys import pair_key
 from runtime.policy import People, Policy, Rule
@@ -22,6 +20,8 @@ from tests.conftest import Engines
 from tests.harness.processes import SECRET
 from tests.harness.rpc import raw
 from tests.harness.whole import SERVICES, Stores, Whole, whole
+from trivet.client import Actor
+from trivet.client.actor import METADATA_KEY, sign
 
 POLICIES: dict[str, Policy] = {name: import_module(f"services.{name}.policy").POLICY for name in SERVICES}
 

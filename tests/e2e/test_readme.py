@@ -18,7 +18,7 @@ DEFAULTS = {
     "127.0.0.1:50052": "notifications",
     "127.0.0.1:50053": "cache",
 }
-END = "--- end of the line's output ---"
+END = "--- end of output ---"
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ from pathlib import Path
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
+from tests.conftest import Engines
+from tests.harness.otlp import Receiver, Span, receiving, tree
+from tests.harness.processes import client, process
+from tests.harness.whole import SERVICES, Stores, Whole, whole
 from trivet.cache.v1.cache_pb2 import GetRequest
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.notifications.v1.log_service_pb2 import QueryLogsRequest
 from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
 from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Notification
 from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
-
-from tests.conftest import Engines
-from tests.harness.otlp import Receiver, Span, receiving, tree
-from tests.harness.processes import client, process
-from tests.harness.whole import SERVICES, Stores, Whole, whole
 
 PERSON = {"name": "Ada", "email": "ada@example.com", "password": "a long enough password"}
 STORES = {"identity": "sqlite", "notifications": "mongodb", "cache": "redis"}

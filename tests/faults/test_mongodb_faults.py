@@ -16,11 +16,6 @@ from grpc import StatusCode, aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pymongo import AsyncMongoClient
 from pymongo.errors import AutoReconnect
-from trivet.client import Channel
-from trivet.notifications.v1 import log_service_pb2 as log
-from trivet.notifications.v1 import notification_service_pb2 as pb
-from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
-from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
 
 from runtime.ids import new_id
 from tests.conftest import Engines
@@ -28,6 +23,11 @@ from tests.harness import engines
 from tests.harness.engines import Engine
 from tests.harness.processes import Process, client, process
 from tests.harness.waiting import until
+from trivet.client import Channel
+from trivet.notifications.v1 import log_service_pb2 as log
+from trivet.notifications.v1 import notification_service_pb2 as pb
+from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
+from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
 
 DEADLINE_SECONDS = 2.0
 MARGIN_SECONDS = 0.25

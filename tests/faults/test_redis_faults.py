@@ -14,15 +14,15 @@ import pytest
 from grpc import StatusCode, aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from redis.asyncio import Redis
-from trivet.cache.v1 import cache_pb2 as pb
-from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
-from trivet.client import Channel, reason_of
 
 from tests.conftest import Engines
 from tests.harness import engines
 from tests.harness.engines import Engine, free_port
 from tests.harness.processes import Process, client, process
 from tests.harness.waiting import until
+from trivet.cache.v1 import cache_pb2 as pb
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.client import Channel, reason_of
 
 BACK_SECONDS = 3.0
 # Far above the 100 ms that are promised (`make bench` measures those), far below the 2 s of the caller's deadline.

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2
-from trivet.client import Channel, Signer, connect
 
 from ops.keys import SERVICES, accept_keys, pair_key
 from tests.harness.engines import free_port
+from trivet.client import Channel, Signer, connect
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a-secret-for-tests-0123456789abcdef-0123456789"
@@ -92,6 +92,7 @@ def environment(name: str, port: int, **extra: str) -> dict[str, str]:
     }
     if name in SERVICES:
         own["TRIVET_ACCEPT_KEYS"] = accept_keys(SECRET, name, PROGRAMS)
+        own["TRIVET_PEOPLE_CALLERS"] = "gateway,tests"
     if name == "gateway":
         own["TRIVET_SECRET"] = SECRET
     return own | extra

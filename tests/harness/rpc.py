@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 
 from google.protobuf.empty_pb2 import Empty
 from grpc import aio
+
+from runtime.call import Context
+from runtime.policy import People, Policy, Rule
+from runtime.server import Server
+from runtime.settings import Keys, ServiceSettings
 from trivet.client import Channel, Signer, connect
 from trivet.identity.v1.resources_pb2 import User
 from trivet.identity.v1.user_service_pb2 import (
@@ -22,11 +27,6 @@ from trivet.identity.v1.user_service_pb2_grpc import (
     UserServiceStub,
     add_UserServiceServicer_to_server,
 )
-
-from runtime.call import Context
-from runtime.policy import People, Policy, Rule
-from runtime.server import Server
-from runtime.settings import Keys, ServiceSettings
 
 SERVICE = "trivet.identity.v1.UserService"
 KEY = b"a key of thirty-two bytes, or so"
@@ -90,7 +90,8 @@ class Served:
 
 
 def settings(**values: object) -> ServiceSettings:
-    return ServiceSettings(accept_keys=Keys(tests=KEY), **values)  # type: ignore[arg-type]  # whatever the test sets
+    keys = Keys(tests=KEY)
+    return ServiceSettings(accept_keys=keys, people_callers=("tests",), **values)  # type: ignore[arg-type]  # as the test says
 
 
 @asynccontextmanager

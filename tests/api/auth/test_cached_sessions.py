@@ -5,15 +5,15 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from trivet.cache.v1.cache_pb2 import Entry, GetRequest, SetRequest
-from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
-from trivet.identity.v1.resources_pb2 import Session, User
-from trivet.identity.v1.session_service_pb2 import VerifySessionResponse
 
 from runtime.clock import timestamp, utc_now
 from runtime.ids import new_id, token_hash
 from tests.api.auth.conftest import ORIGIN, PASSWORD, Site, new_email
 from tests.harness.processes import Process, client
+from trivet.cache.v1.cache_pb2 import Entry, GetRequest, SetRequest
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.identity.v1.resources_pb2 import Session, User
+from trivet.identity.v1.session_service_pb2 import VerifySessionResponse
 
 
 @pytest.fixture

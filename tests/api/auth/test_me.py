@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Notification
-from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
 
 from tests.api.auth.conftest import ORIGIN, PASSWORD, Site, new_email, running_site, wait_until
 from tests.conftest import Engines
 from tests.harness.processes import Process, client, process
+from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Notification
+from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
 
 
 @dataclass

@@ -6,13 +6,13 @@ from contextlib import AsyncExitStack
 import pytest
 from google.rpc.error_details_pb2 import BadRequest
 from grpc import StatusCode, aio
-from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
-from trivet.client import reason_of
-from trivet.client.errors import status_of
 
 from runtime.ids import new_id
 from tests.conftest import Engines
 from tests.harness.processes import Process, client, process
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.client import reason_of
+from trivet.client.errors import status_of
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,13 @@
 
 import pytest
 from grpc import StatusCode
-from trivet.cache.v1 import cache_pb2 as pb
-from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
-from trivet.client import acting_for
 
 from runtime.ids import new_id
 from tests.api.cache.conftest import Callers, refused
 from tests.harness.processes import Process, client, process
+from trivet.cache.v1 import cache_pb2 as pb
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.client import acting_for
 
 SHARED = ["sessions", "profiles"]
 NOT_YOURS = (StatusCode.PERMISSION_DENIED, "NAMESPACE_NOT_YOURS", "")

@@ -7,12 +7,12 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from grpc import StatusCode
-from trivet.cache.v1 import cache_pb2 as pb
-from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 
 from runtime.ids import new_id
 from tests.api.cache.conftest import Callers, refused
 from tests.harness.processes import Process, client
+from trivet.cache.v1 import cache_pb2 as pb
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 
 LONG = "k" * 513
 BIG = b"v" * (1024 * 1024 + 1)

@@ -11,6 +11,14 @@ from typing import Any
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
+
+from ops.keys import pair_key
+from runtime.actor import current_actor
+from runtime.errors import NotFound, Unavailable
+from runtime.policy import People, Rule
+from runtime.server import Server
+from runtime.settings import Keys, ServiceSettings
+from tests.harness.processes import SECRET
 from trivet.cache.v1 import cache_pb2, cache_pb2_grpc
 from trivet.client import Actor
 from trivet.identity.v1 import (
@@ -28,14 +36,6 @@ from trivet.notifications.v1 import (
     notification_service_pb2_grpc,
 )
 from trivet.notifications.v1.log_service_pb2 import LogEntry
-
-from ops.keys import pair_key
-from runtime.actor import current_actor
-from runtime.errors import NotFound, Unavailable
-from runtime.policy import People, Rule
-from runtime.server import Server
-from runtime.settings import Keys, ServiceSettings
-from tests.harness.processes import SECRET
 
 USER_ID, ADMIN_ID = "u" * 32, "a" * 32
 TOKENS = {"U" * 32: (USER_ID, ROLE_USER), "A" * 32: (ADMIN_ID, ROLE_ADMIN)}

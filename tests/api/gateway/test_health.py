@@ -4,11 +4,11 @@ import socket
 
 import httpx
 from google.protobuf.timestamp_pb2 import Timestamp
-from trivet.notifications.v1.notification_service_pb2 import ListMailboxMessagesResponse, MailboxMessage
 
 from runtime.errors import FailedPrecondition
 from tests.api.gateway.conftest import running
 from tests.api.gateway.stand_ins import StandIns
+from trivet.notifications.v1.notification_service_pb2 import ListMailboxMessagesResponse, MailboxMessage
 
 
 async def test_ready_names_each_service_and_store_with_its_milliseconds(http: httpx.AsyncClient) -> None:

@@ -5,13 +5,12 @@ import signal
 import time
 from typing import Any
 
-from trivet.notifications.v1.notification_service_pb2 import CountUnreadResponse
-
 from tests.api.gateway.conftest import running
 from tests.api.gateway.stand_ins import USER, StandIns
 from tests.api.gateway.wire import connection, head, status
 from tests.harness.processes import process
 from tests.harness.waiting import until
+from trivet.notifications.v1.notification_service_pb2 import CountUnreadResponse
 
 
 async def test_a_request_under_way_is_answered_before_the_process_ends(stand_ins: StandIns) -> None:

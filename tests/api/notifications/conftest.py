@@ -9,15 +9,15 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest
 from grpc import aio
 from pymongo import AsyncMongoClient
+
+from runtime.ids import new_id
+from tests.conftest import Engines
+from tests.harness.processes import Process, client, process
 from trivet.client import Channel, reason_of
 from trivet.client.errors import status_of
 from trivet.notifications.v1 import notification_service_pb2 as pb
 from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
 from trivet.notifications.v1.notification_service_pb2_grpc import MailboxServiceStub, NotificationServiceStub
-
-from runtime.ids import new_id
-from tests.conftest import Engines
-from tests.harness.processes import Process, client, process
 
 
 @dataclass

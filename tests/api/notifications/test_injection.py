@@ -12,11 +12,11 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode, aio
 from pymongo import AsyncMongoClient
-from trivet.notifications.v1 import log_service_pb2 as log
-from trivet.notifications.v1 import notification_service_pb2 as pb
 
 from services.notifications.places import Place, token
 from tests.api.notifications.conftest import Api, refusal
+from trivet.notifications.v1 import log_service_pb2 as log
+from trivet.notifications.v1 import notification_service_pb2 as pb
 
 OPERATORS = ('{"$gt": ""}', '{"$ne": null}', '{"$regex": ".*"}', '["a"]', "$where", "'; return true; //", "a\0b", ".*")
 METHODS = [

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
-from trivet.client import acting_for
-from trivet.notifications.v1 import log_service_pb2 as pb
 
 from runtime.ids import new_id
 from tests.api.notifications.conftest import Api, refusal
+from trivet.client import acting_for
+from trivet.notifications.v1 import log_service_pb2 as pb
 
 
 async def test_an_entry_is_found_as_it_was_written(api: Api, user: str) -> None:

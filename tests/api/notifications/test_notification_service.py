@@ -6,12 +6,12 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
-from trivet.client import acting_for
-from trivet.notifications.v1 import notification_service_pb2 as pb
 
 from runtime.ids import new_id
 from tests.api.notifications.conftest import Api, refusal
 from tests.harness.processes import client, process
+from trivet.client import acting_for
+from trivet.notifications.v1 import notification_service_pb2 as pb
 
 INVALID = StatusCode.INVALID_ARGUMENT
 EMAIL = pb.Email(to="ann@x.io", subject="Verify", text="Go to https://x.io/v?t=1", html="")

@@ -8,13 +8,13 @@ import pytest
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pymongo import AsyncMongoClient
-from trivet.notifications.v1 import notification_service_pb2 as pb
 
 from runtime.ids import new_id
 from tests.api.notifications.conftest import Api, refusal
 from tests.conftest import Engines
 from tests.harness.engines import free_port
 from tests.harness.processes import ROOT, Process, client, environment, process
+from trivet.notifications.v1 import notification_service_pb2 as pb
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from trivet.identity.v1.resources_pb2 import Session, User
 
 from gateway.auth.objects import date, session_object, user_object
 from gateway.auth.visit import location
 from runtime.clock import timestamp
+from trivet.identity.v1.resources_pb2 import Session, User
 
 
 @pytest.mark.parametrize(

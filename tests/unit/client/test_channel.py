@@ -12,15 +12,15 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler
 from opentelemetry.trace import SpanKind, StatusCode
-from trivet.client import Signer, acting_for, connect, decode_pair_keys, reason_of
-from trivet.client.errors import status_of
-from trivet.identity.v1.resources_pb2 import User
-from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
 from runtime.actor import current_actor
 from runtime.call import Context
 from runtime.errors import NotFound
 from tests.harness.rpc import KEY, SERVICE, served
+from trivet.client import Signer, acting_for, connect, decode_pair_keys, reason_of
+from trivet.client.errors import status_of
+from trivet.identity.v1.resources_pb2 import User
+from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
 ME = GetUserRequest(user_id="user1")
 

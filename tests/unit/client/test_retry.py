@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 import grpc
 import pytest
 from grpc import aio
+
+from tests.harness.rpc import KEY, SERVICE, raw
 from trivet.client import connect, retry
 from trivet.client.actor import Signer
 from trivet.client.retry import FILES, POLICY, is_repeatable, methods, service_config
 from trivet.identity.v1.user_service_pb2 import DeleteUserRequest, GetUserRequest
 from trivet.identity.v1.user_service_pb2_grpc import UserServiceStub
-
-from tests.harness.rpc import KEY, SERVICE, raw
 
 
 def retried(audience: str) -> set[tuple[str, str]]:

@@ -12,6 +12,10 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from gateway.http_rules import rules
+from gateway.json_out import converter, encode
+from gateway.services import SERVICES
 from trivet.cache.v1.cache_pb2 import Entry, Lookup, WatchResponse
 from trivet.identity.v1.resources_pb2 import Session, User
 from trivet.identity.v1.user_service_pb2 import BanUserRequest, ListUsersResponse
@@ -22,10 +26,6 @@ from trivet.notifications.v1.notification_service_pb2 import (
     ListNotificationsResponse,
     Notification,
 )
-
-from gateway.http_rules import rules
-from gateway.json_out import converter, encode
-from gateway.services import SERVICES
 
 Kind = FieldDescriptor
 MESSAGES: list[type[Message]] = [

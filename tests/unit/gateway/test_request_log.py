@@ -4,11 +4,11 @@ import asyncio
 from typing import cast
 
 from prometheus_client import REGISTRY
-from trivet.notifications.v1.log_service_pb2 import LogEntry, WriteLogsRequest
-from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
 
 from gateway.request_log import BATCH_SIZE, RequestLog, open_request_log
 from tests.harness.waiting import until
+from trivet.notifications.v1.log_service_pb2 import LogEntry, WriteLogsRequest
+from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
 
 
 class Logs:

@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-from trivet.client.actor import Actor, decode_pair_keys
 
 from ops.keys import CALLS, SERVICES
 from runtime.actor import Verifier
 from runtime.errors import Unauthenticated
 from tests.harness.stack import environment, trivet
+from trivet.client.actor import Actor, decode_pair_keys
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_service_accepts_what_trivet_actor_prints(own: dict[str, str]) -> None
     (line,) = printed(own, "actor", "--as", "user:u1", "--role", "admin", "--to", "identity")
     name, _, value = line.partition(": ")
     assert name == "trivet-actor"
-    assert Verifier("identity", accepted(own, "identity"))(value) == Actor("ops", "u1", "admin")
+    assert Verifier("identity", accepted(own, "identity"))(value) == Actor("gateway", "u1", "admin")
 
 
 def test_another_service_refuses_it(own: dict[str, str]) -> None:

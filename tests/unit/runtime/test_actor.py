@@ -1,11 +1,11 @@
 """Only what a caller signed with the key it shares with this very service is believed."""
 
 import pytest
-from trivet.client import Actor, Signer, acting_for
-from trivet.client.actor import mac, sign
 
 from runtime.actor import SKEW_SECONDS, Verifier, current_actor, scope, subject
 from runtime.errors import InvalidArgument, Unauthenticated
+from trivet.client import Actor, Signer, acting_for
+from trivet.client.actor import mac, sign
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 NOW = 1_800_000_000
@@ -57,6 +57,15 @@ def test_anything_else_is_refused(value: str | None, why: str) -> None:
     with pytest.raises(Unauthenticated, match=why) as refused:
         verify(value)
     assert refused.value.reason == "INVALID_ACTOR"
+
+
+def test_only_the_gateway_is_believed_when_it_speaks_for_people() -> None:
+    """G3: a program with a key of its own is that program, whoever it says it calls for."""
+    claim = signed(Actor("billing", "user1", "admin"), key=OTHER_KEY)
+    with pytest.raises(Unauthenticated, match="may not call for people"):
+        verify(claim)
+    trusting = Verifier("identity", {"billing": OTHER_KEY}, people_callers=("billing",), now=lambda: NOW)
+    assert trusting(claim) == Actor("billing", "user1", "admin")
 
 
 @pytest.mark.parametrize("part", range(7))

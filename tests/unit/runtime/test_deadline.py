@@ -6,14 +6,14 @@ import time
 import grpc
 import pytest
 from grpc import aio
-from trivet.client import deadline_of, reason_of, remaining, within
-from trivet.client.deadline import HOP_SECONDS
-from trivet.identity.v1.resources_pb2 import User
-from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
 from runtime.call import Context
 from runtime.concerns import handled
 from tests.harness.rpc import SERVICE, served, settings, until
+from trivet.client import deadline_of, reason_of, remaining, within
+from trivet.client.deadline import HOP_SECONDS
+from trivet.identity.v1.resources_pb2 import User
+from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
 
 def test_work_inside_has_no_more_time_than_what_is_around_it() -> None:

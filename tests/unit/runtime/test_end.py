@@ -11,13 +11,13 @@ from contextlib import contextmanager
 
 import grpc
 import pytest
-from trivet.client import Signer
-from trivet.client.actor import METADATA_KEY
-from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
 from tests.harness.engines import free_port
 from tests.harness.processes import ROOT
 from tests.harness.rpc import KEY, SERVICE
+from trivet.client import Signer
+from trivet.client.actor import METADATA_KEY
+from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
 PROGRAM = """
 import asyncio, sys

@@ -7,16 +7,16 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc import aio
-from trivet.client import reason_of
-from trivet.client.errors import status_of
-from trivet.identity.v1.resources_pb2 import User
-from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
 from runtime import errors
 from runtime.call import Context
 from runtime.concerns import handled
 from runtime.errors import InvalidArgument, NotFound, ResourceExhausted, ServiceError
 from tests.harness.rpc import SERVICE, raw, served, until
+from trivet.client import reason_of
+from trivet.client.errors import status_of
+from trivet.identity.v1.resources_pb2 import User
+from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
 KINDS = sorted(ServiceError.__subclasses__(), key=lambda kind: kind.code)
 CANARY = "mysql://root:hunter2@db.internal SELECT secret FROM users"

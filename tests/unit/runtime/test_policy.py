@@ -2,14 +2,14 @@
 
 import grpc
 import pytest
-from trivet.client import Actor
-from trivet.identity.v1.user_service_pb2 import DESCRIPTOR, DeleteUserRequest, GetUserRequest, UpdateUserRequest
-from trivet.identity.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 
 from runtime.errors import PermissionDenied
 from runtime.policy import GATEWAY, NOBODY, People, Rule, authorize
 from runtime.server import Server
 from tests.harness.rpc import POLICY, SERVICE, Users, answers, served, settings
+from trivet.client import Actor
+from trivet.identity.v1.user_service_pb2 import DESCRIPTOR, DeleteUserRequest, GetUserRequest, UpdateUserRequest
+from trivet.identity.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 
 PERSON = Actor("gateway", "user1", "user")
 ADMIN = Actor("gateway", "root", "admin")

@@ -12,6 +12,12 @@ import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from runtime.call import Context
+from runtime.policy import People, Rule
+from runtime.server import Server
+from runtime.settings import Environment
+from tests.harness.rpc import KEY, POLICY, SERVICE, Served, Users, answers, raw, served, settings, until
 from trivet.cache.v1.cache_pb2 import DESCRIPTOR as CACHE
 from trivet.cache.v1.cache_pb2 import WatchRequest, WatchResponse
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceServicer, CacheServiceStub, add_CacheServiceServicer_to_server
@@ -20,12 +26,6 @@ from trivet.client.actor import METADATA_KEY
 from trivet.identity.v1.resources_pb2 import User
 from trivet.identity.v1.user_service_pb2 import DeleteUserRequest, GetUserRequest, UpdateUserRequest
 from trivet.identity.v1.user_service_pb2_grpc import UserServiceStub, add_UserServiceServicer_to_server
-
-from runtime.call import Context
-from runtime.policy import People, Rule
-from runtime.server import Server
-from runtime.settings import Environment
-from tests.harness.rpc import KEY, POLICY, SERVICE, Served, Users, answers, raw, served, settings, until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

@@ -4,13 +4,13 @@ import asyncio
 import logging
 
 import pytest
-from trivet.client import remaining, within
-from trivet.identity.v1.resources_pb2 import User
-from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
 from runtime.call import Context
 from runtime.tasks import Tasks, TooManyTasksError, dropped
 from tests.harness.rpc import served
+from trivet.client import remaining, within
+from trivet.identity.v1.resources_pb2 import User
+from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
 
 async def test_the_bound_refuses_counts_and_lets_in_again() -> None:

@@ -8,14 +8,14 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+
+from runtime.errors import InvalidArgument
+from runtime.validation import validator
 from trivet.cache.v1.cache_pb2 import BatchGetRequest, Entry, GetStatsRequest, IncrementRequest, SetRequest
 from trivet.identity.v1.resources_pb2 import User
 from trivet.identity.v1.user_service_pb2 import SetUserRoleRequest, UpdateUserRequest
 from trivet.notifications.v1.log_service_pb2 import WriteLogsRequest
 from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Email, Notification
-
-from runtime.errors import InvalidArgument
-from runtime.validation import validator
 
 
 def missing(request: Message, method: str) -> str:
