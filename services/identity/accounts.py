@@ -1,0 +1,92 @@
+"""Accounts: the ways into a user. Here the credential, which is an email and a password."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, insert, literal, select, update
+
+from runtime.clock import Clock, utc_now
+from runtime.ids import new_id
+from services.identity import schema
+from services.identity.database import Database, Transaction
+from services.identity.sessions import Opened
+from services.identity.users import COLUMNS as USER_COLUMNS
+from services.identity.users import User, user_of
+
+accounts = schema.accounts
+CREDENTIAL = "credential"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A user, and the hash of their password; None if they have none."""
+
+    user: User
+    password: str | None
+
+
+class Accounts:
+    """The accounts of a database."""
+
+    def __init__(self, database: Database, *, now: Clock = utc_now) -> None:
+        self._database = database
+        self._now = now
+
+    async def by_email(self, email: str) -> Credential | None:
+        """Return the user with this address and their password's hash, with one statement; None if unknown."""
+        return await self._find("accounts.by_email", schema.users.c.email == email)
+
+    async def by_user(self, user_id: str) -> Credential | None:
+        """Return a user and their password's hash, with one statement; None if unknown."""
+        return await self._find("accounts.by_user", schema.users.c.id == user_id)
+
+    async def _find(self, operation: str, which: ColumnElement[bool]) -> Credential | None:
+        own = (accounts.c.user_id == schema.users.c.id) & (accounts.c.provider == CREDENTIAL)
+        statement = select(*USER_COLUMNS, accounts.c.password).outerjoin_from(schema.users, accounts, own).where(which)
+        row = await self._database.row(operation, statement)
+        return Credential(user_of(row), row[-1]) if row else None
+
+    async def add_credential(self, transaction: Transaction, user_id: str, password_hash: str) -> None:
+        """Give a user a password. Raises TwiceError if they have one."""
+        now = self._now()
+        await transaction.execute(
+            insert(accounts).values(
+                id=new_id(),
+                created_at=now,
+                updated_at=now,
+                user_id=user_id,
+                account_id=user_id,
+                provider=CREDENTIAL,
+                issuer="",
+                password=password_hash,
+            )
+        )
+
+    async def replace_password(self, transaction: Transaction, user_id: str, old_hash: str, new_hash: str) -> bool:
+        """Put one hash in another's place; return False if the other is not there any more."""
+        found = await transaction.execute(
+            update(accounts)
+            .where(accounts.c.user_id == user_id, accounts.c.provider == CREDENTIAL, accounts.c.password == old_hash)
+            .values(password=new_hash, updated_at=self._now())
+        )
+        return found.rowcount > 0
+
+    async def open_session(self, opened: Opened, password_hash: str) -> bool:
+        """Write a session if its user still has this password; return whether.
+
+        Between the look at the password and this, hashing took its time: a change of password that fell in between
+        has ended all sessions, and this one must not be left over.
+        """
+        row = opened.row
+        values: list[Any] = [literal(value, schema.sessions.c[name].type) for name, value in row.items()]
+        unchanged = select(*values).where(
+            accounts.c.user_id == opened.session.user_id,
+            accounts.c.provider == CREDENTIAL,
+            accounts.c.password == password_hash,
+        )
+
+        async def work(transaction: Transaction) -> bool:
+            done = await transaction.execute(insert(schema.sessions).from_select(list(row), unchanged))
+            return done.rowcount > 0
+
+        return await self._database.transaction("sessions.open", work)

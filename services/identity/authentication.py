@@ -1,0 +1,180 @@
+"""Proving who somebody is by email and password: signing up and in, and changing the password."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import insert
+
+from runtime.clock import Clock, utc_now
+from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument, PermissionDenied, Unauthenticated
+from runtime.ids import new_id
+from services.identity import requests as asked_before
+from services.identity import schema
+from services.identity.accounts import Accounts, Credential
+from services.identity.database import Database, Transaction
+from services.identity.emails import normal_email
+from services.identity.hashing import Hasher
+from services.identity.passwords import new_password, normal_password
+from services.identity.requests import Request, Requests
+from services.identity.sessions import Opened, Origin, Sessions
+from services.identity.store_errors import TwiceError
+from services.identity.users import Role, User, not_found
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """What somebody who signs up says of themselves."""
+
+    name: str
+    email: str
+    password: str
+    image: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A user and a session that was just opened for them."""
+
+    user: User
+    opened: Opened
+
+
+class Authentication:
+    """Signing up and in. Every method that hashes raises ResourceExhausted (HASHING_OVERLOADED) before any work."""
+
+    def __init__(
+        self,
+        database: Database,
+        accounts: Accounts,
+        sessions: Sessions,
+        hasher: Hasher,
+        *,
+        refuse_common: bool = True,
+        now: Clock = utc_now,
+    ) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._sessions = sessions
+        self._requests = Requests(database, now=now)
+        self._hasher = hasher
+        self._refuse_common = refuse_common
+        self._now = now
+
+    async def sign_up(self, new: NewUser, origin: Origin, *, caller: str = "", request_id: str = "") -> SignedIn:
+        """Make a user with a password and a first session, in one transaction.
+
+        With a request id, the same again answers the same user with a new session. Raises AlreadyExists (EMAIL_TAKEN),
+        InvalidArgument (email, password or request id) and FailedPrecondition (REQUEST_ID_REUSED).
+        """
+        email = normal_email(new.email)
+        password = new_password(new.password, refuse_common=self._refuse_common)
+        asked = asked_before.request(caller, request_id, new.name, email, new.image)
+        if asked is not None and (again := await self._signed_up_before(asked, password, origin)) is not None:
+            return again
+        if await self._accounts.by_email(email) is not None:
+            raise _taken()
+        password_hash = await self._hasher.hash(password)
+        try:
+            return await self._insert(new, email, password_hash, origin, asked)
+        except TwiceError:
+            # Somebody was first: this very request, sent twice at once, or another with the same address.
+            if asked is not None and (again := await self._signed_up_before(asked, password, origin)) is not None:
+                return again
+            raise _taken() from None
+
+    async def _signed_up_before(self, asked: Request, password: str, origin: Origin) -> SignedIn | None:
+        user_id = await self._requests.answer(asked)
+        if user_id is None:
+            return None
+        found = await self._accounts.by_user(user_id)
+        # The password is part of the body, and its hash the only thing kept of it.
+        if found is None or not await self._hasher.verify(found.password, password):
+            raise asked_before.reused()
+        return await self._open(found, origin)
+
+    async def _insert(
+        self, new: NewUser, email: str, password_hash: str, origin: Origin, asked: Request | None
+    ) -> SignedIn:
+        now, user_id = self._now(), new_id()
+        user = User(user_id, email, new.name, new.image, False, Role.USER, False, None, None, now, now)
+        row = {name: getattr(user, name) for name in User.__dataclass_fields__} | {"role": user.role.value}
+        opened = self._sessions.begin(user.id, origin)
+
+        async def work(transaction: Transaction) -> SignedIn:
+            if asked is not None:
+                await self._requests.keep(transaction, asked, user.id)
+            await transaction.execute(insert(schema.users).values(**row))
+            await self._accounts.add_credential(transaction, user.id, password_hash)
+            await self._sessions.insert(transaction, opened)
+            return SignedIn(user, opened)
+
+        return await self._database.transaction("users.sign_up", work)
+
+    async def sign_in(self, email: str, password: str, origin: Origin) -> SignedIn:
+        """Open a session for the right email and password, with two statements.
+
+        Raises Unauthenticated alike, and after the same work, for an unknown user and a wrong password;
+        PermissionDenied (BANNED_USER) after the right one only; InvalidArgument (INVALID_EMAIL, PASSWORD_TOO_LONG).
+        """
+        address, candidate = normal_email(email), normal_password(password)
+        found = await self._accounts.by_email(address)
+        if not await self._hasher.verify(found.password if found else None, candidate) or found is None:
+            raise _refused()
+        if found.user.is_kept_out(self._now()):
+            raise PermissionDenied("BANNED_USER", "This user is banned")
+        return await self._open(found, origin)
+
+    async def _open(self, found: Credential, origin: Origin) -> SignedIn:
+        opened = self._sessions.begin(found.user.id, origin)
+        if not await self._accounts.open_session(opened, found.password or ""):
+            raise _refused()
+        return SignedIn(found.user, opened)
+
+    async def verify_password(self, user_id: str, password: str) -> Credential:
+        """Return the user whose password this is.
+
+        Raises InvalidArgument (INVALID_PASSWORD), FailedPrecondition (CREDENTIAL_ACCOUNT_NOT_FOUND), NotFound.
+        """
+        found = await self._accounts.by_user(user_id)
+        if found is None:
+            raise not_found()
+        if found.password is None:
+            raise FailedPrecondition("CREDENTIAL_ACCOUNT_NOT_FOUND", "this user has no password")
+        if not await self._hasher.verify(found.password, normal_password(password)):
+            raise _wrong()
+        return found
+
+    async def change_password(
+        self, user_id: str, current: str, new: str, *, end_others: bool | None, keep: str, origin: Origin
+    ) -> tuple[User, Opened | None]:
+        """Put a new password in the current one's place; return the user, and the new session if one was asked for.
+
+        `end_others`: True ends every session and opens a new one, False ends none, None ends all but `keep`.
+        Raises what `verify_password` does, and InvalidArgument for a new password that is not taken.
+        """
+        password = new_password(new, refuse_common=self._refuse_common, field="new_password")
+        found = await self.verify_password(user_id, current)
+        old_hash, new_hash = found.password or "", await self._hasher.hash(password)
+        opened = self._sessions.begin(user_id, origin) if end_others else None
+
+        async def work(transaction: Transaction) -> None:
+            if not await self._accounts.replace_password(transaction, user_id, old_hash, new_hash):
+                raise _wrong()
+            if end_others is not False:
+                await self._sessions.end_all(transaction, user_id, keep="" if end_others else keep)
+            if opened is not None:
+                await self._sessions.insert(transaction, opened)
+
+        await self._database.transaction("accounts.change_password", work)
+        return found.user, opened
+
+
+def _taken() -> AlreadyExists:
+    return AlreadyExists("EMAIL_TAKEN", "a user with this email exists already")
+
+
+def _refused() -> Unauthenticated:
+    return Unauthenticated("INVALID_EMAIL_OR_PASSWORD", "Invalid email or password")
+
+
+def _wrong() -> InvalidArgument:
+    return InvalidArgument("INVALID_PASSWORD", "Invalid password")

@@ -1,0 +1,256 @@
+"""The one way to the database: transactions, their retries, and what follows a commit."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from prometheus_client import Counter
+from sqlalchemy import Executable, Row, text
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from runtime import failpoints
+from runtime.errors import ServiceError
+from runtime.tasks import Tasks, TooManyTasksError
+from runtime.telemetry import store_call
+from services.identity.engine import Limits, open_engine
+from services.identity.store_errors import (
+    Fault,
+    OrphanError,
+    TwiceError,
+    busy,
+    code_of,
+    fault_of,
+    gone,
+    is_wrong_credentials,
+)
+from services.identity.store_url import StoreUrl
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+ATTEMPTS = 5
+BACK_OFF_SECONDS = 0.01
+FOLLOW_UP_SECONDS = 0.2
+
+retried = Counter("trivet_store_retries_total", "Statements and transactions run again, by cause.", ["cause"])
+late = Counter("trivet_follow_ups_late_total", "Answers that did not wait for all that follows their commit.")
+
+FollowUp = Callable[[], Coroutine[Any, Any, None]]
+Admit = Callable[[AsyncConnection], Awaitable[None]]
+
+
+class Transaction:
+    """What one attempt may do."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self.follow_ups: list[FollowUp] = []
+
+    async def execute(self, statement: Executable) -> CursorResult[Any]:
+        """Run a statement. Raises TwiceError and OrphanError where a constraint refuses it."""
+        try:
+            return await self._connection.execute(statement)
+        except Exception as error:  # only two are answered here, the rest goes on to `Database`
+            match fault_of(error):
+                case Fault.TWICE:
+                    raise TwiceError from None
+                case Fault.ORPHAN:
+                    raise OrphanError from None
+            raise
+
+    def then(self, follow_up: FollowUp) -> None:
+        """Do this after the commit, also when nobody can tell whether it took place."""
+        self.follow_ups.append(follow_up)
+
+
+Work = Callable[[Transaction], Awaitable[T]]
+
+
+class Database:
+    """A pool of connections whose work ends by its own time-outs, never by a caller's cancel.
+
+    Every method raises Unavailable when the database is gone (STORE_UNAVAILABLE) or overloaded (STORE_BUSY).
+    `admit` looks at the schema before the first work, and raises while it is not one that we know.
+    `detached=False` runs the work in the call's own coroutine: only tests want to see what a cancel then skips.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, kind: str, limits: Limits, *, admit: Admit | None = None, detached: bool = True
+    ) -> None:
+        self.engine = engine
+        self.kind = kind
+        self.tasks = Tasks("database")
+        self._limits = limits
+        self._admit = admit
+        self._detached = detached
+        self._told_of_refusal = False
+        self._begin = "BEGIN IMMEDIATE" if kind == "sqlite" else "BEGIN"
+        # SQLite has one writer, whose turn is fair here; its own waiting is not.
+        self._turn = asyncio.Semaphore(1 if kind == "sqlite" else limits.connections)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, store: StoreUrl, limits: Limits | None = None, *, admit: Admit | None = None, detached: bool = True
+    ) -> AsyncIterator["Database"]:
+        """Open a database that need not be there yet; at the end, wait for the work under way."""
+        limits = limits or Limits()
+        database = cls(open_engine(store, limits), store.kind, limits, admit=admit, detached=detached)
+        try:
+            yield database
+        finally:
+            await database.tasks.drain(limits.attempt_seconds + FOLLOW_UP_SECONDS)
+            await database.engine.dispose()
+
+    async def rows(self, operation: str, statement: Executable) -> Sequence[Row[Any]]:
+        """Return what one reading statement finds."""
+        return await self._on_its_own(self._retrying(operation, lambda: self._read(statement)))
+
+    async def row(self, operation: str, statement: Executable) -> Row[Any] | None:
+        """Return the first row that one reading statement finds, None if there is none."""
+        rows = await self.rows(operation, statement)
+        return rows[0] if rows else None
+
+    async def transaction(self, operation: str, work: Work[T]) -> T:
+        """Do `work` wholly or not at all; it is run again from its start if the store makes it give way.
+
+        What `work` hands to `then` has FOLLOW_UP_SECONDS to end before the call answers, and goes on if it needs more.
+        """
+        return await self._on_its_own(self._retrying(operation, lambda: self._write(work)))
+
+    async def ping(self) -> None:
+        """Raise unless the database answers and its schema is one that we know."""
+        await self.rows("ping", text("SELECT 1"))
+
+    async def _on_its_own(self, work: Coroutine[Any, Any, T]) -> T:
+        if not self._detached:
+            return await work
+        try:
+            # The outcome is a value: a call that fails is no background work that failed.
+            task = self.tasks.start(_outcome(work))
+        except TooManyTasksError:
+            work.close()
+            raise busy() from None
+        result, error = await asyncio.shield(task)
+        if error is not None:
+            raise error
+        return result  # type: ignore[return-value]  # without an error it is a T
+
+    async def _retrying(self, operation: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        for again in range(ATTEMPTS):
+            try:
+                with store_call(self.kind, operation):
+                    return await attempt()
+            except (ServiceError, TwiceError, OrphanError):
+                raise
+            except Exception as error:  # of drivers and the network: `fault_of` knows them
+                self._tell_once(error)
+                fault = _worth_another(error, again)
+                retried.labels(fault.name).inc()
+            await asyncio.sleep(random.uniform(0.5, 1.5) * BACK_OFF_SECONDS * 2**again)  # noqa: S311  # jitter
+        raise busy()
+
+    def _tell_once(self, error: Exception) -> None:
+        """Say what no waiting mends: a server that is there and does not know us."""
+        if self._told_of_refusal or not is_wrong_credentials(error):
+            return
+        self._told_of_refusal = True
+        logger.error("the database refuses DATABASE_URL: wrong user, password or database name (%s)", code_of(error))
+
+    async def _read(self, statement: Executable) -> Sequence[Row[Any]]:
+        async with asyncio.timeout(self._limits.attempt_seconds), self._connection() as connection:
+            return (await connection.execute(statement)).all()
+
+    async def _write(self, work: Work[T]) -> T:
+        transaction: Transaction | None = None
+        is_committing = False
+        try:
+            async with self._my_turn(), asyncio.timeout(self._limits.attempt_seconds), self._connection() as connection:
+                transaction = Transaction(connection)
+                await connection.exec_driver_sql(self._begin)
+                result = await work(transaction)
+                is_committing = True
+                await connection.exec_driver_sql("COMMIT")
+        except Exception as error:
+            if transaction is not None and is_committing and fault_of(error) is not Fault.RACE:
+                await self._follow(transaction)
+                raise gone() from error
+            raise
+        await failpoints.reach("identity.after_commit")
+        await self._follow(transaction)
+        return result
+
+    async def _follow(self, transaction: Transaction) -> None:
+        if not transaction.follow_ups:
+            return
+        if not self._detached:
+            for follow_up in transaction.follow_ups:
+                await follow_up()
+            return
+        tasks = {self.tasks.start(follow_up()) for follow_up in transaction.follow_ups}
+        _, pending = await asyncio.wait(tasks, timeout=FOLLOW_UP_SECONDS)
+        if pending:
+            late.inc()
+
+    @asynccontextmanager
+    async def _my_turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._limits.pool_seconds):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise busy() from None
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        """Hand out a connection; one whose state nobody knows is closed instead of handed out again."""
+        async with self.engine.connect() as connection:
+            try:
+                if self._admit is not None:
+                    await self._admit(connection)
+                    self._admit = None
+                yield connection
+            except Exception:
+                await _roll_back(connection)
+                raise
+            except BaseException:  # cancelled amid an answer of the server's
+                await connection.invalidate()
+                raise
+
+
+async def _roll_back(connection: AsyncConnection) -> None:
+    if connection.invalidated or connection.closed:
+        return
+    try:
+        await connection.exec_driver_sql("ROLLBACK")
+    except (
+        Exception
+    ):  # SQLite says that there is nothing to roll back; whatever it is, the connection is not used again
+        await connection.invalidate()
+
+
+def _worth_another(error: Exception, again: int) -> Fault:
+    """Return the fault if it may be gone the next time, else raise what the caller is to know."""
+    fault = fault_of(error)
+    if fault is Fault.BUG:
+        raise error
+    if fault is Fault.BUSY:
+        raise busy() from error
+    # A connection may be an old one to a server that has come back: one more try, unless time is up.
+    if fault is Fault.GONE and (again > 0 or isinstance(error, TimeoutError)):
+        logger.debug("the database does not answer", exc_info=error)
+        raise gone() from error
+    return fault
+
+
+async def _outcome(work: Coroutine[Any, Any, T]) -> tuple[T | None, Exception | None]:
+    try:
+        return await work, None
+    except Exception as error:  # handed to whoever waits
+        return None, error

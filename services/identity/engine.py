@@ -1,0 +1,142 @@
+"""Connections to the four kinds of database: each one's driver, its limits of time, and the pool."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import Gauge
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
+
+from services.identity.store_url import StoreUrl
+
+SQLITE_STEPS = 20_000
+
+in_use = Gauge("trivet_store_pool_in_use", "Connections that calls hold now.")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of the database is ours, and how long it may take. All times are below a caller's usual 2 s."""
+
+    connections: int = 10
+    idle_seconds: float = 60.0
+    connect_seconds: float = 1.0
+    pool_seconds: float = 1.0
+    statement_seconds: float = 1.2
+    attempt_seconds: float = 1.5
+    lock_seconds: float = 1.1
+
+
+def open_engine(store: StoreUrl, limits: Limits) -> AsyncEngine:
+    """Return an engine that connects when it is first used.
+
+    Every connection commits by itself: a single statement costs one round trip, and `Database` says BEGIN and
+    COMMIT where several belong together.
+    """
+    url, arguments = store.for_service()
+    engine = create_async_engine(
+        url,
+        connect_args=arguments | _driver_limits(store.kind, limits),
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+        hide_parameters=True,
+        pool_size=limits.connections,
+        max_overflow=0,
+        pool_timeout=limits.pool_seconds,
+        pool_use_lifo=True,
+    )
+    event.listen(engine.sync_engine, "connect", _session_setup(store.kind, limits))
+    _close_idle(engine, limits.idle_seconds)
+    if store.kind == "sqlite":
+        _end_long_statements(engine, limits.statement_seconds)
+    if isinstance(pool := engine.sync_engine.pool, QueuePool):
+        in_use.set_function(pool.checkedout)
+    return engine
+
+
+def _driver_limits(kind: str, limits: Limits) -> dict[str, Any]:
+    if kind == "mysql":
+        return {"connect_timeout": limits.connect_seconds, "read_timeout": limits.attempt_seconds, "charset": "utf8mb4"}
+    if kind == "postgresql":
+        milliseconds = str(int(limits.statement_seconds * 1000))
+        return {
+            "timeout": limits.connect_seconds,
+            "command_timeout": limits.attempt_seconds,
+            "server_settings": {
+                "application_name": "trivet-identity",
+                "timezone": "UTC",
+                "jit": "off",
+                "statement_timeout": milliseconds,
+                "idle_in_transaction_session_timeout": milliseconds,
+                # Above the second after which PostgreSQL looks for a deadlock, or both sides would give way.
+                "lock_timeout": str(int(limits.lock_seconds * 1000)),
+            },
+        }
+    return {"timeout": limits.lock_seconds}
+
+
+def _session_setup(kind: str, limits: Limits) -> Any:
+    """Return what is said to the database on every new connection."""
+
+    def setup(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for statement in _setup_statements(kind, limits, cursor):
+            cursor.execute(statement)
+        cursor.close()
+
+    return setup
+
+
+def _setup_statements(kind: str, limits: Limits, cursor: Any) -> list[str]:
+    if kind == "sqlite":
+        # FULL: a commit that was acknowledged survives a loss of power too.
+        return ["PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON"]
+    if kind == "postgresql":
+        return []
+    cursor.execute("SELECT VERSION()")
+    is_mariadb = "mariadb" in str(cursor.fetchone()[0]).lower()
+    # MariaDB ends every statement, in seconds; MySQL ends reads, in milliseconds.
+    limit = (
+        f"max_statement_time={limits.statement_seconds}"
+        if is_mariadb
+        else f"max_execution_time={int(limits.statement_seconds * 1000)}"
+    )
+    return [
+        f"SET SESSION {limit}, innodb_lock_wait_timeout={int(limits.lock_seconds)}, time_zone='+00:00', "
+        "sql_mode='STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    ]
+
+
+def _end_long_statements(engine: AsyncEngine, seconds: float) -> None:
+    """Give SQLite, which has none, a time-out: it asks after so many steps whether to go on."""
+
+    def connected(connection: Any, record: Any) -> None:
+        def is_late() -> bool:
+            late_at: float = record.info.get("late_at", float("inf"))
+            return time.monotonic() > late_at
+
+        connection.run_async(lambda raw: raw.set_progress_handler(is_late, SQLITE_STEPS))
+
+    def began(connection: Any, *_: Any) -> None:
+        connection.info["late_at"] = time.monotonic() + seconds
+
+    event.listen(engine.sync_engine, "connect", connected)
+    event.listen(engine.sync_engine, "before_cursor_execute", began)
+
+
+def _close_idle(engine: AsyncEngine, idle_seconds: float) -> None:
+    """Replace a connection that nobody used for so long: a firewall between may have forgotten it."""
+
+    def returned(_connection: Any, record: Any) -> None:
+        record.info["returned"] = time.monotonic()
+
+    def taken(_connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("returned", float("inf")) > idle_seconds:
+            raise DisconnectionError
+
+    event.listen(engine.sync_engine, "checkin", returned)
+    event.listen(engine.sync_engine, "checkout", taken)

@@ -1,0 +1,1 @@
+"""One file per step; each knows the one before it."""

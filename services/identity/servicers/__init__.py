@@ -1,0 +1,1 @@
+"""The RPCs: each decodes, makes one call and encodes."""

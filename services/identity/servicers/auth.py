@@ -1,0 +1,74 @@
+"""AuthService: signing up, in and out, and passwords."""
+
+from trivet.identity.v1.auth_service_pb2 import (
+    ChangePasswordRequest,
+    ChangePasswordResponse,
+    SignInRequest,
+    SignInResponse,
+    SignOutRequest,
+    SignOutResponse,
+    SignUpRequest,
+    SignUpResponse,
+    VerifyPasswordRequest,
+    VerifyPasswordResponse,
+)
+from trivet.identity.v1.auth_service_pb2_grpc import AuthServiceServicer
+
+from runtime.actor import current_actor
+from services.identity.authentication import Authentication, NewUser
+from services.identity.servicers.encoding import (
+    Context,
+    decode_id,
+    decode_image,
+    decode_name,
+    decode_origin,
+    encode_session,
+    encode_user,
+)
+from services.identity.sessions import Sessions
+
+
+class AuthServicer(AuthServiceServicer):
+    def __init__(self, authentication: Authentication, sessions: Sessions) -> None:
+        self._authentication = authentication
+        self._sessions = sessions
+
+    async def SignUp(self, request: SignUpRequest, context: Context) -> SignUpResponse:
+        image = request.image if request.HasField("image") else None
+        signed_in = await self._authentication.sign_up(
+            NewUser(decode_name(request.name, "name"), request.email, request.password, decode_image(image, "image")),
+            decode_origin(request.origin),
+            caller=current_actor.get().caller,
+            request_id=request.request_id,
+        )
+        user, opened = signed_in.user, signed_in.opened
+        return SignUpResponse(user=encode_user(user), session=encode_session(opened.session), token=opened.token)
+
+    async def SignIn(self, request: SignInRequest, context: Context) -> SignInResponse:
+        origin = decode_origin(request.origin)
+        signed_in = await self._authentication.sign_in(request.email, request.password, origin)
+        user, opened = signed_in.user, signed_in.opened
+        return SignInResponse(user=encode_user(user), session=encode_session(opened.session), token=opened.token)
+
+    async def SignOut(self, request: SignOutRequest, context: Context) -> SignOutResponse:
+        return SignOutResponse(revoked=await self._sessions.sign_out(request.token))
+
+    async def ChangePassword(self, request: ChangePasswordRequest, context: Context) -> ChangePasswordResponse:
+        end_others = request.revoke_other_sessions if request.HasField("revoke_other_sessions") else None
+        user, opened = await self._authentication.change_password(
+            decode_id(request.user_id),
+            request.current_password,
+            request.new_password,
+            end_others=end_others,
+            keep=decode_id(request.session_id),
+            origin=decode_origin(request.origin),
+        )
+        if opened is None:
+            return ChangePasswordResponse(user=encode_user(user))
+        return ChangePasswordResponse(
+            user=encode_user(user), session=encode_session(opened.session), token=opened.token
+        )
+
+    async def VerifyPassword(self, request: VerifyPasswordRequest, context: Context) -> VerifyPasswordResponse:
+        await self._authentication.verify_password(decode_id(request.user_id), request.password)
+        return VerifyPasswordResponse()

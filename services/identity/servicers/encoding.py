@@ -1,0 +1,82 @@
+"""Between the domain's values and the messages of the .proto files."""
+
+from datetime import datetime
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from grpc.aio import ServicerContext
+from trivet.identity.v1 import auth_service_pb2, resources_pb2
+
+from runtime.clock import timestamp
+from runtime.errors import InvalidArgument
+from runtime.ids import ALPHABET
+from services.identity.schema import ID_LENGTH
+from services.identity.sessions import Origin, Session
+from services.identity.users import Role, User
+
+Context = ServicerContext[Any, Any]
+ROLES = {Role.USER: resources_pb2.ROLE_USER, Role.ADMIN: resources_pb2.ROLE_ADMIN}
+ROLES_BY_NUMBER = {number: role for role, number in ROLES.items()}
+NAME_LENGTH = 255
+IMAGE_LENGTH = 2_048
+ID_CHARACTERS = frozenset(ALPHABET + "-_")
+
+
+def encode_user(user: User) -> resources_pb2.User:
+    return resources_pb2.User(
+        id=user.id,
+        email=user.email,
+        email_verified=user.email_verified,
+        name=user.name,
+        image=user.image,
+        role=ROLES[user.role],
+        banned=user.banned,
+        ban_reason=user.ban_reason or "",
+        ban_expire_time=_optional(user.ban_expires),
+        create_time=timestamp(user.created_at),
+        update_time=timestamp(user.updated_at),
+    )
+
+
+def encode_session(session: Session) -> resources_pb2.Session:
+    return resources_pb2.Session(
+        id=session.id,
+        user_id=session.user_id,
+        expire_time=timestamp(session.expires_at),
+        ip_address=session.ip_address,
+        user_agent=session.user_agent,
+        create_time=timestamp(session.created_at),
+        update_time=timestamp(session.updated_at),
+    )
+
+
+def _optional(time: datetime | None) -> Timestamp | None:
+    return None if time is None else timestamp(time)
+
+
+def decode_origin(origin: auth_service_pb2.SessionOrigin) -> Origin:
+    remember = origin.remember_me if origin.HasField("remember_me") else True
+    # PostgreSQL has no NUL in text; an address or a browser that holds one is not worth refusing a sign-in.
+    return Origin(origin.ip_address.replace("\0", ""), origin.user_agent.replace("\0", ""), remember)
+
+
+def decode_id(text: str) -> str:
+    """Return an id that a row may have, or one that none has: what is no id never reaches a comparison in SQL.
+
+    MySQL ignores spaces at the end, and answers an error to letters that its column cannot hold.
+    """
+    return text if len(text) <= ID_LENGTH and ID_CHARACTERS.issuperset(text) else "-"
+
+
+def decode_name(text: str, field: str) -> str:
+    """Return a person's name. Raises InvalidArgument (INVALID_NAME)."""
+    if not 1 <= len(text) <= NAME_LENGTH or "\0" in text:
+        raise InvalidArgument("INVALID_NAME", f"{field} must have 1 to {NAME_LENGTH} characters", field=field)
+    return text
+
+
+def decode_image(text: str | None, field: str) -> str | None:
+    """Return a picture's address, None if unset. Raises InvalidArgument (INVALID_IMAGE)."""
+    if text is not None and (len(text) > IMAGE_LENGTH or "\0" in text):
+        raise InvalidArgument("INVALID_IMAGE", f"{field} must have up to {IMAGE_LENGTH} characters", field=field)
+    return text

@@ -1,0 +1,107 @@
+"""SessionService: checking, listing and ending sessions."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from trivet.identity.v1.session_service_pb2 import (
+    ListSessionsRequest,
+    ListSessionsResponse,
+    RefreshSessionRequest,
+    RefreshSessionResponse,
+    RevokeAllSessionsRequest,
+    RevokeAllSessionsResponse,
+    RevokeOtherSessionsRequest,
+    RevokeOtherSessionsResponse,
+    RevokeSessionRequest,
+    RevokeSessionResponse,
+    VerifySessionRequest,
+    VerifySessionResponse,
+)
+from trivet.identity.v1.session_service_pb2_grpc import SessionServiceServicer
+
+from runtime.actor import current_actor, subject
+from runtime.clock import Clock, timestamp, utc_now
+from runtime.errors import InvalidArgument
+from runtime.ids import token_hash
+from runtime.paging import decode_token, encode_token, page_size
+from services.identity import sessions, users
+from services.identity.cached import Cached
+from services.identity.servicers.encoding import Context, decode_id, encode_session, encode_user
+from services.identity.sessions import Sessions
+
+NAMESPACE = "sessions"
+MAX_AGE = timedelta(seconds=30)
+DEFAULT_PAGE_SIZE = 100
+
+
+class SessionServicer(SessionServiceServicer):
+    def __init__(self, store: Sessions, cached: Cached, *, now: Clock = utc_now) -> None:
+        self._sessions = store
+        self._cached = cached
+        self._now = now
+
+    async def VerifySession(self, request: VerifySessionRequest, context: Context) -> VerifySessionResponse:
+        found = await self._sessions.verify(request.token)
+        session, user = found.session, found.user
+        answer = VerifySessionResponse(
+            session=encode_session(session), user=encode_user(user), slide_time=timestamp(found.slides_at)
+        )
+        tags = (sessions.tag_of(session.id), sessions.tag_of_all(user.id), users.tag_of(user.id))
+        ttl = min(MAX_AGE, session.expires_at - self._now())
+        await self._cached.fill(NAMESPACE, token_hash(request.token), answer, ttl, tags)
+        return answer
+
+    async def RefreshSession(self, request: RefreshSessionRequest, context: Context) -> RefreshSessionResponse:
+        found, refreshed = await self._sessions.refresh(request.token)
+        return RefreshSessionResponse(
+            session=encode_session(found.session),
+            user=encode_user(found.user),
+            slide_time=timestamp(found.slides_at),
+            refreshed=refreshed,
+        )
+
+    async def ListSessions(self, request: ListSessionsRequest, context: Context) -> ListSessionsResponse:
+        user_id = decode_id(subject(request.user_id))
+        limit = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_PAGE_SIZE)
+        after = decode_place(decode_token(request.page_token, "sessions", user_id))
+        found = await self._sessions.list(user_id, limit + 1, after)
+        last = found[limit - 1] if len(found) > limit else None
+        token = encode_token([last.created_at.isoformat(), last.id], "sessions", user_id) if last else ""
+        return ListSessionsResponse(sessions=map(encode_session, found[:limit]), next_page_token=token)
+
+    async def RevokeSession(self, request: RevokeSessionRequest, context: Context) -> RevokeSessionResponse:
+        user_id = decode_id(subject(request.user_id))
+        if bool(request.session_id) == bool(request.token):
+            raise InvalidArgument("ONE_OF_REQUIRED", "give exactly one of session_id and token", field="session_id")
+        session_id = decode_id(request.session_id) if request.session_id else ""
+        revoked = await self._sessions.revoke(user_id, session_id=session_id, token=request.token)
+        return RevokeSessionResponse(revoked=revoked)
+
+    async def RevokeOtherSessions(
+        self, request: RevokeOtherSessionsRequest, context: Context
+    ) -> RevokeOtherSessionsResponse:
+        user_id = decode_id(subject(request.user_id))
+        keep = request.keep_session_id or current_actor.get().session_id
+        if not keep:
+            raise InvalidArgument(
+                "REQUIRED_FIELD_MISSING", "say which session to keep: none asks", field="keep_session_id"
+            )
+        return RevokeOtherSessionsResponse(revoked_count=await self._sessions.revoke_all(user_id, keep=decode_id(keep)))
+
+    async def RevokeAllSessions(self, request: RevokeAllSessionsRequest, context: Context) -> RevokeAllSessionsResponse:
+        user_id = decode_id(subject(request.user_id))
+        return RevokeAllSessionsResponse(revoked_count=await self._sessions.revoke_all(user_id))
+
+
+def decode_place(after: list[Any] | None) -> tuple[datetime, str] | None:
+    """Return the sort key (time, id) of a page token. Raises InvalidArgument for one that somebody made up."""
+    if after is None:
+        return None
+    try:
+        time, row_id = after
+        place = datetime.fromisoformat(time), decode_id(row_id)
+        if place[0].tzinfo is None:
+            raise ValueError
+    except (ValueError, TypeError):
+        raise InvalidArgument("INVALID_PAGE_TOKEN", "page_token is not one of ours", field="page_token") from None
+    return place

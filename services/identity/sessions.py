@@ -1,0 +1,217 @@
+"""Sessions: opening, checking, refreshing, listing and ending them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, insert, select, tuple_, update
+
+from runtime.clock import Clock, utc_now
+from runtime.errors import NotFound
+from runtime.ids import new_id, token_hash
+from services.identity import schema
+from services.identity.database import Database, Transaction
+from services.identity.outbox import Outbox
+from services.identity.users import COLUMNS as USER_COLUMNS
+from services.identity.users import User, user_of
+
+sessions = schema.sessions
+UNREMEMBERED = timedelta(days=1)
+USER_AGENT_LENGTH = 512
+IP_ADDRESS_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long a session lives, and how old its last refresh must be before the next."""
+
+    expires: timedelta = timedelta(days=7)
+    update: timedelta = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a session is opened. `remember=False` makes it one of a day that is never refreshed."""
+
+    ip_address: str = ""
+    user_agent: str = ""
+    remember: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One signed-in device, as a row holds it but for its token's hash."""
+
+    id: str
+    user_id: str
+    expires_at: datetime
+    remembered: bool
+    ip_address: str
+    user_agent: str
+    created_at: datetime
+    updated_at: datetime
+
+    def slides_at(self, lifetimes: Lifetimes) -> datetime:
+        """Return from when on a refresh moves its end: Better Auth's rule; never before the end if unremembered."""
+        return self.expires_at - lifetimes.expires + lifetimes.update if self.remembered else self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A new session, and the only copy of the token that opens it."""
+
+    session: Session
+    token: str
+
+    @property
+    def row(self) -> dict[str, Any]:
+        values = {name: getattr(self.session, name) for name in Session.__dataclass_fields__}
+        return values | {"token_hash": token_hash(self.token)}
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A session that is open, whose it is, and from when on a refresh moves its end."""
+
+    session: Session
+    user: User
+    slides_at: datetime
+
+
+COLUMNS = tuple(sessions.c[name] for name in Session.__dataclass_fields__)
+BY_TOKEN = (
+    select(*USER_COLUMNS, *COLUMNS)
+    .join_from(sessions, schema.users)
+    .where(sessions.c.token_hash == bindparam("token_hash"))
+)
+
+
+def session_of(row: Row[Any] | Sequence[Any]) -> Session:
+    """Return the session in the last columns of a row that were selected as COLUMNS."""
+    return Session(*row[-len(COLUMNS) :])
+
+
+def tag_of(session_id: str) -> str:
+    """Return the tag of everything in caches that is made of a session."""
+    return f"session:{session_id}"
+
+
+def tag_of_all(user_id: str) -> str:
+    """Return the tag of everything in caches that is made of any of a user's sessions."""
+    return f"sessions:{user_id}"
+
+
+def not_found() -> NotFound:
+    return NotFound("SESSION_NOT_FOUND", "the token opens no session")
+
+
+class Sessions:
+    """The sessions of a database. Their ends are told to caches before a method returns, as `Outbox` says."""
+
+    def __init__(self, database: Database, outbox: Outbox, lifetimes: Lifetimes, *, now: Clock = utc_now) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._lifetimes = lifetimes
+        self._now = now
+
+    def begin(self, user_id: str, origin: Origin) -> Opened:
+        """Return a session to be inserted."""
+        now = self._now()
+        session = Session(
+            id=new_id(),
+            user_id=user_id,
+            expires_at=now + (self._lifetimes.expires if origin.remember else UNREMEMBERED),
+            remembered=origin.remember,
+            ip_address=origin.ip_address[:IP_ADDRESS_LENGTH],
+            user_agent=origin.user_agent[:USER_AGENT_LENGTH],
+            created_at=now,
+            updated_at=now,
+        )
+        return Opened(session, new_id())
+
+    async def insert(self, transaction: Transaction, opened: Opened) -> None:
+        """Write a session that `begin` made. Raises OrphanError if its user is gone."""
+        await transaction.execute(insert(sessions).values(**opened.row))
+
+    async def verify(self, token: str) -> Verified:
+        """Return whose session a token opens, with one statement. Raises NotFound if none, expired or kept out."""
+        statement = BY_TOKEN.params(token_hash=token_hash(token))
+        return self._open(await self._database.row("sessions.verify", statement))
+
+    async def refresh(self, token: str) -> tuple[Verified, bool]:
+        """Move a session's end if its time to slide has come; return it and whether this call moved it.
+
+        Of several calls at once one wins. Raises NotFound as `verify` does.
+        """
+        statement = BY_TOKEN.params(token_hash=token_hash(token))
+
+        async def work(transaction: Transaction) -> tuple[Verified, bool]:
+            found = self._open((await transaction.execute(statement)).first())
+            now = self._now()
+            if now < found.slides_at:
+                return found, False
+            moved = replace(found.session, expires_at=now + self._lifetimes.expires, updated_at=now)
+            won = await transaction.execute(
+                update(sessions)
+                .where(sessions.c.id == moved.id, sessions.c.expires_at == found.session.expires_at)
+                .values(expires_at=moved.expires_at, updated_at=now)
+            )
+            if won.rowcount == 0:
+                return self._open((await transaction.execute(statement)).first()), False
+            await self._outbox.add(transaction, tag_of(moved.id))
+            return Verified(moved, found.user, moved.slides_at(self._lifetimes)), True
+
+        return await self._database.transaction("sessions.refresh", work)
+
+    async def list(self, user_id: str, limit: int, after: tuple[datetime, str] | None = None) -> list[Session]:
+        """Return up to `limit` active sessions of a user, newest first, behind (created_at, id) if given."""
+        key = (sessions.c.created_at, sessions.c.id)
+        statement = select(*COLUMNS).where(sessions.c.user_id == user_id, sessions.c.expires_at > self._now())
+        if after is not None:
+            statement = statement.where(tuple_(*key) < tuple_(*after, types=[part.type for part in key]))
+        statement = statement.order_by(key[0].desc(), key[1].desc()).limit(limit)
+        return [session_of(row) for row in await self._database.rows("sessions.list", statement)]
+
+    async def sign_out(self, token: str) -> bool:
+        """End the session that a token opens; return whether there was one."""
+        return await self._end_one(sessions.c.token_hash == token_hash(token))
+
+    async def revoke(self, user_id: str, *, session_id: str = "", token: str = "") -> bool:
+        """End one session of a user, by id or token; return whether there was one. Another's is none."""
+        which = sessions.c.id == session_id if session_id else sessions.c.token_hash == token_hash(token)
+        return await self._end_one(which & (sessions.c.user_id == user_id))
+
+    async def _end_one(self, which: Any) -> bool:
+        async def work(transaction: Transaction) -> bool:
+            session_id = (await transaction.execute(select(sessions.c.id).where(which))).scalar()
+            if session_id is None:
+                return False
+            gone = await transaction.execute(delete(sessions).where(sessions.c.id == session_id))
+            await self._outbox.add(transaction, tag_of(session_id))
+            return bool(gone.rowcount)
+
+        return await self._database.transaction("sessions.end", work)
+
+    async def revoke_all(self, user_id: str, *, keep: str = "") -> int:
+        """End a user's sessions, all but `keep`; return how many. An unknown user has none."""
+
+        async def work(transaction: Transaction) -> int:
+            return await self.end_all(transaction, user_id, keep=keep)
+
+        return await self._database.transaction("sessions.end_all", work)
+
+    async def end_all(self, transaction: Transaction, user_id: str, *, keep: str = "") -> int:
+        """End a user's sessions within a transaction, all but `keep`; return how many."""
+        gone = await transaction.execute(delete(sessions).where(sessions.c.user_id == user_id, sessions.c.id != keep))
+        if gone.rowcount:
+            await self._outbox.add(transaction, tag_of_all(user_id))
+        return gone.rowcount
+
+    def _open(self, row: Row[Any] | None) -> Verified:
+        if row is None:
+            raise not_found()
+        session, user, now = session_of(row), user_of(row), self._now()
+        if session.expires_at <= now or user.is_kept_out(now):
+            raise not_found()
+        return Verified(session, user, session.slides_at(self._lifetimes))

@@ -1,0 +1,130 @@
+"""The identity service's parts on each engine: a clean database, a clock that tests move, a cache that listens."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from services.identity import migrate, store_url
+from services.identity.accounts import Accounts
+from services.identity.authentication import Authentication, NewUser
+from services.identity.database import Database, Transaction
+from services.identity.engine import Limits
+from services.identity.hashing import Cost, Hasher
+from services.identity.outbox import Outbox
+from services.identity.schema import metadata
+from services.identity.sessions import Lifetimes, Origin, Sessions
+from services.identity.store_url import StoreUrl
+from services.identity.users import User, Users
+from tests.conftest import Engines
+
+ENGINES = ("sqlite", "mariadb", "postgresql")
+PASSWORD = "correct horse battery"
+CHEAP = Cost(memory_kib=64, passes=1, workers=2, queue=200)
+
+
+@dataclass
+class Clock:
+    """A time that stands still until it is moved."""
+
+    time: datetime = datetime(2026, 3, 1, 12, 0, 0, 123_000, UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def move(self, **by: float) -> None:
+        self.time += timedelta(**by)
+
+
+@dataclass
+class Listener:
+    """A cache: keeps what it was told, or fails as it is told to."""
+
+    told: list[tuple[str, ...]] = field(default_factory=list)
+    error: Exception | None = None
+    confirms: bool = True
+
+    async def __call__(self, tags: Sequence[str]) -> bool:
+        if self.error is not None:
+            raise self.error
+        self.told.append(tuple(tags))
+        return self.confirms
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The parts of the service on one database."""
+
+    database: Database
+    users: Users
+    sessions: Sessions
+    accounts: Accounts
+    authentication: Authentication
+    outbox: Outbox
+    cache: Listener
+    clock: Clock
+
+    async def sign_up(self, email: str = "ann@x.io", **origin: object) -> tuple[User, str]:
+        """Sign somebody up; return them and the token of their first session."""
+        done = await self.authentication.sign_up(NewUser("Ann", email, PASSWORD), Origin(**origin))  # type: ignore[arg-type]
+        return done.user, done.opened.token
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("identity")
+
+
+@pytest.fixture(params=ENGINES)
+def url(request: pytest.FixtureRequest, engine: Engines, folder: Path) -> str:
+    """The address of each engine in turn, at the newest schema."""
+    address = f"sqlite:///{folder}/trivet.db" if request.param == "sqlite" else engine.get(request.param).url
+    migrate.upgrade(address)
+    return address
+
+
+@pytest.fixture
+def store(url: str) -> StoreUrl:
+    return store_url.parse(url)
+
+
+@pytest.fixture
+async def database(store: StoreUrl) -> AsyncIterator[Database]:
+    """An empty database."""
+    async with Database.open(store) as database:
+        await empty(database)
+        yield database
+
+
+async def empty(database: Database) -> None:
+    async def work(transaction: Transaction) -> None:
+        for table in reversed(metadata.sorted_tables):
+            await transaction.execute(table.delete())
+
+    await database.transaction("tests.empty", work)
+
+
+@pytest.fixture(scope="session")
+def hasher() -> Iterator[Hasher]:
+    with Hasher(CHEAP) as hasher:
+        yield hasher
+
+
+def build(database: Database, hasher: Hasher, *, refuse_common: bool = True) -> Identity:
+    clock, cache = Clock(), Listener()
+    outbox = Outbox(database, cache, now=clock)
+    sessions = Sessions(database, outbox, Lifetimes(), now=clock)
+    accounts = Accounts(database, now=clock)
+    authentication = Authentication(database, accounts, sessions, hasher, refuse_common=refuse_common, now=clock)
+    users = Users(database, outbox, now=clock)
+    return Identity(database, users, sessions, accounts, authentication, outbox, cache, clock)
+
+
+@pytest.fixture
+async def identity(database: Database, hasher: Hasher) -> Identity:
+    return build(database, hasher)
+
+
+SHORT = Limits(connections=4, pool_seconds=0.3, statement_seconds=0.5, attempt_seconds=0.8)

@@ -1,0 +1,175 @@
+"""Transactions on every engine: wholly or not at all, run again when the store says so, ended by their own time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, insert, select, text, update
+
+from runtime import failpoints
+from runtime.errors import Unavailable
+from runtime.ids import new_id
+from services.identity import schema, store_url
+from services.identity.database import Database, Transaction
+from services.identity.hashing import Hasher
+from services.identity.store_url import StoreUrl
+from tests.conformance.identity.conftest import SHORT, Identity, build, empty
+from tests.harness.waiting import until
+
+users = schema.users
+
+
+@pytest.fixture
+async def hurried(store: StoreUrl) -> AsyncIterator[Database]:
+    """An empty database with few connections and little time."""
+    async with Database.open(store, SHORT) as database:
+        await empty(database)
+        yield database
+
+
+@pytest.fixture
+def sleep(store: StoreUrl) -> str:
+    """A reading statement that takes far too long."""
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    return {"mysql": "SELECT SLEEP(20)", "postgresql": "SELECT pg_sleep(20)"}.get(store.kind, endless)
+
+
+async def _insert_user(transaction: Transaction, email: str) -> None:
+    row = {"id": new_id(), "email": email, "name": "", "email_verified": False, "role": "user", "banned": False}
+    times = dict.fromkeys(("created_at", "updated_at"), func.current_timestamp())
+    await transaction.execute(insert(users).values(**row, **times))
+
+
+async def _emails(database: Database) -> list[str]:
+    return [row[0] for row in await database.rows("tests.emails", select(users.c.email).order_by(users.c.email))]
+
+
+async def test_a_failure_leaves_nothing_behind(database: Database) -> None:
+    async def work(transaction: Transaction) -> None:
+        await _insert_user(transaction, "a@x.io")
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await database.transaction("tests.work", work)
+    assert await _emails(database) == []
+
+
+async def test_a_transaction_that_must_give_way_is_run_again_from_its_start(database: Database) -> None:
+    """R20: two transactions that lock the same rows the other way round; neither fails, no effect is partial."""
+    for email in ("a@x.io", "b@x.io"):
+        await database.transaction("tests.add", lambda transaction, e=email: _insert_user(transaction, e))  # type: ignore[misc]
+    attempts = 0
+    both_hold_one = asyncio.Barrier(2)
+
+    async def rename(transaction: Transaction, first: str, second: str) -> None:
+        nonlocal attempts
+        attempts += 1
+        for number, email in enumerate((first, second)):
+            await transaction.execute(update(users).where(users.c.email == email).values(name=users.c.name + "x"))
+            if number == 0 and attempts <= 2 and database.kind != "sqlite":
+                await both_hold_one.wait()
+
+    await asyncio.gather(
+        database.transaction("tests.rename", lambda transaction: rename(transaction, "a@x.io", "b@x.io")),
+        database.transaction("tests.rename", lambda transaction: rename(transaction, "b@x.io", "a@x.io")),
+    )
+    names = [row[0] for row in await database.rows("tests.names", select(users.c.name))]
+    assert names == ["xx", "xx"]
+    # SQLite has one writer: nobody has to give way there.
+    assert attempts == (2 if database.kind == "sqlite" else 3)
+
+
+async def test_a_statement_ends_by_its_own_time_out(hurried: Database, sleep: str) -> None:
+    """R5: the store ends it (MySQL, PostgreSQL) or we let go of it; either way long before a caller's 2 s."""
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(Unavailable):
+        await hurried.rows("tests.sleep", text(sleep))
+    assert asyncio.get_running_loop().time() - began < 1.5
+    assert await _emails(hurried) == []
+
+
+async def test_a_full_pool_refuses_quickly_and_recovers(hurried: Database, sleep: str) -> None:
+    """R21: what waits longer than it may fails fast, nothing leaks."""
+    work = [hurried.rows("tests.sleep", text(sleep)) for _ in range(4 * SHORT.connections)]
+    done = await asyncio.gather(*work, return_exceptions=True)
+    assert all(isinstance(each, Unavailable) for each in done)
+    assert "STORE_BUSY" in {each.reason for each in done if isinstance(each, Unavailable)}
+    assert await _emails(hurried) == []
+    assert hurried.engine.sync_engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # every pool of ours counts
+
+
+async def test_a_cancelled_call_leaves_no_half_used_connection(hurried: Database) -> None:
+    """R6: the work goes to its end, the connection back to the pool."""
+    calls = [asyncio.create_task(hurried.rows("tests.one", text("SELECT 1"))) for _ in range(50)]
+    await asyncio.sleep(0)
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    await until(lambda: len(hurried.tasks) == 0, 2)
+    assert hurried.engine.sync_engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # every pool of ours counts
+    assert await hurried.row("tests.two", text("SELECT 2")) == (2,)
+
+
+async def _cancelled_after_commit(identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sign somebody out, and leave between the commit and what follows it."""
+    _, token = await identity.sign_up()
+    gate = tmp_path / "gate"
+    monkeypatch.setitem(failpoints.armed, "identity.after_commit", f"pause:{gate}")
+    call = asyncio.create_task(identity.sessions.sign_out(token))
+    await until((tmp_path / "gate.reached").exists, 2)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    gate.touch()
+
+
+async def test_a_caller_that_leaves_after_the_commit_skips_nothing(
+    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R2, R16: caches are told although nobody waits any more."""
+    await _cancelled_after_commit(identity, tmp_path, monkeypatch)
+    await until(lambda: len(identity.cache.told) == 1, 2)
+
+
+async def test_the_damage_when_work_is_the_callers_own(
+    store: StoreUrl, database: Database, hasher: Hasher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The protection off: the commit is there, and no cache hears of it before the relay comes."""
+    async with Database.open(store, detached=False) as attached:
+        identity = build(attached, hasher)
+        await _cancelled_after_commit(identity, tmp_path, monkeypatch)
+        assert identity.cache.told == []
+        assert await identity.database.rows("tests.sessions", select(schema.sessions.c.id)) == []
+        assert await identity.outbox.relay() == 1
+
+
+async def test_what_follows_a_commit_delays_no_answer_for_long(identity: Identity) -> None:
+    _, token = await identity.sign_up()
+    let_go = asyncio.Event()
+
+    async def slow(_: object) -> bool:
+        await let_go.wait()
+        return True
+
+    identity.outbox._invalidate = slow
+    began = asyncio.get_running_loop().time()
+    assert await identity.sessions.sign_out(token) is True
+    assert 0.19 < asyncio.get_running_loop().time() - began < 0.6
+    let_go.set()
+
+
+async def test_a_connection_that_was_idle_too_long_is_replaced(store: StoreUrl) -> None:
+    async with Database.open(store, replace(SHORT, idle_seconds=0.0)) as database:
+        await database.ping()
+        assert await database.row("tests.one", text("SELECT 1")) == (1,)
+
+
+async def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    for url in ("mysql://u:p@127.0.0.1:1/x", "postgresql://u:p@127.0.0.1:1/x", f"sqlite:///{tmp_path}/no/such.db"):
+        async with Database.open(store_url.parse(url), SHORT) as database:
+            with pytest.raises(Unavailable) as caught:
+                await database.ping()
+            assert caught.value.reason == "STORE_UNAVAILABLE"
+            assert "127.0.0.1" not in caught.value.message

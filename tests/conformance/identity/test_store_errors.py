@@ -1,0 +1,76 @@
+"""What the drivers' errors mean."""
+
+import sqlite3
+
+import pytest
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from services.identity.store_errors import Fault, fault_of, is_wrong_credentials
+
+
+class PostgresError(Exception):
+    """As asyncpg raises them: the SQLSTATE is an attribute."""
+
+    def __init__(self, sqlstate: str) -> None:
+        super().__init__("in words")
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "fault"),
+    [
+        ("40P01", Fault.RACE),
+        ("40001", Fault.RACE),
+        ("57014", Fault.BUSY),
+        ("53300", Fault.BUSY),
+        ("57P01", Fault.GONE),  # shut down by its administrator
+        ("57P03", Fault.GONE),  # starting up
+        ("25006", Fault.GONE),  # a replica: it takes no writes
+        ("28P01", Fault.GONE),
+        ("42P01", Fault.BUG),
+        ("22001", Fault.BUG),
+    ],
+)
+def test_a_sqlstate_says_what_to_do(sqlstate: str, fault: Fault) -> None:
+    assert fault_of(DBAPIError("SELECT", {}, PostgresError(sqlstate))) is fault
+    assert fault_of(PostgresError(sqlstate)) is fault
+
+
+@pytest.mark.parametrize(
+    ("number", "fault"),
+    [
+        (1213, Fault.RACE),
+        (1205, Fault.RACE),
+        (1040, Fault.BUSY),
+        (1969, Fault.BUSY),
+        (2013, Fault.GONE),
+        (1290, Fault.GONE),  # a replica: it takes no writes
+        (1146, Fault.BUG),
+    ],
+)
+def test_a_number_says_what_to_do(number: int, fault: Fault) -> None:
+    """R19, R20: among them a primary that has become a replica."""
+    assert fault_of(OperationalError("SELECT", {}, Exception(number, "in words"))) is fault
+
+
+def test_the_network_being_gone_is_the_store_being_gone() -> None:
+    for error in (ConnectionRefusedError(111, "refused"), TimeoutError(), OSError(5, "I/O")):
+        assert fault_of(error) is Fault.GONE
+
+
+def test_a_full_disk_is_the_store_being_gone() -> None:
+    """R26."""
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorname = "SQLITE_FULL"
+    assert fault_of(OperationalError("INSERT", {}, full)) is Fault.GONE
+
+
+def test_anything_else_is_a_bug() -> None:
+    for error in (KeyError("x"), ValueError("x"), AttributeError("x")):
+        assert fault_of(error) is Fault.BUG
+
+
+def test_settings_that_will_never_do_are_known() -> None:
+    assert is_wrong_credentials(PostgresError("28P01"))
+    assert is_wrong_credentials(OperationalError("", {}, Exception(1045, "denied")))
+    assert not is_wrong_credentials(ConnectionRefusedError(111, "refused"))

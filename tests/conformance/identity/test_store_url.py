@@ -1,0 +1,74 @@
+"""What a DATABASE_URL means."""
+
+import ssl
+
+import pytest
+
+from services.identity import store_url
+
+
+@pytest.mark.parametrize(
+    ("text", "service", "operator"),
+    [
+        ("mysql://u:p@h/d", "mysql+asyncmy://u:***@h/d", "mysql+pymysql://u:***@h/d"),
+        ("mariadb://u:p@h:3307/d", "mysql+asyncmy://u:***@h:3307/d", "mysql+pymysql://u:***@h:3307/d"),
+        ("postgres://h/d", "postgresql+asyncpg://h/d", "postgresql+psycopg://h/d"),
+        ("postgresql+psycopg2://h/d", "postgresql+asyncpg://h/d", "postgresql+psycopg://h/d"),
+        ("sqlite:////var/x.db", "sqlite+aiosqlite:////var/x.db", "sqlite+pysqlite:////var/x.db"),
+    ],
+)
+def test_the_drivers_are_ours_to_choose(text: str, service: str, operator: str) -> None:
+    store = store_url.parse(text)
+    assert (str(store.for_service()[0]), str(store.for_operator()[0])) == (service, operator)
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "redis://h/0", "mysql://u:hidden@h", "mysql:///d", "sqlite://"])
+def test_what_is_no_database_is_refused_without_being_repeated(text: str) -> None:
+    """K1: an address may hold a password."""
+    with pytest.raises(ValueError, match=r"expected mysql|lacks a host") as caught:
+        store_url.parse(text)
+    assert "hidden" not in str(caught.value)
+
+
+def test_an_address_does_not_show_itself() -> None:
+    assert "hidden" not in repr(store_url.parse("mysql://u:hidden@h/d?ssl_key=hidden"))
+
+
+@pytest.mark.parametrize(
+    ("query", "verify", "names"),
+    [
+        ("sslmode=require", ssl.CERT_NONE, False),
+        ("sslmode=verify-ca", ssl.CERT_REQUIRED, False),
+        ("sslmode=verify-full", ssl.CERT_REQUIRED, True),
+        ("ssl-mode=VERIFY_IDENTITY", ssl.CERT_REQUIRED, True),
+        ("ssl=true", ssl.CERT_NONE, False),
+    ],
+)
+def test_tls_is_as_strict_as_asked(query: str, verify: ssl.VerifyMode, names: bool) -> None:
+    for scheme in ("mysql", "postgresql"):
+        store = store_url.parse(f"{scheme}://h/d?{query}&charset=x")
+        url, arguments = store.for_service()
+        assert (arguments["ssl"].verify_mode, arguments["ssl"].check_hostname) == (verify, names)
+        assert dict(url.query) == {"charset": "x"}
+
+
+def test_libpq_reads_its_own_parameters() -> None:
+    url, arguments = store_url.parse("postgresql://h/d?sslmode=verify-full&sslrootcert=/ca.pem").for_operator()
+    assert dict(url.query) == {"sslmode": "verify-full", "sslrootcert": "/ca.pem"}
+    assert arguments == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_plain"),
+    [
+        ("mysql://db.internal/d", True),
+        ("postgresql://10.0.0.7/d?sslmode=prefer", True),
+        ("postgresql://db.internal/d?sslmode=require", False),
+        ("mysql://127.0.0.1/d", False),
+        ("mysql://localhost/d", False),
+        ("postgresql://[::1]/d", False),
+        ("sqlite:///x.db", False),
+    ],
+)
+def test_it_is_known_when_others_could_read_along(text: str, is_plain: bool) -> None:
+    assert store_url.parse(text).is_plain_and_far is is_plain
