@@ -5,12 +5,6 @@ import logging
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
-from trivet.client import Signer, connect
-from trivet.identity.v1.auth_service_pb2_grpc import add_AuthServiceServicer_to_server
-from trivet.identity.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
-from trivet.identity.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
-
 from runtime.logs import logging_to_stderr
 from runtime.server import Server
 from runtime.settings import read
@@ -32,6 +26,11 @@ from services.identity.sessions import Sessions
 from services.identity.settings import IdentitySettings
 from services.identity.sweeper import Sweeper
 from services.identity.users import Users
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.client import Signer, connect
+from trivet.identity.v1.auth_service_pb2_grpc import add_AuthServiceServicer_to_server
+from trivet.identity.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
+from trivet.identity.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 
 logger = logging.getLogger(__name__)
 RELAY_AFTER = timedelta(seconds=1)

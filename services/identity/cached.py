@@ -8,13 +8,13 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from prometheus_client import Counter
-from trivet.cache.v1.cache_pb2 import Entry, InvalidateRequest, SetRequest
-from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 
 from runtime.errors import Unavailable
 from runtime.lease import current_lease
 from runtime.tasks import Tasks, TooManyTasksError
 from services.identity.outbox import RefusedError
+from trivet.cache.v1.cache_pb2 import Entry, InvalidateRequest, SetRequest
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 
 FILL_SECONDS = 0.25
 FILL_WAIT_SECONDS = 0.05

@@ -6,18 +6,18 @@ from typing import Any
 
 import grpc
 import pytest
-from trivet.identity.v1.auth_service_pb2 import SignUpRequest, SignUpResponse
-from trivet.identity.v1.auth_service_pb2_grpc import AuthServiceStub
-from trivet.identity.v1.session_service_pb2 import VerifySessionRequest
-from trivet.identity.v1.session_service_pb2_grpc import SessionServiceStub
-from trivet.identity.v1.user_service_pb2 import ListUsersRequest
-from trivet.identity.v1.user_service_pb2_grpc import UserServiceStub
 
 from runtime.ids import new_id
 from services.identity import migrate
 from tests.conftest import Engines
 from tests.harness.processes import client, process
 from tests.harness.waiting import until
+from trivet.identity.v1.auth_service_pb2 import SignUpRequest, SignUpResponse
+from trivet.identity.v1.auth_service_pb2_grpc import AuthServiceStub
+from trivet.identity.v1.session_service_pb2 import VerifySessionRequest
+from trivet.identity.v1.session_service_pb2_grpc import SessionServiceStub
+from trivet.identity.v1.user_service_pb2 import ListUsersRequest
+from trivet.identity.v1.user_service_pb2_grpc import UserServiceStub
 
 SIGN_UPS = 200
 AT_ONCE = 16

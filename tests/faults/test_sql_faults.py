@@ -12,10 +12,6 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignUpRequest
-from trivet.identity.v1.auth_service_pb2_grpc import AuthServiceStub
-from trivet.identity.v1.session_service_pb2 import VerifySessionRequest
-from trivet.identity.v1.session_service_pb2_grpc import SessionServiceStub
 
 from runtime.ids import new_id
 from services.identity import migrate
@@ -23,6 +19,10 @@ from tests.conftest import Engines
 from tests.harness.engines import Engine
 from tests.harness.processes import Process, client, process
 from tests.harness.waiting import until
+from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignUpRequest
+from trivet.identity.v1.auth_service_pb2_grpc import AuthServiceStub
+from trivet.identity.v1.session_service_pb2 import VerifySessionRequest
+from trivet.identity.v1.session_service_pb2_grpc import SessionServiceStub
 
 DEADLINE = 2.0
 GRACE = 0.25  # what a test machine under load may add to a deadline

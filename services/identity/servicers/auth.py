@@ -1,5 +1,17 @@
 """AuthService: signing up, in and out, and passwords."""
 
+from runtime.actor import current_actor
+from services.identity.authentication import Authentication, NewUser
+from services.identity.servicers.encoding import (
+    Context,
+    decode_id,
+    decode_image,
+    decode_name,
+    decode_origin,
+    encode_session,
+    encode_user,
+)
+from services.identity.sessions import Sessions
 from trivet.identity.v1.auth_service_pb2 import (
     ChangePasswordRequest,
     ChangePasswordResponse,
@@ -13,19 +25,6 @@ from trivet.identity.v1.auth_service_pb2 import (
     VerifyPasswordResponse,
 )
 from trivet.identity.v1.auth_service_pb2_grpc import AuthServiceServicer
-
-from runtime.actor import current_actor
-from services.identity.authentication import Authentication, NewUser
-from services.identity.servicers.encoding import (
-    Context,
-    decode_id,
-    decode_image,
-    decode_name,
-    decode_origin,
-    encode_session,
-    encode_user,
-)
-from services.identity.sessions import Sessions
 
 
 class AuthServicer(AuthServiceServicer):

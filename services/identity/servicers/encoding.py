@@ -5,7 +5,6 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc.aio import ServicerContext
-from trivet.identity.v1 import auth_service_pb2, resources_pb2
 
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
@@ -13,6 +12,7 @@ from runtime.ids import ALPHABET
 from services.identity.schema import ID_LENGTH
 from services.identity.sessions import Origin, Session
 from services.identity.users import Role, User
+from trivet.identity.v1 import auth_service_pb2, resources_pb2
 
 Context = ServicerContext[Any, Any]
 ROLES = {Role.USER: resources_pb2.ROLE_USER, Role.ADMIN: resources_pb2.ROLE_ADMIN}

@@ -3,6 +3,15 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from runtime.actor import current_actor, subject
+from runtime.clock import Clock, timestamp, utc_now
+from runtime.errors import InvalidArgument
+from runtime.ids import token_hash
+from runtime.paging import decode_token, encode_token, page_size
+from services.identity import sessions, users
+from services.identity.cached import Cached
+from services.identity.servicers.encoding import Context, decode_id, encode_session, encode_user
+from services.identity.sessions import Sessions
 from trivet.identity.v1.session_service_pb2 import (
     ListSessionsRequest,
     ListSessionsResponse,
@@ -18,16 +27,6 @@ from trivet.identity.v1.session_service_pb2 import (
     VerifySessionResponse,
 )
 from trivet.identity.v1.session_service_pb2_grpc import SessionServiceServicer
-
-from runtime.actor import current_actor, subject
-from runtime.clock import Clock, timestamp, utc_now
-from runtime.errors import InvalidArgument
-from runtime.ids import token_hash
-from runtime.paging import decode_token, encode_token, page_size
-from services.identity import sessions, users
-from services.identity.cached import Cached
-from services.identity.servicers.encoding import Context, decode_id, encode_session, encode_user
-from services.identity.sessions import Sessions
 
 NAMESPACE = "sessions"
 MAX_AGE = timedelta(seconds=30)

@@ -4,20 +4,6 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from google.protobuf.empty_pb2 import Empty
-from trivet.identity.v1 import resources_pb2
-from trivet.identity.v1.user_service_pb2 import (
-    USER_ORDER_CREATE_TIME_ASC,
-    USER_ORDER_CREATE_TIME_DESC,
-    USER_ORDER_EMAIL_ASC,
-    USER_ORDER_EMAIL_DESC,
-    USER_ORDER_UNSPECIFIED,
-    DeleteUserRequest,
-    GetUserRequest,
-    ListUsersRequest,
-    ListUsersResponse,
-    UpdateUserRequest,
-)
-from trivet.identity.v1.user_service_pb2_grpc import UserServiceServicer
 
 from runtime.actor import subject
 from runtime.errors import InvalidArgument
@@ -34,6 +20,20 @@ from services.identity.servicers.encoding import (
 )
 from services.identity.servicers.sessions import decode_place
 from services.identity.users import Filter, Order, User, Users, not_found, tag_of
+from trivet.identity.v1 import resources_pb2
+from trivet.identity.v1.user_service_pb2 import (
+    USER_ORDER_CREATE_TIME_ASC,
+    USER_ORDER_CREATE_TIME_DESC,
+    USER_ORDER_EMAIL_ASC,
+    USER_ORDER_EMAIL_DESC,
+    USER_ORDER_UNSPECIFIED,
+    DeleteUserRequest,
+    GetUserRequest,
+    ListUsersRequest,
+    ListUsersResponse,
+    UpdateUserRequest,
+)
+from trivet.identity.v1.user_service_pb2_grpc import UserServiceServicer
 
 NAMESPACE = "profiles"
 MAX_AGE = timedelta(seconds=300)

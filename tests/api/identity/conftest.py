@@ -9,6 +9,11 @@ from typing import Any
 
 import grpc
 import pytest
+
+from runtime.lease import METADATA_KEY, format_lease
+from services.identity import migrate
+from tests.conftest import Engines
+from tests.harness.processes import Process, client, process
 from trivet.cache.v1.cache_pb2 import GetRequest, GetStatsRequest, Lookup
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Channel, reason_of
@@ -16,11 +21,6 @@ from trivet.identity.v1.auth_service_pb2 import SignUpRequest, SignUpResponse
 from trivet.identity.v1.auth_service_pb2_grpc import AuthServiceStub
 from trivet.identity.v1.session_service_pb2_grpc import SessionServiceStub
 from trivet.identity.v1.user_service_pb2_grpc import UserServiceStub
-
-from runtime.lease import METADATA_KEY, format_lease
-from services.identity import migrate
-from tests.conftest import Engines
-from tests.harness.processes import Process, client, process
 
 PASSWORD = "correct horse battery"
 FAST: dict[str, Any] = {"TRIVET_HASHING_MEMORY_KIB": "64", "TRIVET_HASHING_PASSES": "1"}

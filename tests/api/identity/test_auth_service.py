@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.api.identity.conftest import PASSWORD, Api, failure, identity_on, stubs
+from tests.harness.processes import client
 from trivet.client import acting_for
 from trivet.identity.v1.auth_service_pb2 import (
     ChangePasswordRequest,
@@ -14,9 +17,6 @@ from trivet.identity.v1.auth_service_pb2 import (
     VerifyPasswordRequest,
 )
 from trivet.identity.v1.session_service_pb2 import VerifySessionRequest
-
-from tests.api.identity.conftest import PASSWORD, Api, failure, identity_on, stubs
-from tests.harness.processes import client
 
 NEW_PASSWORD = "a better horse battery"
 

@@ -5,6 +5,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+
+from runtime.ids import token_hash
+from services.identity import admin
+from tests.api.identity.conftest import PASSWORD, Api, Reader, identity_on, stubs
+from tests.harness.processes import Process, client
+from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import Lookup
 from trivet.identity.v1 import resources_pb2
 from trivet.identity.v1.auth_service_pb2 import ChangePasswordRequest, SignOutRequest, SignUpResponse
@@ -15,12 +21,6 @@ from trivet.identity.v1.session_service_pb2 import (
     VerifySessionResponse,
 )
 from trivet.identity.v1.user_service_pb2 import DeleteUserRequest, GetUserRequest, UpdateUserRequest
-
-from runtime.ids import token_hash
-from services.identity import admin
-from tests.api.identity.conftest import PASSWORD, Api, Reader, identity_on, stubs
-from tests.harness.processes import Process, client
-from tests.harness.waiting import until
 
 
 async def _cached_session(api: Api, reader: Reader, made: SignUpResponse) -> Lookup:

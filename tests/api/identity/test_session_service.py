@@ -1,6 +1,8 @@
 """SessionService over gRPC."""
 
 import pytest
+
+from tests.api.identity.conftest import PASSWORD, Api, failure
 from trivet.client import acting_for
 from trivet.identity.v1.auth_service_pb2 import SessionOrigin, SignInRequest, SignUpResponse
 from trivet.identity.v1.resources_pb2 import Session
@@ -12,8 +14,6 @@ from trivet.identity.v1.session_service_pb2 import (
     RevokeSessionRequest,
     VerifySessionRequest,
 )
-
-from tests.api.identity.conftest import PASSWORD, Api, failure
 
 DAY = 24 * 60 * 60
 

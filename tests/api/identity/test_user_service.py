@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
+
+from runtime.ids import new_id
+from tests.api.identity.conftest import PASSWORD, Api, failure
 from trivet.client import acting_for
 from trivet.identity.v1 import resources_pb2
 from trivet.identity.v1.user_service_pb2 import (
@@ -13,9 +16,6 @@ from trivet.identity.v1.user_service_pb2 import (
     ListUsersRequest,
     UpdateUserRequest,
 )
-
-from runtime.ids import new_id
-from tests.api.identity.conftest import PASSWORD, Api, failure
 
 
 def _update(user_id: str, *paths: str, **fields: Any) -> UpdateUserRequest:
