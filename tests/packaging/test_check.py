@@ -86,4 +86,4 @@ def test_make_alone_lists_the_targets() -> None:
 def test_a_warm_start_installs_nothing() -> None:
     """The stamps are newer than the locks, so that `make run` runs one command."""
     fresh = ("-o", "requirements/ops.txt", "-o", "requirements/embedded.txt", "-o", ".venv/.for-run")
-    assert run(ROOT, "make", "-n", *fresh, "run").stdout == "bin/trivet run\n"
+    assert run(ROOT, "make", "-n", "--no-print-directory", *fresh, "run").stdout == "bin/trivet run\n"

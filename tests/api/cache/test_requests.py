@@ -122,5 +122,6 @@ async def test_statistics_count_hits_misses_fills_and_refusals(as_caller: Caller
 
 async def test_watching_is_not_served_yet_and_says_so(cache_process: Process) -> None:
     async with client(cache_process, caller="gateway") as channel:
-        call = CacheServiceStub(channel).Watch(iter([pb.WatchRequest(tick_ns=1)]), metadata=channel.metadata())
+        # Nothing is sent: a write that the refusal overtakes would end as the client's own INTERNAL.
+        call = CacheServiceStub(channel).Watch(metadata=channel.metadata())
         assert await refused(call.read()) == (StatusCode.UNIMPLEMENTED, "WATCH_NOT_SERVED", "")
