@@ -5,6 +5,7 @@ from starlette.types import ASGIApp
 
 from gateway import auth, docs, health, mailbox, me
 from gateway.deps import Deps
+from gateway.middleware.admission import Admission
 from gateway.middleware.body_limit import BodyLimit
 from gateway.middleware.cors import Cors
 from gateway.middleware.deadline import Deadline
@@ -30,6 +31,7 @@ def build_app(deps: Deps) -> ASGIApp:
     app: ASGIApp = Router(hand_written(deps), otherwise=Transcoder(deps, SERVICES))
     app = Deadline(app)
     app = BodyLimit(app, seconds=2 * deps.settings.header_seconds)
+    app = Admission(app)
     app = ErrorNet(app)
     app = Cors(app, deps.origins)
     app = SecurityHeaders(app, https=deps.settings.base_url.startswith("https:"))

@@ -7,6 +7,7 @@ from starlette.types import Scope
 
 UNMATCHED = "unmatched"
 _KEY = "trivet.exchange"
+_HEADERS = "trivet.headers"
 
 Header = tuple[bytes, bytes]
 
@@ -41,8 +42,7 @@ def begin_exchange(scope: Scope, request_id: str) -> Exchange:
 
 def header(scope: Scope, name: bytes) -> str:
     """Return a request header's value, the last one if there are several; empty without one."""
-    value = b""
-    for key, candidate in scope["headers"]:
-        if key == name:
-            value = candidate
-    return value.decode("latin-1")
+    headers: dict[bytes, bytes] | None = scope.get(_HEADERS)
+    if headers is None:  # many ask, so they are sorted once
+        headers = scope[_HEADERS] = dict(scope["headers"])
+    return headers.get(name, b"").decode("latin-1")

@@ -101,7 +101,8 @@ def _double(value: float) -> float | str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def _timestamp(message: Any) -> str:
+def date(message: Any) -> str:
+    """Return a Timestamp in UTC with milliseconds."""
     minute, second = divmod(message.seconds, 60)
     return f"{_minute(minute)}:{second:02}.{message.nanos // 1_000_000:03}Z"
 
@@ -135,7 +136,7 @@ VALUES: dict[str, Convert] = {
     "list_value": _list,
 }
 WELL_KNOWN: dict[str, Convert] = {
-    "google.protobuf.Timestamp": _timestamp,
+    "google.protobuf.Timestamp": date,
     "google.protobuf.Struct": _struct,
     "google.protobuf.ListValue": _list,
     "google.protobuf.Value": _value,

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 from gateway.http_rules import VARIABLE, WHOLE_BODY, Rule, find_field, rules
 from gateway.openapi_routes import better_auth, hand_written
 from gateway.openapi_schemas import Json, Schemas, is_text
+from gateway.query_in import SECRETS
 
 COMMENTS = Path(__file__).parents[1] / "protos" / "comments.json"
 VERSION = "0.1.0"
@@ -115,7 +116,7 @@ def _path_parameters(rule: Rule, template: str, schemas: Schemas) -> Iterator[Js
 def _query_parameters(rule: Rule, schemas: Schemas) -> Iterator[Json]:
     if rule.body == WHOLE_BODY:
         return
-    taken = {variable.path[0] for variable in rule.variables} | {rule.body}
+    taken = {variable.path[0] for variable in rule.variables} | {rule.body} | SECRETS
     for field in rule.rpc.input_type.fields:
         if field.name not in taken and is_text(field):
             yield _parameter(field.json_name, field, schemas, "query")

@@ -12,6 +12,8 @@ from gateway.json_in import EXPECTED, WRAPPERS, fields_of, invalid, merge_messag
 MAX_PARAMETERS = 200
 Kind = FieldDescriptor
 TEXTUAL = {Kind.CPPTYPE_STRING, Kind.CPPTYPE_INT64, Kind.CPPTYPE_UINT64, Kind.CPPTYPE_ENUM}
+SECRETS = frozenset({"password", "current_password", "new_password", "token"})
+"""Fields that no URL may hold: proxies, logs and histories keep what stands there."""
 BOOLS = {"true": True, "false": False}
 
 
@@ -48,6 +50,8 @@ def _set(message: Message, name: str, values: list[str]) -> None:
     field = fields_of(message.DESCRIPTOR).get(last)
     if field is None or (field.message_type is not None and not _has_text(field)):
         raise _unknown(name)
+    if field.name in SECRETS:
+        raise Refused("INVALID_ARGUMENT", "SECRET_IN_URL", f"{name[:128]} must not stand in a URL", field=name[:128])
     message.ClearField(field.name)
     if field.is_repeated:
         getattr(message, field.name).extend(_read(field, value, name) for value in values)

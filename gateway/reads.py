@@ -1,27 +1,21 @@
-"""Sessions and profiles, read through the cache: a hit is one call to it, a miss goes to identity, which fills."""
+"""Who makes a request, and their profile, read through the cache."""
 
-import logging
-import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import grpc
-from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
-from prometheus_client import Counter
 from starlette.requests import HTTPConnection
 
 from gateway.backends import Backends
+from gateway.cached import PROFILES, CachedReads, Metadata, reader
 from gateway.cookies import SessionCookies
 from gateway.exchange import exchange_of
 from gateway.settings import GatewaySettings
 from runtime.clock import Clock, from_timestamp, utc_now
 from runtime.ids import token_hash
-from runtime.lease import METADATA_KEY, format_lease
-from trivet.cache.v1.cache_pb2 import GetRequest
-from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import acting_for
 from trivet.identity.v1.resources_pb2 import ROLE_ADMIN, Session, User
 from trivet.identity.v1.session_service_pb2 import RefreshSessionRequest, VerifySessionRequest, VerifySessionResponse
@@ -30,14 +24,8 @@ from trivet.identity.v1.user_service_pb2 import GetUserRequest
 if TYPE_CHECKING:
     from gateway.deps import Deps
 
-logger = logging.getLogger(__name__)
-
-CACHE_SECONDS = 0.25
-"""How long the cache may take: what it saves is less than waiting longer costs."""
-
-bypassed = Counter("trivet_gateway_cache_bypassed_total", "Reads that went past a cache that did not answer.")
-
-Metadata = tuple[tuple[str, str], ...]
+read_session = reader(VerifySessionResponse)
+read_user = reader(User)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,39 +37,13 @@ class SignedIn:
     slide_time: Timestamp
     token: str
 
+    @property
+    def is_admin(self) -> bool:
+        return self.user.role == ROLE_ADMIN
+
     def acting(self) -> AbstractContextManager[None]:
         """Make the calls inside in this person's name."""
-        role = "admin" if self.user.role == ROLE_ADMIN else "user"
-        return acting_for(self.user.id, role, self.session.id)
-
-
-class CachedReads:
-    """Lookups that never fail: a cache that is away is a miss, and is left alone for a second."""
-
-    REST_SECONDS = 1.0
-
-    def __init__(self, cache: CacheServiceStub, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._cache = cache
-        self._monotonic = monotonic
-        self._rests_until = 0.0
-
-    async def get(self, namespace: str, key: str) -> tuple[bytes | None, Metadata]:
-        """Return the entry, or None and the metadata by which the owner's answer may be filled in."""
-        if self._monotonic() < self._rests_until:
-            bypassed.inc()
-            return None, ()
-        try:
-            answer = await self._cache.Get(GetRequest(namespace=namespace, key=key), timeout=CACHE_SECONDS)
-        except grpc.aio.AioRpcError as error:
-            logger.warning("the cache does not answer: %s", error.code().name)
-            bypassed.inc()
-            self._rests_until = self._monotonic() + self.REST_SECONDS
-            return None, ()
-        lookup = answer.lookup
-        if lookup.found:
-            return lookup.value, ()
-        # Without a position there is no lease, and nothing is filled: Redis is gone.
-        return None, ((METADATA_KEY, format_lease(lookup.position)),) if lookup.HasField("position") else ()
+        return acting_for(self.user.id, "admin" if self.is_admin else "user", self.session.id)
 
 
 class Reads:
@@ -90,7 +52,7 @@ class Reads:
     def __init__(self, settings: GatewaySettings, backends: Backends, *, now: Clock = utc_now) -> None:
         self.cookies = SessionCookies.of(settings)
         self._backends = backends
-        self._cached = CachedReads(backends.cache)
+        self.cached = CachedReads(backends.cache)
         self._now = now
 
     async def session(self, token: str, *, authoritative: bool = False) -> SignedIn | None:
@@ -98,18 +60,20 @@ class Reads:
 
         `authoritative` asks identity whatever the cache holds.
         """
-        lease: Metadata = ()
-        if not authoritative:
-            value, lease = await self._cached.get("sessions", token_hash(token))
-            if value is not None and (found := self._unexpired(value)) is not None:
-                return SignedIn(found.user, found.session, found.slide_time, token)
+        ask = partial(self._verify, token)
         try:
-            answer = await self._backends.sessions.VerifySession(VerifySessionRequest(token=token), metadata=lease)
+            if authoritative:
+                answer = await ask(())
+            else:
+                answer = await self.cached.through("sessions", token_hash(token), self._unexpired, ask)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 return None
             raise
         return SignedIn(answer.user, answer.session, answer.slide_time, token)
+
+    async def _verify(self, token: str, lease: Metadata) -> VerifySessionResponse:
+        return await self._backends.sessions.VerifySession(VerifySessionRequest(token=token), metadata=lease)
 
     def is_due(self, found: SignedIn) -> bool:
         """Whether the session's end is to be moved now."""
@@ -122,21 +86,16 @@ class Reads:
 
     async def profile(self, user_id: str) -> User:
         """Return a user as everybody's cached profile has it. Raises AioRpcError."""
-        value, lease = await self._cached.get("profiles", user_id)
-        if value is not None:
-            try:
-                return User.FromString(value)
-            except DecodeError:
-                lease = ()
-        return await self._backends.users.GetUser(GetUserRequest(user_id=user_id), metadata=lease)
+
+        async def ask(lease: Metadata) -> User:
+            return await self._backends.users.GetUser(GetUserRequest(user_id=user_id), metadata=lease)
+
+        return await self.cached.through(PROFILES.namespace, user_id, read_user, ask)
 
     def _unexpired(self, value: bytes) -> VerifySessionResponse | None:
         """Read a cached session; None if it has run out or is none of ours, and then identity has the word."""
-        try:
-            found = VerifySessionResponse.FromString(value)
-        except DecodeError:
-            return None
-        return found if from_timestamp(found.session.expire_time) > self._now() else None
+        found = read_session(value)
+        return found if found and from_timestamp(found.session.expire_time) > self._now() else None
 
 
 async def session_of(request: HTTPConnection, deps: "Deps", *, authoritative: bool = False) -> SignedIn | None:

@@ -29,7 +29,9 @@ class Router:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         allowed: set[str] = set()
-        for route in (*self._fixed.get(scope["path"], ()), *self._variable):
+        # A slash that came as %2F parts no segments, though `path` holds it decoded.
+        written = () if b"%2f" in raw_path(scope).lower() else (*self._fixed.get(scope["path"], ()), *self._variable)
+        for route in written:
             match, found = route.matches(scope)
             if match is Match.FULL:
                 exchange_of(scope).route = route.path
@@ -41,6 +43,12 @@ class Router:
         if allowed:
             raise method_not_allowed(scope["method"], allowed)
         await self._otherwise(scope, receive, send)
+
+
+def raw_path(scope: Scope) -> bytes:
+    """Return the path as it came, still percent-encoded."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return raw.partition(b"?")[0]
 
 
 def method_not_allowed(method: str, allowed: Iterable[str]) -> Refused:

@@ -12,18 +12,21 @@ from granian.log import LogLevels
 from granian.server.embed import Server
 from starlette.types import ASGIApp
 
+from gateway.open_files import most_connections
 from gateway.settings import GatewaySettings
 
 logger = logging.getLogger(__name__)
 
 MAX_HEADER_BYTES = 32 * 1_024
-BACKLOG = 1_024
-MAX_IN_FLIGHT = 512
+BACKLOG = 4_096
 GRACE_SECONDS = 3.5
 
 
 def granian(app: ASGIApp, settings: GatewaySettings) -> Server:
-    """Return a server for HTTP/1.1 only, which closes a connection whose headers do not come in time."""
+    """Return a server for HTTP/1.1 only, which closes a connection whose headers do not come in time.
+
+    Its backpressure bounds open connections, idle ones too: requests are bounded in middleware/admission.py.
+    """
     return Server(
         app,
         address=settings.host,
@@ -32,7 +35,7 @@ def granian(app: ASGIApp, settings: GatewaySettings) -> Server:
         http=HTTPModes.http1,
         websockets=False,
         backlog=BACKLOG,
-        backpressure=MAX_IN_FLIGHT,
+        backpressure=most_connections(),
         http1_settings=HTTP1Settings(
             header_read_timeout=settings.header_seconds * 1_000, max_buffer_size=MAX_HEADER_BYTES
         ),

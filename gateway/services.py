@@ -6,12 +6,10 @@ from trivet.cache.v1 import cache_pb2
 from trivet.identity.v1 import session_service_pb2, user_service_pb2
 from trivet.notifications.v1 import log_service_pb2, notification_service_pb2
 
-IDENTITY_USERS = user_service_pb2.DESCRIPTOR.services_by_name
 SERVICES: dict[str, tuple[ServiceDescriptor, ...]] = {
     "identity": (
         session_service_pb2.DESCRIPTOR.services_by_name["SessionService"],
-        IDENTITY_USERS["UserService"],
-        IDENTITY_USERS["UserAdminService"],
+        user_service_pb2.DESCRIPTOR.services_by_name["UserService"],
     ),
     "notifications": (
         notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"],

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.cached import CACHED_RPCS, CachedRpc, Metadata, reader
 from gateway.cross_site import refuse_foreign_pages
 from gateway.deps import Deps
 from gateway.errors import Refused
@@ -24,7 +25,7 @@ from gateway.json_out import converter, encode
 from gateway.matcher import Matcher
 from gateway.query_in import merge_query
 from gateway.reads import SignedIn, session_of
-from gateway.router import method_not_allowed, route_not_found
+from gateway.router import method_not_allowed, raw_path, route_not_found
 from trivet.client import Channel
 
 MYSELF = "me"
@@ -42,6 +43,8 @@ class Operation:
     request: type[Message]
     call: Callable[..., Any]
     takes_request_id: bool
+    read: Callable[[bytes], Message | None]
+    cached: CachedRpc | None
 
 
 class Transcoder:
@@ -66,7 +69,7 @@ class Transcoder:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        found = self._matcher.match(_raw_path(scope))
+        found = self._matcher.match(raw_path(scope).decode("latin-1"))
         if found is None:
             raise route_not_found()
         methods, values = found
@@ -83,22 +86,29 @@ class Transcoder:
         exchange.user_id = signed_in.user.id
         operation = self._operations[rule.rpc.full_name]
         message = await _decode(operation, request, values, signed_in)
-        with signed_in.acting():
-            answer = await operation.call(message)
+        answer = await self._answer(operation, message, signed_in)
         await Response(encode(answer), media_type="application/json")(scope, receive, send)
+
+    async def _answer(self, operation: Operation, message: Message, signed_in: SignedIn) -> Message:
+        async def ask(lease: Metadata) -> Message:
+            with signed_in.acting():
+                answer: Message = await operation.call(message, metadata=lease)
+                return answer
+
+        cached = operation.cached
+        if cached is None or not cached.may_be_shown(message, signed_in.user.id, is_admin=signed_in.is_admin):
+            return await ask(())
+        key = getattr(message, cached.key)
+        return await self._deps.reads.cached.through(cached.namespace, key, operation.read, ask)
 
 
 def _operation(rule: Rule, channel: Channel) -> Operation:
     request, answer = GetMessageClass(rule.rpc.input_type), GetMessageClass(rule.rpc.output_type)
     converter(rule.rpc.output_type)
-    path = f"/{rule.rpc.containing_service.full_name}/{rule.rpc.name}"
-    call = channel.unary_unary(path, request.SerializeToString, answer.FromString)
-    return Operation(rule, request, call, "request_id" in rule.rpc.input_type.fields_by_name)
-
-
-def _raw_path(scope: Scope) -> str:
-    raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    return raw.partition(b"?")[0].decode("latin-1")
+    name = f"{rule.rpc.containing_service.full_name}/{rule.rpc.name}"
+    call = channel.unary_unary(f"/{name}", request.SerializeToString, answer.FromString)
+    takes_request_id = "request_id" in rule.rpc.input_type.fields_by_name
+    return Operation(rule, request, call, takes_request_id, reader(answer), CACHED_RPCS.get(name))
 
 
 async def _decode(operation: Operation, request: Request, values: list[str], signed_in: SignedIn) -> Message:

@@ -9,21 +9,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ops.errors import Refused
+from ops.errors import Refused, WrongSettings
 from ops.settings import OpsSettings
 
 WAIT_SECONDS = 2.0
 """How long a stack that was killed may take to let go of its folder."""
 
 
+def made(folder: Path) -> Path:
+    """Make a folder of the data, unless it is there. Raises WrongSettings when something else is in its place."""
+    with _told(folder):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Make what the operating system says of a path of the operator's one line."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            raise WrongSettings(f"{path} is not a folder: move what is there, or set TRIVET_DATA to another") from None
+        reason = (error.strerror or type(error).__name__).lower()
+        raise WrongSettings(f"{path} cannot be used ({reason}): set TRIVET_DATA to a folder of yours") from None
+
+
 @contextmanager
 def owned(folder: Path) -> Iterator[int]:
     """Make the folder and hold it for one stack; the descriptor given holds it as long as any process has it open.
 
-    Raises Refused when another stack holds it.
+    Raises Refused when another stack holds it, WrongSettings when it cannot be one's own.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    with _told(made(folder)):
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _lock(descriptor, folder)
         os.ftruncate(descriptor, 0)
@@ -59,13 +78,14 @@ def secret(settings: OpsSettings) -> str:
 def _kept_secret(root: Path) -> str:
     kept = root / "secret"
     if not kept.exists():
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = root / f".secret-{secrets.token_hex(8)}"
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        fresh = made(root) / f".secret-{secrets.token_hex(8)}"
+        with _told(root):
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(32) + "\n")
         # A link appears whole or not at all, and the first of two stacks wins.
         with contextlib.suppress(FileExistsError):
             kept.hardlink_to(fresh)
         fresh.unlink()
-    return kept.read_text().strip()
+    with _told(kept):
+        return kept.read_text().strip()

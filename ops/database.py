@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from ops.data import made
 from ops.errors import Refused, WrongSettings
 from ops.reading import read_settings
 from ops.settings import OpsSettings
@@ -34,8 +35,7 @@ def url() -> str:
     settings = read_settings(OpsSettings)
     if settings.is_production:
         raise WrongSettings("set DATABASE_URL: production never runs on embedded stores")
-    settings.data_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return sqlite_url(settings.data_folder)
+    return sqlite_url(made(settings.data_folder))
 
 
 @app.command()
@@ -108,8 +108,15 @@ def _once_there(work: Callable[[], T], *, wait: bool = False) -> T:
 
 def _refusal(error: Exception) -> Refused | None:
     """Return what a driver's error means to the operator, None if nothing that is known."""
-    from services.identity.store_errors import Fault, fault_of, is_wrong_credentials
+    from services.identity.store_errors import Fault, code_of, fault_of, is_wrong_credentials
 
+    code = str(code_of(error))
+    if code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+        return WrongSettings("the SQLite file of DATABASE_URL or TRIVET_DATA is no database, or a damaged one: move it")
+    if code.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
+        return WrongSettings(
+            "the SQLite file of DATABASE_URL or TRIVET_DATA cannot be opened: its folder must be there, and both yours"
+        )
     # libpq tells a refused log-in by its text alone.
     if is_wrong_credentials(error) or "password authentication failed" in str(error):
         return WrongSettings("the database refuses the user, the password or the name in DATABASE_URL")

@@ -1,5 +1,6 @@
 """`trivet actor` and `trivet keys`: what proves who calls, for people and for operators."""
 
+import re
 import time
 from enum import Enum
 from typing import Annotated
@@ -13,6 +14,9 @@ from ops.keys import CALLS, SERVICES, pair_key
 from ops.reading import read_settings
 from ops.settings import OpsSettings
 from trivet.client.actor import LIFETIME_SECONDS, METADATA_KEY, Actor, sign
+
+NAME = re.compile(r"[!-\-/-~]+")
+"""What may stand in a header, but for the dot, which parts an actor's words."""
 
 
 class Service(Enum):
@@ -58,7 +62,7 @@ def keys(
 
 def _caller(who: str, role: str, settings: OpsSettings) -> Actor:
     kind, colon, name = who.partition(":")
-    if not colon or not name or "." in name or kind not in ("user", "service"):
+    if not colon or not NAME.fullmatch(name) or kind not in ("user", "service"):
         raise WrongSettings("--as takes user:ID or service:NAME, for example service:ops")
     if role not in ("user", "admin"):
         raise WrongSettings("--role takes user or admin")

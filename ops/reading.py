@@ -59,7 +59,7 @@ def mistakes(kind: type[Settings], environ: Mapping[str, str]) -> list[str]:
         try:
             alone.model_validate(given)
         except ValidationError as error:
-            fresh = {name: line for name, line in map(_told, error.errors()) if name not in found}
+            fresh = {name: line for name, line in (_told(kind, each) for each in error.errors()) if name not in found}
             found |= fresh
             given = {name: value for name, value in given.items() if name not in fresh}
             if fresh:
@@ -67,9 +67,12 @@ def mistakes(kind: type[Settings], environ: Mapping[str, str]) -> list[str]:
         return list(found.values())
 
 
-def _told(error: ErrorDetails) -> tuple[str, str]:
+def _told(kind: type[Settings], error: ErrorDetails) -> tuple[str, str]:
     message = error["msg"].removeprefix("Value error, ")
     name = ".".join(map(str, error["loc"]))
+    # What was not set goes by the field's own name.
+    if (field := kind.model_fields.get(name)) and isinstance(field.validation_alias, AliasChoices):
+        name = str(field.validation_alias.choices[0])
     return name or message, f"{name}: {message}" if name else message
 
 

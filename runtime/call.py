@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
+from inspect import iscoroutinefunction
 from typing import Any
 
 import grpc
@@ -18,7 +20,7 @@ class Call:
     """A request, where it came from and which RPC it asks for."""
 
     method: str  # "trivet.identity.v1.UserService/GetUser"
-    request: Any  # bytes until the concern Decoded has made them a message; an iterator of messages in a stream
+    request: Any  # None until the concern Received has read it; an iterator of messages in a stream
     context: Context
     metadata: dict[str, Any]
 
@@ -37,12 +39,15 @@ class Concern:
 class Chain(aio.ServerInterceptor):
     """Wraps each handler once, on its method's first call, in the concerns in their order, outermost first.
 
-    `open_prefixes` are services that anybody may call: health and reflection.
+    `open_services` are services that anybody may call, health and reflection; their calls meet `open_concerns`.
     """
 
-    def __init__(self, concerns: Sequence[Concern], *, open_prefixes: Sequence[str]) -> None:
+    def __init__(
+        self, concerns: Sequence[Concern], *, open_services: Sequence[str], open_concerns: Sequence[Concern]
+    ) -> None:
         self._concerns = tuple(concerns)
-        self._open = tuple(open_prefixes)
+        self._open = tuple(f"{service}/" for service in open_services)
+        self._open_concerns = tuple(open_concerns)
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
@@ -54,16 +59,21 @@ class Chain(aio.ServerInterceptor):
         if (wrapped := self._wrapped.get(method)) is not None:
             return wrapped
         handler = await continuation(handler_call_details)
-        if handler is None or method.startswith(self._open):
-            return handler
+        if handler is None:
+            return None
         wrapped = self._wrapped[method] = self._wrap(method, handler)
         return wrapped
 
     def _wrap(self, method: str, handler: "grpc.RpcMethodHandler[Any, Any]") -> "grpc.RpcMethodHandler[Any, Any]":
+        # A single request is read by a concern as well, behind those that may refuse the call or end it: grpc itself
+        # would wait for a message that never comes, and answer one that it cannot decode with the exception's words.
         if handler.unary_unary is not None:
-            # Decoded by a concern: what grpc fails to decode it answers with the exception's own words.
-            return grpc.unary_unary_rpc_method_handler(
+            return grpc.stream_unary_rpc_method_handler(
                 self._unary(method, handler.unary_unary), response_serializer=handler.response_serializer
+            )
+        if handler.unary_stream is not None:
+            return grpc.stream_stream_rpc_method_handler(
+                self._stream(method, handler.unary_stream), response_serializer=handler.response_serializer
             )
         if handler.stream_stream is not None:
             return grpc.stream_stream_rpc_method_handler(
@@ -71,42 +81,39 @@ class Chain(aio.ServerInterceptor):
                 request_deserializer=handler.request_deserializer,
                 response_serializer=handler.response_serializer,
             )
-        raise TypeError(f"{method}: only unary and bidirectional RPCs are served")
+        raise TypeError(f"{method}: an RPC that takes a stream and answers once is not served")
 
     def _unary(self, method: str, handle: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
         async def innermost(call: Call) -> Any:
             return await handle(call.request, call.context)
 
-        proceed = self._compose(innermost)
+        proceed = self._compose(method, innermost)
 
-        async def served(request: Any, context: Context) -> Any:
-            return await proceed(Call(method, request, context, dict(context.invocation_metadata() or ())))
+        async def served(_requests: Any, context: Context) -> Any:
+            return await proceed(Call(method, None, context, dict(context.invocation_metadata() or ())))
 
         return served
 
     def _stream(self, method: str, handle: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Awaitable[None]]:
         async def innermost(call: Call) -> None:
+            if iscoroutinefunction(handle):  # it writes its answers itself
+                await handle(call.request, call.context)
+                return
             # Closed at once when the call is cancelled, not whenever the garbage collector comes by.
             async with aclosing(handle(call.request, call.context)) as answers:
                 async for answer in answers:
                     await call.context.write(answer)
 
-        proceed = self._compose(innermost)
+        proceed = self._compose(method, innermost)
 
         async def served(requests: Any, context: Context) -> None:
             await proceed(Call(method, requests, context, dict(context.invocation_metadata() or ())))
 
         return served
 
-    def _compose(self, innermost: Proceed) -> Proceed:
+    def _compose(self, method: str, innermost: Proceed) -> Proceed:
         proceed = innermost
-        for concern in reversed(self._concerns):
-            proceed = _bind(concern, proceed)
+        concerns = self._open_concerns if method.startswith(self._open) else self._concerns
+        for concern in reversed(concerns):
+            proceed = partial(concern.around, proceed=proceed)
         return proceed
-
-
-def _bind(concern: Concern, proceed: Proceed) -> Proceed:
-    async def around(call: Call) -> Any:
-        return await concern.around(call, proceed)
-
-    return around

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import grpc
@@ -25,7 +26,7 @@ from runtime.errors import DeadlineExceeded, InvalidArgument, PermissionDenied, 
 from runtime.lease import METADATA_KEY as LEASE_KEY
 from runtime.lease import current_lease, parse_lease
 from runtime.policy import Policy, authorize
-from runtime.status import rich_status
+from runtime.status import rich_status, wire_status
 from runtime.validation import validator
 from trivet.client.actor import METADATA_KEY as ACTOR_KEY
 from trivet.client.deadline import within
@@ -50,19 +51,43 @@ PROPAGATOR = TraceContextTextMapPropagator()
 handled = Counter("trivet_rpc_handled_total", "RPCs answered, by status code.", ["method", "code"])
 duration = Histogram("trivet_rpc_duration_seconds", "How long RPCs took.", ["method"], buckets=LATENCY_BUCKETS)
 in_flight = Gauge("trivet_rpc_in_flight", "RPCs being worked on.")
+# One of each per RPC that is served, so looked up once.
+handled_of = cache(handled.labels)
+duration_of = cache(duration.labels)
 
 
 class Trace(Concern):
-    """A server span below the caller's, and the duration and code of every call as metrics."""
+    """A server span below the caller's, and the duration and code of every call as metrics.
+
+    Where this process records nothing and the caller sends no trace, there is no span to be made.
+    """
 
     def __init__(self) -> None:
         self._tracer = trace.get_tracer("trivet.server")
+        self._records = not isinstance(self._tracer, trace.ProxyTracer | trace.NoOpTracer)
 
     async def around(self, call: Call, proceed: Proceed) -> Any:
         began = time.perf_counter()
+        code = grpc.StatusCode.UNKNOWN
+        in_flight.inc()
+        try:
+            if self._records or "traceparent" in call.metadata:
+                answer = await self._traced(call, proceed)
+            else:
+                answer = await proceed(call)
+            code = grpc.StatusCode.OK
+            return answer
+        except BaseException as error:
+            code = code_of(error, call.context)
+            raise
+        finally:
+            in_flight.dec()
+            handled_of(call.method, code.name).inc()
+            duration_of(call.method).observe(time.perf_counter() - began)
+
+    async def _traced(self, call: Call, proceed: Proceed) -> Any:
         service, _, name = call.method.rpartition("/")
         token = otel_context.attach(PROPAGATOR.extract(call.metadata))
-        in_flight.inc()
         try:
             with self._tracer.start_as_current_span(
                 call.method,
@@ -71,26 +96,25 @@ class Trace(Concern):
                 record_exception=False,
                 set_status_on_exception=False,
             ) as span:
-                code = grpc.StatusCode.UNKNOWN
+                code = grpc.StatusCode.OK
                 try:
-                    answer = await proceed(call)
-                    code = grpc.StatusCode.OK
-                    return answer
-                except aio.AbortError:
-                    code = call.context.code()
-                    raise
-                except asyncio.CancelledError:
-                    code = ended_by(call.context)
+                    return await proceed(call)
+                except BaseException as error:
+                    code = code_of(error, call.context)
                     raise
                 finally:
                     span.set_attribute("rpc.grpc.status_code", code.value[0])
                     if code in OUR_FAULT:
                         span.set_status(StatusCode.ERROR)
-                    handled.labels(call.method, code.name).inc()
         finally:
-            in_flight.dec()
-            duration.labels(call.method).observe(time.perf_counter() - began)
             otel_context.detach(token)
+
+
+def code_of(error: BaseException, context: Context) -> grpc.StatusCode:
+    """Return the code that a call ends with whose handler raised."""
+    if isinstance(error, aio.AbortError):
+        return context.code()
+    return ended_by(context) if isinstance(error, asyncio.CancelledError) else grpc.StatusCode.UNKNOWN
 
 
 def ended_by(context: Context) -> grpc.StatusCode:
@@ -109,7 +133,7 @@ class Errors(Concern):
         try:
             return await proceed(call)
         except ServiceError as error:
-            status = rpc_status.to_status(rich_status(error))
+            status = wire_status(error)
         except DecodeError:  # of a message in the midst of a stream
             status = rpc_status.to_status(rich_status(malformed()))
         except TimeoutError:
@@ -129,32 +153,44 @@ class Errors(Concern):
 
 
 class Deadline(Concern):
-    """Every unary call ends: by its caller's deadline, or by ours if it sent none or a longer one."""
+    """Every unary call ends: by its caller's deadline, or by ours if it sent none or a longer one.
 
-    def __init__(self, limit: float) -> None:
+    A stream ends only if there is a `stream_limit`.
+    """
+
+    def __init__(self, limit: float, *, stream_limit: float | None = None) -> None:
         self._limit = limit
+        self._stream_limit = stream_limit
         self._streams: set[str] = set()
 
     def prepare(self, method: str, descriptor: MethodDescriptor | None) -> None:
-        if descriptor is not None and descriptor.client_streaming:
+        if descriptor is not None and is_stream(descriptor):
             self._streams.add(method)
 
     async def around(self, call: Call, proceed: Proceed) -> Any:
-        if call.method in self._streams:
+        limit = self._stream_limit if call.method in self._streams else self._limit
+        if limit is None:
             return await proceed(call)
         left = call.context.time_remaining()
-        limit = self._limit if left is None else min(left, self._limit)
+        limit = limit if left is None else min(left, limit)
         with within(limit):
             async with asyncio.timeout(limit):
                 return await proceed(call)
+
+
+def is_stream(descriptor: MethodDescriptor) -> bool:
+    return bool(descriptor.client_streaming or descriptor.server_streaming)
 
 
 def malformed() -> InvalidArgument:
     return InvalidArgument("MALFORMED_REQUEST", "what was sent is not a message of the type that this RPC takes")
 
 
-class Decoded(Concern):
-    """What came is a message of the RPC's type."""
+class Received(Concern):
+    """What comes is a message of the RPC's type; where one is asked for, it is read here.
+
+    Whoever is refused before this is refused without a message.
+    """
 
     def __init__(self) -> None:
         self._decode: dict[str, Callable[[bytes], Message]] = {}
@@ -165,18 +201,34 @@ class Decoded(Concern):
 
     async def around(self, call: Call, proceed: Proceed) -> Any:
         if (decode := self._decode.get(call.method)) is not None:
+            body = await call.context.read()
+            if body is aio.EOF:
+                raise malformed()
             try:
-                call.request = decode(call.request)
+                call.request = decode(body)
             except DecodeError:
                 raise malformed() from None
         return await proceed(call)
 
 
 class WhoCalls(Concern):
-    """Only a validly signed actor passes, and only where the policy's row lets it."""
+    """Only a validly signed actor passes."""
 
-    def __init__(self, verify: Verifier, policy: Policy) -> None:
+    def __init__(self, verify: Verifier) -> None:
         self._verify = verify
+
+    async def around(self, call: Call, proceed: Proceed) -> Any:
+        token = current_actor.set(self._verify(call.metadata.get(ACTOR_KEY)))
+        try:
+            return await proceed(call)
+        finally:
+            current_actor.reset(token)
+
+
+class Allowed(Concern):
+    """The actor passes only where the policy's row lets it."""
+
+    def __init__(self, policy: Policy) -> None:
         self._policy = policy
 
     def prepare(self, method: str, descriptor: MethodDescriptor | None) -> None:
@@ -184,16 +236,11 @@ class WhoCalls(Concern):
             raise LookupError(f"{method} has no row in its service's policy table")
 
     async def around(self, call: Call, proceed: Proceed) -> Any:
-        actor = self._verify(call.metadata.get(ACTOR_KEY))
         rule = self._policy.get(call.method)
         if rule is None:
             raise PermissionDenied("NO_POLICY", "no policy allows this call")
-        authorize(rule, actor, call.request)
-        token = current_actor.set(actor)
-        try:
-            return await proceed(call)
-        finally:
-            current_actor.reset(token)
+        authorize(rule, current_actor.get(), call.request)
+        return await proceed(call)
 
 
 class Required(Concern):

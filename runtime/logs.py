@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener
 
+from grpc import aio
 from opentelemetry import trace
 from prometheus_client import Counter
 
 QUEUE_LENGTH = 10_000
 FIELD_LENGTH = 8_192
+OURS = ("gateway", "runtime", "services", "trivet")
 COLORS = {"WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[31m"}
 
 dropped = Counter(
@@ -37,6 +39,16 @@ class BoundedQueueHandler(QueueHandler):
             self.queue.put_nowait(record)
         except queue.Full:
             dropped.inc()
+
+
+def told_without_traceback(record: logging.LogRecord) -> bool:
+    """Cut the traceback from gRPC's record of an answer that could not be sent: it says only that the caller left.
+
+    Whoever calls and hangs up at the right moment could otherwise fill the log with them.
+    """
+    if record.exc_info and isinstance(record.exc_info[1], aio.InternalError):
+        record.exc_info = None
+    return True
 
 
 class Writer(QueueListener):
@@ -97,14 +109,20 @@ def _visible(line: str) -> str:
 
 @contextmanager
 def logging_to_stderr(service: str, *, json_lines: bool, level: str = "INFO") -> Iterator[None]:
-    """Send this process's logs to standard error until the end, when the queue is emptied."""
+    """Send this process's logs to standard error until the end, when the queue is emptied.
+
+    DEBUG is for our own words: at that level drivers write out whole statements and documents.
+    """
     lines: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_LENGTH)
     stream = logging.StreamHandler(sys.stderr)
     stream.setFormatter(JsonFormatter(service) if json_lines else TerminalFormatter(service))
     listener = Writer(lines, stream)
     handler = BoundedQueueHandler(lines)
     handler.setFormatter(logging.Formatter("%(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level="INFO" if level == "DEBUG" else level, handlers=[handler], force=True)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(told_without_traceback)
+    for name in OURS:
+        logging.getLogger(name).setLevel(level)
     listener.start()
     try:
         yield

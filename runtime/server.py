@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeVar
 
 from google.protobuf import descriptor_pool
@@ -16,7 +16,10 @@ from grpc_reflection.v1alpha import reflection
 from runtime import telemetry
 from runtime.actor import Verifier
 from runtime.call import Chain, Concern
-from runtime.concerns import Deadline, Decoded, Errors, Lease, Required, Trace, WhoCalls
+from runtime.concerns import Allowed, Deadline, Errors, Lease, Received, Required, Trace, WhoCalls
+from runtime.errors import NotFound
+from runtime.open_calls import SERVICES as OPEN_TO_ALL
+from runtime.open_calls import open_concerns
 from runtime.policy import Policy
 from runtime.settings import ServiceSettings
 
@@ -24,7 +27,6 @@ logger = logging.getLogger(__name__)
 Servicer = TypeVar("Servicer")
 
 STORE_CHECK_SECONDS = 1.4
-OPEN_TO_ALL = ("grpc.health.v1.Health/", "grpc.reflection.v1alpha.ServerReflection/")
 OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
@@ -45,6 +47,8 @@ Ping = Callable[[], Awaitable[None]]
 class Health(health.aio.HealthServicer):
     """The standard health service; the name `store` asks the store itself, now."""
 
+    _server_status: MutableMapping[str, int]  # the published types leave it out
+
     def __init__(self, ping: Ping) -> None:
         super().__init__()
         self._ping = ping
@@ -61,7 +65,13 @@ class Health(health.aio.HealthServicer):
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's name
         if request.service == "store":
             return health_pb2.HealthCheckResponse(status=STATUS[await self.store_serves()])
+        if request.service not in self._server_status:
+            raise NotFound("UNKNOWN_SERVICE", "this service is not served here")
         return await super().Check(request, context)
+
+    async def List(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's name
+        each = {name: health_pb2.HealthCheckResponse(status=status) for name, status in self._server_status.items()}
+        return health_pb2.HealthListResponse(statuses=each)  # type: ignore[attr-defined]  # newer than its types
 
 
 class Server:
@@ -74,13 +84,17 @@ class Server:
             Trace(),
             Errors(),
             Deadline(settings.call_limit_seconds),
-            Decoded(),
-            WhoCalls(Verifier(name, settings.accept_keys, people_callers=settings.people_callers), policy),
+            WhoCalls(Verifier(name, settings.accept_keys, people_callers=settings.people_callers)),
+            Received(),
+            Allowed(policy),
             Required(),
             Lease(),
         )
+        around_open_calls = open_concerns()
+        for service in OPEN_TO_ALL:
+            _prepare(around_open_calls, service)
         self._server = aio.server(
-            interceptors=(Chain(self._concerns, open_prefixes=OPEN_TO_ALL),),
+            interceptors=(Chain(self._concerns, open_services=OPEN_TO_ALL, open_concerns=around_open_calls),),
             options=OPTIONS,
             maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
         )
@@ -97,10 +111,7 @@ class Server:
 
     def add(self, service: str, register: Callable[[Servicer, aio.Server], None], servicer: Servicer) -> None:
         """Serve one service, by its full name. Raises LookupError for an RPC without a policy row."""
-        descriptor = descriptor_pool.Default().FindServiceByName(service)
-        for method in descriptor.methods:
-            for concern in self._concerns:
-                concern.prepare(f"{service}/{method.name}", method)
+        _prepare(self._concerns, service)
         register(servicer, self._server)
         self._services.append(service)
 
@@ -151,3 +162,10 @@ class Server:
                     await self._health.set(service, STATUS[serves])
                 last = serves
             await asyncio.sleep(1.0 if serves else 0.25)
+
+
+def _prepare(concerns: Sequence[Concern], service: str) -> None:
+    """Have the concerns learn of every RPC of a service, by its full name."""
+    for method in descriptor_pool.Default().FindServiceByName(service).methods:
+        for concern in concerns:
+            concern.prepare(f"{service}/{method.name}", method)

@@ -1,5 +1,6 @@
 """A failure as it crosses the edge: google.rpc.Status, with details that machines read."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -7,11 +8,34 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
 
-from runtime.errors import InvalidArgument, ResourceExhausted, ServiceError
+from runtime.errors import InvalidArgument, ResourceExhausted, ServiceError, Unavailable
 
 ERROR_DOMAIN = "trivet"
 CODES = {code.name: code for code in grpc.StatusCode}
+NO_RETRY = ("grpc-retry-pushback-ms", "-1")
+
+
+@dataclass
+class WireStatus(grpc.Status):
+    """What a call is aborted with."""
+
+    code: grpc.StatusCode
+    details: str
+    trailing_metadata: tuple[tuple[str, str | bytes], ...]
+
+
+def wire_status(error: ServiceError) -> grpc.Status:
+    """Return the status that a failure leaves with.
+
+    Whoever says UNAVAILABLE has tried as long as it could: asked again, it would only outlast the caller's deadline
+    (gRFC A6, pushback).
+    """
+    status = rpc_status.to_status(rich_status(error))
+    if not isinstance(error, Unavailable):
+        return status
+    return WireStatus(status.code, status.details, (*status.trailing_metadata, NO_RETRY))
 
 
 def rich_status(error: ServiceError) -> Status:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -13,7 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode
-from prometheus_client import Histogram, start_http_server
+from prometheus_client import Gauge, Histogram, start_http_server
 
 store_duration = Histogram(
     "trivet_store_duration_seconds",
@@ -21,6 +22,10 @@ store_duration = Histogram(
     ["system", "operation"],
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
+store_pool_in_use = Gauge("trivet_store_pool_in_use", "Connections to a store that calls hold now.", ["system"])
+store_pool_size = Gauge("trivet_store_pool_size", "Connections to a store that are open, in use or not.", ["system"])
+# One per kind of store call, so looked up once.
+store_duration_of = cache(store_duration.labels)
 
 LAST_EXPORT_SECONDS = 1.0
 
@@ -89,4 +94,4 @@ def store_call(system: str, operation: str) -> Iterator[None]:
                 span.set_status(StatusCode.ERROR, type(error).__name__)
                 raise
     finally:
-        store_duration.labels(system, operation).observe(time.perf_counter() - began)
+        store_duration_of(system, operation).observe(time.perf_counter() - began)

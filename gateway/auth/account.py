@@ -6,9 +6,8 @@ from msgspec import UNSET, UnsetType, field
 from starlette.responses import Response
 
 from gateway.auth.entering import Image, Name
-from gateway.auth.guards import is_fresh
 from gateway.auth.objects import user_object
-from gateway.auth.refusals import Refusal, refuse
+from gateway.auth.refusals import Refusal, refuse, too_many
 from gateway.auth.validation import Record
 from gateway.auth.visit import Visit
 from trivet.identity.v1.auth_service_pb2 import ChangePasswordRequest, VerifyPasswordRequest
@@ -55,6 +54,7 @@ async def change_password(visit: Visit, body: ChangePassword) -> Response:
     if not body.current_password:
         raise refuse("INVALID_PASSWORD")
     me = visit.known
+    _count_try(visit)
     remember = not visit.cookies.is_not_remembered(visit.request)
     with me.acting():
         answer = await visit.deps.backends.auth.ChangePassword(
@@ -82,9 +82,16 @@ async def verify_password(visit: Visit, body: VerifyPassword) -> Response:
     if not body.password:
         raise refuse("INVALID_PASSWORD")
     me = visit.known
+    _count_try(visit)
     with me.acting():
         await visit.deps.backends.auth.VerifyPassword(VerifyPasswordRequest(user_id=me.user.id, password=body.password))
     return visit.json(DONE)
+
+
+def _count_try(visit: Visit) -> None:
+    """Raise Refusal if this account's password has been tried too often: a stolen session must not find it out."""
+    if visit.tries and (seconds := visit.tries.take(visit.known.user.id, visit.address())):
+        raise too_many(seconds)
 
 
 class DeleteUser(msgspec.Struct):
@@ -96,12 +103,12 @@ class DeleteUser(msgspec.Struct):
 
 
 async def delete_user(visit: Visit, body: DeleteUser) -> Response:
-    """Delete the account, for the right password or within a day of signing in."""
+    """Delete the account, for the right password or within a day of signing in, which identity looks at."""
     me = visit.known
     if body.token:
         raise refuse("INVALID_TOKEN")  # none has been sent out
-    if not body.password and not is_fresh(me):
-        raise refuse("SESSION_EXPIRED")
+    if body.password:
+        _count_try(visit)
     with me.acting():
         await visit.deps.backends.users.DeleteUser(
             DeleteUserRequest(user_id=me.user.id, password=body.password or None)

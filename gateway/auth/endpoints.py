@@ -12,10 +12,11 @@ from gateway.auth.bodies import FORM, JSON
 from gateway.auth.guards import Guard, anybody, confirmed, fresh, signed_in
 from gateway.auth.validation import Anything
 from gateway.auth.visit import Visit
+from gateway.exchange import Header
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-NEVER_CACHED = (("cache-control", "no-store"), ("pragma", "no-cache"))
+NEVER_CACHED = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Endpoint(Generic[T]):
     body: type[T]
     guard: Guard = anybody
     is_first_sign_in: bool = False
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[Header, ...] = ()
 
     @property
     def media_types(self) -> tuple[str, ...]:

@@ -8,11 +8,11 @@ from starlette.responses import Response
 
 from gateway.auth.objects import user_object
 from gateway.auth.refusals import refuse, too_many
-from gateway.auth.validation import EMAIL_PATTERN, Extensible, Omissible, is_email
+from gateway.auth.validation import EMAIL_PATTERN, NO_CONTROLS, Extensible, Omissible, is_email
 from gateway.auth.visit import Visit, location
 from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignOutRequest, SignUpRequest
 
-Name = Annotated[str, Meta(min_length=1, max_length=255)]
+Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=NO_CONTROLS)]
 Image = Annotated[str, Meta(max_length=2_048)]
 
 
@@ -63,7 +63,8 @@ async def sign_in(visit: Visit, body: SignIn) -> Response:
         SignInRequest(email=body.email, password=body.password, origin=visit.origin(remember=remember))
     )
     if visit.tries:
-        visit.tries.opened(body.email, visit.address())
+        for account in (body.email, answer.user.id):
+            visit.tries.opened(account, visit.address())
     visit.open(answer.session, answer.token, remember=remember)
     user = user_object(answer.user)
     if not body.callback_url:

@@ -1,7 +1,6 @@
 """Who may use an endpoint: somebody with a live session, one that the store has just confirmed, or a fresh one."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 
 import grpc
 
@@ -9,8 +8,7 @@ from gateway.auth.refusals import refuse
 from gateway.auth.visit import Visit
 from gateway.reads import SignedIn, session_of
 from runtime.clock import from_timestamp, utc_now
-
-FRESH = timedelta(days=1)
+from runtime.freshness import is_fresh
 
 Guard = Callable[[Visit], Awaitable[None]]
 
@@ -32,13 +30,8 @@ async def confirmed(visit: Visit) -> None:
 async def fresh(visit: Visit) -> None:
     """Whoever signed in within the last day. Raises Refusal."""
     await _admit(visit, authoritative=False)
-    if not is_fresh(visit.known):
+    if not is_fresh(from_timestamp(visit.known.session.create_time), utc_now()):
         raise refuse("SESSION_NOT_FRESH")
-
-
-def is_fresh(found: SignedIn) -> bool:
-    """Whether the session was opened, not merely slid, within the last day."""
-    return utc_now() - from_timestamp(found.session.create_time) < FRESH
 
 
 async def _admit(visit: Visit, *, authoritative: bool) -> None:

@@ -26,6 +26,7 @@ BY_PREFIX = (
     (("/request-password-reset", "/send-verification-email", "/forget-password"), Limit(3, 60)),
 )
 ACCOUNT = Limit(10, 60)
+MAX_KEY = 512
 
 
 def limit_of(path: str) -> Limit:
@@ -46,7 +47,7 @@ class Windows:
 
     def take(self, key: str, limit: Limit) -> int:
         """Count a request; return 0 if it is allowed, else in how many seconds one will be."""
-        now = self._monotonic()
+        key, now = key[:MAX_KEY], self._monotonic()
         count, last = self._counts.get(key, (0, now))
         if now - last >= limit.seconds:
             count = 0
@@ -71,18 +72,18 @@ class AccountTries:
         self._capacity = capacity
         self._owners: OrderedDict[str, None] = OrderedDict()
 
-    def take(self, email: str, address: str) -> int:
-        """Count a try; return 0 if it is allowed, else in how many seconds one will be."""
-        own = self._own(email, address)
-        return self._windows.take(own if own in self._owners else email.lower(), ACCOUNT)
+    def take(self, account: str, address: str) -> int:
+        """Count a try for an email or a user id; return 0 if it is allowed, else in how many seconds one will be."""
+        own = self._own(account, address)
+        return self._windows.take(own if own in self._owners else account.lower(), ACCOUNT)
 
-    def opened(self, email: str, address: str) -> None:
+    def opened(self, account: str, address: str) -> None:
         """Remember that the account's owner has signed in from this address."""
-        own = self._own(email, address)
+        own = self._own(account, address)
         self._owners[own] = None
         self._owners.move_to_end(own)
         if len(self._owners) > self._capacity:
             self._owners.popitem(last=False)
 
-    def _own(self, email: str, address: str) -> str:
-        return f"{address} {email.lower()}"
+    def _own(self, account: str, address: str) -> str:
+        return f"{address} {account.lower()}"[:MAX_KEY]

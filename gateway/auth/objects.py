@@ -1,8 +1,8 @@
 """Users and sessions as the protocol writes them: dates with exactly three fraction digits, absence as null."""
 
 import msgspec
-from google.protobuf.timestamp_pb2 import Timestamp
 
+from gateway.json_out import date
 from trivet.identity.v1.resources_pb2 import Session, User
 
 
@@ -29,11 +29,6 @@ class SessionObject(msgspec.Struct, rename="camel"):
     updated_at: str
     ip_address: str
     user_agent: str
-
-
-def date(time: Timestamp) -> str:
-    """Return a time as the client reads it: it takes the fraction's digits for whole milliseconds."""
-    return f"{time.ToDatetime().isoformat(timespec='milliseconds')}Z"
 
 
 def user_object(user: User) -> UserObject:

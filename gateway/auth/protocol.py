@@ -40,7 +40,7 @@ class AuthProtocol:
 
     async def _respond(self, visit: Visit, path: str, endpoint: Endpoint[msgspec.Struct] | None) -> Response:
         try:
-            self._limit(visit, path)
+            self._limit(visit, path if endpoint else "")
             if endpoint is None:
                 return Response(status_code=404)
             exchange_of(visit.request.scope).route = f"{BASE_PATH}{path}"
@@ -49,12 +49,11 @@ class AuthProtocol:
             response = _said(refusal)
         except grpc.aio.AioRpcError as error:
             response = _failed(error)
-        for name, value in endpoint.headers if endpoint else ():
-            response.headers[name] = value
+        response.raw_headers.extend(endpoint.headers if endpoint else ())
         return visit.dress(response)
 
     def _limit(self, visit: Visit, path: str) -> None:
-        """Raise Refusal if the client has asked for this path too often, whether or not it exists."""
+        """Raise Refusal if the client has asked for this path too often; what is no endpoint is all one path."""
         if self._is_limited and (seconds := self._windows.take(f"{visit.address()}|{path}", limit_of(path))):
             raise too_many(seconds)
 

@@ -60,6 +60,8 @@ CODES: Mapping[str, str] = {
     "PASSWORD_TOO_LONG": "PASSWORD_TOO_LONG",
     "PASSWORD_TOO_SHORT": "PASSWORD_TOO_SHORT",
     "SESSION_NOT_FOUND": "UNAUTHORIZED",
+    "SESSION_NOT_FRESH": "SESSION_EXPIRED",
+    "UNKNOWN_SESSION": "UNAUTHORIZED",
     "USER_NOT_FOUND": "USER_NOT_FOUND",
 }
 """The protocol's code by identity's reason."""

@@ -28,7 +28,7 @@ async def get_session(visit: Visit, _: Anything) -> Response:
         if visit.cookies.token_of(visit.request):
             visit.close()
         return visit.json(None)
-    if not visit.request.query_params.get("disableRefresh"):  # any text is true
+    if not visit.asks("disableRefresh"):
         slid = await slide(visit, found)
         if slid is None:
             visit.close()

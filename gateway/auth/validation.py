@@ -16,6 +16,9 @@ T = TypeVar("T", bound=msgspec.Struct)
 EMAIL_PATTERN = r"^(?!\.)(?!.*\.\.)[A-Za-z0-9_'+\-.]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}$"
 """zod's pattern of an email address."""
 _EMAIL = re.compile(EMAIL_PATTERN)
+NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]*$"
+"""A text of one line, without what terminals and browsers obey."""
+_PLAIN = re.compile(NO_CONTROLS)
 
 
 def is_email(text: str) -> bool:
@@ -91,6 +94,8 @@ def _string_problem(wanted: StrType, value: object) -> str | None:
         return f"Too small: expected string to have >={wanted.min_length} characters"
     if wanted.max_length is not None and len(value) > wanted.max_length:
         return f"Too big: expected string to have <={wanted.max_length} characters"
+    if wanted.pattern == NO_CONTROLS and not _PLAIN.fullmatch(value):
+        return "Invalid string: must not hold control characters"
     return None
 
 

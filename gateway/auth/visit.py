@@ -57,6 +57,10 @@ class Visit:
     def _address(self) -> str:
         return client_address(self.request.scope, self.deps.settings.trusted_proxies)
 
+    def asks(self, name: str) -> bool:
+        """Whether the query has a parameter with a text, any text."""
+        return self.request.scope["query_string"] != b"" and bool(self.request.query_params.get(name))
+
     def open(self, session: Session, token: str, *, remember: bool) -> None:
         """Make the answer keep a session for as long as sessions live, or until the browser closes."""
         lifetime = session.expire_time.seconds - session.update_time.seconds

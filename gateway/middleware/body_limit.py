@@ -12,6 +12,7 @@ MAX_BODY_BYTES = 1024 * 1024
 BODY_SECONDS = 10.0
 DISCARDED_BYTES = 8 * MAX_BODY_BYTES
 DISCARD_SECONDS = 1.0
+PLAIN = (b"", b"identity")
 
 
 class BodyLimit:
@@ -23,7 +24,7 @@ class BodyLimit:
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if header(scope, b"content-encoding").lower() not in ("", "identity"):
+        if any(name == b"content-encoding" and value.lower() not in PLAIN for name, value in scope["headers"]):
             raise Refused(
                 "INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", "compressed bodies are not accepted", status=415
             )

@@ -14,7 +14,7 @@ from gateway.exchange import exchange_of
 logger = logging.getLogger(__name__)
 
 AUTH = "/api/auth"
-CLIENT_GONE = 499
+BROKEN_OFF = Refused("INVALID_ARGUMENT", "BODY_BROKEN_OFF", "the body breaks off, or its chunks are malformed")
 
 
 class ErrorNet:
@@ -28,11 +28,12 @@ class ErrorNet:
         try:
             await self._app(scope, receive, send)
             return
-        except ClientDisconnect:  # nobody is left to answer
-            exchange.status = CLIENT_GONE
-            return
+        except ClientDisconnect:  # or a chunk that is none: if the client has left, the answer goes nowhere
+            if exchange.status:
+                return
+            response = _refusal(scope, BROKEN_OFF)
         except Refused as error:
-            response = _auth_refusal(error) if _is_auth(scope) else refusal(error)
+            response = _refusal(scope, error)
         except grpc.RpcError as error:
             response = failure(error)
             if _is_auth(scope):
@@ -48,6 +49,10 @@ class ErrorNet:
 def _is_auth(scope: Scope) -> bool:
     path: str = scope["path"]
     return path == AUTH or path.startswith(f"{AUTH}/")
+
+
+def _refusal(scope: Scope, error: Refused) -> Response:
+    return _auth_refusal(error) if _is_auth(scope) else refusal(error)
 
 
 def _auth_refusal(error: Refused) -> Response:

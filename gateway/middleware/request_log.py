@@ -7,7 +7,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.exchange import Exchange, exchange_of
 from gateway.middleware.metrics import METHODS
 from gateway.request_log import RequestLog
-from trivet.notifications.v1.log_service_pb2 import LogEntry, LogLevel
+from trivet.notifications.v1.log_service_pb2 import (
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_WARNING,
+    LogEntry,
+    LogLevel,
+)
 
 PROBES = frozenset({"/healthz", "/readyz"})
 
@@ -50,5 +56,5 @@ def _entry(exchange: Exchange, method: str, began_ns: int, seconds: float) -> Lo
 
 def _level(status: int) -> "LogLevel.ValueType":
     if status >= 500 or status == 0:
-        return LogLevel.LOG_LEVEL_ERROR
-    return LogLevel.LOG_LEVEL_WARNING if status >= 400 else LogLevel.LOG_LEVEL_INFO
+        return LOG_LEVEL_ERROR
+    return LOG_LEVEL_WARNING if status >= 400 else LOG_LEVEL_INFO

@@ -10,6 +10,7 @@ from gateway.exchange import exchange_of, header
 
 # The trace alone: what else a caller sends in baggage goes no further.
 PROPAGATOR = TraceContextTextMapPropagator()
+CONTEXT = (("traceparent", b"traceparent"), ("tracestate", b"tracestate"))
 
 
 class Trace:
@@ -18,9 +19,13 @@ class Trace:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._tracer = trace.get_tracer("trivet.gateway")
+        self._records = not isinstance(self._tracer, trace.ProxyTracer | trace.NoOpTracer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        carrier = {name: value for name in ("traceparent", "tracestate") if (value := header(scope, name.encode()))}
+        carrier = {name: value for name, key in CONTEXT if (value := header(scope, key))}
+        if not self._records and not carrier:  # there is no trace, and none is begun
+            await self._app(scope, receive, send)
+            return
         token = otel_context.attach(PROPAGATOR.extract(carrier, otel_context.Context()))
         try:
             await self._traced(scope, receive, send)

@@ -33,7 +33,8 @@ class Store:
     """One Redis, and whether it can be used now.
 
     After three failures in a row nothing is sent but a probe, one at a time, until Redis answers. An invalidation that
-    failed may be lost: then nothing is read until the epoch has moved, which makes every older entry a miss.
+    failed may be lost: then nothing is read until the epoch has moved, which makes every older entry a miss. So it is
+    at the start as well: what was invalidated while no process was here to hear of it is not known.
     Inside `async with` it looks for Redis, which may come up later. `refused` is set once Redis turns out to be a
     cluster.
     """
@@ -45,7 +46,7 @@ class Store:
         self._connections = Connections(url)
         self._failures = 0
         self._refusal = ""
-        self._owes_epoch = False
+        self._owes_epoch = True
         self._life = ""
         self._probing: asyncio.Task[None] | None = None
 

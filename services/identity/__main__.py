@@ -4,6 +4,7 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 
 from runtime.logs import logging_to_stderr
 from runtime.server import Server
@@ -34,6 +35,7 @@ from trivet.identity.v1.user_service_pb2_grpc import add_UserServiceServicer_to_
 
 logger = logging.getLogger(__name__)
 RELAY_AFTER = timedelta(seconds=1)
+RELAY_PAUSE_SECONDS = 1.0  # also while the cache is away: whoever signed out may be believed until it is told
 
 
 async def main(settings: IdentitySettings) -> None:
@@ -51,8 +53,9 @@ async def main(settings: IdentitySettings) -> None:
         authentication = Authentication(
             database, Accounts(database), sessions, hasher, refuse_common=settings.refuse_common_passwords
         )
-        relay = periodically("relay", settings.relay_seconds, lambda: outbox.relay(older_than=RELAY_AFTER))
-        await stack.enter_async_context(relay)
+        relay = partial(outbox.relay, older_than=RELAY_AFTER)
+        repeated = periodically("relay", settings.relay_seconds, relay, longest=RELAY_PAUSE_SECONDS)
+        await stack.enter_async_context(repeated)
         await stack.enter_async_context(periodically("sweeper", settings.sweep_seconds, Sweeper(database).sweep))
         server = Server("identity", settings, settings.port, policy=POLICY, ping=database.ping)
         server.add(

@@ -6,6 +6,7 @@ from sqlalchemy import insert
 
 from runtime.clock import Clock, utc_now
 from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument, PermissionDenied, Unauthenticated
+from runtime.freshness import is_fresh
 from runtime.ids import new_id
 from services.identity import requests as asked_before
 from services.identity import schema
@@ -71,15 +72,18 @@ class Authentication:
         if asked is not None and (again := await self._signed_up_before(asked, password, origin)) is not None:
             return again
         if await self._accounts.by_email(email) is not None:
-            raise _taken()
+            return await self._again_or_taken(asked, password, origin)
         password_hash = await self._hasher.hash(password)
         try:
             return await self._insert(new, email, password_hash, origin, asked)
         except TwiceError:
-            # Somebody was first: this very request, sent twice at once, or another with the same address.
-            if asked is not None and (again := await self._signed_up_before(asked, password, origin)) is not None:
-                return again
-            raise _taken() from None
+            return await self._again_or_taken(asked, password, origin)
+
+    async def _again_or_taken(self, asked: Request | None, password: str, origin: Origin) -> SignedIn:
+        """Somebody was first: this very request, sent twice at once, or another with the same address."""
+        if asked is not None and (again := await self._signed_up_before(asked, password, origin)) is not None:
+            return again
+        raise _taken()
 
     async def _signed_up_before(self, asked: Request, password: str, origin: Origin) -> SignedIn | None:
         user_id = await self._requests.answer(asked)
@@ -142,6 +146,12 @@ class Authentication:
         if not await self._hasher.verify(found.password, normal_password(password)):
             raise _wrong()
         return found
+
+    async def verify_fresh(self, user_id: str, session_id: str) -> None:
+        """Return if this is an open session of the user's of the last day. Raises FailedPrecondition otherwise."""
+        session = await self._sessions.find(user_id, session_id)
+        if session is None or not is_fresh(session.created_at, self._now()):
+            raise FailedPrecondition("SESSION_NOT_FRESH", "sign in again first: the session is older than a day")
 
     async def change_password(
         self, user_id: str, current: str, new: str, *, end_others: bool | None, keep: str, origin: Origin

@@ -28,6 +28,7 @@ from services.identity.store_errors import (
     is_wrong_credentials,
 )
 from services.identity.store_url import StoreUrl
+from trivet.client.deadline import remaining
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -88,8 +89,10 @@ class Database:
         self._detached = detached
         self._told_of_refusal = False
         self._begin = "BEGIN IMMEDIATE" if kind == "sqlite" else "BEGIN"
-        # SQLite has one writer, whose turn is fair here; its own waiting is not.
+        # SQLite has one writer, whose turn is fair here; its own waiting is not. The queue moves, so a call waits in it
+        # for as long as its caller waits.
         self._turn = asyncio.Semaphore(1 if kind == "sqlite" else limits.connections)
+        self._turn_seconds = limits.turn_seconds if kind == "sqlite" else limits.pool_seconds
 
     @classmethod
     @asynccontextmanager
@@ -119,7 +122,8 @@ class Database:
 
         What `work` hands to `then` has FOLLOW_UP_SECONDS to end before the call answers, and goes on if it needs more.
         """
-        return await self._on_its_own(self._retrying(operation, lambda: self._write(work)))
+        wait = remaining(self._turn_seconds)  # asked here: work of its own knows no deadline
+        return await self._on_its_own(self._retrying(operation, lambda: self._write(work, wait)))
 
     async def ping(self) -> None:
         """Raise unless the database answers and its schema is one that we know."""
@@ -164,11 +168,12 @@ class Database:
         async with asyncio.timeout(self._limits.attempt_seconds), self._connection() as connection:
             return (await connection.execute(statement)).all()
 
-    async def _write(self, work: Work[T]) -> T:
+    async def _write(self, work: Work[T], wait: float) -> T:
         transaction: Transaction | None = None
         is_committing = False
         try:
-            async with self._my_turn(), asyncio.timeout(self._limits.attempt_seconds), self._connection() as connection:
+            seconds = self._limits.attempt_seconds
+            async with self._my_turn(wait), asyncio.timeout(seconds), self._connection() as connection:
                 transaction = Transaction(connection)
                 await connection.exec_driver_sql(self._begin)
                 result = await work(transaction)
@@ -196,9 +201,9 @@ class Database:
             late.inc()
 
     @asynccontextmanager
-    async def _my_turn(self) -> AsyncIterator[None]:
+    async def _my_turn(self, wait: float) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._limits.pool_seconds):
+            async with asyncio.timeout(wait):
                 await self._turn.acquire()
         except TimeoutError:
             raise busy() from None

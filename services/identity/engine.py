@@ -4,17 +4,15 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import Gauge
 from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
+from runtime.telemetry import store_pool_in_use, store_pool_size
 from services.identity.store_url import StoreUrl
 
 SQLITE_STEPS = 20_000
-
-in_use = Gauge("trivet_store_pool_in_use", "Connections that calls hold now.")
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,7 @@ class Limits:
     idle_seconds: float = 60.0
     connect_seconds: float = 1.0
     pool_seconds: float = 1.0
+    turn_seconds: float = 1.8
     statement_seconds: float = 1.2
     attempt_seconds: float = 1.5
     lock_seconds: float = 1.1
@@ -53,7 +52,8 @@ def open_engine(store: StoreUrl, limits: Limits) -> AsyncEngine:
     if store.kind == "sqlite":
         _end_long_statements(engine, limits.statement_seconds)
     if isinstance(pool := engine.sync_engine.pool, QueuePool):
-        in_use.set_function(pool.checkedout)
+        store_pool_in_use.labels(store.kind).set_function(pool.checkedout)
+        store_pool_size.labels(store.kind).set_function(lambda: pool.checkedin() + pool.checkedout())
     return engine
 
 

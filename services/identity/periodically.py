@@ -14,9 +14,11 @@ LONGEST_SECONDS = 30.0
 
 
 @asynccontextmanager
-async def periodically(name: str, seconds: float, work: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
-    """Do `work` every so many seconds while inside. After a failure the next pause is longer, up to half a minute."""
-    task = asyncio.create_task(_repeat(name, seconds, work))
+async def periodically(
+    name: str, seconds: float, work: Callable[[], Awaitable[object]], *, longest: float = LONGEST_SECONDS
+) -> AsyncIterator[None]:
+    """Do `work` every so many seconds while inside. After a failure the next pause is longer, up to `longest`."""
+    task = asyncio.create_task(_repeat(name, seconds, work, max(seconds, longest)))
     try:
         yield
     finally:
@@ -25,16 +27,17 @@ async def periodically(name: str, seconds: float, work: Callable[[], Awaitable[o
             await task
 
 
-async def _repeat(name: str, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
-    pause = seconds
+async def _repeat(name: str, seconds: float, work: Callable[[], Awaitable[object]], longest: float) -> None:
+    pause, told = seconds, ""
     while True:
         await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311  # jitter, so that replicas spread
         try:
             await work()
-            pause = seconds
+            pause, told = seconds, ""
         except ServiceError as error:
-            pause = min(pause * 2, LONGEST_SECONDS)
-            logger.warning("%s failed, next try in %.1f s: %s", name, pause, error)
+            pause = min(pause * 2, longest)
+            if told != (told := str(error)):  # once, however long it lasts
+                logger.warning("%s failed, next try in %.1f s: %s", name, pause, error)
         except Exception:  # whatever it was, the work comes back
-            pause = min(pause * 2, LONGEST_SECONDS)
+            pause = min(pause * 2, longest)
             logger.exception("%s failed, next try in %.1f s", name, pause)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Row, Select, bindparam, delete, insert, select, tuple_, update
 
 from runtime.clock import Clock, utc_now
-from runtime.errors import NotFound
+from runtime.errors import InvalidArgument, NotFound
 from runtime.ids import new_id, token_hash
 from services.identity import schema
 from services.identity.database import Database, Transaction
@@ -164,14 +164,22 @@ class Sessions:
 
         return await self._database.transaction("sessions.refresh", work)
 
+    async def find(self, user_id: str, session_id: str) -> Session | None:
+        """Return an active session of a user by its id, None if there is none."""
+        row = await self._database.row("sessions.find", self._active(user_id).where(sessions.c.id == session_id))
+        return session_of(row) if row else None
+
     async def list(self, user_id: str, limit: int, after: tuple[datetime, str] | None = None) -> list[Session]:
         """Return up to `limit` active sessions of a user, newest first, behind (created_at, id) if given."""
         key = (sessions.c.created_at, sessions.c.id)
-        statement = select(*COLUMNS).where(sessions.c.user_id == user_id, sessions.c.expires_at > self._now())
+        statement = self._active(user_id)
         if after is not None:
             statement = statement.where(tuple_(*key) < tuple_(*after, types=[part.type for part in key]))
         statement = statement.order_by(key[0].desc(), key[1].desc()).limit(limit)
         return [session_of(row) for row in await self._database.rows("sessions.list", statement)]
+
+    def _active(self, user_id: str) -> Select[Any]:
+        return select(*COLUMNS).where(sessions.c.user_id == user_id, sessions.c.expires_at > self._now())
 
     async def sign_out(self, token: str) -> bool:
         """End the session that a token opens; return whether there was one."""
@@ -193,11 +201,24 @@ class Sessions:
 
         return await self._database.transaction("sessions.end", work)
 
-    async def revoke_all(self, user_id: str, *, keep: str = "") -> int:
-        """End a user's sessions, all but `keep`; return how many. An unknown user has none."""
+    async def revoke_others(self, user_id: str, keep: str) -> int:
+        """End a user's sessions but one; return how many.
+
+        Raises InvalidArgument (UNKNOWN_SESSION) if that is none of the user's that are active, and ends nothing.
+        """
 
         async def work(transaction: Transaction) -> int:
+            if (await transaction.execute(self._active(user_id).where(sessions.c.id == keep))).first() is None:
+                raise InvalidArgument("UNKNOWN_SESSION", "the session to keep is not active", field="keep_session_id")
             return await self.end_all(transaction, user_id, keep=keep)
+
+        return await self._database.transaction("sessions.end_all", work)
+
+    async def revoke_all(self, user_id: str) -> int:
+        """End a user's sessions; return how many. An unknown user has none."""
+
+        async def work(transaction: Transaction) -> int:
+            return await self.end_all(transaction, user_id)
 
         return await self._database.transaction("sessions.end_all", work)
 

@@ -15,6 +15,7 @@ from services.notifications.levels import Level
 from services.notifications.logs import METHODS, OTHER_METHOD, method_name
 from services.notifications.places import Place
 from services.notifications.store import Document, Store
+from services.notifications.turns import Turns
 
 MAX_TEXT = 256
 NEWEST_FIRST = [("timestamp", DESCENDING), ("_id", DESCENDING)]
@@ -53,10 +54,12 @@ class LogReader:
         store: Store,
         longest_ttl: timedelta,
         *,
+        turns: Turns | None = None,
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        self._turns = turns or Turns()
         self._longest_ttl = longest_ttl
         self._clock = clock
         self._monotonic = monotonic
@@ -65,9 +68,13 @@ class LogReader:
         """Return the `size` newest entries that match, or fewer where a long walk stops; its token walks on.
 
         Raises InvalidArgument for a token of another filter, too long a text or an empty range, Unavailable when not
-        even the first window was answered in time.
+        even the first window was answered in time, ResourceExhausted when too many others are looking.
         """
         _check(wanted)
+        async with self._turns.one():
+            return await self._walk(wanted, size, page_token)
+
+    async def _walk(self, wanted: LogFilter, size: int, page_token: str) -> Found:
         key = ("logs", *astuple(wanted))
         now = self._clock()
         bottom = wanted.start or now - self._longest_ttl

@@ -16,6 +16,7 @@ from pymongo.errors import ConnectionFailure, PyMongoError, WriteConcernError
 from runtime.errors import Unavailable
 from runtime.telemetry import store_call
 from services.notifications import indexes
+from services.notifications.pool import PoolGauges
 from services.notifications.settings import DEFAULT_DATABASE
 from trivet.client.deadline import remaining
 
@@ -107,6 +108,7 @@ async def open_store(uri: str, *, pool_size: int = 20, timeout: float = 1.5) -> 
         timeoutMS=int(timeout * 1_000),  # stands for the driver's socket and write-concern time-outs, and maxTimeMS
         retryReads=True,
         retryWrites=True,
+        event_listeners=[PoolGauges()],
     )
     store = Store(client, urlsplit(uri).path.strip("/") or DEFAULT_DATABASE, timeout)
     preparing = asyncio.create_task(store.prepare())

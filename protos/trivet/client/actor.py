@@ -11,15 +11,19 @@ the unpadded base64url HMAC-SHA256 of everything before the last dot.
 import base64
 import hashlib
 import hmac
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 METADATA_KEY = "trivet-actor"
 VERSION = "v1"
 LIFETIME_SECONDS = 60
+REUSE_SECONDS = 5
+"""How long a signature is used again: whoever gets it has at least 55 of its 60 seconds left."""
+MAX_REUSED = 1_024
 
 PairKeys = Mapping[str, bytes]
 """The key shared with each peer, by the peer's name."""
@@ -89,20 +93,35 @@ def acting_for(user_id: str, role: str, session_id: str = "") -> Iterator[None]:
 
 
 class Signer:
-    """Signs what `caller` says to each service it shares a key with."""
+    """Signs what `caller` says to each service it shares a key with.
+
+    A signature for the same service and person is used again for a few seconds; so many are kept at most.
+    """
 
     def __init__(self, caller: str, keys: PairKeys, *, now: Callable[[], float] = time.time) -> None:
         self.caller = caller
         self._keys = dict(keys)
         self._now = now
+        self._signed: dict[tuple[str, Actor | None], tuple[float, str]] = {}
 
     def __call__(self, audience: str) -> str:
         """Return the `trivet-actor` value for one call. Raises LookupError without a key for the audience."""
+        person, now = _person.get(), self._now()
+        signed_at, value = self._signed.get((audience, person), (-math.inf, ""))
+        # A clock that was set back makes a signature look as if it came from the future.
+        if 0 <= now - signed_at < REUSE_SECONDS:
+            return value
+        value = self._sign(audience, person, now)
+        # The oldest goes first: what is signed anew moves to the end.
+        self._signed.pop((audience, person), None)
+        if len(self._signed) >= MAX_REUSED:
+            del self._signed[next(iter(self._signed))]
+        self._signed[audience, person] = now, value
+        return value
+
+    def _sign(self, audience: str, person: Actor | None, now: float) -> str:
         key = self._keys.get(audience)
         if key is None:
             raise LookupError(f"{self.caller} shares no key with {audience}: see `trivet keys`")
-        person = _person.get()
-        actor = (
-            Actor(self.caller) if person is None else Actor(self.caller, person.user_id, person.role, person.session_id)
-        )
-        return sign(actor, audience, key, expires=int(self._now()) + LIFETIME_SECONDS)
+        actor = Actor(self.caller) if person is None else replace(person, caller=self.caller)
+        return sign(actor, audience, key, expires=int(now) + LIFETIME_SECONDS)

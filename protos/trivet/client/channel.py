@@ -80,9 +80,12 @@ class Channel(aio.Channel):
 
     def metadata(self, extra: Sequence[tuple[str, str]] = ()) -> tuple[tuple[str, str], ...]:
         """Return what every call carries: the actor, the trace, and the caller's own."""
+        actor = (METADATA_KEY, self._sign(self._audience))
+        if trace.get_current_span() is trace.INVALID_SPAN:
+            return (actor, *extra)
         carrier: dict[str, str] = {}
         PROPAGATOR.inject(carrier)
-        return ((METADATA_KEY, self._sign(self._audience)), *carrier.items(), *extra)
+        return (actor, *carrier.items(), *extra)
 
     def unary_unary(  # type: ignore[override]  # the generated stubs pass these by keyword
         self,

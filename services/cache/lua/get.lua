@@ -3,6 +3,9 @@
 --
 -- An entry is a line of its epoch, its offset and the keys of its tags, and after that line the value.
 
+-- No line is longer: 16 tags of 512 characters under a prefix.
+local LINE_BYTES = 16384
+
 local epoch, offset = position()
 local budget = tonumber(ARGV[2])
 
@@ -17,6 +20,11 @@ local function is_fresh(filled_at, tags)
 end
 
 local function find(key)
+  -- What cannot be answered is not copied out of the store first.
+  local size = redis.pcall('STRLEN', key)
+  if type(size) ~= 'number' or size > budget + LINE_BYTES then
+    return false
+  end
   local entry = redis.pcall('GET', key)
   local line_end = type(entry) == 'string' and string.find(entry, '\n', 1, true)
   if not line_end or #entry - line_end > budget then

@@ -1,5 +1,6 @@
 """Between the domain's values and the messages of the .proto files."""
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ ROLES_BY_NUMBER = {number: role for role, number in ROLES.items()}
 NAME_LENGTH = 255
 IMAGE_LENGTH = 2_048
 ID_CHARACTERS = frozenset(ALPHABET + "-_")
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def encode_user(user: User) -> resources_pb2.User:
@@ -70,13 +72,17 @@ def decode_id(text: str) -> str:
 
 def decode_name(text: str, field: str) -> str:
     """Return a person's name. Raises InvalidArgument (INVALID_NAME)."""
-    if not 1 <= len(text) <= NAME_LENGTH or "\0" in text:
+    if not 1 <= len(text) <= NAME_LENGTH:
         raise InvalidArgument("INVALID_NAME", f"{field} must have 1 to {NAME_LENGTH} characters", field=field)
+    if CONTROLS.search(text):
+        raise InvalidArgument("INVALID_NAME", f"{field} must not hold control characters", field=field)
     return text
 
 
 def decode_image(text: str | None, field: str) -> str | None:
     """Return a picture's address, None if unset. Raises InvalidArgument (INVALID_IMAGE)."""
-    if text is not None and (len(text) > IMAGE_LENGTH or "\0" in text):
+    if text is not None and len(text) > IMAGE_LENGTH:
         raise InvalidArgument("INVALID_IMAGE", f"{field} must have up to {IMAGE_LENGTH} characters", field=field)
+    if text is not None and CONTROLS.search(text):
+        raise InvalidArgument("INVALID_IMAGE", f"{field} must not hold control characters", field=field)
     return text

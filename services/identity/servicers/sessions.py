@@ -1,6 +1,6 @@
 """SessionService: checking, listing and ending sessions."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runtime.actor import current_actor, subject
@@ -85,7 +85,7 @@ class SessionServicer(SessionServiceServicer):
             raise InvalidArgument(
                 "REQUIRED_FIELD_MISSING", "say which session to keep: none asks", field="keep_session_id"
             )
-        return RevokeOtherSessionsResponse(revoked_count=await self._sessions.revoke_all(user_id, keep=decode_id(keep)))
+        return RevokeOtherSessionsResponse(revoked_count=await self._sessions.revoke_others(user_id, decode_id(keep)))
 
     async def RevokeAllSessions(self, request: RevokeAllSessionsRequest, context: Context) -> RevokeAllSessionsResponse:
         user_id = decode_id(subject(request.user_id))
@@ -98,9 +98,10 @@ def decode_place(after: list[Any] | None) -> tuple[datetime, str] | None:
         return None
     try:
         time, row_id = after
-        place = datetime.fromisoformat(time), decode_id(row_id)
-        if place[0].tzinfo is None:
+        place = datetime.fromisoformat(time)
+        if place.tzinfo is None:
             raise ValueError
-    except (ValueError, TypeError):
+        # In UTC here and now: the first and the last hours of all time have no other zone's.
+        return place.astimezone(UTC), decode_id(row_id)
+    except (ValueError, TypeError, OverflowError):
         raise InvalidArgument("INVALID_PAGE_TOKEN", "page_token is not one of ours", field="page_token") from None
-    return place

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from google.protobuf.empty_pb2 import Empty
 
-from runtime.actor import subject
+from runtime.actor import current_actor, subject
 from runtime.errors import InvalidArgument
 from runtime.paging import decode_token, encode_token, page_number, page_size
 from services.identity.authentication import Authentication
@@ -70,6 +70,8 @@ class UserServicer(UserServiceServicer):
         user_id = decode_id(request.user_id)
         if request.HasField("password"):
             await self._authentication.verify_password(user_id, request.password)
+        elif (actor := current_actor.get()).user_id == user_id:
+            await self._authentication.verify_fresh(user_id, decode_id(actor.session_id))
         await self._users.delete(user_id)
         return Empty()
 

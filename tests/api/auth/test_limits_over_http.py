@@ -75,3 +75,49 @@ def test_without_limits_nobody_is_refused_and_passwords_can_be_tried_for_ever(cl
     wrong = {"email": email, "password": "not the password"}
     assert {client.post("/sign-in/email", json=wrong).status_code for _ in range(12)} == {401}
     assert client.post("/sign-in/email", json={"email": email, "password": PASSWORD}).status_code == 200
+
+
+def test_a_stolen_session_tries_ten_passwords_and_no_more(limited: httpx.Client) -> None:
+    """A4, S7: the routes that check a password count together, from whatever address, also the right one."""
+    sign_up(limited)
+    wrong = "not the password"
+    ways = (
+        ("/verify-password", {"password": wrong}),
+        ("/delete-user", {"password": wrong}),
+        ("/change-password", {"currentPassword": wrong, "newPassword": "another good one"}),
+    )
+    for number in range(10):
+        path, body = ways[number % 3]
+        tried = limited.post(path, json=body, headers=seen_from(f"203.0.113.{number}"))
+        assert (tried.status_code, tried.json()["code"]) == (400, "INVALID_PASSWORD")
+    for path, body in (*ways, ("/verify-password", {"password": PASSWORD})):
+        refused = limited.post(path, json=body, headers=seen_from("203.0.113.200"))
+        assert (refused.status_code, refused.json()) == (429, TOO_MANY)
+
+
+def test_strangers_with_a_stolen_session_do_not_keep_the_owner_from_changing_the_password(
+    limited: httpx.Client,
+) -> None:
+    """A4: who has signed in from home has tries of their own there."""
+    email, home = new_email(), seen_from("198.51.100.8")
+    sign_up(limited, email)
+    assert limited.post("/sign-in/email", json={"email": email, "password": PASSWORD}, headers=home).status_code == 200
+    for number in range(11):
+        tried = limited.post("/verify-password", json={"password": "x"}, headers=seen_from(f"203.0.113.{number}"))
+    assert tried.status_code == 429
+    body = {"currentPassword": PASSWORD, "newPassword": "another good one"}
+    assert limited.post("/change-password", json=body, headers=home).status_code == 200
+
+
+def test_whatever_is_no_endpoint_is_counted_as_one_path(limited: httpx.Client) -> None:
+    """H6: made-up paths give nobody a count, or memory, of their own."""
+    home = seen_from("192.0.2.77")
+    statuses = [limited.get(f"/made-up-{number}", headers=home).status_code for number in range(101)]
+    assert statuses == [404] * 100 + [429]
+    assert limited.get("/ok", headers=home).status_code == 200
+
+
+def test_without_limits_a_stolen_session_guesses_for_ever(client: httpx.Client) -> None:
+    """A4 with the protection off."""
+    sign_up(client)
+    assert {client.post("/verify-password", json={"password": "x"}).status_code for _ in range(12)} == {400}

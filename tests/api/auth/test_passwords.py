@@ -115,6 +115,7 @@ def test_an_odd_name_is_taken_or_refused_but_never_an_error(client: httpx.Client
         assert answer.json()["user"]["name"] == name
     else:
         assert (answer.status_code, answer.json()["code"]) == (400, "VALIDATION_ERROR")
+        assert ("must not hold control characters" in answer.json()["message"]) == (0 < len(name) < 256)
 
 
 def test_a_browsers_name_is_kept_as_it_was_sent_and_cut(client: httpx.Client) -> None:

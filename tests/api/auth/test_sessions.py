@@ -185,3 +185,18 @@ def test_nothing_of_an_account_is_open_to_strangers(
     answer = client.request(method, path, json=body)
     assert answer.status_code == 401
     assert answer.json() == {"message": "Unauthorized", "code": "UNAUTHORIZED"}
+
+
+def test_the_account_is_not_deleted_by_an_old_session_through_the_other_route(site: Site, client: httpx.Client) -> None:
+    """S7: identity holds to it, whichever route asks; and no password stands in a URL."""
+    email = new_email()
+    sign_up(client, email)
+    age(site, "created_at")
+    users = f"{str(client.base_url).removesuffix('/api/auth/')}/v1/users/me"
+    refused = client.delete(users)
+    assert (refused.status_code, refused.json()["error"]["details"][0]["reason"]) == (400, "SESSION_NOT_FRESH")
+    in_url = client.delete(users, params={"password": PASSWORD})
+    assert (in_url.status_code, in_url.json()["error"]["details"][0]["reason"]) == (400, "SECRET_IN_URL")
+    client.cookies.clear()
+    sign_in(client, email)
+    assert client.delete(users).status_code == 200

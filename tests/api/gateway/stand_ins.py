@@ -15,6 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ops.keys import pair_key
 from runtime.actor import current_actor
 from runtime.errors import NotFound, Unavailable
+from runtime.lease import current_lease, format_lease
 from runtime.policy import People, Rule
 from runtime.server import Server
 from runtime.settings import Keys, ServiceSettings
@@ -65,6 +66,7 @@ class Call:
     name: str
     request: Any
     actor: Actor
+    lease: str = ""
 
 
 @dataclass
@@ -80,7 +82,7 @@ class StandIns:
         """Forget everything, and answer as services at ease do."""
         self.calls.clear()
         self.stores_up = True
-        self.answers = {"VerifySession": verify, "Get": cache_pb2.GetResponse()}
+        self.answers = {"VerifySession": verify, "Get": cache_pb2.GetResponse(), "BatchGet": nothing_known}
 
     def last(self, name: str) -> Call:
         return next(call for call in reversed(self.calls) if call.name == name)
@@ -106,7 +108,9 @@ class Scripted:
         return partial(self._answer, self._methods[name])
 
     async def _answer(self, method: Any, request: Any, context: Any) -> Any:
-        self._stand_ins.calls.append(Call(method.name, request, current_actor.get()))
+        lease = current_lease.get()
+        call = Call(method.name, request, current_actor.get(), format_lease(lease) if lease else "")
+        self._stand_ins.calls.append(call)
         answer = self._stand_ins.answers.get(method.name, GetMessageClass(method.output_type)())
         if callable(answer):
             answer = answer(request)
@@ -114,6 +118,11 @@ class Scripted:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+
+def nothing_known(request: cache_pb2.BatchGetRequest) -> cache_pb2.BatchGetResponse:
+    """Know as little of many keys as of one."""
+    return cache_pb2.BatchGetResponse(lookups=[cache_pb2.Lookup() for _ in request.keys])
 
 
 def verify(request: VerifySessionRequest) -> VerifySessionResponse:

@@ -6,7 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.api.gateway.conftest import Gateway
 from tests.api.gateway.stand_ins import ADMIN, USER, StandIns
+from tests.api.gateway.wire import head, talk
 
 JSON = {**USER, "content-type": "application/json"}
 
@@ -194,3 +196,31 @@ async def test_a_wrong_method_is_405_and_names_the_right_ones(
     assert answer.status_code == 405
     assert answer.headers["allow"] == allow
     assert error_of(answer)["details"][0]["reason"] == "METHOD_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("DELETE", "/v1/users/me", "password"),
+        ("DELETE", "/v1/sessions/x", "token"),
+    ],
+)
+async def test_a_secret_in_a_url_is_refused_before_anybody_is_asked(
+    http: httpx.AsyncClient, services: StandIns, method: str, path: str, name: str
+) -> None:
+    """L2, A4: it would be kept in logs and histories, and nobody counts the tries."""
+    answer = await http.request(method, path, headers=USER, params={name: "correct horse battery"})
+    assert answer.status_code == 400
+    assert error_of(answer)["details"][0]["reason"] == "SECRET_IN_URL"
+    assert "correct horse" not in answer.text
+    assert not {call.name for call in services.calls} & {"DeleteUser", "RevokeSession"}
+
+
+@pytest.mark.parametrize("path", ["/v1%2Fme", "/v1%2fme", "/api/auth%2fok", "/api%2Fauth/ok"])
+async def test_an_encoded_slash_parts_nothing(gateway: Gateway, path: str) -> None:
+    """What a proxy takes for one segment is one segment here, or there is no such route."""
+    assert await talk(gateway.port, [head("GET", path, f"authorization: {USER['authorization']}")]) == 404
+
+
+async def test_an_encoded_slash_in_a_query_is_nothing_special(gateway: Gateway) -> None:
+    assert await talk(gateway.port, [head("GET", "/healthz?next=%2Fhome")]) == 200

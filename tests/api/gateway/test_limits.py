@@ -1,13 +1,17 @@
 """What a client may send too much of, or too slowly."""
 
+import asyncio
 import gzip
 import itertools
 import json
 import time
+from contextlib import AsyncExitStack
 
 import httpx
 import pytest
 
+from gateway.middleware.admission import MAX_WORKING
+from gateway.open_files import most_connections
 from tests.api.gateway.conftest import Gateway, running
 from tests.api.gateway.stand_ins import USER, USER_ID, StandIns
 from tests.api.gateway.wire import connection, head, status, talk
@@ -67,6 +71,31 @@ async def test_a_compressed_body_is_refused_unread(http: httpx.AsyncClient, enco
         assert (await http.post(path, headers=headers, content=content)).status_code == 415
 
 
+@pytest.mark.parametrize("path", ["/v1/notifications", "/api/auth/sign-up/email"])
+async def test_a_second_line_hides_no_compression(gateway: Gateway, path: str) -> None:
+    """H3: every line is looked at, not the last alone."""
+    lines = ("content-encoding: gzip", "content-encoding: identity", "content-type: application/json")
+    request = head("POST", path, AUTHORIZED, *lines, "content-length: 2")
+    assert await talk(gateway.port, [request, b"{}"]) == 415
+
+
+@pytest.mark.parametrize("chunk", [b"-5\r\n", b"ZZ\r\n", b"fffffffffffffffff\r\n", b"2;\n\n{}\r\n"])
+@pytest.mark.parametrize(
+    ("path", "shape"), [("/v1/notifications", '"INVALID_ARGUMENT"'), ("/api/auth/sign-in/email", '"BODY_BROKEN_OFF"')]
+)
+async def test_a_chunk_that_is_none_is_refused_in_the_routes_own_shape(
+    gateway: Gateway, chunk: bytes, path: str, shape: str
+) -> None:
+    """H2."""
+    request = head("POST", path, AUTHORIZED, "content-type: application/json", "transfer-encoding: chunked")
+    async with connection(gateway.port) as (reader, writer):
+        writer.write(request + chunk)
+        async with asyncio.timeout(5):
+            answer = await reader.read(10_000)
+    assert b" 400 " in answer.splitlines()[0]
+    assert shape in answer.decode()
+
+
 async def test_headers_of_64_kilobytes_are_refused(gateway: Gateway) -> None:
     """H2."""
     assert await talk(gateway.port, [head("GET", "/healthz", f"x-long: {'a' * 65_536}")]) == 431
@@ -100,18 +129,37 @@ async def test_a_connection_that_says_nothing_or_never_finishes_its_headers_is_c
         assert time.monotonic() - began < 3
 
 
-async def test_two_hundred_idle_connections_do_not_slow_the_others(gateway: Gateway) -> None:
-    """H1."""
-    held = [connection(gateway.port) for _ in range(200)]
-    try:
-        for one in held:
-            _, writer = await one.__aenter__()
-            writer.write(b"GET /v1/users HTTP/1.1\r\nhost: ")
-        answer = await gateway.http.get("/healthz")
-        assert answer.elapsed.total_seconds() < 0.5
-    finally:
-        for one in held:
-            await one.__aexit__(None, None, None)
+async def test_a_thousand_slow_connections_do_not_slow_the_others(gateway: Gateway) -> None:
+    """H1: silent ones, half a header and unfinished bodies, of the last more than may be worked on at once."""
+    unfinished = head("POST", "/api/auth/sign-in/email", "content-type: application/json", "content-length: 1000")
+    kinds = [b""] * 200 + [b"GET /v1/users HTTP/1.1\r\nhost: "] * 200 + [unfinished + b"{"] * 600
+    assert len(kinds) > MAX_WORKING
+    most_connections()
+    async with AsyncExitStack() as held:
+        for sent in kinds:
+            _, writer = await held.enter_async_context(connection(gateway.port))
+            writer.write(sent)
+        async with httpx.AsyncClient(base_url=gateway.http.base_url) as newcomer:
+            for path in ("/healthz", "/healthz", "/v1/notifications"):
+                answer = await newcomer.get(path, headers=USER, timeout=20)
+                assert answer.status_code == 200
+                assert answer.elapsed.total_seconds() < 1
+    assert await gateway.metric("trivet_http_shed_total") == 0
+
+
+async def test_clients_that_keep_their_connections_lock_nobody_out(stand_ins: StandIns) -> None:
+    """H1: an open connection with nothing to do takes nobody's place."""
+    stand_ins.reset()
+    most_connections()
+    async with running(stand_ins, TRIVET_HEADER_SECONDS="60") as gateway, AsyncExitStack() as held:
+        async with asyncio.timeout(15):  # far less than the first one is kept
+            for _ in range(700):
+                reader, writer = await held.enter_async_context(connection(gateway.port))
+                writer.write(head("GET", "/healthz"))
+                assert await status(reader) == 200
+        async with httpx.AsyncClient(base_url=gateway.http.base_url) as newcomer:
+            answer = await newcomer.get("/healthz", timeout=20)
+            assert answer.elapsed.total_seconds() < 1
 
 
 async def test_a_body_that_never_comes_is_not_waited_for(stand_ins: StandIns) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from runtime.paging import encode_token
 from tests.api.identity.conftest import PASSWORD, Api, failure
 from trivet.client import acting_for
 from trivet.identity.v1.auth_service_pb2 import SessionOrigin, SignInRequest, SignUpResponse
@@ -72,6 +73,23 @@ async def test_a_page_token_that_somebody_made_up_is_refused(api: Api) -> None:
         assert await failure(call) == ("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN")
 
 
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "2026-01-01T00:00:00"])
+async def test_a_page_token_with_a_time_that_is_none_in_utc_is_refused(api: Api, time: str) -> None:
+    made = await api.sign_up()
+    for place in ([time, made.session.id], [time, 1]):
+        token = encode_token(place, "sessions", made.user.id)
+        call = api.sessions.ListSessions(ListSessionsRequest(user_id=made.user.id, page_token=token))
+        assert await failure(call) == ("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN")
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59+00:00", "0001-01-01T00:00:00+00:00"])
+async def test_the_first_and_the_last_moment_are_places_in_a_list(api: Api, time: str) -> None:
+    made = await api.sign_up()
+    token = encode_token([time, made.session.id], "sessions", made.user.id)
+    answer = await api.sessions.ListSessions(ListSessionsRequest(user_id=made.user.id, page_token=token))
+    assert len(answer.sessions) == (1 if time.startswith("9999") else 0)
+
+
 async def test_a_service_must_say_whose_sessions(api: Api) -> None:
     call = api.sessions.ListSessions(ListSessionsRequest())
     assert await failure(call) == ("INVALID_ARGUMENT", "REQUIRED_FIELD_MISSING")
@@ -108,6 +126,16 @@ async def test_the_others_end_and_the_one_that_asks_stays(api: Api) -> None:
     with acting_for(made.user.id, "user", made.session.id):
         assert (await api.sessions.RevokeOtherSessions(RevokeOtherSessionsRequest())).revoked_count == 3
         assert (await api.sessions.RevokeAllSessions(RevokeAllSessionsRequest())).revoked_count == 1
+
+
+async def test_a_session_to_keep_that_is_none_ends_nothing(api: Api) -> None:
+    """S4: a slip of the pen does not sign the caller out."""
+    ann, bob = await api.sign_up(), await api.sign_up()
+    with acting_for(ann.user.id, "user", ann.session.id):
+        for keep in ("x", "é", bob.session.id):
+            call = api.sessions.RevokeOtherSessions(RevokeOtherSessionsRequest(keep_session_id=keep))
+            assert await failure(call) == ("INVALID_ARGUMENT", "UNKNOWN_SESSION")
+    await api.sessions.VerifySession(VerifySessionRequest(token=ann.token))
 
 
 async def test_people_never_hand_tokens_to_us_directly(api: Api) -> None:

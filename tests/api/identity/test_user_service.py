@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from runtime.ids import new_id
 from tests.api.identity.conftest import PASSWORD, Api, failure
-from trivet.client import acting_for
+from trivet.client import acting_for, reason_of
 from trivet.identity.v1 import resources_pb2
 from trivet.identity.v1.user_service_pb2 import (
     USER_ORDER_EMAIL_ASC,
@@ -134,3 +135,32 @@ async def test_users_are_listed_by_token_and_by_number(api: Api) -> None:
 )
 async def test_a_list_out_of_range_is_refused(api: Api, fields: dict[str, Any], reason: str) -> None:
     assert await failure(api.users.ListUsers(ListUsersRequest(**fields))) == ("INVALID_ARGUMENT", reason)
+
+
+async def test_people_remove_themselves_by_password_or_from_a_fresh_session(api: Api) -> None:
+    """S7: a session that identity does not know as fresh is no proof; administrators and services need none."""
+    ann, bob, eve = await api.sign_up(), await api.sign_up(), await api.sign_up()
+    for session_id in ("", new_id(), bob.session.id):
+        with acting_for(ann.user.id, "user", session_id):
+            call = api.users.DeleteUser(DeleteUserRequest(user_id=ann.user.id))
+            assert await failure(call) == ("FAILED_PRECONDITION", "SESSION_NOT_FRESH")
+    with acting_for(eve.user.id, "admin"):
+        call = api.users.DeleteUser(DeleteUserRequest(user_id=eve.user.id))
+        assert await failure(call) == ("FAILED_PRECONDITION", "SESSION_NOT_FRESH"), "an administrator is a person too"
+        await api.users.DeleteUser(DeleteUserRequest(user_id=bob.user.id))
+    with acting_for(ann.user.id, "user", ann.session.id):
+        await api.users.DeleteUser(DeleteUserRequest(user_id=ann.user.id))
+    with acting_for(eve.user.id, "user"):
+        await api.users.DeleteUser(DeleteUserRequest(user_id=eve.user.id, password=PASSWORD))
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [({"name": "a\0b"}, "INVALID_NAME"), ({"name": "\x1b[2J"}, "INVALID_NAME"), ({"image": "a\nb"}, "INVALID_IMAGE")],
+)
+async def test_a_control_character_is_named_as_what_is_wrong(api: Api, fields: dict[str, Any], reason: str) -> None:
+    """I7."""
+    made = await api.sign_up()
+    with pytest.raises(grpc.aio.AioRpcError, match="must not hold control characters") as refused:
+        await api.users.UpdateUser(_update(made.user.id, **fields))
+    assert reason_of(refused.value) == reason

@@ -60,6 +60,7 @@ async def test_pages_of_a_walk_hold_each_entry_once(api: Api, user: str) -> None
         ({"levels": [99]}, "levels"),
         ({"start_time": Timestamp(seconds=2**60)}, "start_time"),
         ({"end_time": Timestamp(seconds=-(2**60))}, "end_time"),
+        ({"start_time": Timestamp(seconds=1, nanos=2**31 - 1)}, "start_time"),
         ({"start_time": Timestamp(seconds=9), "end_time": Timestamp(seconds=8)}, "end_time"),
     ],
 )

@@ -127,7 +127,10 @@ async def test_a_mail_with_more_than_one_address_or_line_in_its_head_is_refused(
     assert (refused.code, refused.fields) == (INVALID, (f"notification.email.{field}",))
 
 
-@pytest.mark.parametrize("ttl", [Duration(seconds=-1), Duration(), Duration(seconds=2**40), Duration(seconds=2**62)])
+@pytest.mark.parametrize(
+    "ttl",
+    [Duration(seconds=-1), Duration(), Duration(seconds=2**40), Duration(seconds=2**62), Duration(nanos=-(2**31))],
+)
 async def test_an_impossible_ttl_is_refused(api: Api, user: str, ttl: Duration) -> None:
     request = pb.CreateNotificationRequest(notification=pb.Notification(user_id=user, title="x"), ttl=ttl)
     refused = await refusal(api.notifications.CreateNotification(request))

@@ -62,6 +62,26 @@ async def test_a_batch_answers_no_more_than_a_message_can_hold(cache: Cache) -> 
     assert all(lookup.position is not None for lookup in found)
 
 
+async def test_what_cannot_be_answered_is_not_copied_either(cache: Cache) -> None:
+    """One lawful batch would otherwise have Redis copy a gigabyte while everybody waits."""
+    keys = [f"big{i}" for i in range(30)]
+    await cache.entries.set("things", [Entry(key, b"v" * 1024 * 1024, 60_000) for key in keys[:1]])
+    whole = await cache.redis.get(cache.entry_key(keys[0]))
+    for key in keys:
+        await cache.redis.set(cache.entry_key(key), whole)
+    before = (await cache.redis.info("commandstats")).get("cmdstat_get", {}).get("calls", 0)
+    found = await cache.entries.get("things", keys)
+    after = (await cache.redis.info("commandstats"))["cmdstat_get"]["calls"]
+    assert sum(lookup.value is not None for lookup in found) == 3
+    assert after - before == 3
+
+
+async def test_an_entry_with_the_longest_tags_is_found(cache: Cache) -> None:
+    tags = [f"{i:02}" + "t" * 510 for i in range(16)]
+    assert await cache.fill("a", b"v" * 1024 * 1024, *tags)
+    assert (await cache.get("a")).value is not None
+
+
 async def test_deleting_says_how_many_were_there(cache: Cache) -> None:
     await cache.fill("a", b"v")
     await cache.fill("b", b"v")

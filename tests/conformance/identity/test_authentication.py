@@ -1,6 +1,9 @@
 """Signing up and in, and changing passwords, on every engine."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from copy import copy
+from functools import partial
 
 import pytest
 from sqlalchemy import delete, func, select, update
@@ -16,7 +19,8 @@ from runtime.errors import (
 )
 from runtime.ids import new_id
 from services.identity import schema
-from services.identity.authentication import NewUser
+from services.identity.accounts import Accounts, Credential
+from services.identity.authentication import NewUser, SignedIn
 from services.identity.sessions import Origin
 from tests.conformance.identity.conftest import PASSWORD, Identity
 
@@ -209,8 +213,47 @@ async def test_twenty_of_the_same_request_at_once_make_one_user(identity: Identi
     assert await _count(identity, schema.users) == 1
 
 
+class Overtaken(Accounts):
+    """Has a twin of the request commit right before the address is looked for."""
+
+    twin: Callable[[], Awaitable[SignedIn]]
+    answered: SignedIn | None = None
+
+    async def by_email(self, email: str) -> Credential | None:
+        if self.answered is None:
+            self.answered = await self.twin()
+        return await super().by_email(email)
+
+
+async def test_a_request_that_its_twin_overtakes_answers_the_same_user(identity: Identity) -> None:
+    """R25: the twin was not there when its answer was looked for, and is there when its address is."""
+    new, overtaken = NewUser("Ann", "ann@x.io", PASSWORD), Overtaken(identity.database, now=identity.clock)
+    overtaken.twin = partial(identity.authentication.sign_up, new, HERE, caller="gateway", request_id="r")
+    slower = copy(identity.authentication)
+    slower._accounts = overtaken
+    done = await slower.sign_up(new, HERE, caller="gateway", request_id="r")
+    assert overtaken.answered is not None
+    assert done.user == overtaken.answered.user
+    assert done.opened.token != overtaken.answered.opened.token
+
+
 @pytest.mark.parametrize("request_id", ["with space", "é", "x" * 129, "\n"])
 async def test_a_request_id_out_of_shape_is_refused(identity: Identity, request_id: str) -> None:
     new = NewUser("Ann", "ann@x.io", PASSWORD)
     call = identity.authentication.sign_up(new, HERE, caller="gateway", request_id=request_id)
     assert await _reason(call) == "INVALID_REQUEST_ID"
+
+
+async def test_a_session_is_fresh_for_a_day_after_it_was_opened_however_it_slides(identity: Identity) -> None:
+    """S7."""
+    ann, token = await identity.sign_up()
+    session = (await identity.sessions.verify(token)).session
+    await identity.authentication.verify_fresh(ann.id, session.id)
+    identity.clock.move(hours=23, minutes=59)
+    await identity.authentication.verify_fresh(ann.id, session.id)
+    identity.clock.move(minutes=1)
+    assert (await identity.sessions.refresh(token))[1], "it slides, and is no fresher"
+    for session_id in (session.id, "", "another"):
+        with pytest.raises(FailedPrecondition) as refused:
+            await identity.authentication.verify_fresh(ann.id, session_id)
+        assert refused.value.reason == "SESSION_NOT_FRESH"

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy import insert, update
 
-from runtime.errors import NotFound
+from runtime.errors import InvalidArgument, NotFound
 from runtime.ids import new_id
 from services.identity import schema
 from services.identity.sessions import Origin
@@ -127,11 +127,37 @@ async def test_all_sessions_end_but_the_one_to_keep(identity: Identity) -> None:
     for _ in range(3):
         await identity.authentication.sign_in("ann@x.io", PASSWORD, Origin())
     keep = (await identity.sessions.verify(token)).session.id
-    assert await identity.sessions.revoke_all(user.id, keep=keep) == 3
+    assert await identity.sessions.revoke_others(user.id, keep) == 3
     assert identity.cache.told == [(f"sessions:{user.id}",)]
     assert [session.id for session in await identity.sessions.list(user.id, 10)] == [keep]
     assert await identity.sessions.revoke_all(user.id) == 1
     assert await identity.sessions.revoke_all(user.id) == 0
+
+
+async def test_what_is_to_be_kept_must_be_an_active_session_of_the_user(identity: Identity) -> None:
+    """S4: else every session would end, the caller's own too."""
+    ann, token = await identity.sign_up()
+    bob, _ = await identity.sign_up("bob@x.io", remember=False)
+    (others,) = await identity.sessions.list(bob.id, 10)
+    own = (await identity.sessions.verify(token)).session.id
+    for keep in ("x", "", others.id):
+        with pytest.raises(InvalidArgument) as refused:
+            await identity.sessions.revoke_others(ann.id, keep)
+        assert refused.value.reason == "UNKNOWN_SESSION"
+    assert [session.id for session in await identity.sessions.list(ann.id, 10)] == [own]
+    identity.clock.move(hours=25)
+    with pytest.raises(InvalidArgument):
+        await identity.sessions.revoke_others(bob.id, others.id)  # it has expired
+
+
+async def test_an_active_session_is_found_by_id_for_its_user_alone(identity: Identity) -> None:
+    ann, token = await identity.sign_up(remember=False)
+    bob, _ = await identity.sign_up("bob@x.io")
+    session = (await identity.sessions.verify(token)).session
+    assert await identity.sessions.find(ann.id, session.id) == session
+    assert await identity.sessions.find(bob.id, session.id) is None
+    identity.clock.move(hours=25)
+    assert await identity.sessions.find(ann.id, session.id) is None
 
 
 async def test_sessions_are_listed_newest_first_page_by_page_without_the_expired(identity: Identity) -> None:

@@ -19,7 +19,7 @@ async def test_kept_mail_is_shown_newest_first_up_to_a_hundred(at: House) -> Non
     await at.tell("ann", "not a mail")
     example = await at.notifications.create(mail(0), "tests")
     later = [
-        {**example, "_id": f"m{number:03}", "email": {**example["email"], "subject": f"{number}"}}
+        {**example, "_id": f"~{number:03}", "email": {**example["email"], "subject": f"{number}"}}
         for number in range(120)
     ]
     await at.store.notifications.insert_many(later)

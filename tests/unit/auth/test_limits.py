@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.auth.limits import ACCOUNT, EVERYTHING, AccountTries, Limit, Windows, limit_of
+from gateway.auth.limits import ACCOUNT, EVERYTHING, MAX_KEY, AccountTries, Limit, Windows, limit_of
 
 
 class Clock:
@@ -89,3 +89,10 @@ def test_an_owners_address_has_a_limit_too() -> None:
     tries.opened("ann@example.com", "203.0.113.7")
     waits = [tries.take("ann@example.com", "203.0.113.7") for _ in range(ACCOUNT.requests + 1)]
     assert waits == [0] * ACCOUNT.requests + [60]
+
+
+def test_a_key_is_no_longer_than_it_need_be() -> None:
+    """H6: what a client sends does not fill memory."""
+    windows, long = Windows(monotonic=Clock()), "x" * MAX_KEY
+    assert windows.take(f"{long}a", Limit(1, 10)) == 0
+    assert windows.take(f"{long}b", Limit(1, 10)) == 10, "what is beyond is not kept"

@@ -80,3 +80,13 @@ def test_an_email_address_is_one(text: str) -> None:
 )
 def test_what_zod_refuses_as_an_address_is_refused(text: str) -> None:
     assert not is_email(text)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\r\nb", "a\n", "\x1b[31m", "\x7f", "\x85"])
+@pytest.mark.parametrize("kind", [SignUp, UpdateUser])
+def test_a_name_with_a_control_character_is_told_so(kind: type[msgspec.Struct], name: str) -> None:
+    """I7: terminals and logs obey them."""
+    with pytest.raises(Refusal) as refused:
+        validated(kind, ANN | {"name": name})
+    message = "[body.name] Invalid string: must not hold control characters"
+    assert msgspec.json.decode(refused.value.body) == {"message": message, "code": "VALIDATION_ERROR"}

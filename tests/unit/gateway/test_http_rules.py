@@ -112,4 +112,4 @@ def test_a_literal_is_preferred_and_a_dead_end_is_left_again() -> None:
 
 def test_every_annotated_rpc_of_the_services_is_served() -> None:
     matcher = Matcher(rule for descriptors in SERVICES.values() for rule in rules(descriptors))
-    assert matcher.match("/v1/users/abc:ban") is not None
+    assert matcher.match("/v1/notifications/abc:markRead") is not None

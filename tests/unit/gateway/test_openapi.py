@@ -106,3 +106,10 @@ def test_every_field_that_http_may_see_has_a_comment() -> None:
         for rule in rules(descriptors):
             assert said.get(rule.rpc.full_name)
             described(rule.rpc.input_type)
+
+
+def test_no_secret_is_a_parameter(api: dict[str, Any]) -> None:
+    """L2: what stands in a URL is kept by proxies and histories."""
+    named = {item["name"] for _, operation in operations(api) for item in operation.get("parameters", ())}
+    assert {"userId", "pageToken"} <= named
+    assert not named & {"password", "currentPassword", "newPassword", "token"}

@@ -67,6 +67,35 @@ async def test_entries_are_sent_in_batches_and_a_full_one_at_once() -> None:
     running.cancel()
 
 
+async def test_no_batch_is_larger_than_the_log_store_takes_in_its_time() -> None:
+    """An embedded store needs 0.7 ms an entry, and a write has two seconds."""
+    assert BATCH_SIZE == 200
+    logs = Logs()
+    full = RequestLog(logs.stub)
+    running = asyncio.create_task(full.run())
+    for _ in range(5 * BATCH_SIZE + 7):
+        full.add(LogEntry())
+    await until(lambda: sum(map(len, logs.batches)) == 5 * BATCH_SIZE + 7, 5)
+    assert max(map(len, logs.batches)) == BATCH_SIZE
+    running.cancel()
+
+
+async def test_the_bound_holds_while_a_batch_is_under_way_and_all_that_is_lost_is_counted() -> None:
+    before, logs = lost("queue_full") + lost("write_failed"), Logs()
+    bounded = RequestLog(logs.stub, length=2 * BATCH_SIZE)
+    logs.open.clear()
+    running = asyncio.create_task(bounded.run())
+    for _ in range(BATCH_SIZE):
+        bounded.add(LogEntry())
+    await until(lambda: logs.asked == 1, 5)
+    for _ in range(3 * BATCH_SIZE):
+        bounded.add(LogEntry())
+    assert lost("queue_full") + lost("write_failed") == before + BATCH_SIZE
+    logs.open.set()
+    await until(lambda: sum(map(len, logs.batches)) == 3 * BATCH_SIZE, 5)
+    running.cancel()
+
+
 async def test_a_batch_that_is_under_way_when_the_process_ends_is_not_lost() -> None:
     logs = Logs()
     logs.open.clear()

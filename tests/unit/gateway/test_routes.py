@@ -1,7 +1,10 @@
 """The HTTP API does not change by accident."""
 
 import os
+from importlib import import_module
 from pathlib import Path
+
+import pytest
 
 from gateway.http_rules import rules
 from gateway.services import SERVICES
@@ -22,3 +25,11 @@ def test_verbs_paths_and_rpcs_are_those_that_are_written_down() -> None:
         "the routes have changed: if that is meant, run "
         "`TRIVET_RENEW_GOLDEN=1 .venv/bin/python -m pytest tests/unit/gateway/test_routes.py` and commit the file"
     )
+
+
+@pytest.mark.parametrize("process", SERVICES)
+def test_every_route_leads_to_an_rpc_that_its_process_serves(process: str) -> None:
+    """A route that answers 501 is none."""
+    served = import_module(f"services.{process}.policy").POLICY
+    for rule in rules(SERVICES[process]):
+        assert f"{rule.rpc.containing_service.full_name}/{rule.rpc.name}" in served

@@ -49,7 +49,7 @@ def test_without_to_there_is_a_line_for_each_service(own: dict[str, str]) -> Non
     assert [re.match(r"trivet-actor: v1\.ops\.(\w+)\.", line)[1] for line in lines] == list(SERVICES)  # type: ignore[index]  # every line matches
 
 
-@pytest.mark.parametrize("who", ["ops", "user:", "service:nobody", "group:x", "user:a.b"])
+@pytest.mark.parametrize("who", ["ops", "user:", "service:nobody", "group:x", "user:a.b", "user:a\nb", "user:é"])
 def test_a_wrong_caller_is_one_line_and_status_2(own: dict[str, str], who: str) -> None:
     refused = trivet("actor", "--as", who, environment=own)
     assert refused.returncode == 2

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from logging.handlers import QueueHandler
 
 import pytest
+from grpc import aio
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import trace
@@ -134,3 +135,18 @@ def test_a_traceback_stays_within_its_line(monkeypatch: pytest.MonkeyPatch) -> N
     message = json.loads(line)["message"]
     assert message.startswith("unexpected failure in GetUser\nTraceback")
     assert message.endswith("RuntimeError: boom")
+
+
+def test_an_answer_that_could_not_be_sent_is_told_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever hangs up at the right moment decides how many there are. A bug's traceback is kept."""
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    with logging_to_stderr("identity", json_lines=True):
+        for error in (aio.InternalError("Failed grpc_call_start_batch"), RuntimeError("boom")):
+            try:
+                raise error
+            except Exception:  # gRPC logs whatever it is
+                logging.getLogger("grpc._cython.cygrpc").exception("raised in core by servicer method [GetUser]")
+    left, bug = (json.loads(line)["message"] for line in written.getvalue().splitlines())
+    assert left == "raised in core by servicer method [GetUser]"
+    assert bug.endswith("RuntimeError: boom")

@@ -3,6 +3,7 @@
 import grpc
 import pytest
 
+from runtime.concerns import Allowed
 from runtime.errors import PermissionDenied
 from runtime.policy import GATEWAY, NOBODY, People, Rule, authorize
 from runtime.server import Server
@@ -82,8 +83,8 @@ async def test_a_method_that_slipped_past_the_table_is_refused_when_called() -> 
     async with served() as running:
         chain_policy = dict(POLICY)
         del chain_policy[f"{SERVICE}/GetUser"]
-        who_calls = running.server._concerns[4]
-        who_calls._policy = chain_policy  # type: ignore[attr-defined]  # the table is read-only from outside
+        allowed = next(each for each in running.server._concerns if isinstance(each, Allowed))
+        allowed._policy = chain_policy  # the table is read-only from outside
         with pytest.raises(grpc.aio.AioRpcError) as denied:
             await running.stub.GetUser(GetUserRequest(user_id="user1"))
         assert denied.value.code() is grpc.StatusCode.PERMISSION_DENIED

@@ -214,7 +214,7 @@ class RevokeSessionRequest(_message.Message):
     session_id: _builtins.str
     """The session's id."""
     token: _builtins.str
-    """Or the secret that opens it."""
+    """Or the secret that opens it. Not over HTTP, where it would stand in the URL."""
     def __init__(
         self,
         *,

@@ -107,6 +107,7 @@ class SessionServiceServicer:
 
     def RevokeOtherSessions(self, request, context):
         """Ends every session of a user but one.
+        Fails with INVALID_ARGUMENT (UNKNOWN_SESSION if the one to keep is not an active session of the user).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,9 @@ class SessionServiceStub:
     Fails with INVALID_ARGUMENT unless exactly one of session_id and token is given.
     """
     RevokeOtherSessions: _aio.UnaryUnaryMultiCallable[_session_service_pb2.RevokeOtherSessionsRequest, _session_service_pb2.RevokeOtherSessionsResponse]
-    """Ends every session of a user but one."""
+    """Ends every session of a user but one.
+    Fails with INVALID_ARGUMENT (UNKNOWN_SESSION if the one to keep is not an active session of the user).
+    """
     RevokeAllSessions: _aio.UnaryUnaryMultiCallable[_session_service_pb2.RevokeAllSessionsRequest, _session_service_pb2.RevokeAllSessionsResponse]
     """Ends every session of a user."""
 
@@ -90,7 +92,9 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _session_service_pb2.RevokeOtherSessionsRequest,
         context: _aio.ServicerContext[_session_service_pb2.RevokeOtherSessionsRequest, _abc.Awaitable[_session_service_pb2.RevokeOtherSessionsResponse]],
     ) -> _abc.Awaitable[_session_service_pb2.RevokeOtherSessionsResponse]:
-        """Ends every session of a user but one."""
+        """Ends every session of a user but one.
+        Fails with INVALID_ARGUMENT (UNKNOWN_SESSION if the one to keep is not an active session of the user).
+        """
 
     @_abc_1.abstractmethod
     def RevokeAllSessions(

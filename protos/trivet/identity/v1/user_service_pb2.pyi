@@ -117,7 +117,7 @@ class DeleteUserRequest(_message.Message):
     user_id: _builtins.str
     """The user's id."""
     password: _builtins.str
-    """If given, it must be right."""
+    """If given, it must be right. Not over HTTP, where it would stand in the URL."""
     def __init__(
         self,
         *,

@@ -81,8 +81,9 @@ class UserServiceServicer:
 
     def DeleteUser(self, request, context):
         """Removes a user with sessions, accounts and subscriptions.
+        A person who removes themselves gives the password, or calls from a session that was opened within the last day.
         Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_PASSWORD if one is given and wrong) and
-        FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none).
+        FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

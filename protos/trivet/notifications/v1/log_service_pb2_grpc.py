@@ -61,7 +61,8 @@ class LogServiceServicer:
 
     def QueryLogs(self, request, context):
         """Finds entries, newest first, for an administrator. Without a time range it walks back through growing windows.
-        Fails with PERMISSION_DENIED and INVALID_ARGUMENT (page size, token, times).
+        Fails with PERMISSION_DENIED, INVALID_ARGUMENT (page size, token, times) and RESOURCE_EXHAUSTED (LOG_QUERIES_BUSY
+        while others are looking: few may at a time).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -22,7 +22,8 @@ class LogServiceStub:
     """
     QueryLogs: _aio.UnaryUnaryMultiCallable[_log_service_pb2.QueryLogsRequest, _log_service_pb2.QueryLogsResponse]
     """Finds entries, newest first, for an administrator. Without a time range it walks back through growing windows.
-    Fails with PERMISSION_DENIED and INVALID_ARGUMENT (page size, token, times).
+    Fails with PERMISSION_DENIED, INVALID_ARGUMENT (page size, token, times) and RESOURCE_EXHAUSTED (LOG_QUERIES_BUSY
+    while others are looking: few may at a time).
     """
 
 class LogServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -45,7 +46,8 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_log_service_pb2.QueryLogsRequest, _abc.Awaitable[_log_service_pb2.QueryLogsResponse]],
     ) -> _abc.Awaitable[_log_service_pb2.QueryLogsResponse]:
         """Finds entries, newest first, for an administrator. Without a time range it walks back through growing windows.
-        Fails with PERMISSION_DENIED and INVALID_ARGUMENT (page size, token, times).
+        Fails with PERMISSION_DENIED, INVALID_ARGUMENT (page size, token, times) and RESOURCE_EXHAUSTED (LOG_QUERIES_BUSY
+        while others are looking: few may at a time).
         """
 
 def add_LogServiceServicer_to_server(servicer: LogServiceServicer, server: _aio.Server) -> None: ...

@@ -1,0 +1,76 @@
+"""Lookups in one namespace of the cache: those that come while a call is under way share the next one."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextvars import Context
+
+from opentelemetry import trace
+
+from trivet.cache.v1.cache_pb2 import BatchGetRequest, GetRequest, Lookup
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+
+LOOKUP_SECONDS = 0.25
+"""How long a lookup may take, its turn included: what it saves is less than waiting longer costs."""
+LEAST_SECONDS = 0.01
+MAX_KEYS = 1_000
+
+Waiting = list["asyncio.Future[Lookup]"]
+
+
+class Lookups:
+    """One call at a time, for all keys wanted by then. A lookup never shares a call that was made before it."""
+
+    def __init__(self, cache: CacheServiceStub, namespace: str) -> None:
+        self._cache = cache
+        self._namespace = namespace
+        self._wanted: dict[str, Waiting] = {}
+        self._wanted_since = 0.0
+        self._asking: asyncio.Task[None] | None = None
+
+    async def get(self, key: str) -> Lookup:
+        """Return what the cache knows of a key now. Raises AioRpcError."""
+        if trace.get_current_span().is_recording():  # a call that is shared would be below nobody's span
+            return (await self._ask((key,), LOOKUP_SECONDS))[0]
+        loop = asyncio.get_running_loop()
+        if not self._wanted:
+            self._wanted_since = loop.time()
+        found: asyncio.Future[Lookup] = loop.create_future()
+        self._wanted.setdefault(key, []).append(found)
+        if self._asking is None:
+            # In a context of its own: neither the deadline nor the person of whoever happens to come first.
+            self._asking = loop.create_task(self._ask_while_any_is_wanted(), context=Context())
+        return await found
+
+    async def _ask_while_any_is_wanted(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._wanted:
+            batch = {key: self._wanted.pop(key) for key in list(self._wanted)[:MAX_KEYS]}
+            left = self._wanted_since + LOOKUP_SECONDS - loop.time()
+            try:
+                lookups = await self._ask(tuple(batch), max(LEAST_SECONDS, left))
+                for waiting, lookup in zip(batch.values(), lookups, strict=True):
+                    _answer(waiting, lookup)
+            except Exception as error:  # handed to whoever waits; those who came later would wait in vain too
+                _fail((*batch.values(), *self._wanted.values()), error)
+                self._wanted.clear()
+        self._asking = None
+
+    async def _ask(self, keys: Sequence[str], seconds: float) -> Sequence[Lookup]:
+        if len(keys) == 1:
+            request = GetRequest(namespace=self._namespace, key=keys[0])
+            return ((await self._cache.Get(request, timeout=seconds)).lookup,)
+        batch = BatchGetRequest(namespace=self._namespace, keys=keys)
+        return (await self._cache.BatchGet(batch, timeout=seconds)).lookups
+
+
+def _answer(waiting: Waiting, lookup: Lookup) -> None:
+    for found in waiting:
+        if not found.done():  # its request may have ended
+            found.set_result(lookup)
+
+
+def _fail(many: Iterable[Waiting], error: Exception) -> None:
+    for waiting in many:
+        for found in waiting:
+            if not found.done():
+                found.set_exception(error)

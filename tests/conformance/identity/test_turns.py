@@ -1,0 +1,73 @@
+"""SQLite's one writer: whoever waits behind a queue that moves gets a turn, and nobody waits beyond their deadline."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from runtime.errors import Unavailable
+from services.identity import migrate, store_url
+from services.identity.database import Database, Transaction
+from services.identity.engine import Limits
+from tests.conformance.identity.conftest import SHORT
+from trivet.client.deadline import within
+
+PATIENT = replace(SHORT, pool_seconds=0.05, turn_seconds=5.0, attempt_seconds=5.0)
+
+
+class Scene:
+    """A database whose writer is at work until it is told to end."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.begun, self.end = asyncio.Event(), asyncio.Event()
+
+    async def hold(self, transaction: Transaction) -> None:
+        self.begun.set()
+        await self.end.wait()
+
+    async def write(self) -> str:
+        async def work(transaction: Transaction) -> str:
+            await transaction.execute(text("UPDATE users SET name = name"))
+            return "written"
+
+        return await self.database.transaction("tests.write", work)
+
+
+async def run(folder: Path, limits: Limits, seconds: float | None, wait: float) -> str:
+    """Write behind somebody who goes on for `wait` seconds; the call has `seconds`."""
+    url = f"sqlite:///{folder}/trivet.db"
+    migrate.upgrade(url)
+    async with Database.open(store_url.parse(url), limits) as database:
+        scene = Scene(database)
+        holding = asyncio.create_task(database.transaction("tests.hold", scene.hold))
+        await scene.begun.wait()
+        with within(seconds):
+            writing = asyncio.create_task(scene.write())
+        try:
+            await asyncio.wait({writing}, timeout=wait)
+            scene.end.set()
+            return await writing
+        finally:
+            scene.end.set()
+            await holding
+
+
+async def test_a_writer_waits_for_its_turn_for_as_long_as_its_caller_does(tmp_path: Path) -> None:
+    assert await run(tmp_path, PATIENT, seconds=4.0, wait=0.4) == "written"
+
+
+async def test_nobody_waits_beyond_their_deadline(tmp_path: Path) -> None:
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(Unavailable) as refused:
+        await run(tmp_path, PATIENT, seconds=0.2, wait=3.0)
+    assert refused.value.reason == "STORE_BUSY"
+    assert asyncio.get_running_loop().time() - began < 2.0
+
+
+async def test_without_a_deadline_the_wait_is_bounded_as_well(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable) as refused:
+        await run(tmp_path, replace(PATIENT, turn_seconds=0.2), seconds=None, wait=3.0)
+    assert refused.value.reason == "STORE_BUSY"

@@ -1,0 +1,96 @@
+"""Looking through the logs of a slow store leaves room for everybody's notifications."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pymongo import AsyncMongoClient
+
+from runtime.errors import ResourceExhausted, ServiceError
+from services.notifications.log_query import LogFilter, LogReader
+from services.notifications.notifications import Notifications
+from services.notifications.store import Store, open_store
+from services.notifications.turns import AT_ONCE, Turns
+from tests.conftest import Engines
+from tests.harness import engines
+from tests.harness.engines import Engine
+from tests.harness.waiting import until
+
+POOL = 5
+FLOOD = 30
+SLOW_MS = 1_000
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def server(engine: Engines) -> Iterator[Engine]:
+    engine.get("secantusdb")  # names it in the report, and skips where it is missing
+    with engines.secantusdb() as own:
+        yield own
+
+
+@pytest.fixture
+async def slow(server: Engine) -> AsyncIterator[Store]:
+    """A store that takes a second for every search of ours, and few connections to it."""
+    async with open_store(f"{server.url}/trivet", pool_size=POOL) as store:
+        await until(lambda: store.is_prepared, 10)
+        async with slow_to_find(server):
+            yield store
+
+
+@asynccontextmanager
+async def slow_to_find(server: Engine) -> AsyncIterator[None]:
+    fault = {"appName": "trivet-notifications", "blockConnection": True, "blockTimeMS": SLOW_MS}
+    async with AsyncMongoClient[dict[str, Any]](server.url) as client:
+        await client.admin.command(
+            "configureFailPoint", "failCommand", mode="alwaysOn", data={"failCommands": ["find"], **fault}
+        )
+        try:
+            yield
+        finally:
+            await client.admin.command("configureFailPoint", "failCommand", mode="off")
+
+
+async def outcome(reader: LogReader) -> tuple[ServiceError | None, float]:
+    """Look through the logs; return what that failed with, and how many seconds it took."""
+    began = time.monotonic()
+    try:
+        await reader.query(LogFilter(), size=1)
+    except ServiceError as error:
+        return error, time.monotonic() - began
+    return None, time.monotonic() - began
+
+
+async def flood(store: Store, turns: Turns) -> tuple[float, list[tuple[ServiceError | None, float]]]:
+    """Ask for many log entries at once; return how long a count of notifications takes meanwhile, and the outcomes."""
+    notifications = Notifications(store, ttl=DAY, mail_is_kept=False)
+    reader = LogReader(store, DAY, turns=turns)
+    queries = [asyncio.create_task(outcome(reader)) for _ in range(FLOOD)]
+    await asyncio.sleep(0)  # each query runs up to its first wait
+    began = time.monotonic()
+    with suppress(ServiceError):  # what matters is how long it took to hear of it
+        await notifications.count_unread("ann")
+    taken = time.monotonic() - began
+    return taken, list(await asyncio.gather(*queries))
+
+
+async def test_a_flood_of_log_queries_leaves_notifications_their_connections(slow: Store) -> None:
+    """R9: two look at a time; the others are told soon when to come back."""
+    taken, outcomes = await flood(slow, Turns())
+    refused = [(error, seconds) for error, seconds in outcomes if error is not None]
+    assert taken < 0.5
+    assert len(refused) == FLOOD - AT_ONCE
+    for error, seconds in refused:
+        assert isinstance(error, ResourceExhausted)
+        assert (error.reason, error.retry_after) == ("LOG_QUERIES_BUSY", 1.0)
+        assert seconds < 1
+
+
+async def test_without_turns_a_count_waits_until_the_store_is_given_up(slow: Store) -> None:
+    """R9 with the protection off: the searches hold every connection."""
+    taken, _ = await flood(slow, Turns(FLOOD))
+    assert taken >= SLOW_MS / 1_000 / 2

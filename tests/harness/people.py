@@ -1,0 +1,43 @@
+"""People at a gateway, as browsers on its own origin."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from runtime.ids import new_id
+
+PASSWORD = "a long enough password"
+FAST_HASHING = {"TRIVET_HASHING_MEMORY_KIB": "64", "TRIVET_HASHING_PASSES": "1"}
+"""For tests that hash on the way to something else."""
+
+
+def new_email() -> str:
+    return f"{new_id().lower()}@example.com"
+
+
+def browser(url: str, *, connections: int = 100, timeout: float = 15) -> httpx.AsyncClient:
+    """Return a client that keeps cookies and says where it comes from."""
+    limits = httpx.Limits(max_connections=connections)
+    return httpx.AsyncClient(base_url=url, headers={"origin": url}, timeout=timeout, limits=limits)
+
+
+def credentials(email: str, password: str = PASSWORD) -> dict[str, Any]:
+    return {"email": email, "password": password}
+
+
+async def sign_up(client: httpx.AsyncClient, email: str, password: str = PASSWORD) -> httpx.Response:
+    return await client.post("/api/auth/sign-up/email", json={"name": "Ada", **credentials(email, password)})
+
+
+async def sign_in(client: httpx.AsyncClient, email: str, password: str = PASSWORD) -> httpx.Response:
+    return await client.post("/api/auth/sign-in/email", json=credentials(email, password))
+
+
+@asynccontextmanager
+async def signed_up(url: str, email: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser whose cookies are those of a new account."""
+    async with browser(url) as client:
+        (await sign_up(client, email)).raise_for_status()
+        yield client

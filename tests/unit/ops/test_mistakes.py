@@ -1,0 +1,122 @@
+"""What an operator gets wrong about folders, files and settings: one clear line with the mend, and status 2."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.harness.processes import ROOT
+from tests.harness.stack import environment, trivet
+
+
+def a_file(data: Path) -> None:
+    data.write_text("")
+
+
+def below_a_file(data: Path) -> None:
+    data.parent.joinpath("file").write_text("")
+
+
+def valkeys_folder_is_a_file(data: Path) -> None:
+    data.mkdir()
+    (data / "valkey").write_text("")
+
+
+def secantusdbs_folder_is_a_file(data: Path) -> None:
+    data.mkdir()
+    (data / "secantusdb").write_text("")
+
+
+def the_secret_is_a_folder(data: Path) -> None:
+    (data / "secret").mkdir(parents=True)
+
+
+def the_lock_is_a_folder(data: Path) -> None:
+    (data / "lock").mkdir(parents=True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (a_file, "data is not a folder: move what is there, or set TRIVET_DATA to another\n"),
+        (valkeys_folder_is_a_file, "data/valkey is not a folder: "),
+        (secantusdbs_folder_is_a_file, "data/secantusdb is not a folder: "),
+        (the_secret_is_a_folder, "data/secret cannot be used (is a directory): set TRIVET_DATA to a folder of yours\n"),
+        (the_lock_is_a_folder, "data cannot be used (is a directory): "),
+    ],
+)
+def test_a_data_folder_that_cannot_be_used_is_one_line_and_status_2(
+    tmp_path: Path, wrong: Callable[[Path], None], says: str
+) -> None:
+    wrong(tmp_path / "data")
+    own = environment(tmp_path / "data")
+    del own["TRIVET_SECRET"]
+    refused = trivet("run", environment=own)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"trivet: {tmp_path}/{says}")
+    assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [("run",), ("db", "migrate"), ("actor", "--as", "service:ops")])
+@pytest.mark.parametrize("folder", ["/proc/nowhere/data", "/dev/null/data"])
+def test_a_data_folder_that_cannot_be_made_is_one_line_and_status_2(
+    tmp_path: Path, command: tuple[str, ...], folder: str
+) -> None:
+    own = environment(tmp_path, TRIVET_DATA=folder)
+    del own["TRIVET_SECRET"]
+    refused = trivet(*command, environment=own)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"trivet: {folder} ")
+    assert "set TRIVET_DATA to" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("migrate",), ("migrate", "--wait"), ("status",)])
+def test_a_database_file_that_is_none_is_one_line_and_status_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "trivet.db").write_bytes(b"not a database at all, whatever its name may say\n" * 20)
+    refused = trivet("db", *arguments, environment=environment(tmp_path))
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "trivet: the SQLite file of DATABASE_URL or TRIVET_DATA is no database, or a damaged one: move it\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [("migrate",), ("migrate", "--wait"), ("status",)])
+def test_a_database_file_in_no_folder_is_not_waited_for(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    url = f"sqlite:///{tmp_path}/no/such/folder/x.db"
+    refused = trivet("db", *arguments, environment=environment(tmp_path, DATABASE_URL=url))
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("trivet: the SQLite file of DATABASE_URL or TRIVET_DATA cannot be opened: ")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_a_setting_that_is_missing_goes_by_its_variable(tmp_path: Path) -> None:
+    """R37."""
+    own = environment(tmp_path, TRIVET_ENV="production")
+    del own["TRIVET_SECRET"]
+    refused = trivet("run", environment=own)
+    assert refused.returncode == 2
+    assert "  TRIVET_SECRET: must be set in production" in refused.stderr
+    assert "  secret:" not in refused.stderr
+
+
+INTERRUPTED = """
+import builtins, runpy
+real = builtins.__import__
+
+def imported(name, *rest, **named):
+    if name == "ops.cli":
+        raise KeyboardInterrupt
+    return real(name, *rest, **named)
+
+builtins.__import__ = imported
+runpy.run_module("ops", run_name="__main__")
+"""
+
+
+def test_ctrl_c_while_the_command_is_still_being_loaded_is_quiet(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", INTERRUPTED]
+    ended = subprocess.run(command, cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "")
