@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import report, timings
+from bench import disturbances, report, timings
 from bench.cases import cases
 from bench.generator import Generator
 from bench.rounds import QUICK, Effort, run
@@ -23,6 +23,9 @@ def main(results: Path, *, quick: bool) -> None:
             rows.append(run(case, running, generator, effort))
         console.print("measuring what is promised in time")
         found = timings.enumeration(running, generator, effort) | timings.flood(running, generator, effort)
+        if not quick:
+            found |= disturbances.slow_clients(running, generator, effort)
+            found |= disturbances.hung_stores(running, generator)
         stores = running
     if not quick:
         found |= timings.warm_start()

@@ -37,6 +37,7 @@ class Scene:
     whole: Whole
     stores: Stores
     pids: dict[str, int]
+    store_pids: dict[str, int]
     bare_http_port: int
     bare_rpc_port: int
     cookie: str = ""
@@ -80,8 +81,10 @@ def scene(*, embedded: bool) -> Iterator[Scene]:
         running = stack.enter_context(whole(stores, TRIVET_LOG_LEVEL="WARNING"))
         http, rpc = (stack.enter_context(_bare(name, folder)) for name in ("bare_http", "bare_rpc"))
         pids = {name: process.popen.pid for name, process in running.processes.items()}
-        pids |= {engine.name: engine.process.pid for engine in found.values() if engine and engine.process}
-        made = Scene(running, stores, pids, http, rpc)
+        started = {kind: engine for kind, engine in found.items() if engine and engine.process}
+        store_pids = {kind: engine.process.pid for kind, engine in started.items() if engine.process}
+        pids |= {engine.name: store_pids[kind] for kind, engine in started.items()}
+        made = Scene(running, stores, pids, store_pids, http, rpc)
         asyncio.run(_furnish(made))
         yield made
 

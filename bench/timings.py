@@ -1,5 +1,6 @@
-"""What is promised in milliseconds: enumeration, sessions under a flood of sign-ins, a full queue, a warm start."""
+"""What is promised in milliseconds: enumeration, checks and loops under a flood of sign-ins, a full queue, a start."""
 
+import asyncio
 import time
 from pathlib import Path
 from statistics import median
@@ -9,10 +10,12 @@ from bench.generator import Generator
 from bench.rounds import Effort
 from bench.samples import Round, percentile
 from bench.scene import PERSON, Scene
+from tests.harness.metrics import metric
 from tests.harness.stack import stack
 
 CHECKS_PER_SECOND = 100.0
 CONNECTIONS = 10
+PROBES_PER_SECOND = 20.0
 QUEUE_FILLS_SECONDS = 0.5
 """How long the flood takes to reach the queue of passwords; it stays full for some two seconds."""
 LATECOMERS = 5
@@ -33,19 +36,24 @@ def enumeration(scene: Scene, generator: Generator, effort: Effort) -> Timings:
 
 
 def flood(scene: Scene, generator: Generator, effort: Effort) -> Timings:
-    """0 (a) and (b): session checks at 100 a second, alone and while 200 sign in at once; and who comes late."""
+    """0 (a), (b), (d), (e): checks at 100 a second, alone and beside 200 sign-ins; who comes late; health; loops."""
     checks = (scene.get("/api/auth/get-session"), CONNECTIONS, effort.flood_seconds, CHECKS_PER_SECOND)
     sign_in = scene.sign_in(PERSON["email"], PERSON["password"])
+    probes = (scene.get("/healthz"), 1, effort.flood_seconds, PROBES_PER_SECOND)
     idle: Round = generator.run("steady", *checks)
-    with Generator() as attackers, Generator() as latecomers:
+    with Generator() as attackers, Generator() as latecomers, Generator() as prober:
         latecomers.run("burst", [sign_in])  # so that it has started
         attackers.run("burst", [sign_in] * effort.flood)  # so that pools are as large as they get
+        lags = {name: _lags(port) for name, port in scene.whole.metrics_ports.items()}
         generator.start("steady", *checks)
+        prober.start("steady", *probes)
         attackers.start("burst", [sign_in] * effort.flood)
         time.sleep(QUEUE_FILLS_SECONDS)
         late: list[tuple[int, float]] = [latecomers.run("burst", [sign_in])[0] for _ in range(LATECOMERS)]
         answers: list[tuple[int, float]] = attackers.result()
         busy: Round = generator.result()
+        health: Round = prober.result()
+        late_loops = {name: _lags(port) - lags[name] for name, port in scene.whole.metrics_ports.items()}
     turned_away = [milliseconds for status, milliseconds in late if status == 503]
     calm, pressed = percentile(idle.milliseconds, 0.99), percentile(busy.milliseconds, 0.99)
     return {
@@ -56,7 +64,19 @@ def flood(scene: Scene, generator: Generator, effort: Effort) -> Timings:
         f"of {effort.flood} sign-ins at once, answered 200": float(sum(status == 200 for status, _ in answers)),
         f"of {LATECOMERS} that come while the queue is full, answered 503": float(len(turned_away)),
         "these are answered in, median ms (wanted: 50 at most)": median(turned_away or [0.0]),
+        "health checks throughout, slowest ms (wanted: 100 at most)": max(health.milliseconds),
+        **{f"{name}: times its loop was over 50 ms late (wanted: 0)": times for name, times in late_loops.items()},
     }
+
+
+def _lags(port: int) -> float:
+    """0 (e): how often a process's loop has woken up more than 50 ms late so far."""
+
+    async def ask() -> float:
+        everything = await metric(port, "trivet_loop_lag_seconds_count")
+        return everything - await metric(port, "trivet_loop_lag_seconds_bucket", le="0.05")
+
+    return asyncio.run(ask())
 
 
 def warm_start() -> Timings:

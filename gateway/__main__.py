@@ -9,6 +9,7 @@ from gateway.origins import Origins
 from gateway.request_log import open_request_log
 from gateway.serve import serve
 from gateway.settings import GatewaySettings
+from runtime.lag import measured_lag
 from runtime.logs import logging_to_stderr
 from runtime.settings import read
 from runtime.telemetry import start_metrics, start_tracing
@@ -19,7 +20,8 @@ async def main(settings: GatewaySettings) -> None:
         start_metrics(settings.host, settings.metrics_port)
     async with open_backends(settings) as backends, open_request_log(backends.logs) as request_log:
         deps = Deps(settings, backends, Origins(settings), request_log)
-        await serve(build_app(deps), settings, deps.draining)
+        async with measured_lag():
+            await serve(build_app(deps), settings, deps.draining)
 
 
 if __name__ == "__main__":

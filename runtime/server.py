@@ -18,6 +18,7 @@ from runtime.actor import Verifier
 from runtime.call import Chain, Concern
 from runtime.concerns import Allowed, Deadline, Errors, Lease, Received, Required, Trace, WhoCalls
 from runtime.errors import NotFound
+from runtime.lag import measured_lag
 from runtime.open_calls import SERVICES as OPEN_TO_ALL
 from runtime.open_calls import open_concerns
 from runtime.policy import Policy
@@ -121,7 +122,7 @@ class Server:
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, self._on_signal, stopping)
-        async with self.serving():
+        async with measured_lag(), self.serving():
             await stopping.wait()
 
     @contextlib.asynccontextmanager

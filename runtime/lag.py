@@ -1,0 +1,35 @@
+"""How late the event loop wakes up: the one figure that tells of work that should not be on it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from prometheus_client import Histogram
+
+EVERY_SECONDS = 0.05
+
+lag = Histogram(
+    "trivet_loop_lag_seconds",
+    "How much later than asked the event loop woke up, asked twenty times a second.",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
+)
+
+
+async def _watch() -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + EVERY_SECONDS
+        await asyncio.sleep(EVERY_SECONDS)
+        lag.observe(max(0.0, loop.time() - due))
+
+
+@asynccontextmanager
+async def measured_lag() -> AsyncIterator[None]:
+    """Measure inside."""
+    watching = asyncio.create_task(_watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
