@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.harness.poll import eventually
 from tests.harness.stack import NAMES, Stack
 from tests.harness.stack import stack as run_stack
+from tests.harness.waiting import eventually
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.e2e.accounts import sign_in, sign_up
-from tests.harness.poll import eventually
 from tests.harness.stack import NAMES, STOP_SECONDS, descendants, is_running, stack
+from tests.harness.waiting import eventually
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])

@@ -8,8 +8,8 @@ import pytest
 from tests.conftest import Engines
 from tests.e2e.accounts import sign_in, sign_up
 from tests.harness.engines import end, free_port
-from tests.harness.poll import eventually
 from tests.harness.stack import Stack, environment, stack, trivet
+from tests.harness.waiting import eventually
 
 
 def test_given_stores_are_used_and_no_embedded_one_is_started(data: Path, engine: Engines) -> None:

@@ -1,7 +1,5 @@
 """A server with Trivet's concerns inside the test's own process, and a servicer that does what the test says."""
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -115,11 +113,3 @@ def raw(channel: aio.Channel, method: str) -> aio.UnaryUnaryMultiCallable[bytes,
     """Return a call of an RPC that sends and answers bytes as they are."""
     call: aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
     return call
-
-
-async def until(condition: Callable[[], bool], *, seconds: float = 5.0) -> None:
-    """Return once the condition holds; it fails the test if it never does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
-        await asyncio.sleep(0.005)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 PAUSE_SECONDS = 0.01
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float) -> float:
+async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 5.0) -> float:
     """Ask until the condition holds; return how long that took. Raises TimeoutError after `seconds`."""
     began = time.monotonic()
     while True:
@@ -21,3 +21,17 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float)
         if taken > seconds:
             raise TimeoutError(f"it did not become true in {seconds} s: {condition}")
         await asyncio.sleep(PAUSE_SECONDS)
+
+
+def eventually(claim: Callable[[], bool], *, seconds: float) -> None:
+    """As `until`, for a test without an event loop; an OSError of the claim's own counts as not yet."""
+    deadline = time.monotonic() + seconds
+    last: Exception | None = None
+    while time.monotonic() < deadline:
+        try:
+            if claim():
+                return
+        except OSError as error:
+            last = error
+        time.sleep(PAUSE_SECONDS)
+    raise TimeoutError(f"not true within {seconds} s") from last

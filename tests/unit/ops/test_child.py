@@ -13,8 +13,8 @@ from ops.errors import WrongSettings
 from ops.part import Part
 from ops.screen import Screen
 from ops.spawn import Guard, guarding
-from tests.harness.poll import soon
 from tests.harness.stack import is_running
+from tests.harness.waiting import until
 
 
 async def is_up(host: str, port: int) -> None:
@@ -45,7 +45,7 @@ async def test_a_child_that_dies_is_started_again(guard: Guard, tmp_path: Path) 
     code = f"n = len(open({str(log)!r}).read()); print('x', flush=True); import time; time.sleep(60 if n > 2 else 0)"
     running = child(guard, code, log)
     task = asyncio.create_task(running.run())
-    await soon(lambda: log.exists() and log.read_text().count("x") >= 3, seconds=20)
+    await until(lambda: log.exists() and log.read_text().count("x") >= 3, seconds=20)
     await running.stop(1.0)
     await task
 
@@ -66,7 +66,7 @@ async def test_a_child_that_ignores_sigterm_is_killed_with_all_it_started(guard:
     )
     running = child(guard, code, tmp_path / "log")
     task = asyncio.create_task(running.run())
-    await soon(lambda: pids.exists() and pids.read_text().endswith("\n"), seconds=20)
+    await until(lambda: pids.exists() and pids.read_text().endswith("\n"), seconds=20)
     await running.stop(0.1)
     await task
-    await soon(lambda: not any(is_running(int(pid)) for pid in pids.read_text().split()), seconds=20)
+    await until(lambda: not any(is_running(int(pid)) for pid in pids.read_text().split()), seconds=20)

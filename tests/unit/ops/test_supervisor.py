@@ -15,7 +15,7 @@ from ops.probes import Unready
 from ops.screen import Screen
 from ops.spawn import Guard, guarding
 from ops.supervisor import Supervisor
-from tests.harness.poll import soon
+from tests.harness.waiting import until
 
 CODE = """
 import os, signal, sys, time
@@ -93,7 +93,7 @@ async def test_what_comes_first_delays_its_own_part_alone(guard: Guard, log: Pat
         await open_gate.wait()
 
     running = asyncio.create_task(supervisor.run(supervisor.stop, {"identity": gate}))
-    await soon(
+    await until(
         lambda: all(log.with_name(f"ended.{name}").exists() for name in ("gateway", "cache", "store")), seconds=20
     )
     assert not log.with_name("ended.identity").exists()

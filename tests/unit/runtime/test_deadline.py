@@ -9,7 +9,8 @@ from grpc import aio
 
 from runtime.call import Context
 from runtime.concerns import handled
-from tests.harness.rpc import SERVICE, served, settings, until
+from tests.harness.rpc import SERVICE, served, settings
+from tests.harness.waiting import until
 from trivet.client import deadline_of, reason_of, remaining, within
 from trivet.client.deadline import HOP_SECONDS
 from trivet.identity.v1.resources_pb2 import User

@@ -12,7 +12,8 @@ from runtime import errors
 from runtime.call import Context
 from runtime.concerns import handled
 from runtime.errors import InvalidArgument, NotFound, ResourceExhausted, ServiceError
-from tests.harness.rpc import SERVICE, raw, served, until
+from tests.harness.rpc import SERVICE, raw, served
+from tests.harness.waiting import until
 from trivet.client import reason_of
 from trivet.client.errors import status_of
 from trivet.identity.v1.resources_pb2 import User

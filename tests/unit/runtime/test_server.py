@@ -17,7 +17,8 @@ from runtime.call import Context
 from runtime.policy import People, Rule
 from runtime.server import Server
 from runtime.settings import Environment
-from tests.harness.rpc import KEY, POLICY, SERVICE, Served, Users, answers, raw, served, settings, until
+from tests.harness.rpc import KEY, POLICY, SERVICE, Served, Users, answers, raw, served, settings
+from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import DESCRIPTOR as CACHE
 from trivet.cache.v1.cache_pb2 import WatchRequest, WatchResponse
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceServicer, CacheServiceStub, add_CacheServiceServicer_to_server
