@@ -95,7 +95,7 @@ def _once_there(work: Callable[[], T], *, wait: bool = False) -> T:
             raise Refused("another migration has been under way for over a minute: try again when it ends") from None
         except ValueError as error:
             raise Refused(str(error)) from None
-        except Exception as error:
+        except Exception as error:  # of four drivers: what `_refusal` does not know goes on
             if (refusal := _refusal(error)) is None:
                 raise
             if not wait or isinstance(refusal, WrongSettings):
