@@ -60,6 +60,7 @@ users = _table(
     Column("banned", Boolean, nullable=False),
     Column("ban_reason", String(512)),
     Column("ban_expires", Moment),
+    Column("additional", Text),  # a JSON object of the fields that the product has declared
     Index("ix_users_created_at", "created_at", "id"),
 )
 
@@ -71,6 +72,7 @@ sessions = _table(
     Column("remembered", Boolean, nullable=False),
     Column("ip_address", String(64), nullable=False),
     Column("user_agent", String(512), nullable=False),
+    Column("additional", Text),  # as above
 )
 
 accounts = _table(
@@ -110,6 +112,7 @@ subscriptions = _table(
     Column("trial_end", Moment),
     Column("cancel_at_period_end", Boolean, nullable=False),
     Column("seats", Integer),
+    Column("told_at", BigInteger),  # Stripe's `created` of the newest event that was applied, in Unix seconds
 )
 
 outbox = _table(
@@ -118,6 +121,7 @@ outbox = _table(
     Column("key", Exact(255), nullable=False),
     Column("payload", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Index("ix_outbox_topic_id", "topic", "id"),
     key=Column("id", growing_integer(), primary_key=True, autoincrement=True),
 )
 
