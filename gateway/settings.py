@@ -2,33 +2,23 @@
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, SecretStr, model_validator
+from pydantic import BeforeValidator, model_validator
 from pydantic_settings import NoDecode
 
-from runtime.settings import Keys, PairKeysField, Settings, Words, from_env, split_words
-
-MIN_SECRET_LENGTH = 32
+from runtime.settings import Keys, PairKeysField, SiteSettings, Words, from_env, split_words
 
 
 def _networks(value: Any) -> Any:
     return tuple(ip_network(part) for part in split_words(value)) if isinstance(value, str) else value
 
 
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split_words)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 
 
-class GatewaySettings(Settings):
+class GatewaySettings(SiteSettings):
     """What the gateway is told beyond what every process is."""
 
-    http_port: int = from_env("TRIVET_HTTP_PORT", default=8080, ge=0, le=65535, description="Where HTTP is served.")
-    secret: SecretStr = from_env("TRIVET_SECRET", description="Signs cookies; at least 32 characters, random.")
-    secrets_old: Secrets = from_env(
-        "TRIVET_SECRETS_OLD", default=(), description="Former secrets whose cookies are still good, by comma."
-    )
-    base_url: str = from_env("TRIVET_BASE_URL", default="", description="The address that browsers use.")
     trusted_origins: Words = from_env(
         "TRIVET_TRUSTED_ORIGINS", default=(), description="Origins besides our own that may send cookies, by comma."
     )
@@ -65,15 +55,7 @@ class GatewaySettings(Settings):
     )
 
     @model_validator(mode="after")
-    def _is_safe(self) -> Self:
-        if len(self.secret.get_secret_value()) < MIN_SECRET_LENGTH:
-            raise ValueError(f"TRIVET_SECRET must have at least {MIN_SECRET_LENGTH} characters: `openssl rand -hex 32`")
-        if not self.base_url:
-            if self.is_production:
-                raise ValueError("TRIVET_BASE_URL must be set in production, for example https://app.example.com")
-            self.base_url = f"http://127.0.0.1:{self.http_port}"
-        if urlsplit(self.base_url).scheme not in ("http", "https") or not urlsplit(self.base_url).hostname:
-            raise ValueError("TRIVET_BASE_URL must be like https://app.example.com")
+    def _trusts_nobody_blindly(self) -> Self:
         if "*" in self.trusted_origins:
             raise ValueError("TRIVET_TRUSTED_ORIGINS must not be `*`: name them, `https://*.example.com` is allowed")
         return self

@@ -28,10 +28,9 @@ TRY_EVERY_SECONDS = 0.5
 def url() -> str:
     """Return the database that this clone's stack uses: the one given, else the file of its embedded stack."""
     if is_given("sql", os.environ):
-        from services.identity.settings import IdentitySettings
+        from services.identity.store_settings import StoreSettings
 
-        # Whoever looks after the database need not hold the service's keys.
-        return read_settings(IdentitySettings, {"TRIVET_ACCEPT_KEYS": "", **os.environ}).address
+        return read_settings(StoreSettings).address  # whoever looks after it need not hold the service's keys
     settings = read_settings(OpsSettings)
     if settings.is_production:
         raise WrongSettings("set DATABASE_URL: production never runs on embedded stores")

@@ -3,17 +3,19 @@
 import importlib
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from ops.keys import SERVICES, accept_keys, call_keys
+from ops.keys import SEALING, SERVICES, accept_keys, call_keys, seal_keys
 from ops.reading import mistakes, names_read, tell
 from ops.settings import StackSettings
 from runtime.settings import Settings
 
 PROCESSES = (*SERVICES, "gateway")
+SIGNING = ("gateway", "identity")
+"""The gateway signs cookies, identity the links in its mails."""
 COMMON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
 COMMON_PREFIXES = ("OTEL_", "PYTHON", "GRPC_", "TRIVET_FAILPOINT")
-OF_THE_STACK = ("TRIVET_ACCEPT_KEYS", "TRIVET_CALL_KEYS", "TRIVET_METRICS_PORT")
+OF_THE_STACK = ("TRIVET_ACCEPT_KEYS", "TRIVET_CALL_KEYS", "TRIVET_METRICS_PORT", "TRIVET_SEAL_KEYS")
 """What the stack makes for each process; the same value for all would be wrong."""
 
 
@@ -42,12 +44,17 @@ def environment(process: str, made: Mapping[str, str], environ: Mapping[str, str
     return common(environ) | own | {name: value for name, value in made.items() if name in wanted}
 
 
-def keys(process: str, secret: str, programs: tuple[str, ...]) -> dict[str, str]:
-    """Return the keys of one process, and the secret itself for the gateway alone, which signs cookies with it."""
+def keys(process: str, secret: str, programs: tuple[str, ...], old: Sequence[str] = ()) -> dict[str, str]:
+    """Return the keys of one process, and the secret itself for those who sign cookies and links with it.
+
+    `old` are the former secrets: what was sealed under them is still opened.
+    """
     own = {"TRIVET_CALL_KEYS": call_keys(secret, process)}
     if process in SERVICES:
         own["TRIVET_ACCEPT_KEYS"] = accept_keys(secret, process, programs)
-    if process == "gateway":
+    if process in SEALING:
+        own["TRIVET_SEAL_KEYS"] = seal_keys([secret, *old], process)
+    if process in SIGNING:
         own["TRIVET_SECRET"] = secret
     return {name: value for name, value in own.items() if value}
 

@@ -46,7 +46,7 @@ def actor(
 def keys(
     process: Annotated[str | None, typer.Option("--for", metavar="PROCESS", help="A process or a program.")] = None,
 ) -> None:
-    """Print the TRIVET_ACCEPT_KEYS and TRIVET_CALL_KEYS of each process, as lines for its environment."""
+    """Print the TRIVET_*_KEYS of each process, as lines for its environment."""
     settings = read_settings(OpsSettings)
     if process is not None and process not in (*CALLS, *settings.programs):
         known = f"neither a process ({', '.join(CALLS)}) nor in TRIVET_PROGRAMS ({', '.join(settings.programs)})"
@@ -54,8 +54,8 @@ def keys(
     for name in [process] if process else [*CALLS, *settings.programs]:
         if process is None:
             print(f"# {name}")
-        own = environment.keys(name, secret(settings), settings.programs)
-        for variable in ("TRIVET_ACCEPT_KEYS", "TRIVET_CALL_KEYS"):
+        own = environment.keys(name, secret(settings), settings.programs, settings.former_secrets)
+        for variable in ("TRIVET_ACCEPT_KEYS", "TRIVET_CALL_KEYS", "TRIVET_SEAL_KEYS"):
             if variable in own:
                 print(f"{variable}={own[variable]}")
 

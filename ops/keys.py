@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 
 SERVICES = ("identity", "notifications", "cache")
 CALLS = {
@@ -11,11 +12,19 @@ CALLS = {
     "cache": (),
 }
 """Whom each process calls; a program calls any service."""
+SEALING = ("identity", "notifications")
+"""Who keeps secrets at rest."""
 
 
 def pair_key(secret: str, caller: str, audience: str) -> bytes:
     """Return the 32-byte key that `caller` and `audience` share; no other pair's key tells anything of it."""
     return hmac.digest(secret.encode(), f"trivet pair key 1: {caller}>{audience}".encode(), hashlib.sha256)
+
+
+def seal_keys(secrets: Sequence[str], process: str) -> str:
+    """Return the value of TRIVET_SEAL_KEYS for a process: a key from the secret in use, then those of former ones."""
+    info = f"trivet seal key 1: {process}".encode()
+    return ",".join(hmac.digest(secret.encode(), info, hashlib.sha256).hex() for secret in secrets)
 
 
 def call_keys(secret: str, caller: str) -> str:

@@ -58,9 +58,10 @@ def _process(name: str, settings: StackSettings, chosen: Ports, of: Stores, scre
     host = _reachable(settings.host)
     made = {
         **of.environment,
-        **environment.keys(name, secret(settings), settings.programs),
+        **environment.keys(name, secret(settings), settings.programs, settings.former_secrets),
         "TRIVET_ENV": settings.environment.value,
-        "TRIVET_HTTP_PORT" if name == "gateway" else f"TRIVET_{name.upper()}_PORT": str(port),
+        "TRIVET_HTTP_PORT": str(chosen.http),
+        **({} if name == "gateway" else {f"TRIVET_{name.upper()}_PORT": str(port)}),
         "TRIVET_METRICS_PORT": str(chosen.metrics[name]),
         **{f"TRIVET_{service.upper()}_ADDRESS": f"{host}:{chosen.services[service]}" for service in SERVICES},
     }

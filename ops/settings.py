@@ -1,12 +1,10 @@
 """What the `trivet` command is told."""
 
 from pathlib import Path
-from typing import Annotated, Any
 
-from pydantic import BeforeValidator, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import NoDecode
+from pydantic import SecretStr, ValidationInfo, field_validator
 
-from runtime.settings import Environment, Settings, from_env
+from runtime.settings import Environment, Secrets, Settings, Words, from_env
 
 ROOT = Path(__file__).parents[1]
 MIN_SECRET_LENGTH = 32
@@ -20,10 +18,6 @@ STORE_VARIABLES = {
 """The variables that give a store; one of them set, and no embedded store takes its place."""
 
 
-def _words(value: Any) -> Any:
-    return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
-
-
 class OpsSettings(Settings):
     """What every subcommand is told."""
 
@@ -31,8 +25,11 @@ class OpsSettings(Settings):
     secret: SecretStr = from_env(
         "TRIVET_SECRET", default=SecretStr(""), validate_default=True, description="All keys are derived from it."
     )
+    secrets_old: Secrets = from_env(
+        "TRIVET_SECRETS_OLD", default=(), description="Former secrets: what they signed and sealed is still good."
+    )
     data: Path | None = from_env("TRIVET_DATA", default=None, description="Where embedded stores keep their data.")
-    programs: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = from_env(
+    programs: Words = from_env(
         "TRIVET_PROGRAMS", default=("ops",), description="Programs besides Trivet's own that may call, by comma."
     )
 
@@ -61,6 +58,10 @@ class OpsSettings(Settings):
         if len(set(secret)) < MIN_SECRET_LETTERS:
             raise ValueError(f"is too easy to guess: {HOW_TO_MAKE_ONE}")
         return value
+
+    @property
+    def former_secrets(self) -> tuple[str, ...]:
+        return tuple(each.get_secret_value() for each in self.secrets_old)
 
     @property
     def data_root(self) -> Path:

@@ -2,12 +2,16 @@
 
 import sys
 from enum import Enum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from trivet.client.actor import decode_pair_keys
+
+MIN_SECRET_LENGTH = 32
+SEAL_KEY_LENGTH = 32
 
 
 class Environment(Enum):
@@ -38,6 +42,29 @@ def split_words(value: Any) -> Any:
 
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split_words)]
+
+
+class SealKeys(tuple[bytes, ...]):
+    """Keys of a `Sealer` that never show themselves."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} keys>"
+
+
+def _seal_keys(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        keys = SealKeys(bytes.fromhex(word) for word in split_words(value))
+    except ValueError:
+        keys = SealKeys()
+    if not keys or any(len(key) != SEAL_KEY_LENGTH for key in keys):
+        raise ValueError("must be keys of 64 hexadecimal digits, by comma: `trivet keys` prints them")
+    return keys
+
+
+SealKeysField = Annotated[SealKeys, NoDecode, BeforeValidator(_seal_keys)]
 
 
 class Settings(BaseSettings):
@@ -74,6 +101,34 @@ class Settings(BaseSettings):
     @property
     def json_logs(self) -> bool:
         return self.log_format == "json" or (self.log_format == "auto" and not sys.stderr.isatty())
+
+
+class SiteSettings(Settings):
+    """What those are told who sign what browsers keep, and write the links that browsers follow."""
+
+    secret: SecretStr = from_env("TRIVET_SECRET", description="Signs cookies and links; 32 characters or more, random.")
+    secrets_old: Secrets = from_env(
+        "TRIVET_SECRETS_OLD", default=(), description="Former secrets whose cookies and links are still good, by comma."
+    )
+    base_url: str = from_env("TRIVET_BASE_URL", default="", description="The address that browsers use.")
+    http_port: int = from_env("TRIVET_HTTP_PORT", default=8080, ge=0, le=65535, description="Where HTTP is served.")
+
+    @model_validator(mode="after")
+    def _has_an_address_and_a_secret(self) -> Self:
+        if len(self.secret.get_secret_value()) < MIN_SECRET_LENGTH:
+            raise ValueError(f"TRIVET_SECRET must have at least {MIN_SECRET_LENGTH} characters: `openssl rand -hex 32`")
+        if not self.base_url:
+            if self.is_production:
+                raise ValueError("TRIVET_BASE_URL must be set in production, for example https://app.example.com")
+            self.base_url = f"http://127.0.0.1:{self.http_port}"
+        if urlsplit(self.base_url).scheme not in ("http", "https") or not urlsplit(self.base_url).hostname:
+            raise ValueError("TRIVET_BASE_URL must be like https://app.example.com")
+        return self
+
+    @property
+    def all_secrets(self) -> tuple[str, ...]:
+        """The secret in use, then the former ones."""
+        return tuple(each.get_secret_value() for each in (self.secret, *self.secrets_old))
 
 
 class ServiceSettings(Settings):

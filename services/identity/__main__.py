@@ -7,11 +7,13 @@ from datetime import timedelta
 from functools import partial
 
 from runtime.logs import logging_to_stderr
+from runtime.sealing import Sealer
 from runtime.server import Server
 from runtime.settings import read
 from runtime.tasks import Tasks
 from runtime.telemetry import start_tracing
 from services.identity.accounts import Accounts
+from services.identity.audit import Audit
 from services.identity.authentication import Authentication
 from services.identity.cached import Cached
 from services.identity.database import Database
@@ -19,6 +21,7 @@ from services.identity.hashing import Hasher
 from services.identity.outbox import Outbox
 from services.identity.periodically import periodically
 from services.identity.policy import POLICY
+from services.identity.receivers import receivers
 from services.identity.revision import SchemaCheck
 from services.identity.servicers.auth import AuthServicer
 from services.identity.servicers.sessions import SessionServicer
@@ -47,11 +50,16 @@ async def main(settings: IdentitySettings) -> None:
         signer = Signer("identity", settings.call_keys)
         channel = await stack.enter_async_context(connect(settings.cache_address, "cache", signer))
         cached = Cached(CacheServiceStub(channel), Tasks("cache fills"))
-        outbox = Outbox(database, cached.invalidate)
+        sealer = Sealer(settings.seal_keys)
+        notifications = await stack.enter_async_context(
+            connect(settings.notifications_address, "notifications", signer)
+        )
+        outbox = Outbox(database, cached.invalidate, receivers(notifications, sealer))
+        audit = Audit(database, outbox)
         sessions = Sessions(database, outbox, settings.lifetimes)
         users = Users(database, outbox)
         authentication = Authentication(
-            database, Accounts(database), sessions, hasher, refuse_common=settings.refuse_common_passwords
+            database, Accounts(database), sessions, hasher, audit, refuse_common=settings.refuse_common_passwords
         )
         relay = partial(outbox.relay, older_than=RELAY_AFTER)
         repeated = periodically("relay", settings.relay_seconds, relay, longest=RELAY_PAUSE_SECONDS)

@@ -71,7 +71,7 @@ class Accounts:
         )
         return found.rowcount > 0
 
-    async def open_session(self, opened: Opened, password_hash: str) -> bool:
+    async def insert_session(self, transaction: Transaction, opened: Opened, password_hash: str) -> bool:
         """Write a session if its user still has this password; return whether.
 
         Between the look at the password and this, hashing took its time: a change of password that fell in between
@@ -84,9 +84,5 @@ class Accounts:
             accounts.c.provider == CREDENTIAL,
             accounts.c.password == password_hash,
         )
-
-        async def work(transaction: Transaction) -> bool:
-            done = await transaction.execute(insert(schema.sessions).from_select(list(row), unchanged))
-            return done.rowcount > 0
-
-        return await self._database.transaction("sessions.open", work)
+        done = await transaction.execute(insert(schema.sessions).from_select(list(row), unchanged))
+        return done.rowcount > 0

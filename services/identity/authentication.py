@@ -11,10 +11,12 @@ from runtime.ids import new_id
 from services.identity import requests as asked_before
 from services.identity import schema
 from services.identity.accounts import Accounts, Credential
+from services.identity.audit import Audit, Event, Happened
 from services.identity.database import Database, Transaction
 from services.identity.emails import normal_email
 from services.identity.hashing import Hasher
 from services.identity.passwords import new_password, normal_password
+from services.identity.renewal import Renewal
 from services.identity.requests import Request, Requests
 from services.identity.sessions import Opened, Origin, Sessions
 from services.identity.store_errors import TwiceError
@@ -48,6 +50,7 @@ class Authentication:
         accounts: Accounts,
         sessions: Sessions,
         hasher: Hasher,
+        audit: Audit,
         *,
         refuse_common: bool = True,
         now: Clock = utc_now,
@@ -57,6 +60,8 @@ class Authentication:
         self._sessions = sessions
         self._requests = Requests(database, now=now)
         self._hasher = hasher
+        self._audit = audit
+        self._renewal = Renewal(database, accounts, hasher)
         self._refuse_common = refuse_common
         self._now = now
 
@@ -93,7 +98,7 @@ class Authentication:
         # The password is part of the body, and its hash the only thing kept of it.
         if found is None or not await self._hasher.verify(found.password, password):
             raise asked_before.reused()
-        return await self._open(found, origin)
+        return await self._open(found, password, origin)
 
     async def _insert(
         self, new: NewUser, email: str, password_hash: str, origin: Origin, asked: Request | None
@@ -109,6 +114,7 @@ class Authentication:
             await transaction.execute(insert(schema.users).values(**row))
             await self._accounts.add_credential(transaction, user.id, password_hash)
             await self._sessions.insert(transaction, opened)
+            await self._audit.note(transaction, Event(Happened.SIGNED_UP, user.id, origin=origin))
             return SignedIn(user, opened)
 
         return await self._database.transaction("users.sign_up", work)
@@ -122,16 +128,39 @@ class Authentication:
         address, candidate = normal_email(email), normal_password(password)
         found = await self._accounts.by_email(address)
         if not await self._hasher.verify(found.password if found else None, candidate) or found is None:
+            # Of somebody unknown too, so that both take as long.
+            await self._note_failure(found, origin, "wrong password" if found else "unknown address")
             raise _refused()
         if found.user.is_kept_out(self._now()):
+            await self._note_failure(found, origin, "banned")
             raise PermissionDenied("BANNED_USER", "This user is banned")
-        return await self._open(found, origin)
+        return await self._open(found, candidate, origin)
 
-    async def _open(self, found: Credential, origin: Origin) -> SignedIn:
-        opened = self._sessions.begin(found.user.id, origin)
-        if not await self._accounts.open_session(opened, found.password or ""):
-            raise _refused()
+    async def _open(self, found: Credential, password: str, origin: Origin) -> SignedIn:
+        """Open a session for whoever typed the password of `found`. Raises Unauthenticated if it is another by now."""
+        opened, stored = self._sessions.begin(found.user.id, origin), found.password or ""
+        if not await self._insert_session(opened, stored, origin):
+            # Changed, or only hashed anew after a sign-in at the same time: then the password is right still.
+            now = await self._accounts.by_user(found.user.id)
+            stored = (now and now.password) or ""
+            right = await self._hasher.verify(stored or None, password)
+            if not right or not await self._insert_session(opened, stored, origin):
+                raise _refused()
+        self._renewal.after(found.user.id, stored, password)
         return SignedIn(found.user, opened)
+
+    async def _insert_session(self, opened: Opened, stored: str, origin: Origin) -> bool:
+        async def work(transaction: Transaction) -> bool:
+            if not await self._accounts.insert_session(transaction, opened, stored):
+                return False
+            await self._audit.note(transaction, Event(Happened.SIGNED_IN, opened.session.user_id, origin=origin))
+            return True
+
+        return await self._database.transaction("sessions.open", work)
+
+    async def _note_failure(self, found: Credential | None, origin: Origin, why: str) -> None:
+        user_id = found.user.id if found else ""
+        await self._audit.note_alone(Event(Happened.SIGN_IN_FAILED, user_id, origin=origin, detail=why))
 
     async def verify_password(self, user_id: str, password: str) -> Credential:
         """Return the user whose password this is.
@@ -173,6 +202,7 @@ class Authentication:
                 await self._sessions.end_all(transaction, user_id, keep="" if end_others else keep)
             if opened is not None:
                 await self._sessions.insert(transaction, opened)
+            await self._audit.note(transaction, Event(Happened.PASSWORD_CHANGED, user_id, origin=origin))
 
         await self._database.transaction("accounts.change_password", work)
         return found.user, opened

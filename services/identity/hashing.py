@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 from prometheus_client import Counter, Gauge
 
@@ -68,10 +68,25 @@ class Hasher:
     async def verify(self, stored: str | None, password: str) -> bool:
         """Whether the password is the stored one, by the scheme it is stored in; None takes as long, and is not.
 
+        The schemes are Argon2 and the scrypt of Better Auth; whatever else is stored matches nothing.
         Raises ResourceExhausted (HASHING_OVERLOADED) before any work.
         """
         right = await self._in_a_thread(lambda: self._matches(stored or self._dummy, password))
         return right and stored is not None
+
+    def is_outdated(self, stored: str) -> bool:
+        """Whether a hash is of another scheme than ours, or took less memory or fewer passes than are set now."""
+        try:
+            used = extract_parameters(stored)
+        except InvalidHashError:
+            return True
+        is_cheap = used.memory_cost < self._cost.memory_kib or used.time_cost < self._cost.passes
+        return used.type is not Type.ID or is_cheap
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether passwords wait: what can be done another time should be."""
+        return self._waiting > 0
 
     def _matches(self, stored: str, password: str) -> bool:
         if scrypt := BETTER_AUTH_SCRYPT.fullmatch(stored):

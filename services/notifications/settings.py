@@ -6,7 +6,7 @@ from pydantic import SecretStr, field_validator
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from runtime.settings import ServiceSettings, from_env
+from runtime.settings import SealKeysField, ServiceSettings, from_env
 from services.notifications.levels import Level
 
 DEFAULT_DATABASE = "trivet"
@@ -23,6 +23,9 @@ class NotificationsSettings(ServiceSettings):
         "MONGODB_URI",
         "MONGODB_URL",
         description="mongodb://HOST:PORT/DATABASE or mongodb+srv://...; TLS as its options.",
+    )
+    seal_keys: SealKeysField = from_env(
+        "TRIVET_SEAL_KEYS", description="Encrypt secrets at rest, the first one; the others are still opened, by comma."
     )
     pool_size: int = from_env(
         "MONGODB_CONNECTION_POOL_SIZE", default=20, ge=1, le=1_000, description="The most connections that are open."

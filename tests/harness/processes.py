@@ -16,7 +16,8 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2
 
-from ops.keys import SERVICES, accept_keys, pair_key
+from ops.environment import SIGNING
+from ops.keys import SEALING, SERVICES, accept_keys, pair_key, seal_keys
 from tests.harness.engines import free_port
 from trivet.client import Channel, Signer, connect
 
@@ -93,7 +94,9 @@ def environment(name: str, port: int, **extra: str) -> dict[str, str]:
     if name in SERVICES:
         own["TRIVET_ACCEPT_KEYS"] = accept_keys(SECRET, name, PROGRAMS)
         own["TRIVET_PEOPLE_CALLERS"] = "gateway,tests"
-    if name == "gateway":
+    if name in SEALING:
+        own["TRIVET_SEAL_KEYS"] = seal_keys([SECRET], name)
+    if name in SIGNING:
         own["TRIVET_SECRET"] = SECRET
     return own | extra
 

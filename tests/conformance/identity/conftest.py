@@ -9,6 +9,7 @@ import pytest
 
 from services.identity import migrate, store_url
 from services.identity.accounts import Accounts
+from services.identity.audit import Audit
 from services.identity.authentication import Authentication, NewUser
 from services.identity.database import Database, Transaction
 from services.identity.engine import Limits
@@ -117,7 +118,8 @@ def build(database: Database, hasher: Hasher, *, refuse_common: bool = True) -> 
     outbox = Outbox(database, cache, now=clock)
     sessions = Sessions(database, outbox, Lifetimes(), now=clock)
     accounts = Accounts(database, now=clock)
-    authentication = Authentication(database, accounts, sessions, hasher, refuse_common=refuse_common, now=clock)
+    audit = Audit(database, outbox, now=clock)
+    authentication = Authentication(database, accounts, sessions, hasher, audit, refuse_common=refuse_common, now=clock)
     users = Users(database, outbox, now=clock)
     return Identity(database, users, sessions, accounts, authentication, outbox, cache, clock)
 

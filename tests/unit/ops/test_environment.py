@@ -38,9 +38,9 @@ def test_a_process_sees_its_own_store_alone(process: str) -> None:
 
 
 @pytest.mark.parametrize("process", PROCESSES)
-def test_the_secret_reaches_the_gateway_alone(process: str) -> None:
+def test_the_secret_reaches_those_alone_who_sign_with_it(process: str) -> None:
     assert ("TRIVET_SECRET" in environment(process, keys(process, SECRET, ("ops",)), OPERATORS)) == (
-        process == "gateway"
+        process in ("gateway", "identity")
     )
 
 

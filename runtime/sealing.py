@@ -1,0 +1,58 @@
+"""Encrypting small secrets at rest: AES-256-GCM under the first of several keys, opened under any of them."""
+
+import base64
+import hashlib
+import os
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+KEY_LENGTH = 32
+NONCE_LENGTH = 12
+VERSION = "1"
+
+
+class BrokenSealError(Exception):
+    """The text was not sealed by any of our keys for this purpose, or has been changed since."""
+
+
+class Sealer:
+    """Seals with its first key. `purpose` says what a secret is and whose: sealed for one, it opens for no other.
+
+    A sealed text is `1.KEY.DATA`: the first 8 digits of the SHA-256 of the key, and nonce and ciphertext in unpadded
+    base64url. To rotate, put a new key in front; the old ones stay until nothing that they sealed is left.
+    """
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        if not keys or any(len(key) != KEY_LENGTH for key in keys):
+            raise ValueError(f"sealing takes one key or more, each of {KEY_LENGTH} bytes")
+        self._current = _name(keys[0])
+        self._ciphers = {_name(key): AESGCM(key) for key in reversed(keys)}
+
+    def seal(self, secret: str, purpose: str) -> str:
+        """Return the secret so that only our keys can read it."""
+        nonce = os.urandom(NONCE_LENGTH)
+        data = nonce + self._ciphers[self._current].encrypt(nonce, secret.encode(), purpose.encode())
+        return f"{VERSION}.{self._current}.{base64.urlsafe_b64encode(data).rstrip(b'=').decode()}"
+
+    def open(self, sealed: str, purpose: str) -> str:
+        """Return what was sealed for this purpose. Raises BrokenSealError."""
+        version, _, rest = sealed.partition(".")
+        name, _, data = rest.partition(".")
+        cipher = self._ciphers.get(name)
+        if version != VERSION or cipher is None:
+            raise BrokenSealError
+        try:
+            raw = base64.b64decode(data + "=" * (-len(data) % 4), altchars=b"-_", validate=True)
+            return cipher.decrypt(raw[:NONCE_LENGTH], raw[NONCE_LENGTH:], purpose.encode()).decode()
+        except (InvalidTag, ValueError):
+            raise BrokenSealError from None
+
+    def is_current(self, sealed: str) -> bool:
+        """Whether a text is sealed with the key that is in use now."""
+        return sealed.startswith(f"{VERSION}.{self._current}.")
+
+
+def _name(key: bytes) -> str:
+    return hashlib.sha256(key).hexdigest()[:8]
