@@ -7,14 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from hypothesis.stateful import run_state_machine_as_test as run_as_test
 
 from runtime.ids import new_id
 from tests.conftest import Engines
-from tests.harness import engines
+from tests.harness import engines, models
 from tests.harness.engines import Engine
 from tests.harness.people import FAST_HASHING
 from tests.harness.whole import Stores, Whole, whole
@@ -170,17 +168,7 @@ def running(engine: Engines, redis: Engine, tmp_path_factory: pytest.TempPathFac
 
 
 def explore(running: Whole, redis: Engine, **attributes: bool) -> None:
-    machine = type("Explored", (Machine,), {"url": running.url, "redis": redis, **attributes})
-    limits = settings(
-        max_examples=12,
-        stateful_step_count=20,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
-    run_as_test(machine, settings=limits)
+    models.explore(Machine, examples=12, steps=20, url=running.url, redis=redis, **attributes)
 
 
 def test_no_answer_contradicts_the_model(running: Whole, redis: Engine) -> None:

@@ -15,6 +15,8 @@ from redis import Redis
 from runtime.ids import new_id, token_hash
 from services.identity import migrate
 from tests.conftest import Engines
+from tests.harness import engines
+from tests.harness.engines import Engine
 from tests.harness.processes import Process, process
 
 PASSWORD = "correct horse battery"
@@ -76,6 +78,21 @@ def site(engine: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("site")
     with running_site(folder, engine.get("valkey").url) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[Engine]:
+    """A Valkey of the module's own, which its tests may break."""
+    with engines.valkey() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def breakable(valkey: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Process]]:
+    """A site and a gateway of the module's own, which its tests may break."""
+    folder = tmp_path_factory.mktemp("breakable")
+    with running_site(folder, valkey.url) as site, site.gateway(TRIVET_BASE_URL=ORIGIN) as gateway:
+        yield site, gateway
 
 
 @pytest.fixture(scope="session")

@@ -7,23 +7,9 @@ import httpx
 import pytest
 from redis import Redis
 
-from tests.api.auth.conftest import ORIGIN, Site, running_site, sign_up, wait_until
-from tests.harness import engines
+from tests.api.auth.conftest import ORIGIN, Site, sign_up, wait_until
 from tests.harness.engines import Engine
 from tests.harness.processes import Process
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[Engine]:
-    with engines.valkey() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def breakable(valkey: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Process]]:
-    folder = tmp_path_factory.mktemp("profiles")
-    with running_site(folder, valkey.url) as site, site.gateway(TRIVET_BASE_URL=ORIGIN) as gateway:
-        yield site, gateway
 
 
 @pytest.fixture

@@ -6,36 +6,20 @@ from collections.abc import Iterator
 import pytest
 
 from tests.api.auth.conftest import (
-    ORIGIN,
     PASSWORD,
     Site,
     browser,
     cached,
     cookie,
     reaches_identity,
-    running_site,
     session_of,
     sign_up,
     wait_until,
 )
-from tests.harness import engines
 from tests.harness.engines import Engine
 from tests.harness.processes import Process
 
 AWAY = b'{"message":"Service unavailable","code":"SERVICE_UNAVAILABLE"}'
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[Engine]:
-    with engines.valkey() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def breakable(valkey: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Process]]:
-    folder = tmp_path_factory.mktemp("breakable")
-    with running_site(folder, valkey.url) as site, site.gateway(TRIVET_BASE_URL=ORIGIN) as gateway:
-        yield site, gateway
 
 
 @pytest.fixture

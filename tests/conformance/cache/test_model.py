@@ -5,10 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from hypothesis.stateful import run_state_machine_as_test as run_as_test
 from redis.asyncio import Redis
 
 from runtime.ids import new_id
@@ -16,6 +14,7 @@ from services.cache.counters import Counters
 from services.cache.entries import Entries, Position
 from services.cache.store import Store
 from tests.conformance.cache.conftest import Cache
+from tests.harness import models
 from tests.harness.engines import Engine
 from tests.harness.waiting import until
 
@@ -123,17 +122,7 @@ class Machine(RuleBasedStateMachine):
 
 
 def explore(server: Engine, *, uses_leases: bool) -> None:
-    machine = type("Explored", (Machine,), {"server": server, "uses_leases": uses_leases})
-    limits = settings(
-        max_examples=25,
-        stateful_step_count=25,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
-    run_as_test(machine, settings=limits)
+    models.explore(Machine, examples=25, steps=25, server=server, uses_leases=uses_leases)
 
 
 def test_nothing_stale_is_ever_found(server: Engine) -> None:
