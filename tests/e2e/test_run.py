@@ -7,6 +7,8 @@ from pathlib import Path
 
 import httpx
 
+from ops.environment import SIGNING
+from ops.keys import SEALING
 from tests.e2e.accounts import sign_in, sign_up
 from tests.harness.engines import free_port
 from tests.harness.processes import ROOT
@@ -48,11 +50,12 @@ def test_secantusdb_is_a_process_of_its_own(stack: Stack) -> None:
 
 
 def test_each_process_holds_only_the_keys_it_needs(stack: Stack) -> None:
-    """K1: the secret that all keys follow from is the gateway's alone, and on no command line."""
+    """K1: the secret that all keys follow from is theirs alone who sign with it, and on no command line."""
     secret = stack.environment["TRIVET_SECRET"].encode()
     for name, pid in stack.children().items():
         held = Path(f"/proc/{pid}/environ").read_bytes()
-        assert (secret in held) == (name == "gateway"), name
+        assert (secret in held) == (name in SIGNING), name
+        assert (b"TRIVET_SEAL_KEYS" in held) == (name in SEALING), name
         assert (b"TRIVET_ACCEPT_KEYS" in held) == (name in SERVICES), name
         assert (b"DATABASE_URL" in held) == (name == "identity"), name
         assert secret not in Path(f"/proc/{pid}/cmdline").read_bytes(), name
