@@ -9,6 +9,11 @@ BIN := $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 RUN_LOCKS := requirements/ops.txt requirements/embedded.txt
 DEV_LOCKS := requirements/dev.txt
+NODE_LOCKS := requirements/node.txt
+# Node 20 or later is the machine's or, where there is none, the one that PyPI has, in the .venv.
+WITH_NODE = PATH="$(CURDIR)/$(BIN):$$PATH"
+HAS_NODE = $(WITH_NODE) node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null
+CLIENT := tests/client
 PY := PYTHONPATH=protos:. $(BIN)/python
 
 .PHONY: help
@@ -27,6 +32,15 @@ $(VENV)/.for-dev: $(DEV_LOCKS) | $(BIN)/python
 	@echo "trivet: installing what it is developed with into $(VENV) (once)"
 	@$(PIP_INSTALL) $(DEV_LOCKS:%=-r %)
 	@touch $@ $(VENV)/.for-run
+
+$(VENV)/.for-node: $(NODE_LOCKS) | $(VENV)/.for-dev
+	@$(HAS_NODE) || { echo "trivet: installing Node.js into $(VENV) (once)"; $(PIP_INSTALL) $(NODE_LOCKS:%=-r %); }
+	@touch $@
+
+$(CLIENT)/node_modules/.installed: $(CLIENT)/package.json $(CLIENT)/package-lock.json | $(VENV)/.for-node
+	@echo "trivet: installing npm's better-auth into $(CLIENT)/node_modules (once)"
+	@cd $(CLIENT) && $(WITH_NODE) npm ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 .PHONY: install
 install: $(VENV)/.for-run ## Make .venv with what `bin/trivet` needs
@@ -50,9 +64,13 @@ check: $(VENV)/.for-dev ## Lint, types, import contracts, protos, generated code
 test: $(VENV)/.for-dev ## Run every test; TRIVET_TEST_REQUIRE=all fails where an engine is missing
 	$(BIN)/python -m pytest -q $(ARGS)
 
+.PHONY: test-client
+test-client: $(VENV)/.for-dev $(CLIENT)/node_modules/.installed ## Run npm's unmodified client against the stack, in Node and in Chromium, and the original server
+	@$(WITH_NODE) $(BIN)/python -m pytest -q $(CLIENT) $(ARGS)
+
 .PHONY: bench
-bench: $(VENV)/.for-dev ## Measure the stack beside bare equivalents, into bench/results.json
-	@$(PY) -m bench $(ARGS)
+bench: $(VENV)/.for-dev ## Measure the stack into bench/results.json; PEERS=1 with npm's better-auth beside it
+	@$(PY) -m bench $(if $(PEERS),--peers) $(ARGS)
 
 .PHONY: protos
 protos: $(VENV)/.for-dev ## Generate the stubs from the .proto files
@@ -70,5 +88,5 @@ release: check test ## Make the wheel, and make today's protos the baseline that
 
 .PHONY: clean
 clean: ## Remove .venv, caches and what was built; never .data
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache protos/third_party
+	rm -rf $(VENV) $(CLIENT)/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache protos/third_party
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
 from google.protobuf.message import Message
 
 from bench.driver_load import Statement
-from bench.http_load import Connection, request
+from bench.http_load import Connection, Request, request
+from bench.peers import Peer
 from bench.rpc_load import Rpc
-from bench.scene import Scene
+from bench.scene import PERSON, Scene
 from trivet.cache.v1.cache_pb2 import GetRequest
 from trivet.identity.v1.user_service_pb2 import GetUserRequest
 from trivet.notifications.v1.log_service_pb2 import LogEntry, WriteLogsRequest
@@ -29,13 +30,29 @@ class Case:
     ours: Callable[[], Job]
     bare: Callable[[], Job]
     driver: Callable[[], Job] | None = None
+    peer: Callable[[], Job] | None = None
+    cached_peer: Callable[[], Job] | None = None
+
+
+SESSION_CHECK = "session check (HTTP)"
+SIGN_IN = "sign-in (HTTP; bare: the hash alone)"
 
 
 def cases(scene: Scene) -> Iterator[Case]:
     """Yield every case, with its bare equivalents of the size that ours is now."""
     user = Statement("sql", scene.stores.sql, scene.user_id)
     listing = Statement("mongodb find", scene.stores.mongodb, scene.user_id)
-    yield _http(scene, "session check (HTTP)", "/api/auth/get-session", None)
+    yield replace(
+        _http(scene, SESSION_CHECK, "/api/auth/get-session", None),
+        peer=_beside(scene.peer, Peer.get_session),
+        cached_peer=_beside(scene.cached_peer, Peer.get_session),
+    )
+    yield Case(
+        SIGN_IN,
+        lambda: ("http", scene.sign_in(PERSON["email"], PERSON["password"])),
+        lambda: ("hash", PERSON["password"]),
+        peer=_beside(scene.peer, Peer.sign_in),
+    )
     yield _http(scene, "profile read (HTTP)", f"/v1/users/{scene.user_id}", user)
     yield _http(scene, "notification list of 20 (HTTP)", "/v1/notifications?page_size=20", listing)
     written = WriteLogsRequest(entries=[LogEntry(message="a line", service="bench")])
@@ -52,6 +69,10 @@ def cases(scene: Scene) -> Iterator[Case]:
     )
     missed = GetRequest(namespace="bench", key="nothing")
     yield _rpc(scene, "cache", "Get (a miss)", ("CacheService", "Get"), missed, "redis", person=False)
+
+
+def _beside(peer: Peer | None, request: Callable[[Peer], Request]) -> Callable[[], Job] | None:
+    return None if peer is None else lambda: ("http", request(peer))
 
 
 def _http(scene: Scene, name: str, path: str, statement: Statement | None) -> Case:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from bench import driver_load, http_load, rpc_load
+from bench import driver_load, hash_load, http_load, rpc_load
 
 JOBS: dict[str, Callable[..., Awaitable[Any]]] = {
     "http": http_load.sustained,
@@ -20,6 +20,7 @@ JOBS: dict[str, Callable[..., Awaitable[Any]]] = {
     "in_turn": http_load.in_turn,
     "rpc": rpc_load.sustained,
     "driver": driver_load.sustained,
+    "hash": hash_load.sustained,
 }
 
 

@@ -41,8 +41,17 @@ class Connection:
         self._writer.write(content)
         head = await self._reader.readuntil(b"\r\n\r\n")
         headers = dict(line.lower().split(b":", 1) for line in head.split(b"\r\n")[1:-2])
-        body = await self._reader.readexactly(int(headers.get(b"content-length", 0)))
-        return int(head[9:12]), body
+        if headers.get(b"transfer-encoding", b"").strip() == b"chunked":
+            return int(head[9:12]), await self._chunks()
+        return int(head[9:12]), await self._reader.readexactly(int(headers.get(b"content-length", 0)))
+
+    async def _chunks(self) -> bytes:
+        """Read a body of unknown length; the last chunk is empty, and no trailers follow it."""
+        body = b""
+        while size := int(await self._reader.readuntil(b"\r\n"), 16):
+            body += (await self._reader.readexactly(size + 2))[:-2]
+        await self._reader.readexactly(2)
+        return body
 
 
 async def sustained(to: Request, connections: int, seconds: float) -> Round:

@@ -18,6 +18,17 @@ from bench.scene import Scene
 from bench.timings import Timings
 
 RESULTS = Path(__file__).parent / "results.json"
+COLUMNS = (
+    "path",
+    "Trivet",
+    "p50 ms",
+    "p99 ms",
+    "bare",
+    "driver alone",
+    "bare / ours",
+    "better-auth",
+    "works most",
+)
 PACKAGES = ("grpcio", "protobuf", "granian", "starlette", "sqlalchemy", "asyncmy", "pymongo", "redis", "msgspec")
 
 
@@ -52,7 +63,7 @@ def write(path: Path, about: dict[str, Any], scene: Scene, effort: Effort, rows:
 def show(console: Console, rows: list[Row], timings: Timings) -> None:
     """Print the tables."""
     table = Table(title="Calls a second (median of rounds, least to most), and how many times the bare one does")
-    for column in ("path", "Trivet", "p50 ms", "p99 ms", "bare server", "driver alone", "bare / ours", "works most"):
+    for column in COLUMNS:
         table.add_column(column, justify="left" if column in ("path", "works most") else "right")
     for row in rows:
         ours = row.ours
@@ -65,10 +76,11 @@ def show(console: Console, rows: list[Row], timings: Timings) -> None:
             _rate(row.bare),
             _rate(row.driver) if row.driver else "",
             f"{row.bare.per_second / ours.per_second:.1f}",
+            _rate(row.peer) if row.peer else "",
             ours.bottleneck,
         )
     console.print(table)
-    lines = Table(title="What is promised in time", show_header=False)
+    lines = Table(title="What is promised", show_header=False)
     for name, value in timings.items():
         lines.add_row(name, f"{value:.2f}")
     console.print(lines)

@@ -21,24 +21,26 @@ class Effort:
     flood_seconds: float = 8.0
 
 
+SUBJECTS = ("ours", "bare", "driver", "peer", "cached_peer")
 QUICK = Effort(1, 0.1, 0.05, 2, 3, 4, 0.5)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A case's figures: ours, the bare server's and the bare driver's."""
+    """A case's figures: ours, the bare server's, the bare driver's, and the original's without and with its cache."""
 
     name: str
     ours: Figures
     bare: Figures
     driver: Figures | None
+    peer: Figures | None
+    cached_peer: Figures | None
 
 
 def run(case: Case, scene: Scene, generator: Generator, effort: Effort) -> Row:
     """Measure one case."""
-    subjects = {"ours": case.ours, "bare": case.bare}
-    if case.driver is not None:
-        subjects["driver"] = case.driver
+    wanted = {name: getattr(case, name) for name in SUBJECTS}
+    subjects = {name: job for name, job in wanted.items() if job is not None}
     rounds: dict[str, list[Round]] = {name: [] for name in subjects}
     for job in subjects.values():
         kind, what = job()
@@ -51,4 +53,4 @@ def run(case: Case, scene: Scene, generator: Generator, effort: Effort) -> Row:
             burnt = {process: seconds - before[process] for process, seconds in scene.cpu_seconds().items()}
             rounds[name].append(replace(measured, cpu_seconds=burnt))
     figures = {name: Figures.of(each) for name, each in rounds.items()}
-    return Row(case.name, figures["ours"], figures["bare"], figures.get("driver"))
+    return Row(case.name, figures["ours"], figures["bare"], *(figures.get(name) for name in SUBJECTS[2:]))

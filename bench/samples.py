@@ -36,6 +36,7 @@ class Figures:
     p99_ms: float
     failures: int
     cpu_ms_per_call: dict[str, float]
+    rates: list[float]
 
     @classmethod
     def of(cls, rounds: Sequence[Round]) -> "Figures":
@@ -51,6 +52,7 @@ class Figures:
             median(percentile(each.milliseconds, 0.99) for each in rounds),
             sum(each.failures for each in rounds),
             {name: 1000 * seconds / calls for name, seconds in sorted(burnt.items())},
+            rates,
         )
 
     @property

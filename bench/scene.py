@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import httpx
 
 from bench.http_load import Request, request
+from bench.peers import Peer, peer
 from bench.rpc_load import Rpc
 from ops.keys import pair_key
 from tests.harness import engines
@@ -40,6 +41,8 @@ class Scene:
     store_pids: dict[str, int]
     bare_http_port: int
     bare_rpc_port: int
+    peer: Peer | None = None
+    cached_peer: Peer | None = None
     cookie: str = ""
     user_id: str = ""
     session_id: str = ""
@@ -71,8 +74,11 @@ def _burnt(pid: int) -> float:
 
 
 @contextmanager
-def scene(*, embedded: bool) -> Iterator[Scene]:
-    """Start it all, and end it afterwards. `embedded` leaves the big servers out: SQLite and Valkey start at once."""
+def scene(*, embedded: bool, peers: bool = False) -> Iterator[Scene]:
+    """Start it all, and end it afterwards. `embedded` leaves the big servers out: SQLite and Valkey start at once.
+
+    `peers` has the original server run beside it, once plain and once with its cookie cache.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="trivet-bench-")))
         found = {name: _engine(stack, *kinds) for name, kinds in (EMBEDDED if embedded else REAL).items()}
@@ -86,6 +92,11 @@ def scene(*, embedded: bool) -> Iterator[Scene]:
         pids |= {engine.name: store_pids[kind] for kind, engine in started.items()}
         made = Scene(running, stores, pids, store_pids, http, rpc)
         asyncio.run(_furnish(made))
+        if peers:
+            made.peer, made.cached_peer = (
+                stack.enter_context(peer(sql, PERSON, folder / f"peer-{cached}.log", cookie_cache=cached))
+                for cached in (False, True)
+            )
         yield made
 
 

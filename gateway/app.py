@@ -3,7 +3,7 @@
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from gateway import auth, docs, health, mailbox, me
+from gateway import auth, docs, health, mailbox, me, webhooks
 from gateway.deps import Deps
 from gateway.middleware.admission import Admission
 from gateway.middleware.body_limit import BodyLimit
@@ -22,7 +22,8 @@ from gateway.transcode import Transcoder
 
 def hand_written(deps: Deps) -> list[BaseRoute]:
     """Return the routes that are not made from descriptors."""
-    described = [*health.routes(deps), *auth.routes(deps), *me.routes(deps), *mailbox.routes(deps)]
+    families = (health, auth, me, webhooks, mailbox)
+    described = [route for family in families for route in family.routes(deps)]
     return [*described, *docs.routes(deps, described)]
 
 

@@ -5,10 +5,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from gateway.settings import GatewaySettings
-from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub, RateLimitServiceStub
 from trivet.client import Channel, Signer, connect
+from trivet.identity.v1.account_service_pb2_grpc import AccountServiceStub, VerificationServiceStub
 from trivet.identity.v1.auth_service_pb2_grpc import AuthServiceStub
 from trivet.identity.v1.session_service_pb2_grpc import SessionServiceStub
+from trivet.identity.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 from trivet.identity.v1.user_service_pb2_grpc import UserServiceStub
 from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
 from trivet.notifications.v1.notification_service_pb2_grpc import MailboxServiceStub, NotificationServiceStub
@@ -26,6 +28,10 @@ class Backends:
     mailbox: MailboxServiceStub
     logs: LogServiceStub
     cache: CacheServiceStub
+    limits: RateLimitServiceStub
+    verification: VerificationServiceStub
+    accounts: AccountServiceStub
+    subscriptions: SubscriptionServiceStub
 
 
 @asynccontextmanager
@@ -50,4 +56,8 @@ async def open_backends(settings: GatewaySettings) -> AsyncIterator[Backends]:
             MailboxServiceStub(channels["notifications"]),
             LogServiceStub(channels["notifications"]),
             CacheServiceStub(channels["cache"]),
+            RateLimitServiceStub(channels["cache"]),
+            VerificationServiceStub(channels["identity"]),
+            AccountServiceStub(channels["identity"]),
+            SubscriptionServiceStub(channels["identity"]),
         )

@@ -32,12 +32,14 @@ class CachedRpc:
     """An RPC whose answers its owner keeps in the cache, as they are.
 
     `key` is the request's field that names the entry, `owner` the one that names whose it is: a hit is shown to that
-    person and to administrators, as the owner's policy has it, and to nobody else.
+    person and to administrators, as the owner's policy has it, and to nobody else. With `may_be_none` an empty entry
+    says that there is none, which is left to the owner to refuse.
     """
 
     namespace: str
     key: str
     owner: str
+    may_be_none: bool = False
 
     def may_be_shown(self, request: Message, user_id: str, *, is_admin: bool) -> bool:
         """Whether a hit may answer this person; if not, the owner of the RPC has the word, and refuses."""
@@ -46,7 +48,12 @@ class CachedRpc:
 
 PROFILES = CachedRpc("profiles", key="user_id", owner="user_id")
 
-CACHED_RPCS: Mapping[str, CachedRpc] = {"trivet.identity.v1.UserService/GetUser": PROFILES}
+SUBSCRIPTIONS = CachedRpc("subscriptions", key="user_id", owner="user_id", may_be_none=True)
+
+CACHED_RPCS: Mapping[str, CachedRpc] = {
+    "trivet.identity.v1.UserService/GetUser": PROFILES,
+    "trivet.identity.v1.SubscriptionService/GetSubscription": SUBSCRIPTIONS,
+}
 """Every other RPC goes to its service."""
 
 
@@ -92,10 +99,12 @@ class CachedReads:
         return None, ((METADATA_KEY, format_lease(lookup.position)),) if lookup.HasField("position") else ()
 
 
-def reader(kind: type[M]) -> Callable[[bytes], M | None]:
+def reader(kind: type[M], *, may_be_none: bool = False) -> Callable[[bytes], M | None]:
     """Return a function from an entry's bytes to the message in them, None if they hold none."""
 
     def read(value: bytes) -> M | None:
+        if may_be_none and not value:
+            return None
         try:
             return kind.FromString(value)
         except DecodeError:

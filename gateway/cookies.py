@@ -16,6 +16,11 @@ MAX_AGE_SECONDS = 400 * 24 * 60 * 60
 """Browsers keep no cookie longer."""
 
 SIGNATURE_LENGTH = 44
+STATE_SECONDS = 300
+MAX_COOKIE_LENGTH = 4_050
+"""The name, value and attributes of a cookie together: the least that browsers keep, less a little."""
+MAX_CHUNKS = 100
+CHUNK = re.compile("0|[1-9][0-9]{0,2}")
 TOKEN = re.compile("[a-zA-Z0-9]{32}")
 
 
@@ -52,6 +57,7 @@ class SessionCookies:
         self.session_token = f"{prefix}session_token"
         self.session_data = f"{prefix}session_data"
         self.dont_remember = f"{prefix}dont_remember"
+        self.state = f"{prefix}state"
         self._attributes = f"Path=/; HttpOnly;{' Secure;' if secure else ''} SameSite=Lax"
 
     @classmethod
@@ -68,16 +74,70 @@ class SessionCookies:
         """Whether the browser was told to forget the session when it closes: it is never slid."""
         return self._signed(request, self.dont_remember) == "true"
 
-    def opened(self, token: str, seconds: int | None) -> list[str]:
+    def opened(self, request: HTTPConnection, token: str, seconds: int | None) -> list[str]:
         """Return the Set-Cookie values that keep a session for some time, or with None until the browser closes."""
         signed = self.signer.sign(token)
-        if seconds is not None:
-            return [self._set(self.session_token, signed, min(seconds, MAX_AGE_SECONDS))]
-        return [self._set(self.session_token, signed), self._set(self.dont_remember, self.signer.sign("true"))]
+        if seconds is None:
+            return [self._set(self.session_token, signed), self._set(self.dont_remember, self.signer.sign("true"))]
+        kept = [self._set(self.session_token, signed, min(seconds, MAX_AGE_SECONDS))]
+        # Whoever is remembered from now on was not before.
+        return [*kept, self._set(self.dont_remember, "", 0)] if self.is_not_remembered(request) else kept
 
-    def closed(self) -> list[str]:
-        """Return the Set-Cookie values that remove whatever a session left."""
-        return [self._set(name, "", 0) for name in (self.session_token, self.session_data, self.dont_remember)]
+    def closed(self, request: HTTPConnection) -> list[str]:
+        """Return the Set-Cookie values that remove whatever a session left, chunks that the browser holds included."""
+        chunks = [name for name, _ in self._data(request) if name != self.session_data]
+        names = (self.session_token, self.session_data, *chunks, self.dont_remember)
+        return [self._set(name, "", 0) for name in names]
+
+    def began(self, state: str) -> str:
+        """Return the Set-Cookie value that binds a sign-in at a provider to this browser, for five minutes."""
+        return self._set(self.state, self.signer.sign(state), STATE_SECONDS)
+
+    def state_of(self, request: HTTPConnection) -> str | None:
+        """Return the state of the sign-in that this browser has begun, None without a good one."""
+        return self._signed(request, self.state)
+
+    def ended(self) -> str:
+        """Return the Set-Cookie value that removes the state."""
+        return self._set(self.state, "", 0)
+
+    def data_of(self, request: HTTPConnection) -> str:
+        """Return the value of `session_data` as the browser holds it, put together of its chunks; empty without."""
+        held = dict(self._data(request))
+        if whole := held.get(self.session_data):
+            return whole
+        held.pop(self.session_data, None)
+        return "".join(held[name] for name in sorted(held, key=lambda name: int(name.rpartition(".")[2])))
+
+    def data_removed(self, request: HTTPConnection) -> list[str]:
+        """Return the Set-Cookie values that remove `session_data` and its chunks, as far as the browser holds them."""
+        return [self._set(name, "", 0) for name, _ in self._data(request)]
+
+    def chunked(self, request: HTTPConnection, value: str, seconds: int | None) -> list[str]:
+        """Return the Set-Cookie values that keep `session_data`, in numbered chunks where it is too long for one.
+
+        They take the place of all that the browser holds of it. What needs more than 100 chunks is not kept.
+        """
+        size = MAX_COOKIE_LENGTH - len(self._set(f"{self.session_data}.99", "", seconds))
+        pieces = [value[start : start + size] for start in range(0, len(value), size)]
+        cookies = {name: self._set(name, "", 0) for name, _ in self._data(request)}
+        if len(pieces) == 1:
+            cookies[self.session_data] = self._set(self.session_data, value, seconds)
+        elif len(pieces) <= MAX_CHUNKS:
+            for index, piece in enumerate(pieces):
+                name = f"{self.session_data}.{index}"
+                cookies[name] = self._set(name, piece, seconds)
+        return list(cookies.values())
+
+    def _data(self, request: HTTPConnection) -> Iterator[tuple[str, str]]:
+        """Yield `session_data` and its chunks by their names, as a request holds them, each name once."""
+        seen: set[str] = set()
+        for name, value in _pairs(request):
+            head, _, index = name.rpartition(".")
+            is_data = name == self.session_data or (head == self.session_data and CHUNK.fullmatch(index) is not None)
+            if is_data and name not in seen:
+                seen.add(name)
+                yield name, value
 
     def _set(self, name: str, value: str, max_age: int | None = None) -> str:
         age = "" if max_age is None else f" Max-Age={max_age};"
@@ -100,8 +160,11 @@ class SessionCookies:
 
 
 def _values(request: HTTPConnection, name: str) -> Iterator[str]:
+    return (value for key, value in _pairs(request) if key == name)
+
+
+def _pairs(request: HTTPConnection) -> Iterator[tuple[str, str]]:
     for line in request.headers.getlist("cookie"):
         for pair in line.split(";"):
             key, _, value = pair.strip().partition("=")
-            if key == name:
-                yield value
+            yield key, value

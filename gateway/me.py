@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import grpc
 import msgspec
+from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -26,17 +27,21 @@ def routes(deps: Deps) -> list[BaseRoute]:
     """Return the one route."""
 
     async def me(request: Request) -> Response:
-        """Answer user, session and unread count; a part whose service is down is null and named in `missing`."""
+        """Answer user, session, subscription and unread count. A part whose service is down is null, and in `missing`.
+
+        Who has no subscription has null there too, and nothing is missing.
+        """
         found = await session_of(request, deps)
         if found is None:
             raise Refused("UNAUTHENTICATED", "NOT_SIGNED_IN", "sign in first: a session cookie or bearer token")
-        user, unread = await asyncio.gather(_part(profile_of(found.user.id, deps)), _part(_unread(found, deps)))
-        parts = {
-            "user": None if user is None else converter(user.DESCRIPTOR)(user),
-            "session": converter(found.session.DESCRIPTOR)(found.session),
-            "unreadCount": unread,
-        }
-        return _json(parts | {"missing": [name for name, part in parts.items() if part is None]})
+        user, subscription, unread = await asyncio.gather(
+            _part(profile_of(found.user.id, deps)),
+            _part(deps.reads.subscription(found.user.id)),
+            _part(_unread(found, deps)),
+        )
+        parts = {"user": user, "session": found.session, "subscription": subscription, "unreadCount": unread}
+        missing = [name for name, part in parts.items() if part is None]
+        return _json({name: _shown(part) for name, part in parts.items()} | {"missing": missing})
 
     return [Route("/v1/me", me, methods=["GET"])]
 
@@ -54,6 +59,13 @@ async def _unread(found: SignedIn, deps: Deps) -> int:
     with found.acting():
         answer = await deps.backends.notifications.CountUnread(CountUnreadRequest())
     return answer.unread_count
+
+
+def _shown(part: Message | int | None) -> Any:
+    """Return a part as JSON; an empty message is one that says there is nothing."""
+    if not isinstance(part, Message):
+        return part
+    return converter(part.DESCRIPTOR)(part) if part.ByteSize() else None
 
 
 def _json(value: dict[str, Any]) -> Response:

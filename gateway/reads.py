@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.requests import HTTPConnection
 
 from gateway.backends import Backends
-from gateway.cached import PROFILES, CachedReads, Metadata, reader
+from gateway.cached import PROFILES, SUBSCRIPTIONS, CachedReads, Metadata, reader
 from gateway.cookies import SessionCookies
 from gateway.exchange import exchange_of
 from gateway.settings import GatewaySettings
@@ -19,6 +19,7 @@ from runtime.ids import token_hash
 from trivet.client import acting_for
 from trivet.identity.v1.resources_pb2 import ROLE_ADMIN, Session, User
 from trivet.identity.v1.session_service_pb2 import RefreshSessionRequest, VerifySessionRequest, VerifySessionResponse
+from trivet.identity.v1.subscription_service_pb2 import GetSubscriptionRequest, Subscription
 from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 read_session = reader(VerifySessionResponse)
 read_user = reader(User)
+read_subscription = reader(Subscription)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,20 @@ class Reads:
             return await self._backends.users.GetUser(GetUserRequest(user_id=user_id), metadata=lease)
 
         return await self.cached.through(PROFILES.namespace, user_id, read_user, ask)
+
+    async def subscription(self, user_id: str) -> Subscription:
+        """Return a user's subscription, an empty one without any. Raises AioRpcError."""
+
+        async def ask(lease: Metadata) -> Subscription:
+            request = GetSubscriptionRequest(user_id=user_id)
+            try:
+                return await self._backends.subscriptions.GetSubscription(request, metadata=lease)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.NOT_FOUND:
+                    return Subscription()
+                raise
+
+        return await self.cached.through(SUBSCRIPTIONS.namespace, user_id, read_subscription, ask)
 
     def _unexpired(self, value: bytes) -> VerifySessionResponse | None:
         """Read a cached session; None if it has run out or is none of ours, and then identity has the word."""

@@ -3,17 +3,21 @@
 from google.protobuf.descriptor import ServiceDescriptor
 
 from trivet.cache.v1 import cache_pb2
-from trivet.identity.v1 import session_service_pb2, user_service_pb2
-from trivet.notifications.v1 import log_service_pb2, notification_service_pb2
+from trivet.identity.v1 import account_service_pb2, session_service_pb2, subscription_service_pb2, user_service_pb2
+from trivet.notifications.v1 import audit_service_pb2, log_service_pb2, notification_service_pb2
 
 SERVICES: dict[str, tuple[ServiceDescriptor, ...]] = {
     "identity": (
+        account_service_pb2.DESCRIPTOR.services_by_name["AccountService"],
         session_service_pb2.DESCRIPTOR.services_by_name["SessionService"],
+        subscription_service_pb2.DESCRIPTOR.services_by_name["SubscriptionService"],
         user_service_pb2.DESCRIPTOR.services_by_name["UserService"],
+        user_service_pb2.DESCRIPTOR.services_by_name["UserAdminService"],
     ),
     "notifications": (
         notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"],
         log_service_pb2.DESCRIPTOR.services_by_name["LogService"],
+        audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"],
     ),
     "cache": (cache_pb2.DESCRIPTOR.services_by_name["CacheService"],),
 }

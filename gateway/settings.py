@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, model_validator
 from pydantic_settings import NoDecode
 
+from runtime.fields import NONE, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
 from runtime.settings import Keys, PairKeysField, SiteSettings, Words, from_env, split_words
 
 
@@ -28,6 +29,17 @@ class GatewaySettings(SiteSettings):
     rate_limit: str = from_env(
         "TRIVET_RATE_LIMIT", default="", pattern="^(on|off|)$", description="on or off; on in production if unset."
     )
+    cookie_cache: str = from_env(
+        "TRIVET_COOKIE_CACHE",
+        default="off",
+        pattern="^(off|compact|jwt)$",
+        description="off, compact or jwt: how `session_data` is written for a front end's middleware, if at all.",
+    )
+    cookie_cache_seconds: int = from_env(
+        "TRIVET_COOKIE_CACHE_SECONDS", default=300, ge=1, le=86_400, description="How long `session_data` is good."
+    )
+    user_fields: UserFields = from_env("TRIVET_USER_FIELDS", default=NONE, description=USER_FIELDS)
+    session_fields: SessionFields = from_env("TRIVET_SESSION_FIELDS", default=NONE, description=SESSION_FIELDS)
     header_seconds: int = from_env(
         "TRIVET_HEADER_SECONDS",
         default=5,

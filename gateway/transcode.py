@@ -108,7 +108,9 @@ def _operation(rule: Rule, channel: Channel) -> Operation:
     name = f"{rule.rpc.containing_service.full_name}/{rule.rpc.name}"
     call = channel.unary_unary(f"/{name}", request.SerializeToString, answer.FromString)
     takes_request_id = "request_id" in rule.rpc.input_type.fields_by_name
-    return Operation(rule, request, call, takes_request_id, reader(answer), CACHED_RPCS.get(name))
+    cached = CACHED_RPCS.get(name)
+    read = reader(answer, may_be_none=cached is not None and cached.may_be_none)
+    return Operation(rule, request, call, takes_request_id, read, cached)
 
 
 async def _decode(operation: Operation, request: Request, values: list[str], signed_in: SignedIn) -> Message:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from ops.keys import SEALING, SERVICES, accept_keys, call_keys, seal_keys
-from ops.reading import mistakes, names_read, tell
+from ops.reading import is_read, mistakes, tell
 from ops.settings import StackSettings
 from runtime.settings import Settings
 
@@ -39,9 +39,9 @@ def common(environ: Mapping[str, str]) -> dict[str, str]:
 
 def environment(process: str, made: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the environment of one process: what it reads of the operator's, under what the stack `made` for it."""
-    wanted = names_read(settings_of(process))
-    own = {name: value for name, value in environ.items() if name in wanted and name not in OF_THE_STACK}
-    return common(environ) | own | {name: value for name, value in made.items() if name in wanted}
+    kind = settings_of(process)
+    own = {name: value for name, value in environ.items() if is_read(kind, name) and name not in OF_THE_STACK}
+    return common(environ) | own | {name: value for name, value in made.items() if is_read(kind, name)}
 
 
 def keys(process: str, secret: str, programs: tuple[str, ...], old: Sequence[str] = ()) -> dict[str, str]:

@@ -47,6 +47,11 @@ def names_read(kind: type[Settings]) -> set[str]:
     return {str(name) for alias in aliases if isinstance(alias, AliasChoices) for name in alias.choices}
 
 
+def is_read(kind: type[Settings], name: str) -> bool:
+    """Whether a settings class looks at an environment variable, by its name or by how that begins."""
+    return name in names_read(kind) or name.startswith(kind.prefixes)
+
+
 def mistakes(kind: type[Settings], environ: Mapping[str, str]) -> list[str]:
     """Return a line for each setting that is wrong, by name; never its value.
 
@@ -77,5 +82,4 @@ def _told(kind: type[Settings], error: ErrorDetails) -> tuple[str, str]:
 
 
 def _named(kind: type[Settings], environ: Mapping[str, str]) -> dict[str, str]:
-    wanted = names_read(kind)
-    return {name: value for name, value in environ.items() if name in wanted}
+    return {name: value for name, value in environ.items() if is_read(kind, name)}

@@ -2,7 +2,7 @@
 
 import sys
 from enum import Enum
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         populate_by_name=True, extra="ignore", arbitrary_types_allowed=True, hide_input_in_errors=True
     )
+
+    prefixes: ClassVar[tuple[str, ...]] = ()
+    """Variables that begin so are read too, however many there are."""
 
     environment: Environment = from_env(
         "TRIVET_ENV", default=Environment.DEVELOPMENT, description="development or production"

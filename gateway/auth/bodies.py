@@ -1,4 +1,4 @@
-"""Decoding a request's body: which media types are allowed, and what is said of one that cannot be read."""
+"""Decoding a request's body and query: which media types are allowed, and what is said of what cannot be read."""
 
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
@@ -26,6 +26,14 @@ async def read_body(request: Request, allowed: Sequence[str]) -> object:
         return _form(raw) if given == FORM else _json(raw)
     complaint = f'Content-Type "{given}" is not allowed.' if given else "Content-Type is required."
     raise Refusal(415, f"{complaint} Allowed types: {', '.join(allowed)}", "UNSUPPORTED_MEDIA_TYPE")
+
+
+def query_of(request: Request) -> dict[str, str | list[str]]:
+    """Return the query's parameters; one that is there twice is a list, which no route takes."""
+    found: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        found.setdefault(name, []).append(value)
+    return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
 
 
 def _json(raw: bytes) -> object:

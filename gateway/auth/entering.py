@@ -6,8 +6,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 from starlette.responses import Response
 
+from gateway.auth.fields import new_values
 from gateway.auth.objects import user_object
-from gateway.auth.refusals import refuse, too_many
+from gateway.auth.refusals import refuse
 from gateway.auth.validation import EMAIL_PATTERN, NO_CONTROLS, Extensible, Omissible, is_email
 from gateway.auth.visit import Visit, location
 from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignOutRequest, SignUpRequest
@@ -36,10 +37,13 @@ async def sign_up(visit: Visit, body: SignUp) -> Response:
             password=body.password,
             image=body.image if body.image is not UNSET else None,
             origin=visit.origin(remember=remember),
+            callback_url=body.callback_url or "",
+            additional=new_values(visit.deps.settings.user_fields, visit.body),
         )
     )
-    visit.open(answer.session, answer.token, remember=remember)
-    return visit.json({"token": answer.token, "user": user_object(answer.user)})
+    if answer.token:
+        visit.open(answer.session, answer.token, user=answer.user, remember=remember)
+    return visit.json({"token": answer.token or None, "user": user_object(answer.user)})
 
 
 class SignIn(msgspec.Struct):
@@ -54,18 +58,21 @@ class SignIn(msgspec.Struct):
 async def sign_in(visit: Visit, body: SignIn) -> Response:
     if not is_email(body.email):
         raise refuse("INVALID_EMAIL")
-    if visit.tries and (seconds := visit.tries.take(body.email, visit.address())):
-        raise too_many(seconds)
+    await visit.count_try(body.email)
     if not body.password:
         raise refuse("INVALID_EMAIL_OR_PASSWORD")
     remember = body.remember_me is not False
     answer = await visit.deps.backends.auth.SignIn(
-        SignInRequest(email=body.email, password=body.password, origin=visit.origin(remember=remember))
+        SignInRequest(
+            email=body.email,
+            password=body.password,
+            origin=visit.origin(remember=remember),
+            callback_url=body.callback_url or "",
+        )
     )
-    if visit.tries:
-        for account in (body.email, answer.user.id):
-            visit.tries.opened(account, visit.address())
-    visit.open(answer.session, answer.token, remember=remember)
+    if visit.limits:
+        visit.limits.opened((body.email, answer.user.id), visit.address())
+    visit.open(answer.session, answer.token, user=answer.user, remember=remember)
     user = user_object(answer.user)
     if not body.callback_url:
         return visit.json({"redirect": False, "token": answer.token, "user": user})

@@ -40,6 +40,7 @@ async def _admit(visit: Visit, *, authoritative: bool) -> None:
     if slid is None:
         raise refuse("UNAUTHORIZED")
     visit.signed_in = slid
+    visit.keep_data(slid, always=authoritative)
 
 
 async def slide(visit: Visit, found: SignedIn) -> SignedIn | None:
@@ -52,5 +53,5 @@ async def slide(visit: Visit, found: SignedIn) -> SignedIn | None:
         # The session is good whether or not its end can be moved now.
         return None if error.code() is grpc.StatusCode.NOT_FOUND else found
     if by_us:
-        visit.open(moved.session, found.token, remember=True)
+        visit.open(moved.session, found.token, user=moved.user, remember=True)
     return moved

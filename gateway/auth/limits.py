@@ -1,32 +1,30 @@
-"""How often an address may ask for a path, and how often anybody may try an account's password.
+"""How often an address may ask for a path, and how often anybody may try an account's password or have it sent mail."""
 
-Counts are this process's own, in bounded memory: what has been quiet longest is forgotten first.
-"""
+from collections.abc import Iterable
 
-import math
-import time
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
-
-Monotonic = Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """So many requests, until there has been none for `seconds`."""
-
-    requests: int
-    seconds: float
-
+from gateway.auth.known_addresses import KnownAddresses
+from gateway.auth.windows import Limit, SharedWindows, Windows
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub, RateLimitServiceStub
 
 EVERYTHING = Limit(100, 10)
 BY_PREFIX = (
     (("/sign-in", "/sign-up", "/change-password", "/change-email"), Limit(3, 10)),
-    (("/request-password-reset", "/send-verification-email", "/forget-password"), Limit(3, 60)),
+    (
+        (
+            "/request-password-reset",
+            "/send-verification-email",
+            "/forget-password",
+            "/email-otp/send-verification-otp",
+            "/email-otp/request-password-reset",
+        ),
+        Limit(3, 60),
+    ),
 )
 ACCOUNT = Limit(10, 60)
-MAX_KEY = 512
+MAIL = Limit(3, 60)
+
+MAILED = {"/request-password-reset": "email", "/send-verification-email": "email", "/change-email": "newEmail"}
+"""Paths that send mail to whatever address the body names, and in which of its members."""
 
 
 def limit_of(path: str) -> Limit:
@@ -34,56 +32,46 @@ def limit_of(path: str) -> Limit:
     return next((limit for prefixes, limit in BY_PREFIX if path.startswith(prefixes)), EVERYTHING)
 
 
-class Windows:
-    """Counts by key. A count starts anew after a full window without an allowed request."""
-
-    def __init__(self, *, capacity: int = 50_000, monotonic: Monotonic = time.monotonic) -> None:
-        self._capacity = capacity
-        self._monotonic = monotonic
-        self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._counts)
-
-    def take(self, key: str, limit: Limit) -> int:
-        """Count a request; return 0 if it is allowed, else in how many seconds one will be."""
-        key, now = key[:MAX_KEY], self._monotonic()
-        count, last = self._counts.get(key, (0, now))
-        if now - last >= limit.seconds:
-            count = 0
-        if count >= limit.requests:
-            return max(1, math.ceil(last + limit.seconds - now))
-        self._counts[key] = (count + 1, now)
-        self._counts.move_to_end(key)
-        if len(self._counts) > self._capacity:
-            self._counts.popitem(last=False)
-        return 0
+def mailed(path: str, body: object) -> str:
+    """Return the email address that a request would have mail sent to, empty if none."""
+    member = MAILED.get(path)
+    address = body.get(member) if member is not None and isinstance(body, dict) else None
+    return address if isinstance(address, str) else ""
 
 
-class AccountTries:
-    """How often a password may be tried for one account, from however many addresses.
+class Limits:
+    """Each method counts a request and returns 0 if it is allowed, else in how many seconds one will be.
 
     An address from which the account was opened before has a count of its own, so that strangers who use up the
-    account's do not lock its owner out.
+    account's do not lock its owner out. Emails count in lower case, as they are stored.
     """
 
-    def __init__(self, *, capacity: int = 50_000, monotonic: Monotonic = time.monotonic) -> None:
-        self._windows = Windows(capacity=capacity, monotonic=monotonic)
-        self._capacity = capacity
-        self._owners: OrderedDict[str, None] = OrderedDict()
+    def __init__(
+        self, shared: RateLimitServiceStub, cache: CacheServiceStub, *, windows: Windows | None = None
+    ) -> None:
+        self._windows = SharedWindows(shared, windows or Windows())
+        self._known = KnownAddresses(cache)
 
-    def take(self, account: str, address: str) -> int:
-        """Count a try for an email or a user id; return 0 if it is allowed, else in how many seconds one will be."""
-        own = self._own(account, address)
-        return self._windows.take(own if own in self._owners else account.lower(), ACCOUNT)
+    async def path(self, path: str, address: str) -> int:
+        """Count a request for a path; whatever is no endpoint is all one path, the empty one."""
+        return await self._windows.take("path", f"{address}|{path}", limit_of(path))
 
-    def opened(self, account: str, address: str) -> None:
-        """Remember that the account's owner has signed in from this address."""
-        own = self._own(account, address)
-        self._owners[own] = None
-        self._owners.move_to_end(own)
-        if len(self._owners) > self._capacity:
-            self._owners.popitem(last=False)
+    async def password(self, account: str, address: str) -> int:
+        """Count a try of the password of an email or a user id, from however many addresses."""
+        return await self._of_account("password", account, address, ACCOUNT)
 
-    def _own(self, account: str, address: str) -> str:
-        return f"{address} {account.lower()}"[:MAX_KEY]
+    async def mail(self, email: str, address: str) -> int:
+        """Count a mail to an email address, whether anybody has it or not."""
+        return await self._of_account("mail", email, address, MAIL)
+
+    def opened(self, accounts: Iterable[str], address: str) -> None:
+        """Remember that the owner of these, emails and ids, has signed in from this address."""
+        self._known.add((account.lower() for account in accounts), address)
+
+    async def _of_account(self, rule: str, account: str, address: str, limit: Limit) -> int:
+        account = account.lower()
+        if not self._known.has_seen(account, address):
+            seconds = await self._windows.take(rule, account, limit)
+            if not seconds or not await self._known.has(account, address):
+                return seconds
+        return await self._windows.take(f"{rule}-known", f"{address} {account}", limit)

@@ -1,8 +1,11 @@
 """Users and sessions as the protocol writes them: dates with exactly three fraction digits, absence as null."""
 
-import msgspec
+from typing import Any
 
-from gateway.json_out import date
+import msgspec
+from google.protobuf.struct_pb2 import Struct
+
+from gateway.json_out import converter, date
 from trivet.identity.v1.resources_pb2 import Session, User
 
 
@@ -31,8 +34,18 @@ class SessionObject(msgspec.Struct, rename="camel"):
     user_agent: str
 
 
-def user_object(user: User) -> UserObject:
-    return UserObject(
+Object = UserObject | SessionObject | dict[str, Any]
+"""What JSON is made of; with a product's own fields in it, it is a dict."""
+
+
+def builtins(made: Object) -> dict[str, Any]:
+    """Return an object's members in their order, as JSON has them."""
+    members: dict[str, Any] = msgspec.to_builtins(made)
+    return members
+
+
+def user_object(user: User) -> Object:
+    made = UserObject(
         id=user.id,
         name=user.name,
         email=user.email,
@@ -41,11 +54,12 @@ def user_object(user: User) -> UserObject:
         created_at=date(user.create_time),
         updated_at=date(user.update_time),
     )
+    return _with(made, user.additional) if user.HasField("additional") else made
 
 
-def session_object(session: Session, token: str) -> SessionObject:
+def session_object(session: Session, token: str) -> Object:
     """Return a session; `token` is the caller's own for the current session and the id for any other."""
-    return SessionObject(
+    made = SessionObject(
         id=session.id,
         user_id=session.user_id,
         token=token,
@@ -55,3 +69,15 @@ def session_object(session: Session, token: str) -> SessionObject:
         ip_address=session.ip_address,
         user_agent=session.user_agent,
     )
+    return _with(made, session.additional) if session.HasField("additional") else made
+
+
+def _with(made: UserObject | SessionObject, additional: Struct) -> Object:
+    return builtins(made) | {name: _plain(value) for name, value in converter(Struct.DESCRIPTOR)(additional).items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with whole numbers written as such: protobuf knows none but doubles."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value

@@ -9,11 +9,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.auth import csrf
-from gateway.auth.bodies import JSON, read_body
-from gateway.auth.endpoints import ENDPOINTS, Endpoint
-from gateway.auth.limits import AccountTries, Windows, limit_of
+from gateway.auth.bodies import JSON, query_of, read_body
+from gateway.auth.endpoints import Endpoint, Found, find
+from gateway.auth.limits import Limits, mailed
 from gateway.auth.refusals import Refusal, refusal_of, too_many
-from gateway.auth.validation import validated
+from gateway.auth.session_data import SessionData
+from gateway.auth.validation import Query, validated
 from gateway.auth.visit import Visit
 from gateway.deps import Deps
 from gateway.exchange import exchange_of
@@ -28,48 +29,66 @@ class AuthProtocol:
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
-        self._is_limited = deps.settings.rate_limit_on
-        self._windows = Windows()
-        self._tries = AccountTries()
+        backends = deps.backends
+        self._limits = Limits(backends.limits, backends.cache) if deps.settings.rate_limit_on else None
+        self._data = SessionData.of(deps.settings, deps.reads.cookies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        visit = Visit(Request(scope, receive), self._deps, self._tries if self._is_limited else None)
+        visit = Visit(Request(scope, receive), self._deps, self._limits, self._data)
         path = scope["path"].removeprefix(BASE_PATH)
-        response = await self._respond(visit, path, ENDPOINTS.get((scope["method"], path)))
+        response = await self._respond(visit, find(scope["method"], path))
         await response(scope, receive, send)
 
-    async def _respond(self, visit: Visit, path: str, endpoint: Endpoint[msgspec.Struct] | None) -> Response:
+    async def _respond(self, visit: Visit, found: Found | None) -> Response:
         try:
-            self._limit(visit, path if endpoint else "")
-            if endpoint is None:
+            await _limit(visit, found.template if found else "")
+            if found is None:
                 return Response(status_code=404)
-            exchange_of(visit.request.scope).route = f"{BASE_PATH}{path}"
-            response = await _answer(visit, endpoint)
+            visit.parameters = found.parameters
+            # The template: what stands in the path's open segments may be a secret.
+            exchange_of(visit.request.scope).route = f"{BASE_PATH}{found.template}"
+            response = await _answer(visit, found.template, found.endpoint)
         except Refusal as refusal:
             response = _said(refusal)
         except grpc.aio.AioRpcError as error:
             response = _failed(error)
-        response.raw_headers.extend(endpoint.headers if endpoint else ())
+        response.raw_headers.extend(found.endpoint.headers if found else ())
         return visit.dress(response)
 
-    def _limit(self, visit: Visit, path: str) -> None:
-        """Raise Refusal if the client has asked for this path too often; what is no endpoint is all one path."""
-        if self._is_limited and (seconds := self._windows.take(f"{visit.address()}|{path}", limit_of(path))):
-            raise too_many(seconds)
+
+async def _limit(visit: Visit, path: str) -> None:
+    """Raise Refusal if the client has asked for a template too often; what is no endpoint is all one, the empty one."""
+    if visit.limits and (seconds := await visit.limits.path(path, visit.address())):
+        raise too_many(seconds)
 
 
-async def _answer(visit: Visit, endpoint: Endpoint[msgspec.Struct]) -> Response:
+async def _limit_mail(visit: Visit, path: str, body: object) -> None:
+    """Raise Refusal if too much mail has been asked for to one address, alike whether anybody has it."""
+    if visit.limits and (email := mailed(path, body)) and (seconds := await visit.limits.mail(email, visit.address())):
+        raise too_many(seconds)
+
+
+async def _answer(visit: Visit, path: str, endpoint: Endpoint[msgspec.Struct]) -> Response:
     request, origins = visit.request, visit.deps.origins
     raw: object = msgspec.UNSET
     if request.method != "GET":
-        raw = await read_body(request, endpoint.media_types)
-        csrf.check_cookie_origin(request, origins)
+        visit.body = raw = await read_body(request, endpoint.media_types)
+        if not endpoint.is_from_afar:
+            csrf.check_cookie_origin(request, origins)
         csrf.check_callbacks(request, raw, origins)
-    body = validated(endpoint.body, raw)
+    body = _query(visit, endpoint.body) if issubclass(endpoint.body, Query) else validated(endpoint.body, raw)
     if endpoint.is_first_sign_in:
         csrf.check_first_sign_in(request, origins)
     await endpoint.guard(visit)
+    await _limit_mail(visit, path, raw)
     return await endpoint.answer(visit, body)
+
+
+def _query(visit: Visit, kind: type[msgspec.Struct]) -> msgspec.Struct:
+    """Return the query of a link that people follow. Raises Refusal, also if it would lead to where we do not trust."""
+    query = validated(kind, query_of(visit.request), where="query")
+    csrf.check_callbacks(visit.request, msgspec.UNSET, visit.deps.origins)
+    return query
 
 
 def _said(refusal: Refusal) -> Response:

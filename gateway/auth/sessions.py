@@ -1,12 +1,14 @@
 """Reading, listing and ending sessions."""
 
+import grpc
 import msgspec
 from starlette.responses import Response
 
+from gateway.auth.fields import changed_values
 from gateway.auth.guards import slide
 from gateway.auth.objects import session_object, user_object
-from gateway.auth.refusals import refuse
-from gateway.auth.validation import Anything
+from gateway.auth.refusals import Refusal, refuse
+from gateway.auth.validation import Anything, Record
 from gateway.auth.visit import Visit
 from gateway.cookies import TOKEN
 from gateway.reads import session_of
@@ -15,6 +17,7 @@ from trivet.identity.v1.session_service_pb2 import (
     RevokeAllSessionsRequest,
     RevokeOtherSessionsRequest,
     RevokeSessionRequest,
+    UpdateSessionRequest,
 )
 
 MAX_LISTED = 1_000
@@ -34,6 +37,7 @@ async def get_session(visit: Visit, _: Anything) -> Response:
             visit.close()
             return visit.json(None, status=401)
         found = slid
+        visit.keep_data(found, always=visit.asks("disableCookieCache"))
     return visit.json({"session": session_object(found.session, found.token), "user": user_object(found.user)})
 
 
@@ -53,6 +57,30 @@ async def list_sessions(visit: Visit, _: Anything) -> Response:
             for session in reversed(answer.sessions)
         ]
     )
+
+
+class UpdateSession(Record):
+    """The body of /update-session: fields that the settings declare; whatever else it holds is ignored."""
+
+
+async def update_session(visit: Visit, _: UpdateSession) -> Response:
+    """Change the session's additional fields, and answer the session."""
+    additional = changed_values(visit.deps.settings.session_fields, visit.body)
+    if additional is None:
+        raise Refusal(400, "No fields to update")
+    me = visit.known
+    try:
+        with me.acting():
+            request = UpdateSessionRequest(session_id=me.session.id, additional=additional)
+            answer = await visit.deps.backends.sessions.UpdateSession(request)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise
+        visit.close()
+        raise refuse("FAILED_TO_GET_SESSION") from None
+    remember = not visit.cookies.is_not_remembered(visit.request)
+    visit.open(answer.session, me.token, user=me.user, remember=remember)
+    return visit.json({"session": session_object(answer.session, me.token)})
 
 
 class RevokeSession(msgspec.Struct):

@@ -5,18 +5,22 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import msgspec
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.auth.bodies import JSON
-from gateway.auth.limits import AccountTries
+from gateway.auth.limits import Limits
+from gateway.auth.objects import builtins, session_object, user_object
+from gateway.auth.refusals import too_many
+from gateway.auth.session_data import SessionData
 from gateway.client_address import client_address, limit_subject
 from gateway.cookies import SessionCookies
 from gateway.deps import Deps
 from gateway.exchange import exchange_of
 from gateway.reads import SignedIn
 from trivet.identity.v1.auth_service_pb2 import SessionOrigin
-from trivet.identity.v1.resources_pb2 import Session
+from trivet.identity.v1.resources_pb2 import Session, User
 
 USER_AGENT_LENGTH = 512
 
@@ -27,8 +31,11 @@ class Visit:
 
     request: Request
     deps: Deps
-    tries: AccountTries | None  # None where nothing is limited
+    limits: Limits | None  # None where nothing is limited
+    data: SessionData | None  # None where the cookie is off
+    body: object = UNSET  # as it was decoded, with members that no endpoint's struct has
     signed_in: SignedIn | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)  # the open segments of the path
     set_cookies: list[str] = field(default_factory=list)
     opened_token: str = ""
 
@@ -54,6 +61,11 @@ class Visit:
         """Return what limits count the client by."""
         return limit_subject(self._address())
 
+    async def count_try(self, account: str) -> None:
+        """Raise Refusal if the password of an email or a user id has been tried too often."""
+        if self.limits and (seconds := await self.limits.password(account, self.address())):
+            raise too_many(seconds)
+
     def _address(self) -> str:
         return client_address(self.request.scope, self.deps.settings.trusted_proxies)
 
@@ -61,16 +73,27 @@ class Visit:
         """Whether the query has a parameter with a text, any text."""
         return self.request.scope["query_string"] != b"" and bool(self.request.query_params.get(name))
 
-    def open(self, session: Session, token: str, *, remember: bool) -> None:
+    def open(self, session: Session, token: str, *, user: User, remember: bool) -> None:
         """Make the answer keep a session for as long as sessions live, or until the browser closes."""
         lifetime = session.expire_time.seconds - session.update_time.seconds
-        self.set_cookies = self.cookies.opened(token, lifetime if remember else None)
+        self.set_cookies = self.cookies.opened(self.request, token, lifetime if remember else None)
+        if self.data is not None:
+            members = builtins(session_object(session, token)), builtins(user_object(user))
+            self.set_cookies += self.data.written(self.request, *members, remember=remember)
         self.opened_token = token
         exchange_of(self.request.scope).user_id = session.user_id
 
+    def keep_data(self, found: SignedIn, *, always: bool = False) -> None:
+        """Make the answer renew `session_data` where it is wanted and no longer right, or with `always` anyway."""
+        if self.data is None or self.set_cookies:
+            return
+        members = builtins(session_object(found.session, found.token)), builtins(user_object(found.user))
+        remember = not self.cookies.is_not_remembered(self.request)
+        self.set_cookies = self.data.renewed(self.request, *members, remember=remember, always=always)
+
     def close(self) -> None:
         """Make the answer forget the session."""
-        self.set_cookies = self.cookies.closed()
+        self.set_cookies = self.cookies.closed(self.request)
         self.opened_token = ""
 
     def json(self, value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

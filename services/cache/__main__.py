@@ -10,12 +10,16 @@ from runtime.settings import read
 from runtime.telemetry import start_tracing
 from services.cache.counters import Counters
 from services.cache.entries import Entries
-from services.cache.policy import POLICY, SERVICE
-from services.cache.servicers import CacheServicer
+from services.cache.policy import POLICY, RATE_LIMITS, SERVICE
+from services.cache.servicers import CacheServicer, RateLimitServicer
 from services.cache.settings import CacheSettings
 from services.cache.stats import Stats
 from services.cache.store import Store
-from trivet.cache.v1.cache_pb2_grpc import add_CacheServiceServicer_to_server
+from services.cache.windows import Windows
+from trivet.cache.v1.cache_pb2_grpc import (
+    add_CacheServiceServicer_to_server,
+    add_RateLimitServiceServicer_to_server,
+)
 
 WRONG_SETTINGS = 2
 
@@ -25,6 +29,7 @@ async def main(settings: CacheSettings) -> int:
     async with Store(settings.redis_url.get_secret_value(), settings.prefix) as store:
         server = Server("cache", settings, settings.port, policy=POLICY, ping=store.ping)
         server.add(SERVICE, add_CacheServiceServicer_to_server, CacheServicer(Entries(store), Counters(store), Stats()))
+        server.add(RATE_LIMITS, add_RateLimitServiceServicer_to_server, RateLimitServicer(Windows(store)))
         serving = asyncio.create_task(server.run())
         refused = asyncio.create_task(store.refused.wait())
         await asyncio.wait((serving, refused), return_when=asyncio.FIRST_COMPLETED)

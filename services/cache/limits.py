@@ -10,6 +10,8 @@ MAX_TAGS = 16
 MAX_BATCH = 1_000
 MAX_INVALIDATED_TAGS = 100
 DEFAULT_TTL_MS = 300_000
+MAX_LIMIT = 1_000_000
+MAX_PERIOD_MS = 24 * 60 * 60 * 1_000
 
 WORD = re.compile(r"[!-~]{1,512}")
 
@@ -54,3 +56,19 @@ def ttl_ms(nanoseconds: int | None, longest: int, field: str) -> int:
     if nanoseconds <= 0:
         raise InvalidArgument("INVALID_TTL", f"{field} must be more than zero", field=field)
     return min(max(1, nanoseconds // 1_000_000), longest)
+
+
+def check_limit(limit: int, cost: int) -> None:
+    """Raise InvalidArgument for a limit out of range, and for a cost that it could never allow."""
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidArgument("INVALID_LIMIT", f"limit must be 1 to {MAX_LIMIT}", field="limit")
+    if not 1 <= cost <= limit:
+        raise InvalidArgument("INVALID_COST", "cost must be 1 to the limit", field="cost")
+
+
+def period_ms(nanoseconds: int) -> int:
+    """Return a period in milliseconds. Raises InvalidArgument unless it is one millisecond to a day."""
+    milliseconds = nanoseconds // 1_000_000
+    if not 1 <= milliseconds <= MAX_PERIOD_MS:
+        raise InvalidArgument("INVALID_PERIOD", "period must be a millisecond to a day", field="period")
+    return milliseconds

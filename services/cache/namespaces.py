@@ -27,6 +27,7 @@ class Namespace:
 
 
 IDENTITY = frozenset({"identity"})
+GATEWAY = frozenset({"gateway"})
 READERS = frozenset({"identity", "gateway"})
 
 SHARED = {
@@ -35,10 +36,13 @@ SHARED = {
         # Whoever may fill sessions could forge a login: identity alone, and only against a miss's lease.
         Namespace("sessions", IDENTITY, READERS, max_ttl_ms=30_000, lease_required=True),
         Namespace("profiles", IDENTITY, READERS, max_ttl_ms=300_000, lease_required=True),
+        Namespace("subscriptions", IDENTITY, READERS, max_ttl_ms=300_000, lease_required=True),
+        # From which addresses an account has been opened: whoever may fill it tries passwords beside strangers.
+        Namespace("known-addresses", GATEWAY, GATEWAY, max_ttl_ms=30 * DAY_MS),
     )
 }
 
-SHARED_TAGS = {"session:": IDENTITY, "sessions:": IDENTITY, "user:": IDENTITY}
+SHARED_TAGS = {"session:": IDENTITY, "sessions:": IDENTITY, "user:": IDENTITY, "subscription:": IDENTITY}
 """Tags that begin so mean one thing to everybody, and these services alone say when it has changed."""
 
 
@@ -82,14 +86,24 @@ def _find(name: str, caller: str) -> Namespace:
 
 @lru_cache(maxsize=1_024)
 def _private(name: str, caller: str) -> Namespace:
-    if not NAME.fullmatch(name):
-        raise InvalidArgument(
-            "INVALID_NAMESPACE",
-            "namespace must be a lower-case letter, then up to 31 letters, digits and dashes",
-            field="namespace",
-        )
+    _check(name, "namespace")
     own = frozenset({caller})
     return Namespace(f"{_quoted(caller)}/{name}", own, own, max_ttl_ms=DAY_MS)
+
+
+def rule_name(rule: str, caller: str) -> str:
+    """Return the name that a caller's rule has among all rules. Raises InvalidArgument for what is no name."""
+    _check(rule, "rule")
+    return f"{_quoted(caller)}/{rule}"
+
+
+def _check(name: str, field: str) -> None:
+    if not NAME.fullmatch(name):
+        raise InvalidArgument(
+            f"INVALID_{field.upper()}",
+            f"{field} must be a lower-case letter, then up to 31 letters, digits and dashes",
+            field=field,
+        )
 
 
 @lru_cache(maxsize=1_024)

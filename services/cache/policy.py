@@ -3,6 +3,7 @@
 from runtime.policy import People, Policy, Rule
 
 SERVICE = "trivet.cache.v1.CacheService"
+RATE_LIMITS = "trivet.cache.v1.RateLimitService"
 
 POLICY: Policy = {
     f"{SERVICE}/Get": Rule(People.NONE),
@@ -15,4 +16,5 @@ POLICY: Policy = {
     f"{SERVICE}/Increment": Rule(People.NONE),
     f"{SERVICE}/GetStats": Rule(People.ADMINS),
     f"{SERVICE}/Watch": Rule(People.NONE),
+    f"{RATE_LIMITS}/Acquire": Rule(People.NONE),
 }

@@ -5,6 +5,7 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from grpc import aio
+from prometheus_client import Counter
 
 from runtime.actor import current_actor
 from runtime.clock import timestamp
@@ -14,10 +15,14 @@ from services.cache.counters import Counters
 from services.cache.entries import Entries, Entry, Lookup, Position
 from services.cache.namespaces import Namespace
 from services.cache.stats import Stats
+from services.cache.windows import Windows
 from trivet.cache.v1 import cache_pb2 as pb
-from trivet.cache.v1.cache_pb2_grpc import CacheServiceServicer
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceServicer, RateLimitServiceServicer
 
 Context = aio.ServicerContext[Any, Any]
+
+asked = Counter("trivet_cache_acquired_total", "What rate limits were asked for, by what they said.", ["outcome"])
+_allowed, _refused = asked.labels("allowed"), asked.labels("refused")
 
 
 class CacheServicer(CacheServiceServicer):
@@ -102,6 +107,27 @@ class CacheServicer(CacheServiceServicer):
         stored = await self._entries.set(namespace.name, entries)
         self._stats.of(namespace.name).wrote(sum(stored), len(stored))
         return stored
+
+
+class RateLimitServicer(RateLimitServiceServicer):
+    """Limits for whichever service calls, each caller's rules apart."""
+
+    def __init__(self, windows: Windows) -> None:
+        self._windows = windows
+
+    async def Acquire(self, request: pb.AcquireRequest, context: Context) -> pb.AcquireResponse:
+        rule = namespaces.rule_name(request.rule, _caller())
+        cost = request.cost if request.HasField("cost") else 1
+        limits.check_limit(request.limit, cost)
+        period_ms = limits.period_ms(request.period.ToNanoseconds())
+        taken = await self._windows.take(rule, request.subject, request.limit, period_ms, cost)
+        if taken.allowed:
+            _allowed.inc()
+            return pb.AcquireResponse(allowed=True, remaining=taken.remaining)
+        _refused.inc()
+        wait = Duration()
+        wait.FromMilliseconds(taken.retry_after_ms)
+        return pb.AcquireResponse(allowed=False, remaining=taken.remaining, retry_after=wait)
 
 
 def _caller() -> str:

@@ -75,15 +75,22 @@ class Store:
             self._failed(error)
             return None
 
-    async def write(self, script: Script, keys: tuple[str, ...], *args: Argument, again: bool = True) -> Any:
-        """Run a script that writes; its ARGV[1] is the server's life. Raises Unavailable within 300 ms.
+    async def write(
+        self,
+        script: Script,
+        keys: tuple[str, ...],
+        *args: Argument,
+        again: bool = True,
+        seconds: float = WRITE_SECONDS,
+    ) -> Any:
+        """Run a script that writes; its ARGV[1] is the server's life. Raises Unavailable within `seconds`.
 
         `again` says that doing it twice does no harm.
         """
         if not self.is_up:
             raise _unavailable()
         try:
-            return await self._run(script, keys, args, WRITE_SECONDS, again=again)
+            return await self._run(script, keys, args, seconds, again=again)
         except (RedisError, OSError, TimeoutError) as error:
             self._failed(error)
             raise _unavailable() from error

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, literal, select, update
+from sqlalchemy import ColumnElement, delete, insert, literal, select, update
 
 from runtime.clock import Clock, utc_now
 from runtime.ids import new_id
@@ -60,6 +60,22 @@ class Accounts:
                 issuer="",
                 password=password_hash,
             )
+        )
+
+    async def set_password(self, transaction: Transaction, user_id: str, password_hash: str) -> None:
+        """Give a user this password, whether they had one or not. Raises TwiceError if they get one at this moment."""
+        found = await transaction.execute(
+            update(accounts)
+            .where(accounts.c.user_id == user_id, accounts.c.provider == CREDENTIAL)
+            .values(password=password_hash, updated_at=self._now())
+        )
+        if found.rowcount == 0:
+            await self.add_credential(transaction, user_id, password_hash)
+
+    async def unlink_providers(self, transaction: Transaction, user_id: str) -> None:
+        """Remove whatever opens a user's account besides a password."""
+        await transaction.execute(
+            delete(accounts).where(accounts.c.user_id == user_id, accounts.c.provider != CREDENTIAL)
         )
 
     async def replace_password(self, transaction: Transaction, user_id: str, old_hash: str, new_hash: str) -> bool:

@@ -1,39 +1,155 @@
-"""What an operator does to users, straight in the database: `trivet users ...`."""
+"""What administrators and operators decide about users: who there is, what their role is, and whom to keep out."""
 
-from sqlalchemy import select, update
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
 
 from runtime.clock import Clock, utc_now
-from services.identity import schema, store_url
+from runtime.errors import AlreadyExists, FailedPrecondition
+from runtime.ids import new_id
+from services.identity import schema
+from services.identity.accounts import Accounts
+from services.identity.audit import Audit, Event, Happened
 from services.identity.database import Database, Transaction
 from services.identity.emails import normal_email
 from services.identity.outbox import Outbox
-from services.identity.revision import SchemaCheck
-from services.identity.sessions import Lifetimes, Sessions
-from services.identity.users import COLUMNS, Role, User, tag_of, user_of
+from services.identity.sessions import Sessions
+from services.identity.store_errors import TwiceError
+from services.identity.users import Role, User, Users, tag_of
+
+users = schema.users
 
 
-async def promote(database_url: str, email: str, *, now: Clock = utc_now) -> User | None:
-    """Make the user with this address an administrator; return the user, None if unknown.
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A user after a decision, and how many of their sessions it ended."""
 
-    The user's sessions end: a new role is worn by a new session. Caches are told by the service's relay.
-    Raises ServiceError when the database is gone, or its schema is old.
+    user: User
+    sessions_ended: int
+
+
+class Administration:
+    """Decisions about users. `actor` is who decides: an administrator's id, or `service:NAME`.
+
+    One administrator whom no ban keeps out always remains, so nobody locks everybody out.
     """
-    async with Database.open(store_url.parse(database_url), admit=SchemaCheck()) as database:
-        outbox = Outbox(database, _leave_it_to_the_relay, now=now)
-        sessions = Sessions(database, outbox, Lifetimes(), now=now)
-        which = schema.users.c.email == normal_email(email)
 
-        async def work(transaction: Transaction) -> User | None:
-            changed = update(schema.users).where(which).values(role=Role.ADMIN.value, updated_at=now())
-            if (await transaction.execute(changed)).rowcount == 0:
-                return None
-            user = user_of((await transaction.execute(select(*COLUMNS).where(which))).one())
-            await sessions.end_all(transaction, user.id)
-            await outbox.add(transaction, tag_of(user.id))
+    def __init__(
+        self,
+        database: Database,
+        users: Users,
+        accounts: Accounts,
+        sessions: Sessions,
+        outbox: Outbox,
+        audit: Audit,
+        *,
+        now: Clock = utc_now,
+    ) -> None:
+        self._database = database
+        self._users = users
+        self._accounts = accounts
+        self._sessions = sessions
+        self._outbox = outbox
+        self._audit = audit
+        self._now = now
+
+    async def create(
+        self, email: str, name: str, password_hash: str, *, role: Role, email_verified: bool, actor: str
+    ) -> User:
+        """Make a user with a password and no session. Raises AlreadyExists (EMAIL_TAKEN), InvalidArgument."""
+        now, user_id = self._now(), new_id()
+        user = User(user_id, normal_email(email), name, None, email_verified, role, False, None, None, now, now)
+        row = {each: getattr(user, each) for each in User.__dataclass_fields__} | {"role": role.value}
+
+        async def work(transaction: Transaction) -> User:
+            await transaction.execute(insert(users).values(**row))
+            await self._accounts.add_credential(transaction, user.id, password_hash)
+            await self._audit.note(transaction, Event(Happened.SIGNED_UP, user.id, actor, detail=role.value))
             return user
 
-        return await database.transaction("users.promote", work)
+        try:
+            return await self._database.transaction("users.create", work)
+        except TwiceError:
+            raise AlreadyExists("EMAIL_TAKEN", "a user with this email exists already") from None
 
+    async def set_role(self, user_id: str, role: Role, *, actor: str) -> Changed:
+        """Give a user a role, and end their sessions: a new role is worn by a new session. The same role is no change.
 
-async def _leave_it_to_the_relay(_: object) -> bool:
-    return False
+        Raises NotFound, and FailedPrecondition (LAST_ADMIN).
+        """
+
+        async def work(transaction: Transaction) -> Changed:
+            if role is not Role.ADMIN:
+                await self._spare_the_last(transaction, user_id)
+            user = await self._users.find_locked(transaction, user_id)
+            if user.role is role:
+                return Changed(user, 0)
+            event = Event(Happened.ROLE_CHANGED, user_id, actor, detail=role.value)
+            return await self._change(transaction, user, event, role=role.value)
+
+        return await self._database.transaction("users.set_role", work)
+
+    async def ban(self, user_id: str, reason: str, until: datetime | None, *, actor: str) -> Changed:
+        """Keep a user out, until a time or for ever, and end their sessions. A second ban takes the first one's place.
+
+        Raises NotFound, and FailedPrecondition (CANNOT_BAN_YOURSELF, LAST_ADMIN).
+        """
+        if actor == user_id:
+            raise FailedPrecondition("CANNOT_BAN_YOURSELF", "nobody can ban themselves")
+
+        async def work(transaction: Transaction) -> Changed:
+            await self._spare_the_last(transaction, user_id)
+            user = await self._users.find_locked(transaction, user_id)
+            event = Event(Happened.BANNED, user_id, actor, detail=reason)
+            kept_out = {"banned": True, "ban_reason": reason or None, "ban_expires": until}
+            return await self._change(transaction, user, event, **kept_out)
+
+        return await self._database.transaction("users.ban", work)
+
+    async def unban(self, user_id: str, *, actor: str) -> Changed:
+        """Let a user in again; one who is not kept out is no error. Raises NotFound."""
+
+        async def work(transaction: Transaction) -> Changed:
+            user = await self._users.find_locked(transaction, user_id)
+            if not user.banned:
+                return Changed(user, 0)
+            let_in = {"banned": False, "ban_reason": None, "ban_expires": None}
+            return await self._change(transaction, user, Event(Happened.UNBANNED, user_id, actor), **let_in)
+
+        return await self._database.transaction("users.unban", work)
+
+    async def end_sessions(self, user_id: str, *, actor: str) -> Changed:
+        """End a user's sessions. Raises NotFound."""
+
+        async def work(transaction: Transaction) -> Changed:
+            user = await self._users.find_locked(transaction, user_id)
+            ended = await self._sessions.end_all(transaction, user_id)
+            await self._audit.note(transaction, Event(Happened.SESSIONS_REVOKED, user_id, actor))
+            return Changed(user, ended)
+
+        return await self._database.transaction("sessions.end_all", work)
+
+    async def _change(self, transaction: Transaction, user: User, event: Event, **values: Any) -> Changed:
+        """Write new values, end the sessions, and tell the caches and those who must answer for it."""
+        now = self._now()
+        await transaction.execute(update(users).where(users.c.id == user.id).values(**values, updated_at=now))
+        ended = await self._sessions.end_all(transaction, user.id)
+        await self._outbox.add(transaction, tag_of(user.id))
+        await self._audit.note(transaction, event)
+        if "role" in values:
+            values["role"] = Role(values["role"])
+        return Changed(replace(user, **values, updated_at=now), ended)
+
+    async def _spare_the_last(self, transaction: Transaction, user_id: str) -> None:
+        """Raise FailedPrecondition (LAST_ADMIN) if no other administrator would be left.
+
+        The rows are locked, in one order, so that of two who put each other out one comes second and is refused.
+        """
+        admins = select(users.c.id, users.c.banned, users.c.ban_expires).where(users.c.role == Role.ADMIN.value)
+        rows = (await transaction.execute(admins.order_by(users.c.id).with_for_update())).all()
+        now = self._now()
+        active = {row.id for row in rows if not row.banned or (row.ban_expires and row.ban_expires <= now)}
+        if active == {user_id}:
+            raise FailedPrecondition("LAST_ADMIN", "this is the last administrator: make another one first")

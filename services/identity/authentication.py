@@ -1,6 +1,7 @@
 """Proving who somebody is by email and password: signing up and in, and changing the password."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import insert
 
@@ -13,8 +14,10 @@ from services.identity import schema
 from services.identity.accounts import Accounts, Credential
 from services.identity.audit import Audit, Event, Happened
 from services.identity.database import Database, Transaction
+from services.identity.email_rules import EmailRules
 from services.identity.emails import normal_email
 from services.identity.hashing import Hasher
+from services.identity.mails import Mails
 from services.identity.passwords import new_password, normal_password
 from services.identity.renewal import Renewal
 from services.identity.requests import Request, Requests
@@ -31,6 +34,16 @@ class NewUser:
     email: str
     password: str
     image: str | None = None
+    callback_url: str = ""  # where the link of the verification mail leads in the end
+    additional: str | None = None  # a JSON object, see `fields.py`
+
+
+@dataclass(frozen=True, slots=True)
+class SignedUp:
+    """A new user, and their first session if signing up opens one."""
+
+    user: User
+    opened: Opened | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,8 @@ class Authentication:
         sessions: Sessions,
         hasher: Hasher,
         audit: Audit,
+        mails: Mails,
+        rules: EmailRules | None = None,
         *,
         refuse_common: bool = True,
         now: Clock = utc_now,
@@ -61,36 +76,55 @@ class Authentication:
         self._requests = Requests(database, now=now)
         self._hasher = hasher
         self._audit = audit
+        self._mails = mails
+        self._rules = rules or EmailRules()
         self._renewal = Renewal(database, accounts, hasher)
         self._refuse_common = refuse_common
         self._now = now
 
-    async def sign_up(self, new: NewUser, origin: Origin, *, caller: str = "", request_id: str = "") -> SignedIn:
-        """Make a user with a password and a first session, in one transaction.
+    async def sign_up(self, new: NewUser, origin: Origin, *, caller: str = "", request_id: str = "") -> SignedUp:
+        """Make a user with a password, and a first session if the rules say so, in one transaction.
 
         With a request id, the same again answers the same user with a new session. Raises AlreadyExists (EMAIL_TAKEN),
-        InvalidArgument (email, password or request id) and FailedPrecondition (REQUEST_ID_REUSED).
+        InvalidArgument (email, password or request id) and FailedPrecondition (REQUEST_ID_REUSED). Where signing up
+        opens no session, an address that is taken is answered with a user who is made up, after the same work.
         """
         email = normal_email(new.email)
         password = new_password(new.password, refuse_common=self._refuse_common)
-        asked = asked_before.request(caller, request_id, new.name, email, new.image)
+        asked = asked_before.request(caller, request_id, new.name, email, new.image, new.additional)
         if asked is not None and (again := await self._signed_up_before(asked, password, origin)) is not None:
             return again
-        if await self._accounts.by_email(email) is not None:
-            return await self._again_or_taken(asked, password, origin)
+        is_taken = await self._accounts.by_email(email) is not None
+        if is_taken and self._rules.signing_up_opens_a_session:
+            return await self._again_or_taken(new, email, password, origin, asked)
         password_hash = await self._hasher.hash(password)
         try:
+            if is_taken:
+                return await self._pretend(new, email)
             return await self._insert(new, email, password_hash, origin, asked)
         except TwiceError:
-            return await self._again_or_taken(asked, password, origin)
+            return await self._again_or_taken(new, email, password, origin, asked)
 
-    async def _again_or_taken(self, asked: Request | None, password: str, origin: Origin) -> SignedIn:
+    async def _pretend(self, new: NewUser, email: str) -> SignedUp:
+        """Answer a user who is made up, after as much work as a real one takes: the address is somebody's."""
+
+        async def work(transaction: Transaction) -> SignedUp:
+            await self._mails.nobody(transaction, new.callback_url)
+            return SignedUp(self._new_user(new, email), None)
+
+        return await self._database.transaction("users.pretend_sign_up", work)
+
+    async def _again_or_taken(
+        self, new: NewUser, email: str, password: str, origin: Origin, asked: Request | None
+    ) -> SignedUp:
         """Somebody was first: this very request, sent twice at once, or another with the same address."""
         if asked is not None and (again := await self._signed_up_before(asked, password, origin)) is not None:
             return again
-        raise _taken()
+        if self._rules.signing_up_opens_a_session:
+            raise _taken()
+        return await self._pretend(new, email)
 
-    async def _signed_up_before(self, asked: Request, password: str, origin: Origin) -> SignedIn | None:
+    async def _signed_up_before(self, asked: Request, password: str, origin: Origin) -> SignedUp | None:
         user_id = await self._requests.answer(asked)
         if user_id is None:
             return None
@@ -98,32 +132,43 @@ class Authentication:
         # The password is part of the body, and its hash the only thing kept of it.
         if found is None or not await self._hasher.verify(found.password, password):
             raise asked_before.reused()
-        return await self._open(found, password, origin)
+        if not self._rules.signing_up_opens_a_session:
+            return SignedUp(found.user, None)
+        signed_in = await self._open(found, password, origin)
+        return SignedUp(signed_in.user, signed_in.opened)
+
+    def _new_user(self, new: NewUser, email: str) -> User:
+        now = self._now()
+        columns = (new_id(), email, new.name, new.image, False, Role.USER, False, None, None, now, now, new.additional)
+        return User(*columns)
 
     async def _insert(
         self, new: NewUser, email: str, password_hash: str, origin: Origin, asked: Request | None
-    ) -> SignedIn:
-        now, user_id = self._now(), new_id()
-        user = User(user_id, email, new.name, new.image, False, Role.USER, False, None, None, now, now)
+    ) -> SignedUp:
+        user = self._new_user(new, email)
         row = {name: getattr(user, name) for name in User.__dataclass_fields__} | {"role": user.role.value}
-        opened = self._sessions.begin(user.id, origin)
+        opened = self._sessions.begin(user.id, origin) if self._rules.signing_up_opens_a_session else None
 
-        async def work(transaction: Transaction) -> SignedIn:
+        async def work(transaction: Transaction) -> SignedUp:
             if asked is not None:
                 await self._requests.keep(transaction, asked, user.id)
             await transaction.execute(insert(schema.users).values(**row))
             await self._accounts.add_credential(transaction, user.id, password_hash)
-            await self._sessions.insert(transaction, opened)
+            if opened is not None:
+                await self._sessions.insert(transaction, opened)
+            if self._rules.verify_on_sign_up:
+                await self._mails.verify_email(transaction, user, new.callback_url)
             await self._audit.note(transaction, Event(Happened.SIGNED_UP, user.id, origin=origin))
-            return SignedIn(user, opened)
+            return SignedUp(user, opened)
 
         return await self._database.transaction("users.sign_up", work)
 
-    async def sign_in(self, email: str, password: str, origin: Origin) -> SignedIn:
+    async def sign_in(self, email: str, password: str, origin: Origin, *, callback_url: str = "") -> SignedIn:
         """Open a session for the right email and password, with two statements.
 
         Raises Unauthenticated alike, and after the same work, for an unknown user and a wrong password;
-        PermissionDenied (BANNED_USER) after the right one only; InvalidArgument (INVALID_EMAIL, PASSWORD_TOO_LONG).
+        PermissionDenied (EMAIL_NOT_VERIFIED, BANNED_USER) after the right one only; InvalidArgument (INVALID_EMAIL,
+        PASSWORD_TOO_LONG).
         """
         address, candidate = normal_email(email), normal_password(password)
         found = await self._accounts.by_email(address)
@@ -131,10 +176,31 @@ class Authentication:
             # Of somebody unknown too, so that both take as long.
             await self._note_failure(found, origin, "wrong password" if found else "unknown address")
             raise _refused()
+        if self._rules.require_verification and not found.user.email_verified:
+            await self._remind(found.user, origin, callback_url)
+            raise PermissionDenied("EMAIL_NOT_VERIFIED", "the address has to be verified first")
         if found.user.is_kept_out(self._now()):
             await self._note_failure(found, origin, "banned")
             raise PermissionDenied("BANNED_USER", "This user is banned")
         return await self._open(found, candidate, origin)
+
+    async def _remind(self, user: User, origin: Origin, callback_url: str) -> None:
+        async def work(transaction: Transaction) -> None:
+            if self._rules.verify_on_sign_in:
+                await self._mails.verify_email(transaction, user, callback_url)
+            event = Event(Happened.SIGN_IN_FAILED, user.id, origin=origin, detail="address not verified")
+            await self._audit.note(transaction, event)
+
+        await self._database.transaction("users.remind", work)
+
+    async def open_for(self, transaction: Transaction, user: User, origin: Origin) -> Opened | None:
+        """Open a session for somebody who has proved who they are otherwise; None if they are kept out."""
+        if user.is_kept_out(self._now()):
+            return None
+        opened = self._sessions.begin(user.id, origin)
+        await self._sessions.insert(transaction, opened)
+        await self._audit.note(transaction, Event(Happened.SIGNED_IN, user.id, origin=origin))
+        return opened
 
     async def _open(self, found: Credential, password: str, origin: Origin) -> SignedIn:
         """Open a session for whoever typed the password of `found`. Raises Unauthenticated if it is another by now."""
@@ -192,19 +258,28 @@ class Authentication:
         """
         password = new_password(new, refuse_common=self._refuse_common, field="new_password")
         found = await self.verify_password(user_id, current)
-        old_hash, new_hash = found.password or "", await self._hasher.hash(password)
+        new_hash = await self._hasher.hash(password)
         opened = self._sessions.begin(user_id, origin) if end_others else None
 
-        async def work(transaction: Transaction) -> None:
+        async def work(transaction: Transaction, old_hash: str) -> bool:
             if not await self._accounts.replace_password(transaction, user_id, old_hash, new_hash):
-                raise _wrong()
+                return False
             if end_others is not False:
                 await self._sessions.end_all(transaction, user_id, keep="" if end_others else keep)
             if opened is not None:
                 await self._sessions.insert(transaction, opened)
             await self._audit.note(transaction, Event(Happened.PASSWORD_CHANGED, user_id, origin=origin))
+            return True
 
-        await self._database.transaction("accounts.change_password", work)
+        async def replace(old_hash: str | None) -> bool:
+            done = partial(work, old_hash=old_hash or "")
+            return await self._database.transaction("accounts.change_password", done)
+
+        if not await replace(found.password):
+            # Changed, or only hashed anew after a sign-in at the same time: then the current one is right still.
+            found = await self.verify_password(user_id, current)
+            if not await replace(found.password):
+                raise _wrong()
         return found.user, opened
 
 

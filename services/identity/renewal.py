@@ -8,7 +8,9 @@ from services.identity.accounts import Accounts
 from services.identity.database import Database, Transaction
 from services.identity.hashing import Hasher
 
-renewed = Counter("trivet_password_hashes_renewed_total", "Outdated password hashes, by what became of them.", ["outcome"])
+renewed = Counter(
+    "trivet_password_hashes_renewed_total", "Outdated password hashes, by what became of them.", ["outcome"]
+)
 
 
 class Renewal:

@@ -46,14 +46,15 @@ def _table(name: str, *parts: Any, key: Column[Any] | None = None) -> Table:
     )
 
 
-def _owner() -> Column[str]:
-    return Column("user_id", Ascii(ID_LENGTH), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True)
+def _owner(*, nullable: bool = False) -> Column[str]:
+    user = ForeignKey("users.id", ondelete="CASCADE")
+    return Column("user_id", Ascii(ID_LENGTH), user, nullable=nullable, index=True)
 
 
 users = _table(
     "users",
     Column("email", Exact(255), nullable=False, unique=True),
-    Column("name", String(255), nullable=False),
+    Column("name", Exact(255), nullable=False),
     Column("image", String(2048)),
     Column("email_verified", Boolean, nullable=False),
     Column("role", Ascii(16), nullable=False, index=True),
@@ -62,6 +63,7 @@ users = _table(
     Column("ban_expires", Moment),
     Column("additional", Text),  # a JSON object of the fields that the product has declared
     Index("ix_users_created_at", "created_at", "id"),
+    Index("ix_users_name", "name", "id"),
 )
 
 sessions = _table(
@@ -102,7 +104,7 @@ verifications = _table(
 
 subscriptions = _table(
     "subscriptions",
-    _owner(),
+    _owner(nullable=True),  # null until an event has said whose it is
     Column("plan", Exact(64), nullable=False),
     Column("status", Ascii(32), nullable=False, index=True),
     Column("stripe_customer_id", Ascii(255), index=True),
@@ -112,7 +114,9 @@ subscriptions = _table(
     Column("trial_end", Moment),
     Column("cancel_at_period_end", Boolean, nullable=False),
     Column("seats", Integer),
-    Column("told_at", BigInteger),  # Stripe's `created` of the newest event that was applied, in Unix seconds
+    Column("told_at", BigInteger),  # Stripe's `created` of the newest event that told all of it, in Unix seconds
+    Column("invoice_at", BigInteger),  # likewise of the newest event about an invoice of it
+    Column("invoice_paid", Boolean),  # what that event said
 )
 
 outbox = _table(
@@ -138,6 +142,6 @@ requests = _table(
 stripe_events = _table(
     "stripe_events",
     Column("created", BigInteger, nullable=False),
-    Column("applied_at", Moment),
+    Column("applied_at", Moment, index=True),
     key=Column("id", Ascii(255), primary_key=True),
 )

@@ -1,6 +1,6 @@
 """Sessions: opening, checking, refreshing, listing and ending them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from runtime.errors import InvalidArgument, NotFound
 from runtime.ids import new_id, token_hash
 from services.identity import schema
 from services.identity.database import Database, Transaction
+from services.identity.fields import merged
 from services.identity.outbox import Outbox
 from services.identity.users import COLUMNS as USER_COLUMNS
 from services.identity.users import User, user_of
@@ -51,6 +52,7 @@ class Session:
     user_agent: str
     created_at: datetime
     updated_at: datetime
+    additional: str | None = None  # a JSON object, see `fields.py`
 
     def slides_at(self, lifetimes: Lifetimes) -> datetime:
         """Return from when on a refresh moves its end: Better Auth's rule; never before the end if unremembered."""
@@ -163,6 +165,28 @@ class Sessions:
             return Verified(moved, found.user, moved.slides_at(self._lifetimes)), True
 
         return await self._database.transaction("sessions.refresh", work)
+
+    async def update(self, user_id: str, session_id: str, additional: Mapping[str, Any]) -> Session:
+        """Set additional members of an active session of a user; others stay, whoever changes them at the same time.
+
+        When it was last refreshed stays too: its end is reckoned from there. Raises NotFound, and InvalidArgument for
+        too much.
+        """
+        statement = self._active(user_id).where(sessions.c.id == session_id).with_for_update()
+
+        async def work(transaction: Transaction) -> Session:
+            row = (await transaction.execute(statement)).first()
+            if row is None:
+                raise not_found()
+            session = session_of(row)
+            changed = replace(session, additional=merged(session.additional, additional))
+            await transaction.execute(
+                update(sessions).where(sessions.c.id == session_id).values(additional=changed.additional)
+            )
+            await self._outbox.add(transaction, tag_of(session_id))
+            return changed
+
+        return await self._database.transaction("sessions.update", work)
 
     async def find(self, user_id: str, session_id: str) -> Session | None:
         """Return an active session of a user by its id, None if there is none."""

@@ -2,13 +2,17 @@
 
 from datetime import timedelta
 
+from runtime.fields import NONE, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
 from runtime.settings import SealKeysField, ServiceSettings, SiteSettings, from_env
+from services.identity.email_settings import EmailSettings
 from services.identity.hashing import Cost
+from services.identity.oauth.settings import OAuthSettings
 from services.identity.sessions import Lifetimes
 from services.identity.store_settings import StoreSettings
+from services.identity.stripe_settings import StripeSettings
 
 
-class IdentitySettings(ServiceSettings, SiteSettings, StoreSettings):
+class IdentitySettings(ServiceSettings, SiteSettings, StoreSettings, EmailSettings, OAuthSettings, StripeSettings):
     """What the identity service is told beyond what every service is."""
 
     port: int = from_env("TRIVET_IDENTITY_PORT", default=50051, ge=0, le=65535, description="Where gRPC is served.")
@@ -20,6 +24,8 @@ class IdentitySettings(ServiceSettings, SiteSettings, StoreSettings):
         "TRIVET_SEAL_KEYS", description="Encrypt secrets at rest, the first one; the others are still opened, by comma."
     )
 
+    user_fields: UserFields = from_env("TRIVET_USER_FIELDS", default=NONE, description=USER_FIELDS)
+    session_fields: SessionFields = from_env("TRIVET_SESSION_FIELDS", default=NONE, description=SESSION_FIELDS)
     session_expires_seconds: int = from_env(
         "TRIVET_SESSION_EXPIRES_SECONDS", default=604_800, ge=60, description="How long a session lives."
     )

@@ -1,17 +1,19 @@
 """Users: reading, changing, removing and listing them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Row, Select, asc, delete, desc, func, select, tuple_, update
+from sqlalchemy import Column, ColumnElement, Row, Select, and_, asc, delete, desc, func, or_, select, tuple_, update
 
 from runtime.clock import Clock, utc_now
 from runtime.errors import NotFound
-from services.identity import schema
+from services.identity import erasure, schema
 from services.identity.database import Database, Transaction
+from services.identity.fields import merged
 from services.identity.outbox import Outbox
 
 users = schema.users
@@ -38,6 +40,7 @@ class User:
     ban_expires: datetime | None
     created_at: datetime
     updated_at: datetime
+    additional: str | None = None  # a JSON object, see `fields.py`
 
     def is_kept_out(self, now: datetime) -> bool:
         """Whether a ban is in force."""
@@ -49,8 +52,8 @@ COLUMNS = tuple(users.c[name] for name in User.__dataclass_fields__)
 
 def user_of(row: Row[Any] | Sequence[Any]) -> User:
     """Return the user in the first columns of a row that were selected as COLUMNS."""
-    id_, email, name, image, verified, role, banned, reason, expires, created, updated = row[: len(COLUMNS)]
-    return User(id_, email, name, image, verified, Role(role), banned, reason, expires, created, updated)
+    id_, email, name, image, verified, role, banned, reason, expires, created, updated, more = row[: len(COLUMNS)]
+    return User(id_, email, name, image, verified, Role(role), banned, reason, expires, created, updated, more)
 
 
 def tag_of(user_id: str) -> str:
@@ -69,6 +72,8 @@ class Order(Enum):
     OLDEST = ("created_at", False)
     EMAIL = ("email", False)
     EMAIL_BACKWARDS = ("email", True)
+    NAME = ("name", False)
+    NAME_BACKWARDS = ("name", True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,8 @@ class Filter:
     email_prefix: str = ""
     role: Role | None = None
     banned: bool | None = None
+    email_verified: bool | None = None
+    query: str = ""
 
 
 class Users:
@@ -93,30 +100,65 @@ class Users:
         row = await self._database.row("users.find", select(*COLUMNS).where(users.c.id == user_id))
         return user_of(row) if row else None
 
-    async def update(self, user_id: str, changes: dict[str, str | None]) -> User:
-        """Set the columns in `changes`, and return the user. Raises NotFound."""
+    async def update(
+        self, user_id: str, changes: Mapping[str, Any], additional: Mapping[str, Any] = MappingProxyType({})
+    ) -> User:
+        """Set the columns in `changes` and the members in `additional`, and return the user.
+
+        Other members stay, whoever changes them at the same time. Raises NotFound, and InvalidArgument for too much.
+        """
 
         async def work(transaction: Transaction) -> User:
-            found = await transaction.execute(
-                update(users).where(users.c.id == user_id).values(**changes, updated_at=self._now())
-            )
-            if found.rowcount == 0:
+            row = (await transaction.execute(select(*COLUMNS).where(users.c.id == user_id).with_for_update())).first()
+            if row is None:
                 raise not_found()
+            user = user_of(row)
+            values = dict(changes, updated_at=self._now())
+            if additional:
+                values["additional"] = merged(user.additional, additional)
+            await transaction.execute(update(users).where(users.c.id == user_id).values(**values))
             await self._outbox.add(transaction, tag_of(user_id))
-            row = (await transaction.execute(select(*COLUMNS).where(users.c.id == user_id))).one()
-            return user_of(row)
+            return replace(user, **values)
 
         return await self._database.transaction("users.update", work)
 
     async def delete(self, user_id: str) -> None:
-        """Remove a user with sessions, accounts and subscriptions. Raises NotFound."""
+        """Remove a user with sessions, accounts and subscriptions, and have the other services forget them.
+
+        Raises NotFound.
+        """
 
         async def work(transaction: Transaction) -> None:
-            if (await transaction.execute(delete(users).where(users.c.id == user_id))).rowcount == 0:
-                raise not_found()
-            await self._outbox.add(transaction, tag_of(user_id))
+            await self.remove(transaction, user_id)
 
         await self._database.transaction("users.delete", work)
+
+    async def remove(self, transaction: Transaction, user_id: str) -> None:
+        """As `delete`, within a transaction."""
+        if (await transaction.execute(delete(users).where(users.c.id == user_id))).rowcount == 0:
+            raise not_found()
+        await self._outbox.put(transaction, erasure.TOPIC, user_id, erasure.payload(user_id))
+        await self._outbox.add(transaction, tag_of(user_id))
+
+    async def find_locked(self, transaction: Transaction, user_id: str) -> User:
+        """Return a user who changes no more before the transaction has ended. Raises NotFound."""
+        row = (await transaction.execute(select(*COLUMNS).where(users.c.id == user_id).with_for_update())).first()
+        if row is None:
+            raise not_found()
+        return user_of(row)
+
+    async def verify_email(self, transaction: Transaction, user_id: str) -> User:
+        """Write that a user's address is proved; return the user. Raises NotFound."""
+        return await self._set(transaction, user_id, email_verified=True)
+
+    async def change_email(self, transaction: Transaction, user_id: str, new_email: str) -> User:
+        """Put another address in a user's; return the user. Raises TwiceError if somebody has it, and NotFound."""
+        return await self._set(transaction, user_id, email=new_email)
+
+    async def _set(self, transaction: Transaction, user_id: str, **values: Any) -> User:
+        await transaction.execute(update(users).where(users.c.id == user_id).values(**values, updated_at=self._now()))
+        await self._outbox.add(transaction, tag_of(user_id))
+        return await self.find_locked(transaction, user_id)
 
     async def list(
         self,
@@ -129,11 +171,10 @@ class Users:
     ) -> list[User]:
         """Return up to `limit` users behind the sort key `after` (the ordered column and the id), or the `offset`th."""
         column, backwards = order.value
-        key = (users.c[column], users.c.id)
+        key = (users.c.email,) if column == "email" else (users.c[column], users.c.id)  # an address has no ties
         statement = _matching(select(*COLUMNS), wanted)
         if after is not None:
-            place = tuple_(*after, types=[part.type for part in key])
-            statement = statement.where(tuple_(*key) < place if backwards else tuple_(*key) > place)
+            statement = statement.where(*_behind(key, after, backwards=backwards))
         direction = desc if backwards else asc
         statement = statement.order_by(*(direction(part) for part in key)).limit(limit).offset(offset)
         return [user_of(row) for row in await self._database.rows("users.list", statement)]
@@ -144,12 +185,35 @@ class Users:
         return int(row[0]) if row else 0
 
 
+def _behind(
+    key: Sequence[Column[Any]], after: Sequence[datetime | str], *, backwards: bool
+) -> list[ColumnElement[bool]]:
+    """Return the conditions of being behind a place. MariaDB enters no index at a tuple, only at one of its parts."""
+    if len(key) == 1:
+        return [key[0] < after[0] if backwards else key[0] > after[0]]
+    place = tuple_(*after, types=[part.type for part in key])
+    if backwards:
+        return [key[0] <= after[0], tuple_(*key) < place]
+    return [key[0] >= after[0], tuple_(*key) > place]
+
+
+def _begins(column: Column[Any], prefix: str) -> ColumnElement[bool]:
+    """Return that a text begins with a prefix: a range, where no character has a meaning of its own (as in LIKE), and
+    which every engine serves from an index."""
+    return and_(column >= prefix, column < prefix + LAST_CHARACTER)
+
+
 def _matching(statement: Select[Any], wanted: Filter) -> Select[Any]:
     if prefix := wanted.email_prefix.lower():
-        # A range, where no character has a meaning of its own and which every engine serves from the unique index.
-        statement = statement.where(users.c.email >= prefix, users.c.email < prefix + LAST_CHARACTER)
+        statement = statement.where(_begins(users.c.email, prefix))
+    if query := wanted.query:
+        names = {query, query.lower(), query.upper(), query.capitalize(), query.title()}
+        by_name = (_begins(users.c.name, name) for name in sorted(names))
+        statement = statement.where(or_(_begins(users.c.email, query.lower()), *by_name))
     if wanted.role is not None:
         statement = statement.where(users.c.role == wanted.role.value)
     if wanted.banned is not None:
         statement = statement.where(users.c.banned == wanted.banned)
+    if wanted.email_verified is not None:
+        statement = statement.where(users.c.email_verified == wanted.email_verified)
     return statement

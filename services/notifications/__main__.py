@@ -1,37 +1,65 @@
 """The notifications process: settings and wiring."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 from runtime.logs import logging_to_stderr
 from runtime.server import Server
 from runtime.settings import read
 from runtime.telemetry import start_tracing
+from services.notifications.audit import Audit
+from services.notifications.delivery import Delivery
+from services.notifications.erasures import Erasures
+from services.notifications.letters import Letters
 from services.notifications.log_query import LogReader
 from services.notifications.logs import Logs
 from services.notifications.mailbox import Mailbox
-from services.notifications.notifications import Notifications
+from services.notifications.notifications import Mailing, Notifications
 from services.notifications.policy import POLICY
-from services.notifications.servicers import LogServicer, MailboxServicer, NotificationServicer
+from services.notifications.queue import Queue
+from services.notifications.servicers import (
+    AuditServicer,
+    LogServicer,
+    MailboxServicer,
+    NotificationServicer,
+    UserDataServicer,
+)
 from services.notifications.settings import NotificationsSettings
+from services.notifications.smtp import Mailer
 from services.notifications.store import open_store
+from services.notifications.user_data import UserData
+from trivet.notifications.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from trivet.notifications.v1.log_service_pb2_grpc import add_LogServiceServicer_to_server
 from trivet.notifications.v1.notification_service_pb2_grpc import (
     add_MailboxServiceServicer_to_server,
     add_NotificationServiceServicer_to_server,
 )
+from trivet.notifications.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server
 
 PACKAGE = "trivet.notifications.v1"
 
 
 async def main(settings: NotificationsSettings) -> None:
-    """Serve until told to stop."""
+    """Serve, and send mail if there is a server for it, until told to stop."""
     keeps_mail = not settings.is_production
-    uri, pool_size = settings.mongodb_uri.get_secret_value(), settings.pool_size
-    async with open_store(uri, pool_size=pool_size, timeout=settings.store_timeout) as store:
-        notifications = Notifications(store, ttl=settings.notification_ttl, mail_is_kept=keeps_mail)
-        mailbox = Mailbox(store, on=keeps_mail)
-        logs = Logs(store, settings.log_ttls)
+    letters = Letters(settings.seal_keys)
+    async with AsyncExitStack() as stack:
+        uri, pool_size = settings.mongodb_uri.get_secret_value(), settings.pool_size
+        store = await stack.enter_async_context(open_store(uri, pool_size=pool_size, timeout=settings.store_timeout))
+        mailing = Mailing(letters, kept=keeps_mail)
+        if settings.sends_mail:
+            timeout = settings.mail_timeout_seconds
+            mailer = Mailer(settings.smtp_server, settings.mail_sender, settings.smtp_tls, timeout=timeout)
+            queue = Queue(store, lease=settings.mail_lease)
+            delivery = Delivery(queue, letters, mailer, settings.patience, at_once=settings.mail_at_once)
+            mailing = Mailing(letters, sent=True, told=delivery.wake)
+            await stack.enter_async_context(delivery.running(settings.grace_seconds))
+        # A late note about an erased user may come for as long as anything is kept.
+        erasures = Erasures(store, ttl=settings.audit_ttl)
+        notifications = Notifications(store, mailing, erasures, ttl=settings.notification_ttl)
+        logs = Logs(store, erasures, settings.log_ttls)
         reader = LogReader(store, max(settings.log_ttls.values()))
+        audit = Audit(store, erasures, ttl=settings.audit_ttl)
 
         server = Server("notifications", settings, settings.port, policy=POLICY, ping=store.ping)
         server.add(
@@ -39,8 +67,12 @@ async def main(settings: NotificationsSettings) -> None:
             add_NotificationServiceServicer_to_server,
             NotificationServicer(notifications),
         )
-        server.add(f"{PACKAGE}.MailboxService", add_MailboxServiceServicer_to_server, MailboxServicer(mailbox))
+        mailbox = MailboxServicer(Mailbox(store, letters, on=keeps_mail))
+        server.add(f"{PACKAGE}.MailboxService", add_MailboxServiceServicer_to_server, mailbox)
         server.add(f"{PACKAGE}.LogService", add_LogServiceServicer_to_server, LogServicer(logs, reader))
+        server.add(f"{PACKAGE}.AuditService", add_AuditServiceServicer_to_server, AuditServicer(audit))
+        user_data = UserDataServicer(UserData(store, erasures))
+        server.add(f"{PACKAGE}.UserDataService", add_UserDataServiceServicer_to_server, user_data)
         await server.run()
 
 

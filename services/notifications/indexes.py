@@ -22,6 +22,12 @@ NOTIFICATIONS = (
         name="kept_mail",
         partialFilterExpression={"status": "kept"},
     ),
+    # Mail that is to be sent, and when: only what is not done has that time.
+    IndexModel(
+        [("nextAttemptAt", ASCENDING)],
+        name="due_mail",
+        partialFilterExpression={"nextAttemptAt": {"$exists": True}},
+    ),
     IndexModel([("expiresAt", ASCENDING)], name="expiry", expireAfterSeconds=0),
 )
 
@@ -36,3 +42,12 @@ LOGS = (
     # Each entry carries its own end, by its level: another TTL in the settings needs no other index.
     IndexModel([("expiresAt", ASCENDING)], name="expiry", expireAfterSeconds=0),
 )
+
+AUDIT = (
+    IndexModel([("time", DESCENDING), ("_id", DESCENDING)], name="by_time"),
+    IndexModel([("userId", ASCENDING), ("time", DESCENDING), ("_id", DESCENDING)], name="by_user"),
+    IndexModel([("kind", ASCENDING), ("time", DESCENDING), ("_id", DESCENDING)], name="by_kind"),
+    IndexModel([("expiresAt", ASCENDING)], name="expiry", expireAfterSeconds=0),
+)
+
+ERASURES = (IndexModel([("expiresAt", ASCENDING)], name="expiry", expireAfterSeconds=0),)

@@ -28,7 +28,7 @@ def entry(message: log.LogEntry, index: int) -> Entry:
     return Entry(
         message=message.message,
         level=_level(message.level, f"{path}.level") or "info",
-        timestamp=_time(message.timestamp, f"{path}.timestamp") if message.HasField("timestamp") else None,
+        timestamp=time_of(message.timestamp, f"{path}.timestamp") if message.HasField("timestamp") else None,
         user_id=message.user_id,
         endpoint=message.endpoint,
         method=message.method,
@@ -65,8 +65,8 @@ def log_filter(request: log.QueryLogsRequest) -> LogFilter:
     """Return what the request looks for. Raises InvalidArgument for an impossible time or level."""
     levels = (_level(number, "levels") for number in request.levels)
     return LogFilter(
-        start=_bound(request.start_time, "start_time") if request.HasField("start_time") else None,
-        end=_bound(request.end_time, "end_time") if request.HasField("end_time") else None,
+        start=bound(request.start_time, "start_time") if request.HasField("start_time") else None,
+        end=bound(request.end_time, "end_time") if request.HasField("end_time") else None,
         levels=tuple(level for level in levels if level is not None),
         user_id=request.user_id,
         endpoint=request.endpoint,
@@ -83,16 +83,16 @@ def _level(number: "log.LogLevel.ValueType", field: str) -> Level | None:
     return LEVELS[number]
 
 
-def _bound(message: Timestamp, field: str) -> datetime:
+def bound(message: Timestamp, field: str) -> datetime:
     """Return a range's bound on the milliseconds that times are stored in: rounded up, so that none changes sides."""
-    time = _time(message, field)
+    time = time_of(message, field)
     try:
         return to_milliseconds(time + timedelta(microseconds=999))
     except OverflowError:
         return to_milliseconds(time)
 
 
-def _time(message: Timestamp, field: str) -> datetime:
+def time_of(message: Timestamp, field: str) -> datetime:
     try:
         return message.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError):

@@ -11,6 +11,7 @@ from pymongo.errors import BulkWriteError
 from runtime.clock import Clock, to_milliseconds, utc_now
 from runtime.errors import InvalidArgument
 from runtime.ids import new_id
+from services.notifications.erasures import Erasures
 from services.notifications.freeform import cut, storable
 from services.notifications.levels import Level
 from services.notifications.store import Document, Store
@@ -47,15 +48,20 @@ class Entry:
 class Logs:
     """The collection, as its writers see it. What is read from it is in `log_query.py`."""
 
-    def __init__(self, store: Store, ttls: Mapping[Level, timedelta], *, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, store: Store, erasures: Erasures, ttls: Mapping[Level, timedelta], *, clock: Clock = utc_now
+    ) -> None:
         self._store = store
+        self._erasures = erasures
         self._ttls = ttls
         self._clock = clock
 
     async def write(self, entries: Sequence[Entry]) -> int:
         """Store the entries, all or as many as were there when the store went away; return how many.
 
-        Raises InvalidArgument for too many or one without a message, Unavailable when the store cannot be reached.
+        One about a user who was erased is passed over, and counted as if it were stored: what tells of the request
+        that deleted them comes after the deletion. Raises InvalidArgument for too many or one without a message,
+        Unavailable when the store cannot be reached.
         """
         if len(entries) > MAX_ENTRIES:
             raise InvalidArgument("TOO_MANY", f"up to {MAX_ENTRIES} entries, not {len(entries)}", field="entries")
@@ -64,13 +70,22 @@ class Logs:
                 path = f"entries[{index}].message"
                 raise InvalidArgument("REQUIRED_FIELD_MISSING", f"{path} is required", field=path)
         now = self._clock()
-        documents = [self._document(entry, now) for entry in entries]
+        erased = await self._erasures.among(entry.user_id for entry in entries)
+        documents = [self._document(entry, now) for entry in entries if entry.user_id not in erased]
+        if documents:
+            await self._insert(documents)
+        return len(entries)
+
+    async def _insert(self, documents: Sequence[Document]) -> None:
         try:
             async with self._store.call("logs.insert"):
                 await self._store.logs.insert_many(documents, ordered=False)
         except BulkWriteError as error:
-            _raise_unless_all_are_there(error)
-        return len(entries)
+            raise_unless_all_are_there(error)
+        if late := await self._erasures.among(document["userId"] for document in documents):
+            async with self._store.call("logs.erase"):  # while the erasure went past
+                theirs = [document["_id"] for document in documents if document["userId"] in late]
+                await self._store.logs.delete_many({"_id": {"$in": theirs}})
 
     def _document(self, entry: Entry, now: datetime) -> Document:
         timestamp = now if entry.timestamp is None else to_milliseconds(entry.timestamp)
@@ -99,8 +114,8 @@ def method_name(method: str) -> str:
     return name if name in METHODS or not name else OTHER_METHOD
 
 
-def _raise_unless_all_are_there(error: BulkWriteError) -> None:
-    """A duplicate of a random id is our own entry, written by a try whose answer was lost."""
+def raise_unless_all_are_there(error: BulkWriteError) -> None:
+    """Pass over duplicates: of a random id that is our own document, written by a try whose answer was lost."""
     errors = error.details.get("writeErrors", [])
     if error.details.get("writeConcernErrors") or any(one["code"] != DUPLICATE_KEY for one in errors):
         raise error

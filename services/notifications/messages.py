@@ -1,6 +1,7 @@
 """From the messages of notification_service.proto to the domain's values and back."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
@@ -9,7 +10,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
 from services.notifications.drafts import Draft, Email, Kind
-from services.notifications.mailbox import links
+from services.notifications.mailbox import KeptMail, links
 from services.notifications.store import Document
 from services.notifications.structs import plain
 from trivet.notifications.v1 import notification_service_pb2 as pb
@@ -104,10 +105,10 @@ def type_stats(group: Document) -> pb.NotificationTypeStats:
     return pb.NotificationTypeStats(type=TYPES[group["_id"]], total_count=group["total"], unread_count=group["unread"])
 
 
-def mailbox_message(document: Document) -> pb.MailboxMessage:
-    email = document["email"]
+def mailbox_message(kept: KeptMail) -> pb.MailboxMessage:
+    email = kept.email
     return pb.MailboxMessage(
-        **email, links=links(email["html"], email["text"]), create_time=timestamp(document["createdAt"])
+        **asdict(email), links=links(email.html, email.text), create_time=timestamp(kept.created_at)
     )
 
 

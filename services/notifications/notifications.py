@@ -1,6 +1,6 @@
 """Notifications: what users are told, and whether they have read it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 
@@ -11,16 +11,18 @@ from runtime.clock import Clock, to_milliseconds, utc_now
 from runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
 from runtime.ids import new_id
 from services.notifications import drafts, places
-from services.notifications.drafts import Draft, Kind
-from services.notifications.mailbox import KEPT
-from services.notifications.places import Place
+from services.notifications.drafts import Draft, Email, Kind
+from services.notifications.erasures import Erasures
+from services.notifications.letters import Letters
+from services.notifications.places import Place, behind
+from services.notifications.queue import KEPT, QUEUED
 from services.notifications.store import Document, Store
 
 MAX_COUNT = 1_000
 MAX_BATCH = 1_000
 NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
-# What must be alike for a repeated request id to be the same request.
-SAME = ("userId", "type", "title", "message", "topic", "data", "email")
+# What must be alike for a repeated request id to be the same request; and the mail, by its fingerprint.
+SAME = ("userId", "type", "title", "message", "topic", "data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,24 @@ class Selection:
     user_id: str
     unread_only: bool = False
     kind: Kind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mailing:
+    """What becomes of mail: it is `sent`, or else `kept` to be looked at, or else refused.
+
+    `told` is called when there is one more to send.
+    """
+
+    letters: Letters
+    sent: bool = False
+    kept: bool = False
+    told: Callable[[], None] = lambda: None
+
+    def begun(self, email: Email, notification_id: str, now: datetime) -> Document:
+        """Return what a new document holds of its mail. It is read: there is nothing of it to read in the product."""
+        mail = {"read": True, "mail": self.letters.sealed(email, notification_id)}
+        return mail | ({"status": QUEUED, "attempts": 0, "nextAttemptAt": now} if self.sent else {"status": KEPT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,34 +68,50 @@ class Notifications:
     method raises Unavailable when the store cannot be reached.
     """
 
-    def __init__(self, store: Store, *, ttl: timedelta, mail_is_kept: bool, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, store: Store, mailing: Mailing, erasures: Erasures, *, ttl: timedelta, clock: Clock = utc_now
+    ) -> None:
         self._store = store
         self._rows = store.notifications
+        self._mailing = mailing
+        self._erasures = erasures
         self._ttl = ttl
-        self._mail_is_kept = mail_is_kept
         self._clock = clock
 
     async def create(self, draft: Draft, caller: str) -> Document:
         """Store the draft and return it as stored.
 
         With a request id that the caller used before, nothing is stored and the first one is returned; raises
-        FailedPrecondition if it was another draft, or for a type that nothing here can send. Raises InvalidArgument.
+        FailedPrecondition if it was another draft, for a type that nothing here can send, and for a user who was
+        erased. Raises InvalidArgument.
         """
         drafts.check(draft)
         self._check_can_be_sent(draft.kind)
+        await self._check_is_not_erased(draft.user_id)
         document = self._document(draft, caller)
         try:
             async with self._store.call("notifications.insert"):
                 await self._rows.insert_one(document)
         except DuplicateKeyError:
-            return await self._first(document)
+            document = await self._first(document, draft.email)
+        await self._check_is_not_erased(draft.user_id, document["_id"])
+        if "nextAttemptAt" in document:
+            self._mailing.told()
         return document
+
+    async def _check_is_not_erased(self, user_id: str, stored: str = "") -> None:
+        if not await self._erasures.among([user_id]):
+            return
+        if stored:  # while the erasure went past
+            async with self._store.call("notifications.delete"):
+                await self._rows.delete_one({"_id": stored})
+        raise FailedPrecondition("USER_ERASED", "the data of this user was erased: nothing more is kept of them")
 
     def _check_can_be_sent(self, kind: Kind) -> None:
         if kind == "push":
             raise FailedPrecondition("PUSH_NOT_CONFIGURED", "no Web Push keys are set here")
-        if kind == "email" and not self._mail_is_kept:
-            raise FailedPrecondition("EMAIL_NOT_CONFIGURED", "no mail server is set here")
+        if kind == "email" and not (self._mailing.sent or self._mailing.kept):
+            raise FailedPrecondition("EMAIL_NOT_CONFIGURED", "no mail server is set here: TRIVET_SMTP_URL")
 
     def _document(self, draft: Draft, caller: str) -> Document:
         now = self._clock()
@@ -93,13 +129,15 @@ class Notifications:
             "expiresAt": to_milliseconds(now + (draft.ttl or self._ttl)),
         }
         if draft.email is not None:
-            to, subject, text, html = astuple(draft.email)
-            document |= {"status": KEPT, "email": {"to": to, "subject": subject, "text": text, "html": html}}
+            document |= self._mailing.begun(draft.email, document["_id"], now)
         if draft.request_id:
             document |= {"caller": caller, "requestId": draft.request_id}
+            if draft.email is not None:
+                known_by = self._mailing.letters.fingerprint(draft.email, caller, draft.request_id)
+                document["fingerprint"] = known_by
         return document
 
-    async def _first(self, again: Document) -> Document:
+    async def _first(self, again: Document, email: Email | None) -> Document:
         """Return what the same request stored before, be it an earlier call or the driver's own first try."""
         if "requestId" not in again:
             return again  # ids are random: only our own insert, tried twice, can have this one
@@ -107,7 +145,11 @@ class Notifications:
             first = await self._rows.find_one({"caller": again["caller"], "requestId": again["requestId"]})
         if first is None:
             raise Aborted("REQUEST_RACED", "the first notification of this request_id was just removed: try again")
-        if any(first.get(key) != again.get(key) for key in SAME) or _lifetime(first) != _lifetime(again):
+        is_same = all(first.get(key) == again.get(key) for key in SAME) and _lifetime(first) == _lifetime(again)
+        if is_same and email is not None:
+            request = (again["caller"], again["requestId"])
+            is_same = self._mailing.letters.is_same(first["fingerprint"], email, *request)
+        if not is_same:
             raise FailedPrecondition("REQUEST_ID_REUSED", "this request_id was used for another notification")
         return first
 
@@ -138,7 +180,7 @@ class Notifications:
         skip = 0 if number is None else (number - 1) * size
         projection = dict.fromkeys((*fields, "createdAt"), 1) if fields else None
         async with self._store.call("notifications.find"):
-            found = self._rows.find(matching | _behind(after), projection).sort(NEWEST_FIRST)
+            found = self._rows.find(matching | behind(after, "createdAt"), projection).sort(NEWEST_FIRST)
             rows = await found.skip(skip).limit(size + 1).to_list()
             total = None if number is None else await self._rows.count_documents(matching)
         last = rows[size - 1] if len(rows) > size else None
@@ -164,11 +206,16 @@ class Notifications:
         return await self._mark({"userId": user_id})
 
     async def delete(self, notification_id: str, owner: str | None) -> None:
-        """Remove one. Raises NotFound."""
+        """Remove one. Raises NotFound, and FailedPrecondition for a mail that waits to be sent.
+
+        Whoever has stolen a session must not take back the mail that warns of it.
+        """
         async with self._store.call("notifications.delete"):
-            gone = await self._rows.delete_one(self._one(notification_id, owner))
+            settled = self._one(notification_id, owner) | {"nextAttemptAt": None}
+            gone = await self._rows.delete_one(settled)
         if gone.deleted_count == 0:
-            raise _not_found()
+            await self.get(notification_id, owner, ["_id"])
+            raise FailedPrecondition("MAIL_NOT_SENT_YET", "a mail that waits to be sent cannot be removed")
 
     async def count_unread(self, user_id: str) -> tuple[int, bool]:
         """Count the user's unread ones exactly, up to 1,000; and whether there are more."""
@@ -208,15 +255,6 @@ class Notifications:
         if selection.kind is not None:
             matching["type"] = selection.kind
         return matching
-
-
-def _behind(place: Place | None) -> Document:
-    if place is None:
-        return {}
-    return {
-        "createdAt": {"$lte": place.time},
-        "$or": [{"createdAt": {"$lt": place.time}}, {"_id": {"$lt": place.id}}],
-    }
 
 
 def _lifetime(document: Document) -> timedelta:

@@ -35,3 +35,10 @@ def place(page_token: str, *query: Any) -> Place | None:
             except OverflowError:
                 pass
     raise InvalidArgument("INVALID_PAGE_TOKEN", "page_token is not one of ours", field="page_token")
+
+
+def behind(place: Place | None, key: str) -> dict[str, Any]:
+    """Return what matches the documents behind a place in a list by the time `key` and the id, newest first."""
+    if place is None:
+        return {}
+    return {key: {"$lte": place.time}, "$or": [{key: {"$lt": place.time}}, {"_id": {"$lt": place.id}}]}

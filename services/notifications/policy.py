@@ -5,6 +5,11 @@ from runtime.policy import People, Policy, Rule
 _NOTIFICATIONS = "trivet.notifications.v1.NotificationService"
 _LOGS = "trivet.notifications.v1.LogService"
 _MAILBOX = "trivet.notifications.v1.MailboxService"
+_AUDIT = "trivet.notifications.v1.AuditService"
+_USER_DATA = "trivet.notifications.v1.UserDataService"
+
+IDENTITY = frozenset({"identity"})
+OPERATORS = frozenset({"ops"})
 
 POLICY: Policy = {
     f"{_NOTIFICATIONS}/CreateNotification": Rule(People.ADMINS),
@@ -19,4 +24,8 @@ POLICY: Policy = {
     f"{_LOGS}/WriteLogs": Rule(People.NONE),
     f"{_LOGS}/QueryLogs": Rule(People.ADMINS),
     f"{_MAILBOX}/ListMailboxMessages": Rule(People.NONE),
+    f"{_AUDIT}/RecordAuditEvents": Rule(People.NONE, services=IDENTITY),
+    f"{_AUDIT}/ListAuditEvents": Rule(People.ADMINS, services=OPERATORS),
+    f"{_USER_DATA}/EraseUserData": Rule(People.NONE, services=IDENTITY | OPERATORS),
+    f"{_USER_DATA}/ExportUserData": Rule(People.ADMINS, services=OPERATORS),
 }

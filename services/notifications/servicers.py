@@ -1,4 +1,4 @@
-"""The three gRPC services: decode, one call, encode."""
+"""The five gRPC services: decode, one call, encode."""
 
 from google.protobuf.empty_pb2 import Empty
 
@@ -6,18 +6,26 @@ from runtime.actor import current_actor, scope, subject
 from runtime.call import Context
 from runtime.clock import timestamp
 from runtime.paging import page_number, page_size
-from services.notifications import log_messages, messages
+from services.notifications import audit_messages, log_messages, messages
+from services.notifications.audit import Audit
 from services.notifications.log_query import LogReader
 from services.notifications.logs import Logs
 from services.notifications.mailbox import Mailbox
 from services.notifications.notifications import Notifications, Selection
+from services.notifications.user_data import UserData
+from trivet.notifications.v1 import audit_service_pb2 as audit
 from trivet.notifications.v1 import log_service_pb2 as log
 from trivet.notifications.v1 import notification_service_pb2 as pb
+from trivet.notifications.v1 import user_data_service_pb2 as data
+from trivet.notifications.v1.audit_service_pb2_grpc import AuditServiceServicer
 from trivet.notifications.v1.log_service_pb2_grpc import LogServiceServicer
 from trivet.notifications.v1.notification_service_pb2_grpc import MailboxServiceServicer, NotificationServiceServicer
+from trivet.notifications.v1.user_data_service_pb2_grpc import UserDataServiceServicer
 
 DEFAULT_PAGE_SIZE = 20
 DEFAULT_LOG_PAGE_SIZE = 50
+DEFAULT_AUDIT_PAGE_SIZE = 50
+DEFAULT_EXPORT_PAGE_SIZE = 100
 
 
 class NotificationServicer(NotificationServiceServicer):
@@ -91,7 +99,7 @@ class MailboxServicer(MailboxServiceServicer):
         self, request: pb.ListMailboxMessagesRequest, context: Context
     ) -> pb.ListMailboxMessagesResponse:
         kept = await self._mailbox.newest()
-        return pb.ListMailboxMessagesResponse(messages=[messages.mailbox_message(document) for document in kept])
+        return pb.ListMailboxMessagesResponse(messages=[messages.mailbox_message(each) for each in kept])
 
 
 class LogServicer(LogServiceServicer):
@@ -113,3 +121,47 @@ class LogServicer(LogServiceServicer):
             next_page_token=found.next_page_token,
             searched_back_to=timestamp(found.searched_back_to) if found.searched_back_to else None,
         )
+
+
+class AuditServicer(AuditServiceServicer):
+    """`trivet.notifications.v1.AuditService`."""
+
+    def __init__(self, audit: Audit) -> None:
+        self._audit = audit
+
+    async def RecordAuditEvents(
+        self, request: audit.RecordAuditEventsRequest, context: Context
+    ) -> audit.RecordAuditEventsResponse:
+        events = [audit_messages.event(event, index) for index, event in enumerate(request.events)]
+        return audit.RecordAuditEventsResponse(recorded_count=await self._audit.record(events))
+
+    async def ListAuditEvents(
+        self, request: audit.ListAuditEventsRequest, context: Context
+    ) -> audit.ListAuditEventsResponse:
+        size = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_AUDIT_PAGE_SIZE)
+        wanted = audit_messages.audit_filter(request)
+        page = await self._audit.page(wanted, size=size, page_token=request.page_token)
+        return audit.ListAuditEventsResponse(
+            events=[audit_messages.audit_event(event) for event in page.events], next_page_token=page.next_page_token
+        )
+
+
+class UserDataServicer(UserDataServiceServicer):
+    """`trivet.notifications.v1.UserDataService`."""
+
+    def __init__(self, user_data: UserData) -> None:
+        self._user_data = user_data
+
+    async def EraseUserData(self, request: data.EraseUserDataRequest, context: Context) -> data.EraseUserDataResponse:
+        count, complete = await self._user_data.erase(request.user_id)
+        return data.EraseUserDataResponse(erased_count=count, complete=complete)
+
+    async def ExportUserData(
+        self, request: data.ExportUserDataRequest, context: Context
+    ) -> data.ExportUserDataResponse:
+        size = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_EXPORT_PAGE_SIZE)
+        records, token = await self._user_data.page(request.user_id, size=size, page_token=request.page_token)
+        answer = data.ExportUserDataResponse(next_page_token=token)
+        for record in records:
+            answer.records.add(kind=record.kind).data.update(record.data)
+        return answer

@@ -8,12 +8,13 @@ from pymongo.uri_parser import parse_uri
 
 from runtime.settings import SealKeysField, ServiceSettings, from_env
 from services.notifications.levels import Level
+from services.notifications.smtp_settings import MailSettings
 
 DEFAULT_DATABASE = "trivet"
 SCHEMES = ("mongodb://", "mongodb+srv://")
 
 
-class NotificationsSettings(ServiceSettings):
+class NotificationsSettings(ServiceSettings, MailSettings):
     """What the service is told beyond what every service is."""
 
     port: int = from_env(
@@ -52,6 +53,9 @@ class NotificationsSettings(ServiceSettings):
     error_log_days: float = from_env(
         "TRIVET_LOG_ERROR_DAYS", default=90, gt=0, le=3_650, description="How long errors are kept."
     )
+    audit_days: float = from_env(
+        "TRIVET_AUDIT_DAYS", default=365, gt=0, le=3_650, description="How long audit events are kept."
+    )
 
     @field_validator("mongodb_uri")
     @classmethod
@@ -74,6 +78,10 @@ class NotificationsSettings(ServiceSettings):
     @property
     def notification_ttl(self) -> timedelta:
         return timedelta(days=self.notification_days)
+
+    @property
+    def audit_ttl(self) -> timedelta:
+        return timedelta(days=self.audit_days)
 
     @property
     def log_ttls(self) -> dict[Level, timedelta]:

@@ -42,9 +42,12 @@ class Store:
         self.is_prepared = False
         self.database = client[database]
         # Acknowledged means on disk, on most members; for log lines the primary's word will do.
+        durable = WriteConcern("majority", j=True)
         self.notifications: AsyncCollection[Document] = self.database.get_collection(
-            "notifications", write_concern=WriteConcern("majority", j=True)
+            "notifications", write_concern=durable
         )
+        self.audit: AsyncCollection[Document] = self.database.get_collection("audit", write_concern=durable)
+        self.erasures: AsyncCollection[Document] = self.database.get_collection("erasures", write_concern=durable)
         self.logs: AsyncCollection[Document] = self.database.get_collection("logs", write_concern=WriteConcern(1))
 
     @asynccontextmanager
@@ -82,6 +85,8 @@ class Store:
                 with pymongo.timeout(INDEX_SECONDS):
                     await self.notifications.create_indexes(list(indexes.NOTIFICATIONS))
                     await self.logs.create_indexes(list(indexes.LOGS))
+                    await self.audit.create_indexes(list(indexes.AUDIT))
+                    await self.erasures.create_indexes(list(indexes.ERASURES))
                 self.is_prepared = True
             except PyMongoError as error:
                 if (reason := type(error).__name__) != last:

@@ -2,12 +2,15 @@
 
 from runtime.actor import current_actor
 from services.identity.authentication import Authentication, NewUser
+from services.identity.fields import merged, of_users
 from services.identity.servicers.encoding import (
     Context,
+    decode_additional,
     decode_id,
     decode_image,
     decode_name,
     decode_origin,
+    decode_url,
     encode_session,
     encode_user,
 )
@@ -34,18 +37,30 @@ class AuthServicer(AuthServiceServicer):
 
     async def SignUp(self, request: SignUpRequest, context: Context) -> SignUpResponse:
         image = request.image if request.HasField("image") else None
-        signed_in = await self._authentication.sign_up(
-            NewUser(decode_name(request.name, "name"), request.email, request.password, decode_image(image, "image")),
+        signed_up = await self._authentication.sign_up(
+            NewUser(
+                decode_name(request.name, "name"),
+                request.email,
+                request.password,
+                decode_image(image, "image"),
+                callback_url=decode_url(request.callback_url, "callback_url"),
+                additional=merged(None, decode_additional(request.additional, of_users, "additional")),
+            ),
             decode_origin(request.origin),
             caller=current_actor.get().caller,
             request_id=request.request_id,
         )
-        user, opened = signed_in.user, signed_in.opened
+        user, opened = signed_up.user, signed_up.opened
+        if opened is None:
+            return SignUpResponse(user=encode_user(user))
         return SignUpResponse(user=encode_user(user), session=encode_session(opened.session), token=opened.token)
 
     async def SignIn(self, request: SignInRequest, context: Context) -> SignInResponse:
         origin = decode_origin(request.origin)
-        signed_in = await self._authentication.sign_in(request.email, request.password, origin)
+        callback_url = decode_url(request.callback_url, "callback_url")
+        signed_in = await self._authentication.sign_in(
+            request.email, request.password, origin, callback_url=callback_url
+        )
         user, opened = signed_in.user, signed_in.opened
         return SignInResponse(user=encode_user(user), session=encode_session(opened.session), token=opened.token)
 

@@ -4,12 +4,15 @@ import re
 from datetime import datetime
 from typing import Any
 
+from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc.aio import ServicerContext
 
+from runtime.actor import current_actor
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
 from runtime.ids import ALPHABET
+from services.identity.fields import Additional, of_sessions, of_users
 from services.identity.schema import ID_LENGTH
 from services.identity.sessions import Origin, Session
 from services.identity.users import Role, User
@@ -20,6 +23,7 @@ ROLES = {Role.USER: resources_pb2.ROLE_USER, Role.ADMIN: resources_pb2.ROLE_ADMI
 ROLES_BY_NUMBER = {number: role for role, number in ROLES.items()}
 NAME_LENGTH = 255
 IMAGE_LENGTH = 2_048
+URL_LENGTH = 2_048
 ID_CHARACTERS = frozenset(ALPHABET + "-_")
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -34,9 +38,10 @@ def encode_user(user: User) -> resources_pb2.User:
         role=ROLES[user.role],
         banned=user.banned,
         ban_reason=user.ban_reason or "",
-        ban_expire_time=_optional(user.ban_expires),
+        ban_expire_time=optional_timestamp(user.ban_expires),
         create_time=timestamp(user.created_at),
         update_time=timestamp(user.updated_at),
+        additional=of_users.shown(user.additional),
     )
 
 
@@ -49,10 +54,11 @@ def encode_session(session: Session) -> resources_pb2.Session:
         user_agent=session.user_agent,
         create_time=timestamp(session.created_at),
         update_time=timestamp(session.updated_at),
+        additional=of_sessions.shown(session.additional),
     )
 
 
-def _optional(time: datetime | None) -> Timestamp | None:
+def optional_timestamp(time: datetime | None) -> Timestamp | None:
     return None if time is None else timestamp(time)
 
 
@@ -79,6 +85,14 @@ def decode_name(text: str, field: str) -> str:
     return text
 
 
+def decode_url(text: str, field: str) -> str:
+    """Return an address that a browser is sent to, empty if unset. Raises InvalidArgument (INVALID_URL)."""
+    if len(text) > URL_LENGTH or CONTROLS.search(text):
+        message = f"{field} must have up to {URL_LENGTH} characters, and none of them control characters"
+        raise InvalidArgument("INVALID_URL", message, field=field)
+    return text
+
+
 def decode_image(text: str | None, field: str) -> str | None:
     """Return a picture's address, None if unset. Raises InvalidArgument (INVALID_IMAGE)."""
     if text is not None and len(text) > IMAGE_LENGTH:
@@ -86,3 +100,8 @@ def decode_image(text: str | None, field: str) -> str | None:
     if text is not None and CONTROLS.search(text):
         raise InvalidArgument("INVALID_IMAGE", f"{field} must not hold control characters", field=field)
     return text
+
+
+def decode_additional(given: Struct, kind: Additional, field: str) -> dict[str, Any]:
+    """Return values of a product's own fields. Raises InvalidArgument for what the caller may not set so."""
+    return kind.accepted(given, field, by_person=current_actor.get().is_person)

@@ -10,7 +10,14 @@ from runtime.ids import token_hash
 from runtime.paging import decode_token, encode_token, page_size
 from services.identity import sessions, users
 from services.identity.cached import Cached
-from services.identity.servicers.encoding import Context, decode_id, encode_session, encode_user
+from services.identity.fields import of_sessions
+from services.identity.servicers.encoding import (
+    Context,
+    decode_additional,
+    decode_id,
+    encode_session,
+    encode_user,
+)
 from services.identity.sessions import Sessions
 from trivet.identity.v1.session_service_pb2 import (
     ListSessionsRequest,
@@ -23,6 +30,8 @@ from trivet.identity.v1.session_service_pb2 import (
     RevokeOtherSessionsResponse,
     RevokeSessionRequest,
     RevokeSessionResponse,
+    UpdateSessionRequest,
+    UpdateSessionResponse,
     VerifySessionRequest,
     VerifySessionResponse,
 )
@@ -58,6 +67,15 @@ class SessionServicer(SessionServiceServicer):
             slide_time=timestamp(found.slides_at),
             refreshed=refreshed,
         )
+
+    async def UpdateSession(self, request: UpdateSessionRequest, context: Context) -> UpdateSessionResponse:
+        user_id = decode_id(subject(request.user_id))
+        session_id = decode_id(request.session_id or current_actor.get().session_id)
+        additional = decode_additional(request.additional, of_sessions, "additional")
+        if not additional:
+            raise InvalidArgument("NO_FIELDS_TO_UPDATE", "No fields to update", field="additional")
+        changed = await self._sessions.update(user_id, session_id, additional)
+        return UpdateSessionResponse(session=encode_session(changed))
 
     async def ListSessions(self, request: ListSessionsRequest, context: Context) -> ListSessionsResponse:
         user_id = decode_id(subject(request.user_id))

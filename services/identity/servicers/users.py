@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import compress
+from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
@@ -10,9 +12,13 @@ from runtime.errors import InvalidArgument
 from runtime.paging import decode_token, encode_token, page_number, page_size
 from services.identity.authentication import Authentication
 from services.identity.cached import Cached
+from services.identity.email_rules import EmailRules
+from services.identity.fields import of_users
 from services.identity.servicers.encoding import (
+    NAME_LENGTH,
     ROLES_BY_NUMBER,
     Context,
+    decode_additional,
     decode_id,
     decode_image,
     decode_name,
@@ -26,6 +32,8 @@ from trivet.identity.v1.user_service_pb2 import (
     USER_ORDER_CREATE_TIME_DESC,
     USER_ORDER_EMAIL_ASC,
     USER_ORDER_EMAIL_DESC,
+    USER_ORDER_NAME_ASC,
+    USER_ORDER_NAME_DESC,
     USER_ORDER_UNSPECIFIED,
     DeleteUserRequest,
     GetUserRequest,
@@ -38,21 +46,24 @@ from trivet.identity.v1.user_service_pb2_grpc import UserServiceServicer
 NAMESPACE = "profiles"
 MAX_AGE = timedelta(seconds=300)
 DEFAULT_PAGE_SIZE = 20
-CHANGEABLE = ("name", "image")
+CHANGEABLE = ("name", "image", "additional")
 ORDERS = {
     USER_ORDER_UNSPECIFIED: Order.NEWEST,
     USER_ORDER_CREATE_TIME_DESC: Order.NEWEST,
     USER_ORDER_CREATE_TIME_ASC: Order.OLDEST,
     USER_ORDER_EMAIL_ASC: Order.EMAIL,
     USER_ORDER_EMAIL_DESC: Order.EMAIL_BACKWARDS,
+    USER_ORDER_NAME_ASC: Order.NAME,
+    USER_ORDER_NAME_DESC: Order.NAME_BACKWARDS,
 }
 
 
 class UserServicer(UserServiceServicer):
-    def __init__(self, users: Users, authentication: Authentication, cached: Cached) -> None:
+    def __init__(self, users: Users, authentication: Authentication, cached: Cached, rules: EmailRules) -> None:
         self._users = users
         self._authentication = authentication
         self._cached = cached
+        self._rules = rules
 
     async def GetUser(self, request: GetUserRequest, context: Context) -> resources_pb2.User:
         user = await self._users.find(decode_id(request.user_id))
@@ -64,13 +75,16 @@ class UserServicer(UserServiceServicer):
 
     async def UpdateUser(self, request: UpdateUserRequest, context: Context) -> resources_pb2.User:
         user_id = decode_id(subject(request.user.id, "user.id"))
-        return encode_user(await self._users.update(user_id, _changes(request)))
+        return encode_user(await self._users.update(user_id, *_changes(request)))
 
     async def DeleteUser(self, request: DeleteUserRequest, context: Context) -> Empty:
         user_id = decode_id(request.user_id)
+        actor = current_actor.get()
+        if actor.user_id == user_id:
+            self._rules.admit_deletion_at_once()
         if request.HasField("password"):
             await self._authentication.verify_password(user_id, request.password)
-        elif (actor := current_actor.get()).user_id == user_id:
+        elif actor.user_id == user_id:
             await self._authentication.verify_fresh(user_id, decode_id(actor.session_id))
         await self._users.delete(user_id)
         return Empty()
@@ -79,7 +93,8 @@ class UserServicer(UserServiceServicer):
         limit = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_PAGE_SIZE)
         page = page_number(request.page if request.HasField("page") else None, request.page_token)
         wanted, order = _filter(request), _order(request)
-        query = ("users", wanted.email_prefix, request.role, wanted.banned, order.name)
+        parts = (wanted.email_prefix, request.role, wanted.banned, wanted.query, wanted.email_verified)
+        query = ("users", *parts, order.name)
         after = _place(decode_token(request.page_token, *query), order)
         offset = (page - 1) * limit if page else 0
         found = await self._users.list(wanted, order, limit + 1, after=after, offset=offset)
@@ -88,34 +103,43 @@ class UserServicer(UserServiceServicer):
         return ListUsersResponse(users=map(encode_user, found[:limit]), next_page_token=token, total_size=total)
 
 
-def _changes(request: UpdateUserRequest) -> dict[str, str | None]:
-    """Return the new values of the columns that the mask names, or of all fields that are set without one."""
+def _changes(request: UpdateUserRequest) -> tuple[dict[str, str | None], dict[str, Any]]:
+    """Return the new values of what the mask names, or of all that is set without one: columns and additional ones."""
     user = request.user
+    additional: dict[str, Any] = {}
     image = user.image if user.HasField("image") else None
     paths: Iterable[str] = request.update_mask.paths
     if not request.update_mask.paths:
-        paths = [path for path, is_set in (("name", bool(user.name)), ("image", image is not None)) if is_set]
+        is_set = (bool(user.name), image is not None, user.HasField("additional"))
+        paths = compress(CHANGEABLE, is_set)
     changes: dict[str, str | None] = {}
     for path in paths:
         if path not in CHANGEABLE:
             raise InvalidArgument(
-                "FIELD_NOT_CHANGEABLE", f"update_mask may hold {' and '.join(CHANGEABLE)}", field="update_mask"
+                "FIELD_NOT_CHANGEABLE", f"update_mask may hold {', '.join(CHANGEABLE)}", field="update_mask"
             )
-        changes[path] = decode_name(user.name, "user.name") if path == "name" else decode_image(image, "user.image")
-    if not changes:
+        if path == "additional":
+            additional = decode_additional(user.additional, of_users, "user.additional")
+        else:
+            changes[path] = decode_name(user.name, "user.name") if path == "name" else decode_image(image, "user.image")
+    if not changes and not additional:
         raise InvalidArgument("NO_FIELDS_TO_UPDATE", "No fields to update", field="update_mask")
-    return changes
+    return changes, additional
 
 
 def _filter(request: ListUsersRequest) -> Filter:
     if "\0" in request.email_prefix:
         raise InvalidArgument("INVALID_EMAIL_PREFIX", "email_prefix holds a NUL", field="email_prefix")
+    if "\0" in request.query or len(request.query) > NAME_LENGTH:
+        raise InvalidArgument("INVALID_QUERY", f"query may have {NAME_LENGTH} characters, none a NUL", field="query")
     if request.role and request.role not in ROLES_BY_NUMBER:
         raise InvalidArgument("INVALID_ROLE", "role is none that we know", field="role")
     return Filter(
         request.email_prefix,
         ROLES_BY_NUMBER.get(request.role),
         request.banned if request.HasField("banned") else None,
+        request.email_verified if request.HasField("email_verified") else None,
+        request.query,
     )
 
 
@@ -126,12 +150,12 @@ def _order(request: ListUsersRequest) -> Order:
 
 
 def _key(user: User, order: Order) -> list[str]:
-    by_email = order in (Order.EMAIL, Order.EMAIL_BACKWARDS)
-    return [user.email if by_email else user.created_at.isoformat(), user.id]
+    value = getattr(user, order.value[0])
+    return [value.isoformat() if isinstance(value, datetime) else value, user.id]
 
 
 def _place(after: list[str] | None, order: Order) -> tuple[datetime | str, str] | None:
-    if after is None or order not in (Order.EMAIL, Order.EMAIL_BACKWARDS):
+    if after is None or order in (Order.NEWEST, Order.OLDEST):
         return decode_place(after)
     if len(after) != 2 or not all(isinstance(part, str) for part in after) or "\0" in after[0]:
         raise InvalidArgument("INVALID_PAGE_TOKEN", "page_token is not one of ours", field="page_token")

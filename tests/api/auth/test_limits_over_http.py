@@ -1,13 +1,16 @@
 """Limits as a client meets them."""
 
+import itertools
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from tests.api.auth.conftest import ORIGIN, PASSWORD, Site, browser, new_email, sign_up
-from tests.harness.processes import Process
+from tests.harness.processes import Process, process
+from tests.harness.waiting import eventually
 
+browsers = itertools.count(100)
 TOO_MANY = {"message": "Too many requests. Please try again later."}
 
 
@@ -20,7 +23,9 @@ def limiting(site: Site) -> Iterator[Process]:
 
 @pytest.fixture
 def limited(limiting: Process) -> Iterator[httpx.Client]:
+    """A browser at an address of its own, unless a request says another."""
     with browser(limiting) as opened:
+        opened.headers.update(seen_from(f"192.0.2.{next(browsers)}"))
         yield opened
 
 
@@ -121,3 +126,83 @@ def test_without_limits_a_stolen_session_guesses_for_ever(client: httpx.Client) 
     """A4 with the protection off."""
     sign_up(client)
     assert {client.post("/verify-password", json={"password": "x"}).status_code for _ in range(12)} == {400}
+
+
+@pytest.fixture(scope="module")
+def second(site: Site) -> Iterator[Process]:
+    """Another gateway before the same cache."""
+    with site.gateway(TRIVET_BASE_URL=ORIGIN, TRIVET_RATE_LIMIT="on", TRIVET_TRUSTED_PROXIES="127.0.0.0/8") as running:
+        yield running
+
+
+def signs_in_wrongly(client: httpx.Client, address: str, email: str = "") -> int:
+    """Return the status of one try of a password from an address."""
+    body = {"email": email or new_email(), "password": "not the password"}
+    return client.post("/sign-in/email", json=body, headers=seen_from(address)).status_code
+
+
+def test_two_gateway_processes_share_one_count(limited: httpx.Client, second: Process) -> None:
+    """H6: one address gets three sign-ins in all, over both."""
+    with browser(second) as other:
+        statuses = [signs_in_wrongly((limited, other)[number % 2], "192.0.2.40") for number in range(6)]
+    assert statuses == [401, 401, 401, 429, 429, 429]
+
+
+def test_gateways_that_share_nothing_allow_the_limit_each(site: Site) -> None:
+    """H6 with the protection off: two gateways that never reach a cache."""
+    statuses = []
+    for _ in range(2):
+        with (
+            process(
+                "gateway",
+                TRIVET_BASE_URL=ORIGIN,
+                TRIVET_RATE_LIMIT="on",
+                TRIVET_IDENTITY_ADDRESS=site.identity.address,
+                TRIVET_CACHE_ADDRESS="127.0.0.1:1",
+            ) as alone,
+            browser(alone) as client,
+        ):
+            statuses += [signs_in_wrongly(client, "192.0.2.41") for _ in range(4)]
+    assert statuses == [401, 401, 401, 429] * 2
+
+
+def test_an_account_has_ten_tries_over_both_gateways_however_its_email_is_written(
+    limited: httpx.Client, second: Process
+) -> None:
+    """A4, H6: another gateway, another address and another spelling are the same account."""
+    email = new_email()
+    sign_up(limited, email)
+    limited.cookies.clear()
+    spelled = (email, email.upper(), email.title())
+    with browser(second) as other:
+        statuses = [
+            signs_in_wrongly((limited, other)[number % 2], f"203.0.113.{100 + number}", spelled[number % 3])
+            for number in range(12)
+        ]
+    assert statuses == [401] * 10 + [429] * 2
+
+
+def test_an_owner_who_signed_in_at_one_gateway_is_not_locked_out_of_another(
+    limited: httpx.Client, second: Process
+) -> None:
+    """A4: from which addresses an account was opened is known to all gateways."""
+    email, home = new_email(), seen_from("198.51.100.30")
+    sign_up(limited, email)
+    right = {"email": email, "password": PASSWORD}
+    assert limited.post("/sign-in/email", json=right, headers=home).status_code == 200
+    limited.cookies.clear()
+    with browser(second) as other:
+        statuses = [signs_in_wrongly(other, f"203.0.113.{150 + number}", email) for number in range(11)]
+        assert statuses[-1] == 429
+        eventually(lambda: other.post("/sign-in/email", json=right, headers=home).status_code == 200, seconds=5)
+
+
+def test_a_cache_that_is_killed_leaves_each_gateway_with_what_it_has_seen(site: Site, limited: httpx.Client) -> None:
+    """H6, R14: limits still refuse, and nobody gets a second allowance because the cache went away."""
+    assert [signs_in_wrongly(limited, "192.0.2.50") for _ in range(2)] == [401, 401]
+    site.cache.kill()
+    try:
+        assert [signs_in_wrongly(limited, "192.0.2.50") for _ in range(3)] == [401, 429, 429]
+        assert [signs_in_wrongly(limited, "192.0.2.51") for _ in range(4)] == [401, 401, 401, 429]
+    finally:
+        site.restore()

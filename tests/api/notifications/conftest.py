@@ -16,8 +16,10 @@ from tests.harness.processes import Process, client, process
 from trivet.client import Channel, reason_of
 from trivet.client.errors import status_of
 from trivet.notifications.v1 import notification_service_pb2 as pb
+from trivet.notifications.v1.audit_service_pb2_grpc import AuditServiceStub
 from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
 from trivet.notifications.v1.notification_service_pb2_grpc import MailboxServiceStub, NotificationServiceStub
+from trivet.notifications.v1.user_data_service_pb2_grpc import UserDataServiceStub
 
 
 @dataclass
@@ -28,11 +30,15 @@ class Api:
     notifications: NotificationServiceStub = field(init=False)
     mailbox: MailboxServiceStub = field(init=False)
     logs: LogServiceStub = field(init=False)
+    audit: AuditServiceStub = field(init=False)
+    data: UserDataServiceStub = field(init=False)
 
     def __post_init__(self) -> None:
         self.notifications = NotificationServiceStub(self.channel)
         self.mailbox = MailboxServiceStub(self.channel)
         self.logs = LogServiceStub(self.channel)
+        self.audit = AuditServiceStub(self.channel)
+        self.data = UserDataServiceStub(self.channel)
 
     async def create(self, user_id: str, title: str = "Hello", **values: Any) -> pb.Notification:
         notification = pb.Notification(user_id=user_id, title=title, **values)

@@ -69,4 +69,4 @@ async def test_a_second_start_leaves_the_indexes_as_they_are(mongodb_url: str, r
             async with client(second) as channel:
                 await Api(channel).notifications.CountUnread(pb.CountUnreadRequest(user_id="ann"))
         assert await rows.index_information() == before
-        assert set(before) == {"_id_", "by_user", "unread", "by_request", "kept_mail", "expiry"}
+        assert set(before) == {"_id_", "by_user", "unread", "by_request", "kept_mail", "due_mail", "expiry"}

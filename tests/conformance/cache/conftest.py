@@ -11,6 +11,7 @@ from runtime.ids import new_id
 from services.cache.counters import Counters
 from services.cache.entries import Entries, Entry, Lookup, Position
 from services.cache.store import Store
+from services.cache.windows import Windows
 from tests.conftest import Engines
 from tests.harness.engines import Engine
 from tests.harness.waiting import until
@@ -18,11 +19,12 @@ from tests.harness.waiting import until
 
 @dataclass
 class Cache:
-    """Entries and counters over one store, and a plain connection to look and tamper behind their back."""
+    """Entries, counters and windows over one store, and a plain connection to look and tamper behind their back."""
 
     store: Store
     entries: Entries
     counters: Counters
+    windows: Windows
     redis: Any  # redis-py types its commands for both of its clients at once
 
     async def get(self, key: str) -> Lookup:
@@ -56,4 +58,4 @@ def server(request: pytest.FixtureRequest, engine: Engines) -> Engine:
 async def cache(server: Engine) -> AsyncIterator[Cache]:
     async with Store(server.url, f"t:{new_id()}:") as store, Redis.from_url(server.url) as redis:
         await until(lambda: store.is_up, 5)
-        yield Cache(store, Entries(store), Counters(store), redis)
+        yield Cache(store, Entries(store), Counters(store), Windows(store), redis)

@@ -13,6 +13,7 @@ from runtime.ids import new_id
 from services.cache.counters import Counters
 from services.cache.entries import Entries, Position
 from services.cache.store import Store
+from services.cache.windows import Windows
 from tests.conformance.cache.conftest import Cache
 from tests.harness import models
 from tests.harness.engines import Engine
@@ -60,7 +61,7 @@ class Machine(RuleBasedStateMachine):
         async def opened() -> Cache:
             store = await Store(self.server.url, f"t:{new_id()}:").__aenter__()
             await until(lambda: store.is_up, 5)
-            return Cache(store, Entries(store), Counters(store), Redis.from_url(self.server.url))
+            return Cache(store, Entries(store), Counters(store), Windows(store), Redis.from_url(self.server.url))
 
         self.cache = self.runner.run(opened())
 

@@ -7,22 +7,30 @@ from pathlib import Path
 
 import pytest
 
+from runtime.sealing import Sealer
 from services.identity import migrate, store_url
 from services.identity.accounts import Accounts
 from services.identity.audit import Audit
 from services.identity.authentication import Authentication, NewUser
 from services.identity.database import Database, Transaction
+from services.identity.email_links import Links
 from services.identity.engine import Limits
 from services.identity.hashing import Cost, Hasher
+from services.identity.mail import Post
+from services.identity.mails import Mails
 from services.identity.outbox import Outbox
 from services.identity.schema import metadata
 from services.identity.sessions import Lifetimes, Origin, Sessions
 from services.identity.store_url import StoreUrl
 from services.identity.users import User, Users
+from tests.conformance.identity import mysql
 from tests.conftest import Engines
 
 ENGINES = ("sqlite", "mariadb", "postgresql")
 PASSWORD = "correct horse battery"
+BASE_URL = "https://app.example.com"
+SECRET = "a-secret-for-tests-0123456789abcdef"
+SEALER = Sealer([bytes(32)])
 CHEAP = Cost(memory_kib=64, passes=1, workers=2, queue=200)
 
 
@@ -70,6 +78,7 @@ class Identity:
     async def sign_up(self, email: str = "ann@x.io", **origin: object) -> tuple[User, str]:
         """Sign somebody up; return them and the token of their first session."""
         done = await self.authentication.sign_up(NewUser("Ann", email, PASSWORD), Origin(**origin))  # type: ignore[arg-type]
+        assert done.opened is not None
         return done.user, done.opened.token
 
 
@@ -93,8 +102,9 @@ def store(url: str) -> StoreUrl:
 
 @pytest.fixture
 async def database(store: StoreUrl) -> AsyncIterator[Database]:
-    """An empty database."""
+    """An empty database. A statement that MySQL would not take fails the test that makes it."""
     async with Database.open(store) as database:
+        mysql.watch(database.engine.sync_engine)
         await empty(database)
         yield database
 
@@ -119,7 +129,10 @@ def build(database: Database, hasher: Hasher, *, refuse_common: bool = True) -> 
     sessions = Sessions(database, outbox, Lifetimes(), now=clock)
     accounts = Accounts(database, now=clock)
     audit = Audit(database, outbox, now=clock)
-    authentication = Authentication(database, accounts, sessions, hasher, audit, refuse_common=refuse_common, now=clock)
+    mails = Mails(Post(outbox, SEALER), Links(BASE_URL, (SECRET,), now=clock), BASE_URL)
+    authentication = Authentication(
+        database, accounts, sessions, hasher, audit, mails, refuse_common=refuse_common, now=clock
+    )
     users = Users(database, outbox, now=clock)
     return Identity(database, users, sessions, accounts, authentication, outbox, cache, clock)
 

@@ -6,19 +6,27 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select, text, update
+from prometheus_client import REGISTRY
+from sqlalchemy import event, func, insert, select, text, update
+from sqlalchemy.exc import OperationalError
 
 from runtime import failpoints
 from runtime.errors import Unavailable
 from runtime.ids import new_id
 from services.identity import schema, store_url
-from services.identity.database import Database, Transaction
+from services.identity.database import ATTEMPTS, Database, Transaction
+from services.identity.engine import Limits
 from services.identity.hashing import Hasher
 from services.identity.store_url import StoreUrl
 from tests.conformance.identity.conftest import SHORT, Identity, build, empty
 from tests.harness.waiting import until
 
 users = schema.users
+RUNNING = {
+    "mysql": "SELECT id FROM information_schema.processlist WHERE info LIKE '%SLEEP(%' AND id <> CONNECTION_ID()",
+    "postgresql": "SELECT pid FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%' AND state = 'active' "
+    "AND pid <> pg_backend_pid()",
+}
 
 
 @pytest.fixture
@@ -81,6 +89,78 @@ async def test_a_transaction_that_must_give_way_is_run_again_from_its_start(data
     assert attempts == (2 if database.kind == "sqlite" else 3)
 
 
+async def test_a_wait_for_a_lock_that_was_too_long_is_begun_again(store: StoreUrl, database: Database) -> None:
+    """R20: 1205 and 55P03. Whoever holds the row lets go once the other has given up a first time."""
+    await database.transaction("tests.add", lambda transaction: _insert_user(transaction, "a@x.io"))
+    rename = update(users).values(name=users.c.name + "x")
+    is_held, let_go = asyncio.Event(), asyncio.Event()
+
+    async def holding(transaction: Transaction) -> None:
+        await transaction.execute(rename)
+        is_held.set()
+        await let_go.wait()
+
+    patient = Limits(connections=2, lock_seconds=1.0, statement_seconds=3.0, attempt_seconds=4.0, turn_seconds=4.0)
+    async with Database.open(store, patient) as holder, Database.open(store, patient) as other:
+        held = asyncio.create_task(holder.transaction("tests.hold", holding))
+        await is_held.wait()
+        cause = "BUSY" if database.kind == "sqlite" else "RACE"
+        before = _retries(cause)
+        waiting = asyncio.create_task(
+            other.transaction("tests.rename", lambda transaction: transaction.execute(rename))
+        )
+        if database.kind == "sqlite":  # between processes its one writer refuses, and is asked again by the caller
+            with pytest.raises(Unavailable):
+                await waiting
+        else:
+            await until(lambda: _retries(cause) > before, 3)
+        let_go.set()
+        await asyncio.gather(held, waiting, return_exceptions=True)
+    names = [row[0] for row in await database.rows("tests.names", select(users.c.name))]
+    assert names == ["x" if database.kind == "sqlite" else "xx"]
+
+
+def _retries(cause: str) -> float:
+    return REGISTRY.get_sample_value("trivet_store_retries_total", {"cause": cause}) or 0.0
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+async def test_a_snapshot_that_another_overtook_is_begun_again(database: Database) -> None:
+    """R20: 40001, of a transaction that asked PostgreSQL for a snapshot."""
+    await database.transaction("tests.add", lambda transaction: _insert_user(transaction, "a@x.io"))
+    attempts = 0
+    rename = update(users).values(name=users.c.name + "x")
+
+    async def work(transaction: Transaction) -> None:
+        nonlocal attempts
+        attempts += 1
+        await transaction.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        await transaction.execute(select(users.c.name))
+        if attempts == 1:
+            await database.transaction("tests.overtake", lambda inner: inner.execute(rename))
+        await transaction.execute(rename)
+
+    await database.transaction("tests.rename", work)
+    assert attempts == 2
+    assert (await database.rows("tests.names", select(users.c.name)))[0] == ("xx",)
+
+
+async def test_whoever_must_give_way_again_and_again_is_refused_and_has_done_nothing(database: Database) -> None:
+    """R20: bounded, no partial effect."""
+    attempts = 0
+
+    async def work(transaction: Transaction) -> None:
+        nonlocal attempts
+        attempts += 1
+        await _insert_user(transaction, "a@x.io")
+        raise OperationalError("UPDATE", {}, Exception(1213, "Deadlock found"))
+
+    with pytest.raises(Unavailable) as caught:
+        await database.transaction("tests.work", work)
+    assert (attempts, caught.value.reason) == (ATTEMPTS, "STORE_BUSY")
+    assert await _emails(database) == []
+
+
 async def test_a_statement_ends_by_its_own_time_out(hurried: Database, sleep: str) -> None:
     """R5: the store ends it (MySQL, PostgreSQL) or we let go of it; either way long before a caller's 2 s."""
     began = asyncio.get_running_loop().time()
@@ -88,6 +168,12 @@ async def test_a_statement_ends_by_its_own_time_out(hurried: Database, sleep: st
         await hurried.rows("tests.sleep", text(sleep))
     assert asyncio.get_running_loop().time() - began < 1.5
     assert await _emails(hurried) == []
+    if (running := RUNNING.get(hurried.kind)) is not None:
+
+        async def is_over() -> bool:
+            return not await hurried.rows("tests.running", text(running))
+
+        await until(is_over, 2)  # the server too has let go of it
 
 
 async def test_a_full_pool_refuses_quickly_and_recovers(hurried: Database, sleep: str) -> None:
@@ -160,10 +246,28 @@ async def test_what_follows_a_commit_delays_no_answer_for_long(identity: Identit
     let_go.set()
 
 
-async def test_a_connection_that_was_idle_too_long_is_replaced(store: StoreUrl) -> None:
-    async with Database.open(store, replace(SHORT, idle_seconds=0.0)) as database:
+@pytest.mark.parametrize(("idle_seconds", "connects"), [(0.0, 2), (60.0, 1)])
+async def test_a_connection_that_was_idle_too_long_is_replaced(
+    store: StoreUrl, idle_seconds: float, connects: int
+) -> None:
+    async with Database.open(store, replace(SHORT, idle_seconds=idle_seconds)) as database:
+        opened = _connects(database)
         await database.ping()
         assert await database.row("tests.one", text("SELECT 1")) == (1,)
+        assert len(opened) == connects
+
+
+async def test_a_pool_opens_no_more_connections_than_it_may(hurried: Database) -> None:
+    opened = _connects(hurried)
+    await asyncio.gather(*(hurried.ping() for _ in range(10 * SHORT.connections)))
+    assert 1 <= len(opened) <= SHORT.connections
+
+
+def _connects(database: Database) -> list[object]:
+    """Return a list that grows with each connection that is opened from now on."""
+    opened: list[object] = []
+    event.listen(database.engine.sync_engine, "connect", lambda connection, _: opened.append(connection))
+    return opened
 
 
 async def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path) -> None:

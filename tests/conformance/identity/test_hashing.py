@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from argon2 import PasswordHasher, Type
 
 from runtime.errors import InvalidArgument, ResourceExhausted
 from services.identity.hashing import Cost, Hasher
@@ -29,6 +30,23 @@ async def test_the_scrypt_of_better_auth_is_verified(hasher: Hasher) -> None:
     key = hashlib.scrypt(PASSWORD.encode(), salt=salt.encode(), n=16384, r=16, p=1, dklen=64, maxmem=2**26)
     assert await hasher.verify(f"{salt}:{key.hex()}", PASSWORD)
     assert not await hasher.verify(f"{salt}:{key.hex()}", "another")
+
+
+async def test_what_costs_less_than_is_set_now_is_outdated_and_what_costs_more_is_not() -> None:
+    """Contract 3.4: imported hashes, and our own from before a setting was raised."""
+    with Hasher(Cost(64, 2, workers=1)) as hasher:
+        assert not hasher.is_outdated(await hasher.hash(PASSWORD))
+        assert hasher.is_outdated("0" * 32 + ":" + "0" * 128)
+        assert hasher.is_outdated("$2b$12$" + "a" * 53)
+        for passes, memory, kind, outdated in (
+            (1, 64, Type.ID, True),
+            (2, 32, Type.ID, True),
+            (2, 64, Type.I, True),
+            (3, 128, Type.ID, False),
+        ):
+            stored = PasswordHasher(passes, memory, 1, type=kind).hash(PASSWORD)
+            assert hasher.is_outdated(stored) is outdated, stored
+            assert await hasher.verify(stored, PASSWORD)
 
 
 @pytest.mark.parametrize("stored", [None, "", "plain", "$2b$12$abc", "0" * 32 + ":" + "0" * 127])

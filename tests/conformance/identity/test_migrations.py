@@ -27,7 +27,7 @@ def test_up_down_and_up_again(url: str, store: StoreUrl) -> None:
     steps = len(list(script_directory().walk_revisions()))
     assert migrate.downgrade(url, steps).current is None
     assert not _tables(store) & set(metadata.tables)
-    assert migrate.status(url).pending == ("0001", "0002")
+    assert migrate.status(url).pending == ("0001", "0002", "0003")
     migrate.upgrade(url)
     assert set(metadata.tables) <= _tables(store)
     status = migrate.status(url)
@@ -79,4 +79,4 @@ async def test_an_old_schema_is_told_once_and_nothing_is_served(
         migrate.upgrade(url)
         await database.ping()
     lines = [record.getMessage() for record in caplog.records if "trivet db migrate" in record.getMessage()]
-    assert lines == ["the database's schema is 0001 and must be 0002: run `trivet db migrate`"]
+    assert lines == ["the database's schema is 0002 and must be 0003: run `trivet db migrate`"]

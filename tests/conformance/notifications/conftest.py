@@ -11,19 +11,27 @@ from pymongo import AsyncMongoClient
 
 from runtime.clock import utc_now
 from runtime.ids import new_id
+from services.notifications.audit import Audit
 from services.notifications.drafts import Draft
+from services.notifications.erasures import Erasures
+from services.notifications.letters import Letters
 from services.notifications.levels import Level
 from services.notifications.log_query import LogReader
 from services.notifications.logs import Logs
 from services.notifications.mailbox import Mailbox
-from services.notifications.notifications import Notifications, Selection
+from services.notifications.notifications import Mailing, Notifications, Selection
+from services.notifications.queue import Queue
 from services.notifications.store import Document, Store, open_store
+from services.notifications.user_data import UserData
 from tests.conftest import Engines
 from tests.harness.engines import Engine
 from tests.harness.waiting import until
 
 ENGINES = ["secantusdb", *(["mongodb"] if os.environ.get("TRIVET_TEST_MONGODB_URL") else [])]
 TTL = timedelta(days=30)
+AUDIT_TTL = timedelta(days=365)
+LEASE = timedelta(seconds=60)
+LETTERS = Letters([b"a key of thirty-two bytes, or so"])
 LOG_TTLS: dict[Level, timedelta] = {
     "debug": timedelta(days=3),
     "info": timedelta(days=14),
@@ -55,6 +63,11 @@ class House:
     mailbox: Mailbox
     logs: Logs
     reader: LogReader
+    audit: Audit
+    queue: Queue
+    sending: Notifications
+    erasures: Erasures
+    user_data: UserData
 
     async def tell(self, user_id: str, *titles: str) -> list[Document]:
         """Create one in-app notification per title, a second apart."""
@@ -70,14 +83,21 @@ class House:
 
 
 def house(store: Store) -> House:
+    """Return what keeps mail, as development does; and `sending`, which has it sent."""
     clock = MovedClock()
+    erasures = Erasures(store, ttl=AUDIT_TTL, clock=clock)
     return House(
         store,
         clock,
-        Notifications(store, ttl=TTL, mail_is_kept=True, clock=clock),
-        Mailbox(store, on=True),
-        Logs(store, LOG_TTLS, clock=clock),
+        Notifications(store, Mailing(LETTERS, kept=True), erasures, ttl=TTL, clock=clock),
+        Mailbox(store, LETTERS, on=True),
+        Logs(store, erasures, LOG_TTLS, clock=clock),
         LogReader(store, max(LOG_TTLS.values()), clock=clock),
+        Audit(store, erasures, ttl=AUDIT_TTL, clock=clock),
+        Queue(store, lease=LEASE, clock=clock),
+        Notifications(store, Mailing(LETTERS, sent=True), erasures, ttl=TTL, clock=clock),
+        erasures,
+        UserData(store, erasures, clock=clock),
     )
 
 

@@ -16,7 +16,7 @@ ENVELOPE = frozenset({"lsid", "$db", "$clusterTime", "$readPreference", "txnNumb
 
 
 class Recorder(CommandListener):
-    """Keeps the reads that the driver sends."""
+    """Keeps the reads that the driver sends, and the reading part of what changes one."""
 
     def __init__(self) -> None:
         self.commands: list[Document] = []
@@ -24,6 +24,11 @@ class Recorder(CommandListener):
     def started(self, event: CommandStartedEvent) -> None:
         if event.command_name in READS:
             self.commands.append({key: value for key, value in event.command.items() if key not in ENVELOPE})
+        elif event.command_name == "findAndModify":
+            # What it changes it finds like this.
+            told = event.command
+            find = {"find": told["findAndModify"], "filter": told["query"], "sort": told["sort"], "limit": 1}
+            self.commands.append(find)
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
         pass

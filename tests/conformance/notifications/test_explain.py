@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from runtime.ids import new_id
+from services.notifications.audit import AuditFilter
 from services.notifications.log_query import LogFilter
 from services.notifications.notifications import Selection
 from services.notifications.store import Document
@@ -23,6 +24,7 @@ PAGE = 20
 PER_USER = 300
 USERS = 3
 LOGS = 900
+QUEUED = 40
 
 Query = Callable[[House], Awaitable[object]]
 
@@ -55,6 +57,11 @@ async def second_log_page(at: House) -> None:
     await at.reader.query(LogFilter(), size=PAGE, page_token=first.next_page_token)
 
 
+async def second_audit_page(at: House) -> None:
+    first = await at.audit.page(AuditFilter(), size=PAGE)
+    await at.audit.page(AuditFilter(), size=PAGE, page_token=first.next_page_token)
+
+
 PROMISES = {
     "list": Promise(lambda at: at.notifications.page(Selection("u1"), size=PAGE), "by_user"),
     "list-unread": Promise(lambda at: at.notifications.page(Selection("u1", unread_only=True), size=PAGE), "by_user"),
@@ -69,6 +76,12 @@ PROMISES = {
     "logs-user": Promise(lambda at: at.reader.query(LogFilter(user_id="u1"), size=PAGE), "by_user"),
     "logs-route": Promise(lambda at: at.reader.query(LogFilter(endpoint="/v1/e", method="GET"), size=PAGE), "by_route"),
     "logs-endpoint": Promise(lambda at: at.reader.query(LogFilter(endpoint="/v1/e"), size=PAGE), "by_route"),
+    "mail-due": Promise(lambda at: at.queue.claim(), "due_mail", 1),
+    "audit": Promise(lambda at: at.audit.page(AuditFilter(), size=PAGE), "by_time"),
+    "audit-next": Promise(second_audit_page, "by_time"),
+    "audit-user": Promise(lambda at: at.audit.page(AuditFilter("u1"), size=PAGE), "by_user"),
+    "audit-kind": Promise(lambda at: at.audit.page(AuditFilter(kind="banned"), size=PAGE), "by_kind"),
+    "export": Promise(lambda at: at.user_data.page("u1", size=PAGE), "by_user"),
 }
 
 # SecantusDB 0.7.0b3 has an index answer only a filter that names no more than the index holds; ours name the expiry
@@ -76,7 +89,7 @@ PROMISES = {
 # fetches all of that, and sorts in memory. Measured on two cores among 11,000 notifications: a page of 20 takes 35 ms
 # for a user with 1,000 and 360 ms with 10,000, the unread count 28 ms and 310 ms, stats 32 ms and 380 ms; a user with
 # none waits 2 ms.
-NOTIFICATIONS = PER_USER * USERS + 1
+NOTIFICATIONS = PER_USER * USERS + 1 + QUEUED
 SECANTUSDB = {
     "list": Plan(("SORT", "COLLSCAN"), None, NOTIFICATIONS),
     "list-unread": Plan(("SORT", "COLLSCAN"), None, NOTIFICATIONS),
@@ -91,12 +104,18 @@ SECANTUSDB = {
     "logs-user": Plan(("SORT", "COLLSCAN"), None, LOGS),
     "logs-route": Plan(("SORT", "COLLSCAN"), None, LOGS),
     "logs-endpoint": Plan(("SORT", "COLLSCAN"), None, LOGS),
+    "mail-due": Plan(("SORT", "COLLSCAN"), None, NOTIFICATIONS),
+    "audit": Plan(("SORT", "FETCH", "IXSCAN"), "expiry", LOGS),
+    "audit-next": Plan(("SORT", "COLLSCAN"), None, LOGS),
+    "audit-user": Plan(("SORT", "COLLSCAN"), None, LOGS),
+    "audit-kind": Plan(("SORT", "COLLSCAN"), None, LOGS),
+    "export": Plan(("SORT", "COLLSCAN"), None, NOTIFICATIONS),
 }
 
 
 @pytest.fixture(scope="module", params=ENGINES)
 async def recorded(request: pytest.FixtureRequest, engine: Engines) -> AsyncIterator[Recorded]:
-    """Notifications of three users, half of them read, one kept mail; and logs of one hour, all in one database."""
+    """Notifications of three users, half of them read, one kept mail and some that wait; logs; and audit events."""
     server = engine.get(request.param)
     name = f"trivet_test_{new_id()}"
     url = urlsplit(server.url)._replace(path=f"/{name}").geturl()
@@ -104,7 +123,9 @@ async def recorded(request: pytest.FixtureRequest, engine: Engines) -> AsyncIter
         at = house(store)
         rows = [_notification(at, number) for number in range(PER_USER * USERS)]
         await store.notifications.insert_many([*rows, _notification(at, 0) | {"userId": "u9", "status": "kept"}])
+        await store.notifications.insert_many([_queued(at, number) for number in range(QUEUED)])
         await store.logs.insert_many([_log(at, number) for number in range(LOGS)])
+        await store.audit.insert_many([_event(at, number) for number in range(LOGS)])
         yield Recorded(server.name, at, recorder)
     await drop(server, name)
 
@@ -113,6 +134,17 @@ def _notification(at: House, number: int) -> Document:
     made = at.clock.now - timedelta(seconds=number)
     row = {"_id": new_id(), "userId": f"u{number % USERS}", "type": "in-app", "title": "Hello", "read": number % 2 == 0}
     return row | {"createdAt": made, "expiresAt": made + timedelta(days=30)}
+
+
+def _queued(at: House, number: int) -> Document:
+    row = _notification(at, number)
+    return row | {"userId": "u8", "type": "email", "read": True, "mail": "", "nextAttemptAt": row["createdAt"]}
+
+
+def _event(at: House, number: int) -> Document:
+    made = at.clock.now - timedelta(seconds=number)
+    row = {"_id": new_id(), "time": made, "kind": ("signed_in", "banned")[number % 2], "userId": f"u{number % 5}"}
+    return row | {"expiresAt": made + timedelta(days=365)}
 
 
 def _log(at: House, number: int) -> Document:
@@ -142,7 +174,7 @@ async def test_an_index_begins_with_its_querys_equalities_and_goes_on_in_its_ord
     promise = PROMISES[name]
     await promise.query(recorded.at)
     store = recorded.at.store
-    collection = store.logs if name.startswith("logs") else store.notifications
+    collection = {"logs": store.logs, "audit": store.audit}.get(name.partition("-")[0], store.notifications)
     index = (await collection.index_information())[promise.index]
     assert keeps_order(index, recorded.recorder.commands[-1])
 

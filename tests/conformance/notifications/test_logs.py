@@ -143,7 +143,7 @@ class SameIds(Logs):
 
 async def test_a_batch_that_was_written_already_is_a_success(at: House) -> None:
     """R22: the duplicate key of a retried insert is our own row."""
-    logs = SameIds(at.store, LOG_TTLS, clock=at.clock)
+    logs = SameIds(at.store, at.erasures, LOG_TTLS, clock=at.clock)
     assert await logs.write([Entry("a")]) == 1
     assert await logs.write([Entry("a"), Entry("b")]) == 2
     assert await at.store.logs.count_documents({}) == 2

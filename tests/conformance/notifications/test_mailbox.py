@@ -1,12 +1,16 @@
 """Mail that development keeps, on each engine."""
 
+from datetime import timedelta
+
 import pytest
 
 from runtime.errors import FailedPrecondition
 from services.notifications.drafts import Draft, Email
+from services.notifications.letters import Letters
 from services.notifications.mailbox import Mailbox, links
 from services.notifications.messages import KEYS, notification
-from tests.conformance.notifications.conftest import House
+from services.notifications.notifications import Mailing, Notifications
+from tests.conformance.notifications.conftest import LETTERS, TTL, House
 
 
 def mail(number: int) -> Draft:
@@ -18,33 +22,45 @@ def mail(number: int) -> Draft:
 async def test_kept_mail_is_shown_newest_first_up_to_a_hundred(at: House) -> None:
     await at.tell("ann", "not a mail")
     example = await at.notifications.create(mail(0), "tests")
-    later = [
-        {**example, "_id": f"~{number:03}", "email": {**example["email"], "subject": f"{number}"}}
-        for number in range(120)
-    ]
+    later = [{**example, "_id": f"~{number:03}", "mail": sealed(number, f"~{number:03}")} for number in range(120)]
     await at.store.notifications.insert_many(later)
     kept = await at.mailbox.newest()
-    assert [row["email"]["subject"] for row in kept] == [str(number) for number in range(119, 19, -1)]
+    assert [each.email.subject for each in kept] == [f"Mail {number}" for number in range(119, 19, -1)]
 
 
-async def test_kept_mail_is_stored_whole_under_the_status_kept(at: House) -> None:
+def sealed(number: int, notification_id: str) -> str:
+    email = mail(number).email
+    assert email is not None
+    return LETTERS.sealed(email, notification_id)
+
+
+async def test_kept_mail_is_shown_whole(at: House) -> None:
     created = await at.notifications.create(mail(1), "tests")
-    stored = await at.store.notifications.find_one({"_id": created["_id"]})
-    assert stored is not None
-    assert stored["status"] == "kept"
-    assert stored["email"] == {"to": "ann@x.io", "subject": "Mail 1", "text": "text", "html": "<p>html</p>"}
+    [kept] = await at.mailbox.newest()
+    assert (kept.email, kept.created_at) == (mail(1).email, created["createdAt"])
+
+
+async def test_a_mail_whose_key_is_gone_says_so_and_the_others_are_shown(at: House) -> None:
+    await at.notifications.create(mail(1), "tests")
+    others = Mailing(Letters([b"another key that has thirty-two."]), kept=True)
+    at.clock.move(timedelta(seconds=1))
+    await Notifications(at.store, others, at.erasures, ttl=TTL, clock=at.clock).create(mail(2), "tests")
+    lost, shown = await at.mailbox.newest()
+    assert "TRIVET_SEAL_KEYS" in lost.email.subject
+    assert shown.email.subject == "Mail 1"
 
 
 async def test_the_mail_itself_is_never_part_of_a_notification_answered(at: House) -> None:
     created = await at.notifications.create(mail(1), "tests")
     assert "email" not in KEYS
     assert not notification(created).HasField("email")
-    assert "email" not in await at.notifications.get(created["_id"], "ann", list(KEYS.values()))
+    answered = await at.notifications.get(created["_id"], "ann", list(KEYS.values()))
+    assert not {"email", "mail", "fingerprint"} & set(answered)
 
 
 async def test_in_production_there_is_no_mailbox(at: House) -> None:
     with pytest.raises(FailedPrecondition) as refused:
-        await Mailbox(at.store, on=False).newest()
+        await Mailbox(at.store, LETTERS, on=False).newest()
     assert refused.value.reason == "MAILBOX_OFF"
 
 

@@ -9,9 +9,9 @@ from pymongo.errors import DuplicateKeyError
 
 from runtime.errors import FailedPrecondition
 from services.notifications.drafts import Draft
-from services.notifications.notifications import Notifications
+from services.notifications.notifications import Mailing, Notifications
 from services.notifications.store import Document
-from tests.conformance.notifications.conftest import TTL, House
+from tests.conformance.notifications.conftest import LETTERS, TTL, House
 
 DRAFT = Draft("ann", "Shipped", message="On its way", data={"order": 1.0}, request_id="r1")
 
@@ -81,7 +81,7 @@ class SameId(Notifications):
 
 async def test_an_insert_that_finds_its_own_row_is_a_success(at: House) -> None:
     """R22: the duplicate key of a retried insert is not an error."""
-    notifications = SameId(at.store, ttl=TTL, mail_is_kept=True, clock=at.clock)
+    notifications = SameId(at.store, Mailing(LETTERS), at.erasures, ttl=TTL, clock=at.clock)
     draft = Draft("ann", "Hello")
     assert await notifications.create(draft, "shop") == await notifications.create(draft, "shop")
     assert await at.titles("ann") == ["Hello"]

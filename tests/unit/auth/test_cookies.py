@@ -26,17 +26,17 @@ def cookie(*pairs: str) -> Request:
 
 
 def test_a_remembered_session_is_kept_for_its_time() -> None:
-    assert cookies().opened(TOKEN, 604_800) == [
+    assert cookies().opened(cookie(), TOKEN, 604_800) == [
         f"better-auth.session_token={COOKIE}; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax"
     ]
 
 
 def test_no_cookie_outlives_what_browsers_allow() -> None:
-    assert "; Max-Age=34560000; " in cookies().opened(TOKEN, 10**9)[0]
+    assert "; Max-Age=34560000; " in cookies().opened(cookie(), TOKEN, 10**9)[0]
 
 
 def test_a_session_that_is_not_remembered_ends_with_the_browser() -> None:
-    assert cookies().opened(TOKEN, None) == [
+    assert cookies().opened(cookie(), TOKEN, None) == [
         f"better-auth.session_token={COOKIE}; Path=/; HttpOnly; SameSite=Lax",
         f"better-auth.dont_remember={DONT_REMEMBER}; Path=/; HttpOnly; SameSite=Lax",
     ]
@@ -44,13 +44,13 @@ def test_a_session_that_is_not_remembered_ends_with_the_browser() -> None:
 
 def test_https_makes_cookies_secure_by_name_and_attribute() -> None:
     """S5."""
-    assert cookies(secure=True).opened(TOKEN, 604_800) == [
+    assert cookies(secure=True).opened(cookie(), TOKEN, 604_800) == [
         f"__Secure-better-auth.session_token={COOKIE}; Max-Age=604800; Path=/; HttpOnly; Secure; SameSite=Lax"
     ]
 
 
 def test_a_closed_session_takes_its_three_cookies_along() -> None:
-    assert cookies().closed() == [
+    assert cookies().closed(cookie()) == [
         f"better-auth.{name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"
         for name in ("session_token", "session_data", "dont_remember")
     ]

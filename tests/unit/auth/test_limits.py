@@ -1,8 +1,29 @@
-"""How often is too often."""
+"""How often is too often: by path and account, counted together or, without the cache service, alone."""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from grpc import StatusCode
+from grpc.aio import AioRpcError, Metadata
 
-from gateway.auth.limits import ACCOUNT, EVERYTHING, MAX_KEY, AccountTries, Limit, Windows, limit_of
+from gateway.auth.limits import ACCOUNT, EVERYTHING, MAIL, Limits, limit_of, mailed
+from gateway.auth.windows import MAX_KEY, Limit, SharedWindows, Windows, counted_alone
+from tests.harness.waiting import until
+from trivet.cache.v1.cache_pb2 import (
+    AcquireRequest,
+    AcquireResponse,
+    BatchSetRequest,
+    BatchSetResponse,
+    GetRequest,
+    GetResponse,
+    Lookup,
+)
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub, RateLimitServiceStub
+
+HOME, STRANGER = "203.0.113.7", "198.51.100.1"
 
 
 class Clock:
@@ -13,6 +34,58 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class Cache:
+    """A cache service that counts on the same clock, until it is away; `asked` holds the rules asked for."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.windows = Windows(monotonic=clock)
+        self.marks: set[str] = set()
+        self.asked: list[str] = []
+        self.is_away = False
+
+    async def Acquire(self, request: AcquireRequest, timeout: float) -> AcquireResponse:
+        assert timeout == pytest.approx(0.1)
+        self.asked.append(request.rule)
+        await asyncio.sleep(0)
+        self._check()
+        limit = Limit(request.limit, request.period.seconds)
+        seconds = self.windows.take(f"{request.rule}|{request.subject}", limit)
+        return AcquireResponse(allowed=not seconds, retry_after=Duration(seconds=seconds))
+
+    async def Get(self, request: GetRequest, timeout: float) -> GetResponse:
+        self._check()
+        return GetResponse(lookup=Lookup(found=request.key in self.marks))
+
+    async def BatchSet(self, request: BatchSetRequest, timeout: float) -> BatchSetResponse:
+        self._check()
+        self.marks.update(entry.key for entry in request.entries)
+        return BatchSetResponse(stored=[True] * len(request.entries))
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise AioRpcError(StatusCode.UNAVAILABLE, Metadata(), Metadata())
+
+    def limits(self, clock: Callable[[], float]) -> Limits:
+        """Return the limits of another gateway before this cache."""
+        shared, cache = cast(RateLimitServiceStub, self), cast(CacheServiceStub, self)
+        return Limits(shared, cache, windows=Windows(monotonic=clock))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def cache(clock: Clock) -> Cache:
+    return Cache(clock)
+
+
+@pytest.fixture
+def windows(cache: Cache, clock: Clock) -> SharedWindows:
+    return SharedWindows(cast(RateLimitServiceStub, cache), Windows(monotonic=clock))
 
 
 @pytest.mark.parametrize(
@@ -62,33 +135,11 @@ def test_memory_is_bounded_and_the_quietest_key_is_forgotten() -> None:
     assert len(windows) == 100
 
 
-def test_the_eleventh_try_for_an_account_is_refused_from_any_address() -> None:
-    """A4, H6: neither another address nor another spelling of the email helps."""
-    clock = Clock()
-    tries = AccountTries(monotonic=clock)
-    for number in range(ACCOUNT.requests):
-        assert tries.take("Ann@Example.com" if number % 2 else "ann@example.com", f"192.0.2.{number}") == 0
-    assert tries.take("ANN@example.com", "198.51.100.1") == 60
-    clock.now += 60
-    assert tries.take("ann@example.com", "198.51.100.1") == 0
-
-
-def test_strangers_cannot_lock_out_an_owner_who_has_signed_in_before() -> None:
-    """A4."""
-    tries = AccountTries(monotonic=Clock())
-    tries.opened("ann@example.com", "203.0.113.7")
-    for _ in range(50):
-        tries.take("ann@example.com", "198.51.100.1")
-    assert tries.take("ann@example.com", "203.0.113.7") == 0
-    assert tries.take("ann@example.com", "203.0.113.8") > 0
-
-
-def test_an_owners_address_has_a_limit_too() -> None:
-    """A4: whoever shares the owner's address cannot try for ever."""
-    tries = AccountTries(monotonic=Clock())
-    tries.opened("ann@example.com", "203.0.113.7")
-    waits = [tries.take("ann@example.com", "203.0.113.7") for _ in range(ACCOUNT.requests + 1)]
-    assert waits == [0] * ACCOUNT.requests + [60]
+def test_what_is_only_asked_about_is_not_counted() -> None:
+    windows = Windows(monotonic=Clock())
+    assert [windows.wait("a", Limit(1, 10)) for _ in range(3)] == [0, 0, 0]
+    assert windows.take("a", Limit(1, 10)) == 0
+    assert windows.wait("a", Limit(1, 10)) == 10
 
 
 def test_a_key_is_no_longer_than_it_need_be() -> None:
@@ -96,3 +147,132 @@ def test_a_key_is_no_longer_than_it_need_be() -> None:
     windows, long = Windows(monotonic=Clock()), "x" * MAX_KEY
     assert windows.take(f"{long}a", Limit(1, 10)) == 0
     assert windows.take(f"{long}b", Limit(1, 10)) == 10, "what is beyond is not kept"
+
+
+async def test_two_gateways_share_one_count(cache: Cache, clock: Clock) -> None:
+    """H6: without sharing, each would allow the limit by itself."""
+    gateways = [cache.limits(clock) for _ in range(2)]
+    waits = [await gateways[number % 2].path("/sign-in/email", STRANGER) for number in range(6)]
+    assert waits == [0, 0, 0, 10, 10, 10]
+
+
+async def test_what_the_cache_refuses_does_not_lengthen_the_wait_here(cache: Cache, clock: Clock) -> None:
+    first, second = cache.limits(clock), cache.limits(clock)
+    for _ in range(3):
+        assert await first.path("/sign-in/email", STRANGER) == 0
+    for _ in range(9):
+        clock.now += 1
+        assert await second.path("/sign-in/email", STRANGER) > 0
+    clock.now += 1
+    assert [await second.path("/sign-in/email", STRANGER) for _ in range(4)] == [0, 0, 0, 10]
+
+
+async def test_a_cache_that_goes_away_hands_out_no_second_allowance(windows: SharedWindows, cache: Cache) -> None:
+    """H6: what the cache allowed was counted here too; never unlimited, and each time it is counted."""
+    before = counted_alone._value.get()
+    assert [await windows.take("r", "a", Limit(3, 10)) for _ in range(2)] == [0, 0]
+    cache.is_away = True
+    assert [await windows.take("r", "a", Limit(3, 10)) for _ in range(3)] == [0, 10, 10]
+    assert counted_alone._value.get() == before + 1
+    cache.windows, cache.is_away = Windows(), False  # it is back and has forgotten
+    assert await windows.take("r", "a", Limit(3, 10)) == 10
+
+
+async def test_fifty_at_once_without_the_cache_are_allowed_exactly_the_limit(
+    windows: SharedWindows, cache: Cache
+) -> None:
+    """H6: all have asked before any is counted."""
+    cache.is_away = True
+    waits = await asyncio.gather(*(windows.take("r", "a", Limit(7, 10)) for _ in range(50)))
+    assert (waits.count(0), len(cache.asked)) == (7, 50)
+
+
+async def test_a_cache_that_is_away_is_left_alone_for_a_second(
+    windows: SharedWindows, cache: Cache, clock: Clock
+) -> None:
+    cache.is_away = True
+    for _ in range(5):
+        await windows.take("r", "a", EVERYTHING)
+    assert len(cache.asked) == 1
+    cache.is_away = False
+    clock.now += SharedWindows.REST_SECONDS
+    await windows.take("r", "a", EVERYTHING)
+    assert len(cache.asked) == 2
+
+
+async def test_one_rpc_counts_a_request(cache: Cache, clock: Clock) -> None:
+    limits = cache.limits(clock)
+    await limits.path("/get-session", STRANGER)
+    await limits.password("ann@example.com", STRANGER)
+    await limits.mail("ann@example.com", STRANGER)
+    assert cache.asked == ["path", "password", "mail"]
+
+
+async def test_the_eleventh_try_for_an_account_is_refused_from_any_address(cache: Cache, clock: Clock) -> None:
+    """A4, H6: neither another address nor another spelling of the email, nor another gateway, helps."""
+    gateways = [cache.limits(clock) for _ in range(2)]
+    for number in range(ACCOUNT.requests):
+        email = "Ann@Example.com" if number % 2 else "ann@example.com"
+        assert await gateways[number % 2].password(email, f"192.0.2.{number}") == 0
+    assert await gateways[0].password("ANN@example.com", STRANGER) == 60
+    clock.now += 60
+    assert await gateways[0].password("ann@example.com", STRANGER) == 0
+
+
+async def test_strangers_cannot_lock_out_an_owner_who_has_signed_in_at_another_gateway(
+    cache: Cache, clock: Clock
+) -> None:
+    """A4."""
+    first, second = cache.limits(clock), cache.limits(clock)
+    first.opened(["Ann@example.com", "id"], HOME)
+    await until(lambda: len(cache.marks) == 2)
+    for _ in range(50):
+        await second.password("ann@example.com", STRANGER)
+    assert await second.password("ann@example.com", HOME) == 0
+    assert await second.password("ann@example.com", "203.0.113.8") > 0
+
+
+async def test_an_owner_is_known_without_the_cache_where_they_signed_in(cache: Cache, clock: Clock) -> None:
+    """A4."""
+    cache.is_away = True
+    limits = cache.limits(clock)
+    limits.opened(["ann@example.com"], HOME)
+    for _ in range(50):
+        await limits.password("ann@example.com", STRANGER)
+    assert await limits.password("ann@example.com", HOME) == 0
+    assert await limits.password("ann@example.com", "203.0.113.8") > 0
+
+
+async def test_an_owners_address_has_a_limit_too(cache: Cache, clock: Clock) -> None:
+    """A4: whoever shares the owner's address cannot try for ever."""
+    limits = cache.limits(clock)
+    limits.opened(["ann@example.com"], HOME)
+    waits = [await limits.password("ann@example.com", HOME) for _ in range(ACCOUNT.requests + 1)]
+    assert waits == [0] * ACCOUNT.requests + [60]
+
+
+async def test_an_address_is_mailed_three_times_a_minute_and_its_owner_is_not_kept_from_it(
+    cache: Cache, clock: Clock
+) -> None:
+    """A3, A4: whether anybody has the email is not looked at."""
+    limits = cache.limits(clock)
+    limits.opened(["ann@example.com"], HOME)
+    emails = ["ann@example.com", "Ann@example.com", "ANN@EXAMPLE.COM", "ann@example.com"]
+    waits = [await limits.mail(email, f"192.0.2.{number}") for number, email in enumerate(emails)]
+    assert waits == [0] * MAIL.requests + [MAIL.seconds]
+    assert await limits.mail("ann@example.com", HOME) == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "email"),
+    [
+        ("/request-password-reset", {"email": "a@x.io"}, "a@x.io"),
+        ("/send-verification-email", {"email": "a@x.io"}, "a@x.io"),
+        ("/change-email", {"newEmail": "a@x.io"}, "a@x.io"),
+        ("/sign-in/email", {"email": "a@x.io"}, ""),
+        ("/request-password-reset", {"email": ["a@x.io"]}, ""),
+        ("/request-password-reset", ["a@x.io"], ""),
+    ],
+)
+def test_a_path_that_mails_says_to_whom(path: str, body: object, email: str) -> None:
+    assert mailed(path, body) == email

@@ -723,7 +723,7 @@ Global___Invalidation: _TypeAlias = Invalidation  # noqa: Y015
 
 @_typing.final
 class AcquireRequest(_message.Message):
-    """What to take from a bucket."""
+    """What to count."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -733,16 +733,16 @@ class AcquireRequest(_message.Message):
     PERIOD_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     rule: _builtins.str
-    """Names the rule, for example `sign-in`."""
+    """Names the rule among the caller's own, for example `sign-in`: as a namespace is named."""
     subject: _builtins.str
-    """Whom it counts, for example an address."""
+    """Whom it counts, for example an address; any text, of which only a hash is kept."""
     limit: _builtins.int
-    """How many are allowed per period."""
+    """How many are allowed in a window, 1 to 1,000,000."""
     cost: _builtins.int
-    """How many to take; 1 if unset."""
+    """How many to count, from 1 to the limit; 1 if unset."""
     @_builtins.property
     def period(self) -> _duration_pb2.Duration:
-        """The period."""
+        """How long nothing must have been allowed before a window begins anew: a millisecond to a day."""
 
     def __init__(
         self,
@@ -765,7 +765,7 @@ Global___AcquireRequest: _TypeAlias = AcquireRequest  # noqa: Y015
 
 @_typing.final
 class AcquireResponse(_message.Message):
-    """Whether there was enough."""
+    """Whether it was allowed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -773,12 +773,12 @@ class AcquireResponse(_message.Message):
     REMAINING_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_FIELD_NUMBER: _builtins.int
     allowed: _builtins.bool
-    """False if the bucket holds too little; nothing was taken then."""
+    """False if the window holds too many already; nothing was counted then."""
     remaining: _builtins.int
-    """How many are left."""
+    """How many the window still allows."""
     @_builtins.property
     def retry_after(self) -> _duration_pb2.Duration:
-        """How long until it would be allowed."""
+        """How long until the window begins anew, if it was refused and nothing else is allowed before; unset otherwise."""
 
     def __init__(
         self,

@@ -543,7 +543,9 @@ class RateLimitServiceServicer:
     """
 
     def Acquire(self, request, context):
-        """Takes from a bucket if enough is left (GCRA, atomic). Fails with INVALID_ARGUMENT and UNAVAILABLE.
+        """Counts something if the limit of its window allows it, in one step that nothing comes between. A window begins
+        anew after a full period in which nothing was allowed; what is refused neither counts nor lengthens the wait.
+        Fails with INVALID_ARGUMENT (a rule that is no name, a limit, period or cost out of range) and UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -181,7 +181,10 @@ class RateLimitServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Acquire: _aio.UnaryUnaryMultiCallable[_cache_pb2.AcquireRequest, _cache_pb2.AcquireResponse]
-    """Takes from a bucket if enough is left (GCRA, atomic). Fails with INVALID_ARGUMENT and UNAVAILABLE."""
+    """Counts something if the limit of its window allows it, in one step that nothing comes between. A window begins
+    anew after a full period in which nothing was allowed; what is refused neither counts nor lengthens the wait.
+    Fails with INVALID_ARGUMENT (a rule that is no name, a limit, period or cost out of range) and UNAVAILABLE.
+    """
 
 class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
     """Limits on how often something may happen, shared by every process."""
@@ -192,6 +195,9 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_pb2.AcquireRequest,
         context: _aio.ServicerContext[_cache_pb2.AcquireRequest, _abc.Awaitable[_cache_pb2.AcquireResponse]],
     ) -> _abc.Awaitable[_cache_pb2.AcquireResponse]:
-        """Takes from a bucket if enough is left (GCRA, atomic). Fails with INVALID_ARGUMENT and UNAVAILABLE."""
+        """Counts something if the limit of its window allows it, in one step that nothing comes between. A window begins
+        anew after a full period in which nothing was allowed; what is refused neither counts nor lengthens the wait.
+        Fails with INVALID_ARGUMENT (a rule that is no name, a limit, period or cost out of range) and UNAVAILABLE.
+        """
 
 def add_RateLimitServiceServicer_to_server(servicer: RateLimitServiceServicer, server: _aio.Server) -> None: ...

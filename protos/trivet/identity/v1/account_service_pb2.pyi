@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from trivet.identity.v1 import auth_service_pb2 as _auth_service_pb2
 from trivet.identity.v1 import resources_pb2 as _resources_pb2
 import builtins as _builtins
@@ -20,6 +21,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _VerifyEmailOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _VerifyEmailOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_VerifyEmailOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    VERIFY_EMAIL_OUTCOME_UNSPECIFIED: _VerifyEmailOutcome.ValueType  # 0
+    """Not said."""
+    VERIFY_EMAIL_OUTCOME_VERIFIED: _VerifyEmailOutcome.ValueType  # 1
+    """The address is verified now."""
+    VERIFY_EMAIL_OUTCOME_ALREADY_VERIFIED: _VerifyEmailOutcome.ValueType  # 2
+    """It was verified already: nothing has changed."""
+    VERIFY_EMAIL_OUTCOME_CHANGE_CONFIRMED: _VerifyEmailOutcome.ValueType  # 3
+    """A change was confirmed from the old address: the next mail is on its way to the new one."""
+    VERIFY_EMAIL_OUTCOME_CHANGED: _VerifyEmailOutcome.ValueType  # 4
+    """The new address is in the old one's place."""
+
+class VerifyEmailOutcome(_VerifyEmailOutcome, metaclass=_VerifyEmailOutcomeEnumTypeWrapper):
+    """What a proof has done."""
+
+VERIFY_EMAIL_OUTCOME_UNSPECIFIED: VerifyEmailOutcome.ValueType  # 0
+"""Not said."""
+VERIFY_EMAIL_OUTCOME_VERIFIED: VerifyEmailOutcome.ValueType  # 1
+"""The address is verified now."""
+VERIFY_EMAIL_OUTCOME_ALREADY_VERIFIED: VerifyEmailOutcome.ValueType  # 2
+"""It was verified already: nothing has changed."""
+VERIFY_EMAIL_OUTCOME_CHANGE_CONFIRMED: VerifyEmailOutcome.ValueType  # 3
+"""A change was confirmed from the old address: the next mail is on its way to the new one."""
+VERIFY_EMAIL_OUTCOME_CHANGED: VerifyEmailOutcome.ValueType  # 4
+"""The new address is in the old one's place."""
+Global___VerifyEmailOutcome: _TypeAlias = VerifyEmailOutcome  # noqa: Y015
 
 @_typing.final
 class Account(_message.Message):
@@ -151,12 +184,36 @@ class BeginOAuthRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class AdditionalParamsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PROVIDER_FIELD_NUMBER: _builtins.int
     CALLBACK_URL_FIELD_NUMBER: _builtins.int
     NEW_USER_CALLBACK_URL_FIELD_NUMBER: _builtins.int
     ERROR_CALLBACK_URL_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
     LINK_USER_ID_FIELD_NUMBER: _builtins.int
+    LINK_SESSION_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_SIGN_UP_FIELD_NUMBER: _builtins.int
+    LOGIN_HINT_FIELD_NUMBER: _builtins.int
+    ADDITIONAL_PARAMS_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """A configured provider."""
     callback_url: _builtins.str
@@ -167,9 +224,19 @@ class BeginOAuthRequest(_message.Message):
     """Where the browser goes after a failure."""
     link_user_id: _builtins.str
     """Links to this user instead of signing in."""
+    link_session_id: _builtins.str
+    """The session that asks for the link: without it at the end there is no link."""
+    request_sign_up: _builtins.bool
+    """Says that a new user is welcome, where the provider's setting asks for that."""
+    login_hint: _builtins.str
+    """Who is about to sign in, for the provider's page."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """More scopes than the provider's default."""
+
+    @_builtins.property
+    def additional_params(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """More parameters for the provider's page; none that the protocol uses itself."""
 
     def __init__(
         self,
@@ -180,10 +247,14 @@ class BeginOAuthRequest(_message.Message):
         error_callback_url: _builtins.str = ...,
         scopes: _abc.Iterable[_builtins.str] | None = ...,
         link_user_id: _builtins.str = ...,
+        link_session_id: _builtins.str = ...,
+        request_sign_up: _builtins.bool = ...,
+        login_hint: _builtins.str = ...,
+        additional_params: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_url", b"callback_url", "error_callback_url", b"error_callback_url", "link_user_id", b"link_user_id", "new_user_callback_url", b"new_user_callback_url", "provider", b"provider", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["additional_params", b"additional_params", "callback_url", b"callback_url", "error_callback_url", b"error_callback_url", "link_session_id", b"link_session_id", "link_user_id", b"link_user_id", "login_hint", b"login_hint", "new_user_callback_url", b"new_user_callback_url", "provider", b"provider", "request_sign_up", b"request_sign_up", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -227,6 +298,9 @@ class CompleteOAuthRequest(_message.Message):
     ISSUER_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
+    ERROR_DESCRIPTION_FIELD_NUMBER: _builtins.int
+    BROWSER_STATE_FIELD_NUMBER: _builtins.int
+    USER_JSON_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """The provider that answered."""
     state: _builtins.str
@@ -237,6 +311,12 @@ class CompleteOAuthRequest(_message.Message):
     """The issuer that answered (RFC 9207)."""
     error: _builtins.str
     """The provider's error word."""
+    error_description: _builtins.str
+    """What the provider says of its error."""
+    browser_state: _builtins.str
+    """The state that the browser's signed cookie holds; empty without one."""
+    user_json: _builtins.str
+    """What Apple sends beside the code at the first sign-in: a JSON object with the person's name."""
     @_builtins.property
     def origin(self) -> _auth_service_pb2.SessionOrigin:
         """Where the session is opened."""
@@ -250,10 +330,13 @@ class CompleteOAuthRequest(_message.Message):
         issuer: _builtins.str = ...,
         error: _builtins.str = ...,
         origin: _auth_service_pb2.SessionOrigin | None = ...,
+        error_description: _builtins.str = ...,
+        browser_state: _builtins.str = ...,
+        user_json: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["origin", b"origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "error", b"error", "issuer", b"issuer", "origin", b"origin", "provider", b"provider", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["browser_state", b"browser_state", "code", b"code", "error", b"error", "error_description", b"error_description", "issuer", b"issuer", "origin", b"origin", "provider", b"provider", "state", b"state", "user_json", b"user_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -261,7 +344,7 @@ Global___CompleteOAuthRequest: _TypeAlias = CompleteOAuthRequest  # noqa: Y015
 
 @_typing.final
 class CompleteOAuthResponse(_message.Message):
-    """A session opened by a provider."""
+    """A session opened by a provider, or why there is none."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -270,10 +353,129 @@ class CompleteOAuthResponse(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     REDIRECT_URL_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """The secret that opens it."""
+    """The secret that opens it; empty as above."""
     redirect_url: _builtins.str
     """Where the browser goes now."""
+    created: _builtins.bool
+    """Whether the user is new."""
+    error: _builtins.str
+    """The contract's word for what failed, which `redirect_url` carries; empty if nothing did."""
+    @_builtins.property
+    def user(self) -> _resources_pb2.User:
+        """Who signed in; unset after a failure and after linking."""
+
+    @_builtins.property
+    def session(self) -> _resources_pb2.Session:
+        """The new session; unset as above."""
+
+    def __init__(
+        self,
+        *,
+        user: _resources_pb2.User | None = ...,
+        session: _resources_pb2.Session | None = ...,
+        token: _builtins.str = ...,
+        redirect_url: _builtins.str = ...,
+        created: _builtins.bool = ...,
+        error: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["session", b"session", "user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "error", b"error", "redirect_url", b"redirect_url", "session", b"session", "token", b"token", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteOAuthResponse: _TypeAlias = CompleteOAuthResponse  # noqa: Y015
+
+@_typing.final
+class IdToken(_message.Message):
+    """An id token, and what the provider gave with it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    NONCE_FIELD_NUMBER: _builtins.int
+    ACCESS_TOKEN_FIELD_NUMBER: _builtins.int
+    REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """The token, signed by the provider."""
+    nonce: _builtins.str
+    """What the token's nonce must be, if it has been asked for with one."""
+    access_token: _builtins.str
+    """The provider's access token."""
+    refresh_token: _builtins.str
+    """The provider's refresh token."""
+    name: _builtins.str
+    """The person's name, where the provider tells it to the application alone."""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        nonce: _builtins.str = ...,
+        access_token: _builtins.str = ...,
+        refresh_token: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "name", b"name", "nonce", b"nonce", "refresh_token", b"refresh_token", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IdToken: _TypeAlias = IdToken  # noqa: Y015
+
+@_typing.final
+class SignInWithIdTokenRequest(_message.Message):
+    """Who signs in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    ID_TOKEN_FIELD_NUMBER: _builtins.int
+    REQUEST_SIGN_UP_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """A configured provider."""
+    request_sign_up: _builtins.bool
+    """Says that a new user is welcome, where the provider's setting asks for that."""
+    @_builtins.property
+    def id_token(self) -> Global___IdToken:
+        """What it has signed."""
+
+    @_builtins.property
+    def origin(self) -> _auth_service_pb2.SessionOrigin:
+        """Where the session is opened."""
+
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        id_token: Global___IdToken | None = ...,
+        request_sign_up: _builtins.bool = ...,
+        origin: _auth_service_pb2.SessionOrigin | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id_token", b"id_token", "origin", b"origin"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id_token", b"id_token", "origin", b"origin", "provider", b"provider", "request_sign_up", b"request_sign_up"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignInWithIdTokenRequest: _TypeAlias = SignInWithIdTokenRequest  # noqa: Y015
+
+@_typing.final
+class SignInWithIdTokenResponse(_message.Message):
+    """A new session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """The only copy of the secret that opens the session."""
     created: _builtins.bool
     """Whether the user is new."""
     @_builtins.property
@@ -290,16 +492,64 @@ class CompleteOAuthResponse(_message.Message):
         user: _resources_pb2.User | None = ...,
         session: _resources_pb2.Session | None = ...,
         token: _builtins.str = ...,
-        redirect_url: _builtins.str = ...,
         created: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["session", b"session", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "redirect_url", b"redirect_url", "session", b"session", "token", b"token", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "session", b"session", "token", b"token", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CompleteOAuthResponse: _TypeAlias = CompleteOAuthResponse  # noqa: Y015
+Global___SignInWithIdTokenResponse: _TypeAlias = SignInWithIdTokenResponse  # noqa: Y015
+
+@_typing.final
+class LinkWithIdTokenRequest(_message.Message):
+    """Whom to link."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    ID_TOKEN_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """The caller if unset."""
+    provider: _builtins.str
+    """A configured provider."""
+    @_builtins.property
+    def id_token(self) -> Global___IdToken:
+        """What it has signed."""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        id_token: Global___IdToken | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id_token", b"id_token"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id_token", b"id_token", "provider", b"provider", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkWithIdTokenRequest: _TypeAlias = LinkWithIdTokenRequest  # noqa: Y015
+
+@_typing.final
+class LinkWithIdTokenResponse(_message.Message):
+    """It is linked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkWithIdTokenResponse: _TypeAlias = LinkWithIdTokenResponse  # noqa: Y015
 
 @_typing.final
 class GetAccessTokenRequest(_message.Message):
@@ -336,8 +586,11 @@ class GetAccessTokenResponse(_message.Message):
     ACCESS_TOKEN_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
+    ID_TOKEN_FIELD_NUMBER: _builtins.int
     access_token: _builtins.str
     """The token itself."""
+    id_token: _builtins.str
+    """The last id token, if the provider gave one."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When it expires, if known."""
@@ -352,14 +605,165 @@ class GetAccessTokenResponse(_message.Message):
         access_token: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         scopes: _abc.Iterable[_builtins.str] | None = ...,
+        id_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "expire_time", b"expire_time", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "expire_time", b"expire_time", "id_token", b"id_token", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetAccessTokenResponse: _TypeAlias = GetAccessTokenResponse  # noqa: Y015
+
+@_typing.final
+class RefreshAccessTokenRequest(_message.Message):
+    """Which account's token."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Whose it is; the caller's own if unset."""
+    account_id: _builtins.str
+    """The account's own id."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefreshAccessTokenRequest: _TypeAlias = RefreshAccessTokenRequest  # noqa: Y015
+
+@_typing.final
+class RefreshAccessTokenResponse(_message.Message):
+    """A provider's new tokens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCESS_TOKEN_FIELD_NUMBER: _builtins.int
+    REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    REFRESH_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
+    ID_TOKEN_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    access_token: _builtins.str
+    """The new access token."""
+    refresh_token: _builtins.str
+    """The refresh token that is good from now on."""
+    id_token: _builtins.str
+    """The last id token, if the provider gave one."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the access token expires, if known."""
+
+    @_builtins.property
+    def refresh_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the refresh token expires, if known."""
+
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What was granted when the account was linked."""
+
+    @_builtins.property
+    def account(self) -> Global___Account:
+        """The account."""
+
+    def __init__(
+        self,
+        *,
+        access_token: _builtins.str = ...,
+        refresh_token: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        refresh_expire_time: _timestamp_pb2.Timestamp | None = ...,
+        scopes: _abc.Iterable[_builtins.str] | None = ...,
+        id_token: _builtins.str = ...,
+        account: Global___Account | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "expire_time", b"expire_time", "refresh_expire_time", b"refresh_expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "account", b"account", "expire_time", b"expire_time", "id_token", b"id_token", "refresh_expire_time", b"refresh_expire_time", "refresh_token", b"refresh_token", "scopes", b"scopes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefreshAccessTokenResponse: _TypeAlias = RefreshAccessTokenResponse  # noqa: Y015
+
+@_typing.final
+class GetAccountInfoRequest(_message.Message):
+    """Which account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Whose it is; the caller's own if unset."""
+    account_id: _builtins.str
+    """The account's own id."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAccountInfoRequest: _TypeAlias = GetAccountInfoRequest  # noqa: Y015
+
+@_typing.final
+class GetAccountInfoResponse(_message.Message):
+    """A person as a provider knows them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    EMAIL_VERIFIED_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    PROFILE_JSON_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The person's name there."""
+    email: _builtins.str
+    """The address there; empty if the provider tells none."""
+    email_verified: _builtins.bool
+    """Whether the provider has proved the address."""
+    image: _builtins.str
+    """The address of a picture; empty if there is none."""
+    profile_json: _builtins.str
+    """All that the provider says, as a JSON object."""
+    @_builtins.property
+    def account(self) -> Global___Account:
+        """The account."""
+
+    def __init__(
+        self,
+        *,
+        account: Global___Account | None = ...,
+        name: _builtins.str = ...,
+        email: _builtins.str = ...,
+        email_verified: _builtins.bool = ...,
+        image: _builtins.str = ...,
+        profile_json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "email", b"email", "email_verified", b"email_verified", "image", b"image", "name", b"name", "profile_json", b"profile_json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAccountInfoResponse: _TypeAlias = GetAccountInfoResponse  # noqa: Y015
 
 @_typing.final
 class RequestPasswordResetRequest(_message.Message):
@@ -405,6 +809,50 @@ class RequestPasswordResetResponse(_message.Message):
 Global___RequestPasswordResetResponse: _TypeAlias = RequestPasswordResetResponse  # noqa: Y015
 
 @_typing.final
+class CheckPasswordResetRequest(_message.Message):
+    """A secret to look at."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """The secret of the mail."""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckPasswordResetRequest: _TypeAlias = CheckPasswordResetRequest  # noqa: Y015
+
+@_typing.final
+class CheckPasswordResetResponse(_message.Message):
+    """Whether it would be taken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALID_FIELD_NUMBER: _builtins.int
+    valid: _builtins.bool
+    """False if it is unknown, spent or expired."""
+    def __init__(
+        self,
+        *,
+        valid: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["valid", b"valid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckPasswordResetResponse: _TypeAlias = CheckPasswordResetResponse  # noqa: Y015
+
+@_typing.final
 class ResetPasswordRequest(_message.Message):
     """A new password for a secret."""
 
@@ -412,19 +860,25 @@ class ResetPasswordRequest(_message.Message):
 
     TOKEN_FIELD_NUMBER: _builtins.int
     NEW_PASSWORD_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """The secret of the mail."""
     new_password: _builtins.str
     """The one to come."""
+    @_builtins.property
+    def origin(self) -> _auth_service_pb2.SessionOrigin:
+        """Where it is reset."""
+
     def __init__(
         self,
         *,
         token: _builtins.str = ...,
         new_password: _builtins.str = ...,
+        origin: _auth_service_pb2.SessionOrigin | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["origin", b"origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["new_password", b"new_password", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["new_password", b"new_password", "origin", b"origin", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -455,19 +909,23 @@ class SendVerificationEmailRequest(_message.Message):
 
     EMAIL_FIELD_NUMBER: _builtins.int
     CALLBACK_URL_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """The address to mail to."""
     callback_url: _builtins.str
     """Where the link leads in the end."""
+    user_id: _builtins.str
+    """Who asks, if somebody is signed in: the address must be theirs, and not be verified yet."""
     def __init__(
         self,
         *,
         email: _builtins.str = ...,
         callback_url: _builtins.str = ...,
+        user_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_url", b"callback_url", "email", b"email"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_url", b"callback_url", "email", b"email", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -497,16 +955,30 @@ class VerifyEmailRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: _builtins.int
+    CALLBACK_URL_FIELD_NUMBER: _builtins.int
+    SESSION_USER_ID_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """The secret of the mail."""
+    callback_url: _builtins.str
+    """Where the link of the next mail leads in the end, if there is one."""
+    session_user_id: _builtins.str
+    """Who is signed in where the link was followed, if anybody is."""
+    @_builtins.property
+    def origin(self) -> _auth_service_pb2.SessionOrigin:
+        """Where it was followed."""
+
     def __init__(
         self,
         *,
         token: _builtins.str = ...,
+        callback_url: _builtins.str = ...,
+        session_user_id: _builtins.str = ...,
+        origin: _auth_service_pb2.SessionOrigin | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["origin", b"origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_url", b"callback_url", "origin", b"origin", "session_user_id", b"session_user_id", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -519,19 +991,187 @@ class VerifyEmailResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    SIGNS_IN_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    outcome: Global___VerifyEmailOutcome.ValueType
+    """What has been done."""
+    signs_in: _builtins.bool
+    """Whether following the link signs in: TRIVET_AUTO_SIGN_IN_AFTER_VERIFICATION."""
+    token: _builtins.str
+    """The secret that opens it."""
     @_builtins.property
     def user(self) -> _resources_pb2.User:
         """The user."""
+
+    @_builtins.property
+    def session(self) -> _resources_pb2.Session:
+        """The new session, if one was opened."""
 
     def __init__(
         self,
         *,
         user: _resources_pb2.User | None = ...,
+        outcome: Global___VerifyEmailOutcome.ValueType = ...,
+        signs_in: _builtins.bool = ...,
+        session: _resources_pb2.Session | None = ...,
+        token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["session", b"session", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "session", b"session", "signs_in", b"signs_in", "token", b"token", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VerifyEmailResponse: _TypeAlias = VerifyEmailResponse  # noqa: Y015
+
+@_typing.final
+class RequestEmailChangeRequest(_message.Message):
+    """A new address."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    NEW_EMAIL_FIELD_NUMBER: _builtins.int
+    CALLBACK_URL_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Whose address is to change."""
+    new_email: _builtins.str
+    """The address to come."""
+    callback_url: _builtins.str
+    """Where the links lead in the end."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        new_email: _builtins.str = ...,
+        callback_url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_url", b"callback_url", "new_email", b"new_email", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestEmailChangeRequest: _TypeAlias = RequestEmailChangeRequest  # noqa: Y015
+
+@_typing.final
+class RequestEmailChangeResponse(_message.Message):
+    """The same for every address."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestEmailChangeResponse: _TypeAlias = RequestEmailChangeResponse  # noqa: Y015
+
+@_typing.final
+class RequestUserDeletionRequest(_message.Message):
+    """Who wants to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    CALLBACK_URL_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Who."""
+    password: _builtins.str
+    """If given, it must be right."""
+    callback_url: _builtins.str
+    """Where the link leads in the end."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        password: _builtins.str | None = ...,
+        callback_url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_password", b"_password", "password", b"password"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_password", b"_password", "callback_url", b"callback_url", "password", b"password", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__password: _TypeAlias = _typing.Literal["password"]  # noqa: Y015
+    _WhichOneofArgType__password: _TypeAlias = _typing.Literal["_password", b"_password"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__password) -> _WhichOneofReturnType__password | None: ...
+
+Global___RequestUserDeletionRequest: _TypeAlias = RequestUserDeletionRequest  # noqa: Y015
+
+@_typing.final
+class RequestUserDeletionResponse(_message.Message):
+    """What was done about it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELETED_FIELD_NUMBER: _builtins.int
+    deleted: _builtins.bool
+    """Whether the user is gone; otherwise a mail is on its way."""
+    def __init__(
+        self,
+        *,
+        deleted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestUserDeletionResponse: _TypeAlias = RequestUserDeletionResponse  # noqa: Y015
+
+@_typing.final
+class DeleteUserWithTokenRequest(_message.Message):
+    """A proof of the wish to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Who."""
+    token: _builtins.str
+    """The secret of the mail."""
+    password: _builtins.str
+    """If given, it must be right."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        token: _builtins.str = ...,
+        password: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_password", b"_password", "password", b"password"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_password", b"_password", "password", b"password", "token", b"token", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__password: _TypeAlias = _typing.Literal["password"]  # noqa: Y015
+    _WhichOneofArgType__password: _TypeAlias = _typing.Literal["_password", b"_password"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__password) -> _WhichOneofReturnType__password | None: ...
+
+Global___DeleteUserWithTokenRequest: _TypeAlias = DeleteUserWithTokenRequest  # noqa: Y015
+
+@_typing.final
+class DeleteUserWithTokenResponse(_message.Message):
+    """The user is gone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteUserWithTokenResponse: _TypeAlias = DeleteUserWithTokenResponse  # noqa: Y015

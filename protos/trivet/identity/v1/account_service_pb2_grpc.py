@@ -56,10 +56,30 @@ class AccountServiceStub:
                 request_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.CompleteOAuthRequest.SerializeToString,
                 response_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.CompleteOAuthResponse.FromString,
                 _registered_method=True)
+        self.SignInWithIdToken = channel.unary_unary(
+                '/trivet.identity.v1.AccountService/SignInWithIdToken',
+                request_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.SignInWithIdTokenRequest.SerializeToString,
+                response_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.SignInWithIdTokenResponse.FromString,
+                _registered_method=True)
+        self.LinkWithIdToken = channel.unary_unary(
+                '/trivet.identity.v1.AccountService/LinkWithIdToken',
+                request_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.LinkWithIdTokenRequest.SerializeToString,
+                response_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.LinkWithIdTokenResponse.FromString,
+                _registered_method=True)
         self.GetAccessToken = channel.unary_unary(
                 '/trivet.identity.v1.AccountService/GetAccessToken',
                 request_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.GetAccessTokenRequest.SerializeToString,
                 response_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.GetAccessTokenResponse.FromString,
+                _registered_method=True)
+        self.RefreshAccessToken = channel.unary_unary(
+                '/trivet.identity.v1.AccountService/RefreshAccessToken',
+                request_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.RefreshAccessTokenRequest.SerializeToString,
+                response_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.RefreshAccessTokenResponse.FromString,
+                _registered_method=True)
+        self.GetAccountInfo = channel.unary_unary(
+                '/trivet.identity.v1.AccountService/GetAccountInfo',
+                request_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.GetAccountInfoRequest.SerializeToString,
+                response_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.GetAccountInfoResponse.FromString,
                 _registered_method=True)
 
 
@@ -75,8 +95,9 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UnlinkAccount(self, request, context):
-        """Removes one of a user's accounts, never the last.
-        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT).
+        """Removes one of a user's accounts, never the last. A person needs a session of less than a day.
+        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT,
+        SESSION_NOT_FRESH).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,7 +105,7 @@ class AccountServiceServicer:
 
     def BeginOAuth(self, request, context):
         """Begins a sign-in at a provider: makes the state, nonce and PKCE verifier of one transaction.
-        Fails with NOT_FOUND (PROVIDER_NOT_FOUND).
+        Fails with NOT_FOUND (PROVIDER_NOT_FOUND) and UNAVAILABLE (PROVIDER_UNAVAILABLE if its metadata cannot be read).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,15 +113,52 @@ class AccountServiceServicer:
 
     def CompleteOAuth(self, request, context):
         """Ends a sign-in at a provider: spends the state, exchanges the code, finds or makes the user.
-        Fails with INVALID_ARGUMENT and PERMISSION_DENIED, with the contract's error word as reason.
+        A failure that the browser is to be told of is an answer with `error` set, and opens no session.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SignInWithIdToken(self, request, context):
+        """Opens a session for whoever a provider's id token names.
+        Fails with NOT_FOUND (PROVIDER_NOT_FOUND, ID_TOKEN_NOT_SUPPORTED), UNAUTHENTICATED (INVALID_ID_TOKEN,
+        FAILED_TO_GET_USER_INFO, USER_EMAIL_NOT_FOUND, OAUTH_LINK_ERROR) and PERMISSION_DENIED (BANNED_USER).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LinkWithIdToken(self, request, context):
+        """Links whoever a provider's id token names to a user.
+        Fails as SignInWithIdToken does, and with ALREADY_EXISTS (SOCIAL_ACCOUNT_ALREADY_LINKED), UNAUTHENTICATED
+        (LINKING_NOT_ALLOWED, LINKING_DIFFERENT_EMAILS_NOT_ALLOWED) and ABORTED (LINKING_FAILED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetAccessToken(self, request, context):
-        """Answers a provider's access token, refreshed if it is about to expire.
-        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (FAILED_TO_GET_ACCESS_TOKEN).
+        """Answers a provider's access token, refreshed if it is about to expire. Of calls at once, one refreshes.
+        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED,
+        FAILED_TO_GET_ACCESS_TOKEN).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefreshAccessToken(self, request, context):
+        """Refreshes an access token now. Of calls at once, one refreshes.
+        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED,
+        TOKEN_REFRESH_NOT_SUPPORTED, REFRESH_TOKEN_NOT_FOUND, FAILED_TO_REFRESH_ACCESS_TOKEN).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAccountInfo(self, request, context):
+        """Asks the provider what it knows of the person behind an account.
+        Fails as GetAccessToken does, and with FAILED_PRECONDITION (PROVIDER_NOT_CONFIGURED, ACCESS_TOKEN_NOT_FOUND)
+        and UNAUTHENTICATED (FAILED_TO_GET_USER_INFO).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,10 +187,30 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     request_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.CompleteOAuthRequest.FromString,
                     response_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.CompleteOAuthResponse.SerializeToString,
             ),
+            'SignInWithIdToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignInWithIdToken,
+                    request_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.SignInWithIdTokenRequest.FromString,
+                    response_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.SignInWithIdTokenResponse.SerializeToString,
+            ),
+            'LinkWithIdToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.LinkWithIdToken,
+                    request_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.LinkWithIdTokenRequest.FromString,
+                    response_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.LinkWithIdTokenResponse.SerializeToString,
+            ),
             'GetAccessToken': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAccessToken,
                     request_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.GetAccessTokenRequest.FromString,
                     response_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.GetAccessTokenResponse.SerializeToString,
+            ),
+            'RefreshAccessToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefreshAccessToken,
+                    request_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.RefreshAccessTokenRequest.FromString,
+                    response_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.RefreshAccessTokenResponse.SerializeToString,
+            ),
+            'GetAccountInfo': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccountInfo,
+                    request_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.GetAccountInfoRequest.FromString,
+                    response_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.GetAccountInfoResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -255,6 +333,60 @@ class AccountService:
             _registered_method=True)
 
     @staticmethod
+    def SignInWithIdToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trivet.identity.v1.AccountService/SignInWithIdToken',
+            trivet_dot_identity_dot_v1_dot_account__service__pb2.SignInWithIdTokenRequest.SerializeToString,
+            trivet_dot_identity_dot_v1_dot_account__service__pb2.SignInWithIdTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LinkWithIdToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trivet.identity.v1.AccountService/LinkWithIdToken',
+            trivet_dot_identity_dot_v1_dot_account__service__pb2.LinkWithIdTokenRequest.SerializeToString,
+            trivet_dot_identity_dot_v1_dot_account__service__pb2.LinkWithIdTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetAccessToken(request,
             target,
             options=(),
@@ -281,6 +413,60 @@ class AccountService:
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def RefreshAccessToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trivet.identity.v1.AccountService/RefreshAccessToken',
+            trivet_dot_identity_dot_v1_dot_account__service__pb2.RefreshAccessTokenRequest.SerializeToString,
+            trivet_dot_identity_dot_v1_dot_account__service__pb2.RefreshAccessTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccountInfo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trivet.identity.v1.AccountService/GetAccountInfo',
+            trivet_dot_identity_dot_v1_dot_account__service__pb2.GetAccountInfoRequest.SerializeToString,
+            trivet_dot_identity_dot_v1_dot_account__service__pb2.GetAccountInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class VerificationServiceStub:
     """Secrets that prove an address or a wish, each spent once.
@@ -297,6 +483,11 @@ class VerificationServiceStub:
                 request_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestPasswordResetRequest.SerializeToString,
                 response_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestPasswordResetResponse.FromString,
                 _registered_method=True)
+        self.CheckPasswordReset = channel.unary_unary(
+                '/trivet.identity.v1.VerificationService/CheckPasswordReset',
+                request_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.CheckPasswordResetRequest.SerializeToString,
+                response_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.CheckPasswordResetResponse.FromString,
+                _registered_method=True)
         self.ResetPassword = channel.unary_unary(
                 '/trivet.identity.v1.VerificationService/ResetPassword',
                 request_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.ResetPasswordRequest.SerializeToString,
@@ -312,6 +503,21 @@ class VerificationServiceStub:
                 request_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.VerifyEmailRequest.SerializeToString,
                 response_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.VerifyEmailResponse.FromString,
                 _registered_method=True)
+        self.RequestEmailChange = channel.unary_unary(
+                '/trivet.identity.v1.VerificationService/RequestEmailChange',
+                request_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestEmailChangeRequest.SerializeToString,
+                response_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestEmailChangeResponse.FromString,
+                _registered_method=True)
+        self.RequestUserDeletion = channel.unary_unary(
+                '/trivet.identity.v1.VerificationService/RequestUserDeletion',
+                request_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestUserDeletionRequest.SerializeToString,
+                response_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestUserDeletionResponse.FromString,
+                _registered_method=True)
+        self.DeleteUserWithToken = channel.unary_unary(
+                '/trivet.identity.v1.VerificationService/DeleteUserWithToken',
+                request_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.DeleteUserWithTokenRequest.SerializeToString,
+                response_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.DeleteUserWithTokenResponse.FromString,
+                _registered_method=True)
 
 
 class VerificationServiceServicer:
@@ -320,14 +526,22 @@ class VerificationServiceServicer:
 
     def RequestPasswordReset(self, request, context):
         """Mails a link that resets a password; answers alike for known and unknown addresses.
+        Fails with FAILED_PRECONDITION (RESET_PASSWORD_DISABLED) and INVALID_ARGUMENT (INVALID_EMAIL).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckPasswordReset(self, request, context):
+        """Says whether a reset secret would be taken, without spending it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResetPassword(self, request, context):
-        """Spends a reset secret and sets the password.
-        Fails with INVALID_ARGUMENT (INVALID_TOKEN and those of SignUp).
+        """Spends a reset secret, sets the password and ends all of the user's sessions.
+        Fails with INVALID_ARGUMENT (INVALID_TOKEN and those of SignUp) and NOT_FOUND (USER_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -335,14 +549,41 @@ class VerificationServiceServicer:
 
     def SendVerificationEmail(self, request, context):
         """Mails a link that proves an address; answers alike for known and unknown addresses.
+        With a user it fails with INVALID_ARGUMENT (EMAIL_MISMATCH) and FAILED_PRECONDITION (EMAIL_ALREADY_VERIFIED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyEmail(self, request, context):
-        """Spends the proof of an address.
-        Fails with INVALID_ARGUMENT (INVALID_TOKEN, TOKEN_EXPIRED).
+        """Takes the proof of an address, or one of the two of a change of address; a second time it changes nothing.
+        Fails with INVALID_ARGUMENT (INVALID_TOKEN, TOKEN_EXPIRED), NOT_FOUND (USER_NOT_FOUND) and PERMISSION_DENIED
+        (INVALID_USER if somebody else is signed in).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestEmailChange(self, request, context):
+        """Mails what a change of address takes; answers alike for an address that somebody has.
+        Fails with FAILED_PRECONDITION (CHANGE_EMAIL_DISABLED, SESSION_NOT_FRESH if the current address is not verified)
+        and INVALID_ARGUMENT (INVALID_EMAIL, EMAIL_IS_THE_SAME).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestUserDeletion(self, request, context):
+        """Deletes the caller, or mails the link that does, as TRIVET_DELETE_USER says.
+        Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED) and as UserService.DeleteUser does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteUserWithToken(self, request, context):
+        """Spends the secret of such a mail and deletes the user to whom it was sent.
+        Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED) and NOT_FOUND (INVALID_TOKEN, USER_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -355,6 +596,11 @@ def add_VerificationServiceServicer_to_server(servicer, server):
                     servicer.RequestPasswordReset,
                     request_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestPasswordResetRequest.FromString,
                     response_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestPasswordResetResponse.SerializeToString,
+            ),
+            'CheckPasswordReset': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckPasswordReset,
+                    request_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.CheckPasswordResetRequest.FromString,
+                    response_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.CheckPasswordResetResponse.SerializeToString,
             ),
             'ResetPassword': grpc.unary_unary_rpc_method_handler(
                     servicer.ResetPassword,
@@ -370,6 +616,21 @@ def add_VerificationServiceServicer_to_server(servicer, server):
                     servicer.VerifyEmail,
                     request_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.VerifyEmailRequest.FromString,
                     response_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.VerifyEmailResponse.SerializeToString,
+            ),
+            'RequestEmailChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestEmailChange,
+                    request_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestEmailChangeRequest.FromString,
+                    response_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestEmailChangeResponse.SerializeToString,
+            ),
+            'RequestUserDeletion': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestUserDeletion,
+                    request_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestUserDeletionRequest.FromString,
+                    response_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestUserDeletionResponse.SerializeToString,
+            ),
+            'DeleteUserWithToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteUserWithToken,
+                    request_deserializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.DeleteUserWithTokenRequest.FromString,
+                    response_serializer=trivet_dot_identity_dot_v1_dot_account__service__pb2.DeleteUserWithTokenResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -400,6 +661,33 @@ class VerificationService:
             '/trivet.identity.v1.VerificationService/RequestPasswordReset',
             trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestPasswordResetRequest.SerializeToString,
             trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestPasswordResetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckPasswordReset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trivet.identity.v1.VerificationService/CheckPasswordReset',
+            trivet_dot_identity_dot_v1_dot_account__service__pb2.CheckPasswordResetRequest.SerializeToString,
+            trivet_dot_identity_dot_v1_dot_account__service__pb2.CheckPasswordResetResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -481,6 +769,87 @@ class VerificationService:
             '/trivet.identity.v1.VerificationService/VerifyEmail',
             trivet_dot_identity_dot_v1_dot_account__service__pb2.VerifyEmailRequest.SerializeToString,
             trivet_dot_identity_dot_v1_dot_account__service__pb2.VerifyEmailResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestEmailChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trivet.identity.v1.VerificationService/RequestEmailChange',
+            trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestEmailChangeRequest.SerializeToString,
+            trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestEmailChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestUserDeletion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trivet.identity.v1.VerificationService/RequestUserDeletion',
+            trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestUserDeletionRequest.SerializeToString,
+            trivet_dot_identity_dot_v1_dot_account__service__pb2.RequestUserDeletionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteUserWithToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trivet.identity.v1.VerificationService/DeleteUserWithToken',
+            trivet_dot_identity_dot_v1_dot_account__service__pb2.DeleteUserWithTokenRequest.SerializeToString,
+            trivet_dot_identity_dot_v1_dot_account__service__pb2.DeleteUserWithTokenResponse.FromString,
             options,
             channel_credentials,
             insecure,

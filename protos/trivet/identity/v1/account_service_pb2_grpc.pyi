@@ -20,20 +20,42 @@ class AccountServiceStub:
     ListAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ListAccountsRequest, _account_service_pb2.ListAccountsResponse]
     """Lists a user's linked accounts, oldest first."""
     UnlinkAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UnlinkAccountRequest, _empty_pb2.Empty]
-    """Removes one of a user's accounts, never the last.
-    Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT).
+    """Removes one of a user's accounts, never the last. A person needs a session of less than a day.
+    Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT,
+    SESSION_NOT_FRESH).
     """
     BeginOAuth: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BeginOAuthRequest, _account_service_pb2.BeginOAuthResponse]
     """Begins a sign-in at a provider: makes the state, nonce and PKCE verifier of one transaction.
-    Fails with NOT_FOUND (PROVIDER_NOT_FOUND).
+    Fails with NOT_FOUND (PROVIDER_NOT_FOUND) and UNAVAILABLE (PROVIDER_UNAVAILABLE if its metadata cannot be read).
     """
     CompleteOAuth: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CompleteOAuthRequest, _account_service_pb2.CompleteOAuthResponse]
     """Ends a sign-in at a provider: spends the state, exchanges the code, finds or makes the user.
-    Fails with INVALID_ARGUMENT and PERMISSION_DENIED, with the contract's error word as reason.
+    A failure that the browser is to be told of is an answer with `error` set, and opens no session.
+    """
+    SignInWithIdToken: _aio.UnaryUnaryMultiCallable[_account_service_pb2.SignInWithIdTokenRequest, _account_service_pb2.SignInWithIdTokenResponse]
+    """Opens a session for whoever a provider's id token names.
+    Fails with NOT_FOUND (PROVIDER_NOT_FOUND, ID_TOKEN_NOT_SUPPORTED), UNAUTHENTICATED (INVALID_ID_TOKEN,
+    FAILED_TO_GET_USER_INFO, USER_EMAIL_NOT_FOUND, OAUTH_LINK_ERROR) and PERMISSION_DENIED (BANNED_USER).
+    """
+    LinkWithIdToken: _aio.UnaryUnaryMultiCallable[_account_service_pb2.LinkWithIdTokenRequest, _account_service_pb2.LinkWithIdTokenResponse]
+    """Links whoever a provider's id token names to a user.
+    Fails as SignInWithIdToken does, and with ALREADY_EXISTS (SOCIAL_ACCOUNT_ALREADY_LINKED), UNAUTHENTICATED
+    (LINKING_NOT_ALLOWED, LINKING_DIFFERENT_EMAILS_NOT_ALLOWED) and ABORTED (LINKING_FAILED).
     """
     GetAccessToken: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetAccessTokenRequest, _account_service_pb2.GetAccessTokenResponse]
-    """Answers a provider's access token, refreshed if it is about to expire.
-    Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (FAILED_TO_GET_ACCESS_TOKEN).
+    """Answers a provider's access token, refreshed if it is about to expire. Of calls at once, one refreshes.
+    Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED,
+    FAILED_TO_GET_ACCESS_TOKEN).
+    """
+    RefreshAccessToken: _aio.UnaryUnaryMultiCallable[_account_service_pb2.RefreshAccessTokenRequest, _account_service_pb2.RefreshAccessTokenResponse]
+    """Refreshes an access token now. Of calls at once, one refreshes.
+    Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED,
+    TOKEN_REFRESH_NOT_SUPPORTED, REFRESH_TOKEN_NOT_FOUND, FAILED_TO_REFRESH_ACCESS_TOKEN).
+    """
+    GetAccountInfo: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetAccountInfoRequest, _account_service_pb2.GetAccountInfoResponse]
+    """Asks the provider what it knows of the person behind an account.
+    Fails as GetAccessToken does, and with FAILED_PRECONDITION (PROVIDER_NOT_CONFIGURED, ACCESS_TOKEN_NOT_FOUND)
+    and UNAUTHENTICATED (FAILED_TO_GET_USER_INFO).
     """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -53,8 +75,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.UnlinkAccountRequest,
         context: _aio.ServicerContext[_account_service_pb2.UnlinkAccountRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Removes one of a user's accounts, never the last.
-        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT).
+        """Removes one of a user's accounts, never the last. A person needs a session of less than a day.
+        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT,
+        SESSION_NOT_FRESH).
         """
 
     @_abc_1.abstractmethod
@@ -64,7 +87,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_account_service_pb2.BeginOAuthRequest, _abc.Awaitable[_account_service_pb2.BeginOAuthResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.BeginOAuthResponse]:
         """Begins a sign-in at a provider: makes the state, nonce and PKCE verifier of one transaction.
-        Fails with NOT_FOUND (PROVIDER_NOT_FOUND).
+        Fails with NOT_FOUND (PROVIDER_NOT_FOUND) and UNAVAILABLE (PROVIDER_UNAVAILABLE if its metadata cannot be read).
         """
 
     @_abc_1.abstractmethod
@@ -74,7 +97,29 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_account_service_pb2.CompleteOAuthRequest, _abc.Awaitable[_account_service_pb2.CompleteOAuthResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.CompleteOAuthResponse]:
         """Ends a sign-in at a provider: spends the state, exchanges the code, finds or makes the user.
-        Fails with INVALID_ARGUMENT and PERMISSION_DENIED, with the contract's error word as reason.
+        A failure that the browser is to be told of is an answer with `error` set, and opens no session.
+        """
+
+    @_abc_1.abstractmethod
+    def SignInWithIdToken(
+        self,
+        request: _account_service_pb2.SignInWithIdTokenRequest,
+        context: _aio.ServicerContext[_account_service_pb2.SignInWithIdTokenRequest, _abc.Awaitable[_account_service_pb2.SignInWithIdTokenResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.SignInWithIdTokenResponse]:
+        """Opens a session for whoever a provider's id token names.
+        Fails with NOT_FOUND (PROVIDER_NOT_FOUND, ID_TOKEN_NOT_SUPPORTED), UNAUTHENTICATED (INVALID_ID_TOKEN,
+        FAILED_TO_GET_USER_INFO, USER_EMAIL_NOT_FOUND, OAUTH_LINK_ERROR) and PERMISSION_DENIED (BANNED_USER).
+        """
+
+    @_abc_1.abstractmethod
+    def LinkWithIdToken(
+        self,
+        request: _account_service_pb2.LinkWithIdTokenRequest,
+        context: _aio.ServicerContext[_account_service_pb2.LinkWithIdTokenRequest, _abc.Awaitable[_account_service_pb2.LinkWithIdTokenResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.LinkWithIdTokenResponse]:
+        """Links whoever a provider's id token names to a user.
+        Fails as SignInWithIdToken does, and with ALREADY_EXISTS (SOCIAL_ACCOUNT_ALREADY_LINKED), UNAUTHENTICATED
+        (LINKING_NOT_ALLOWED, LINKING_DIFFERENT_EMAILS_NOT_ALLOWED) and ABORTED (LINKING_FAILED).
         """
 
     @_abc_1.abstractmethod
@@ -83,8 +128,31 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.GetAccessTokenRequest,
         context: _aio.ServicerContext[_account_service_pb2.GetAccessTokenRequest, _abc.Awaitable[_account_service_pb2.GetAccessTokenResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.GetAccessTokenResponse]:
-        """Answers a provider's access token, refreshed if it is about to expire.
-        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (FAILED_TO_GET_ACCESS_TOKEN).
+        """Answers a provider's access token, refreshed if it is about to expire. Of calls at once, one refreshes.
+        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED,
+        FAILED_TO_GET_ACCESS_TOKEN).
+        """
+
+    @_abc_1.abstractmethod
+    def RefreshAccessToken(
+        self,
+        request: _account_service_pb2.RefreshAccessTokenRequest,
+        context: _aio.ServicerContext[_account_service_pb2.RefreshAccessTokenRequest, _abc.Awaitable[_account_service_pb2.RefreshAccessTokenResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.RefreshAccessTokenResponse]:
+        """Refreshes an access token now. Of calls at once, one refreshes.
+        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED,
+        TOKEN_REFRESH_NOT_SUPPORTED, REFRESH_TOKEN_NOT_FOUND, FAILED_TO_REFRESH_ACCESS_TOKEN).
+        """
+
+    @_abc_1.abstractmethod
+    def GetAccountInfo(
+        self,
+        request: _account_service_pb2.GetAccountInfoRequest,
+        context: _aio.ServicerContext[_account_service_pb2.GetAccountInfoRequest, _abc.Awaitable[_account_service_pb2.GetAccountInfoResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.GetAccountInfoResponse]:
+        """Asks the provider what it knows of the person behind an account.
+        Fails as GetAccessToken does, and with FAILED_PRECONDITION (PROVIDER_NOT_CONFIGURED, ACCESS_TOKEN_NOT_FOUND)
+        and UNAUTHENTICATED (FAILED_TO_GET_USER_INFO).
         """
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _aio.Server) -> None: ...
@@ -94,16 +162,36 @@ class VerificationServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RequestPasswordReset: _aio.UnaryUnaryMultiCallable[_account_service_pb2.RequestPasswordResetRequest, _account_service_pb2.RequestPasswordResetResponse]
-    """Mails a link that resets a password; answers alike for known and unknown addresses."""
+    """Mails a link that resets a password; answers alike for known and unknown addresses.
+    Fails with FAILED_PRECONDITION (RESET_PASSWORD_DISABLED) and INVALID_ARGUMENT (INVALID_EMAIL).
+    """
+    CheckPasswordReset: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CheckPasswordResetRequest, _account_service_pb2.CheckPasswordResetResponse]
+    """Says whether a reset secret would be taken, without spending it."""
     ResetPassword: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ResetPasswordRequest, _account_service_pb2.ResetPasswordResponse]
-    """Spends a reset secret and sets the password.
-    Fails with INVALID_ARGUMENT (INVALID_TOKEN and those of SignUp).
+    """Spends a reset secret, sets the password and ends all of the user's sessions.
+    Fails with INVALID_ARGUMENT (INVALID_TOKEN and those of SignUp) and NOT_FOUND (USER_NOT_FOUND).
     """
     SendVerificationEmail: _aio.UnaryUnaryMultiCallable[_account_service_pb2.SendVerificationEmailRequest, _account_service_pb2.SendVerificationEmailResponse]
-    """Mails a link that proves an address; answers alike for known and unknown addresses."""
+    """Mails a link that proves an address; answers alike for known and unknown addresses.
+    With a user it fails with INVALID_ARGUMENT (EMAIL_MISMATCH) and FAILED_PRECONDITION (EMAIL_ALREADY_VERIFIED).
+    """
     VerifyEmail: _aio.UnaryUnaryMultiCallable[_account_service_pb2.VerifyEmailRequest, _account_service_pb2.VerifyEmailResponse]
-    """Spends the proof of an address.
-    Fails with INVALID_ARGUMENT (INVALID_TOKEN, TOKEN_EXPIRED).
+    """Takes the proof of an address, or one of the two of a change of address; a second time it changes nothing.
+    Fails with INVALID_ARGUMENT (INVALID_TOKEN, TOKEN_EXPIRED), NOT_FOUND (USER_NOT_FOUND) and PERMISSION_DENIED
+    (INVALID_USER if somebody else is signed in).
+    """
+    RequestEmailChange: _aio.UnaryUnaryMultiCallable[_account_service_pb2.RequestEmailChangeRequest, _account_service_pb2.RequestEmailChangeResponse]
+    """Mails what a change of address takes; answers alike for an address that somebody has.
+    Fails with FAILED_PRECONDITION (CHANGE_EMAIL_DISABLED, SESSION_NOT_FRESH if the current address is not verified)
+    and INVALID_ARGUMENT (INVALID_EMAIL, EMAIL_IS_THE_SAME).
+    """
+    RequestUserDeletion: _aio.UnaryUnaryMultiCallable[_account_service_pb2.RequestUserDeletionRequest, _account_service_pb2.RequestUserDeletionResponse]
+    """Deletes the caller, or mails the link that does, as TRIVET_DELETE_USER says.
+    Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED) and as UserService.DeleteUser does.
+    """
+    DeleteUserWithToken: _aio.UnaryUnaryMultiCallable[_account_service_pb2.DeleteUserWithTokenRequest, _account_service_pb2.DeleteUserWithTokenResponse]
+    """Spends the secret of such a mail and deletes the user to whom it was sent.
+    Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED) and NOT_FOUND (INVALID_TOKEN, USER_NOT_FOUND).
     """
 
 class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -115,7 +203,17 @@ class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.RequestPasswordResetRequest,
         context: _aio.ServicerContext[_account_service_pb2.RequestPasswordResetRequest, _abc.Awaitable[_account_service_pb2.RequestPasswordResetResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.RequestPasswordResetResponse]:
-        """Mails a link that resets a password; answers alike for known and unknown addresses."""
+        """Mails a link that resets a password; answers alike for known and unknown addresses.
+        Fails with FAILED_PRECONDITION (RESET_PASSWORD_DISABLED) and INVALID_ARGUMENT (INVALID_EMAIL).
+        """
+
+    @_abc_1.abstractmethod
+    def CheckPasswordReset(
+        self,
+        request: _account_service_pb2.CheckPasswordResetRequest,
+        context: _aio.ServicerContext[_account_service_pb2.CheckPasswordResetRequest, _abc.Awaitable[_account_service_pb2.CheckPasswordResetResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.CheckPasswordResetResponse]:
+        """Says whether a reset secret would be taken, without spending it."""
 
     @_abc_1.abstractmethod
     def ResetPassword(
@@ -123,8 +221,8 @@ class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.ResetPasswordRequest,
         context: _aio.ServicerContext[_account_service_pb2.ResetPasswordRequest, _abc.Awaitable[_account_service_pb2.ResetPasswordResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.ResetPasswordResponse]:
-        """Spends a reset secret and sets the password.
-        Fails with INVALID_ARGUMENT (INVALID_TOKEN and those of SignUp).
+        """Spends a reset secret, sets the password and ends all of the user's sessions.
+        Fails with INVALID_ARGUMENT (INVALID_TOKEN and those of SignUp) and NOT_FOUND (USER_NOT_FOUND).
         """
 
     @_abc_1.abstractmethod
@@ -133,7 +231,9 @@ class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.SendVerificationEmailRequest,
         context: _aio.ServicerContext[_account_service_pb2.SendVerificationEmailRequest, _abc.Awaitable[_account_service_pb2.SendVerificationEmailResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.SendVerificationEmailResponse]:
-        """Mails a link that proves an address; answers alike for known and unknown addresses."""
+        """Mails a link that proves an address; answers alike for known and unknown addresses.
+        With a user it fails with INVALID_ARGUMENT (EMAIL_MISMATCH) and FAILED_PRECONDITION (EMAIL_ALREADY_VERIFIED).
+        """
 
     @_abc_1.abstractmethod
     def VerifyEmail(
@@ -141,8 +241,40 @@ class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.VerifyEmailRequest,
         context: _aio.ServicerContext[_account_service_pb2.VerifyEmailRequest, _abc.Awaitable[_account_service_pb2.VerifyEmailResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.VerifyEmailResponse]:
-        """Spends the proof of an address.
-        Fails with INVALID_ARGUMENT (INVALID_TOKEN, TOKEN_EXPIRED).
+        """Takes the proof of an address, or one of the two of a change of address; a second time it changes nothing.
+        Fails with INVALID_ARGUMENT (INVALID_TOKEN, TOKEN_EXPIRED), NOT_FOUND (USER_NOT_FOUND) and PERMISSION_DENIED
+        (INVALID_USER if somebody else is signed in).
+        """
+
+    @_abc_1.abstractmethod
+    def RequestEmailChange(
+        self,
+        request: _account_service_pb2.RequestEmailChangeRequest,
+        context: _aio.ServicerContext[_account_service_pb2.RequestEmailChangeRequest, _abc.Awaitable[_account_service_pb2.RequestEmailChangeResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.RequestEmailChangeResponse]:
+        """Mails what a change of address takes; answers alike for an address that somebody has.
+        Fails with FAILED_PRECONDITION (CHANGE_EMAIL_DISABLED, SESSION_NOT_FRESH if the current address is not verified)
+        and INVALID_ARGUMENT (INVALID_EMAIL, EMAIL_IS_THE_SAME).
+        """
+
+    @_abc_1.abstractmethod
+    def RequestUserDeletion(
+        self,
+        request: _account_service_pb2.RequestUserDeletionRequest,
+        context: _aio.ServicerContext[_account_service_pb2.RequestUserDeletionRequest, _abc.Awaitable[_account_service_pb2.RequestUserDeletionResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.RequestUserDeletionResponse]:
+        """Deletes the caller, or mails the link that does, as TRIVET_DELETE_USER says.
+        Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED) and as UserService.DeleteUser does.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteUserWithToken(
+        self,
+        request: _account_service_pb2.DeleteUserWithTokenRequest,
+        context: _aio.ServicerContext[_account_service_pb2.DeleteUserWithTokenRequest, _abc.Awaitable[_account_service_pb2.DeleteUserWithTokenResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.DeleteUserWithTokenResponse]:
+        """Spends the secret of such a mail and deletes the user to whom it was sent.
+        Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED) and NOT_FOUND (INVALID_TOKEN, USER_NOT_FOUND).
         """
 
 def add_VerificationServiceServicer_to_server(servicer: VerificationServiceServicer, server: _aio.Server) -> None: ...

@@ -5,6 +5,7 @@ Proving who somebody is by email and password."""
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from trivet.identity.v1 import resources_pb2 as _resources_pb2
 import builtins as _builtins
 import sys
@@ -61,6 +62,8 @@ class SignUpRequest(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ADDITIONAL_FIELD_NUMBER: _builtins.int
+    CALLBACK_URL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """As the person wrote it, 1 to 255 characters."""
     email: _builtins.str
@@ -73,9 +76,15 @@ class SignUpRequest(_message.Message):
     """Makes a repeated call safe: the same id with the same body answers the same user (with a new session);
     with another body it fails. Unique per caller for 24 hours, up to 128 characters.
     """
+    callback_url: _builtins.str
+    """Where the link of the verification mail leads in the end, if one is sent."""
     @_builtins.property
     def origin(self) -> Global___SessionOrigin:
         """Where the first session is opened."""
+
+    @_builtins.property
+    def additional(self) -> _struct_pb2.Struct:
+        """Values of fields that TRIVET_USER_FIELDS declares, up to 16 KiB as JSON."""
 
     def __init__(
         self,
@@ -86,10 +95,12 @@ class SignUpRequest(_message.Message):
         image: _builtins.str | None = ...,
         origin: Global___SessionOrigin | None = ...,
         request_id: _builtins.str = ...,
+        additional: _struct_pb2.Struct | None = ...,
+        callback_url: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_image", b"_image", "image", b"image", "origin", b"origin"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_image", b"_image", "additional", b"additional", "image", b"image", "origin", b"origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_image", b"_image", "email", b"email", "image", b"image", "name", b"name", "origin", b"origin", "password", b"password", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_image", b"_image", "additional", b"additional", "callback_url", b"callback_url", "email", b"email", "image", b"image", "name", b"name", "origin", b"origin", "password", b"password", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__image: _TypeAlias = _typing.Literal["image"]  # noqa: Y015
     _WhichOneofArgType__image: _TypeAlias = _typing.Literal["_image", b"_image"]  # noqa: Y015
@@ -107,14 +118,14 @@ class SignUpResponse(_message.Message):
     SESSION_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """The only copy of the secret that opens the session: 32 characters of [a-zA-Z0-9]."""
+    """The only copy of the secret that opens the session: 32 characters of [a-zA-Z0-9]. Empty without a session."""
     @_builtins.property
     def user(self) -> _resources_pb2.User:
-        """The new user."""
+        """The new user; one that was made up if the address is taken and nobody is to be told."""
 
     @_builtins.property
     def session(self) -> _resources_pb2.Session:
-        """The first session."""
+        """The first session, unless signing up opens none."""
 
     def __init__(
         self,
@@ -140,10 +151,13 @@ class SignInRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
+    CALLBACK_URL_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """Compared in lower case."""
     password: _builtins.str
     """Up to 128 characters."""
+    callback_url: _builtins.str
+    """Where the link of the verification mail leads in the end, if one is sent."""
     @_builtins.property
     def origin(self) -> Global___SessionOrigin:
         """Where the session is opened."""
@@ -154,10 +168,11 @@ class SignInRequest(_message.Message):
         email: _builtins.str = ...,
         password: _builtins.str = ...,
         origin: Global___SessionOrigin | None = ...,
+        callback_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["origin", b"origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "origin", b"origin", "password", b"password"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_url", b"callback_url", "email", b"email", "origin", b"origin", "password", b"password"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

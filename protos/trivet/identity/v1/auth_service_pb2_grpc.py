@@ -69,9 +69,11 @@ class AuthServiceServicer:
     """
 
     def SignUp(self, request, context):
-        """Makes a user with a password, and a first session.
+        """Makes a user with a password, and a first session unless TRIVET_REQUIRE_EMAIL_VERIFICATION or
+        TRIVET_AUTO_SIGN_IN=false; then an address that is taken is answered as a free one.
         Fails with ALREADY_EXISTS (EMAIL_TAKEN), INVALID_ARGUMENT (INVALID_EMAIL, PASSWORD_TOO_SHORT,
-        PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON) and FAILED_PRECONDITION (REQUEST_ID_REUSED).
+        PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON, UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE) and
+        FAILED_PRECONDITION (REQUEST_ID_REUSED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -80,8 +82,8 @@ class AuthServiceServicer:
     def SignIn(self, request, context):
         """Opens a session for the right email and password.
         Fails with UNAUTHENTICATED (INVALID_EMAIL_OR_PASSWORD, alike for unknown users and wrong passwords),
-        PERMISSION_DENIED (BANNED_USER, told after the right password only) and INVALID_ARGUMENT (INVALID_EMAIL,
-        PASSWORD_TOO_LONG).
+        PERMISSION_DENIED (BANNED_USER, EMAIL_NOT_VERIFIED, told after the right password only) and INVALID_ARGUMENT
+        (INVALID_EMAIL, PASSWORD_TOO_LONG).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

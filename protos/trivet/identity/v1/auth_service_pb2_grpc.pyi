@@ -19,15 +19,17 @@ class AuthServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SignUp: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignUpRequest, _auth_service_pb2.SignUpResponse]
-    """Makes a user with a password, and a first session.
+    """Makes a user with a password, and a first session unless TRIVET_REQUIRE_EMAIL_VERIFICATION or
+    TRIVET_AUTO_SIGN_IN=false; then an address that is taken is answered as a free one.
     Fails with ALREADY_EXISTS (EMAIL_TAKEN), INVALID_ARGUMENT (INVALID_EMAIL, PASSWORD_TOO_SHORT,
-    PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON) and FAILED_PRECONDITION (REQUEST_ID_REUSED).
+    PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON, UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE) and
+    FAILED_PRECONDITION (REQUEST_ID_REUSED).
     """
     SignIn: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignInRequest, _auth_service_pb2.SignInResponse]
     """Opens a session for the right email and password.
     Fails with UNAUTHENTICATED (INVALID_EMAIL_OR_PASSWORD, alike for unknown users and wrong passwords),
-    PERMISSION_DENIED (BANNED_USER, told after the right password only) and INVALID_ARGUMENT (INVALID_EMAIL,
-    PASSWORD_TOO_LONG).
+    PERMISSION_DENIED (BANNED_USER, EMAIL_NOT_VERIFIED, told after the right password only) and INVALID_ARGUMENT
+    (INVALID_EMAIL, PASSWORD_TOO_LONG).
     """
     SignOut: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignOutRequest, _auth_service_pb2.SignOutResponse]
     """Ends the session that the token opens; an unknown token is no error."""
@@ -52,9 +54,11 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.SignUpRequest,
         context: _aio.ServicerContext[_auth_service_pb2.SignUpRequest, _abc.Awaitable[_auth_service_pb2.SignUpResponse]],
     ) -> _abc.Awaitable[_auth_service_pb2.SignUpResponse]:
-        """Makes a user with a password, and a first session.
+        """Makes a user with a password, and a first session unless TRIVET_REQUIRE_EMAIL_VERIFICATION or
+        TRIVET_AUTO_SIGN_IN=false; then an address that is taken is answered as a free one.
         Fails with ALREADY_EXISTS (EMAIL_TAKEN), INVALID_ARGUMENT (INVALID_EMAIL, PASSWORD_TOO_SHORT,
-        PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON) and FAILED_PRECONDITION (REQUEST_ID_REUSED).
+        PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON, UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE) and
+        FAILED_PRECONDITION (REQUEST_ID_REUSED).
         """
 
     @_abc_1.abstractmethod
@@ -65,8 +69,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_auth_service_pb2.SignInResponse]:
         """Opens a session for the right email and password.
         Fails with UNAUTHENTICATED (INVALID_EMAIL_OR_PASSWORD, alike for unknown users and wrong passwords),
-        PERMISSION_DENIED (BANNED_USER, told after the right password only) and INVALID_ARGUMENT (INVALID_EMAIL,
-        PASSWORD_TOO_LONG).
+        PERMISSION_DENIED (BANNED_USER, EMAIL_NOT_VERIFIED, told after the right password only) and INVALID_ARGUMENT
+        (INVALID_EMAIL, PASSWORD_TOO_LONG).
         """
 
     @_abc_1.abstractmethod

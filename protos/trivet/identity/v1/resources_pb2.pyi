@@ -5,6 +5,7 @@ The things that the identity service owns."""
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -59,6 +60,7 @@ class User(_message.Message):
     BAN_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    ADDITIONAL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """32 characters of [a-zA-Z0-9]."""
     email: _builtins.str
@@ -87,6 +89,10 @@ class User(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
 
+    @_builtins.property
+    def additional(self) -> _struct_pb2.Struct:
+        """The fields that TRIVET_USER_FIELDS declares as returned, null where nothing is set; unset if it declares none."""
+
     def __init__(
         self,
         *,
@@ -101,10 +107,11 @@ class User(_message.Message):
         ban_expire_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        additional: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_image", b"_image", "ban_expire_time", b"ban_expire_time", "create_time", b"create_time", "image", b"image", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_image", b"_image", "additional", b"additional", "ban_expire_time", b"ban_expire_time", "create_time", b"create_time", "image", b"image", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_image", b"_image", "ban_expire_time", b"ban_expire_time", "ban_reason", b"ban_reason", "banned", b"banned", "create_time", b"create_time", "email", b"email", "email_verified", b"email_verified", "id", b"id", "image", b"image", "name", b"name", "role", b"role", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_image", b"_image", "additional", b"additional", "ban_expire_time", b"ban_expire_time", "ban_reason", b"ban_reason", "banned", b"banned", "create_time", b"create_time", "email", b"email", "email_verified", b"email_verified", "id", b"id", "image", b"image", "name", b"name", "role", b"role", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__image: _TypeAlias = _typing.Literal["image"]  # noqa: Y015
     _WhichOneofArgType__image: _TypeAlias = _typing.Literal["_image", b"_image"]  # noqa: Y015
@@ -125,6 +132,7 @@ class Session(_message.Message):
     USER_AGENT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    ADDITIONAL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The handle by which it is listed and revoked; useless for signing in."""
     user_id: _builtins.str
@@ -145,6 +153,10 @@ class Session(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last refreshed."""
 
+    @_builtins.property
+    def additional(self) -> _struct_pb2.Struct:
+        """The fields that TRIVET_SESSION_FIELDS declares as returned, null where nothing is set; unset if it declares none."""
+
     def __init__(
         self,
         *,
@@ -155,10 +167,11 @@ class Session(_message.Message):
         user_agent: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        additional: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["additional", b"additional", "create_time", b"create_time", "expire_time", b"expire_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "id", b"id", "ip_address", b"ip_address", "update_time", b"update_time", "user_agent", b"user_agent", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["additional", b"additional", "create_time", b"create_time", "expire_time", b"expire_time", "id", b"id", "ip_address", b"ip_address", "update_time", b"update_time", "user_agent", b"user_agent", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

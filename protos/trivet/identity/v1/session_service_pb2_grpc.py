@@ -46,6 +46,11 @@ class SessionServiceStub:
                 request_serializer=trivet_dot_identity_dot_v1_dot_session__service__pb2.RefreshSessionRequest.SerializeToString,
                 response_deserializer=trivet_dot_identity_dot_v1_dot_session__service__pb2.RefreshSessionResponse.FromString,
                 _registered_method=True)
+        self.UpdateSession = channel.unary_unary(
+                '/trivet.identity.v1.SessionService/UpdateSession',
+                request_serializer=trivet_dot_identity_dot_v1_dot_session__service__pb2.UpdateSessionRequest.SerializeToString,
+                response_deserializer=trivet_dot_identity_dot_v1_dot_session__service__pb2.UpdateSessionResponse.FromString,
+                _registered_method=True)
         self.ListSessions = channel.unary_unary(
                 '/trivet.identity.v1.SessionService/ListSessions',
                 request_serializer=trivet_dot_identity_dot_v1_dot_session__service__pb2.ListSessionsRequest.SerializeToString,
@@ -84,6 +89,15 @@ class SessionServiceServicer:
     def RefreshSession(self, request, context):
         """Moves a session's end if its time to slide has come; of several callers at once one wins.
         Fails with NOT_FOUND (SESSION_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateSession(self, request, context):
+        """Changes a session's additional fields, one by one; when it was last refreshed stays as it is.
+        Fails with NOT_FOUND (SESSION_NOT_FOUND unless it is an active session of the user) and INVALID_ARGUMENT
+        (NO_FIELDS_TO_UPDATE, UNKNOWN_FIELD, INVALID_FIELD, FIELD_NOT_ALLOWED, ADDITIONAL_TOO_LARGE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,6 +146,11 @@ def add_SessionServiceServicer_to_server(servicer, server):
                     servicer.RefreshSession,
                     request_deserializer=trivet_dot_identity_dot_v1_dot_session__service__pb2.RefreshSessionRequest.FromString,
                     response_serializer=trivet_dot_identity_dot_v1_dot_session__service__pb2.RefreshSessionResponse.SerializeToString,
+            ),
+            'UpdateSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateSession,
+                    request_deserializer=trivet_dot_identity_dot_v1_dot_session__service__pb2.UpdateSessionRequest.FromString,
+                    response_serializer=trivet_dot_identity_dot_v1_dot_session__service__pb2.UpdateSessionResponse.SerializeToString,
             ),
             'ListSessions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSessions,
@@ -210,6 +229,33 @@ class SessionService:
             '/trivet.identity.v1.SessionService/RefreshSession',
             trivet_dot_identity_dot_v1_dot_session__service__pb2.RefreshSessionRequest.SerializeToString,
             trivet_dot_identity_dot_v1_dot_session__service__pb2.RefreshSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trivet.identity.v1.SessionService/UpdateSession',
+            trivet_dot_identity_dot_v1_dot_session__service__pb2.UpdateSessionRequest.SerializeToString,
+            trivet_dot_identity_dot_v1_dot_session__service__pb2.UpdateSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,6 +26,11 @@ class SessionServiceStub:
     """Moves a session's end if its time to slide has come; of several callers at once one wins.
     Fails with NOT_FOUND (SESSION_NOT_FOUND).
     """
+    UpdateSession: _aio.UnaryUnaryMultiCallable[_session_service_pb2.UpdateSessionRequest, _session_service_pb2.UpdateSessionResponse]
+    """Changes a session's additional fields, one by one; when it was last refreshed stays as it is.
+    Fails with NOT_FOUND (SESSION_NOT_FOUND unless it is an active session of the user) and INVALID_ARGUMENT
+    (NO_FIELDS_TO_UPDATE, UNKNOWN_FIELD, INVALID_FIELD, FIELD_NOT_ALLOWED, ADDITIONAL_TOO_LARGE).
+    """
     ListSessions: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ListSessionsRequest, _session_service_pb2.ListSessionsResponse]
     """Lists a user's active sessions, newest first.
     Fails with INVALID_ARGUMENT (page size or token).
@@ -64,6 +69,17 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_session_service_pb2.RefreshSessionResponse]:
         """Moves a session's end if its time to slide has come; of several callers at once one wins.
         Fails with NOT_FOUND (SESSION_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateSession(
+        self,
+        request: _session_service_pb2.UpdateSessionRequest,
+        context: _aio.ServicerContext[_session_service_pb2.UpdateSessionRequest, _abc.Awaitable[_session_service_pb2.UpdateSessionResponse]],
+    ) -> _abc.Awaitable[_session_service_pb2.UpdateSessionResponse]:
+        """Changes a session's additional fields, one by one; when it was last refreshed stays as it is.
+        Fails with NOT_FOUND (SESSION_NOT_FOUND unless it is an active session of the user) and INVALID_ARGUMENT
+        (NO_FIELDS_TO_UPDATE, UNKNOWN_FIELD, INVALID_FIELD, FIELD_NOT_ALLOWED, ADDITIONAL_TOO_LARGE).
         """
 
     @_abc_1.abstractmethod

@@ -133,7 +133,7 @@ class ApplyStripeEventResponse(_message.Message):
 
     APPLIED_FIELD_NUMBER: _builtins.int
     applied: _builtins.bool
-    """False if it had been applied before or is of no concern."""
+    """False if it changes nothing: applied before, older than what is known, of a user whom we do not have, of no concern."""
     def __init__(
         self,
         *,

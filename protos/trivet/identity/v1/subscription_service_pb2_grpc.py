@@ -61,7 +61,8 @@ class SubscriptionServiceServicer:
 
     def ApplyStripeEvent(self, request, context):
         """Applies one signed event of the payment provider, once.
-        Fails with INVALID_ARGUMENT (INVALID_SIGNATURE).
+        Fails with INVALID_ARGUMENT (INVALID_SIGNATURE, STALE_SIGNATURE, PAYLOAD_TOO_LARGE, INVALID_PAYLOAD, INVALID_EVENT),
+        FAILED_PRECONDITION (STRIPE_NOT_CONFIGURED), UNAVAILABLE (STRIPE_UNAVAILABLE), and ABORTED (EVENTS_RACE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -22,7 +22,8 @@ class SubscriptionServiceStub:
     """
     ApplyStripeEvent: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.ApplyStripeEventRequest, _subscription_service_pb2.ApplyStripeEventResponse]
     """Applies one signed event of the payment provider, once.
-    Fails with INVALID_ARGUMENT (INVALID_SIGNATURE).
+    Fails with INVALID_ARGUMENT (INVALID_SIGNATURE, STALE_SIGNATURE, PAYLOAD_TOO_LARGE, INVALID_PAYLOAD, INVALID_EVENT),
+    FAILED_PRECONDITION (STRIPE_NOT_CONFIGURED), UNAVAILABLE (STRIPE_UNAVAILABLE), and ABORTED (EVENTS_RACE).
     """
 
 class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -45,7 +46,8 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_subscription_service_pb2.ApplyStripeEventRequest, _abc.Awaitable[_subscription_service_pb2.ApplyStripeEventResponse]],
     ) -> _abc.Awaitable[_subscription_service_pb2.ApplyStripeEventResponse]:
         """Applies one signed event of the payment provider, once.
-        Fails with INVALID_ARGUMENT (INVALID_SIGNATURE).
+        Fails with INVALID_ARGUMENT (INVALID_SIGNATURE, STALE_SIGNATURE, PAYLOAD_TOO_LARGE, INVALID_PAYLOAD, INVALID_EVENT),
+        FAILED_PRECONDITION (STRIPE_NOT_CONFIGURED), UNAVAILABLE (STRIPE_UNAVAILABLE), and ABORTED (EVENTS_RACE).
         """
 
 def add_SubscriptionServiceServicer_to_server(servicer: SubscriptionServiceServicer, server: _aio.Server) -> None: ...

@@ -38,6 +38,10 @@ class _UserOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UserOrder.V
     """By email, byte by byte."""
     USER_ORDER_EMAIL_DESC: _UserOrder.ValueType  # 4
     """By email, byte by byte, backwards."""
+    USER_ORDER_NAME_ASC: _UserOrder.ValueType  # 5
+    """By name, byte by byte."""
+    USER_ORDER_NAME_DESC: _UserOrder.ValueType  # 6
+    """By name, byte by byte, backwards."""
 
 class UserOrder(_UserOrder, metaclass=_UserOrderEnumTypeWrapper):
     """How users are sorted."""
@@ -52,6 +56,10 @@ USER_ORDER_EMAIL_ASC: UserOrder.ValueType  # 3
 """By email, byte by byte."""
 USER_ORDER_EMAIL_DESC: UserOrder.ValueType  # 4
 """By email, byte by byte, backwards."""
+USER_ORDER_NAME_ASC: UserOrder.ValueType  # 5
+"""By name, byte by byte."""
+USER_ORDER_NAME_DESC: UserOrder.ValueType  # 6
+"""By name, byte by byte, backwards."""
 Global___UserOrder: _TypeAlias = UserOrder  # noqa: Y015
 
 @_typing.final
@@ -147,6 +155,8 @@ class ListUsersRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    EMAIL_VERIFIED_FIELD_NUMBER: _builtins.int
     email_prefix: _builtins.str
     """Only emails that begin with this, case ignored."""
     role: _resources_pb2.Role.ValueType
@@ -161,6 +171,12 @@ class ListUsersRequest(_message.Message):
     """From the answer before."""
     page: _builtins.int
     """Which page, counted from 1, instead of a token; the answer then holds total_size."""
+    query: _builtins.str
+    """Only whose email or name begins with this. Of a name in these spellings: as given, all small, all capitals, and
+    with each or only the first word capitalized.
+    """
+    email_verified: _builtins.bool
+    """Only users with a verified address or only those without, if set."""
     def __init__(
         self,
         *,
@@ -171,19 +187,25 @@ class ListUsersRequest(_message.Message):
         page_size: _builtins.int | None = ...,
         page_token: _builtins.str = ...,
         page: _builtins.int | None = ...,
+        query: _builtins.str = ...,
+        email_verified: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_banned", b"_banned", "_page", b"_page", "_page_size", b"_page_size", "banned", b"banned", "page", b"page", "page_size", b"page_size"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_banned", b"_banned", "_email_verified", b"_email_verified", "_page", b"_page", "_page_size", b"_page_size", "banned", b"banned", "email_verified", b"email_verified", "page", b"page", "page_size", b"page_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_banned", b"_banned", "_page", b"_page", "_page_size", b"_page_size", "banned", b"banned", "email_prefix", b"email_prefix", "order", b"order", "page", b"page", "page_size", b"page_size", "page_token", b"page_token", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_banned", b"_banned", "_email_verified", b"_email_verified", "_page", b"_page", "_page_size", b"_page_size", "banned", b"banned", "email_prefix", b"email_prefix", "email_verified", b"email_verified", "order", b"order", "page", b"page", "page_size", b"page_size", "page_token", b"page_token", "query", b"query", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__banned: _TypeAlias = _typing.Literal["banned"]  # noqa: Y015
     _WhichOneofArgType__banned: _TypeAlias = _typing.Literal["_banned", b"_banned"]  # noqa: Y015
+    _WhichOneofReturnType__email_verified: _TypeAlias = _typing.Literal["email_verified"]  # noqa: Y015
+    _WhichOneofArgType__email_verified: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified"]  # noqa: Y015
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
     _WhichOneofReturnType__page_size: _TypeAlias = _typing.Literal["page_size"]  # noqa: Y015
     _WhichOneofArgType__page_size: _TypeAlias = _typing.Literal["_page_size", b"_page_size"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__banned) -> _WhichOneofReturnType__banned | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__email_verified) -> _WhichOneofReturnType__email_verified | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
     @_typing.overload

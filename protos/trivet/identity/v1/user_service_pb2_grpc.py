@@ -72,8 +72,9 @@ class UserServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUser(self, request, context):
-        """Changes the fields that the mask names, of name and image.
-        Fails with NOT_FOUND (USER_NOT_FOUND) and INVALID_ARGUMENT (unknown or unchangeable field, empty mask, bad value).
+        """Changes the fields that the mask names, of name, image and additional, whose members are changed one by one.
+        Fails with NOT_FOUND (USER_NOT_FOUND) and INVALID_ARGUMENT (unknown or unchangeable field, empty mask, bad value;
+        FIELD_NOT_ALLOWED for an additional one that people may not set).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,7 +84,8 @@ class UserServiceServicer:
         """Removes a user with sessions, accounts and subscriptions.
         A person who removes themselves gives the password, or calls from a session that was opened within the last day.
         Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_PASSWORD if one is given and wrong) and
-        FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH).
+        FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH; to a
+        person of themselves DELETE_USER_DISABLED and DELETE_USER_BY_MAIL, as TRIVET_DELETE_USER says).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -273,16 +275,18 @@ class UserAdminServiceServicer:
     """
 
     def SetUserRole(self, request, context):
-        """Gives a user a role and ends the user's sessions.
-        Fails with NOT_FOUND (USER_NOT_FOUND) and INVALID_ARGUMENT.
+        """Gives a user a role and ends the user's sessions; the role that a user has already is no change.
+        Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT and FAILED_PRECONDITION (LAST_ADMIN if no administrator
+        whom no ban keeps out would be left).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BanUser(self, request, context):
-        """Keeps a user out, for ever or for a while, and ends the user's sessions.
-        Fails with NOT_FOUND (USER_NOT_FOUND).
+        """Keeps a user out, for ever or for a while, and ends the user's sessions. Another ban takes the place of the first.
+        Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (duration of 1 second to 100 years, reason of up to 512
+        characters) and FAILED_PRECONDITION (CANNOT_BAN_YOURSELF, LAST_ADMIN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -23,14 +23,16 @@ class UserServiceStub:
     Fails with NOT_FOUND (USER_NOT_FOUND).
     """
     UpdateUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.UpdateUserRequest, _resources_pb2.User]
-    """Changes the fields that the mask names, of name and image.
-    Fails with NOT_FOUND (USER_NOT_FOUND) and INVALID_ARGUMENT (unknown or unchangeable field, empty mask, bad value).
+    """Changes the fields that the mask names, of name, image and additional, whose members are changed one by one.
+    Fails with NOT_FOUND (USER_NOT_FOUND) and INVALID_ARGUMENT (unknown or unchangeable field, empty mask, bad value;
+    FIELD_NOT_ALLOWED for an additional one that people may not set).
     """
     DeleteUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.DeleteUserRequest, _empty_pb2.Empty]
     """Removes a user with sessions, accounts and subscriptions.
     A person who removes themselves gives the password, or calls from a session that was opened within the last day.
     Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_PASSWORD if one is given and wrong) and
-    FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH).
+    FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH; to a
+    person of themselves DELETE_USER_DISABLED and DELETE_USER_BY_MAIL, as TRIVET_DELETE_USER says).
     """
     ListUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.ListUsersRequest, _user_service_pb2.ListUsersResponse]
     """Lists users for an administrator.
@@ -56,8 +58,9 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_service_pb2.UpdateUserRequest,
         context: _aio.ServicerContext[_user_service_pb2.UpdateUserRequest, _abc.Awaitable[_resources_pb2.User]],
     ) -> _abc.Awaitable[_resources_pb2.User]:
-        """Changes the fields that the mask names, of name and image.
-        Fails with NOT_FOUND (USER_NOT_FOUND) and INVALID_ARGUMENT (unknown or unchangeable field, empty mask, bad value).
+        """Changes the fields that the mask names, of name, image and additional, whose members are changed one by one.
+        Fails with NOT_FOUND (USER_NOT_FOUND) and INVALID_ARGUMENT (unknown or unchangeable field, empty mask, bad value;
+        FIELD_NOT_ALLOWED for an additional one that people may not set).
         """
 
     @_abc_1.abstractmethod
@@ -69,7 +72,8 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         """Removes a user with sessions, accounts and subscriptions.
         A person who removes themselves gives the password, or calls from a session that was opened within the last day.
         Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_PASSWORD if one is given and wrong) and
-        FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH).
+        FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH; to a
+        person of themselves DELETE_USER_DISABLED and DELETE_USER_BY_MAIL, as TRIVET_DELETE_USER says).
         """
 
     @_abc_1.abstractmethod
@@ -89,12 +93,14 @@ class UserAdminServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetUserRole: _aio.UnaryUnaryMultiCallable[_user_service_pb2.SetUserRoleRequest, _resources_pb2.User]
-    """Gives a user a role and ends the user's sessions.
-    Fails with NOT_FOUND (USER_NOT_FOUND) and INVALID_ARGUMENT.
+    """Gives a user a role and ends the user's sessions; the role that a user has already is no change.
+    Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT and FAILED_PRECONDITION (LAST_ADMIN if no administrator
+    whom no ban keeps out would be left).
     """
     BanUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.BanUserRequest, _resources_pb2.User]
-    """Keeps a user out, for ever or for a while, and ends the user's sessions.
-    Fails with NOT_FOUND (USER_NOT_FOUND).
+    """Keeps a user out, for ever or for a while, and ends the user's sessions. Another ban takes the place of the first.
+    Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (duration of 1 second to 100 years, reason of up to 512
+    characters) and FAILED_PRECONDITION (CANNOT_BAN_YOURSELF, LAST_ADMIN).
     """
     UnbanUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.UnbanUserRequest, _resources_pb2.User]
     """Lets a user in again.
@@ -110,8 +116,9 @@ class UserAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_service_pb2.SetUserRoleRequest,
         context: _aio.ServicerContext[_user_service_pb2.SetUserRoleRequest, _abc.Awaitable[_resources_pb2.User]],
     ) -> _abc.Awaitable[_resources_pb2.User]:
-        """Gives a user a role and ends the user's sessions.
-        Fails with NOT_FOUND (USER_NOT_FOUND) and INVALID_ARGUMENT.
+        """Gives a user a role and ends the user's sessions; the role that a user has already is no change.
+        Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT and FAILED_PRECONDITION (LAST_ADMIN if no administrator
+        whom no ban keeps out would be left).
         """
 
     @_abc_1.abstractmethod
@@ -120,8 +127,9 @@ class UserAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_service_pb2.BanUserRequest,
         context: _aio.ServicerContext[_user_service_pb2.BanUserRequest, _abc.Awaitable[_resources_pb2.User]],
     ) -> _abc.Awaitable[_resources_pb2.User]:
-        """Keeps a user out, for ever or for a while, and ends the user's sessions.
-        Fails with NOT_FOUND (USER_NOT_FOUND).
+        """Keeps a user out, for ever or for a while, and ends the user's sessions. Another ban takes the place of the first.
+        Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (duration of 1 second to 100 years, reason of up to 512
+        characters) and FAILED_PRECONDITION (CANNOT_BAN_YOURSELF, LAST_ADMIN).
         """
 
     @_abc_1.abstractmethod

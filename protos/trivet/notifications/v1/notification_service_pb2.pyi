@@ -84,7 +84,7 @@ class Notification(_message.Message):
     topic: _builtins.str
     """What it is about, for preferences and filters: up to 64 of [a-z0-9._-]."""
     read: _builtins.bool
-    """Whether it has been read."""
+    """Whether it has been read; of the type email it counts as read from the start."""
     @_builtins.property
     def data(self) -> _struct_pb2.Struct:
         """Anything the product wants to keep with it, up to 16 KiB; no key begins with `$` or holds `.` or NUL."""
@@ -111,7 +111,7 @@ class Notification(_message.Message):
 
     @_builtins.property
     def email(self) -> Global___Email:
-        """What is mailed, for the type email; never answered."""
+        """What is mailed, for the type email; never answered, sealed at rest, and erased once it was sent or given up."""
 
     def __init__(
         self,

@@ -91,7 +91,8 @@ class NotificationServiceServicer:
 
     def CreateNotification(self, request, context):
         """Stores a notification for a user; the same request_id answers the first one.
-        Fails with INVALID_ARGUMENT, FAILED_PRECONDITION (REQUEST_ID_REUSED with another body; EMAIL_NOT_CONFIGURED).
+        Fails with INVALID_ARGUMENT, FAILED_PRECONDITION (REQUEST_ID_REUSED with another body; EMAIL_NOT_CONFIGURED;
+        USER_ERASED for one whose data was erased).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -21,7 +21,8 @@ class NotificationServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateNotification: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.CreateNotificationRequest, _notification_service_pb2.Notification]
     """Stores a notification for a user; the same request_id answers the first one.
-    Fails with INVALID_ARGUMENT, FAILED_PRECONDITION (REQUEST_ID_REUSED with another body; EMAIL_NOT_CONFIGURED).
+    Fails with INVALID_ARGUMENT, FAILED_PRECONDITION (REQUEST_ID_REUSED with another body; EMAIL_NOT_CONFIGURED;
+    USER_ERASED for one whose data was erased).
     """
     GetNotification: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.GetNotificationRequest, _notification_service_pb2.Notification]
     """Reads one notification.
@@ -62,7 +63,8 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_notification_service_pb2.CreateNotificationRequest, _abc.Awaitable[_notification_service_pb2.Notification]],
     ) -> _abc.Awaitable[_notification_service_pb2.Notification]:
         """Stores a notification for a user; the same request_id answers the first one.
-        Fails with INVALID_ARGUMENT, FAILED_PRECONDITION (REQUEST_ID_REUSED with another body; EMAIL_NOT_CONFIGURED).
+        Fails with INVALID_ARGUMENT, FAILED_PRECONDITION (REQUEST_ID_REUSED with another body; EMAIL_NOT_CONFIGURED;
+        USER_ERASED for one whose data was erased).
         """
 
     @_abc_1.abstractmethod

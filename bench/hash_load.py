@@ -1,0 +1,26 @@
+"""The bare equivalent of a sign-in: the same hasher with the same threads, checking a right password and no more."""
+
+import asyncio
+import time
+
+from bench.samples import Round
+from services.identity.hashing import Hasher
+
+
+async def sustained(password: str, callers: int, seconds: float) -> Round:
+    """Check it as fast as answers come, so many at a time, for so long. A refusal would be a failure."""
+    milliseconds: list[float] = []
+    failures = 0
+    with Hasher() as hasher:
+        stored = await hasher.hash(password)
+        end = time.perf_counter() + seconds
+
+        async def worker() -> None:
+            nonlocal failures
+            while (began := time.perf_counter()) < end:
+                failures += not await hasher.verify(stored, password)
+                milliseconds.append(1000 * (time.perf_counter() - began))
+
+        began = time.perf_counter()
+        await asyncio.gather(*(worker() for _ in range(callers)))
+        return Round(time.perf_counter() - began, milliseconds, failures)

@@ -1,0 +1,61 @@
+"""POST /webhooks/stripe: what Stripe sends, handed to identity byte by byte."""
+
+import grpc
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.deps import Deps
+from gateway.errors import Refused
+from gateway.exchange import header
+from trivet.identity.v1.subscription_service_pb2 import ApplyStripeEventRequest
+
+MAX_BODY_BYTES = 256 * 1024
+RETRY_SECONDS = 5
+AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED)
+"""Failures that say nothing of the event: Stripe sends it again for days."""
+
+
+def routes(deps: Deps) -> list[BaseRoute]:
+    """Return the one route. Nobody is signed in here: a signature over the body says that it is Stripe's."""
+
+    async def stripe(request: Request) -> Response:
+        """Take an event that Stripe has signed. `applied` is false if it changes nothing."""
+        event = ApplyStripeEventRequest(payload=await _body(request), signature=_signature(request))
+        try:
+            answer = await deps.backends.subscriptions.ApplyStripeEvent(event)
+        except grpc.aio.AioRpcError as error:
+            if error.code() in AGAIN:
+                raise _away() from None
+            raise
+        return Response(msgspec.json.encode({"applied": answer.applied}), media_type="application/json")
+
+    return [Route("/webhooks/stripe", stripe, methods=["POST"])]
+
+
+async def _body(request: Request) -> bytes:
+    """Return the bytes as they came. Raises Refused for what no event of Stripe's is, unread by anybody."""
+    media_type = header(request.scope, b"content-type").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Refused("INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", "an event comes as application/json")
+    body = await request.body()
+    if not body or len(body) > MAX_BODY_BYTES:
+        raise Refused("INVALID_ARGUMENT", "INVALID_BODY", f"an event has 1 to {MAX_BODY_BYTES} bytes")
+    return body
+
+
+def _signature(request: Request) -> str:
+    signatures = request.headers.getlist("stripe-signature")
+    if len(signatures) != 1 or not signatures[0].isascii():
+        raise Refused("INVALID_ARGUMENT", "INVALID_SIGNATURE", "one Stripe-Signature header must be there")
+    return signatures[0]
+
+
+def _away() -> Refused:
+    return Refused(
+        "UNAVAILABLE",
+        "TRY_AGAIN",
+        "this cannot be taken now: send it again",
+        headers={"retry-after": str(RETRY_SECONDS)},
+    )

@@ -1,0 +1,55 @@
+"""What subcommands answer: tables for people, JSON for programs."""
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+WIDE = 250
+"""Columns where no terminal says how many there are: nothing is cut for a pipe."""
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(text: str) -> str:
+    """Return a text that cannot steer a terminal."""
+    return CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def moment(time: datetime | None) -> str:
+    """Return a time in UTC, to the second; a dash for none."""
+    return f"{time:%Y-%m-%d %H:%M:%S}" if time else "-"
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under headings, in color on a terminal alone."""
+    console = Console(highlight=False, emoji=False, markup=False)
+    if not console.is_terminal:
+        console.width = WIDE
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        shown.add_column(heading, overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(plain(cell)) for cell in row))
+    console.print(shown)
+
+
+def as_json(value: Any) -> None:
+    """Print a value as JSON; times as ISO 8601."""
+    print(json.dumps(value, default=_iso, ensure_ascii=False, indent=2))
+
+
+def note(text: str) -> None:
+    """Say what is no part of the answer."""
+    print(f"trivet: {text}", file=sys.stderr)
+
+
+def _iso(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    raise TypeError(f"{type(value).__name__} has no form in JSON")

@@ -1,0 +1,44 @@
+"""What a site has decided about addresses: whether they must be verified, and what mail may do."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from runtime.errors import FailedPrecondition
+
+
+class Deletion(Enum):
+    """How people may delete their own account: at once, by a link that is mailed to them, or not at all."""
+
+    ON = "on"
+    MAIL = "mail"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class EmailRules:
+    """The decisions, as TRIVET_* settings make them."""
+
+    require_verification: bool = False
+    auto_sign_in: bool = True
+    verify_on_sign_up: bool = False
+    verify_on_sign_in: bool = False
+    auto_sign_in_after_verification: bool = False
+    change_email: bool = True
+    password_reset: bool = True
+    deletion: Deletion = Deletion.ON
+
+    @property
+    def signing_up_opens_a_session(self) -> bool:
+        """Otherwise nobody who signs up is told whether the address was taken."""
+        return self.auto_sign_in and not self.require_verification
+
+    def admit_deletion(self) -> None:
+        """Raise FailedPrecondition (DELETE_USER_DISABLED) if people may not delete their own account."""
+        if self.deletion is Deletion.OFF:
+            raise FailedPrecondition("DELETE_USER_DISABLED", "people do not delete their own account here")
+
+    def admit_deletion_at_once(self) -> None:
+        """As `admit_deletion`; raise FailedPrecondition (DELETE_USER_BY_MAIL) too if it takes a mail."""
+        self.admit_deletion()
+        if self.deletion is Deletion.MAIL:
+            raise FailedPrecondition("DELETE_USER_BY_MAIL", "ask for the mail: VerificationService.RequestUserDeletion")

@@ -1,0 +1,1 @@
+"""Signing in at providers: OAuth 2.1 and OpenID Connect, as a client."""

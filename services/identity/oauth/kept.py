@@ -1,0 +1,68 @@
+"""A value that is fetched once for all who wait, kept for a while, and fetched anew not too often."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from runtime.tasks import Tasks, TooManyTasksError
+from services.identity.oauth.errors import ExchangeError
+
+T = TypeVar("T")
+
+
+class Kept(Generic[T]):
+    """What `load` returns, for `seconds`. It is loaded at most every `again_seconds`, also when that fails.
+
+    An old value stands in for one that cannot be loaded, for `stale_seconds`.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Awaitable[T]],
+        tasks: Tasks,
+        *,
+        seconds: float = 3_600.0,
+        again_seconds: float = 10.0,
+        stale_seconds: float = 86_400.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._load = load
+        self._tasks = tasks
+        self._seconds = seconds
+        self._again = again_seconds
+        self._stale = stale_seconds
+        self._monotonic = monotonic
+        self._value: tuple[T, float] | None = None
+        self._tried = -again_seconds
+        self._failure: ExchangeError | None = None
+        self._loading: asyncio.Task[None] | None = None
+
+    async def get(self) -> T:
+        """Return the value. Raises ExchangeError when there is none yet and none can be loaded."""
+        if self._value is None or self._monotonic() - self._value[1] >= self._seconds:
+            await self.renew()
+        if self._value is not None and self._monotonic() - self._value[1] < self._seconds + self._stale:
+            return self._value[0]
+        raise self._failure or ExchangeError("a provider is asked too often")
+
+    async def renew(self) -> bool:
+        """Load the value again unless that has just been tried; return whether a load has ended meanwhile."""
+        if self._loading is None or self._loading.done():
+            if self._monotonic() - self._tried < self._again:
+                return False
+            self._tried = self._monotonic()
+            try:
+                # In a task of its own: whoever came first may leave, and the others still wait.
+                self._loading = self._tasks.start(self._load_once())
+            except TooManyTasksError:
+                return False
+        await asyncio.shield(self._loading)
+        return True
+
+    async def _load_once(self) -> None:
+        try:
+            self._value = (await self._load(), self._monotonic())
+            self._failure = None
+        except ExchangeError as error:
+            self._failure = error

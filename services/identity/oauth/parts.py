@@ -1,0 +1,81 @@
+"""How the parts of signing in at providers fit together."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from runtime.clock import Clock, utc_now
+from runtime.sealing import Sealer
+from services.identity.audit import Audit
+from services.identity.database import Database
+from services.identity.email_links import BASE_PATH
+from services.identity.oauth.access import ProviderAccess
+from services.identity.oauth.entrances import Entrances
+from services.identity.oauth.exchanges import TOTAL_SECONDS, Exchanges
+from services.identity.oauth.flows import OAuth
+from services.identity.oauth.issuers import Issuers
+from services.identity.oauth.leases import Leases
+from services.identity.oauth.linked import LinkedAccounts
+from services.identity.oauth.providers import Provider
+from services.identity.oauth.relying import RelyingParty
+from services.identity.oauth.settings import OAuthRules
+from services.identity.oauth.transactions import Transactions
+from services.identity.outbox import Outbox
+from services.identity.sessions import Sessions
+from services.identity.users import Users
+from services.identity.verifications import Verifications
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """What the rest of identity gives: its database, and what is kept there."""
+
+    database: Database
+    users: Users
+    sessions: Sessions
+    verifications: Verifications
+    outbox: Outbox
+    audit: Audit
+    sealer: Sealer
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What AccountService is made of."""
+
+    oauth: OAuth
+    linked: LinkedAccounts
+    access: ProviderAccess
+
+
+@asynccontextmanager
+async def open_oauth(
+    store: Store,
+    providers: Sequence[Provider],
+    rules: OAuthRules,
+    base_url: str,
+    *,
+    loopback: bool,
+    seconds: float = TOTAL_SECONDS,
+    now: Clock = utc_now,
+) -> AsyncIterator[Parts]:
+    """Open the way to the providers. `loopback` lets plain http through to this machine."""
+    auth_url = base_url.rstrip("/") + BASE_PATH
+    async with Exchanges.open(loopback=loopback, seconds=seconds) as exchanges:
+        linked = LinkedAccounts(store.database, store.sealer, store.audit, now=now)
+        relying = RelyingParty(
+            exchanges, Issuers(exchanges, providers), auth_url, now=now, seconds=lambda: now().timestamp()
+        )
+        entrances = Entrances(store.database, linked, store.sessions, store.outbox, store.audit, rules, now=now)
+        oauth = OAuth(
+            providers,
+            relying,
+            Transactions(store.database, store.verifications, store.sealer),
+            entrances,
+            store.sessions,
+            store.users,
+            rules,
+            base_url=base_url,
+            auth_url=auth_url,
+        )
+        yield Parts(oauth, linked, ProviderAccess(linked, relying, Leases(store.database, now=now), providers, now=now))

@@ -1,0 +1,71 @@
+"""Reading a subscription at Stripe: one GET, a short deadline, a bounded answer."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import httpx
+
+from runtime.errors import Unavailable
+from trivet.client.deadline import remaining
+
+logger = logging.getLogger(__name__)
+TOTAL_SECONDS = 2.5
+CONNECTIONS = 10
+MAX_BYTES = 1024 * 1024
+
+
+class StripeApi:
+    """Stripe's API under one key."""
+
+    def __init__(self, client: httpx.AsyncClient, *, seconds: float = TOTAL_SECONDS) -> None:
+        self._client = client
+        self._seconds = seconds
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, base: str, key: str) -> AsyncIterator[Self]:
+        """Open the client; nothing is sent before it is asked something."""
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each call, with its address
+        limits = httpx.Limits(max_connections=CONNECTIONS)
+        headers = {"authorization": f"Bearer {key}"}
+        async with httpx.AsyncClient(base_url=base, headers=headers, limits=limits, timeout=TOTAL_SECONDS) as client:
+            yield cls(client)
+
+    async def subscription(self, subscription_id: str) -> Mapping[str, Any] | None:
+        """Return a subscription as it is now, None if this key's account has none such.
+
+        Raises Unavailable (STRIPE_UNAVAILABLE): whoever sent the event is to send it again.
+        """
+        try:
+            async with asyncio.timeout(remaining(self._seconds)):
+                return await self._get(f"/v1/subscriptions/{subscription_id}")
+        except (httpx.HTTPError, TimeoutError, OSError, ValueError, RecursionError) as error:
+            logger.warning("Stripe's API does not answer: %s", type(error).__name__)
+            raise _unavailable() from None
+
+    async def _get(self, path: str) -> Mapping[str, Any] | None:
+        async with self._client.stream("GET", path) as response:
+            status = response.status_code
+            if status == httpx.codes.NOT_FOUND:
+                return None
+            if status != httpx.codes.OK:
+                mend = ": is TRIVET_STRIPE_API_KEY right?" if status in (401, 403) else ""
+                logger.warning("Stripe's API answers %d%s", status, mend)
+                raise _unavailable()
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    raise ValueError("too long")
+        found = json.loads(body)
+        if not isinstance(found, dict):
+            raise ValueError("no object")
+        return found
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("STRIPE_UNAVAILABLE", "Stripe cannot be asked about this now: send it again later")

@@ -1,0 +1,60 @@
+"""What identity is told about Stripe."""
+
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, SecretStr, model_validator
+from pydantic_settings import NoDecode
+
+from runtime.settings import Secrets, Settings, from_env, split_words
+
+PREFIX = "whsec_"
+SECRET_LENGTH = 22
+MAX_SECRETS = 2
+PLAN_LENGTH = 64
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def _plans(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    pairs = [tuple(part.strip() for part in word.split("=", 1)) for word in split_words(value)]
+    if any(len(pair) != 2 or not all(pair) or len(pair[1]) > PLAN_LENGTH for pair in pairs):
+        raise ValueError(f"must be like price_1=pro,prod_2=team, a name having up to {PLAN_LENGTH} characters")
+    return dict(pairs)
+
+
+Plans = Annotated[dict[str, str], NoDecode, BeforeValidator(_plans)]
+
+
+class StripeSettings(Settings):
+    """Whom to believe about subscriptions, and what to call what they are for."""
+
+    stripe_webhook_secrets: Secrets = from_env(
+        "TRIVET_STRIPE_WEBHOOK_SECRETS",
+        default=(),
+        description="Sign what Stripe sends to /webhooks/stripe: whsec_..., two by comma while one replaces the other.",
+    )
+    stripe_api_key: SecretStr = from_env(
+        "TRIVET_STRIPE_API_KEY",
+        default=SecretStr(""),
+        description="Reads subscriptions anew when an event tells of them; without it events are taken by their time.",
+    )
+    stripe_api_base: str = from_env(
+        "TRIVET_STRIPE_API_BASE", default="https://api.stripe.com", description="Where Stripe's API is."
+    )
+    stripe_plans: Plans = from_env(
+        "TRIVET_STRIPE_PLANS", default={}, description="PRICE_OR_PRODUCT=PLAN, by comma: plans by Stripe's ids."
+    )
+
+    @model_validator(mode="after")
+    def _has_secrets_and_a_safe_way(self) -> Self:
+        secrets = [secret.get_secret_value() for secret in self.stripe_webhook_secrets]
+        if len(secrets) > MAX_SECRETS:
+            raise ValueError(f"TRIVET_STRIPE_WEBHOOK_SECRETS holds at most {MAX_SECRETS}: the new one and the old one")
+        if any(not secret.startswith(PREFIX) or len(secret) < SECRET_LENGTH for secret in secrets):
+            raise ValueError("TRIVET_STRIPE_WEBHOOK_SECRETS must be as Stripe shows them, whsec_ and what follows it")
+        base = urlsplit(self.stripe_api_base)
+        if base.scheme != "https" and not (base.scheme == "http" and base.hostname in LOOPBACK):
+            raise ValueError("TRIVET_STRIPE_API_BASE must be https: the API key is sent there")
+        return self

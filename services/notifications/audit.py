@@ -1,0 +1,139 @@
+"""Audit events: kept once each, as long as the setting says, and listed newest first."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime, timedelta
+
+from pymongo import DESCENDING
+from pymongo.errors import BulkWriteError
+
+from runtime.clock import Clock, to_milliseconds, utc_now
+from runtime.errors import InvalidArgument
+from services.notifications import places
+from services.notifications.erasures import Erasures
+from services.notifications.freeform import cut
+from services.notifications.logs import raise_unless_all_are_there
+from services.notifications.places import Place, behind
+from services.notifications.store import Document, Store
+
+MAX_EVENTS = 100
+MAX_NAME = 128
+MAX_USER_AGENT = 512
+MAX_DETAIL = 512
+ID = re.compile(r"[a-zA-Z0-9]{1,64}")
+KIND = re.compile(r"[a-z0-9._-]{1,64}")
+NEWEST_FIRST = [("time", DESCENDING), ("_id", DESCENDING)]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One thing that happened to a user. From `ip_address` on it is personal, and goes when the user is erased."""
+
+    id: str
+    time: datetime
+    kind: str
+    user_id: str = ""
+    actor: str = ""
+    ip_address: str = ""
+    user_agent: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which events are meant: all, where nothing is said. The range is [start, end)."""
+
+    user_id: str = ""
+    kind: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """Events newest first, and where the next page begins."""
+
+    events: list[Document]
+    next_page_token: str
+
+
+class Audit:
+    """The collection. Every method raises Unavailable when the store cannot be reached."""
+
+    def __init__(self, store: Store, erasures: Erasures, *, ttl: timedelta, clock: Clock = utc_now) -> None:
+        self._store = store
+        self._rows = store.audit
+        self._erasures = erasures
+        self._ttl = ttl
+        self._clock = clock
+
+    async def record(self, events: Sequence[AuditEvent]) -> int:
+        """Keep the events, on disk when this returns; return how many. One that is there already stays as it is.
+
+        Of an erased user what happened is kept, and nothing personal. Raises InvalidArgument.
+        """
+        _check(events)
+        erased = await self._erasures.among(event.user_id for event in events)
+        documents = [self._document(event, event.user_id in erased) for event in events]
+        try:
+            async with self._store.call("audit.insert"):
+                await self._rows.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            raise_unless_all_are_there(error)
+        if late := set(await self._erasures.among(event.user_id for event in events)) - set(erased):
+            async with self._store.call("audit.erase"):  # while the erasure went past
+                theirs = {"_id": {"$in": [event.id for event in events if event.user_id in late]}}
+                await self._rows.update_many(theirs, {"$unset": {"personal": ""}})
+        return len(events)
+
+    def _document(self, event: AuditEvent, erased: bool) -> Document:
+        now, time = self._clock(), to_milliseconds(event.time)
+        document: Document = {
+            "_id": event.id,
+            "time": time,
+            "kind": event.kind,
+            "userId": cut(event.user_id, MAX_NAME),
+            "actor": cut(event.actor, MAX_NAME),
+            # A clock that is ahead must not keep an event for longer.
+            "expiresAt": min(time, now) + self._ttl,
+        }
+        if not erased:
+            document["personal"] = {
+                "ipAddress": cut(event.ip_address, MAX_NAME),
+                "userAgent": cut(event.user_agent, MAX_USER_AGENT),
+                "detail": cut(event.detail, MAX_DETAIL),
+            }
+        return document
+
+    async def page(self, wanted: AuditFilter, *, size: int, page_token: str = "") -> AuditPage:
+        """Return `size` events, newest first. Raises InvalidArgument for a token of another filter, an empty range."""
+        if wanted.start is not None and wanted.end is not None and wanted.start >= wanted.end:
+            raise InvalidArgument("INVALID_FIELD", "end_time must be after start_time", field="end_time")
+        key = ("audit", *astuple(wanted))
+        matching = self._matching(wanted, behind(places.place(page_token, *key), "time"))
+        async with self._store.call("audit.find"):
+            rows = await self._rows.find(matching).sort(NEWEST_FIRST).limit(size + 1).to_list()
+        token = places.token(Place(rows[size - 1]["time"], rows[size - 1]["_id"]), *key) if len(rows) > size else ""
+        return AuditPage(rows[:size], token)
+
+    def _matching(self, wanted: AuditFilter, after: Document) -> Document:
+        matching: Document = after | {"expiresAt": {"$gt": self._clock()}}
+        if wanted.user_id:
+            matching["userId"] = wanted.user_id
+        if wanted.kind:
+            matching["kind"] = wanted.kind
+        when = {"$gte": wanted.start, "$lt": wanted.end}
+        if bounds := {operator: bound for operator, bound in when.items() if bound is not None}:
+            matching["time"] = matching.get("time", {}) | bounds
+        return matching
+
+
+def _check(events: Sequence[AuditEvent]) -> None:
+    if len(events) > MAX_EVENTS:
+        raise InvalidArgument("TOO_MANY", f"up to {MAX_EVENTS} events, not {len(events)}", field="events")
+    for index, event in enumerate(events):
+        for name, form in (("id", ID), ("kind", KIND)):
+            if not form.fullmatch(getattr(event, name)):
+                path = f"events[{index}].{name}"
+                raise InvalidArgument("INVALID_FIELD", f"{path} must be {form.pattern}", field=path)

@@ -1,0 +1,49 @@
+"""From the messages of audit_service.proto to the domain's values and back."""
+
+from runtime.clock import timestamp
+from runtime.errors import InvalidArgument
+from services.notifications.audit import AuditEvent, AuditFilter
+from services.notifications.log_messages import bound, time_of
+from services.notifications.store import Document
+from trivet.notifications.v1 import audit_service_pb2 as pb
+
+
+def event(message: pb.AuditEvent, index: int) -> AuditEvent:
+    """Return one event of a batch. Raises InvalidArgument for one without a time."""
+    path = f"events[{index}].time"
+    if not message.HasField("time"):
+        raise InvalidArgument("REQUIRED_FIELD_MISSING", f"{path} is required", field=path)
+    return AuditEvent(
+        message.id,
+        time_of(message.time, path),
+        message.kind,
+        message.user_id,
+        message.actor,
+        message.ip_address,
+        message.user_agent,
+        message.detail,
+    )
+
+
+def audit_event(document: Document) -> pb.AuditEvent:
+    personal = document.get("personal", {})
+    return pb.AuditEvent(
+        id=document["_id"],
+        time=timestamp(document["time"]),
+        kind=document["kind"],
+        user_id=document["userId"],
+        actor=document["actor"],
+        ip_address=personal.get("ipAddress", ""),
+        user_agent=personal.get("userAgent", ""),
+        detail=personal.get("detail", ""),
+    )
+
+
+def audit_filter(request: pb.ListAuditEventsRequest) -> AuditFilter:
+    """Return what the request looks for. Raises InvalidArgument for an impossible time."""
+    return AuditFilter(
+        request.user_id,
+        request.kind,
+        bound(request.start_time, "start_time") if request.HasField("start_time") else None,
+        bound(request.end_time, "end_time") if request.HasField("end_time") else None,
+    )

@@ -1,0 +1,163 @@
+"""The worker that sends what is due: as many replicas as there are may run one each."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from prometheus_client import Counter, Gauge
+
+from runtime import failpoints
+from runtime.clock import Clock, utc_now
+from runtime.errors import Unavailable
+from runtime.sealing import BrokenSealError
+from runtime.tasks import Tasks
+from services.notifications.letters import Letters
+from services.notifications.patience import Patience
+from services.notifications.queue import Claim, Queue
+from services.notifications.smtp import Mailer, NotSentError, Outgoing, RefusedForGoodError
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+MEASURE_SECONDS = 10.0
+MARK_AGAIN_SECONDS = 0.25
+
+sent = Counter("trivet_mails_sent_total", "Mails that the mail server has taken.")
+failed = Counter("trivet_mails_failed_total", "Mails that were given up: refused for good, or tried too often.")
+retried = Counter("trivet_mails_retried_total", "Tries after which a mail was put off.")
+queue_length = Gauge("trivet_mail_queue_length", "Mails that are to be sent, up to 10,000.")
+queue_age = Gauge("trivet_mail_queue_oldest_seconds", "How long the oldest of them has waited.")
+
+
+class Delivery:
+    """Claims due mails, `at_once` at a time, and sends them.
+
+    At least once: whoever dies between the server's yes and its mark leaves a mail that is sent once more, when the
+    lease has run out. `attempts` are counted when a mail is claimed, so one that kills its worker is given up too.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        letters: Letters,
+        mailer: Mailer,
+        patience: Patience,
+        *,
+        at_once: int = 4,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._queue = queue
+        self._letters = letters
+        self._mailer = mailer
+        self._patience = patience
+        self._at_once = at_once
+        self._clock = clock
+        self._tasks = Tasks("mail", limit=at_once)
+        self._something_new = asyncio.Event()
+        self._stopping = False
+        self._measured = -MEASURE_SECONDS
+        self._trouble = ""
+
+    def wake(self) -> None:
+        """Have it look at once: there is one more to send."""
+        self._something_new.set()
+
+    @asynccontextmanager
+    async def running(self, grace: float) -> AsyncIterator[None]:
+        """Send while inside; at the end nothing new is begun, and what is under way has `grace` seconds to finish."""
+        work = asyncio.create_task(self._work())
+        try:
+            yield
+        finally:
+            self._stopping = True
+            self.wake()
+            await work
+            await self._tasks.drain(grace)
+
+    async def _work(self) -> None:
+        while not self._stopping:
+            self._something_new.clear()
+            try:
+                await self._measure()
+                if len(self._tasks) < self._at_once and await self._begin_one():
+                    continue
+            except Unavailable:
+                logger.debug("the queue of mails cannot be looked at: the store is away")
+            except Exception:  # whatever it was, mail must go on
+                logger.exception("looking for mail to send failed")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._something_new.wait()
+
+    async def _begin_one(self) -> bool:
+        claim = await self._queue.claim()
+        if claim is None:
+            return False
+        task = self._tasks.start(self._deliver(claim))
+        task.add_done_callback(lambda _: self.wake())
+        return True
+
+    async def _deliver(self, claim: Claim) -> None:
+        try:
+            await self._send(claim)
+        except RefusedForGoodError as error:
+            await self._give_up(claim, str(error))
+        except NotSentError as error:
+            await self._try_later(claim, str(error))
+        except BrokenSealError:
+            # The key may be back after the next start: it is an operator's mistake, not the mail's.
+            await self._try_later(claim, "it was sealed under a key that is not in TRIVET_SEAL_KEYS")
+        except Exception as error:  # whatever it was, the mail comes back
+            logger.exception("sending mail failed")
+            await self._try_later(claim, f"unexpected: {type(error).__name__}")
+
+    async def _send(self, claim: Claim) -> None:
+        if claim.attempts > self._patience.attempts:
+            raise RefusedForGoodError("whoever tried to send it last did not come back")
+        email = self._letters.opened(claim.mail, claim.notification_id)
+        await failpoints.reach("notifications.before_send")
+        await self._mailer.send(Outgoing(email, claim.notification_id, claim.created_at))
+        await failpoints.reach("notifications.after_send")
+        if self._trouble:
+            logger.info("mail is taken again")
+            self._trouble = ""
+        sent.inc()
+        await self._mark(claim, lambda: self._queue.sent(claim))
+
+    async def _try_later(self, claim: Claim, why: str) -> None:
+        if claim.attempts >= self._patience.attempts:
+            await self._give_up(claim, why)
+            return
+        if self._trouble != why:  # once, however many mails it concerns
+            logger.warning("a mail is put off: %s", why)
+            self._trouble = why
+        retried.inc()
+        pause = self._patience.pause(claim.attempts)
+        await self._mark(claim, lambda: self._queue.put_off(claim, pause, why))
+
+    async def _give_up(self, claim: Claim, why: str) -> None:
+        logger.error("a mail is given up at try %d: notification %s: %s", claim.attempts, claim.notification_id, why)
+        failed.inc()
+        await self._mark(claim, lambda: self._queue.gave_up(claim, why))
+
+    async def _mark(self, claim: Claim, mark: Callable[[], Awaitable[bool]]) -> None:
+        """Keep what became of a mail, for as long as the lease says that nobody else will try it."""
+        while self._clock() < claim.lease_until:
+            try:
+                if not await mark():
+                    logger.warning("a mail was erased, or claimed anew, while it was sent: %s", claim.notification_id)
+                return
+            except Unavailable:
+                await asyncio.sleep(MARK_AGAIN_SECONDS)
+        logger.error("what became of a mail could not be kept, so it is tried again: %s", claim.notification_id)
+
+    async def _measure(self) -> None:
+        if time.monotonic() - self._measured < MEASURE_SECONDS:
+            return
+        self._measured = time.monotonic()
+        waiting = await self._queue.waiting()
+        queue_length.set(waiting.count)
+        queue_age.set((self._clock() - waiting.oldest).total_seconds() if waiting.oldest else 0)

@@ -1,0 +1,36 @@
+"""Who was erased: what comes late about them, from an outbox or a log's buffer, is not kept."""
+
+from collections.abc import Collection, Iterable
+from datetime import timedelta
+
+from runtime.clock import Clock, utc_now
+from services.notifications.store import Store
+
+
+class Erasures:
+    """One row per erased user, kept for `ttl`: the id, which is nobody's any more, and when.
+
+    Whoever writes asks afterwards as well as before. An erasure writes its row before it looks for what to remove: so
+    either it finds what was written, or the writer finds it.
+    """
+
+    def __init__(self, store: Store, *, ttl: timedelta, clock: Clock = utc_now) -> None:
+        self._store = store
+        self._ttl = ttl
+        self._clock = clock
+
+    async def add(self, user_id: str) -> None:
+        """Keep nothing of the user from now on. Raises Unavailable."""
+        now = self._clock()
+        once = {"$setOnInsert": {"erasedAt": now}, "$set": {"expiresAt": now + self._ttl}}
+        async with self._store.call("erasures.add"):
+            await self._store.erasures.update_one({"_id": user_id}, once, upsert=True)
+
+    async def among(self, user_ids: Iterable[str]) -> Collection[str]:
+        """Return those of the users who were erased. Raises Unavailable."""
+        asked = sorted(set(user_ids) - {""})
+        if not asked:
+            return ()
+        async with self._store.call("erasures.find"):
+            found = await self._store.erasures.find({"_id": {"$in": asked}}, {"_id": 1}).to_list()
+        return {str(row["_id"]) for row in found}

@@ -1,0 +1,52 @@
+"""Mails at rest: sealed, and known again by a keyed hash when nothing else is left of them."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from runtime.sealing import BrokenSealError, Sealer
+from services.notifications.drafts import Email
+
+FINGERPRINT_KEY = b"trivet mail fingerprint 1"
+
+
+class Letters:
+    """Seals mails under the first of the keys; any of them opens.
+
+    What is mailed often holds a secret, a link that resets a password or a code of six digits, so a plain hash of it
+    could be guessed: a fingerprint is an HMAC.
+    """
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._sealer = Sealer(keys)
+        self._keys = tuple(hmac.digest(key, FINGERPRINT_KEY, hashlib.sha256) for key in keys)
+
+    def sealed(self, email: Email, notification_id: str) -> str:
+        """Return the mail so that it opens for this notification alone."""
+        return self._sealer.seal(json.dumps(asdict(email)), _purpose(notification_id))
+
+    def opened(self, sealed: str, notification_id: str) -> Email:
+        """Return a notification's mail. Raises BrokenSealError."""
+        try:
+            return Email(**json.loads(self._sealer.open(sealed, _purpose(notification_id))))
+        except (ValueError, TypeError):
+            raise BrokenSealError from None
+
+    def fingerprint(self, email: Email, *request: str) -> str:
+        """Return what the mail of this request is known by, under the key in use."""
+        return _fingerprint(self._keys[0], email, request)
+
+    def is_same(self, fingerprint: str, email: Email, *request: str) -> bool:
+        """Whether a fingerprint, made under any of the keys, is of this mail and request."""
+        return any(hmac.compare_digest(fingerprint, _fingerprint(key, email, request)) for key in self._keys)
+
+
+def _fingerprint(key: bytes, email: Email, request: Sequence[str]) -> str:
+    content = json.dumps([*request, asdict(email)]).encode()
+    return hmac.digest(key, content, hashlib.sha256).hex()
+
+
+def _purpose(notification_id: str) -> str:
+    return f"mail of {notification_id}"

@@ -1,0 +1,101 @@
+"""Mail that is to be sent, as rows: claimed under a lease, and then sent, put off or given up."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pymongo import ASCENDING, ReturnDocument
+
+from runtime.clock import Clock, utc_now
+from runtime.ids import new_id
+from services.notifications.store import Document, Store
+
+KEPT, QUEUED, SENDING, SENT, FAILED = "kept", "queued", "sending", "sent", "failed"
+COUNTED = 10_000
+# What a mail has only while it is not done; its body is gone with them.
+UNDER_WAY = ("mail", "nextAttemptAt", "leaseUntil", "lease")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One mail that is ours to send until `lease_until`, for the `attempts`th time; `mail` is sealed."""
+
+    notification_id: str
+    mail: str
+    attempts: int
+    created_at: datetime
+    lease: str
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many mails are to be sent, up to 10,000, and since when the oldest of them waits."""
+
+    count: int = 0
+    oldest: datetime | None = None
+
+
+class Queue:
+    """The notifications whose mail is due at `nextAttemptAt`; while one is claimed, that is when its lease ends.
+
+    So a mail whose worker died is due again by itself. A lease is one claim's own: who has lost it changes nothing.
+    The clocks of workers may differ by less than a lease outlasts a try. Every method raises Unavailable when the
+    store cannot be reached.
+    """
+
+    def __init__(self, store: Store, *, lease: timedelta, clock: Clock = utc_now) -> None:
+        self._store = store
+        self._rows = store.notifications
+        self._lease = lease
+        self._clock = clock
+
+    async def claim(self) -> Claim | None:
+        """Take the mail that has been due for longest; None if none is. What has expired is left to MongoDB."""
+        now, lease = self._clock(), new_id()
+        until = now + self._lease
+        taken = {"status": SENDING, "lease": lease, "leaseUntil": until, "nextAttemptAt": until, "updatedAt": now}
+        async with self._store.call("notifications.claim"):
+            row = await self._rows.find_one_and_update(
+                {"nextAttemptAt": {"$lte": now}, "expiresAt": {"$gt": now}},
+                {"$set": taken, "$inc": {"attempts": 1}},
+                {"mail": 1, "attempts": 1, "createdAt": 1},
+                sort=[("nextAttemptAt", ASCENDING)],
+                return_document=ReturnDocument.AFTER,
+            )
+        if row is None:
+            return None
+        return Claim(row["_id"], row["mail"], row["attempts"], row["createdAt"], lease, until)
+
+    async def sent(self, claim: Claim) -> bool:
+        """Keep that the mail was sent, and erase it; False if the lease was lost."""
+        return await self._end(claim, {"status": SENT, "sentAt": self._clock()}, "lastError")
+
+    async def gave_up(self, claim: Claim, why: str) -> bool:
+        """Keep that the mail could not be sent, and erase it; False if the lease was lost."""
+        return await self._end(claim, {"status": FAILED, "lastError": why})
+
+    async def put_off(self, claim: Claim, by: timedelta, why: str) -> bool:
+        """Have the mail tried again later; False if the lease was lost."""
+        now = self._clock()
+        later = {"status": QUEUED, "nextAttemptAt": now + by, "lastError": why, "updatedAt": now}
+        return await self._change(claim, {"$set": later, "$unset": dict.fromkeys(("lease", "leaseUntil"), "")})
+
+    async def waiting(self) -> Waiting:
+        """Count what is not done, whenever it is due."""
+        not_done: list[Document] = [
+            {"$match": {"nextAttemptAt": {"$exists": True}}},
+            {"$limit": COUNTED},
+            {"$group": {"_id": None, "count": {"$sum": 1}, "oldest": {"$min": "$createdAt"}}},
+        ]
+        async with self._store.call("notifications.waiting"):
+            found = await (await self._rows.aggregate(not_done)).to_list()
+        return Waiting(found[0]["count"], found[0]["oldest"]) if found else Waiting()
+
+    async def _end(self, claim: Claim, outcome: Document, *gone: str) -> bool:
+        change = {"$set": {**outcome, "updatedAt": self._clock()}, "$unset": dict.fromkeys((*UNDER_WAY, *gone), "")}
+        return await self._change(claim, change)
+
+    async def _change(self, claim: Claim, change: Document) -> bool:
+        async with self._store.call("notifications.mark"):
+            done = await self._rows.update_one({"_id": claim.notification_id, "lease": claim.lease}, change)
+        return done.matched_count == 1

@@ -1,0 +1,166 @@
+"""Handing one mail to the mail server."""
+
+import asyncio
+import contextlib
+import re
+import ssl
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
+from email.utils import format_datetime
+
+import aiosmtplib
+from aiosmtplib.errors import (
+    SMTPAuthenticationError,
+    SMTPConnectError,
+    SMTPException,
+    SMTPNotSupported,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+)
+
+from services.notifications.drafts import LINE_BREAK, Email
+from services.notifications.smtp_settings import SmtpServer
+
+PERMANENT = 500
+GOODBYE_SECONDS = 1.0
+# RFC 3463's code at the start of an answer. The words behind it are the server's, and may quote anything.
+ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
+
+
+class NotSentError(Exception):
+    """The mail was not accepted now, or nobody knows; the text says why, and holds no secret."""
+
+
+class RefusedForGoodError(Exception):
+    """The server will never take this mail; the text says why, and holds no secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A mail, what it is known by everywhere, and when it was written."""
+
+    email: Email
+    id: str
+    written_at: datetime
+
+
+class Mailer:
+    """Sends each mail over a connection of its own, in `timeout` seconds at most."""
+
+    def __init__(self, server: SmtpServer, sender: Address, tls: ssl.SSLContext, *, timeout: float) -> None:
+        self._server = server
+        self._sender = sender
+        self._tls = tls
+        self._timeout = timeout
+
+    async def send(self, mail: Outgoing) -> None:
+        """Return once the server has the mail. Raises NotSentError and RefusedForGoodError.
+
+        A server that cannot be reached, proves not who it is or refuses us is never the mail's fault: NotSentError.
+        """
+        message = composed(mail, self._sender)
+        client = self._client()
+        try:
+            async with asyncio.timeout(self._timeout):
+                await _connected(client)
+                await _handed_over(client, self._sender.addr_spec, mail.email.to, message)
+        except TimeoutError:
+            raise NotSentError("the mail server did not answer in time") from None
+        finally:
+            await _leave(client)
+
+    def _client(self) -> aiosmtplib.SMTP:
+        server = self._server
+        return aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            username=server.user or None,
+            password=server.password.get_secret_value() or None,
+            use_tls=server.tls,
+            start_tls=server.starttls,
+            tls_context=None if server.is_plain else self._tls,
+            timeout=self._timeout,
+        )
+
+
+def composed(mail: Outgoing, sender: Address) -> EmailMessage:
+    """Return the mail with its headers. Raises RefusedForGoodError for a line break in one of them."""
+    email = mail.email
+    if LINE_BREAK.search(email.subject + email.to):
+        raise RefusedForGoodError("a header would hold a line break")
+    message = EmailMessage(policy=SMTP if email.to.isascii() else SMTPUTF8)
+    message["Message-ID"] = f"<{mail.id}@{sender.domain}>"
+    message["Date"] = format_datetime(mail.written_at)
+    message["From"] = sender
+    message["To"] = email.to
+    message["Subject"] = email.subject
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(email.text)
+    if email.html:
+        message.add_alternative(email.html, subtype="html")
+    return message
+
+
+async def _connected(client: aiosmtplib.SMTP) -> None:
+    try:
+        await client.connect()
+    except SMTPAuthenticationError as error:
+        raise NotSentError(_answer(error, "our user or password")) from None
+    except SMTPResponseException as error:
+        raise NotSentError(_answer(error, "us")) from None
+    except (SMTPException, OSError, ValueError) as error:
+        cause = error.__cause__ if isinstance(error, SMTPConnectError) else error
+        raise NotSentError(_why_unreachable(cause or error)) from None
+
+
+async def _handed_over(client: aiosmtplib.SMTP, sender: str, to: str, message: EmailMessage) -> None:
+    try:
+        await client.send_message(message, sender=sender, recipients=[to])
+    except SMTPRecipientsRefused as error:
+        first = error.recipients[0]
+        raise _by_code(first, "the address") from None
+    except SMTPResponseException as error:
+        raise _by_code(error, "the mail") from None
+    except (SMTPNotSupported, ValueError):
+        raise RefusedForGoodError("the mail server takes no address like this one") from None
+    except (SMTPException, OSError) as error:
+        raise NotSentError(_why_unreachable(error)) from None
+
+
+def _by_code(error: SMTPResponseException, what: str) -> NotSentError | RefusedForGoodError:
+    kind = RefusedForGoodError if error.code >= PERMANENT else NotSentError
+    return kind(_answer(error, what))
+
+
+def _answer(error: SMTPResponseException, what: str) -> str:
+    enhanced = ENHANCED.match(error.message)
+    return f"the mail server refused {what}: {error.code}{f' {enhanced[0]}' if enhanced else ''}"
+
+
+def _why_unreachable(error: BaseException) -> str:
+    """Return a sentence of our own: a driver's may quote hosts, and what a server said."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"the mail server's certificate is not to be trusted: {error.verify_message}"
+        case ssl.SSLError():
+            return "the mail server speaks no TLS that we do"
+        case SMTPException() if "STARTTLS" in str(error):
+            return "the mail server has no STARTTLS, and nothing else is allowed"
+        case SMTPException() if "AUTH" in str(error) or "authentication" in str(error):
+            return "the mail server lets nobody sign in"
+        case TimeoutError():
+            return "the mail server did not answer in time"
+        case _:
+            return f"the mail server cannot be reached: {type(error).__name__}"
+
+
+async def _leave(client: aiosmtplib.SMTP) -> None:
+    """Say goodbye if there is anybody to say it to: the mail is sent or not, whatever becomes of it."""
+    if client.is_connected:
+        with contextlib.suppress(SMTPException, OSError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await client.quit()
+    client.close()

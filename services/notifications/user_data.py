@@ -1,0 +1,168 @@
+"""What is held of one person: read page by page, and erased in bounded batches."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pymongo import DESCENDING
+from pymongo.asynchronous.collection import AsyncCollection
+
+from runtime.clock import Clock, utc_now
+from runtime.errors import InvalidArgument
+from runtime.paging import decode_token, encode_token
+from services.notifications.erasures import Erasures
+from services.notifications.places import EPOCH, MILLISECOND, Place, behind
+from services.notifications.store import Document, Store
+from trivet.client.deadline import remaining
+
+BATCH = 1_000
+PAGE_BYTES = 1024 * 1024
+ERASE_SECONDS = 1.0
+"""After this no further batch is begun, so that the answer says how far it came before its deadline."""
+HIDDEN = ("_id", "userId", "mail", "fingerprint", "lease", "leaseUntil", "nextAttemptAt", "caller", "requestId")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of thing that is held: its collection, the field of its time, and what an erasure leaves of it.
+
+    `empties` is the one field that is taken out of what stays; None where nothing stays.
+    """
+
+    name: str
+    collection: str
+    time: str
+    empties: str | None = None
+
+
+# An audit event stays without its personal part: that something was done to an account, when and by which account, must
+# be told for as long as the audit is kept, also of those who are gone. Its user id is random and names nobody any more.
+KINDS = (
+    Kind("notification", "notifications", "createdAt"),
+    Kind("log", "logs", "timestamp"),
+    Kind("audit_event", "audit", "time", empties="personal"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One thing that is held of a user."""
+
+    kind: str
+    data: dict[str, Any]
+
+
+class UserData:
+    """All collections, as they concern one user. Every method raises Unavailable when the store cannot be reached."""
+
+    def __init__(
+        self,
+        store: Store,
+        erasures: Erasures,
+        *,
+        clock: Clock = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._erasures = erasures
+        self._clock = clock
+        self._monotonic = monotonic
+
+    async def erase(self, user_id: str) -> tuple[int, bool]:
+        """Erase what there is time for; return how much that was, and whether all of it is gone.
+
+        Nothing of the user is kept any more from the first call on. Again, or for an unknown user, it does no harm.
+        """
+        await self._erasures.add(user_id)
+        until = self._monotonic() + remaining(ERASE_SECONDS)
+        count = 0
+        for kind in KINDS:
+            while erased := await self._erase_some(kind, user_id):
+                count += erased
+                if self._monotonic() >= until:
+                    return count, False
+        return count, True
+
+    async def _erase_some(self, kind: Kind, user_id: str) -> int:
+        rows = self._collection(kind)
+        theirs: Document = {"userId": user_id}
+        if kind.empties is not None:
+            theirs[kind.empties] = {"$exists": True}
+        async with self._store.call(f"{kind.collection}.erase"):
+            found = await rows.find(theirs, {"_id": 1}).limit(BATCH).to_list()
+            these = {"_id": {"$in": [row["_id"] for row in found]}}
+            if not found:
+                return 0
+            if kind.empties is None:
+                await rows.delete_many(these)
+            else:
+                await rows.update_many(these, {"$unset": {kind.empties: ""}})
+        return len(found)
+
+    async def page(self, user_id: str, *, size: int, page_token: str = "") -> tuple[list[Record], str]:
+        """Return up to `size` records or 1 MiB, kind after kind, and the token of the next page; a kind ends a page.
+
+        Raises InvalidArgument for a token that is not of this user.
+        """
+        number, after = _place(page_token, user_id)
+        kind = KINDS[number]
+        matching = behind(after, kind.time) | {"userId": user_id, "expiresAt": {"$gt": self._clock()}}
+        order = [(kind.time, DESCENDING), ("_id", DESCENDING)]
+        async with self._store.call(f"{kind.collection}.export"):
+            rows = await self._collection(kind).find(matching).sort(order).limit(size + 1).to_list()
+        records = _that_fit([Record(kind.name, _shown(row)) for row in rows[:size]])
+        if len(rows) > len(records):
+            last = rows[len(records) - 1]
+            return records, _token(number, Place(last[kind.time], last["_id"]), user_id)
+        return records, _token(number + 1, None, user_id) if number + 1 < len(KINDS) else ""
+
+    def _collection(self, kind: Kind) -> AsyncCollection[Document]:
+        found: AsyncCollection[Document] = getattr(self._store, kind.collection)
+        return found
+
+
+def _that_fit(records: list[Record]) -> list[Record]:
+    """Return the first of the records, one at least, that make a message which any client takes."""
+    left = PAGE_BYTES
+    for index, record in enumerate(records):
+        left -= len(json.dumps(record.data).encode())
+        if left < 0 and index:
+            return records[:index]
+    return records
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document as JSON has it, without what is only ours, and without mail that waits to be sent."""
+    return {"id": row["_id"], **{key: _plain(value) for key, value in row.items() if key not in HIDDEN}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, dict):
+        return {key: _plain(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(member) for member in value]
+    return value
+
+
+def _token(number: int, after: Place | None, user_id: str) -> str:
+    where = [(after.time - EPOCH) // MILLISECOND, after.id] if after else []
+    return encode_token([number, *where], "user data", user_id)
+
+
+def _place(page_token: str, user_id: str) -> tuple[int, Place | None]:
+    match decode_token(page_token, "user data", user_id):
+        case None:
+            return 0, None
+        case [int(number)] if 0 <= number < len(KINDS):
+            return number, None
+        case [int(number), int(milliseconds), str(row_id)] if 0 <= number < len(KINDS):
+            try:
+                return number, Place(EPOCH + milliseconds * MILLISECOND, row_id)
+            except OverflowError:
+                pass
+    raise InvalidArgument("INVALID_PAGE_TOKEN", "page_token is not one of ours", field="page_token")

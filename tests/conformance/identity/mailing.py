@@ -1,0 +1,119 @@
+"""Identity with all that it mails: the flows, and the mails that wait in the outbox, opened."""
+
+import json
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+from sqlalchemy import insert, select, update
+
+from runtime.ids import new_id
+from services.identity import mail, schema
+from services.identity.audit import Audit
+from services.identity.authentication import Authentication, NewUser, SignedUp
+from services.identity.database import Transaction
+from services.identity.email_flows import EmailFlows
+from services.identity.email_links import Links
+from services.identity.email_rules import EmailRules
+from services.identity.hashing import Hasher
+from services.identity.mail import Mail, Post
+from services.identity.mails import Mails
+from services.identity.outbox import Note
+from services.identity.password_resets import PasswordResets
+from services.identity.sessions import Origin
+from services.identity.user_deletion import UserDeletion
+from services.identity.users import User
+from services.identity.verifications import Verifications
+from tests.conformance.identity.conftest import BASE_URL, PASSWORD, SEALER, SECRET, Identity
+
+HERE = Origin("10.0.0.1", "tests")
+LINK = re.compile(rf"{re.escape(BASE_URL)}\S+")
+
+
+@dataclass(frozen=True)
+class Mailing:
+    """The parts of the service that mail, on one database."""
+
+    identity: Identity
+    authentication: Authentication
+    verifications: Verifications
+    links: Links
+    resets: PasswordResets
+    flows: EmailFlows
+    deletion: UserDeletion
+
+    async def sign_up(self, email: str = "ann@x.io", *, verified: bool = False) -> User:
+        user = (await self.signed_up(email)).user
+        if verified:
+            values = {"email_verified": True}
+            await self.execute(update(schema.users).where(schema.users.c.id == user.id).values(**values))
+        return user
+
+    async def signed_up(self, email: str = "ann@x.io") -> SignedUp:
+        return await self.authentication.sign_up(NewUser("Ann", email, PASSWORD, callback_url="/in"), HERE)
+
+    async def mails(self) -> list[Mail]:
+        """Return the mails that wait for somebody, oldest first."""
+        outbox = schema.outbox
+        statement = select(outbox.c.id, outbox.c.key, outbox.c.payload, outbox.c.created_at)
+        rows = await self.identity.database.rows(
+            "tests.mails", statement.where(outbox.c.topic == mail.TOPIC).order_by(outbox.c.id)
+        )
+        opened = [mail.opened(Note(*row), SEALER)[1] for row in rows]
+        return [letter for letter in opened if letter.to]
+
+    async def last_link(self) -> str:
+        """Return the only link of the newest mail."""
+        (link,) = LINK.findall((await self.mails())[-1].text)
+        return str(link)
+
+    async def last_token(self) -> str:
+        """Return the token in the newest mail, from path or query."""
+        parts = urlsplit(await self.last_link())
+        return parse_qs(parts.query).get("token", [parts.path.rpartition("/")[2]])[0]
+
+    async def execute(self, statement: object) -> None:
+        async def work(transaction: Transaction) -> None:
+            await transaction.execute(statement)  # type: ignore[arg-type]
+
+        await self.identity.database.transaction("tests.execute", work)
+
+    async def link_provider(self, user: User, provider: str = "github") -> None:
+        now = self.identity.clock()
+        await self.execute(
+            insert(schema.accounts).values(
+                id=new_id(), created_at=now, updated_at=now, user_id=user.id, account_id="7", provider=provider
+            )
+        )
+
+    async def providers(self, user: User) -> list[str]:
+        accounts = schema.accounts
+        statement = select(accounts.c.provider).where(accounts.c.user_id == user.id).order_by(accounts.c.provider)
+        return [row[0] for row in await self.identity.database.rows("tests.providers", statement)]
+
+    async def happened(self) -> list[str]:
+        """Return what the audit events that wait tell of, oldest first."""
+        outbox = schema.outbox
+        statement = select(outbox.c.payload).where(outbox.c.topic == "audit.record").order_by(outbox.c.id)
+        rows = await self.identity.database.rows("tests.events", statement)
+        return [json.loads(row[0])["happened"] for row in rows]
+
+
+def mailing(identity: Identity, hasher: Hasher, rules: EmailRules | None = None) -> Mailing:
+    """Return the parts that mail, under these rules."""
+    rules, database, clock = rules or EmailRules(), identity.database, identity.clock
+    links = Links(BASE_URL, (SECRET,), now=clock)
+    mails = Mails(Post(identity.outbox, SEALER), links, BASE_URL)
+    audit = Audit(database, identity.outbox, now=clock)
+    verifications = Verifications(database, now=clock)
+    users, accounts, sessions = identity.users, identity.accounts, identity.sessions
+    authentication = Authentication(database, accounts, sessions, hasher, audit, mails, rules, now=clock)
+    return Mailing(
+        identity,
+        authentication,
+        verifications,
+        links,
+        PasswordResets(database, users, accounts, sessions, verifications, hasher, mails, audit, rules),
+        EmailFlows(database, users, accounts, authentication, verifications, links, mails, audit, rules),
+        UserDeletion(database, users, authentication, verifications, mails, rules),
+    )

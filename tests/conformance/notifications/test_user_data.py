@@ -1,0 +1,202 @@
+"""Reading and erasing what is held of one person, on each engine."""
+
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from bson import encode
+
+from runtime.errors import FailedPrecondition, InvalidArgument
+from runtime.ids import new_id
+from services.notifications.audit import Audit, AuditEvent
+from services.notifications.drafts import Draft, Email
+from services.notifications.erasures import Erasures
+from services.notifications.logs import Entry, Logs
+from services.notifications.notifications import Mailing, Notifications
+from services.notifications.user_data import Record, UserData
+from tests.conformance.notifications.conftest import AUDIT_TTL, LETTERS, LOG_TTLS, TTL, House
+
+Write = Callable[[House, Erasures], Awaitable[None]]
+
+MAIL = Draft("ann", "Hello", kind="email", email=Email("ann@x.io", "Hello", "canary"), request_id="mail:1")
+
+
+async def live(at: House, user_id: str, times: int = 3) -> None:
+    """Leave something everywhere."""
+    for number in range(times):
+        await at.tell(user_id, f"{number}")
+    await at.sending.create(
+        Draft(user_id, "Mail", kind="email", email=Email(f"{user_id}@x.io", "s", "canary")), "tests"
+    )
+    await at.logs.write([Entry("was there", user_id=user_id, endpoint="/v1/me") for _ in range(times)])
+    event = AuditEvent(new_id(), at.clock.now, "signed_in", user_id, "", "192.0.2.1", "Firefox", "password")
+    await at.audit.record([event])
+
+
+async def export(at: House, user_id: str, size: int = 100) -> list[Record]:
+    """Return all records, page by page."""
+    records, token = await at.user_data.page(user_id, size=size)
+    while token:
+        more, token = await at.user_data.page(user_id, size=size, page_token=token)
+        records += more
+    return records
+
+
+async def held(at: House) -> bytes:
+    names = ("notifications", "logs", "audit")
+    return b"".join([encode(row) for name in names async for row in at.store.database[name].find()])
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+async def test_an_export_holds_everything_once_and_nothing_of_others(at: House, size: int) -> None:
+    await live(at, "ann")
+    await live(at, "bob")
+    records = await export(at, "ann", size)
+    assert [record.kind for record in records] == ["notification"] * 4 + ["log"] * 3 + ["audit_event"]
+    assert [record.data["title"] for record in records[1:4]] == ["2", "1", "0"]
+    assert len({record.data["id"] for record in records}) == 8
+    assert records[-1].data["personal"] == {"ipAddress": "192.0.2.1", "userAgent": "Firefox", "detail": "password"}
+    assert records[0].data["createdAt"].endswith("Z")
+
+
+async def test_an_export_holds_no_mail_that_waits_to_be_sent(at: House) -> None:
+    """A5: its link would still be good."""
+    await live(at, "ann")
+    newest = (await export(at, "ann"))[0].data
+    assert newest["title"] == "Mail"
+    assert not {"mail", "fingerprint", "lease", "caller", "requestId"} & set(newest)
+
+
+async def test_a_page_ends_at_a_mebibyte(at: House) -> None:
+    rows = [Draft("ann", f"{number}", message="x" * 10_000, data={"y": "z" * 15_000}) for number in range(60)]
+    for row in rows:
+        await at.notifications.create(row, "tests")
+        at.clock.move(timedelta(seconds=1))
+    records, token = await at.user_data.page("ann", size=60)
+    assert 0 < len(records) < 60
+    assert token
+    assert [record.data["title"] for record in await export(at, "ann", 60)] == [f"{n}" for n in range(59, -1, -1)]
+
+
+async def test_a_token_is_good_for_its_own_user(at: House) -> None:
+    await live(at, "ann")
+    _, token = await at.user_data.page("ann", size=1)
+    for wrong in (token, "W10", "x"):
+        with pytest.raises(InvalidArgument):
+            await at.user_data.page("bob", size=1, page_token=wrong)
+
+
+async def test_an_erasure_leaves_nothing_personal_and_nobody_elses_is_touched(at: House) -> None:
+    await live(at, "ann")
+    await live(at, "bob")
+    others = await export(at, "bob")
+    assert await at.user_data.erase("ann") == (8, True)
+    [left] = await export(at, "ann")
+    assert left.kind == "audit_event"
+    assert set(left.data) == {"id", "time", "kind", "actor", "expiresAt"}
+    assert await export(at, "bob") == others
+
+
+async def test_an_erasure_that_is_told_again_or_of_nobody_does_no_harm(at: House) -> None:
+    await live(at, "ann")
+    await at.user_data.erase("ann")
+    assert await at.user_data.erase("ann") == (0, True)
+    assert await at.user_data.erase("nobody") == (0, True)
+
+
+async def test_an_erasure_stops_in_time_and_the_next_one_goes_on(at: House) -> None:
+    """One call's time is bounded, whatever a user has left; here it is over after each batch."""
+    times = iter(range(1_000_000))
+    hasty = UserData(at.store, at.erasures, clock=at.clock, monotonic=lambda: float(next(times) * 10))
+    await live(at, "ann")
+    assert await hasty.erase("ann") == (4, False)
+    assert await hasty.erase("ann") == (3, False)
+    assert await hasty.erase("ann") == (1, False)
+    assert await hasty.erase("ann") == (0, True)
+
+
+async def test_a_mail_that_comes_late_is_refused_and_nothing_is_kept_of_it(at: House) -> None:
+    """An outbox may tell of a mail after it told of the erasure."""
+    await at.user_data.erase("ann")
+    with pytest.raises(FailedPrecondition) as refused:
+        await at.sending.create(MAIL, "identity")
+    assert refused.value.reason == "USER_ERASED"
+    assert await held(at) == b""
+
+
+async def test_a_log_line_that_comes_late_is_passed_over(at: House) -> None:
+    """The line of the very request that deleted the user comes after it."""
+    await at.user_data.erase("ann")
+    assert await at.logs.write([Entry("late", user_id="ann"), Entry("other", user_id="bob"), Entry("nobody's")]) == 3
+    rows = await at.store.logs.find().to_list()
+    assert sorted(row["message"] for row in rows) == ["nobody's", "other"]
+
+
+async def test_an_event_that_comes_late_is_kept_without_its_personal_part(at: House) -> None:
+    """That the account was deleted must be known; from where is nobody's business any more."""
+    await at.user_data.erase("ann")
+    await at.audit.record([AuditEvent(new_id(), at.clock.now, "deleted", "ann", "", "192.0.2.1", "Firefox", "by mail")])
+    assert b"deleted" in await held(at)
+    for personal in (b"192.0.2.1", b"Firefox", b"by mail"):
+        assert personal not in await held(at)
+
+
+class Racing(Erasures):
+    """The erasure goes past between the first look and the write."""
+
+    def __init__(self, at: House) -> None:
+        super().__init__(at.store, ttl=AUDIT_TTL, clock=at.clock)
+        self._at = at
+        self._looked = False
+
+    async def among(self, user_ids: Iterable[str]) -> Collection[str]:
+        found = await super().among(user_ids)
+        if not self._looked:
+            self._looked = True
+            await self._at.user_data.erase("ann")
+        return found
+
+
+class Careless(Racing):
+    """The protection off: nobody looks again."""
+
+    async def among(self, user_ids: Iterable[str]) -> Collection[str]:
+        return await super().among(user_ids) if not self._looked else ()
+
+
+async def send(at: House, erasures: Erasures) -> None:
+    notifications = Notifications(at.store, Mailing(LETTERS, sent=True), erasures, ttl=TTL, clock=at.clock)
+    with suppress(FailedPrecondition):
+        await notifications.create(replace(MAIL, title="personal"), "identity")
+
+
+async def log(at: House, erasures: Erasures) -> None:
+    await Logs(at.store, erasures, LOG_TTLS, clock=at.clock).write([Entry("personal", user_id="ann")])
+
+
+async def tell(at: House, erasures: Erasures) -> None:
+    event = AuditEvent(new_id(), at.clock.now, "signed_in", "ann", "", "personal")
+    await Audit(at.store, erasures, ttl=AUDIT_TTL, clock=at.clock).record([event])
+
+
+@pytest.mark.parametrize("write", [send, log, tell])
+async def test_what_is_written_while_the_erasure_goes_past_is_not_kept(at: House, write: Write) -> None:
+    """R16."""
+    await write(at, Racing(at))
+    assert b"personal" not in await held(at)
+
+
+@pytest.mark.parametrize("write", [send, log, tell])
+async def test_without_the_second_look_it_would_be(at: House, write: Write) -> None:
+    """The protection off."""
+    await write(at, Careless(at))
+    assert b"personal" in await held(at)
+
+
+async def test_who_was_erased_is_remembered_for_as_long_as_the_audit(at: House) -> None:
+    await at.user_data.erase("ann")
+    [row] = await at.store.erasures.find().to_list()
+    assert row == {"_id": "ann", "erasedAt": at.clock.now, "expiresAt": at.clock.now + AUDIT_TTL}
+    assert (await at.store.erasures.index_information())["expiry"]["expireAfterSeconds"] == 0
