@@ -51,7 +51,7 @@ def install() -> None:
     if not shutil.which("node") or not shutil.which("npm"):
         raise SystemExit("bench: PEERS=1 needs Node 20 or later with npm on PATH: install it, or leave PEERS out")
     lock = (FILES / "package-lock.json").read_text()
-    installed = WORK / "installed-lock.json"
+    installed = WORK / "node_modules" / ".installed"  # gone with what it vouches for
     if not installed.exists() or installed.read_text() != lock:
         WORK.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):

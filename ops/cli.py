@@ -7,7 +7,10 @@ from typer.exceptions import TyperException
 
 from ops.database import app as database
 from ops.errors import WRONG, Refused
-from ops.keyring import actor, keys
+from ops.exporting.command import app as exporting
+from ops.importing.command import app as importing
+from ops.keyring import actor
+from ops.reseal import app as keys
 from ops.users import app as users
 
 app = typer.Typer(
@@ -17,9 +20,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(actor)
-app.command()(keys)
+app.add_typer(keys, name="keys")
 app.add_typer(database, name="db")
 app.add_typer(users, name="users")
+app.add_typer(importing, name="import")
+app.add_typer(exporting, name="export")
 
 
 @app.command()

@@ -187,6 +187,27 @@ def revoke(
     note(SOON)
 
 
+@app.command()
+def export(
+    who: Who,
+    sql_only: Annotated[bool, typer.Option("--sql-only", help="Without what the notifications service holds.")] = False,
+) -> None:
+    """Print all that is held of a person as JSON, but for what proves who they are; 1 if a part cannot be read."""
+    from ops.desk import Desk, at_desk
+    from ops.exporting.person import PersonSettings, held
+    from ops.reading import read_settings
+
+    settings = read_settings(PersonSettings)
+
+    async def work(desk: Desk) -> tuple[dict[str, Any], str]:
+        return await held(desk, who, settings, sql_only=sql_only)
+
+    data, missing = at_desk(work)
+    as_json({"exported_at": datetime.now(UTC)} | data)
+    if missing:
+        raise Refused(f"not all of it: {missing}; start the stack, or say --sql-only")
+
+
 def _set_role(who: str, role: RoleName) -> "Changed":
     from ops.desk import ACTOR, Desk, at_desk
     from services.identity.users import Role

@@ -97,7 +97,16 @@ async def main(settings: IdentitySettings) -> None:
         deletion = UserDeletion(database, users, authentication, verifications, mails, rules)
         oauth = await stack.enter_async_context(
             open_oauth(
-                Store(database, users, sessions, verifications, outbox, audit, sealer),
+                Store(
+                    database,
+                    users,
+                    sessions,
+                    verifications,
+                    outbox,
+                    audit,
+                    sealer,
+                    mails.verify_email if rules.verify_on_sign_up else None,
+                ),
                 settings.providers,
                 settings.oauth_rules,
                 settings.base_url,

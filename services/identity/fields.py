@@ -4,9 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.struct_pb2 import Struct
-
 from runtime.errors import InvalidArgument
 from runtime.fields import NONE, Fields, normal, wrong
 
@@ -19,23 +16,19 @@ class Additional:
     def __init__(self) -> None:
         self.declared: Fields = NONE
 
-    def shown(self, kept: str | None) -> Struct | None:
-        """Return what is answered of the kept values: every returned field, null where nothing is set."""
+    def shown(self, kept: str | None) -> dict[str, Any] | None:
+        """Return what is answered: every returned field, None where nothing is set. None if no field is declared."""
         if not self.declared:
             return None
         values = json.loads(kept) if kept else {}
-        answer = Struct()
-        answer.update(
-            {name: values.get(name, field.default) for name, field in self.declared.items() if field.returned}
-        )
-        return answer
+        return {name: values.get(name, field.default) for name, field in self.declared.items() if field.returned}
 
-    def accepted(self, given: Struct, where: str, *, by_person: bool) -> dict[str, Any]:
+    def accepted(self, given: Mapping[str, Any], where: str, *, by_person: bool) -> dict[str, Any]:
         """Return the values as they are kept. Raises InvalidArgument for what is not declared or not of its type.
 
         What people may not set is refused if a person sets it; a program may.
         """
-        return {name: self._accepted(name, value, where, by_person) for name, value in MessageToDict(given).items()}
+        return {name: self._accepted(name, value, where, by_person) for name, value in given.items()}
 
     def _accepted(self, name: str, value: Any, where: str, by_person: bool) -> Any:
         path, field = f"{where}.{name[:64]}", self.declared.get(name)

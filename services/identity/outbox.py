@@ -163,7 +163,7 @@ class Outbox:
             .order_by(outbox.c.id)
             .limit(BATCH),
         )
-        return [Note(*row) for row in rows]
+        return [Note(row.id, row.key, row.payload, row.created_at) for row in rows]
 
     async def _deliver_all(self, topic: str, receiver: Receiver, notes: Sequence[Note]) -> int:
         confirmed = 0

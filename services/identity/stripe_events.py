@@ -1,4 +1,4 @@
-"""What an event of Stripe's means for a subscription, in its older and its newer shapes (docs.stripe.com/api/events)."""
+"""What an event of Stripe's means for a subscription, in its older and newer shapes (docs.stripe.com/api/events)."""
 
 import json
 import re

@@ -33,7 +33,7 @@ class Site:
     def trivet(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a subcommand on the database."""
         environment = {"PATH": "/usr/bin:/bin", "DATABASE_URL": self.database, "TRIVET_SECRET": ""}
-        command = [ROOT / "bin/trivet", *arguments]
+        command = [str(ROOT / "bin/trivet"), *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 
 
@@ -44,7 +44,7 @@ def site(engine: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with whole(stores, "cache", "identity", "gateway", **FAST_HASHING) as first:
         names = [f"TRIVET_{name}_ADDRESS" for name in ("IDENTITY", "NOTIFICATIONS", "CACHE")]
         addresses: dict[str, Any] = {name: first["gateway"].environment[name] for name in names}
-        base = {"TRIVET_BASE_URL": first.url, "TRIVET_RATE_LIMIT": "off"}
+        base: dict[str, Any] = {"TRIVET_BASE_URL": first.url, "TRIVET_RATE_LIMIT": "off"}
         with process("gateway", **addresses, **base) as second:
             yield Site(first, second, stores.sql)
 

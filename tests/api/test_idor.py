@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from time import time
 from typing import Any
 
 import httpx
@@ -16,6 +17,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from gateway.services import SERVICES
 from tests.conftest import Engines
 from tests.harness.processes import client
+from tests.harness.stripe import SECRET as STRIPE_SECRET
+from tests.harness.stripe import event, signed, subscription
 from tests.harness.whole import Stores, Whole, whole
 from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Notification
 from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
@@ -24,6 +27,8 @@ VERBS = ("get", "put", "post", "delete", "patch")
 PASSWORD = "a long enough password"
 NO_ERROR = {"RevokeSession": {"revoked": False}}
 """RPCs whose promise is that another's resource is no error: the same as one that never was."""
+OWN_FIRST = {"UnlinkAccount": "FAILED_TO_UNLINK_LAST_ACCOUNT"}
+"""RPCs that look at the caller's own before they look for what was named."""
 
 
 @dataclass
@@ -36,7 +41,7 @@ class Victim:
 
     async def everything(self) -> dict[str, Any]:
         """Return all that others must not change."""
-        routes = ("/v1/me", "/v1/sessions", "/v1/notifications", f"/v1/users/{self.ids['user_id']}")
+        routes = ("/v1/me", "/v1/sessions", "/v1/accounts", "/v1/notifications", f"/v1/users/{self.ids['user_id']}")
         return {route: (await self.browser.get(route)).raise_for_status().json() for route in routes}
 
 
@@ -97,7 +102,7 @@ def attempts_on(method: MethodDescriptor) -> Iterator[Attempt]:
 def running(engine: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
     folder: Path = tmp_path_factory.mktemp("idor")
     stores = Stores(f"sqlite:///{folder / 'trivet.db'}", engine.get("secantusdb").url, engine.get("valkey").url)
-    with whole(stores) as processes:
+    with whole(stores, TRIVET_STRIPE_WEBHOOK_SECRETS=STRIPE_SECRET) as processes:
         yield processes
 
 
@@ -122,6 +127,10 @@ async def victim(running: Whole) -> AsyncIterator[Victim]:
         ids = {"user_id": found["user"]["id"], "session_id": found["session"]["id"]}
         request = CreateNotificationRequest(notification=Notification(user_id=ids["user_id"], title="for the victim"))
         ids["notification_id"] = (await NotificationServiceStub(channel).CreateNotification(request)).id
+        ids["account_id"] = (await browser.get("/v1/accounts")).raise_for_status().json()["accounts"][0]["id"]
+        paid = event("customer.subscription.created", subscription(metadata={"userId": ids["user_id"]}))
+        signature = {"stripe-signature": signed(paid, at=int(time())), "content-type": "application/json"}
+        (await browser.post("/webhooks/stripe", content=paid, headers=signature)).raise_for_status()
         yield Victim(browser, "victim@example.com", ids)
 
 
@@ -138,6 +147,8 @@ async def test_nothing_of_another_can_be_read_changed_or_removed(
     answer = await mallory.request(method, path, **sent)  # type: ignore[arg-type]  # one of the two
     if attempt.rpc in NO_ERROR and not attempt.names_owner:
         assert (answer.status_code, answer.json()) == (200, NO_ERROR[attempt.rpc])
+    elif attempt.rpc in OWN_FIRST and not attempt.names_owner:
+        assert OWN_FIRST[attempt.rpc] in answer.text
     else:
         assert answer.status_code in (403, 404), f"{method} {path} {fields}: {answer.status_code} {answer.text}"
     assert victim.email not in answer.text

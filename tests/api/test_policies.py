@@ -22,6 +22,9 @@ from tests.harness.rpc import raw
 from tests.harness.whole import SERVICES, Stores, Whole, whole
 from trivet.client import Actor
 from trivet.client.actor import METADATA_KEY, sign
+from trivet.notifications.v1 import user_data_service_pb2
+
+assert user_data_service_pb2.DESCRIPTOR  # the gateway, which loads the others, has no use for it
 
 POLICIES: dict[str, Policy] = {name: import_module(f"services.{name}.policy").POLICY for name in SERVICES}
 

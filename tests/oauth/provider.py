@@ -98,6 +98,14 @@ class Provider:
         self.released.set()
         self.released = threading.Event()
 
+    def become(self, person: Person) -> None:
+        """Have this person be signed in there from now on, and consent."""
+        self.person, self.switches.denies = person, False
+
+    def deny(self) -> None:
+        """Have the person refuse."""
+        self.switches.denies = True
+
     def id_token(self, person: Person | None = None, nonce: str = "", **claims: Any) -> str:
         """Return an id token as the switches would have it, `claims` put over those of the person."""
         now = int(time.time())

@@ -1,5 +1,6 @@
 """Who comes in by a provider: the rules by which an identity opens a user's session, makes a user, or is linked."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +23,10 @@ from services.identity.store_errors import TwiceError
 from services.identity.users import COLUMNS, Role, User, tag_of, user_of
 
 users = schema.users
+
+
+VerifyNew = Callable[[Transaction, User, str], Awaitable[None]]
+"""Mails a new user a link that proves the address, which leads on to a callback URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class Entrances:
         audit: Audit,
         rules: OAuthRules,
         *,
+        verify_new: VerifyNew | None = None,
         now: Clock = utc_now,
     ) -> None:
         self._database = database
@@ -62,18 +68,23 @@ class Entrances:
         self._outbox = outbox
         self._audit = audit
         self._rules = rules
+        self._verify_new = verify_new
         self._now = now
 
-    async def enter(self, who: Vouched, origin: Origin, *, may_sign_up: bool) -> Entered:
+    async def enter(self, who: Vouched, origin: Origin, *, may_sign_up: bool, callback_url: str = "") -> Entered:
         """Open a session for whoever has this identity; make the user, or link them by a proved address, if nobody has.
 
+        `callback_url` is where a mail leads that asks a new user to prove an address which the provider has not.
         Raises OAuthError (email_not_found, account_not_linked, signup_disabled) and PermissionDenied (BANNED_USER).
         """
         if not who.profile.email:
             raise OAuthError("email_not_found")
 
         async def work(transaction: Transaction) -> Entered:
-            return await self._enter(transaction, who, origin, may_sign_up=may_sign_up)
+            entered = await self._enter(transaction, who, origin, may_sign_up=may_sign_up)
+            if entered.created and not entered.user.email_verified and self._verify_new is not None:
+                await self._verify_new(transaction, entered.user, callback_url)
+            return entered
 
         try:
             try:

@@ -204,7 +204,7 @@ class OAuth:
             await self._entrances.link(who, begun.link.user_id, begun.link.email, origin)
             return Ended(begun.callback_url)
         may_sign_up = self._rules.may_sign_up(begun.provider, requested=begun.request_sign_up)
-        entered = await self._entrances.enter(who, origin, may_sign_up=may_sign_up)
+        entered = await self._entrances.enter(who, origin, may_sign_up=may_sign_up, callback_url=begun.callback_url)
         there = begun.new_user_url if entered.created and begun.new_user_url else begun.callback_url
         return Ended(there, entered)
 

@@ -10,7 +10,7 @@ from services.identity.audit import Audit
 from services.identity.database import Database
 from services.identity.email_links import BASE_PATH
 from services.identity.oauth.access import ProviderAccess
-from services.identity.oauth.entrances import Entrances
+from services.identity.oauth.entrances import Entrances, VerifyNew
 from services.identity.oauth.exchanges import TOTAL_SECONDS, Exchanges
 from services.identity.oauth.flows import OAuth
 from services.identity.oauth.issuers import Issuers
@@ -37,6 +37,7 @@ class Store:
     outbox: Outbox
     audit: Audit
     sealer: Sealer
+    verify_new: VerifyNew | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,16 @@ async def open_oauth(
         relying = RelyingParty(
             exchanges, Issuers(exchanges, providers), auth_url, now=now, seconds=lambda: now().timestamp()
         )
-        entrances = Entrances(store.database, linked, store.sessions, store.outbox, store.audit, rules, now=now)
+        entrances = Entrances(
+            store.database,
+            linked,
+            store.sessions,
+            store.outbox,
+            store.audit,
+            rules,
+            verify_new=store.verify_new,
+            now=now,
+        )
         oauth = OAuth(
             providers,
             relying,

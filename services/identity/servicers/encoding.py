@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from google.protobuf.struct_pb2 import Struct
+from google.protobuf.struct_pb2 import ListValue, Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc.aio import ServicerContext
 
@@ -41,7 +41,7 @@ def encode_user(user: User) -> resources_pb2.User:
         ban_expire_time=optional_timestamp(user.ban_expires),
         create_time=timestamp(user.created_at),
         update_time=timestamp(user.updated_at),
-        additional=of_users.shown(user.additional),
+        additional=_struct(of_users.shown(user.additional)),
     )
 
 
@@ -54,7 +54,7 @@ def encode_session(session: Session) -> resources_pb2.Session:
         user_agent=session.user_agent,
         create_time=timestamp(session.created_at),
         update_time=timestamp(session.updated_at),
-        additional=of_sessions.shown(session.additional),
+        additional=_struct(of_sessions.shown(session.additional)),
     )
 
 
@@ -104,4 +104,14 @@ def decode_image(text: str | None, field: str) -> str | None:
 
 def decode_additional(given: Struct, kind: Additional, field: str) -> dict[str, Any]:
     """Return values of a product's own fields. Raises InvalidArgument for what the caller may not set so."""
-    return kind.accepted(given, field, by_person=current_actor.get().is_person)
+    # What is nested deeper stays a message, which is of no field's type.
+    values = {name: list(value) if isinstance(value, ListValue) else value for name, value in given.items()}
+    return kind.accepted(values, field, by_person=current_actor.get().is_person)
+
+
+def _struct(values: dict[str, Any] | None) -> Struct | None:
+    if values is None:
+        return None
+    message = Struct()
+    message.update(values)
+    return message

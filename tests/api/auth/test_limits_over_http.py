@@ -206,3 +206,25 @@ def test_a_cache_that_is_killed_leaves_each_gateway_with_what_it_has_seen(site: 
         assert [signs_in_wrongly(limited, "192.0.2.51") for _ in range(4)] == [401, 401, 401, 429]
     finally:
         site.restore()
+
+
+@pytest.mark.parametrize("path", ["/request-password-reset", "/send-verification-email"])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_one_address_is_sent_three_mails_a_minute_whoever_asks_and_whether_anybody_has_it(
+    limited: httpx.Client, path: str, is_known: bool
+) -> None:
+    """A3, A4, H6: from another address and in another spelling each time."""
+    email = new_email()
+    if is_known:
+        sign_up(limited, email)
+        limited.cookies.clear()
+    spelled = (email, email.upper(), email.title(), email)
+    answers = [
+        limited.post(path, json={"email": spelled[number]}, headers=seen_from(f"10.{number}.{next(browsers)}.1"))
+        for number in range(4)
+    ]
+    statuses = [answer.status_code for answer in answers]
+    assert statuses[3] == 429
+    assert 429 not in statuses[:3]
+    assert answers[3].json() == TOO_MANY
+    assert len({answer.text for answer in answers[:3]}) == 1

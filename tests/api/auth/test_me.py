@@ -1,14 +1,21 @@
-"""GET /v1/me: user, session and unread count side by side, and what is said of a part that is missing."""
+"""GET /v1/me: user, session, subscription and unread count side by side, and what is said of a part that is missing."""
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from time import time
 
 import httpx
 import pytest
+from redis import Redis
 
 from tests.api.auth.conftest import ORIGIN, PASSWORD, Site, new_email, running_site, wait_until
 from tests.conftest import Engines
 from tests.harness.processes import Process, client, process
+from tests.harness.stripe import SECRET, event, signed, subscription
+from tests.harness.waiting import until
+from trivet.identity.v1.subscription_service_pb2 import ApplyStripeEventRequest
+from trivet.identity.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Notification
 from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
 
@@ -29,7 +36,11 @@ class Whole:
 def breakable(engine: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
     mongodb, valkey = engine.get("secantusdb").url, engine.get("valkey").url
     folder = tmp_path_factory.mktemp("whole")
-    with running_site(folder, valkey) as site, process("notifications", MONGODB_URI=mongodb) as notifications:
+    stripe = {"TRIVET_STRIPE_WEBHOOK_SECRETS": SECRET}
+    with (
+        running_site(folder, valkey, **stripe) as site,
+        process("notifications", MONGODB_URI=mongodb) as notifications,
+    ):
         address = notifications.address
         with site.gateway(TRIVET_BASE_URL=ORIGIN, TRIVET_NOTIFICATIONS_ADDRESS=address) as gateway:
             yield Whole(site, notifications, gateway)
@@ -42,6 +53,15 @@ def whole(breakable: Whole) -> Iterator[Whole]:
     breakable.site.restore()
     breakable.notifications.restore()
     wait_until(lambda: is_ready(breakable.gateway))
+
+
+async def all_cached(whole: Whole, browser: httpx.AsyncClient) -> bool:
+    """Whether session, profile and subscription of the newest person are in the cache."""
+    user_id = (await browser.get("/v1/me")).json()["user"]["id"]
+    await browser.get("/v1/me")
+    with Redis.from_url(whole.site.redis_url) as redis:
+        keys = [key for key in redis.scan_iter() if user_id.encode() in key]
+    return all(any(f":{name}:".encode() in key for key in keys) for name in ("profiles", "subscriptions"))
 
 
 def is_ready(gateway: Process) -> bool:
@@ -62,7 +82,7 @@ async def test_it_composes_user_session_and_unread_count(whole: Whole) -> None:
         me = answer.json()
     assert answer.status_code == 200
     assert (me["user"]["id"], me["user"]["name"], me["session"]["userId"]) == (user_id, "Ann", user_id)
-    assert (me["unreadCount"], me["missing"]) == (1, [])
+    assert (me["subscription"], me["unreadCount"], me["missing"]) == (None, 1, [])
     assert "token" not in me["session"]
 
 
@@ -83,7 +103,33 @@ async def test_without_identity_a_session_seen_lately_keeps_what_others_know(who
         whole.site.identity.kill()
         me = (await browser.get("/v1/me")).json()
     assert (me["user"], me["session"]["userId"], me["unreadCount"]) == (None, user_id, 0)
-    assert me["missing"] == ["user"]
+    assert (me["subscription"], me["missing"]) == (None, ["user", "subscription"])
+
+
+async def test_that_there_is_no_subscription_is_cached_too(whole: Whole) -> None:
+    """It is so for most people, and asking for them costs no statement in SQL."""
+    async with whole.browser() as browser:
+        await sign_up(browser)
+        await until(lambda: all_cached(whole, browser))
+        whole.site.identity.signal(signal.SIGSTOP)
+        me = (await browser.get("/v1/me")).json()
+    assert (me["subscription"], me["missing"]) == (None, [])
+
+
+async def test_the_subscription_is_shown_as_its_own_route_has_it(whole: Whole) -> None:
+    async with whole.browser() as browser, client(whole.site.identity) as channel:
+        user_id = await sign_up(browser)
+        assert (await browser.get("/v1/me")).json()["subscription"] is None
+        body = event(
+            "customer.subscription.created",
+            subscription("trialing", metadata={"user_id": user_id}),
+            created=int(time()),
+        )
+        request = ApplyStripeEventRequest(payload=body, signature=signed(body, at=int(time())))
+        assert (await SubscriptionServiceStub(channel).ApplyStripeEvent(request)).applied
+        me = (await browser.get("/v1/me")).json()
+        assert me["subscription"] == (await browser.get("/v1/users/me/subscription")).json()
+    assert (me["subscription"]["plan"], me["subscription"]["status"], me["missing"]) == ("price_pro", "trialing", [])
 
 
 async def test_when_nobody_can_tell_who_asks_it_is_503(whole: Whole) -> None:

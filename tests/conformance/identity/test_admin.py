@@ -41,7 +41,8 @@ def administration(identity: Identity) -> Administration:
 async def _events(identity: Identity) -> list[tuple[str, str, str]]:
     """Return what happened, by whom and why, but for sign-ups and sign-ins."""
     rows = await identity.database.rows(
-        "tests.audit", select(schema.outbox.c.payload).where(schema.outbox.c.topic == TOPIC).order_by(schema.outbox.c.id)
+        "tests.audit",
+        select(schema.outbox.c.payload).where(schema.outbox.c.topic == TOPIC).order_by(schema.outbox.c.id),
     )
     events = [json.loads(row.payload) for row in rows]
     return [(e["happened"], e["actor"], e["detail"]) for e in events if not e["happened"].startswith("sign")]
@@ -158,7 +159,9 @@ async def test_administrators_who_demote_each_other_at_once_leave_one(
     """The rows are locked: without that each would see the other, and both would go."""
     for _ in range(5):
         both = [await _one(identity, admin, Role.ADMIN) for _ in range(2)]
-        calls = [admin.set_role(each.id, Role.USER, actor=other.id) for each, other in zip(both, both[::-1], strict=True)]
+        calls = [
+            admin.set_role(each.id, Role.USER, actor=other.id) for each, other in zip(both, both[::-1], strict=True)
+        ]
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
         assert sum(isinstance(each, FailedPrecondition) for each in outcomes) == 1, outcomes
         left = await identity.users.list(Filter(role=Role.ADMIN), Order.NEWEST, 10)

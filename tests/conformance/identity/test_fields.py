@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.struct_pb2 import Struct
 
 from runtime.errors import InvalidArgument, NotFound
 from runtime.fields import Field
@@ -32,9 +30,9 @@ def declared() -> Iterator[None]:
     fields.declare({}, {})
 
 
-def values(message: Struct | None) -> dict[str, Any]:
-    assert message is not None
-    return dict(MessageToDict(message))
+def values(shown: dict[str, Any] | None) -> dict[str, Any]:
+    assert shown is not None
+    return shown
 
 
 def verbs(sent: list[Sent]) -> list[str]:

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from gateway.auth.account import ChangePassword, DeleteUser, UpdateUser
+from gateway.auth.account import ChangePassword, UpdateUser
+from gateway.auth.deletion import DeleteUser
 from gateway.auth.entering import SignIn, SignOut, SignUp
 from gateway.auth.refusals import Refusal
 from gateway.auth.validation import Anything, is_email, validated

@@ -3,11 +3,12 @@
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
-from gateway.cached import CACHED_RPCS, PROFILES, CachedRpc
+from gateway.cached import CACHED_RPCS, PROFILES, SUBSCRIPTIONS, CachedRpc, reader
 from gateway.services import SERVICES
 from runtime.policy import People, Rule
 from services.identity.policy import POLICY
-from services.identity.servicers import users
+from services.identity.servicers import subscriptions, users
+from trivet.identity.v1.subscription_service_pb2 import Subscription
 from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
 
@@ -30,6 +31,13 @@ def test_the_fields_are_fields_of_the_rpcs_request(name: str, cached: CachedRpc)
 
 def test_the_namespace_is_the_one_that_identity_fills() -> None:
     assert PROFILES.namespace == users.NAMESPACE
+    assert SUBSCRIPTIONS.namespace == subscriptions.NAMESPACE
+
+
+def test_an_empty_entry_is_left_to_its_owner_where_it_says_that_there_is_none() -> None:
+    """A person without a subscription is 404 of its owner's, not an empty one."""
+    assert reader(Subscription, may_be_none=SUBSCRIPTIONS.may_be_none)(subscriptions.NONE.SerializeToString()) is None
+    assert reader(Subscription)(subscriptions.NONE.SerializeToString()) == Subscription()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""`trivet export`: the way back, and a person's own data."""

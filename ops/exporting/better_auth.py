@@ -1,0 +1,197 @@
+"""Writing people into a Better Auth database: its own, to which they return, or an empty one."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, create_engine, delete, event, func, inspect, or_, select, update
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from ops.errors import Refused, WrongSettings
+from ops.exporting import tables
+from ops.exporting.people import Leaving
+from ops.exporting.records import Record, account_record, iso, user_record
+from ops.importing.better_auth import ACCOUNT, USER, Named, named
+from ops.importing.report import Report
+from ops.importing.source import Source
+from runtime.sealing import Sealer
+from services.identity import store_url
+from services.identity.accounts import CREDENTIAL
+from services.identity.store_errors import Fault, code_of, fault_of, is_wrong_credentials
+
+SETUP = {"mysql": "SET SESSION time_zone = '+00:00'", "postgresql": "SET TIME ZONE 'UTC'"}
+TIMES = ("createdAt", "updatedAt", "banExpires", "accessTokenExpiresAt", "refreshTokenExpiresAt")
+ADMIN = ("role", "banned", "banReason", "banExpires")
+
+
+class BetterAuthTarget:
+    """A Better Auth database that is written to, a page in one transaction.
+
+    Who is there already, by id, gets our values, and loses the sessions there: what was revoked here must not come
+    alive again.
+    """
+
+    def __init__(self, engine: Engine, kind: str, sealer: Sealer | None) -> None:
+        self._engine = engine
+        self._kind = kind
+        self._sealer = sealer
+        with engine.begin() as connection:
+            there = set(inspect(connection).get_table_names())
+            self.has_made = [table for table in tables.metadata.sorted_tables if table.name not in there]
+            tables.metadata.create_all(connection, self.has_made)
+        with engine.connect() as connection:
+            source = Source(connection)
+            found = {name: source.find(name) for name in ("user", "account", "session")}
+        self._user = _named(found["user"], (*USER,), ("id", "email", "name"))
+        self._account = _named(found["account"], ACCOUNT, ACCOUNT[:4])
+        self._session = _named(found["session"], ("id", "userId"), ("id", "userId"))
+
+    def count(self) -> int:
+        with self._engine.connect() as connection:
+            return int(connection.execute(select(func.count()).select_from(self._user.table)).scalar_one())
+
+    def write(self, people: Sequence[Leaving], report: Report) -> None:
+        """Write a page of people. Raises Refused if the database fails; what was written before stays."""
+        page = Report()
+        try:
+            with self._engine.begin() as connection:
+                written = self._write_users(connection, people, page)
+                self._write_accounts(connection, written, page)
+                self._end_sessions(connection, written, page)
+        except DBAPIError as error:
+            if fault_of(error) is Fault.BUG:
+                raise Refused(
+                    f"--to: the tables do not take our rows ({code_of(error)}): are they Better Auth's?"
+                ) from None
+            raise Refused(f"--to: the database fails ({code_of(error) or 'no code'}): run it again") from None
+        report.add(page)
+
+    def _write_users(self, connection: Connection, people: Sequence[Leaving], report: Report) -> list[Leaving]:
+        table, names = self._user.table, self._user.spelled
+        user_id, email = table.c[names["id"]], table.c[names["email"]]
+        ids, emails = [each.user["id"] for each in people], [each.user["email"] for each in people]
+        rows = connection.execute(select(user_id, email).where(or_(user_id.in_(ids), email.in_(emails)))).all()
+        there, owners = {str(row[0]) for row in rows}, {row[1]: str(row[0]) for row in rows}
+        written: list[Leaving] = []
+        fresh: list[Record] = []
+        known: list[Record] = []
+        for each in people:
+            own = each.user["id"]
+            if owners.get(each.user["email"], own) != own:
+                report.skip("users", "somebody there has the same address under another id", own)
+            elif each.user["banned"] and "banned" not in names:
+                report.skip("users", "banned, and the table there has no column `banned`: they would be let in", own)
+            else:
+                if each.user["banned"]:
+                    report.note("users", "banned: there the admin plugin keeps them out, and nothing else does", own)
+                written.append(each)
+                (known if own in there else fresh).append(self._user_row(user_record(each.user), own, report))
+        self._put(connection, self._user, fresh, known)
+        report.count("users", "exported", len(fresh))
+        report.count("users", "updated there", len(known))
+        return written
+
+    def _user_row(self, record: Record, user_id: str, report: Report) -> Record:
+        columns = {each.name for each in self._user.table.c}
+        row: Record = {}
+        for name, value in record.items():
+            if name in self._user.spelled:
+                row[self._user.spelled[name]] = self._bound(name, value)
+            elif name in columns:
+                row[name] = value
+            elif value is not None and name not in ADMIN:
+                report.note("users", f"the table there has no column {name}", user_id)
+        return row
+
+    def _write_accounts(self, connection: Connection, people: Sequence[Leaving], report: Report) -> None:
+        table, names = self._account.table, self._account.spelled
+        records = [account_record(row, self._sealer) for each in people for row in each.accounts]
+        theirs = table.c[names["userId"]].in_([each.user["id"] for each in people])
+        key = [table.c[names[name]] for name in ("id", "userId", "providerId", "accountId")]
+        rows = connection.execute(select(*key).where(theirs)).all() if people else []
+        by_key = {tuple(map(str, row[1:])): str(row[0]) for row in rows}
+        fresh: list[Record] = []
+        known: list[Record] = []
+        for record in records:
+            there = by_key.pop((record["userId"], record["providerId"], record["accountId"]), None)
+            if there is not None:
+                record["id"] = there
+            row = {names[name]: self._bound(name, value) for name, value in record.items() if name in names}
+            (fresh if there is None else known).append(row)
+        self._put(connection, self._account, fresh, known)
+        report.count("accounts", "exported", len(fresh))
+        report.count("accounts", "updated there", len(known))
+        # A password there may be one that could not be checked here; a provider was unlinked here.
+        gone = [row_id for (_, provider, _), row_id in by_key.items() if provider != CREDENTIAL]
+        if gone:
+            connection.execute(delete(table).where(table.c[names["id"]].in_(gone)))
+            report.count("accounts", "removed there: unlinked here", len(gone))
+
+    def _end_sessions(self, connection: Connection, people: Sequence[Leaving], report: Report) -> None:
+        if not people:
+            return
+        owner = self._session.table.c[self._session.spelled["userId"]]
+        ended = connection.execute(delete(self._session.table).where(owner.in_([each.user["id"] for each in people])))
+        if ended.rowcount:
+            report.count("sessions", "ended there", ended.rowcount)
+
+    def _put(self, connection: Connection, into: Named, fresh: Sequence[Record], known: Sequence[Record]) -> None:
+        """Insert rows, and give those that are there their new values; rows of one kind have the same columns."""
+        for row in fresh:
+            connection.execute(into.table.insert().values(row))
+        own = into.spelled["id"]
+        for row in known:
+            values = {name: value for name, value in row.items() if name != own}
+            connection.execute(
+                update(into.table).where(and_(into.table.c[own] == bindparam("own"))).values(values), {"own": row[own]}
+            )
+
+    def _bound(self, name: str, value: Any) -> Any:
+        """Return a value as the engine's driver takes it, and as the original reads it."""
+        if isinstance(value, bool) and self._kind == "sqlite":
+            return int(value)
+        if isinstance(value, datetime) and name in TIMES:
+            if self._kind == "sqlite":
+                return iso(value)
+            return value.astimezone(UTC).replace(tzinfo=None) if self._kind == "mysql" else value
+        return value
+
+
+def _named(table: Any, wanted: Sequence[str], required: Sequence[str]) -> Named:
+    if table is None:
+        raise WrongSettings("--to: a table of Better Auth's is missing")
+    return named(table, wanted, required=required)
+
+
+@contextmanager
+def opened(address: str, sealer: Sealer | None) -> Iterator[BetterAuthTarget]:
+    """Open a target by its URL, and make the tables that are missing. Raises WrongSettings and Refused."""
+    try:
+        store = store_url.parse(address)
+    except ValueError as error:
+        raise WrongSettings(f"--to: {error}") from None
+    url, arguments = store.for_operator()
+    if store.kind == "sqlite" and store.url.database:
+        os.close(os.open(store.url.database, os.O_CREAT | os.O_RDONLY, 0o600))  # a new one holds password hashes
+    engine = create_engine(url, connect_args=arguments, poolclass=NullPool, hide_parameters=True)
+    if store.kind in SETUP:
+
+        @event.listens_for(engine, "connect")
+        def connected(connection: Any, _record: Any) -> None:
+            cursor = connection.cursor()
+            cursor.execute(SETUP[store.kind])
+            cursor.close()
+            connection.commit()
+
+    try:
+        yield BetterAuthTarget(engine, store.kind, sealer)
+    except DBAPIError as error:
+        if is_wrong_credentials(error) or "password authentication failed" in str(error):
+            raise WrongSettings("--to: the database refuses the user, the password or the name") from None
+        raise Refused(f"--to: the database fails or does not answer ({code_of(error) or 'no code'})") from None
+    finally:
+        engine.dispose()

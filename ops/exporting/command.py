@@ -1,0 +1,151 @@
+"""`trivet export`: people, back into Better Auth."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ops.errors import Refused, WrongSettings
+from ops.showing import note
+
+if TYPE_CHECKING:
+    from ops.exporting.people import Leaving
+    from ops.importing.report import Report
+    from runtime.sealing import Sealer
+
+    Write = Callable[[Sequence[Leaving], Report], None]
+
+app = typer.Typer(help="Take people out again.", no_args_is_help=True, rich_markup_mode=None)
+MODULE = Path(__file__).with_name("password.mjs")
+WHERE = "A database by its URL (from TRIVET_EXPORT_TO nobody else can read it), or a new file for JSON lines."
+
+
+@app.callback()
+def export() -> None:
+    """Keep `better-auth` a subcommand while it is the only one."""
+
+
+@app.command("better-auth")
+def better_auth(
+    to: Annotated[str, typer.Option("--to", metavar="URL|FILE", envvar="TRIVET_EXPORT_TO", help=WHERE)],
+    with_tokens: Annotated[
+        bool, typer.Option("--with-tokens", help="Also the tokens of OAuth providers, which are then in the clear.")
+    ] = False,
+    module: Annotated[
+        Path | None, typer.Option("--password-module", metavar="FILE", help="Write password.hash and .verify there.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Export users, accounts and password hashes into Better Auth's tables, which are made where they are missing.
+
+    Sessions stay: only hashes of their tokens are kept. Everybody signs in again.
+    """
+    from ops.database import url
+    from ops.reading import read_settings
+    from ops.sealing import SealingSettings, sealer
+    from runtime.errors import ServiceError
+
+    if module is not None:
+        _write_module(module)
+    own = sealer(read_settings(SealingSettings)) if with_tokens else None
+    try:
+        with _writer(to, own) as (write, finish):
+            report = asyncio.run(_exported(url(), write))
+            finish(report)
+    except ServiceError as error:
+        raise Refused(error.message) from None
+    report.show(json=json)
+    note("sessions cannot be exported, only hashes of their tokens are kept: everybody signs in again")
+    if module is None:
+        note("the hashes are Argon2id's: --password-module FILE writes what checks them in Better Auth")
+
+
+async def _exported(address: str, write: "Write") -> "Report":
+    """Read and write page by page. Writing blocks this loop, on which nothing but reading waits."""
+    from ops.exporting.people import pages
+    from ops.importing.command import progress
+    from ops.importing.report import Report
+    from services.identity import store_url
+    from services.identity.database import Database
+    from services.identity.revision import SchemaCheck
+    from services.identity.users import Filter, Users
+
+    report = Report()
+    async with Database.open(store_url.parse(address), admit=SchemaCheck()) as database:
+        await database.ping()
+        from services.identity.outbox import Outbox
+
+        total = await Users(database, Outbox(database, _nobody)).count(Filter())
+        with progress("users", total) as advance:
+            async for page in pages(database):
+                write(page, report)
+                advance(len(page))
+    return report
+
+
+async def _nobody(_: object) -> bool:
+    return False
+
+
+@contextmanager
+def _writer(to: str, sealer: "Sealer | None") -> "Iterator[tuple[Write, Callable[[Report], None]]]":
+    """Open what is written to; yield what writes a page, and what completes the report."""
+    if "://" not in to:
+        with _new_file(Path(to)) as write_text:
+            yield _in_lines(write_text, sealer), lambda _: None
+        return
+    from ops.exporting.better_auth import opened
+
+    with opened(to, sealer) as target:
+        for table in target.has_made:
+            note(f"made the table `{table.name}`")
+
+        def finish(report: "Report") -> None:
+            there = report.counts["users", "exported"] + report.counts["users", "updated there"]
+            if (others := target.count() - there) > 0:
+                report.note(
+                    "users", "there and not here, for example deleted here since: left as they are", None, others
+                )
+
+        yield target.write, finish
+
+
+def _in_lines(write_text: Callable[[str], object], sealer: "Sealer | None") -> "Write":
+    from ops.exporting.records import account_record, lines, user_record
+
+    def write(people: "Sequence[Leaving]", report: "Report") -> None:
+        users = [("user", user_record(each.user)) for each in people]
+        accounts = [("account", account_record(row, sealer)) for each in people for row in each.accounts]
+        write_text(lines([*users, *accounts]))
+        report.count("users", "exported", len(users))
+        report.count("accounts", "exported", len(accounts))
+
+    return write
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[Callable[[str], object]]:
+    """Make a file that only we can read, and that was not there: it holds password hashes."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise WrongSettings(f"{path} is there already: name a new file") from None
+    except OSError as error:
+        raise WrongSettings(f"{path} cannot be written: {error.strerror}") from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        yield file.write
+
+
+def _write_module(path: Path) -> None:
+    text = MODULE.read_text(encoding="utf-8")
+    try:
+        if not path.exists():
+            path.write_text(text, encoding="utf-8")
+        elif path.read_text(encoding="utf-8") != text:
+            raise WrongSettings(f"{path} is there already, and is not ours: name another file")
+    except OSError as error:
+        raise WrongSettings(f"{path} cannot be written: {error.strerror}") from None

@@ -1,0 +1,36 @@
+"""Everybody in our database, a page at a time: users with their accounts."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import RowMapping, select
+
+from services.identity import schema
+from services.identity.database import Database
+
+PAGE = 200
+Row = RowMapping
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A user and what opens their account, as our rows hold them."""
+
+    user: Row
+    accounts: Sequence[Row]
+
+
+async def pages(database: Database) -> AsyncIterator[list[Leaving]]:
+    """Yield all users in the order of their ids. What changes meanwhile may be seen before or after."""
+    users, accounts, place = schema.users, schema.accounts, ""
+    while True:
+        following = select(users).where(users.c.id > place).order_by(users.c.id).limit(PAGE)
+        rows = [row._mapping for row in await database.rows("export.users", following)]
+        if not rows:
+            return
+        theirs: dict[str, list[Row]] = {row["id"]: [] for row in rows}
+        owned = select(accounts).where(accounts.c.user_id.in_(list(theirs))).order_by(accounts.c.id)
+        for found in await database.rows("export.accounts", owned):
+            theirs[found._mapping["user_id"]].append(found._mapping)
+        yield [Leaving(row, theirs[row["id"]]) for row in rows]
+        place = rows[-1]["id"]

@@ -1,0 +1,93 @@
+"""All that is held of one person, for them to have: `trivet users export`."""
+
+import json
+import time
+from typing import Any
+
+import grpc
+from google.protobuf.json_format import MessageToDict
+from sqlalchemy import Table, select
+
+from ops.data import secret
+from ops.desk import Desk
+from ops.keys import pair_key
+from ops.settings import OpsSettings
+from runtime.settings import from_env
+from services.identity import schema
+from services.identity.database import Database
+from trivet.client import Signer, connect
+from trivet.notifications.v1.user_data_service_pb2 import ExportUserDataRequest
+from trivet.notifications.v1.user_data_service_pb2_grpc import UserDataServiceStub
+
+SECRETS = {
+    "accounts": ("access_token", "refresh_token", "id_token", "password"),
+    "sessions": ("token_hash",),
+}
+"""Columns that prove who somebody is: they are no information about the person."""
+OWNED = (schema.accounts, schema.sessions, schema.subscriptions)
+CALLER = "ops"
+SECONDS = 10.0
+TOTAL_SECONDS = 300.0
+LISTS = {"notification": "notifications", "log": "logs", "audit_event": "audit_events"}
+
+
+class PersonSettings(OpsSettings):
+    """What is told beyond what every subcommand is."""
+
+    notifications_address: str = from_env(
+        "TRIVET_NOTIFICATIONS_ADDRESS", default="", description="HOST:PORT; by default this machine's."
+    )
+    notifications_port: int = from_env("TRIVET_NOTIFICATIONS_PORT", default=50052, ge=0, le=65535, description="gRPC.")
+
+    @property
+    def address(self) -> str:
+        return self.notifications_address or f"127.0.0.1:{self.notifications_port}"
+
+
+async def held(desk: Desk, who: str, settings: PersonSettings, *, sql_only: bool) -> tuple[dict[str, Any], str]:
+    """Return everything that is held of a person, and what is missing of it and why; nothing, if nothing is."""
+    user_id = (await desk.user(who)).id
+    data = await _in_sql(desk.database, user_id)
+    if sql_only:
+        return data | {"missing": "notifications, logs and audit events were not asked for"}, ""
+    lists: dict[str, list[Any]] = {name: [] for name in LISTS.values()}
+    missing = ""
+    try:
+        await _in_mongodb(user_id, settings, lists)
+    except (grpc.aio.AioRpcError, TimeoutError) as error:
+        why = error.code().name if isinstance(error, grpc.aio.AioRpcError) else "no end in 5 minutes"
+        missing = f"notifications, logs and audit events: the notifications service at {settings.address} says {why}"
+    return data | lists | ({"missing": missing} if missing else {}), missing
+
+
+async def _in_sql(database: Database, user_id: str) -> dict[str, Any]:
+    found = await database.rows("export.user", select(schema.users).where(schema.users.c.id == user_id))
+    data: dict[str, Any] = {"user": _shown(schema.users, found[0]._mapping) if found else None}
+    for table in OWNED:
+        rows = await database.rows("export.owned", select(table).where(table.c.user_id == user_id))
+        data[table.name] = [_shown(table, row._mapping) for row in rows]
+    return data
+
+
+def _shown(table: Table, row: Any) -> dict[str, Any]:
+    shown = {name: value for name, value in row.items() if name not in SECRETS.get(table.name, ())}
+    if shown.get("additional"):
+        shown["additional"] = json.loads(shown["additional"])
+    return shown
+
+
+async def _in_mongodb(user_id: str, settings: PersonSettings, lists: dict[str, list[Any]]) -> None:
+    """Read what the notifications service holds, page by page. Raises AioRpcError and TimeoutError."""
+    key = pair_key(secret(settings), CALLER, "notifications")
+    until = time.monotonic() + TOTAL_SECONDS
+    async with connect(settings.address, "notifications", Signer(CALLER, {"notifications": key})) as channel:
+        stub, token = UserDataServiceStub(channel), ""
+        while True:
+            request = ExportUserDataRequest(user_id=user_id, page_size=1_000, page_token=token)
+            page = await stub.ExportUserData(request, timeout=SECONDS)
+            for record in page.records:
+                lists.setdefault(LISTS.get(record.kind, record.kind), []).append(MessageToDict(record.data))
+            if not (token := page.next_page_token):
+                return
+            if time.monotonic() > until:
+                raise TimeoutError

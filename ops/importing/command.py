@@ -1,0 +1,172 @@
+"""`trivet import`: from Better Auth, or from a table with password hashes.
+
+What works on databases is imported where it is used: the other subcommands start in a third of the time without.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from ops.errors import Refused, WrongSettings
+from ops.showing import note
+
+if TYPE_CHECKING:
+    from ops.importing.better_auth import BetterAuth
+    from ops.importing.plain import Plain
+    from ops.importing.report import Report
+    from ops.importing.source import Source
+    from ops.sealing import SealingSettings
+
+    Reader = BetterAuth | Plain
+
+app = typer.Typer(help="Bring people here from another system.", no_args_is_help=True, rich_markup_mode=None)
+TELL_EVERY = 10_000
+ADDRESS = "mysql://, mariadb://, postgresql:// or sqlite:///PATH; from TRIVET_IMPORT_FROM nobody else can read it."
+
+From = Annotated[str, typer.Option("--from", metavar="URL", envvar="TRIVET_IMPORT_FROM", help=ADDRESS)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and check everything, and write nothing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+Pairs = list[str]
+
+
+@app.command("better-auth")
+def better_auth(
+    address: From,
+    issuer: Annotated[
+        Pairs | None, typer.Option(metavar="PROVIDER=URL", help="The issuer of a provider with OpenID Connect.")
+    ] = None,
+    dry_run: DryRun = False,
+    json: AsJson = False,
+) -> None:
+    """Import users, accounts and live sessions of Better Auth 1.x; old passwords and, under the same secret, cookies
+    stay valid. Whoever is here already is left alone: it may be run again."""
+    from ops.importing.better_auth import BetterAuth
+    from ops.sealing import sealer
+
+    issuers = _pairs("--issuer", issuer)
+
+    def reader(source: "Source", settings: "SealingSettings", now: datetime) -> "Reader":
+        return BetterAuth(source, settings.user_fields, sealer(settings), issuers, now)
+
+    _run(address, reader, dry_run=dry_run, json=json)
+
+
+@app.command()
+def plain(
+    address: From,
+    table: Annotated[str, typer.Option(help="The table.")] = "users",
+    columns: Annotated[
+        Pairs | None, typer.Option("--map", metavar="OURS=THEIRS", help="For example email=mail; by comma, or again.")
+    ] = None,
+    dry_run: DryRun = False,
+    json: AsJson = False,
+) -> None:
+    """Import a table of users with password_hash: id (or none), email, name, image, email_verified, role, banned,
+    created_at and updated_at, as far as there are. Argon2 and Better Auth's scrypt can be checked."""
+    from ops.importing.plain import Plain
+
+    mapping = _pairs("--map", columns)
+
+    def reader(source: "Source", settings: "SealingSettings", now: datetime) -> "Reader":
+        return Plain(source, table, mapping, settings.user_fields, now)
+
+    _run(address, reader, dry_run=dry_run, json=json)
+
+
+def _run(
+    address: str, reader: "Callable[[Source, SealingSettings, datetime], Reader]", *, dry_run: bool, json: bool
+) -> None:
+    from ops.database import url
+    from ops.importing.source import opened
+    from ops.reading import read_settings
+    from ops.sealing import SealingSettings
+    from runtime.errors import ServiceError
+
+    _warn_of_password(address)
+    settings = read_settings(SealingSettings)
+    try:
+        with opened(address) as source:
+            people = reader(source, settings, datetime.now(UTC))
+            for name in people.missing:
+                note(f"there is no table `{name}`: nothing of it is imported")
+            report = asyncio.run(_imported(url(), people, dry_run=dry_run))
+    except ServiceError as error:
+        raise Refused(f"{error.message}; what was imported stays, run it again for the rest") from None
+    report.show(json=json)
+
+
+async def _imported(address: str, people: "Reader", *, dry_run: bool) -> "Report":
+    """Read and write page by page. Reading blocks this loop, on which nothing but writing waits."""
+    from ops.importing.report import Report
+    from ops.importing.target import Target
+    from services.identity import store_url
+    from services.identity.database import Database
+    from services.identity.engine import Limits
+    from services.identity.revision import SchemaCheck
+
+    patient = Limits(connections=2, statement_seconds=30, attempt_seconds=40, lock_seconds=20, turn_seconds=30)
+    report = Report()
+    async with Database.open(store_url.parse(address), patient, admit=SchemaCheck()) as database:
+        await database.ping()
+        target = Target(database, dry_run=dry_run)
+        with progress("users", people.total) as advance:
+            read = Report()
+            for page in people.pages(read):
+                report.add(await target.write(page))
+                skipped = read.counts["users", "skipped"]
+                report.add(read)
+                read.clear()
+                advance(len(page) + skipped)
+            report.add(read)
+    return report
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how far it has come: a bar on a terminal, a line now and then elsewhere. Yields what is told of steps."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        with Progress(
+            *Progress.get_default_columns()[:2],
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        ) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda steps: bar.update(task, advance=steps)
+        return
+    done = 0
+
+    def advance(steps: int) -> None:
+        nonlocal done
+        if (done + steps) // TELL_EVERY > done // TELL_EVERY:
+            note(f"{done + steps:,} of {total:,} {what}")
+        done += steps
+
+    yield advance
+
+
+def _pairs(option: str, given: Pairs | None) -> dict[str, str]:
+    words = [word for each in given or [] for word in each.split(",") if word]
+    pairs = [word.partition("=") for word in words]
+    if any(not name or not value for name, _, value in pairs):
+        raise WrongSettings(f"{option} takes NAME=VALUE")
+    return {name: value for name, _, value in pairs}
+
+
+def _warn_of_password(address: str) -> None:
+    try:
+        has_password = bool(urlsplit(address).password)
+    except ValueError:
+        return
+    if has_password and any(address in argument for argument in sys.argv):
+        note("others on this machine can read the password in --from: next time set TRIVET_IMPORT_FROM instead")

@@ -1,0 +1,68 @@
+"""`trivet keys`: printing them, and sealing anew what an old one has sealed."""
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ops import environment, keyring
+from ops.data import secret
+from ops.database import url
+from ops.errors import Refused, WrongSettings
+from ops.reading import read_settings
+from ops.settings import OpsSettings
+
+if TYPE_CHECKING:
+    from runtime.sealing import Sealer
+
+app = typer.Typer(help="Print the keys of each process, or seal anew.", rich_markup_mode=None)
+
+
+@app.callback(invoke_without_command=True)
+def keys(
+    context: typer.Context,
+    process: Annotated[str | None, typer.Option("--for", metavar="PROCESS", help="A process or a program.")] = None,
+) -> None:
+    """Print the TRIVET_*_KEYS of each process, as lines for its environment."""
+    if context.invoked_subcommand is None:
+        keyring.keys(process)
+
+
+@app.command()
+def reseal() -> None:
+    """Seal providers' tokens anew under the secret in use; TRIVET_SECRETS_OLD may then forget the others."""
+    from runtime.errors import ServiceError
+    from services.identity import store_url
+    from services.identity.database import Database
+    from services.identity.oauth.reseal import Resealed, reseal_all
+    from services.identity.revision import SchemaCheck
+
+    sealer, address = _sealer(), url()
+
+    async def work() -> Resealed:
+        async with Database.open(store_url.parse(address), admit=SchemaCheck()) as database:
+            return await reseal_all(database, sealer)
+
+    try:
+        done = asyncio.run(work())
+    except ServiceError as error:
+        raise Refused(error.message) from None
+    print(f"{done.renewed} of {done.seen} accounts with tokens sealed anew")
+    if done.broken:
+        raise Refused(
+            f"{done.broken} accounts hold tokens that no key opens: put the secret that sealed them into"
+            " TRIVET_SECRETS_OLD and run this again, or let their owners sign in again"
+        )
+
+
+def _sealer() -> "Sealer":
+    from runtime.sealing import Sealer
+
+    settings = read_settings(OpsSettings)
+    own = environment.keys("identity", secret(settings), settings.programs, settings.former_secrets)
+    given = os.environ.get("TRIVET_SEAL_KEYS") or own["TRIVET_SEAL_KEYS"]
+    try:
+        return Sealer([bytes.fromhex(key.strip()) for key in given.split(",")])
+    except ValueError:
+        raise WrongSettings("TRIVET_SEAL_KEYS must be keys of 64 hexadecimal digits, by comma") from None

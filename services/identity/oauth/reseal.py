@@ -1,0 +1,74 @@
+"""Sealing tokens anew under the key in use, so that an old secret can be forgotten."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import RowMapping, or_, select, update
+
+from runtime.sealing import BrokenSealError, Sealer
+from services.identity import schema
+from services.identity.database import Database, Transaction
+from services.identity.oauth.tokens import SEALED, purpose
+
+accounts = schema.accounts
+BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """How many accounts were looked at, how many were sealed anew, and how many hold what no key of ours opens."""
+
+    seen: int = 0
+    renewed: int = 0
+    broken: int = 0
+
+    def __add__(self, other: "Resealed") -> "Resealed":
+        return Resealed(self.seen + other.seen, self.renewed + other.renewed, self.broken + other.broken)
+
+
+async def reseal_all(database: Database, sealer: Sealer, *, batch: int = BATCH) -> Resealed:
+    """Seal every token that an older key sealed under the first one, a batch and a transaction at a time.
+
+    It may run beside the service, and again after it was stopped. What cannot be opened stays as it is. Raises
+    Unavailable when the database is gone.
+    """
+    total, last = Resealed(), ""
+    while True:
+        done, last = await _batch(database, sealer, last, batch)
+        total += done
+        if not last:
+            return total
+
+
+async def _batch(database: Database, sealer: Sealer, after: str, size: int) -> tuple[Resealed, str]:
+    """Do the next accounts behind an id; return what was done, and the last id, empty at the end."""
+
+    async def work(transaction: Transaction) -> tuple[Resealed, str]:
+        columns = [accounts.c[name] for name in SEALED]
+        rows = await transaction.execute(
+            select(accounts.c.id, *columns)
+            .where(accounts.c.id > after, or_(*(column.is_not(None) for column in columns)))
+            .order_by(accounts.c.id)
+            .limit(size)
+            .with_for_update()
+        )
+        done, last = Resealed(), ""
+        for row in rows.mappings():
+            done, last = done + await _account(transaction, sealer, row), row["id"]
+        return done, last if done.seen == size else ""
+
+    return await database.transaction("accounts.reseal", work)
+
+
+async def _account(transaction: Transaction, sealer: Sealer, row: RowMapping) -> Resealed:
+    fresh, broken = {}, False
+    for name in SEALED:
+        if row[name] is None or sealer.is_current(row[name]):
+            continue
+        about = purpose(row["id"], name)
+        try:
+            fresh[name] = sealer.seal(sealer.open(row[name], about), about)
+        except BrokenSealError:
+            broken = True
+    if fresh:
+        await transaction.execute(update(accounts).where(accounts.c.id == row["id"]).values(**fresh))
+    return Resealed(1, int(bool(fresh)), int(broken))

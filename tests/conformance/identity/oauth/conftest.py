@@ -1,0 +1,106 @@
+"""The parts of signing in at providers on each engine, with a provider of the tests' own."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from sqlalchemy import select
+
+from runtime.sealing import Sealer
+from services.identity import schema
+from services.identity.audit import Audit
+from services.identity.oauth.entrances import Entrances, Vouched
+from services.identity.oauth.flows import Callback, OAuth, Wish
+from services.identity.oauth.linked import Identity as Somebody
+from services.identity.oauth.linked import LinkedAccounts
+from services.identity.oauth.parts import Parts, Store, open_oauth
+from services.identity.oauth.profiles import Profile
+from services.identity.oauth.providers import Registration, discovered
+from services.identity.oauth.settings import OAuthRules
+from services.identity.oauth.tokens import Tokens
+from services.identity.verifications import Verifications
+from tests.conformance.identity.conftest import Identity
+from tests.oauth.provider import CLIENT_ID, CLIENT_SECRET, Provider, running_provider
+
+ISSUER = "https://id.example.com"
+KEY, OLD_KEY = b"k" * 32, b"o" * 32
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Provider]:
+    with running_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def provider(running: Provider) -> Provider:
+    running.reset()
+    running.person = replace(running.person, sub="1", email="ann@x.io", email_verified=True)
+    return running
+
+
+@dataclass
+class Doors:
+    """Identity on one database, and the ways in by a provider."""
+
+    identity: Identity
+    provider: Provider
+    sealer: Sealer = field(default_factory=lambda: Sealer([KEY]))
+
+    def linked(self) -> LinkedAccounts:
+        return LinkedAccounts(self.identity.database, self.sealer, self._audit(), now=self.identity.clock)
+
+    def entrances(self, rules: OAuthRules | None = None) -> Entrances:
+        one = self.identity
+        return Entrances(
+            one.database, self.linked(), one.sessions, one.outbox, self._audit(), rules or OAuthRules(), now=one.clock
+        )
+
+    @asynccontextmanager
+    async def open(self, rules: OAuthRules | None = None) -> AsyncIterator[Parts]:
+        """Open everything, as a process does."""
+        one = self.identity
+        verifications = Verifications(one.database, now=one.clock)
+        store = Store(one.database, one.users, one.sessions, verifications, one.outbox, self._audit(), self.sealer)
+        acme = discovered("acme", Registration(CLIENT_ID, CLIENT_SECRET, issuer=self.provider.issuer))
+        async with open_oauth(store, [acme], rules or OAuthRules(), "http://localhost:3999", loopback=True) as parts:
+            yield parts
+
+    async def rows(self, table: Any) -> list[dict[str, Any]]:
+        found = await self.identity.database.rows("tests.rows", select(table))
+        return [dict(row._mapping) for row in found]
+
+    async def events(self) -> list[str]:
+        return [row["payload"] for row in await self.rows(schema.outbox) if row["topic"] == "audit.record"]
+
+    def _audit(self) -> Audit:
+        return Audit(self.identity.database, self.identity.outbox, now=self.identity.clock)
+
+
+@pytest.fixture
+async def doors(identity: Identity, provider: Provider) -> Doors:
+    return Doors(identity, provider)
+
+
+def vouched(
+    account_id: str = "1", *, email: str = "ann@x.io", verified: bool = True, name: str = "acme", **tokens: Any
+) -> Vouched:
+    """Return what a provider vouches for."""
+    profile = Profile(account_id, email, verified, "Ann", None, {})
+    given = Tokens(**({"access_token": "access", "scopes": ("openid",)} | tokens))
+    return Vouched(Somebody(name, ISSUER, account_id), profile, given)
+
+
+def consent(provider: Provider, page: str) -> Callback:
+    """Go through the provider's page; return what it sends the browser back with."""
+    asked = dict(parse_qsl(urlsplit(page).query))
+    back = dict(parse_qsl(urlsplit(provider.authorize(asked)).query))
+    return Callback("acme", back["state"], back["state"], back.get("code", ""), back.get("iss", ""))
+
+
+async def begun(oauth: OAuth, provider: Provider, **wish: Any) -> Callback:
+    page, _ = await oauth.begin(Wish("acme", **({"callback_url": "/in"} | wish)))
+    return consent(provider, page)

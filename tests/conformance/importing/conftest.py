@@ -1,0 +1,106 @@
+"""Imports and exports on each engine: Better Auth's database and ours on one server, and the command line between."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Table, select
+from typer.testing import CliRunner
+
+from ops.cli import app
+from ops.errors import Refused
+from ops.sealing import SealingSettings, sealer
+from runtime.ids import new_id
+from runtime.sealing import Sealer
+from services.identity import migrate, store_url
+from services.identity.schema import metadata
+from tests.conformance.importing.original import Original, connected, database_beside
+from tests.conftest import Engines
+from tests.harness.processes import SECRET
+
+ENGINES = ("sqlite", "mariadb", "postgresql")
+FIELDS = '{"plan":{"type":"string"},"vip":{"type":"boolean"}}'
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("importing")
+
+
+@pytest.fixture(params=ENGINES)
+def server(request: pytest.FixtureRequest, engine: Engines, folder: Path) -> str:
+    return f"sqlite:///{folder}/none.db" if request.param == "sqlite" else engine.get(request.param).url
+
+
+@pytest.fixture
+def ours(server: str, folder: Path) -> Iterator[str]:
+    """The address of an empty database of ours."""
+    with database_beside(server, folder, f"ours_{new_id().lower()}") as url:
+        migrate.upgrade(url)
+        yield url
+
+
+@pytest.fixture
+def original(server: str, folder: Path) -> Iterator[Original]:
+    """An empty database of Better Auth's."""
+    with database_beside(server, folder, f"original_{new_id().lower()}") as url, connected(url) as connection:
+        made = Original(url, store_url.parse(url).kind, connection)
+        made.create()
+        yield made
+
+
+@dataclass(frozen=True)
+class Trivet:
+    """The command line, in this process, on a database of ours."""
+
+    database: str
+    environment: Mapping[str, str]
+
+    def run(self, *arguments: str) -> str:
+        """Return what a subcommand prints. Raises Refused as it does."""
+        done = CliRunner().invoke(app, arguments, env=dict(self.environment))
+        if isinstance(done.exception, Refused):
+            raise done.exception
+        assert done.exit_code == 0, (done.output, done.exception)
+        return done.stdout
+
+    def report(self, *arguments: str) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
+        """Return what a subcommand reports: counts, and how many rows for each reason."""
+        report = json.loads(self.run(*arguments, "--json"))
+        return report["counts"], {each["reason"]: each["rows"] for each in report["reasons"]}
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return the rows of one of our tables by id."""
+        with self.connection() as connection:
+            found = connection.execute(select(metadata.tables[table]).order_by("id")).mappings().all()
+            return [dict(row) for row in found]
+
+    def execute(self, statement: Any) -> None:
+        with self.connection() as connection:
+            connection.execute(statement)
+            connection.commit()
+
+    def connection(self) -> Any:
+        return connected(self.database)
+
+    @property
+    def sealer(self) -> Sealer:
+        return sealer(SealingSettings(secret=SECRET))  # type: ignore[arg-type]  # as from the environment
+
+
+@pytest.fixture
+def trivet(ours: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trivet:
+    environment = {
+        "DATABASE_URL": ours,
+        "TRIVET_SECRET": SECRET,
+        "TRIVET_DATA": str(tmp_path),
+        "TRIVET_USER_FIELDS": FIELDS,
+    }
+    return Trivet(ours, environment)
+
+
+def one(connection: Connection, table: Table, row_id: str) -> dict[str, Any]:
+    return dict(connection.execute(select(table).where(table.c.id == row_id)).mappings().one())

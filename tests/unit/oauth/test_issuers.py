@@ -1,0 +1,136 @@
+"""Metadata and keys as providers publish them, and what of it is not believed."""
+
+import hashlib
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+
+import pytest
+
+from services.identity.oauth.errors import BadTokenError, ExchangeError
+from services.identity.oauth.exchanges import Exchanges
+from services.identity.oauth.id_tokens import IdTokens
+from services.identity.oauth.issuers import Issuers
+from services.identity.oauth.providers import ClientAuth, Registration, discovered
+from tests.oauth.provider import CLIENT_ID, Person, Provider, running_provider
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Provider]:
+    with running_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def provider(running: Provider) -> Provider:
+    running.reset()
+    running.person = Person("1", "ann@x.io")
+    return running
+
+
+@pytest.fixture
+async def exchanges() -> AsyncIterator[Exchanges]:
+    async with Exchanges.open(loopback=True, seconds=2.0) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"issuer": "https://evil.example"},
+        {"issuer": None},
+        {"token_endpoint": "http://evil.example/token"},
+        {"jwks_uri": "file:///etc/passwd"},
+        {"authorization_endpoint": "javascript:alert(1)"},
+        {"token_endpoint": "https://user@evil.example/token"},
+        {"id_token_signing_alg_values_supported": ["none", "HS256"]},
+    ],
+)
+async def test_metadata_of_another_or_without_safe_addresses_is_refused(
+    exchanges: Exchanges, provider: Provider, metadata: dict[str, object]
+) -> None:
+    """O3: the metadata's issuer is the configured one."""
+    provider.switches.metadata = metadata
+    acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
+    with pytest.raises(ExchangeError):
+        await Issuers(exchanges, [acme]).ready(acme)
+
+
+async def test_what_metadata_says_is_what_is_done(exchanges: Exchanges, provider: Provider) -> None:
+    acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=f"{provider.issuer}/"))
+    ready = await Issuers(exchanges, [acme]).ready(acme)
+    assert ready.provider.issuer == provider.issuer
+    assert ready.provider.algorithms == ("RS256",)
+    assert ready.provider.auth is ClientAuth.BASIC
+    assert ready.says_iss
+    provider.switches.metadata = {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
+    ready = await Issuers(exchanges, [acme]).ready(acme)
+    assert ready.provider.auth is ClientAuth.POST
+
+
+async def test_plain_http_is_for_this_machine_in_development_alone() -> None:
+    async with Exchanges.open(loopback=False) as strict, Exchanges.open(loopback=True) as lax:
+        for url in ("http://127.0.0.1:1/x", "http://localhost/x", "http://[::1]/x"):
+            assert (strict.is_allowed(url), lax.is_allowed(url)) == (False, True)
+        for url in (
+            "http://example.com",
+            "ftp://127.0.0.1",
+            "https://a@b.com",
+            "https://x/#f",
+            "https://",
+            "x",
+            None,
+            7,
+        ):
+            assert (strict.is_allowed(url), lax.is_allowed(url)) == (False, False)
+        with pytest.raises(ExchangeError):
+            await strict.get("http://127.0.0.1:1/x")
+
+
+async def test_a_redirect_is_not_followed(exchanges: Exchanges, provider: Provider) -> None:
+    with pytest.raises(ExchangeError):
+        await exchanges.get(f"{provider.issuer}/auth?response_type=code&client_id={CLIENT_ID}&state=x&redirect_uri=/"
+                            "&code_challenge_method=S256&code_challenge=x&scope=x")  # fmt: skip
+
+
+async def test_a_rotated_key_is_found(
+    exchanges: Exchanges, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.identity.oauth.issuers.AGAIN_SECONDS", 0.0)
+    acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
+    issuers = Issuers(exchanges, [acme])
+    tokens = IdTokens(issuers)
+    ready = await issuers.ready(acme)
+    await tokens.verify(ready, provider.id_token(), nonce="", brought=True)
+    provider.rotate_key()
+    assert (await tokens.verify(ready, provider.id_token(), nonce="", brought=True))["sub"] == "1"
+    assert provider.counts["jwks"] == 2
+
+
+async def test_apples_nonce_may_be_hashed_and_others_not(exchanges: Exchanges, provider: Provider) -> None:
+    acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
+    issuers = Issuers(exchanges, [acme])
+    ready = await issuers.ready(acme)
+    token = provider.id_token(nonce=hashlib.sha256(b"n").hexdigest())
+    with pytest.raises(BadTokenError):
+        await IdTokens(issuers).verify(ready, token, nonce="n", brought=True)
+    hashing = replace(ready, provider=replace(ready.provider, is_nonce_hashed=True))
+    await IdTokens(issuers).verify(hashing, token, nonce="n", brought=True)
+
+
+@pytest.mark.parametrize(("moved", "good"), [(3_600 + 20, True), (3_600 + 40, False), (-20, True), (-40, False)])
+async def test_clocks_may_be_half_a_minute_apart(
+    exchanges: Exchanges, provider: Provider, moved: int, good: bool
+) -> None:
+    """O3, R28."""
+    acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
+    issuers = Issuers(exchanges, [acme])
+    ready = await issuers.ready(acme)
+    now = time.time()
+    tokens = IdTokens(issuers, now=lambda: now + moved)
+    verifying = tokens.verify(ready, provider.id_token(nonce="n", iat=int(now), exp=int(now) + 3_600), nonce="n")
+    if good:
+        await verifying
+    else:
+        with pytest.raises(BadTokenError):
+            await verifying
