@@ -1,5 +1,7 @@
 """Better Auth's four tables, with the column types that its own migrator gives them on each engine."""
 
+from typing import Any
+
 from sqlalchemy import (
     Boolean,
     Column,
@@ -16,6 +18,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql
 
 metadata = MetaData()
+
+
+def _table(name: str, *parts: Any) -> Table:
+    return Table(name, metadata, *parts, mysql_charset="utf8mb4")
 
 
 def _short(length: int) -> String:
@@ -40,9 +46,8 @@ def _owner() -> Column[str]:
     return Column("userId", _short(36), ForeignKey("user.id", ondelete="CASCADE"), nullable=False)
 
 
-user = Table(
+user = _table(
     "user",
-    metadata,
     _id(),
     Column("name", _short(255), nullable=False),
     Column("email", _short(255), nullable=False, unique=True),
@@ -56,9 +61,8 @@ user = Table(
     Column("banReason", Text),
     _time("banExpires", nullable=True),
 )
-session = Table(
+session = _table(
     "session",
-    metadata,
     _id(),
     _time("expiresAt"),
     Column("token", _short(255), nullable=False, unique=True),
@@ -70,9 +74,8 @@ session = Table(
     Column("impersonatedBy", Text),
     Index("session_userId_idx", "userId"),
 )
-account = Table(
+account = _table(
     "account",
-    metadata,
     _id(),
     Column("accountId", Text, nullable=False),
     Column("providerId", Text, nullable=False),
@@ -88,9 +91,8 @@ account = Table(
     _time("updatedAt"),
     Index("account_userId_idx", "userId"),
 )
-verification = Table(
+verification = _table(
     "verification",
-    metadata,
     _id(),
     Column("identifier", _short(255), nullable=False),
     Column("value", Text, nullable=False),

@@ -136,7 +136,7 @@ async def main(settings: IdentitySettings) -> None:
         server.add(
             "trivet.identity.v1.AccountService",
             add_AccountServiceServicer_to_server,
-            AccountServicer(oauth.oauth, oauth.linked, oauth.access, authentication),
+            AccountServicer(oauth.oauth, oauth.brought, oauth.linked, oauth.access, authentication),
         )
         server.add(
             "trivet.identity.v1.VerificationService",

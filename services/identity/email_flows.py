@@ -91,8 +91,8 @@ class EmailFlows:
         """Mail what a change of address takes: the old one's consent if it is verified, then the new one's proof.
 
         A person (`session_id`) who has not verified the old one has signed in within the last day. An address that
-        somebody has is answered alike. Raises FailedPrecondition (CHANGE_EMAIL_DISABLED, SESSION_NOT_FRESH), InvalidArgument (INVALID_EMAIL,
-        EMAIL_IS_THE_SAME) and NotFound.
+        somebody has is answered alike. Raises FailedPrecondition (CHANGE_EMAIL_DISABLED, SESSION_NOT_FRESH),
+        InvalidArgument (INVALID_EMAIL, EMAIL_IS_THE_SAME) and NotFound.
         """
         if not self._rules.change_email:
             raise FailedPrecondition("CHANGE_EMAIL_DISABLED", "addresses are not changed here")

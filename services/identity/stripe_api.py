@@ -21,19 +21,19 @@ MAX_BYTES = 1024 * 1024
 class StripeApi:
     """Stripe's API under one key."""
 
-    def __init__(self, client: httpx.AsyncClient, *, seconds: float = TOTAL_SECONDS) -> None:
+    def __init__(self, client: httpx.AsyncClient, *, seconds: float) -> None:
         self._client = client
         self._seconds = seconds
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, base: str, key: str) -> AsyncIterator[Self]:
+    async def open(cls, base: str, key: str, *, seconds: float = TOTAL_SECONDS) -> AsyncIterator[Self]:
         """Open the client; nothing is sent before it is asked something."""
         logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each call, with its address
         limits = httpx.Limits(max_connections=CONNECTIONS)
         headers = {"authorization": f"Bearer {key}"}
-        async with httpx.AsyncClient(base_url=base, headers=headers, limits=limits, timeout=TOTAL_SECONDS) as client:
-            yield cls(client)
+        async with httpx.AsyncClient(base_url=base, headers=headers, limits=limits, timeout=seconds) as client:
+            yield cls(client, seconds=seconds)
 
     async def subscription(self, subscription_id: str) -> Mapping[str, Any] | None:
         """Return a subscription as it is now, None if this key's account has none such.

@@ -1,9 +1,16 @@
 """`trivet db` and `trivet users`: what an operator does beside a running stack."""
 
+import json
+import subprocess
 from pathlib import Path
+from typing import Any
 
-from tests.e2e.accounts import sign_in, sign_up
+import pytest
+
+from tests.e2e.accounts import PASSWORD, sign_in, sign_up
+from tests.harness.processes import ROOT
 from tests.harness.stack import Stack, environment, trivet
+from tests.harness.waiting import eventually
 
 
 def test_promote_makes_the_first_administrator(stack: Stack) -> None:
@@ -18,6 +25,121 @@ def test_promoting_nobody_is_one_line(stack: Stack) -> None:
     refused = stack.run("users", "promote", "nobody@example.com")
     assert refused.returncode == 1
     assert refused.stderr == ("trivet: nobody has signed up as nobody@example.com: sign up first, then promote\n")
+
+
+def _create(stack: Stack, *arguments: str, password: str = PASSWORD) -> "subprocess.CompletedProcess[str]":
+    command = [ROOT / "bin/trivet", "users", "create", *arguments]
+    return subprocess.run(
+        command, env=stack.environment, input=password + "\n", capture_output=True, text=True, timeout=60
+    )
+
+
+def _json(stack: Stack, *arguments: str) -> Any:
+    done = stack.run("users", *arguments)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_user_is_made_with_a_password_that_is_no_argument(stack: Stack) -> None:
+    """K1: everybody on the machine can read arguments."""
+    made = _create(stack, "Made@example.com", "--name", "Made", "--admin", "--json")
+    assert made.returncode == 0, made.stderr
+    user = json.loads(made.stdout)
+    assert (user["email"], user["role"], user["email_verified"]) == ("made@example.com", "admin", False)
+    assert sign_in(stack.url, "made@example.com") == 200
+    again = _create(stack, "made@example.com")
+    assert (again.returncode, again.stderr) == (1, "trivet: a user with this email exists already\n")
+    weak = _create(stack, "weak@example.com", password="password")
+    assert weak.returncode == 1
+    assert "password" in weak.stderr
+    refused = stack.run("users", "create", "x@example.com", "--password", "in the open")
+    assert refused.returncode == 2
+
+
+def test_people_are_found_banned_and_let_in_again(stack: Stack) -> None:
+    sign_up(stack.url, "ban-me@example.com")
+    found = _json(stack, "list", "BAN-", "--unverified", "--json")
+    assert ([user["email"] for user in found["users"]], found["total"]) == (["ban-me@example.com"], 1)
+    banned = stack.run("users", "ban", "ban-me@example.com", "--for", "2h", "--reason", "spam")
+    assert banned.returncode == 0, banned.stderr
+    assert "sessions ended: 1" in banned.stdout
+    assert sign_in(stack.url, "ban-me@example.com") == 403
+    (shown,) = _json(stack, "list", "ban-me", "--banned", "--json")["users"]
+    assert (shown["ban_reason"], shown["ban_expires"] is None) == ("spam", False)
+    table = stack.run("users", "list", "ban-me").stdout
+    assert "until " in table
+    assert "\x1b" not in table, "color is for terminals"
+    assert stack.run("users", "unban", "ban-me@example.com").returncode == 0
+    assert sign_in(stack.url, "ban-me@example.com") == 200
+
+
+def test_sessions_are_listed_and_ended(stack: Stack) -> None:
+    user_id = sign_up(stack.url, "sessions@example.com")
+    assert sign_in(stack.url, "sessions@example.com") == 200
+    both = _json(stack, "sessions", user_id, "--json")
+    assert len(both) == 2
+    assert not {"token", "token_hash"} & both[0].keys()
+    one = stack.run("users", "revoke", "sessions@example.com", "--session", both[0]["id"])
+    assert (one.returncode, one.stdout) == (0, "sessions ended: 1\n")
+    assert [each["id"] for each in _json(stack, "sessions", user_id, "--json")] == [both[1]["id"]]
+    again = stack.run("users", "revoke", "sessions@example.com", "--session", both[0]["id"])
+    assert again.returncode == 1
+    assert stack.run("users", "revoke", user_id).stdout == "sessions ended: 1\n"
+
+
+@pytest.mark.parametrize(
+    "command", [("ban",), ("unban",), ("sessions",), ("revoke",), ("promote",), ("demote",), ("export", "--sql-only")]
+)
+def test_nobody_is_one_line_and_status_1(stack: Stack, command: tuple[str, ...]) -> None:
+    for who in ("nobody@example.com", "a" * 32, "é"):
+        refused = stack.run("users", command[0], who, *command[1:])
+        assert refused.returncode == 1
+        assert refused.stderr.startswith(f"trivet: nobody has signed up as {who}: ")
+        assert refused.stderr.count("\n") == 1
+
+
+def test_a_persons_data_comes_from_every_store_and_holds_no_secret(stack: Stack) -> None:
+    user_id = sign_up(stack.url, "export@example.com")
+
+    def has_events() -> bool:
+        return bool(_json(stack_at(stack), "export", user_id)["audit_events"])
+
+    eventually(has_events, seconds=20)
+    data = _json(stack_at(stack), "export", "export@example.com")
+    assert data["user"]["id"] == user_id
+    assert [account["provider"] for account in data["accounts"]] == ["credential"]
+    assert len(data["sessions"]) == 1
+    assert "missing" not in data
+    text = json.dumps(data)
+    for secret in ("password", "token_hash", "$argon2", 'access_token"'):
+        assert secret not in text.replace("wrong password", ""), secret
+
+
+def stack_at(stack: Stack) -> Stack:
+    """The same stack, whose notifications service is on a free port: tell the command where."""
+    stack.environment["TRIVET_NOTIFICATIONS_ADDRESS"] = stack.addresses["notifications"]
+    return stack
+
+
+def test_without_the_notifications_service_the_rest_comes_and_the_status_is_1(data: Path) -> None:
+    own = environment(data, TRIVET_NOTIFICATIONS_ADDRESS="127.0.0.1:1")
+    assert trivet("db", "migrate", environment=own).returncode == 0
+    command = [ROOT / "bin/trivet", "users", "create", "a@example.com"]
+    subprocess.run(command, env=own, input=PASSWORD + "\n", text=True, check=True, timeout=60, capture_output=True)
+    partly = trivet("users", "export", "a@example.com", environment=own)
+    assert partly.returncode == 1
+    assert "UNAVAILABLE" in partly.stderr
+    assert "UNAVAILABLE" in json.loads(partly.stdout)["missing"]
+    wholly = trivet("users", "export", "a@example.com", "--sql-only", environment=own)
+    assert wholly.returncode == 0, wholly.stderr
+    assert json.loads(wholly.stdout)["user"]["email"] == "a@example.com"
+
+
+@pytest.mark.parametrize("length", ["7", "7x", "0d", "-1d", "1.5h", "1d2h"])
+def test_a_length_of_time_that_is_none_is_wrong_usage(data: Path, length: str) -> None:
+    refused = trivet("users", "ban", "a@example.com", f"--for={length}", environment=environment(data))
+    assert refused.returncode == 2
+    assert "for example 30m, 12h, 7d or 2w" in refused.stderr
 
 
 def test_migrate_status_and_rollback_without_a_stack(data: Path) -> None:

@@ -56,9 +56,10 @@ class Post:
                 await asyncio.Event().wait()
             elif answer == OK:
                 assert isinstance(envelope.content, bytes)
+                assert server.transport is not None
                 self.were_encrypted.append(server.transport.get_extra_info("ssl_object") is not None)
                 self.envelopes.append((envelope.mail_from, list(envelope.rcpt_tos)))
-                self.mails.append(message_from_bytes(envelope.content, policy=default))  # type: ignore[arg-type]  # the policy makes it one
+                self.mails.append(message_from_bytes(envelope.content, policy=default))
             return answer or OK
         finally:
             self.at_once -= 1

@@ -46,6 +46,7 @@ def subscription(status: str = "active", **changes: Any) -> dict[str, Any]:
     own |= {
         "cancel_at_period_end": False,
         "cancel_at": None,
+        "trial_end": None,
         "metadata": {},
         "items": {"object": "list", "data": [item]},
     }

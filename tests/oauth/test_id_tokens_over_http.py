@@ -56,7 +56,7 @@ BROKEN_ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
     "a redirect": ({"token_answer": (302, b"{}")}, "invalid_code"),
     "a list": ({"token_answer": (200, b"[]")}, "invalid_code"),
     "a deep list": ({"token_answer": (200, b"[" * 200_000)}, "invalid_code"),
-    "too much": ({"token_answer": (200, b'"' + b"a" * 2_000_000 + b'"')}, "invalid_code"),
+    "too much": ({"token_answer": (200, b'{"access_token": "a", "x": "' + b"a" * 2_000_000 + b'"}')}, "invalid_code"),
     "a token without end": (
         {"token_answer": (200, b'{"access_token": "' + b"a" * 100_000 + b'"}')},
         "invalid_code",

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -40,14 +40,14 @@ class ProviderAccess:
         linked: LinkedAccounts,
         relying: RelyingParty,
         leases: Leases,
-        providers: Sequence[Provider],
+        providers: Mapping[str, Provider],
         *,
         now: Clock = utc_now,
     ) -> None:
         self._linked = linked
         self._relying = relying
         self._leases = leases
-        self._providers = {provider.id: provider for provider in providers}
+        self._providers = providers
         self._refreshing: dict[str, asyncio.Task[Tokens | ServiceError]] = {}
         self._tasks = Tasks("token refreshes")
         self._now = now

@@ -9,26 +9,20 @@ from urllib.parse import urlencode
 
 from prometheus_client import Counter
 
-from runtime.errors import Aborted, AlreadyExists, NotFound, PermissionDenied, Unauthenticated, Unavailable
+from runtime.errors import NotFound, PermissionDenied
 from services.identity.oauth.entrances import Entered, Entrances, Vouched
-from services.identity.oauth.errors import BadTokenError, ExchangeError, OAuthError
+from services.identity.oauth.errors import ExchangeError, OAuthError
 from services.identity.oauth.issuers import Ready
 from services.identity.oauth.linked import Identity
 from services.identity.oauth.providers import Provider
-from services.identity.oauth.relying import RelyingParty
+from services.identity.oauth.relying import RelyingParty, in_time, reached
 from services.identity.oauth.settings import OAuthRules
-from services.identity.oauth.tokens import MAX_LENGTH, Tokens
 from services.identity.oauth.transactions import STATE_LENGTH, Begun, Link, Transactions
 from services.identity.sessions import Origin, Sessions
 from services.identity.users import Users
-from trivet.client.deadline import remaining, within
 
 logger = logging.getLogger(__name__)
 completed = Counter("trivet_oauth_callbacks_total", "Sign-ins at providers that ended, by how.", ["outcome"])
-ANSWER_SECONDS = 0.8
-"""What is kept of a call's time for the answer, so that a slow provider is told of instead of a dead line."""
-
-CALL_SECONDS = 8.0
 BANNED = "You have been banned from this application. Please contact support if you believe this is an error."
 MAX_WORD = 128
 MAX_DESCRIPTION = 512
@@ -67,19 +61,6 @@ class Callback:
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
-    """An id token that an application got from the provider itself."""
-
-    provider: str
-    token: str = field(repr=False)
-    nonce: str = ""
-    access_token: str = field(default="", repr=False)
-    refresh_token: str = field(default="", repr=False)
-    name: str = ""
-    request_sign_up: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Ended:
     """Where the browser goes now; who came in, unless something failed or an account was linked."""
 
@@ -93,7 +74,7 @@ class OAuth:
 
     def __init__(
         self,
-        providers: Sequence[Provider],
+        providers: Mapping[str, Provider],
         relying: RelyingParty,
         transactions: Transactions,
         entrances: Entrances,
@@ -104,7 +85,7 @@ class OAuth:
         base_url: str,
         auth_url: str,
     ) -> None:
-        self._providers = {provider.id: provider for provider in providers}
+        self._providers = providers
         self._relying = relying
         self._transactions = transactions
         self._entrances = entrances
@@ -119,7 +100,7 @@ class OAuth:
 
         Raises NotFound (PROVIDER_NOT_FOUND, USER_NOT_FOUND) and Unavailable (PROVIDER_UNAVAILABLE).
         """
-        ready = await self._ready(wish.provider)
+        ready = await reached(self._relying, self._providers.get(wish.provider))
         begun = Begun(
             provider=wish.provider,
             callback_url=wish.callback_url or self._base_url,
@@ -149,7 +130,7 @@ class OAuth:
         try:
             begun = await self._spent(callback)
             error_url = begun.error_url or error_url
-            with within(remaining(CALL_SECONDS) - ANSWER_SECONDS):
+            with in_time():
                 who = await self._vouched(callback, begun)
             ended = await self._ended(who, begun, origin)
         except _ElsewhereError as error:
@@ -212,76 +193,6 @@ class OAuth:
         said = {"error": error.word} | ({"error_description": error.description} if error.description else {})
         return Ended(with_query(error_url, said), error=error.word)
 
-    async def sign_in(self, brought: Brought, origin: Origin) -> Entered:
-        """Open a session for whoever an id token names.
-
-        Raises NotFound (PROVIDER_NOT_FOUND, ID_TOKEN_NOT_SUPPORTED), Unauthenticated (INVALID_ID_TOKEN,
-        FAILED_TO_GET_USER_INFO, USER_EMAIL_NOT_FOUND, OAUTH_LINK_ERROR) and PermissionDenied (BANNED_USER).
-        """
-        who = await self._brought(brought)
-        may_sign_up = self._rules.may_sign_up(brought.provider, requested=brought.request_sign_up)
-        try:
-            return await self._entrances.enter(who, origin, may_sign_up=may_sign_up)
-        except OAuthError as error:
-            raise Unauthenticated("OAUTH_LINK_ERROR", error.word.replace("_", " ")) from None
-
-    async def link(self, brought: Brought, user_id: str) -> None:
-        """Link whoever an id token names to a user.
-
-        Raises what `sign_in` does, AlreadyExists (SOCIAL_ACCOUNT_ALREADY_LINKED), Unauthenticated
-        (LINKING_NOT_ALLOWED, LINKING_DIFFERENT_EMAILS_NOT_ALLOWED) and Aborted (LINKING_FAILED).
-        """
-        who = await self._brought(brought)
-        owner = await self._entrances.owner(who.identity)
-        if owner is not None and owner != user_id:
-            raise _already_linked()
-        if owner is None:
-            await self._check_link(who, user_id)
-        try:
-            await self._entrances.link(who, user_id, None, Origin())
-        except OAuthError as error:
-            if error.word == "account_already_linked_to_different_user":
-                raise _already_linked() from None
-            raise Aborted("LINKING_FAILED", "Account not linked - unable to create account") from None
-
-    async def _check_link(self, who: Vouched, user_id: str) -> None:
-        user = await self._users.find(user_id)
-        if user is None or not self._entrances.is_vouched_for(who):
-            raise Unauthenticated("LINKING_NOT_ALLOWED", "Account not linked - linking not allowed")
-        if not self._entrances.takes_address(who, user.email):
-            raise Unauthenticated(
-                "LINKING_DIFFERENT_EMAILS_NOT_ALLOWED", "Account not linked - different emails not allowed"
-            )
-
-    async def _brought(self, brought: Brought) -> Vouched:
-        ready = await self._ready(brought.provider)
-        if not ready.provider.is_openid:
-            raise NotFound("ID_TOKEN_NOT_SUPPORTED", "id_token not supported")
-        try:
-            with within(remaining(CALL_SECONDS) - ANSWER_SECONDS):
-                profile, issuer = await self._relying.identify_brought(
-                    ready, brought.token, nonce=brought.nonce, access_token=brought.access_token, name=brought.name
-                )
-        except (BadTokenError, ExchangeError) as error:
-            logger.warning("an id token of %s is not believed: %s", brought.provider, error)
-            raise Unauthenticated("INVALID_ID_TOKEN", "Invalid token") from None
-        except OAuthError:
-            raise Unauthenticated("FAILED_TO_GET_USER_INFO", "Failed to get user info") from None
-        if not profile.email:
-            raise Unauthenticated("USER_EMAIL_NOT_FOUND", "User email not found")
-        tokens = Tokens(brought.access_token[:MAX_LENGTH], brought.refresh_token[:MAX_LENGTH], brought.token)
-        return Vouched(Identity(brought.provider, issuer, profile.account_id), profile, tokens)
-
-    async def _ready(self, provider_id: str) -> Ready:
-        provider = self._providers.get(provider_id)
-        if provider is None:
-            raise NotFound("PROVIDER_NOT_FOUND", "Provider not found")
-        try:
-            return await self._relying.ready(provider)
-        except ExchangeError as error:
-            logger.warning("%s cannot be reached: %s", provider_id, error)
-            raise Unavailable("PROVIDER_UNAVAILABLE", f"{provider_id} cannot be reached now") from None
-
 
 WORDS = frozenset(
     {
@@ -340,7 +251,3 @@ def _name_of(user_json: str) -> str:
         return " ".join(part for key in NAME_PARTS if isinstance(part := name.get(key), str) and part)
     except (ValueError, TypeError, AttributeError, RecursionError):
         return ""
-
-
-def _already_linked() -> AlreadyExists:
-    return AlreadyExists("SOCIAL_ACCOUNT_ALREADY_LINKED", "Social account already linked")

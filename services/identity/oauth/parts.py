@@ -10,6 +10,7 @@ from services.identity.audit import Audit
 from services.identity.database import Database
 from services.identity.email_links import BASE_PATH
 from services.identity.oauth.access import ProviderAccess
+from services.identity.oauth.brought import BroughtTokens
 from services.identity.oauth.entrances import Entrances, VerifyNew
 from services.identity.oauth.exchanges import TOTAL_SECONDS, Exchanges
 from services.identity.oauth.flows import OAuth
@@ -45,6 +46,7 @@ class Parts:
     """What AccountService is made of."""
 
     oauth: OAuth
+    brought: BroughtTokens
     linked: LinkedAccounts
     access: ProviderAccess
 
@@ -77,8 +79,9 @@ async def open_oauth(
             verify_new=store.verify_new,
             now=now,
         )
+        by_id = {provider.id: provider for provider in providers}
         oauth = OAuth(
-            providers,
+            by_id,
             relying,
             Transactions(store.database, store.verifications, store.sealer),
             entrances,
@@ -88,4 +91,6 @@ async def open_oauth(
             base_url=base_url,
             auth_url=auth_url,
         )
-        yield Parts(oauth, linked, ProviderAccess(linked, relying, Leases(store.database, now=now), providers, now=now))
+        brought = BroughtTokens(by_id, relying, entrances, store.users, rules)
+        access = ProviderAccess(linked, relying, Leases(store.database, now=now), by_id, now=now)
+        yield Parts(oauth, brought, linked, access)

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_r
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from runtime.clock import Clock, utc_now
+from runtime.errors import NotFound, Unavailable
 from services.identity.oauth.errors import BadTokenError, ExchangeError, OAuthError
 from services.identity.oauth.exchanges import Exchanges
 from services.identity.oauth.id_tokens import IdTokens, unchecked
@@ -18,8 +20,11 @@ from services.identity.oauth.profiles import Profile
 from services.identity.oauth.providers import ClientAuth, Provider
 from services.identity.oauth.tokens import Tokens, read_tokens
 from services.identity.oauth.transactions import Begun
+from trivet.client.deadline import remaining, within
 
 logger = logging.getLogger(__name__)
+CALL_SECONDS = 8.0
+ANSWER_SECONDS = 0.8
 
 RESERVED = frozenset(
     {"state", "client_id", "redirect_uri", "response_type", "code_challenge", "code_challenge_method", "nonce", "scope"}
@@ -200,3 +205,21 @@ def _checked(profile: Profile) -> Profile:
     if not profile.has_identity:
         raise OAuthError("unable_to_get_user_info")
     return profile
+
+
+@contextmanager
+def in_time() -> Iterator[None]:
+    """Leave of a call's time what its answer needs: a slow provider is told of, where else the line would go dead."""
+    with within(remaining(CALL_SECONDS) - ANSWER_SECONDS):
+        yield
+
+
+async def reached(relying: RelyingParty, provider: Provider | None) -> Ready:
+    """Return a provider that can be asked. Raises NotFound (PROVIDER_NOT_FOUND), Unavailable (PROVIDER_UNAVAILABLE)."""
+    if provider is None:
+        raise NotFound("PROVIDER_NOT_FOUND", "Provider not found")
+    try:
+        return await relying.ready(provider)
+    except ExchangeError as error:
+        logger.warning("%s cannot be reached: %s", provider.id, error)
+        raise Unavailable("PROVIDER_UNAVAILABLE", f"{provider.id} cannot be reached now") from None

@@ -11,7 +11,8 @@ from runtime.clock import timestamp
 from runtime.errors import PermissionDenied
 from services.identity.authentication import Authentication
 from services.identity.oauth.access import ProviderAccess
-from services.identity.oauth.flows import Brought, Callback, OAuth, Wish
+from services.identity.oauth.brought import Brought, BroughtTokens
+from services.identity.oauth.flows import Callback, OAuth, Wish
 from services.identity.oauth.linked import Linked, LinkedAccounts
 from services.identity.servicers.encoding import Context, decode_id, decode_origin, encode_session, encode_user
 from trivet.identity.v1 import account_service_pb2 as pb
@@ -20,9 +21,15 @@ from trivet.identity.v1.account_service_pb2_grpc import AccountServiceServicer
 
 class AccountServicer(AccountServiceServicer):
     def __init__(
-        self, oauth: OAuth, linked: LinkedAccounts, access: ProviderAccess, authentication: Authentication
+        self,
+        oauth: OAuth,
+        brought: BroughtTokens,
+        linked: LinkedAccounts,
+        access: ProviderAccess,
+        authentication: Authentication,
     ) -> None:
         self._oauth = oauth
+        self._brought = brought
         self._linked = linked
         self._access = access
         self._authentication = authentication
@@ -78,7 +85,7 @@ class AccountServicer(AccountServiceServicer):
         self, request: pb.SignInWithIdTokenRequest, context: Context
     ) -> pb.SignInWithIdTokenResponse:
         brought = decode_brought(request.provider, request.id_token, request_sign_up=request.request_sign_up)
-        entered = await self._oauth.sign_in(brought, decode_origin(request.origin))
+        entered = await self._brought.sign_in(brought, decode_origin(request.origin))
         return pb.SignInWithIdTokenResponse(
             user=encode_user(entered.user),
             session=encode_session(entered.opened.session),
@@ -88,7 +95,7 @@ class AccountServicer(AccountServiceServicer):
 
     async def LinkWithIdToken(self, request: pb.LinkWithIdTokenRequest, context: Context) -> pb.LinkWithIdTokenResponse:
         user_id = _own(request.user_id)
-        await self._oauth.link(decode_brought(request.provider, request.id_token), user_id)
+        await self._brought.link(decode_brought(request.provider, request.id_token), user_id)
         return pb.LinkWithIdTokenResponse()
 
     async def GetAccessToken(self, request: pb.GetAccessTokenRequest, context: Context) -> pb.GetAccessTokenResponse:

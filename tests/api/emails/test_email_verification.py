@@ -88,7 +88,7 @@ def test_asking_without_a_session_tells_nobody_who_has_an_address(ann: Person, b
     for email in (bob.email, ann.email, new_email()):
         began = time.monotonic()
         answer = ann.post("/send-verification-email", email=email)
-        assert 0.5 <= time.monotonic() - began
+        assert time.monotonic() - began >= 0.5
         names = sorted(answer.headers.keys())
         answers.append((answer.status_code, answer.content, names))
     assert answers[0] == answers[1] == answers[2]

@@ -215,7 +215,7 @@ async def test_an_erasure_that_takes_longer_than_a_call_goes_on_until_it_is_done
             api = stubs(channel)
             made = await api.sign_up(EMAIL)
             await scene.confirmed(audit.TOPIC)
-            await asyncio.to_thread(_fill, scene.mongodb, made.user.id, 20 * BATCH)
+            await asyncio.to_thread(_fill, scene.mongodb, made.user.id, 10 * BATCH)
             await api.users.DeleteUser(DeleteUserRequest(user_id=made.user.id))
         await until(lambda: not scene.waiting(erasure.TOPIC), 120)
         assert await scene.documents("logs") == []

@@ -53,7 +53,8 @@ def new_database(engine: Engines) -> str:
 @contextmanager
 def sending(uri: str, url: str, **extra: str) -> Iterator[Process]:
     """A process that sends to the mail server at `url`."""
-    with process("notifications", MONGODB_URI=uri, TRIVET_SMTP_URL=url, **(QUICK | extra)) as running:
+    given: dict[str, Any] = QUICK | extra
+    with process("notifications", MONGODB_URI=uri, TRIVET_SMTP_URL=url, **given) as running:
         yield running
 
 

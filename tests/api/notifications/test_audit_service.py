@@ -34,9 +34,8 @@ async def ops(running: Process) -> AsyncIterator[Api]:
 
 
 def event(user_id: str, **values: Any) -> pb.AuditEvent:
-    return pb.AuditEvent(
-        **{"id": new_id(), "time": timestamp(utc_now()), "kind": "signed_in", "user_id": user_id} | values
-    )
+    known: dict[str, Any] = {"id": new_id(), "time": timestamp(utc_now()), "kind": "signed_in", "user_id": user_id}
+    return pb.AuditEvent(**known | values)
 
 
 async def record(identity: Api, *events: pb.AuditEvent) -> int:

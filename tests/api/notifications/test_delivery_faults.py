@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from runtime.clock import utc_now
 from tests.api.notifications.conftest import Api
 from tests.api.notifications.mailing import Office, new_database, office, sending
 from tests.conftest import Engines
+from tests.harness.engines import free_port
+from tests.harness.metrics import metric
 from tests.harness.processes import client
 from tests.harness.smtp import mail_server
 from tests.harness.waiting import until
@@ -124,3 +127,25 @@ async def test_a_mark_that_the_store_does_not_take_is_tried_until_it_does(engine
             finally:
                 await admin.command("configureFailPoint", "failCommand", mode="off")
         assert len(server.post.mails) == 1
+
+
+async def test_what_waits_is_measured(engine: Engines) -> None:
+    uri, port = new_database(engine), free_port()
+    nowhere = f"smtp://127.0.0.1:{free_port()}"
+    slow = {"TRIVET_MAIL_RETRY_SECONDS": "600"}
+    async with AsyncMongoClient[dict[str, Any]](uri) as store:
+        rows = store.get_default_database().notifications
+        with sending(uri, nowhere, **slow) as first:
+            async with client(first) as channel:
+                sender = Office(first, Api(channel), rows)
+                made = [await sender.post(), await sender.post()]
+                for each in made:
+                    await sender.becomes(each, "queued")
+        await rows.update_many({}, {"$set": {"createdAt": utc_now() - timedelta(hours=1)}})
+        with sending(uri, nowhere, TRIVET_METRICS_PORT=str(port), **slow):
+
+            async def is_measured() -> bool:
+                return await metric(port, "trivet_mail_queue_length") == 2
+
+            await until(is_measured, 15)
+            assert 3_600 <= await metric(port, "trivet_mail_queue_oldest_seconds") < 3_700

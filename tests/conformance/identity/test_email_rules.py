@@ -1,4 +1,4 @@
-"""What signing up and in is under the rules that a site may have for addresses, and deleting oneself, on every engine."""
+"""Signing up and in under the rules that a site may have for addresses, and deleting oneself, on every engine."""
 
 import asyncio
 from collections.abc import Awaitable

@@ -69,7 +69,7 @@ class Stage:
 async def serving(server: Server) -> AsyncIterator[StripeApi]:
     listening = await asyncio.start_server(server.answer, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
-    async with listening, StripeApi.open(f"http://127.0.0.1:{port}", API_KEY) as api:
+    async with listening, StripeApi.open(f"http://127.0.0.1:{port}", API_KEY, seconds=30) as api:
         yield api
 
 

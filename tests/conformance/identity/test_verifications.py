@@ -69,7 +69,7 @@ async def test_who_looks_before_spending_spends_it_twice(identity: Identity, ver
         await take(identity, verifications, secret)
         return found is not None
 
-    assert await asyncio.gather(look_then_spend(), look_then_spend()) == [True, True]
+    assert all(await asyncio.gather(look_then_spend(), look_then_spend()))
 
 
 async def test_a_secret_is_good_for_its_time(identity: Identity, verifications: Verifications) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from ops.cli import app
@@ -30,17 +30,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("importing")
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(scope="session", params=ENGINES)
 def server(request: pytest.FixtureRequest, engine: Engines, folder: Path) -> str:
     return f"sqlite:///{folder}/none.db" if request.param == "sqlite" else engine.get(request.param).url
 
 
-@pytest.fixture
-def ours(server: str, folder: Path) -> Iterator[str]:
-    """The address of an empty database of ours."""
+@pytest.fixture(scope="session")
+def migrated(server: str, folder: Path) -> Iterator[str]:
+    """The address of a database of ours."""
     with database_beside(server, folder, f"ours_{new_id().lower()}") as url:
         migrate.upgrade(url)
         yield url
+
+
+@pytest.fixture
+def ours(migrated: str) -> str:
+    """The same, emptied."""
+    with connected(migrated) as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+        connection.commit()
+    return migrated
 
 
 @pytest.fixture
@@ -92,7 +102,7 @@ class Trivet:
 
 
 @pytest.fixture
-def trivet(ours: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trivet:
+def trivet(ours: str, tmp_path: Path) -> Trivet:
     environment = {
         "DATABASE_URL": ours,
         "TRIVET_SECRET": SECRET,
@@ -100,7 +110,3 @@ def trivet(ours: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trivet
         "TRIVET_USER_FIELDS": FIELDS,
     }
     return Trivet(ours, environment)
-
-
-def one(connection: Connection, table: Table, row_id: str) -> dict[str, Any]:
-    return dict(connection.execute(select(table).where(table.c.id == row_id)).mappings().one())

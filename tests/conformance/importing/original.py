@@ -43,6 +43,7 @@ class Original:
     kind: str
     connection: Connection
     snake: bool = False
+    commits: bool = True
 
     def column(self, name: str) -> str:
         spelled = "".join(f"_{c.lower()}" if c.isupper() else c for c in name) if self.snake else name
@@ -66,7 +67,8 @@ class Original:
         bound = {f"v{number}": self.bound(value) for number, value in enumerate(values.values())}
         insert = f"INSERT INTO {self.table(into_table)} ({into}) VALUES ({', '.join(f':{key}' for key in bound)})"
         self.connection.execute(text(insert), bound)
-        self.connection.commit()
+        if self.commits:
+            self.connection.commit()
         return str(values["id"])
 
     def user(self, email: str, **values: Any) -> str:
@@ -79,6 +81,14 @@ class Original:
     def session(self, user_id: str, token: str, **values: Any) -> str:
         own = {"expiresAt": datetime(2037, 1, 1, tzinfo=UTC), "token": token, "userId": user_id, "updatedAt": NOW}
         return self.add("session", **({"ipAddress": "", "userAgent": "Original/1.0"} | own | values))
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Insert many rows in one transaction."""
+        self.commits = False
+        yield
+        self.connection.commit()
+        self.commits = True
 
     def bound(self, value: Any) -> Any:
         if isinstance(value, datetime) and self.kind == "sqlite":
@@ -114,7 +124,8 @@ def database_beside(url: str, folder: Path, name: str) -> Iterator[str]:
     address, arguments = store.for_operator()
     engine = create_engine(address, connect_args=arguments, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        letters = " CHARACTER SET utf8mb4" if store.kind == "mysql" else ""
+        connection.execute(text(f"CREATE DATABASE {name}{letters}"))
     try:
         yield _render(make_url(url).set(database=name))
     finally:

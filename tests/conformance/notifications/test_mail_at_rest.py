@@ -57,15 +57,15 @@ async def test_a_sealed_mail_opens_for_its_own_notification_alone(at: House) -> 
         LETTERS.opened(created["mail"], "another")
 
 
-async def test_nothing_of_a_mail_is_left_once_it_was_sent_or_given_up(at: House) -> None:
-    for number, end in enumerate((at.queue.sent, lambda claim: at.queue.gave_up(claim, "550"))):
-        created = await at.sending.create(replace(DRAFT, request_id=f"{number}"), "shop")
-        claim = await at.queue.claim()
-        assert claim is not None
-        assert await end(claim)
-        row = await at.store.notifications.find_one({"_id": created["_id"]})
-        assert row is not None
-        assert not {"mail", "email", "lease", "leaseUntil", "nextAttemptAt"} & set(row)
+@pytest.mark.parametrize("is_sent", [True, False], ids=["sent", "given up"])
+async def test_nothing_of_a_mail_is_left_once_it_was_sent_or_given_up(at: House, is_sent: bool) -> None:
+    created = await at.sending.create(DRAFT, "shop")
+    claim = await at.queue.claim()
+    assert claim is not None
+    assert await (at.queue.sent(claim) if is_sent else at.queue.gave_up(claim, "550"))
+    row = await at.store.notifications.find_one({"_id": created["_id"]})
+    assert row is not None
+    assert not {"mail", "email", "lease", "leaseUntil", "nextAttemptAt"} & set(row)
 
 
 async def test_a_mail_is_no_unread_notification_and_the_list_shows_its_title(at: House) -> None:

@@ -43,7 +43,7 @@ def segment(value: object) -> str:
 
 def signed(payload: object, header: object = None, *, key: str = SECRET) -> str:
     """Return a JWT whose signature is right, whatever it says."""
-    text = f"{segment(header or {'alg': 'HS256'})}.{segment(payload)}"
+    text = f"{segment({'alg': 'HS256'} if header is None else header)}.{segment(payload)}"
     return f"{text}.{segment(hmac.digest(key.encode(), text.encode(), hashlib.sha256))}"
 
 

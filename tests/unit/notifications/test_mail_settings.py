@@ -1,6 +1,7 @@
 """What the service is told of the mail server: read in full, refused by name, and never shown."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -85,7 +86,7 @@ def test_a_sender_may_have_a_name_of_any_language() -> None:
 
 
 def test_production_sends_no_mail_in_plain_text_but_to_itself() -> None:
-    production = {"environment": Environment.PRODUCTION}
+    production: dict[str, Any] = {"environment": Environment.PRODUCTION}
     with pytest.raises(ValidationError, match="not for production"):
         settings("smtp://mail.example.com?starttls=off", **production)
     assert settings("smtp://mail.example.com", **production).smtp_server.starttls

@@ -1,0 +1,150 @@
+"""`trivet export better-auth`: into an empty database, back into the one that people came from, and into a file."""
+
+import json
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from ops.errors import Refused
+from ops.exporting.command import MODULE
+from runtime.ids import new_id
+from services.identity import schema, store_url
+from tests.conformance.importing.conftest import Trivet
+from tests.conformance.importing.original import SCRYPT, Original, connected, database_beside
+
+IMPORT = ("import", "better-auth", "--from")
+EXPORT = ("export", "better-auth", "--to")
+ARGON2 = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$4W4e0eeOD2JEyzTZOOkd4Q"
+LATER = datetime(2037, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def people(original: Original, trivet: Trivet) -> tuple[str, str]:
+    """Two people who came from the original, one of them banned."""
+    ada = original.user("ada@x.io", name="Zoë 🦊", image="https://x.io/a.png", emailVerified=True, plan="pro")
+    original.account(ada)
+    github = {"providerId": "github", "accountId": "4242", "accessToken": "gho_secret", "scope": "a,b"}
+    original.account(ada, None, **github)
+    original.session(ada, "token")
+    mallory = original.user("mallory@x.io", banned=True, banReason="spam", banExpires=LATER)
+    original.account(mallory)
+    trivet.run(*IMPORT, original.url)
+    return ada, mallory
+
+
+@pytest.fixture
+def empty(server: str, folder: Path) -> Iterator[Original]:
+    """A database without a table."""
+    with database_beside(server, folder, f"empty_{new_id().lower()}") as url, connected(url) as connection:
+        yield Original(url, store_url.parse(url).kind, connection)
+
+
+def test_an_empty_database_gets_its_tables_and_everybody(
+    trivet: Trivet, people: tuple[str, str], empty: Original, original: Original
+) -> None:
+    """As the original has them: what is exported and imported again is the same."""
+    counts, reasons = trivet.report(*EXPORT, empty.url)
+    assert counts == {"users": {"exported": 2}, "accounts": {"exported": 3}}
+    assert reasons == {
+        "banned: there the admin plugin keeps them out, and nothing else does": 1,
+        "the table there has no column plan": 1,
+    }
+    shared = ("id", "name", "email", "image", "banReason")
+    before, after = (
+        {row["id"]: [row[name] for name in shared] for row in each.rows("user")} for each in (original, empty)
+    )
+    assert before == after
+    assert {row["role"] for row in empty.rows("user")} == {"user"}
+    passwords = {row["userId"]: row["password"] for row in empty.rows("account") if row["providerId"] == "credential"}
+    assert passwords == dict.fromkeys(people, SCRYPT)
+    assert [row["accessToken"] for row in empty.rows("account")] == [None, None, None], "only when asked for"
+    assert empty.rows("session") == []
+    again, _ = trivet.report(*EXPORT, empty.url)
+    assert again == {"users": {"updated there": 2}, "accounts": {"updated there": 3}}
+
+
+def test_what_is_exported_can_be_imported_again(trivet: Trivet, people: tuple[str, str], empty: Original) -> None:
+    """Ids, times, roles, bans and hashes survive the way there and back."""
+    trivet.run(*EXPORT, empty.url, "--with-tokens")
+    users, accounts = trivet.rows("users"), trivet.rows("accounts")
+    trivet.execute(schema.users.delete())
+    trivet.run(*IMPORT, empty.url)
+    kept = [{**row, "additional": None} for row in users]
+    assert trivet.rows("users") == kept
+    sealed = ("access_token", "updated_at", "created_at")
+    plain = [{name: value for name, value in row.items() if name not in sealed} for row in accounts]
+    assert [
+        {name: value for name, value in row.items() if name not in sealed} for row in trivet.rows("accounts")
+    ] == plain
+
+
+def test_on_the_way_back_our_values_win_and_old_sessions_end(
+    trivet: Trivet, people: tuple[str, str], original: Original
+) -> None:
+    """A session that was revoked here, and a provider that was unlinked here, must not come alive there."""
+    ada, _ = people
+    stranger = original.user("stranger@x.io")
+    trivet.execute(schema.accounts.delete().where(schema.accounts.c.provider == "github"))
+    trivet.execute(schema.accounts.update().where(schema.accounts.c.user_id == ada).values(password=ARGON2))
+    trivet.execute(schema.users.update().where(schema.users.c.id == ada).values(email="new@x.io"))
+    counts, reasons = trivet.report(*EXPORT, original.url)
+    assert counts == {
+        "users": {"updated there": 2},
+        "accounts": {"updated there": 2, "removed there: unlinked here": 1},
+        "sessions": {"ended there": 1},
+    }
+    assert reasons["there and not here, for example deleted here since: left as they are"] == 1
+    rows = {row["id"]: row for row in original.rows("user")}
+    assert (rows[ada]["email"], rows[ada]["plan"], rows[stranger]["email"]) == ("new@x.io", "pro", "stranger@x.io")
+    (theirs,) = [row for row in original.rows("account") if row["userId"] == ada]
+    assert theirs["password"] == ARGON2
+    assert original.rows("session") == []
+
+
+def test_tokens_come_when_they_are_asked_for(trivet: Trivet, people: tuple[str, str], empty: Original) -> None:
+    trivet.run(*EXPORT, empty.url, "--with-tokens")
+    assert "gho_secret" in {row["accessToken"] for row in empty.rows("account")}
+
+
+def test_nobody_is_let_in_by_a_table_that_knows_no_bans(
+    trivet: Trivet, people: tuple[str, str], original: Original
+) -> None:
+    original.connection.execute(text(f"DELETE FROM {original.table('account')}"))
+    original.connection.execute(text(f"DELETE FROM {original.table('user')}"))
+    original.connection.execute(text(f"ALTER TABLE {original.table('user')} DROP COLUMN banned"))
+    original.connection.commit()
+    counts, reasons = trivet.report(*EXPORT, original.url)
+    assert counts["users"] == {"exported": 1, "skipped": 1}
+    assert reasons["banned, and the table there has no column `banned`: they would be let in"] == 1
+    assert [row["id"] for row in original.rows("user")] == [people[0]]
+
+
+def test_an_address_that_somebody_there_has_is_left_out(
+    trivet: Trivet, people: tuple[str, str], original: Original
+) -> None:
+    trivet.execute(schema.users.delete().where(schema.users.c.id == people[0]))
+    trivet.execute(schema.users.update().values(email="ada@x.io"))
+    counts, reasons = trivet.report(*EXPORT, original.url)
+    assert counts["users"] == {"skipped": 1}
+    assert reasons["somebody there has the same address under another id"] == 1
+
+
+def test_a_file_holds_json_lines_and_is_nobody_elses(trivet: Trivet, people: tuple[str, str], tmp_path: Path) -> None:
+    file, module = tmp_path / "people.jsonl", tmp_path / "password.mjs"
+    trivet.run(*EXPORT, str(file), "--password-module", str(module))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [record["model"] for record in records] == ["user", "user", "account", "account", "account"]
+    ada = next(record["data"] for record in records if record["data"].get("email") == "ada@x.io")
+    assert (ada["id"], ada["createdAt"], ada["plan"]) == (people[0], "2026-01-02T03:04:05.678Z", "pro")
+    assert "gho_secret" not in file.read_text()
+    assert module.read_text() == MODULE.read_text()
+    with pytest.raises(Refused, match="is there already"):
+        trivet.run(*EXPORT, str(file))
+    module.write_text("somebody's own")
+    with pytest.raises(Refused, match="is not ours"):
+        trivet.run(*EXPORT, str(tmp_path / "other.jsonl"), "--password-module", str(module))

@@ -1,0 +1,78 @@
+"""What is said to providers: how long, how much, and nothing twice."""
+
+import gzip
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from services.identity.oauth.errors import ExchangeError
+from services.identity.oauth.exchanges import MAX_BYTES, Exchanges
+from tests.oauth.provider import Provider, bomb, running_provider
+from trivet.client import within
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Provider]:
+    with running_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def provider(running: Provider) -> Provider:
+    running.reset()
+    return running
+
+
+@pytest.fixture
+async def exchanges() -> AsyncIterator[Exchanges]:
+    async with Exchanges.open(loopback=True, seconds=2.0) as opened:
+        yield opened
+
+
+def text(size: int) -> bytes:
+    """Return a JSON text of so many bytes."""
+    return b'"' + b"a" * (size - 2) + b'"'
+
+
+async def test_an_answer_of_a_mebibyte_is_the_longest(exchanges: Exchanges, provider: Provider) -> None:
+    provider.switches.userinfo = text(MAX_BYTES)
+    assert len(await exchanges.get(f"{provider.issuer}/userinfo")) == MAX_BYTES - 2
+    provider.switches.userinfo = text(MAX_BYTES + 1)
+    with pytest.raises(ExchangeError, match="too long"):
+        await exchanges.get(f"{provider.issuer}/userinfo")
+
+
+async def test_a_packed_answer_counts_as_what_it_unpacks_to(exchanges: Exchanges, provider: Provider) -> None:
+    provider.switches.userinfo_gzip = True
+    provider.switches.userinfo = gzip.compress(text(MAX_BYTES))
+    assert len(await exchanges.get(f"{provider.issuer}/userinfo")) == MAX_BYTES - 2
+    for packed in (gzip.compress(text(MAX_BYTES + 1)), bomb(50_000_000)):
+        assert len(packed) < MAX_BYTES
+        provider.switches.userinfo = packed
+        with pytest.raises(ExchangeError, match="too long"):
+            await exchanges.get(f"{provider.issuer}/userinfo")
+    provider.switches.userinfo = b"not packed at all"
+    with pytest.raises(ExchangeError, match="damaged"):
+        await exchanges.get(f"{provider.issuer}/userinfo")
+
+
+async def test_an_answer_ends_with_the_callers_time(exchanges: Exchanges, provider: Provider) -> None:
+    provider.switches.token_hangs = True
+    began = time.monotonic()
+    with within(0.2), pytest.raises(ExchangeError, match="does not answer"):
+        await exchanges.post(f"{provider.issuer}/token", "a=b")
+    assert time.monotonic() - began < 1.5
+
+
+async def test_what_was_sent_is_in_no_error(exchanges: Exchanges, provider: Provider) -> None:
+    """O4, O5."""
+    provider.switches.token_answer = (400, json.dumps({"error": "echo a-secret"}).encode())
+    with pytest.raises(ExchangeError) as caught:
+        await exchanges.post(f"{provider.issuer}/token", "code=a-secret", basic=("id", "a-secret"))
+    assert caught.value.refused
+    with pytest.raises(ExchangeError) as away:
+        await exchanges.post("http://127.0.0.1:1/token", "code=a-secret", basic=("id", "a-secret"))
+    assert not away.value.refused
+    assert "a-secret" not in f"{caught.value}{away.value}{away.value.__cause__}"
