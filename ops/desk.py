@@ -55,7 +55,8 @@ class Desk:
 
 
 @asynccontextmanager
-async def _opened(address: str) -> AsyncIterator[Desk]:
+async def opened(address: str) -> AsyncIterator[Desk]:
+    """Open the database at an address. Raises ServiceError when it is gone, or its schema is old."""
     async with Database.open(store_url.parse(address), admit=SchemaCheck()) as database:
         outbox = Outbox(database, _leave_it_to_the_relay)
         audit, accounts, users = Audit(database, outbox), Accounts(database), Users(database, outbox)
@@ -72,7 +73,7 @@ def at_desk(work: Callable[[Desk], Awaitable[T]]) -> T:
     """Do the work on the database of this clone's stack. Raises Refused with what the operator can mend."""
 
     async def run(address: str) -> T:
-        async with _opened(address) as desk:
+        async with opened(address) as desk:
             return await work(desk)
 
     try:

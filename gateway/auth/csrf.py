@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from starlette.requests import Request
 
-from gateway.auth.refusals import refuse
+from gateway.auth.refusals import TEXTS, Refusal, refuse
 from gateway.origins import Origins
 
 FETCH_METADATA = ("sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest")
@@ -50,8 +50,11 @@ def check_callbacks(request: Request, body: object, origins: Origins) -> None:
     members = body if isinstance(body, dict) else {}
     for name, code in CALLBACKS.items():
         url = members.get(name) or (request.query_params.get(name) if name == "callbackURL" else None)
-        # What is no string is for validation to refuse.
-        if isinstance(url, str) and url and not is_safe_callback(url, origins):
+        if url in (None, "", False, 0):  # what JavaScript takes for nothing, validation may still refuse
+            continue
+        if not isinstance(url, str):
+            raise Refusal(400, f"{TEXTS[code][1]}: expected a string")
+        if not is_safe_callback(url, origins):
             raise refuse(code)
 
 

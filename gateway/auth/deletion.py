@@ -17,6 +17,7 @@ from trivet.identity.v1.account_service_pb2 import DeleteUserWithTokenRequest, R
 DELETED = {"success": True, "message": "User deleted"}
 MAILED = {"success": True, "message": "Verification email sent"}
 DISABLED = "DELETE_USER_DISABLED"
+NOBODY = "-"
 
 
 class DeleteUser(msgspec.Struct):
@@ -55,16 +56,28 @@ class Callback(Query):
 async def callback(visit: Visit, query: Callback) -> Response:
     """Delete the account of whoever is signed in, if the token was mailed to them."""
     me = await session_of(visit.request, visit.deps, authoritative=True)
-    if me is None:
-        raise refuse("FAILED_TO_GET_USER_INFO")
     try:
-        await _delete(visit, me, query.token, "")
+        if me is None:
+            await _refuse_nobody(visit)
+        else:
+            await _delete(visit, me, query.token, "")
     except grpc.aio.AioRpcError as error:
         if reason_of(error) == DISABLED:
             raise refuse("NOT_FOUND") from None
         raise
     visit.close()
     return redirect(query.callback_url) if query.callback_url else visit.json(DELETED)
+
+
+async def _refuse_nobody(visit: Visit) -> None:
+    """Refuse who is not signed in; whether anybody may delete themselves is identity's to say, and comes first."""
+    request = DeleteUserWithTokenRequest(user_id=NOBODY, token=NOBODY)
+    try:
+        await visit.deps.backends.verification.DeleteUserWithToken(request)
+    except grpc.aio.AioRpcError as error:
+        if reason_of(error) != "INVALID_TOKEN":
+            raise
+    raise refuse("FAILED_TO_GET_USER_INFO")
 
 
 async def _request(visit: Visit, me: SignedIn, password: str, callback_url: str) -> bool:

@@ -9,9 +9,8 @@ import httpx
 import pytest
 
 from runtime.ids import new_id
-from services.identity.admin import promote
 from tests.conftest import Engines
-from tests.harness.people import FAST_HASHING, browser, new_email, sign_in, sign_up
+from tests.harness.people import FAST_HASHING, browser, new_email, promote, sign_in, sign_up
 from tests.harness.whole import Stores, Whole, whole
 
 STATEMENTS = (

@@ -6,7 +6,9 @@ from typing import Any
 
 import httpx
 
+from ops.desk import ACTOR, opened
 from runtime.ids import new_id
+from services.identity.users import Role
 
 PASSWORD = "a long enough password"
 FAST_HASHING = {"TRIVET_HASHING_MEMORY_KIB": "64", "TRIVET_HASHING_PASSES": "1"}
@@ -41,3 +43,10 @@ async def signed_up(url: str, email: str) -> AsyncIterator[httpx.AsyncClient]:
     async with browser(url) as client:
         (await sign_up(client, email)).raise_for_status()
         yield client
+
+
+async def promote(database_url: str, email: str) -> None:
+    """Make somebody an administrator, as `trivet users promote` does."""
+    async with opened(database_url) as desk:
+        user = await desk.user(email)
+        await desk.administration.set_role(user.id, Role.ADMIN, actor=ACTOR)

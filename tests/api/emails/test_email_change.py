@@ -140,9 +140,11 @@ def test_where_a_mail_is_wanted_or_deleting_is_off_no_other_door_is_open(mailed:
 
 def test_where_deleting_is_off_the_routes_are_not_there(kept: Person) -> None:
     assert kept.post("/delete-user").status_code == 401
+    answers = [kept.get("/delete-user/callback?token=x")]
     kept.sign_up()
+    answers.append(kept.get("/delete-user/callback?token=x"))
+    for back in answers:
+        assert (back.status_code, back.json()) == (404, {"message": "Not found", "code": "NOT_FOUND"})
     answer = kept.post("/delete-user", password=PASSWORD)
     assert (answer.status_code, answer.content) == (404, b"")
     assert answer.headers["content-type"] == "application/json"
-    back = kept.get("/delete-user/callback?token=x")
-    assert (back.status_code, back.json()) == (404, {"message": "Not found", "code": "NOT_FOUND"})

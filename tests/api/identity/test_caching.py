@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from runtime.ids import token_hash
-from services.identity import admin
 from tests.api.identity.conftest import PASSWORD, Api, Reader, identity_on, stubs
+from tests.harness.people import promote
 from tests.harness.processes import Process, client
 from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import Lookup
@@ -154,13 +154,10 @@ async def test_a_promotion_reaches_the_cache_through_the_relay(cache: Process, r
         async with client(running) as channel:
             made = await stubs(channel).sign_up("root@x.io")
             await _cached_session(stubs(channel), reader, made)
-            promoted = await admin.promote(f"sqlite:///{database}", "Root@X.io")
-            assert promoted is not None
-            assert promoted.role.value == "admin"
+            await promote(f"sqlite:///{database}", "Root@X.io")
             await until(lambda: _is_gone(reader, made), 5)
             user = await stubs(channel).users.GetUser(GetUserRequest(user_id=made.user.id))
             assert user.role == resources_pb2.ROLE_ADMIN
-    assert await admin.promote(f"sqlite:///{database}", "nobody@x.io") is None
 
 
 async def test_a_dead_cache_costs_a_change_little_and_a_check_nothing(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import Select, select
@@ -57,8 +57,8 @@ async def _void(identity: Identity, some: Filled) -> None:
 
 def _page(order: Order, wanted: Filter | None = None, *, deep: bool = False) -> Call:
     async def ask(identity: Identity, some: Filled) -> None:
-        place = {"created_at": some.created_at, "email": some.email, "name": some.name}[order.value[0]]
-        after = (place, some.user_id) if deep else None
+        places: dict[str, datetime | str] = {"created_at": some.created_at, "email": some.email, "name": some.name}
+        after = (places[order.value[0]], some.user_id) if deep else None
         await identity.users.list(wanted or Filter(), order, 20, after=after)
 
     return ask
