@@ -1,6 +1,7 @@
 """The accounts that are linked to somebody, and the tokens that their providers gave."""
 
 import json
+from collections.abc import Callable, Mapping
 
 import msgspec
 from starlette.responses import Response
@@ -20,6 +21,13 @@ from trivet.identity.v1.account_service_pb2 import (
     RefreshAccessTokenRequest,
     UnlinkAccountRequest,
 )
+
+
+SELECTIONS: Mapping[str, Callable[[object], bool]] = {
+    "accountId": lambda value: isinstance(value, str),
+    "useAccountCookie": lambda value: value is True,
+}
+"""The two ways to name an account, and what each takes."""
 
 
 async def list_accounts(visit: Visit, _: Anything) -> Response:
@@ -71,13 +79,14 @@ async def _selected(visit: Visit) -> str | None:
     """
     is_query = visit.request.method == "GET"
     given = query_of(visit.request) if is_query else await read_body(visit.request, (JSON,))
-    if isinstance(given, dict) and isinstance(given.get("userId", ""), str):
-        named = {name: value for name, value in given.items() if name != "userId"}
-        if list(named) == ["accountId"] and isinstance(named["accountId"], str):
-            return str(named["accountId"])
-        if list(named) == ["useAccountCookie"] and named["useAccountCookie"] is True:
-            return None
-    raise Refusal(400, f"[{'query' if is_query else 'body'}] Invalid input", "VALIDATION_ERROR")
+    named = given if isinstance(given, dict) and isinstance(given.get("userId", ""), str) else {}
+    ways = [way for way, is_taken in SELECTIONS.items() if is_taken(named.get(way))]
+    unknown = [f'"{name}"' for name in named if name not in (*ways, "userId")]
+    if len(ways) == 1 and not unknown:
+        return str(named["accountId"]) if ways == ["accountId"] else None
+    # Where one way would do but for what is unknown, that is named.
+    said = f"Unrecognized key{'s' * (len(unknown) > 1)}: {', '.join(unknown)}" if len(ways) == 1 else "Invalid input"
+    raise Refusal(400, f"[{'query' if is_query else 'body'}] {said}", "VALIDATION_ERROR")
 
 
 async def _account_id(visit: Visit) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from sqlalchemy import func, select
+
 from ops.errors import WrongSettings
 from ops.importing.better_auth import PAGE
 from ops.importing.people import Person, additional, credential, user_row
@@ -46,6 +48,9 @@ class Plain:
     def pages(self, report: Report) -> Iterator[list[Person]]:
         """Yield people; what is left out is told to the report."""
         key = self._names.get("id", self._names["email"])
+        nameless = select(func.count()).select_from(self._table).where(self._table.c[key].is_(None))
+        if (number := self._source.all(nameless)[0][0]) > 0:
+            report.skip("users", f"the column {key} is empty", None, number)
         for rows in self._source.pages(self._table, key, PAGE):
             yield [person for row in rows if (person := self._person(row, report)) is not None]
 

@@ -59,10 +59,10 @@ class Source:
         return int(self._connection.execute(select(func.count()).select_from(of)).scalar_one())
 
     def pages(self, of: TableClause, key: str, size: int, *where: ColumnElement[bool]) -> Iterator[Sequence[Row]]:
-        """Yield a table's rows in the order of a unique column, so many at a time."""
+        """Yield a table's rows in the order of a unique column, so many at a time; without those where it is null."""
         place: Any = None
         while True:
-            statement = select(of).where(*where).order_by(of.c[key]).limit(size)
+            statement = select(of).where(of.c[key].is_not(None), *where).order_by(of.c[key]).limit(size)
             if place is not None:
                 statement = statement.where(of.c[key] > place)
             rows = [dict(row) for row in self._connection.execute(statement).mappings()]

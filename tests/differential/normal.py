@@ -2,6 +2,7 @@
 
 A random value becomes `«32 1»`: its length, and its number by first appearance in the scenario. A date becomes its
 distance from now, a signed value says whether the signature is good, a token's and a cookie's payload is laid open.
+The parameters of an authorization request are sorted: their order means nothing.
 """
 
 import base64
@@ -24,8 +25,11 @@ DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 RANDOM = re.compile(r"(?<![\w%-])(?:[\w-]{128}|[\w-]{43}|[\w-]{32}|[\w-]{24})(?![\w-])")
 WORDS = re.compile(r"[A-Z_]+|[a-z_-]+")
 """An error code or a phrase, which may be as long as a token is."""
+AUTHORIZATION = re.compile(r"(https://[^?\s]+/[^?\s]*)\?(response_type=code&[^\s\"]+)")
 STEP_SECONDS = 150
 """A scenario takes less than half of this, and every lifetime is a multiple of it."""
+DAY_SECONDS = 86_400
+FAR_SECONDS = 400 * DAY_SECONDS
 FIRST_MILLISECOND = 1_600_000_000_000
 
 
@@ -53,6 +57,7 @@ class Words:
         text = JWT.sub(lambda match: self._jwt(match[0]), text)
         text = SIGNED.sub(lambda match: self._signed(match[1], match[2]), text)
         text = DATE.sub(lambda match: f"«date {_distance(datetime.fromisoformat(match[0]).timestamp())}»", text)
+        text = AUTHORIZATION.sub(lambda match: f"{match[1]}?{'&'.join(sorted(match[2].split('&')))}", text)
         return RANDOM.sub(lambda match: self._random(match[0]), text)
 
     def cookies(self, given: list[str]) -> list[str]:
@@ -108,6 +113,9 @@ def _bytes(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def _distance(moment: float) -> int:
-    """Return how many seconds from now that is, to the nearest step."""
-    return round((moment - datetime.now(UTC).timestamp()) / STEP_SECONDS) * STEP_SECONDS
+def _distance(moment: float) -> int | str:
+    """Return how many seconds from now that is, to the nearest step; a moment of no lifetime here is far away."""
+    seconds = moment - datetime.now(UTC).timestamp()
+    if not -DAY_SECONDS < seconds < FAR_SECONDS:
+        return "far away"
+    return round(seconds / STEP_SECONDS) * STEP_SECONDS

@@ -77,6 +77,7 @@ class Provider:
     issuer_rule: IssuerRule | None = None  # of those that issue id tokens
     algorithms: tuple[str, ...] = ("RS256",)
     auth: ClientAuth = ClientAuth.POST
+    modes: Mapping[str, str] = field(default_factory=dict)  # of the provider's page: how it asks, and how it answers
     extra: Mapping[str, str] = field(default_factory=dict)
     is_nonce_hashed: bool = False  # whether applications send the SHA-256 of the nonce that they tell us
     token_age_seconds: int = HOUR  # of id tokens that an application brings
@@ -181,7 +182,7 @@ def apple(own: Registration) -> Provider:
         APPLE,
         endpoints,
         exactly(APPLE),
-        extra={"response_mode": "form_post"},
+        modes={"response_mode": "form_post"},
         is_nonce_hashed=True,
     )
 
@@ -193,7 +194,7 @@ def discord(own: Registration) -> Provider:
         ("https://discord.com/api/users/@me",),
     )
     return Provider(
-        "discord", own, profiles.discord, ("identify", "email"), endpoints=endpoints, extra={"prompt": "none"}
+        "discord", own, profiles.discord, ("identify", "email"), endpoints=endpoints, modes={"prompt": "none"}
     )
 
 

@@ -98,7 +98,7 @@ class Trivet:
 
     @property
     def sealer(self) -> Sealer:
-        return sealer(SealingSettings(secret=SECRET))  # type: ignore[arg-type]  # as from the environment
+        return sealer(SealingSettings(secret=SECRET))
 
 
 @pytest.fixture

@@ -78,13 +78,19 @@ def test_a_plain_table_without_ids_is_known_again_by_the_address(plain: tuple[st
     url, connection = plain
     connection.execute(text("CREATE TABLE users (email varchar(255), password_hash varchar(255))"))
     connection.execute(text("INSERT INTO users VALUES ('ada@x.io', :stored)"), {"stored": SCRYPT})
+    connection.execute(text("INSERT INTO users VALUES (:email, 'x')"), [{"email": None}] * 201)
     connection.commit()
     arguments = ("import", "plain", "--from", url)
-    assert trivet.report(*arguments)[0] == {"users": {"imported": 1}, "accounts": {"imported": 1}}
+    counts, reasons = trivet.report(*arguments)
+    assert counts == {"users": {"imported": 1, "skipped": 201}, "accounts": {"imported": 1}}
+    assert reasons == {"the column email is empty": 201}
     assert len(trivet.rows("users")[0]["id"]) == 32
     counts, reasons = trivet.report(*arguments)
-    assert counts == {"users": {"skipped": 1}}
-    assert reasons == {"somebody here has the same address under another id": 1}
+    assert counts == {"users": {"skipped": 202}}
+    assert reasons == {
+        "somebody here has the same address under another id": 1,
+        "the column email is empty": 201,
+    }
 
 
 @pytest.mark.parametrize(
