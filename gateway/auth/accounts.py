@@ -22,7 +22,6 @@ from trivet.identity.v1.account_service_pb2 import (
     UnlinkAccountRequest,
 )
 
-
 SELECTIONS: Mapping[str, Callable[[object], bool]] = {
     "accountId": lambda value: isinstance(value, str),
     "useAccountCookie": lambda value: value is True,

@@ -133,6 +133,8 @@ def _only_one(connection: Connection) -> Iterator[None]:
                 raise BusyError
             try:
                 yield
+                # Before the lock goes: who waits for it must read which revision this one has come to.
+                connection.execute(text("COMMIT"))
             finally:
                 connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": LOCK_NAME})
         case _:

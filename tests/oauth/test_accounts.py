@@ -106,21 +106,24 @@ def test_a_refusal_to_strangers_has_no_body_there(ann: Visitor, method: str, pat
 
 @pytest.mark.parametrize(("method", "path"), SELECTING)
 @pytest.mark.parametrize(
-    "values",
+    ("values", "said"),
     [
-        {},
-        {"providerId": "acme"},
-        {"accountId": "x", "providerId": "acme"},
-        {"useAccountCookie": False},
-        {"userId": "x"},
+        ({}, "Invalid input"),
+        ({"providerId": "acme"}, "Invalid input"),
+        ({"accountId": "x", "providerId": "acme"}, 'Unrecognized key: "providerId"'),
+        ({"accountId": "x", "b": "1", "a": "2"}, 'Unrecognized keys: "b", "a"'),
+        ({"useAccountCookie": False}, "Invalid input"),
+        ({"userId": "x"}, "Invalid input"),
     ],
 )
-def test_an_account_is_named_in_one_way_alone(ann: Visitor, method: str, path: str, values: dict[str, object]) -> None:
+def test_an_account_is_named_in_one_way_alone(
+    ann: Visitor, method: str, path: str, values: dict[str, object], said: str
+) -> None:
     """What clients up to 1.6 send is refused, also to strangers."""
     answer = ask(ann, method, path, values)
     where = "query" if method == "GET" else "body"
     assert answer.status_code == 400
-    assert answer.json() == {"message": f"[{where}] Invalid input", "code": "VALIDATION_ERROR"}
+    assert answer.json() == {"message": f"[{where}] {said}", "code": "VALIDATION_ERROR"}
 
 
 def test_an_account_that_is_not_there_is_not_found(ann: Visitor, ben: Visitor, acme: Provider, evil: Provider) -> None:

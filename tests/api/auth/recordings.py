@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ FIELDS = ("scenario", "request", "asked", "place", "theirs", "ours")
 
 @dataclass(frozen=True)
 class Agreed:
-    """One place of a deviation: patterns (`*`, `?`) for what a difference says of itself."""
+    """One place of what is listed: patterns (`*`, `?`) for what a difference says of itself."""
 
-    id: str
+    what: str
     patterns: tuple[tuple[str, str], ...]
 
     def covers(self, difference: Difference) -> bool:
@@ -33,21 +34,16 @@ def recording() -> dict[str, list[dict[str, Any]]]:
 
 
 def listed() -> dict[str, list[dict[str, Any]]]:
-    """Return deviations.toml: `deviation`s that stay, and scenarios that come `later`."""
+    """Return deviations.toml: `deviation`s that stay, and what is to become the original's `later`."""
     return tomllib.loads((FOLDER / "deviations.toml").read_text())
 
 
 def agreements() -> Iterator[Agreed]:
-    """Yield every place of every deviation."""
-    for deviation in listed()["deviation"]:
-        for where in deviation["where"]:
+    """Yield every place of everything that is listed."""
+    for listed_one in chain(listed()["deviation"], listed().get("later", [])):
+        for where in listed_one["where"]:
             assert where.keys() <= set(FIELDS), where
-            yield Agreed(deviation["id"], tuple(where.items()))
-
-
-def later() -> set[str]:
-    """Return the scenarios that need what is not served yet."""
-    return {name for group in listed().get("later", []) for name in group["scenarios"]}
+            yield Agreed(listed_one["what"], tuple(where.items()))
 
 
 def unlisted(found: Iterable[Difference]) -> list[Difference]:
@@ -57,6 +53,6 @@ def unlisted(found: Iterable[Difference]) -> list[Difference]:
 
 
 def idle(found: Iterable[Difference]) -> list[Agreed]:
-    """Return the places of deviations where there is no difference: they belong off the list."""
+    """Return the places where there is no difference: they belong off the list."""
     differences = tuple(found)
     return [place for place in agreements() if not any(place.covers(difference) for difference in differences)]
