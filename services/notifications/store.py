@@ -15,12 +15,13 @@ from pymongo.errors import ConnectionFailure, PyMongoError, WriteConcernError
 
 from runtime.errors import Unavailable
 from runtime.telemetry import store_call
-from services.notifications import indexes
+from services.notifications import driver_waits, indexes
 from services.notifications.pool import PoolGauges
 from services.notifications.settings import DEFAULT_DATABASE
 from trivet.client.deadline import remaining
 
 logger = logging.getLogger(__name__)
+driver_waits.mend()
 
 Document = dict[str, Any]
 

@@ -16,7 +16,7 @@ from tests.harness.waiting import until
 from trivet.notifications.v1 import notification_service_pb2 as pb
 
 SENDER = "Trivet <noreply@trivet.example>"
-QUICK = {"TRIVET_MAIL_RETRY_SECONDS": "0.05", "TRIVET_MAIL_FROM": SENDER}
+QUICK = {"TRIVET_MAIL_RETRY_SECONDS": "0.05", "TRIVET_MAIL_FROM": SENDER, "TRIVET_MONGODB_TIMEOUT_MS": "4000"}
 
 
 @dataclass(frozen=True)

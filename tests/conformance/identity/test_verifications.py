@@ -2,9 +2,11 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Executable, select
+from sqlalchemy.engine import CursorResult
 
 from runtime.errors import NotFound
 from runtime.ids import new_id, token_hash
@@ -56,6 +58,42 @@ async def test_of_twenty_who_take_a_secret_at_once_one_is_given_it(
     await put(identity, verifications, secret)
     taken = await asyncio.gather(*(take(identity, verifications, secret) for _ in range(20)))
     assert taken.count(None) == 19
+
+
+async def test_who_has_looked_before_the_other_committed_is_given_nothing(
+    identity: Identity, verifications: Verifications
+) -> None:
+    """A5: the closest of races, which engines with several writers let happen."""
+    secret, spent, looked = new_id(), asyncio.Event(), asyncio.Event()
+    await put(identity, verifications, secret)
+
+    async def first(transaction: Transaction) -> Verification | None:
+        taken = await verifications.take(transaction, "reset", secret)
+        spent.set()
+        if identity.database.kind != "sqlite":  # where the other's transaction begins after this one only
+            await looked.wait()
+        return taken
+
+    async def second(transaction: Transaction) -> Verification | None:
+        return await verifications.take(Looking(transaction, looked), "reset", secret)
+
+    winning = asyncio.create_task(identity.database.transaction("tests.first", first))
+    await spent.wait()
+    assert await identity.database.transaction("tests.second", second) is None
+    assert await winning == Verification("ann", "kept")
+
+
+class Looking(Transaction):
+    """Tells when its first statement has been answered."""
+
+    def __init__(self, transaction: Transaction, looked: asyncio.Event) -> None:
+        super().__init__(transaction._connection)
+        self._looked = looked
+
+    async def execute(self, statement: Executable) -> CursorResult[Any]:
+        answer = await super().execute(statement)
+        self._looked.set()
+        return answer
 
 
 async def test_who_looks_before_spending_spends_it_twice(identity: Identity, verifications: Verifications) -> None:
