@@ -10,7 +10,7 @@ assert.equal(renamed.name, "Ann B")
 assert.equal(renamed.image, "https://x.example/a.png")
 assert.ok(renamed.updatedAt >= user.updatedAt)
 
-const nothing = await client.updateUser({})
+const nothing = await client.updateUser({ name: undefined })
 assert.deepEqual(nothing.error, { message: "No fields to update", status: 400, statusText: "Bad Request" })
 
 const other = browser()
