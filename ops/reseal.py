@@ -1,20 +1,15 @@
 """`trivet keys`: printing them, and sealing anew what an old one has sealed."""
 
 import asyncio
-import os
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ops import environment, keyring
-from ops.data import secret
+from ops import keyring
 from ops.database import url
-from ops.errors import Refused, WrongSettings
+from ops.errors import Refused
 from ops.reading import read_settings
-from ops.settings import OpsSettings
-
-if TYPE_CHECKING:
-    from runtime.sealing import Sealer
+from ops.sealing import SealingSettings, sealer
 
 app = typer.Typer(help="Print the keys of each process, or seal anew.", rich_markup_mode=None)
 
@@ -38,11 +33,11 @@ def reseal() -> None:
     from services.identity.oauth.reseal import Resealed, reseal_all
     from services.identity.revision import SchemaCheck
 
-    sealer, address = _sealer(), url()
+    sealing, address = sealer(read_settings(SealingSettings)), url()
 
     async def work() -> Resealed:
         async with Database.open(store_url.parse(address), admit=SchemaCheck()) as database:
-            return await reseal_all(database, sealer)
+            return await reseal_all(database, sealing)
 
     try:
         done = asyncio.run(work())
@@ -54,15 +49,3 @@ def reseal() -> None:
             f"{done.broken} accounts hold tokens that no key opens: put the secret that sealed them into"
             " TRIVET_SECRETS_OLD and run this again, or let their owners sign in again"
         )
-
-
-def _sealer() -> "Sealer":
-    from runtime.sealing import Sealer
-
-    settings = read_settings(OpsSettings)
-    own = environment.keys("identity", secret(settings), settings.programs, settings.former_secrets)
-    given = os.environ.get("TRIVET_SEAL_KEYS") or own["TRIVET_SEAL_KEYS"]
-    try:
-        return Sealer([bytes.fromhex(key.strip()) for key in given.split(",")])
-    except ValueError:
-        raise WrongSettings("TRIVET_SEAL_KEYS must be keys of 64 hexadecimal digits, by comma") from None

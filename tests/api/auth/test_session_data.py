@@ -1,5 +1,4 @@
-"""The cookie for front ends' middleware over HTTP: when it is written, when it goes, and that nobody here believes it.
-"""
+"""The cookie for front ends' middleware over HTTP: when it is written, when it goes, and that nobody here believes it."""
 
 from collections.abc import Iterator
 

@@ -35,7 +35,7 @@ def test_without_any_nothing_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        (NAME, "sk_live_0123456789abcdef0123", "whsec_"),
+        (NAME, "sk_test_0123456789abcdef0123", "whsec_"),
         (NAME, "whsec_short", "whsec_"),
         (NAME, f"{SECRET},{OLD_SECRET},{SECRET}1", "at most 2"),
         ("TRIVET_STRIPE_API_BASE", "http://api.stripe.com", "must be https"),
