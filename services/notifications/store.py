@@ -21,7 +21,7 @@ from services.notifications.settings import DEFAULT_DATABASE
 from trivet.client.deadline import remaining
 
 logger = logging.getLogger(__name__)
-pass
+driver_waits.mend()
 
 Document = dict[str, Any]
 
