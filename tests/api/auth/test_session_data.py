@@ -1,4 +1,4 @@
-"""The cookie for front ends' middleware over HTTP: when it is written, when it goes, and that nobody here believes it."""
+"""The cookie for front ends' middleware over HTTP: when it is written, when it goes, and that nobody believes it."""
 
 from collections.abc import Iterator
 
