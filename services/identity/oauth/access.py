@@ -151,7 +151,7 @@ class ProviderAccess:
             return await self._linked.renew_tokens(kept.account.id, tokens)
 
 
-class _NoTokensError(ServiceError):
+class _NoTokensError(FailedPrecondition):
     """The provider gives no tokens."""
 
     def __init__(self) -> None:
