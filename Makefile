@@ -13,7 +13,7 @@ NODE_LOCKS := requirements/node.txt
 # Node 20 or later is the machine's or, where there is none, the one that PyPI has, in the .venv.
 # The wheel's own binary first: what pip puts into bin/ is a wrapper, which would be stopped in its stead.
 WITH_NODE = PATH="$(CURDIR)/$(VENV)/node:$(CURDIR)/$(BIN):$$PATH"
-HAS_NODE = $(WITH_NODE) node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null
+HAS_NODE = $(WITH_NODE) node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null
 CLIENT := tests/client
 PY := PYTHONPATH=protos:. $(BIN)/python
 
