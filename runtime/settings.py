@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from trivet.client.actor import decode_pair_keys
@@ -43,6 +43,13 @@ def split_words(value: Any) -> Any:
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split_words)]
+
+
+def long_enough(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """Return former secrets: what they sign is believed as much. Raises ValueError for one that can be guessed."""
+    if any(len(secret.get_secret_value()) < MIN_SECRET_LENGTH for secret in secrets):
+        raise ValueError(f"TRIVET_SECRETS_OLD: each must have at least {MIN_SECRET_LENGTH} characters, or be left out")
+    return secrets
 
 
 class SealKeys(tuple[bytes, ...]):
@@ -115,6 +122,11 @@ class SiteSettings(Settings):
     )
     base_url: str = from_env("TRIVET_BASE_URL", default="", description="The address that browsers use.")
     http_port: int = from_env("TRIVET_HTTP_PORT", default=8080, ge=0, le=65535, description="Where HTTP is served.")
+
+    @field_validator("secrets_old")
+    @classmethod
+    def _are_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        return long_enough(value)
 
     @model_validator(mode="after")
     def _has_an_address_and_a_secret(self) -> Self:

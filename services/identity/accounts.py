@@ -1,6 +1,7 @@
 """Accounts: the ways into a user. Here the credential, which is an email and a password."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, insert, literal, select, update
@@ -71,6 +72,14 @@ class Accounts:
         )
         if found.rowcount == 0:
             await self.add_credential(transaction, user_id, password_hash)
+
+    async def password_changed_at(self, transaction: Transaction, user_id: str) -> datetime | None:
+        """Return when a user's password was last set anew, None if it is their first or they have none."""
+        times = select(accounts.c.created_at, accounts.c.updated_at).where(
+            accounts.c.user_id == user_id, accounts.c.provider == CREDENTIAL
+        )
+        row = (await transaction.execute(times)).first()
+        return row.updated_at if row and row.updated_at > row.created_at else None
 
     async def unlink_providers(self, transaction: Transaction, user_id: str) -> None:
         """Remove whatever opens a user's account besides a password."""

@@ -183,9 +183,15 @@ class EmailFlows:
             raise invalid_token() from None
 
     async def _bound(self, transaction: Transaction, proof: Proof, visitor: str) -> User:
-        """Return the user whose change a proof is for, while they still have the address that it was for."""
+        """Return the user whose change a proof is for, while they still have the address and password of its time.
+
+        A link that a stranger asked for must not outlive the password by which the owner shut them out.
+        """
         user = await self._users.find_locked(transaction, proof.user_id)
         if user.email != proof.email:
+            raise invalid_token()
+        changed_at = await self._accounts.password_changed_at(transaction, user.id)
+        if changed_at is not None and proof.issued_at < changed_at.timestamp():
             raise invalid_token()
         if visitor and visitor != user.id:
             raise PermissionDenied("INVALID_USER", "somebody else is signed in here")

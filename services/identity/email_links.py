@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 from typing import Any
@@ -34,12 +34,16 @@ class Step(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Says that whoever holds it reads the mail of an address. `new_email` is the one that is to take its place."""
+    """Says that whoever holds it reads the mail of an address. `new_email` is the one that is to take its place.
+
+    `issued_at` is in Unix seconds, set on one that was read.
+    """
 
     email: str
     user_id: str
     step: Step = Step.VERIFY
     new_email: str = ""
+    issued_at: int = field(default=0, compare=False)
 
 
 class Links:
@@ -86,12 +90,15 @@ class Links:
         new_email, step = claims.get("updateTo", ""), claims.get("requestType", "")
         if not all(isinstance(text, str) for text in (email, user_id, new_email, step)) or type(expires) is not int:
             raise invalid_token()  # for example the session of a front end's cookie, which the same secret signs
+        issued = claims.get("iat", 0)
+        if type(issued) is not int:
+            raise invalid_token()
         if expires <= self._now().timestamp():
             raise InvalidArgument("TOKEN_EXPIRED", "the link has expired: ask for another one", field="token")
         # A change has two steps and names its user. A change of one step, as former versions had, is none.
         if step not in STEPS or bool(new_email) != (STEPS[step] is not Step.VERIFY) or (new_email and not user_id):
             raise invalid_token()
-        return Proof(str(email), user_id, STEPS[step], new_email)
+        return Proof(str(email), user_id, STEPS[step], new_email, issued)
 
 
 STEPS = {step.value: step for step in Step}

@@ -148,3 +148,16 @@ def test_where_deleting_is_off_the_routes_are_not_there(kept: Person) -> None:
     answer = kept.post("/delete-user", password=PASSWORD)
     assert (answer.status_code, answer.content) == (404, b"")
     assert answer.headers["content-type"] == "application/json"
+
+
+def test_a_mailed_change_does_not_survive_a_reset(ann: Person) -> None:
+    """A8: somebody signed up with another's address; its owner's reset voids what they had asked for."""
+    ann.sign_up()
+    stranger = new_email()
+    assert ann.post("/change-email", newEmail=stranger, callbackURL="/").json() == {"status": True}
+    link = Person(ann.client, stranger).next_link()
+    ann.client.cookies.clear()
+    assert ann.post("/request-password-reset", email=ann.email, redirectTo="/r").status_code == 200
+    reset = ann.next_link().partition("/reset-password/")[2].partition("?")[0]
+    assert ann.post("/reset-password", newPassword="the owner's own password", token=reset).status_code == 200
+    assert ann.get(link).headers["location"] == "/?error=INVALID_TOKEN"

@@ -13,7 +13,7 @@ from services.identity.email_links import Proof
 from services.identity.email_rules import EmailRules
 from services.identity.hashing import Hasher
 from services.identity.users import User, tag_of
-from tests.conformance.identity.conftest import BASE_URL, Identity
+from tests.conformance.identity.conftest import BASE_URL, PASSWORD, Identity
 from tests.conformance.identity.mailing import HERE, Mailing, mailing
 
 
@@ -205,3 +205,21 @@ async def test_what_cannot_be_changed_is_refused(site: Mailing, identity: Identi
     assert await reason(site.flows.request_change("unknown", "new@x.io", "")) == "USER_NOT_FOUND"
     off = mailing(identity, hasher, EmailRules(change_email=False))
     assert await reason(off.flows.request_change(ann.id, "new@x.io", "")) == "CHANGE_EMAIL_DISABLED"
+
+
+async def test_a_link_asked_for_before_a_change_of_password_changes_no_address(site: Mailing) -> None:
+    """A8: whoever was shut out by a new password does not come back by a link that waits in a mailbox of theirs."""
+    user = await site.sign_up()
+    site.identity.clock.move(seconds=1)
+    await site.flows.request_change(user.id, "stranger@x.io", "/")
+    strangers = await site.last_token()
+    site.identity.clock.move(seconds=1)
+    await site.authentication.change_password(
+        user.id, PASSWORD, "another good password", end_others=None, keep="", origin=HERE
+    )
+    assert await reason(follow(site, strangers)) == "INVALID_TOKEN"
+    assert (await user_now(site, user)).email == "ann@x.io"
+
+    site.identity.clock.move(seconds=1)
+    await site.flows.request_change(user.id, "anna@x.io", "/")
+    assert (await follow(site, await site.last_token())).outcome is Outcome.CHANGED
