@@ -48,7 +48,7 @@ Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split_words
 def long_enough(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     """Return former secrets: what they sign is believed as much. Raises ValueError for one that can be guessed."""
     if any(len(secret.get_secret_value()) < MIN_SECRET_LENGTH for secret in secrets):
-        raise ValueError(f"TRIVET_SECRETS_OLD: each must have at least {MIN_SECRET_LENGTH} characters, or be left out")
+        raise ValueError(f"each must have at least {MIN_SECRET_LENGTH} characters, or be left out")
     return secrets
 
 

@@ -77,3 +77,13 @@ def test_production_refuses_a_missing_a_short_and_a_guessable_secret(secret: str
     """K1."""
     with pytest.raises(WrongSettings, match="TRIVET_SECRET"):
         read_settings(StackSettings, {"TRIVET_ENV": "production", "TRIVET_SECRET": secret})
+
+
+@pytest.mark.parametrize("process", ["gateway", "identity"])
+def test_a_former_secret_that_can_be_guessed_is_refused(process: str) -> None:
+    """K1: what it signs is believed as what the one in use signs."""
+    told = mistakes(settings_of(process), {"TRIVET_SECRET": SECRET, "TRIVET_SECRETS_OLD": f"{SECRET},abc"})
+    assert [line for line in told if "TRIVET_SECRETS_OLD" in line and "32 characters" in line]
+    assert not any("abc" in line.replace("abcdef", "") for line in told)
+    fine = mistakes(settings_of(process), {"TRIVET_SECRET": SECRET, "TRIVET_SECRETS_OLD": SECRET})
+    assert not [line for line in fine if "TRIVET_SECRETS_OLD" in line]
