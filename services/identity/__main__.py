@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
@@ -13,20 +14,13 @@ from runtime.settings import read
 from runtime.tasks import Tasks
 from runtime.telemetry import start_tracing
 from services.identity import fields
-from services.identity.accounts import Accounts
-from services.identity.admin import Administration
-from services.identity.audit import Audit
-from services.identity.authentication import Authentication
 from services.identity.cached import Cached
 from services.identity.database import Database
-from services.identity.email_flows import EmailFlows
-from services.identity.email_links import Links
 from services.identity.hashing import Hasher
-from services.identity.mail import Post
-from services.identity.mails import Mails
+from services.identity.oauth.parts import Parts as OAuthParts
 from services.identity.oauth.parts import Store, open_oauth
 from services.identity.outbox import Outbox
-from services.identity.password_resets import PasswordResets
+from services.identity.parts import Parts, Site, assemble
 from services.identity.periodically import periodically
 from services.identity.policy import POLICY
 from services.identity.receivers import receivers
@@ -38,14 +32,10 @@ from services.identity.servicers.sessions import SessionServicer
 from services.identity.servicers.subscriptions import SubscriptionServicer
 from services.identity.servicers.users import UserServicer
 from services.identity.servicers.verification import VerificationServicer
-from services.identity.sessions import Sessions
 from services.identity.settings import IdentitySettings
 from services.identity.stripe_webhook import open_webhook
 from services.identity.subscriptions import Subscriptions
 from services.identity.sweeper import Sweeper
-from services.identity.user_deletion import UserDeletion
-from services.identity.users import Users
-from services.identity.verifications import Verifications
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Signer, connect
 from trivet.identity.v1.account_service_pb2_grpc import (
@@ -61,6 +51,7 @@ from trivet.identity.v1.user_service_pb2_grpc import (
 )
 
 logger = logging.getLogger(__name__)
+PACKAGE = "trivet.identity.v1"
 RELAY_AFTER = timedelta(seconds=1)
 RELAY_PAUSE_SECONDS = 1.0  # also while the cache is away: whoever signed out may be believed until it is told
 
@@ -72,88 +63,83 @@ async def main(settings: IdentitySettings) -> None:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database.open(settings.store, settings.limits, admit=SchemaCheck()))
         hasher = stack.enter_context(Hasher(settings.hashing))
-        signer = Signer("identity", settings.call_keys)
-        channel = await stack.enter_async_context(connect(settings.cache_address, "cache", signer))
-        cached = Cached(CacheServiceStub(channel), Tasks("cache fills"))
-        sealer = Sealer(settings.seal_keys)
-        notifications = await stack.enter_async_context(
-            connect(settings.notifications_address, "notifications", signer)
+        signer, sealer = Signer("identity", settings.call_keys), Sealer(settings.seal_keys)
+        cache = await stack.enter_async_context(connect(settings.cache_address, "cache", signer))
+        mailer = await stack.enter_async_context(connect(settings.notifications_address, "notifications", signer))
+        cached = Cached(CacheServiceStub(cache), Tasks("cache fills"))
+        outbox = Outbox(database, cached.invalidate, receivers(mailer, sealer))
+        site = Site(
+            settings.base_url,
+            settings.all_secrets,
+            settings.email_rules,
+            settings.lifetimes,
+            settings.refuse_common_passwords,
         )
-        outbox = Outbox(database, cached.invalidate, receivers(notifications, sealer))
-        audit = Audit(database, outbox)
-        sessions = Sessions(database, outbox, settings.lifetimes)
-        users = Users(database, outbox)
-        accounts, verifications, rules = Accounts(database), Verifications(database), settings.email_rules
-        links = Links(settings.base_url, settings.all_secrets)
-        mails = Mails(Post(outbox, sealer), links, settings.base_url)
-        refuse_common = settings.refuse_common_passwords
-        authentication = Authentication(
-            database, accounts, sessions, hasher, audit, mails, rules, refuse_common=refuse_common
-        )
-        resets = PasswordResets(
-            database, users, accounts, sessions, verifications, hasher, mails, audit, rules, refuse_common=refuse_common
-        )
-        flows = EmailFlows(database, users, accounts, authentication, verifications, links, mails, audit, rules)
-        deletion = UserDeletion(database, users, authentication, verifications, mails, rules)
-        oauth = await stack.enter_async_context(
-            open_oauth(
-                Store(
-                    database,
-                    users,
-                    sessions,
-                    verifications,
-                    outbox,
-                    audit,
-                    sealer,
-                    mails.verify_email if rules.verify_on_sign_up else None,
-                ),
-                settings.providers,
-                settings.oauth_rules,
-                settings.base_url,
-                loopback=not settings.is_production,
-            )
-        )
+        parts = assemble(database, outbox, hasher, sealer, site)
+        oauth = await stack.enter_async_context(_oauth(settings, database, outbox, sealer, parts))
         subscriptions = Subscriptions(database, outbox)
         webhook = await stack.enter_async_context(open_webhook(subscriptions, settings))
-        relay = partial(outbox.relay, older_than=RELAY_AFTER)
-        repeated = periodically("relay", settings.relay_seconds, relay, longest=RELAY_PAUSE_SECONDS)
-        await stack.enter_async_context(repeated)
-        await stack.enter_async_context(periodically("sweeper", settings.sweep_seconds, Sweeper(database).sweep))
-        unclaimed = periodically("sweeper of subscriptions", settings.sweep_seconds, subscriptions.sweep)
-        await stack.enter_async_context(unclaimed)
+        for repeated in _repeated(settings, database, outbox, subscriptions):
+            await stack.enter_async_context(repeated)
         server = Server("identity", settings, settings.port, policy=POLICY, ping=database.ping)
+        _serve_people(server, parts, cached, site)
+        _serve_accounts(server, parts, oauth, site)
         server.add(
-            "trivet.identity.v1.AuthService", add_AuthServiceServicer_to_server, AuthServicer(authentication, sessions)
-        )
-        server.add(
-            "trivet.identity.v1.SessionService", add_SessionServiceServicer_to_server, SessionServicer(sessions, cached)
-        )
-        server.add(
-            "trivet.identity.v1.UserService",
-            add_UserServiceServicer_to_server,
-            UserServicer(users, authentication, cached, rules),
-        )
-        server.add(
-            "trivet.identity.v1.AccountService",
-            add_AccountServiceServicer_to_server,
-            AccountServicer(oauth.oauth, oauth.brought, oauth.linked, oauth.access, authentication),
-        )
-        server.add(
-            "trivet.identity.v1.VerificationService",
-            add_VerificationServiceServicer_to_server,
-            VerificationServicer(resets, flows, deletion, rules),
-        )
-        server.add(
-            "trivet.identity.v1.UserAdminService",
-            add_UserAdminServiceServicer_to_server,
-            UserAdminServicer(Administration(database, users, accounts, sessions, outbox, audit)),
-        )
-        server.add(
-            "trivet.identity.v1.SubscriptionService",
+            f"{PACKAGE}.SubscriptionService",
             add_SubscriptionServiceServicer_to_server,
             SubscriptionServicer(subscriptions, webhook, cached),
         )
         await server.run()
+
+
+def _oauth(
+    settings: IdentitySettings, database: Database, outbox: Outbox, sealer: Sealer, parts: Parts
+) -> AbstractAsyncContextManager[OAuthParts]:
+    verify_new = parts.mails.verify_email if settings.email_rules.verify_on_sign_up else None
+    store = Store(database, parts.users, parts.sessions, parts.verifications, outbox, parts.audit, sealer, verify_new)
+    rules, loopback = settings.oauth_rules, not settings.is_production
+    return open_oauth(store, settings.providers, rules, settings.base_url, loopback=loopback)
+
+
+def _repeated(
+    settings: IdentitySettings, database: Database, outbox: Outbox, subscriptions: Subscriptions
+) -> Iterator[AbstractAsyncContextManager[None]]:
+    relay = partial(outbox.relay, older_than=RELAY_AFTER)
+    yield periodically("relay", settings.relay_seconds, relay, longest=RELAY_PAUSE_SECONDS)
+    yield periodically("sweeper", settings.sweep_seconds, Sweeper(database).sweep)
+    yield periodically("sweeper of subscriptions", settings.sweep_seconds, subscriptions.sweep)
+
+
+def _serve_people(server: Server, parts: Parts, cached: Cached, site: Site) -> None:
+    server.add(
+        f"{PACKAGE}.AuthService",
+        add_AuthServiceServicer_to_server,
+        AuthServicer(parts.sign_ups, parts.authentication, parts.sessions),
+    )
+    server.add(
+        f"{PACKAGE}.SessionService", add_SessionServiceServicer_to_server, SessionServicer(parts.sessions, cached)
+    )
+    server.add(
+        f"{PACKAGE}.UserService",
+        add_UserServiceServicer_to_server,
+        UserServicer(parts.users, parts.authentication, cached, site.rules),
+    )
+    server.add(
+        f"{PACKAGE}.UserAdminService", add_UserAdminServiceServicer_to_server, UserAdminServicer(parts.administration)
+    )
+
+
+def _serve_accounts(server: Server, parts: Parts, oauth: OAuthParts, site: Site) -> None:
+    server.add(
+        f"{PACKAGE}.AccountService",
+        add_AccountServiceServicer_to_server,
+        AccountServicer(oauth.oauth, oauth.brought, oauth.linked, oauth.access, parts.authentication),
+    )
+    server.add(
+        f"{PACKAGE}.VerificationService",
+        add_VerificationServiceServicer_to_server,
+        VerificationServicer(parts.resets, parts.flows, parts.deletion, site.rules),
+    )
 
 
 if __name__ == "__main__":

@@ -1,16 +1,11 @@
-"""Proving who somebody is by email and password: signing up and in, and changing the password."""
+"""Proving who somebody is by email and password: signing in, and changing the password."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import delete, insert
-
 from runtime.clock import Clock, utc_now
-from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument, PermissionDenied, Unauthenticated
+from runtime.errors import FailedPrecondition, InvalidArgument, PermissionDenied, Unauthenticated
 from runtime.freshness import is_fresh
-from runtime.ids import new_id
-from services.identity import requests as asked_before
-from services.identity import schema
 from services.identity.accounts import Accounts, Credential
 from services.identity.audit import Audit, Event, Happened
 from services.identity.database import Database, Transaction
@@ -20,30 +15,8 @@ from services.identity.hashing import Hasher
 from services.identity.mails import Mails
 from services.identity.passwords import new_password, normal_password
 from services.identity.renewal import Renewal
-from services.identity.requests import Request, Requests
 from services.identity.sessions import Opened, Origin, Sessions
-from services.identity.store_errors import TwiceError
-from services.identity.users import Role, User, not_found
-
-
-@dataclass(frozen=True, slots=True)
-class NewUser:
-    """What somebody who signs up says of themselves."""
-
-    name: str
-    email: str
-    password: str
-    image: str | None = None
-    callback_url: str = ""  # where the link of the verification mail leads in the end
-    additional: str | None = None  # a JSON object, see `fields.py`
-
-
-@dataclass(frozen=True, slots=True)
-class SignedUp:
-    """A new user, and their first session if signing up opens one."""
-
-    user: User
-    opened: Opened | None
+from services.identity.users import User, not_found
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +28,7 @@ class SignedIn:
 
 
 class Authentication:
-    """Signing up and in. Every method that hashes raises ResourceExhausted (HASHING_OVERLOADED) before any work."""
+    """Signing in. Every method that hashes raises ResourceExhausted (HASHING_OVERLOADED) before any work."""
 
     def __init__(
         self,
@@ -73,7 +46,6 @@ class Authentication:
         self._database = database
         self._accounts = accounts
         self._sessions = sessions
-        self._requests = Requests(database, now=now)
         self._hasher = hasher
         self._audit = audit
         self._mails = mails
@@ -81,94 +53,6 @@ class Authentication:
         self._renewal = Renewal(database, accounts, hasher)
         self._refuse_common = refuse_common
         self._now = now
-
-    async def sign_up(self, new: NewUser, origin: Origin, *, caller: str = "", request_id: str = "") -> SignedUp:
-        """Make a user with a password, and a first session if the rules say so, in one transaction.
-
-        With a request id, the same again answers the same user with a new session. Raises AlreadyExists (EMAIL_TAKEN),
-        InvalidArgument (email, password or request id) and FailedPrecondition (REQUEST_ID_REUSED). Where signing up
-        opens no session, an address that is taken is answered with a user who is made up, after the same work.
-        """
-        email = normal_email(new.email)
-        password = new_password(new.password, refuse_common=self._refuse_common)
-        asked = asked_before.request(caller, request_id, new.name, email, new.image, new.additional)
-        if asked is not None and (again := await self._signed_up_before(asked, password, origin)) is not None:
-            return again
-        is_taken = await self._accounts.by_email(email) is not None
-        if is_taken and self._rules.signing_up_opens_a_session:
-            return await self._again_or_taken(new, email, password, origin, asked)
-        password_hash = await self._hasher.hash(password)
-        try:
-            if is_taken:
-                return await self._pretend(new, email)
-            return await self._insert(new, email, password_hash, origin, asked)
-        except TwiceError:
-            return await self._again_or_taken(new, email, password, origin, asked)
-
-    async def _pretend(self, new: NewUser, email: str) -> SignedUp:
-        """Answer a user who is made up, after as much work as a real one takes: the address is somebody's."""
-        user = self._new_user(new, email)
-
-        async def work(transaction: Transaction) -> SignedUp:
-            # Written and taken back before anybody can see it: what is left out here could be timed.
-            await self._write(transaction, replace(user, email=user.id), new_id())
-            await transaction.execute(delete(schema.users).where(schema.users.c.id == user.id))
-            await self._mails.nobody(transaction, new.callback_url)
-            return SignedUp(user, None)
-
-        return await self._database.transaction("users.pretend_sign_up", work)
-
-    async def _again_or_taken(
-        self, new: NewUser, email: str, password: str, origin: Origin, asked: Request | None
-    ) -> SignedUp:
-        """Somebody was first: this very request, sent twice at once, or another with the same address."""
-        if asked is not None and (again := await self._signed_up_before(asked, password, origin)) is not None:
-            return again
-        if self._rules.signing_up_opens_a_session:
-            raise _taken()
-        return await self._pretend(new, email)
-
-    async def _signed_up_before(self, asked: Request, password: str, origin: Origin) -> SignedUp | None:
-        user_id = await self._requests.answer(asked)
-        if user_id is None:
-            return None
-        found = await self._accounts.by_user(user_id)
-        # The password is part of the body, and its hash the only thing kept of it.
-        if found is None or not await self._hasher.verify(found.password, password):
-            raise asked_before.reused()
-        if not self._rules.signing_up_opens_a_session:
-            return SignedUp(found.user, None)
-        signed_in = await self._open(found, password, origin)
-        return SignedUp(signed_in.user, signed_in.opened)
-
-    def _new_user(self, new: NewUser, email: str) -> User:
-        now = self._now()
-        columns = (new_id(), email, new.name, new.image, False, Role.USER, False, None, None, now, now, new.additional)
-        return User(*columns)
-
-    async def _insert(
-        self, new: NewUser, email: str, password_hash: str, origin: Origin, asked: Request | None
-    ) -> SignedUp:
-        user = self._new_user(new, email)
-        opened = self._sessions.begin(user.id, origin) if self._rules.signing_up_opens_a_session else None
-
-        async def work(transaction: Transaction) -> SignedUp:
-            if asked is not None:
-                await self._requests.keep(transaction, asked, user.id)
-            await self._write(transaction, user, password_hash)
-            if opened is not None:
-                await self._sessions.insert(transaction, opened)
-            if self._rules.verify_on_sign_up:
-                await self._mails.verify_email(transaction, user, new.callback_url)
-            await self._audit.note(transaction, Event(Happened.SIGNED_UP, user.id, origin=origin))
-            return SignedUp(user, opened)
-
-        return await self._database.transaction("users.sign_up", work)
-
-    async def _write(self, transaction: Transaction, user: User, password_hash: str) -> None:
-        row = {name: getattr(user, name) for name in User.__dataclass_fields__} | {"role": user.role.value}
-        await transaction.execute(insert(schema.users).values(**row))
-        await self._accounts.add_credential(transaction, user.id, password_hash)
 
     async def sign_in(self, email: str, password: str, origin: Origin, *, callback_url: str = "") -> SignedIn:
         """Open a session for the right email and password, with two statements.
@@ -189,7 +73,7 @@ class Authentication:
         if found.user.is_kept_out(self._now()):
             await self._note_failure(found, origin, "banned")
             raise PermissionDenied("BANNED_USER", "This user is banned")
-        return await self._open(found, candidate, origin)
+        return await self.open_by_password(found, candidate, origin)
 
     async def _remind(self, user: User, origin: Origin, callback_url: str) -> None:
         async def work(transaction: Transaction) -> None:
@@ -209,7 +93,7 @@ class Authentication:
         await self._audit.note(transaction, Event(Happened.SIGNED_IN, user.id, origin=origin))
         return opened
 
-    async def _open(self, found: Credential, password: str, origin: Origin) -> SignedIn:
+    async def open_by_password(self, found: Credential, password: str, origin: Origin) -> SignedIn:
         """Open a session for whoever typed the password of `found`. Raises Unauthenticated if it is another by now."""
         opened, stored = self._sessions.begin(found.user.id, origin), found.password or ""
         if not await self._insert_session(opened, stored, origin):
@@ -288,10 +172,6 @@ class Authentication:
             if not await replace(found.password):
                 raise _wrong()
         return found.user, opened
-
-
-def _taken() -> AlreadyExists:
-    return AlreadyExists("EMAIL_TAKEN", "a user with this email exists already")
 
 
 def _refused() -> Unauthenticated:

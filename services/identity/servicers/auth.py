@@ -1,7 +1,7 @@
 """AuthService: signing up, in and out, and passwords."""
 
 from runtime.actor import current_actor
-from services.identity.authentication import Authentication, NewUser
+from services.identity.authentication import Authentication
 from services.identity.fields import merged, of_users
 from services.identity.servicers.encoding import (
     Context,
@@ -15,6 +15,7 @@ from services.identity.servicers.encoding import (
     encode_user,
 )
 from services.identity.sessions import Sessions
+from services.identity.sign_ups import NewUser, SignUps
 from trivet.identity.v1.auth_service_pb2 import (
     ChangePasswordRequest,
     ChangePasswordResponse,
@@ -31,13 +32,14 @@ from trivet.identity.v1.auth_service_pb2_grpc import AuthServiceServicer
 
 
 class AuthServicer(AuthServiceServicer):
-    def __init__(self, authentication: Authentication, sessions: Sessions) -> None:
+    def __init__(self, sign_ups: SignUps, authentication: Authentication, sessions: Sessions) -> None:
+        self._sign_ups = sign_ups
         self._authentication = authentication
         self._sessions = sessions
 
     async def SignUp(self, request: SignUpRequest, context: Context) -> SignUpResponse:
         image = request.image if request.HasField("image") else None
-        signed_up = await self._authentication.sign_up(
+        signed_up = await self._sign_ups.sign_up(
             NewUser(
                 decode_name(request.name, "name"),
                 request.email,

@@ -10,17 +10,16 @@ import pytest
 from runtime.sealing import Sealer
 from services.identity import migrate, store_url
 from services.identity.accounts import Accounts
-from services.identity.audit import Audit
-from services.identity.authentication import Authentication, NewUser
+from services.identity.authentication import Authentication
 from services.identity.database import Database, Transaction
-from services.identity.email_links import Links
+from services.identity.email_rules import EmailRules
 from services.identity.engine import Limits
 from services.identity.hashing import Cost, Hasher
-from services.identity.mail import Post
-from services.identity.mails import Mails
 from services.identity.outbox import Outbox
+from services.identity.parts import Site, assemble
 from services.identity.schema import metadata
 from services.identity.sessions import Lifetimes, Origin, Sessions
+from services.identity.sign_ups import NewUser, SignUps
 from services.identity.store_url import StoreUrl
 from services.identity.users import User, Users
 from tests.conformance.identity import mysql
@@ -71,13 +70,14 @@ class Identity:
     sessions: Sessions
     accounts: Accounts
     authentication: Authentication
+    sign_ups: SignUps
     outbox: Outbox
     cache: Listener
     clock: Clock
 
     async def sign_up(self, email: str = "ann@x.io", **origin: object) -> tuple[User, str]:
         """Sign somebody up; return them and the token of their first session."""
-        done = await self.authentication.sign_up(NewUser("Ann", email, PASSWORD), Origin(**origin))  # type: ignore[arg-type]
+        done = await self.sign_ups.sign_up(NewUser("Ann", email, PASSWORD), Origin(**origin))  # type: ignore[arg-type]
         assert done.opened is not None
         return done.user, done.opened.token
 
@@ -126,15 +126,19 @@ def hasher() -> Iterator[Hasher]:
 def build(database: Database, hasher: Hasher, *, refuse_common: bool = True) -> Identity:
     clock, cache = Clock(), Listener()
     outbox = Outbox(database, cache, now=clock)
-    sessions = Sessions(database, outbox, Lifetimes(), now=clock)
-    accounts = Accounts(database, now=clock)
-    audit = Audit(database, outbox, now=clock)
-    mails = Mails(Post(outbox, SEALER), Links(BASE_URL, (SECRET,), now=clock), BASE_URL)
-    authentication = Authentication(
-        database, accounts, sessions, hasher, audit, mails, refuse_common=refuse_common, now=clock
+    site = Site(BASE_URL, (SECRET,), EmailRules(), Lifetimes(), refuse_common)
+    parts = assemble(database, outbox, hasher, SEALER, site, now=clock)
+    return Identity(
+        database,
+        parts.users,
+        parts.sessions,
+        parts.accounts,
+        parts.authentication,
+        parts.sign_ups,
+        outbox,
+        cache,
+        clock,
     )
-    users = Users(database, outbox, now=clock)
-    return Identity(database, users, sessions, accounts, authentication, outbox, cache, clock)
 
 
 @pytest.fixture

@@ -5,22 +5,22 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Executable, insert, select, update
 
 from runtime.ids import new_id
 from services.identity import mail, schema
-from services.identity.audit import Audit
-from services.identity.authentication import Authentication, NewUser, SignedUp
+from services.identity.authentication import Authentication
 from services.identity.database import Transaction
 from services.identity.email_flows import EmailFlows
 from services.identity.email_links import Links
 from services.identity.email_rules import EmailRules
 from services.identity.hashing import Hasher
-from services.identity.mail import Mail, Post
-from services.identity.mails import Mails
+from services.identity.mail import Mail
 from services.identity.outbox import Note
+from services.identity.parts import Site, assemble
 from services.identity.password_resets import PasswordResets
-from services.identity.sessions import Origin
+from services.identity.sessions import Lifetimes, Origin
+from services.identity.sign_ups import NewUser, SignedUp, SignUps
 from services.identity.user_deletion import UserDeletion
 from services.identity.users import User
 from services.identity.verifications import Verifications
@@ -36,6 +36,7 @@ class Mailing:
 
     identity: Identity
     authentication: Authentication
+    sign_ups: SignUps
     verifications: Verifications
     links: Links
     resets: PasswordResets
@@ -50,7 +51,7 @@ class Mailing:
         return user
 
     async def signed_up(self, email: str = "ann@x.io") -> SignedUp:
-        return await self.authentication.sign_up(NewUser("Ann", email, PASSWORD, callback_url="/in"), HERE)
+        return await self.sign_ups.sign_up(NewUser("Ann", email, PASSWORD, callback_url="/in"), HERE)
 
     async def mails(self) -> list[Mail]:
         """Return the mails that wait for somebody, oldest first."""
@@ -72,9 +73,9 @@ class Mailing:
         parts = urlsplit(await self.last_link())
         return parse_qs(parts.query).get("token", [parts.path.rpartition("/")[2]])[0]
 
-    async def execute(self, statement: object) -> None:
+    async def execute(self, statement: Executable) -> None:
         async def work(transaction: Transaction) -> None:
-            await transaction.execute(statement)  # type: ignore[arg-type]
+            await transaction.execute(statement)
 
         await self.identity.database.transaction("tests.execute", work)
 
@@ -101,19 +102,15 @@ class Mailing:
 
 def mailing(identity: Identity, hasher: Hasher, rules: EmailRules | None = None) -> Mailing:
     """Return the parts that mail, under these rules."""
-    rules, database, clock = rules or EmailRules(), identity.database, identity.clock
-    links = Links(BASE_URL, (SECRET,), now=clock)
-    mails = Mails(Post(identity.outbox, SEALER), links, BASE_URL)
-    audit = Audit(database, identity.outbox, now=clock)
-    verifications = Verifications(database, now=clock)
-    users, accounts, sessions = identity.users, identity.accounts, identity.sessions
-    authentication = Authentication(database, accounts, sessions, hasher, audit, mails, rules, now=clock)
+    site = Site(BASE_URL, (SECRET,), rules or EmailRules(), Lifetimes())
+    parts = assemble(identity.database, identity.outbox, hasher, SEALER, site, now=identity.clock)
     return Mailing(
         identity,
-        authentication,
-        verifications,
-        links,
-        PasswordResets(database, users, accounts, sessions, verifications, hasher, mails, audit, rules),
-        EmailFlows(database, users, accounts, authentication, verifications, links, mails, audit, rules),
-        UserDeletion(database, users, authentication, verifications, mails, rules),
+        parts.authentication,
+        parts.sign_ups,
+        parts.verifications,
+        parts.links,
+        parts.resets,
+        parts.flows,
+        parts.deletion,
     )

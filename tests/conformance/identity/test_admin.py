@@ -184,9 +184,10 @@ async def test_unknown_users_are_not_found(identity: Identity, admin: Administra
 
 
 async def test_a_user_who_was_made_signs_in(identity: Identity, admin: Administration) -> None:
-    password_hash = (await identity.accounts.by_user((await identity.sign_up())[0].id)).password  # type: ignore[union-attr]
+    credential = await identity.accounts.by_user((await identity.sign_up())[0].id)
+    assert credential is not None
     made = await admin.create(
-        "Root@x.io", "Root", password_hash or "", role=Role.ADMIN, email_verified=True, actor=OPERATOR
+        "Root@x.io", "Root", credential.password or "", role=Role.ADMIN, email_verified=True, actor=OPERATOR
     )
     assert (made.email, made.role, made.email_verified) == ("root@x.io", Role.ADMIN, True)
     assert (await identity.authentication.sign_in("root@x.io", PASSWORD, Origin())).user == made

@@ -20,8 +20,8 @@ from runtime.errors import (
 from runtime.ids import new_id
 from services.identity import schema
 from services.identity.accounts import Accounts, Credential
-from services.identity.authentication import NewUser, SignedUp
 from services.identity.sessions import Origin
+from services.identity.sign_ups import NewUser, SignedUp
 from tests.conformance.identity.conftest import PASSWORD, Identity
 
 NEW_PASSWORD = "a better horse battery"
@@ -175,8 +175,8 @@ async def test_what_is_no_address_is_refused(identity: Identity, email: str) -> 
 async def test_the_same_sign_up_twice_answers_the_same_user_with_a_new_session(identity: Identity) -> None:
     """R25: one effect."""
     new = NewUser("Ann", "ann@x.io", PASSWORD)
-    first = await identity.authentication.sign_up(new, HERE, caller="gateway", request_id="r-1")
-    second = await identity.authentication.sign_up(new, HERE, caller="gateway", request_id="r-1")
+    first = await identity.sign_ups.sign_up(new, HERE, caller="gateway", request_id="r-1")
+    second = await identity.sign_ups.sign_up(new, HERE, caller="gateway", request_id="r-1")
     assert first.user == second.user
     assert first.opened is not None
     assert second.opened is not None
@@ -196,16 +196,16 @@ async def test_the_same_sign_up_twice_answers_the_same_user_with_a_new_session(i
 )
 async def test_a_request_id_with_another_body_is_refused(identity: Identity, other: NewUser) -> None:
     """R25: a password is part of the body, though no fast hash of it is kept."""
-    await identity.authentication.sign_up(NewUser("Ann", "ann@x.io", PASSWORD), HERE, caller="gateway", request_id="r")
-    again = identity.authentication.sign_up(other, HERE, caller="gateway", request_id="r")
+    await identity.sign_ups.sign_up(NewUser("Ann", "ann@x.io", PASSWORD), HERE, caller="gateway", request_id="r")
+    again = identity.sign_ups.sign_up(other, HERE, caller="gateway", request_id="r")
     assert await _reason(again) == "REQUEST_ID_REUSED"
 
 
 async def test_request_ids_belong_to_their_caller(identity: Identity) -> None:
     """R25."""
     ann, bob = NewUser("Ann", "ann@x.io", PASSWORD), NewUser("Bob", "bob@x.io", PASSWORD)
-    first = await identity.authentication.sign_up(ann, HERE, caller="gateway", request_id="r")
-    second = await identity.authentication.sign_up(bob, HERE, caller="billing", request_id="r")
+    first = await identity.sign_ups.sign_up(ann, HERE, caller="gateway", request_id="r")
+    second = await identity.sign_ups.sign_up(bob, HERE, caller="billing", request_id="r")
     assert first.user.id != second.user.id
 
 
@@ -213,7 +213,7 @@ async def test_twenty_of_the_same_request_at_once_make_one_user(identity: Identi
     """R25: in parallel."""
     new = NewUser("Ann", "ann@x.io", PASSWORD)
     done = await asyncio.gather(
-        *(identity.authentication.sign_up(new, HERE, caller="gateway", request_id="r") for _ in range(20))
+        *(identity.sign_ups.sign_up(new, HERE, caller="gateway", request_id="r") for _ in range(20))
     )
     assert len({each.user.id for each in done}) == 1
     assert len({each.opened and each.opened.token for each in done}) == 20
@@ -235,8 +235,8 @@ class Overtaken(Accounts):
 async def test_a_request_that_its_twin_overtakes_answers_the_same_user(identity: Identity) -> None:
     """R25: the twin was not there when its answer was looked for, and is there when its address is."""
     new, overtaken = NewUser("Ann", "ann@x.io", PASSWORD), Overtaken(identity.database, now=identity.clock)
-    overtaken.twin = partial(identity.authentication.sign_up, new, HERE, caller="gateway", request_id="r")
-    slower = copy(identity.authentication)
+    overtaken.twin = partial(identity.sign_ups.sign_up, new, HERE, caller="gateway", request_id="r")
+    slower = copy(identity.sign_ups)
     slower._accounts = overtaken
     done = await slower.sign_up(new, HERE, caller="gateway", request_id="r")
     assert overtaken.answered is not None
@@ -249,7 +249,7 @@ async def test_a_request_that_its_twin_overtakes_answers_the_same_user(identity:
 @pytest.mark.parametrize("request_id", ["with space", "é", "x" * 129, "\n"])
 async def test_a_request_id_out_of_shape_is_refused(identity: Identity, request_id: str) -> None:
     new = NewUser("Ann", "ann@x.io", PASSWORD)
-    call = identity.authentication.sign_up(new, HERE, caller="gateway", request_id=request_id)
+    call = identity.sign_ups.sign_up(new, HERE, caller="gateway", request_id=request_id)
     assert await _reason(call) == "INVALID_REQUEST_ID"
 
 

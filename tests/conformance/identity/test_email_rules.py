@@ -10,6 +10,7 @@ from runtime.errors import ServiceError
 from services.identity import schema
 from services.identity.email_rules import Deletion, EmailRules
 from services.identity.hashing import Hasher
+from services.identity.sign_ups import NewUser
 from services.identity.users import User
 from tests.conformance.identity.conftest import BASE_URL, PASSWORD, Identity
 from tests.conformance.identity.mailing import HERE, Mailing, mailing
@@ -85,10 +86,8 @@ async def test_without_a_session_for_who_signs_up_nobody_is_told_either(identity
 
 async def test_a_repeated_request_answers_the_same_user(strict: Mailing) -> None:
     """R25: the same id, the same body, no session."""
-    from services.identity.authentication import NewUser
-
     new = NewUser("Ann", "ann@x.io", PASSWORD)
-    done = [await strict.authentication.sign_up(new, HERE, caller="gateway", request_id="r") for _ in range(2)]
+    done = [await strict.sign_ups.sign_up(new, HERE, caller="gateway", request_id="r") for _ in range(2)]
     assert done[0] == done[1]
 
 

@@ -9,9 +9,9 @@ import pytest
 from runtime.errors import InvalidArgument, NotFound
 from runtime.fields import Field
 from services.identity import fields
-from services.identity.authentication import NewUser
 from services.identity.sessions import Origin
 from services.identity.sessions import tag_of as session_tag
+from services.identity.sign_ups import NewUser
 from services.identity.users import tag_of as user_tag
 from tests.conformance.identity.conftest import PASSWORD, Identity
 from tests.conformance.identity.statements import Sent, sent_to, work_of
@@ -55,7 +55,7 @@ async def test_values_given_at_sign_up_are_kept_in_the_same_statements(identity:
         await identity.sign_up("plain@x.io")
     new = NewUser("Ann", "fields@x.io", PASSWORD, additional=fields.merged(None, {"phone": "+1"}))
     with sent_to(identity.database) as more:
-        signed_up = await identity.authentication.sign_up(new, Origin())
+        signed_up = await identity.sign_ups.sign_up(new, Origin())
     assert values(fields.of_users.shown(signed_up.user.additional))["phone"] == "+1"
     assert verbs(more) == verbs(plain)
     assert await identity.users.find(signed_up.user.id) == signed_up.user
