@@ -1,6 +1,7 @@
 """Identity, cache and gateway as processes, and two providers of the tests' own that they trust."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -53,16 +54,16 @@ def gateway(site: Site) -> Iterator[Process]:
 @pytest.fixture
 def acme(providers: tuple[Provider, Provider]) -> Provider:
     """The provider `acme`, with somebody new signed in there and nothing wrong with it."""
-    provider, _ = providers
-    provider.reset()
-    provider.person = somebody()
-    return provider
+    return _renewed(providers[0])
 
 
 @pytest.fixture
 def evil(providers: tuple[Provider, Provider]) -> Provider:
     """Another provider that is set up as well, as `evil`."""
-    _, provider = providers
+    return _renewed(providers[1])
+
+
+def _renewed(provider: Provider) -> Provider:
     provider.reset()
     provider.person = somebody()
     return provider
@@ -75,13 +76,18 @@ def somebody() -> Person:
 
 @pytest.fixture
 def ann(gateway: Process) -> Iterator[Visitor]:
-    visiting = visitor(gateway)
-    with visiting.here, visiting.there:
+    with _visiting(gateway) as visiting:
         yield visiting
 
 
 @pytest.fixture
 def ben(gateway: Process) -> Iterator[Visitor]:
+    with _visiting(gateway) as visiting:
+        yield visiting
+
+
+@contextmanager
+def _visiting(gateway: Process) -> Iterator[Visitor]:
     visiting = visitor(gateway)
     with visiting.here, visiting.there:
         yield visiting

@@ -14,12 +14,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
+from urllib.parse import unquote_plus, urlencode
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
+
+from tests.oauth.serving import Handler
 
 CLIENT_ID = "trivet-tests"
 CLIENT_SECRET = "a secret: with+signs&50%"
@@ -75,7 +77,7 @@ class Provider:
         self._access: dict[str, Person] = {}
         self._lock = threading.Lock()
         self.rotate_key()
-        handler = type("Handler", (_Handler,), {"provider": self})
+        handler = type("Handler", (Handler,), {"provider": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self.issuer = f"http://127.0.0.1:{self._server.server_port}"
@@ -221,62 +223,6 @@ class Provider:
         """Return the published keys."""
         self.counts["jwks"] += 1
         return {"keys": [self.key.as_dict(private=False)]}
-
-
-class _Handler(BaseHTTPRequestHandler):
-    provider: Provider
-
-    def do_GET(self) -> None:
-        parts, provider = urlsplit(self.path), self.provider
-        authorization = self.headers.get("authorization", "")
-        match parts.path:
-            case "/auth" | "/oauth/authorize":
-                query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-                self._answer(302, b"", location=provider.authorize(query))
-            case "/.well-known/openid-configuration":
-                self._json(200, provider.metadata())
-            case "/jwks":
-                self._json(200, provider.jwks())
-            case "/userinfo" if provider.switches.userinfo is not None:
-                body, packed = provider.switches.userinfo, provider.switches.userinfo_gzip
-                self._answer(200, body, **({"content-encoding": "gzip"} if packed else {}))
-            case "/userinfo":
-                self._json(*provider.userinfo(authorization))
-            case "/api/v4/user":
-                self._json(*provider.gitlab_user(authorization))
-            case _:
-                self._json(404, {})
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
-        form = {name: values[0] for name, values in parse_qs(body).items()}
-        switches = self.provider.switches
-        if switches.token_hangs:
-            self.provider.released.wait(30)
-        if switches.token_answer is not None:
-            self._answer(*switches.token_answer)
-        else:
-            self._json(*self.provider.token(form, self.headers.get("authorization", "")))
-
-    def _json(self, status: int, value: Any) -> None:
-        self._answer(status, json.dumps(value).encode())
-
-    def _answer(self, status: int, body: bytes, **headers: str) -> None:
-        try:
-            self.send_response(status)
-            for name, value in {
-                "content-type": "application/json",
-                "content-length": str(len(body)),
-                **headers,
-            }.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-        except OSError:
-            pass  # whoever asked has left
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
 
 
 def _is_us(form: Mapping[str, str], authorization: str) -> bool:

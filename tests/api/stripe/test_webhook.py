@@ -1,8 +1,6 @@
 """Stripe's webhooks over HTTP: what is taken, what is refused, and what a person is shown of it."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from time import time
 from typing import Any
 
@@ -10,67 +8,21 @@ import httpx
 import pytest
 
 from runtime.ids import new_id
-from tests.conftest import Engines
-from tests.harness.people import FAST_HASHING, browser, new_email, sign_up
+from tests.api.stripe.conftest import WEBHOOK, Person, person
+from tests.harness.people import FAST_HASHING
 from tests.harness.stripe import (
-    API_KEY,
     OLD_SECRET,
     SECRET,
-    Stripe,
     checkout,
     event,
-    localstripe,
     signed,
     subscription,
 )
 from tests.harness.waiting import until
 from tests.harness.whole import Stores, Whole, whole
 
-WEBHOOK = "/webhooks/stripe"
 UPDATED = "customer.subscription.updated"
 JSON = {"content-type": "application/json; charset=utf-8"}
-
-
-@dataclass
-class Person:
-    """Somebody signed in, and what Stripe calls what is theirs."""
-
-    browser: httpx.AsyncClient
-    user_id: str
-
-    def subscription(self, status: str = "active", **changes: Any) -> dict[str, Any]:
-        own = {"id": f"sub_{self.user_id}", "customer": f"cus_{self.user_id}", "metadata": {"userId": self.user_id}}
-        return subscription(status, **own | changes)
-
-    async def mine(self) -> dict[str, Any] | None:
-        """Return the subscription as /v1/me has it."""
-        me = (await self.browser.get("/v1/me")).raise_for_status().json()
-        assert "subscription" not in me["missing"]
-        found: dict[str, Any] | None = me["subscription"]
-        return found
-
-    async def shown(self) -> dict[str, Any] | None:
-        """Return it as both routes have it, where nothing changes it meanwhile."""
-        found, own = await self.mine(), await self.browser.get("/v1/users/me/subscription")
-        assert own.status_code == (200 if found else 404)
-        assert found is None or own.json() == found
-        return found
-
-    async def is_shown(self, plan: str, status: str) -> bool:
-        found = await self.mine()
-        return found is not None and (found["plan"], found["status"]) == (plan, status)
-
-
-@asynccontextmanager
-async def person(running: Whole) -> AsyncIterator[Person]:
-    async with browser(running.url) as client:
-        answer = (await sign_up(client, new_email())).raise_for_status()
-        yield Person(client, answer.json()["user"]["id"])
-
-
-@pytest.fixture(scope="module")
-def stores(engine: Engines, tmp_path_factory: pytest.TempPathFactory) -> Stores:
-    return Stores(f"sqlite:///{tmp_path_factory.mktemp('stripe') / 'trivet.db'}", "", engine.get("valkey").url)
 
 
 @pytest.fixture(scope="module")
@@ -269,44 +221,3 @@ async def test_without_a_secret_set_the_route_names_the_setting(stores: Stores) 
         answer = await send(processes, event(UPDATED, subscription()))
     assert (answer.status_code, reason(answer)) == (400, "STRIPE_NOT_CONFIGURED")
     assert "TRIVET_STRIPE_WEBHOOK_SECRETS" in answer.json()["error"]["message"]
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Stripe]:
-    with localstripe() as found:
-        found.create("plans", id="pro-plan", amount="0", currency="eur", interval="month", name="Pro")
-        yield found
-
-
-@pytest.fixture(scope="module", params=["events alone", "the API"])
-def billed(request: pytest.FixtureRequest, stores: Stores, provider: Stripe) -> Iterator[Whole]:
-    """A stack that localstripe sends to, and that asks it if it has a key."""
-    settings = {"TRIVET_STRIPE_WEBHOOK_SECRETS": SECRET, "TRIVET_STRIPE_PLANS": "pro-plan=pro"}
-    if request.param == "the API":
-        settings |= {"TRIVET_STRIPE_API_KEY": API_KEY, "TRIVET_STRIPE_API_BASE": provider.url}
-    with whole(stores, "cache", "identity", "gateway", **settings, **FAST_HASHING) as processes:
-        provider.send_to(f"{processes.url}{WEBHOOK}")
-        yield processes
-        assert API_KEY not in processes["identity"].output()
-
-
-async def test_a_subscription_made_and_ended_at_localstripe_is_shown_and_ends(billed: Whole, provider: Stripe) -> None:
-    """P1, P3: a server that is not ours signs and sends."""
-    async with person(billed) as ann:
-        assert await ann.shown() is None
-        customer = provider.create("customers", email="ann@example.com")["id"]
-        made = provider.create(
-            "subscriptions",
-            **{
-                "customer": customer,
-                "items[0][plan]": "pro-plan",
-                "items[0][quantity]": "4",
-                "metadata[userId]": ann.user_id,
-            },
-        )
-        await until(lambda: ann.is_shown("pro", "active"), 15)
-        shown = await ann.shown()
-        assert shown is not None
-        assert shown["seats"] == 4
-        provider.end(made["id"])
-        await until(lambda: ann.is_shown("pro", "canceled"), 15)

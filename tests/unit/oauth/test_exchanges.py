@@ -3,20 +3,14 @@
 import gzip
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from services.identity.oauth.errors import ExchangeError
 from services.identity.oauth.exchanges import MAX_BYTES, Exchanges
-from tests.oauth.provider import Provider, bomb, running_provider
+from tests.oauth.provider import Provider, bomb
 from trivet.client import within
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Provider]:
-    with running_provider() as provider:
-        yield provider
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -12,13 +12,7 @@ from services.identity.oauth.exchanges import Exchanges
 from services.identity.oauth.id_tokens import IdTokens
 from services.identity.oauth.issuers import Issuers
 from services.identity.oauth.providers import ClientAuth, Registration, discovered
-from tests.oauth.provider import CLIENT_ID, Person, Provider, running_provider
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Provider]:
-    with running_provider() as provider:
-        yield provider
+from tests.oauth.provider import CLIENT_ID, Person, Provider
 
 
 @pytest.fixture
