@@ -155,8 +155,8 @@ def _is_remembered(visit: Visit) -> bool:
     return not visit.cookies.is_not_remembered(visit.request)
 
 
-class Answer(Query):
-    """What a provider sends the browser back with, as a query."""
+class _Answer(msgspec.Struct):
+    """What a provider sends the browser back with."""
 
     code: str | UnsetType = UNSET
     error: str | UnsetType = UNSET
@@ -167,16 +167,12 @@ class Answer(Query):
     iss: str | UnsetType = UNSET
 
 
-class PostedAnswer(Omissible):
-    """The same as a form, which Apple's page posts."""
+class Answer(_Answer, Query):
+    """As a query."""
 
-    code: str | UnsetType = UNSET
-    error: str | UnsetType = UNSET
-    device_id: str | UnsetType = UNSET
-    error_description: str | UnsetType = UNSET
-    state: str | UnsetType = UNSET
-    user: str | UnsetType = UNSET
-    iss: str | UnsetType = UNSET
+
+class PostedAnswer(_Answer, Omissible):
+    """As a form, which Apple's page posts."""
 
 
 async def callback(visit: Visit, answer: Answer) -> Response:

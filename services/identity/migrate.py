@@ -110,7 +110,7 @@ def _lock_whole_transactions(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def connected(connection: object, _record: object) -> None:
         connection.isolation_level = None  # type: ignore[attr-defined]  # sqlite3: no BEGIN of its own
-        connection.execute(f"PRAGMA busy_timeout={LOCK_SECONDS * 1000}")  # type: ignore[attr-defined]
+        connection.execute(f"PRAGMA busy_timeout={LOCK_SECONDS * 1000}")  # type: ignore[attr-defined]  # as above
 
     @event.listens_for(engine, "begin")
     def began(connection: Connection) -> None:

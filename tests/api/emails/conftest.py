@@ -44,7 +44,8 @@ class Person:
 
     def session(self) -> dict[str, Any] | None:
         """Return session and user as get-session has them, None without one."""
-        return self.get("/get-session").json()  # type: ignore[no-any-return]
+        found: dict[str, Any] | None = self.get("/get-session").json()
+        return found
 
     def mails(self, email: str = "") -> list[dict[str, Any]]:
         """Return the mails to an address, oldest first."""

@@ -44,7 +44,7 @@ class Kept:
 async def written(name: str = "Ann", email: str = "ann@x.io", new_email: str = "new@x.io") -> Sequence[Mail]:
     """Return one mail of each kind."""
     kept, transaction = Kept(), object()
-    mails: Any = Mails(kept, Links(BASE_URL, ("s" * 32,)), BASE_URL)  # type: ignore[arg-type]
+    mails: Any = Mails(kept, Links(BASE_URL, ("s" * 32,)), BASE_URL)  # type: ignore[arg-type]  # a post that keeps
     user = User("u", email, name, None, False, Role.USER, False, None, None, NOW, NOW)
     await mails.verify_email(transaction, user, "/v")
     await mails.reset_password(transaction, user, "T" * 24, "/r")
@@ -103,7 +103,7 @@ async def test_without_escaping_the_markup_would_be_there(monkeypatch: pytest.Mo
 async def test_a_mail_to_nobody_is_like_one_to_somebody() -> None:
     """A3: as much is written, sealed and stored."""
     kept = Kept()
-    mails: Any = Mails(kept, Links(BASE_URL, ("s" * 32,)), BASE_URL)  # type: ignore[arg-type]
+    mails: Any = Mails(kept, Links(BASE_URL, ("s" * 32,)), BASE_URL)  # type: ignore[arg-type]  # a post that keeps
     await mails.nobody(object(), "/v")
     (nobody,), somebody = kept.mails, (await written())[0]
     assert nobody.to == ""
