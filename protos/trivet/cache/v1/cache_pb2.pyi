@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -57,10 +58,13 @@ class Entry(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
     LEASE_FIELD_NUMBER: _builtins.int
+    ABSENT_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Up to 512 bytes of visible ASCII."""
     value: _builtins.bytes
     """Up to 1 MiB, opaque to the cache."""
+    absent: _builtins.bool
+    """Whether the entry says that there is nothing, so that nobody need ask its owner; its value is empty then."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the value was made of: invalidating any of these drops the entry. Up to 16, each like a key."""
@@ -81,10 +85,11 @@ class Entry(_message.Message):
         tags: _abc.Iterable[_builtins.str] | None = ...,
         ttl: _duration_pb2.Duration | None = ...,
         lease: Global___Position | None = ...,
+        absent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease", "ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "lease", b"lease", "tags", b"tags", "ttl", b"ttl", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent", b"absent", "key", b"key", "lease", b"lease", "tags", b"tags", "ttl", b"ttl", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -100,10 +105,15 @@ class Lookup(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    ABSENT_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_FIELD_NUMBER: _builtins.int
     found: _builtins.bool
     """Whether the entry was there."""
     value: _builtins.bytes
     """The entry's value; empty on a miss."""
+    absent: _builtins.bool
+    """On a hit, whether the entry says that there is nothing."""
     @_builtins.property
     def position(self) -> Global___Position:
         """On a hit, the position it was filled at; on a miss, the lease to fill with. Unset when Redis is gone."""
@@ -112,6 +122,14 @@ class Lookup(_message.Message):
     def ttl(self) -> _duration_pb2.Duration:
         """On a hit, how long the entry has left."""
 
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """On a hit, the names by which Watch tells of the entry's tags."""
+
+    @_builtins.property
+    def retry_after(self) -> _duration_pb2.Duration:
+        """On a miss that somebody else has claimed, how long to wait before asking again; unset for whoever is to fill it."""
+
     def __init__(
         self,
         *,
@@ -119,10 +137,13 @@ class Lookup(_message.Message):
         value: _builtins.bytes = ...,
         position: Global___Position | None = ...,
         ttl: _duration_pb2.Duration | None = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        absent: _builtins.bool = ...,
+        retry_after: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "ttl", b"ttl"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "retry_after", b"retry_after", "ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["found", b"found", "position", b"position", "ttl", b"ttl", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent", b"absent", "found", b"found", "position", b"position", "retry_after", b"retry_after", "tags", b"tags", "ttl", b"ttl", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -136,19 +157,25 @@ class GetRequest(_message.Message):
 
     NAMESPACE_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
+    CLAIM_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """For example `sessions`; lower-case letters, digits and dashes, up to 32."""
     key: _builtins.str
     """Up to 512 bytes of visible ASCII."""
+    claim: _builtins.bool
+    """Whether a miss is for one reader at a time to fill: whoever is given no `retry_after` holds the claim, for a second
+    at most, until the entry is written.
+    """
     def __init__(
         self,
         *,
         namespace: _builtins.str = ...,
         key: _builtins.str = ...,
+        claim: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "key", b"key", "namespace", b"namespace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -186,8 +213,11 @@ class BatchGetRequest(_message.Message):
 
     NAMESPACE_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
+    CLAIM_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """The namespace of all keys."""
+    claim: _builtins.bool
+    """As in GetRequest, for each key by itself."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Up to 1,000."""
@@ -197,10 +227,11 @@ class BatchGetRequest(_message.Message):
         *,
         namespace: _builtins.str = ...,
         keys: _abc.Iterable[_builtins.str] | None = ...,
+        claim: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "keys", b"keys", "namespace", b"namespace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -463,7 +494,7 @@ class InvalidateResponse(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     CONFIRMED_FIELD_NUMBER: _builtins.int
     confirmed: _builtins.bool
-    """True once every live reader has applied it or its lease has run out; always true while nobody watches."""
+    """True once every live reader has applied it or its lease has run out, which is the case within a second."""
     @_builtins.property
     def position(self) -> Global___Position:
         """The invalidation's own place in the stream."""
@@ -635,21 +666,27 @@ class WatchRequest(_message.Message):
 
     TICK_NS_FIELD_NUMBER: _builtins.int
     RESUME_FROM_FIELD_NUMBER: _builtins.int
+    APPLIED_FIELD_NUMBER: _builtins.int
     tick_ns: _builtins.int
-    """The reader's own monotonic clock in nanoseconds, echoed unchanged."""
+    """The reader's own monotonic clock in nanoseconds, echoed unchanged; 0 asks for no echo."""
     @_builtins.property
     def resume_from(self) -> Global___Position:
-        """Where to resume; unset on a first visit."""
+        """In the first message, the last event that the reader has applied on an earlier visit; unset on a first one."""
+
+    @_builtins.property
+    def applied(self) -> Global___Position:
+        """The last event that the reader has applied on this visit: Invalidate waits for it. Sent as soon as it is applied."""
 
     def __init__(
         self,
         *,
         tick_ns: _builtins.int = ...,
         resume_from: Global___Position | None = ...,
+        applied: Global___Position | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["resume_from", b"resume_from"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "resume_from", b"resume_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["resume_from", b"resume_from", "tick_ns", b"tick_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "resume_from", b"resume_from", "tick_ns", b"tick_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -665,14 +702,14 @@ class WatchResponse(_message.Message):
     INVALIDATION_FIELD_NUMBER: _builtins.int
     RESET_FIELD_NUMBER: _builtins.int
     tick_ns: _builtins.int
-    """Everything up to this tick has been sent."""
+    """Everything that happened before the reader sent this tick has been sent."""
     @_builtins.property
     def invalidation(self) -> Global___Invalidation:
         """These tags have moved."""
 
     @_builtins.property
     def reset(self) -> Global___Position:
-        """Drop everything: the reader was too far behind, or the epoch has changed."""
+        """Drop everything and go on from here: a first visit, the reader was too far behind, or the epoch has changed."""
 
     def __init__(
         self,
@@ -705,7 +742,7 @@ class Invalidation(_message.Message):
 
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The tags that moved."""
+        """The tags that moved, of those that the reader may know of; none if all of them are others'."""
 
     def __init__(
         self,
@@ -727,11 +764,35 @@ class AcquireRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Algorithm:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _AlgorithmEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AcquireRequest._Algorithm.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ALGORITHM_UNSPECIFIED: AcquireRequest._Algorithm.ValueType  # 0
+        """A window."""
+        ALGORITHM_WINDOW: AcquireRequest._Algorithm.ValueType  # 1
+        """All of the limit at once, then none until a period has gone by in which nothing was allowed."""
+        ALGORITHM_GCRA: AcquireRequest._Algorithm.ValueType  # 2
+        """The generic cell rate algorithm: a burst of the limit, and from then on one every `period / limit`."""
+
+    class Algorithm(_Algorithm, metaclass=_AlgorithmEnumTypeWrapper):
+        """How requests are counted against a limit."""
+
+    ALGORITHM_UNSPECIFIED: AcquireRequest.Algorithm.ValueType  # 0
+    """A window."""
+    ALGORITHM_WINDOW: AcquireRequest.Algorithm.ValueType  # 1
+    """All of the limit at once, then none until a period has gone by in which nothing was allowed."""
+    ALGORITHM_GCRA: AcquireRequest.Algorithm.ValueType  # 2
+    """The generic cell rate algorithm: a burst of the limit, and from then on one every `period / limit`."""
+
     RULE_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     PERIOD_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
+    ALGORITHM_FIELD_NUMBER: _builtins.int
     rule: _builtins.str
     """Names the rule among the caller's own, for example `sign-in`: as a namespace is named."""
     subject: _builtins.str
@@ -740,6 +801,8 @@ class AcquireRequest(_message.Message):
     """How many are allowed in a window, 1 to 1,000,000."""
     cost: _builtins.int
     """How many to count, from 1 to the limit; 1 if unset."""
+    algorithm: Global___AcquireRequest.Algorithm.ValueType
+    """How it is counted; a window if unset."""
     @_builtins.property
     def period(self) -> _duration_pb2.Duration:
         """How long nothing must have been allowed before a window begins anew: a millisecond to a day."""
@@ -752,10 +815,11 @@ class AcquireRequest(_message.Message):
         limit: _builtins.int = ...,
         period: _duration_pb2.Duration | None = ...,
         cost: _builtins.int | None = ...,
+        algorithm: Global___AcquireRequest.Algorithm.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "cost", b"cost", "period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "cost", b"cost", "limit", b"limit", "period", b"period", "rule", b"rule", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "algorithm", b"algorithm", "cost", b"cost", "limit", b"limit", "period", b"period", "rule", b"rule", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cost: _TypeAlias = _typing.Literal["cost"]  # noqa: Y015
     _WhichOneofArgType__cost: _TypeAlias = _typing.Literal["_cost", b"_cost"]  # noqa: Y015

@@ -100,7 +100,8 @@ class CacheServiceServicer:
     """
 
     def Get(self, request, context):
-        """Reads one entry. A miss is not an error: it answers with the stream position to hand back when filling.
+        """Reads one entry. A miss is not an error: it answers with the stream position to hand back when filling, and with
+        `claim` to one reader at a time; the others are told how long to wait before they ask again.
         Fails with INVALID_ARGUMENT (namespace or key out of shape) and PERMISSION_DENIED (namespace not the caller's).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -149,8 +150,8 @@ class CacheServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Invalidate(self, request, context):
-        """Makes every entry that carries one of the tags a miss, in time that does not depend on how many there are.
-        Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
+        """Makes every entry that carries one of the tags a miss, in time that does not depend on how many there are, and
+        answers when every near cache has dropped what it holds of them or may not serve it any more. Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -174,8 +175,9 @@ class CacheServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Watch(self, request_iterator, context):
-        """Keeps a reader's near cache honest: each tick is echoed once every invalidation up to it has been sent.
-        Fails with PERMISSION_DENIED and UNAVAILABLE; UNIMPLEMENTED until near caches arrive.
+        """Keeps a reader's near cache honest: each tick is echoed once every invalidation up to it has been sent. What a
+        reader holds may be served for 500 ms from the last tick that came back, by its own clock, and no longer.
+        Fails with INVALID_ARGUMENT (a position of no shape), PERMISSION_DENIED and RESOURCE_EXHAUSTED (too many readers).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -543,8 +545,9 @@ class RateLimitServiceServicer:
     """
 
     def Acquire(self, request, context):
-        """Counts something if the limit of its window allows it, in one step that nothing comes between. A window begins
-        anew after a full period in which nothing was allowed; what is refused neither counts nor lengthens the wait.
+        """Counts something if its limit allows it, in one step that nothing comes between; what is refused neither counts
+        nor lengthens the wait. A window begins anew after a full period in which nothing was allowed; a steady rate
+        (`ALGORITHM_GCRA`) gives back a limit's worth over each period, one at a time.
         Fails with INVALID_ARGUMENT (a rule that is no name, a limit, period or cost out of range) and UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

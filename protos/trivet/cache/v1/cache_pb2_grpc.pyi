@@ -22,7 +22,8 @@ class CacheServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Get: _aio.UnaryUnaryMultiCallable[_cache_pb2.GetRequest, _cache_pb2.GetResponse]
-    """Reads one entry. A miss is not an error: it answers with the stream position to hand back when filling.
+    """Reads one entry. A miss is not an error: it answers with the stream position to hand back when filling, and with
+    `claim` to one reader at a time; the others are told how long to wait before they ask again.
     Fails with INVALID_ARGUMENT (namespace or key out of shape) and PERMISSION_DENIED (namespace not the caller's).
     """
     BatchGet: _aio.UnaryUnaryMultiCallable[_cache_pb2.BatchGetRequest, _cache_pb2.BatchGetResponse]
@@ -47,8 +48,8 @@ class CacheServiceStub:
     Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
     """
     Invalidate: _aio.UnaryUnaryMultiCallable[_cache_pb2.InvalidateRequest, _cache_pb2.InvalidateResponse]
-    """Makes every entry that carries one of the tags a miss, in time that does not depend on how many there are.
-    Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
+    """Makes every entry that carries one of the tags a miss, in time that does not depend on how many there are, and
+    answers when every near cache has dropped what it holds of them or may not serve it any more. Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
     """
     Increment: _aio.UnaryUnaryMultiCallable[_cache_pb2.IncrementRequest, _cache_pb2.IncrementResponse]
     """Adds to a counter and answers its new value; a counter that is not there starts at zero.
@@ -60,8 +61,9 @@ class CacheServiceStub:
     Fails with PERMISSION_DENIED.
     """
     Watch: _aio.StreamStreamMultiCallable[_cache_pb2.WatchRequest, _cache_pb2.WatchResponse]
-    """Keeps a reader's near cache honest: each tick is echoed once every invalidation up to it has been sent.
-    Fails with PERMISSION_DENIED and UNAVAILABLE; UNIMPLEMENTED until near caches arrive.
+    """Keeps a reader's near cache honest: each tick is echoed once every invalidation up to it has been sent. What a
+    reader holds may be served for 500 ms from the last tick that came back, by its own clock, and no longer.
+    Fails with INVALID_ARGUMENT (a position of no shape), PERMISSION_DENIED and RESOURCE_EXHAUSTED (too many readers).
     """
 
 class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -78,7 +80,8 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_pb2.GetRequest,
         context: _aio.ServicerContext[_cache_pb2.GetRequest, _abc.Awaitable[_cache_pb2.GetResponse]],
     ) -> _abc.Awaitable[_cache_pb2.GetResponse]:
-        """Reads one entry. A miss is not an error: it answers with the stream position to hand back when filling.
+        """Reads one entry. A miss is not an error: it answers with the stream position to hand back when filling, and with
+        `claim` to one reader at a time; the others are told how long to wait before they ask again.
         Fails with INVALID_ARGUMENT (namespace or key out of shape) and PERMISSION_DENIED (namespace not the caller's).
         """
 
@@ -139,8 +142,8 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_pb2.InvalidateRequest,
         context: _aio.ServicerContext[_cache_pb2.InvalidateRequest, _abc.Awaitable[_cache_pb2.InvalidateResponse]],
     ) -> _abc.Awaitable[_cache_pb2.InvalidateResponse]:
-        """Makes every entry that carries one of the tags a miss, in time that does not depend on how many there are.
-        Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
+        """Makes every entry that carries one of the tags a miss, in time that does not depend on how many there are, and
+        answers when every near cache has dropped what it holds of them or may not serve it any more. Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -170,8 +173,9 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _abc.AsyncIterator[_cache_pb2.WatchRequest],
         context: _aio.ServicerContext[_abc.AsyncIterator[_cache_pb2.WatchRequest], _abc.AsyncIterator[_cache_pb2.WatchResponse]],
     ) -> _abc.AsyncIterator[_cache_pb2.WatchResponse]:
-        """Keeps a reader's near cache honest: each tick is echoed once every invalidation up to it has been sent.
-        Fails with PERMISSION_DENIED and UNAVAILABLE; UNIMPLEMENTED until near caches arrive.
+        """Keeps a reader's near cache honest: each tick is echoed once every invalidation up to it has been sent. What a
+        reader holds may be served for 500 ms from the last tick that came back, by its own clock, and no longer.
+        Fails with INVALID_ARGUMENT (a position of no shape), PERMISSION_DENIED and RESOURCE_EXHAUSTED (too many readers).
         """
 
 def add_CacheServiceServicer_to_server(servicer: CacheServiceServicer, server: _aio.Server) -> None: ...
@@ -181,8 +185,9 @@ class RateLimitServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Acquire: _aio.UnaryUnaryMultiCallable[_cache_pb2.AcquireRequest, _cache_pb2.AcquireResponse]
-    """Counts something if the limit of its window allows it, in one step that nothing comes between. A window begins
-    anew after a full period in which nothing was allowed; what is refused neither counts nor lengthens the wait.
+    """Counts something if its limit allows it, in one step that nothing comes between; what is refused neither counts
+    nor lengthens the wait. A window begins anew after a full period in which nothing was allowed; a steady rate
+    (`ALGORITHM_GCRA`) gives back a limit's worth over each period, one at a time.
     Fails with INVALID_ARGUMENT (a rule that is no name, a limit, period or cost out of range) and UNAVAILABLE.
     """
 
@@ -195,8 +200,9 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_pb2.AcquireRequest,
         context: _aio.ServicerContext[_cache_pb2.AcquireRequest, _abc.Awaitable[_cache_pb2.AcquireResponse]],
     ) -> _abc.Awaitable[_cache_pb2.AcquireResponse]:
-        """Counts something if the limit of its window allows it, in one step that nothing comes between. A window begins
-        anew after a full period in which nothing was allowed; what is refused neither counts nor lengthens the wait.
+        """Counts something if its limit allows it, in one step that nothing comes between; what is refused neither counts
+        nor lengthens the wait. A window begins anew after a full period in which nothing was allowed; a steady rate
+        (`ALGORITHM_GCRA`) gives back a limit's worth over each period, one at a time.
         Fails with INVALID_ARGUMENT (a rule that is no name, a limit, period or cost out of range) and UNAVAILABLE.
         """
 
