@@ -17,6 +17,7 @@ from gateway.middleware.security_headers import SecurityHeaders
 from gateway.middleware.trace import Trace
 from gateway.router import Router
 from gateway.services import SERVICES
+from gateway.session_hits import SessionHits
 from gateway.transcode import Transcoder
 
 
@@ -39,4 +40,6 @@ def build_app(deps: Deps) -> ASGIApp:
     app = LogRequests(app, deps.request_log)
     app = Metrics(app)
     app = Trace(app)
-    return RequestId(app)
+    app = RequestId(app)
+    # A hit does what all of these do for it by itself; where `session_data` is written there are none.
+    return SessionHits(app, deps) if deps.settings.cookie_cache == "off" else app

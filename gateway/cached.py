@@ -1,30 +1,30 @@
-"""What HTTP reads through the cache: a hit is one call to it, a miss goes to the owner, who fills on the way back."""
+"""Which RPCs HTTP reads through the cache, and what is held ready of their answers."""
 
-import logging
-import re
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-import grpc
 from google.protobuf.message import DecodeError, Message
-from prometheus_client import Counter
 
-from gateway.lookups import Lookups
-from runtime.lease import METADATA_KEY, format_lease
-from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from gateway.json_out import encode
 
-logger = logging.getLogger(__name__)
-
-bypassed = Counter("trivet_gateway_cache_bypassed_total", "Reads that went past a cache that did not answer.")
-
-T = TypeVar("T")
 M = TypeVar("M", bound=Message)
-Metadata = tuple[tuple[str, str], ...]
 
-KEY = re.compile(r"[!-~]{1,512}")
-"""What the cache takes for a key; nothing else is in it."""
+
+class Made(Generic[M]):
+    """A message, and the JSON that HTTP answers for it, made when it is first asked for."""
+
+    __slots__ = ("_json", "message")
+
+    def __init__(self, message: M) -> None:
+        self.message = message
+        self._json: bytes | None = None
+
+    @property
+    def json(self) -> bytes:
+        if self._json is None:
+            self._json = encode(self.message)
+        return self._json
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,56 +57,12 @@ CACHED_RPCS: Mapping[str, CachedRpc] = {
 """Every other RPC goes to its service."""
 
 
-class CachedReads:
-    """Lookups that never fail: a cache that is away is a miss, and is left alone for a second."""
-
-    REST_SECONDS = 1.0
-
-    def __init__(self, cache: CacheServiceStub, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._cache = cache
-        self._monotonic = monotonic
-        self._rests_until = 0.0
-        self._lookups: dict[str, Lookups] = {}
-
-    async def through(
-        self, namespace: str, key: str, read: Callable[[bytes], T | None], ask: Callable[[Metadata], Awaitable[T]]
-    ) -> T:
-        """Return the entry as `read` reads it; without one, or if that is None, what `ask` gets of its owner."""
-        value, lease = await self._get(namespace, key)
-        if value is not None and (found := read(value)) is not None:
-            return found
-        return await ask(lease)
-
-    async def _get(self, namespace: str, key: str) -> tuple[bytes | None, Metadata]:
-        """Return the entry, or None and the metadata by which the owner's answer may be filled in."""
-        if not KEY.fullmatch(key):
-            return None, ()
-        if self._monotonic() < self._rests_until:
-            bypassed.inc()
-            return None, ()
-        lookups = self._lookups.get(namespace) or self._lookups.setdefault(namespace, Lookups(self._cache, namespace))
-        try:
-            lookup = await lookups.get(key)
-        except grpc.aio.AioRpcError as error:
-            bypassed.inc()
-            if self._monotonic() >= self._rests_until:  # those who waited for the same call say it once
-                logger.warning("the cache does not answer: %s", error.code().name)
-            self._rests_until = self._monotonic() + self.REST_SECONDS
-            return None, ()
-        if lookup.found:
-            return lookup.value, ()
-        # Without a position there is no lease, and nothing is filled: Redis is gone.
-        return None, ((METADATA_KEY, format_lease(lookup.position)),) if lookup.HasField("position") else ()
-
-
-def reader(kind: type[M], *, may_be_none: bool = False) -> Callable[[bytes], M | None]:
+def made(kind: type[M]) -> Callable[[bytes], Made[M] | None]:
     """Return a function from an entry's bytes to the message in them, None if they hold none."""
 
-    def read(value: bytes) -> M | None:
-        if may_be_none and not value:
-            return None
+    def read(value: bytes) -> Made[M] | None:
         try:
-            return kind.FromString(value)
+            return Made(kind.FromString(value))
         except DecodeError:
             return None
 

@@ -9,6 +9,8 @@ from gateway.origins import Origins
 from gateway.reads import Reads
 from gateway.request_log import RequestLog
 from gateway.settings import GatewaySettings
+from gateway.windows import Windows
+from trivet.client import NearCache
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,11 @@ class Deps:
     backends: Backends
     origins: Origins
     request_log: RequestLog
+    near: NearCache = field(default_factory=NearCache)
+    windows: Windows = field(default_factory=Windows)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
     @cached_property
     def reads(self) -> Reads:
-        """Sessions and profiles, read through the cache."""
-        return Reads(self.settings, self.backends)
+        """Sessions, profiles and whatever else is read through the cache."""
+        return Reads(self.settings, self.backends, self.near)

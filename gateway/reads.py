@@ -1,33 +1,33 @@
-"""Who makes a request, and their profile, read through the cache."""
+"""Who makes a request, and their profile, read through the near cache and the cache service."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.requests import HTTPConnection
 
 from gateway.backends import Backends
-from gateway.cached import PROFILES, SUBSCRIPTIONS, CachedReads, Metadata, reader
+from gateway.cached import PROFILES, SUBSCRIPTIONS, Made, made
 from gateway.cookies import SessionCookies
 from gateway.exchange import exchange_of
+from gateway.held_sessions import HeldSession, hold
 from gateway.settings import GatewaySettings
 from runtime.clock import Clock, from_timestamp, utc_now
 from runtime.ids import token_hash
-from trivet.client import acting_for
+from trivet.client import CachedReads, Metadata, NearCache, NearReads, acting_for
 from trivet.identity.v1.resources_pb2 import ROLE_ADMIN, Session, User
-from trivet.identity.v1.session_service_pb2 import RefreshSessionRequest, VerifySessionRequest, VerifySessionResponse
+from trivet.identity.v1.session_service_pb2 import RefreshSessionRequest, VerifySessionRequest
 from trivet.identity.v1.subscription_service_pb2 import GetSubscriptionRequest, Subscription
 from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
 if TYPE_CHECKING:
     from gateway.deps import Deps
 
-read_session = reader(VerifySessionResponse)
-read_user = reader(User)
-read_subscription = reader(Subscription)
+M = TypeVar("M", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +49,42 @@ class SignedIn:
 
 
 class Reads:
-    """What a request needs to know of who makes it."""
+    """What a request needs to know of who makes it, and every other read that goes through the cache."""
 
-    def __init__(self, settings: GatewaySettings, backends: Backends, *, now: Clock = utc_now) -> None:
+    def __init__(self, settings: GatewaySettings, backends: Backends, near: NearCache, *, now: Clock = utc_now) -> None:
         self.cookies = SessionCookies.of(settings)
+        self.cached = CachedReads(backends.cache, near)
+        self.sessions: NearReads[HeldSession] = NearReads(self.cached, "sessions", hold)
+        self._messages: dict[str, NearReads[Made[Message]]] = {}
         self._backends = backends
-        self.cached = CachedReads(backends.cache)
         self._now = now
 
     async def session(self, token: str, *, authoritative: bool = False) -> SignedIn | None:
         """Return the session that a token opens, None if there is none. Raises AioRpcError if nobody can tell.
 
-        `authoritative` asks identity whatever the cache holds.
+        `authoritative` asks identity whatever a cache holds.
         """
-        ask = partial(self._verify, token)
+
+        async def ask(lease: Metadata) -> HeldSession | None:
+            return await self._verify(token, lease)
+
+        held = None if authoritative else await self.sessions.get(token_hash(token), ask)
+        # One that has run out, or is to be confirmed: identity has the word.
+        if authoritative or (held is not None and held.ends <= self._now().timestamp()):
+            held = await ask(())
+        if held is None:
+            return None
+        answer = held.answer
+        return SignedIn(answer.user, answer.session, answer.slide_time, token)
+
+    async def _verify(self, token: str, lease: Metadata) -> HeldSession | None:
         try:
-            if authoritative:
-                answer = await ask(())
-            else:
-                answer = await self.cached.through("sessions", token_hash(token), self._unexpired, ask)
+            request = VerifySessionRequest(token=token)
+            return HeldSession.of(await self._backends.sessions.VerifySession(request, metadata=lease))
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 return None
             raise
-        return SignedIn(answer.user, answer.session, answer.slide_time, token)
-
-    async def _verify(self, token: str, lease: Metadata) -> VerifySessionResponse:
-        return await self._backends.sessions.VerifySession(VerifySessionRequest(token=token), metadata=lease)
 
     def is_due(self, found: SignedIn) -> bool:
         """Whether the session's end is to be moved now."""
@@ -89,29 +98,33 @@ class Reads:
     async def profile(self, user_id: str) -> User:
         """Return a user as everybody's cached profile has it. Raises AioRpcError."""
 
-        async def ask(lease: Metadata) -> User:
-            return await self._backends.users.GetUser(GetUserRequest(user_id=user_id), metadata=lease)
+        async def ask(lease: Metadata) -> Made[User]:
+            return Made(await self._backends.users.GetUser(GetUserRequest(user_id=user_id), metadata=lease))
 
-        return await self.cached.through(PROFILES.namespace, user_id, read_user, ask)
+        found = await self.messages(PROFILES.namespace, User).get(user_id, ask)
+        return found.message if found else (await ask(())).message
 
     async def subscription(self, user_id: str) -> Subscription:
         """Return a user's subscription, an empty one without any. Raises AioRpcError."""
 
-        async def ask(lease: Metadata) -> Subscription:
+        async def ask(lease: Metadata) -> Made[Subscription] | None:
             request = GetSubscriptionRequest(user_id=user_id)
             try:
-                return await self._backends.subscriptions.GetSubscription(request, metadata=lease)
+                return Made(await self._backends.subscriptions.GetSubscription(request, metadata=lease))
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.NOT_FOUND:
-                    return Subscription()
+                    return None
                 raise
 
-        return await self.cached.through(SUBSCRIPTIONS.namespace, user_id, read_subscription, ask)
+        found = await self.messages(SUBSCRIPTIONS.namespace, Subscription).get(user_id, ask)
+        return found.message if found else Subscription()
 
-    def _unexpired(self, value: bytes) -> VerifySessionResponse | None:
-        """Read a cached session; None if it has run out or is none of ours, and then identity has the word."""
-        found = read_session(value)
-        return found if found and from_timestamp(found.session.expire_time) > self._now() else None
+    def messages(self, namespace: str, kind: Callable[[], M]) -> "NearReads[Made[M]]":
+        """Return the reads of a namespace whose entries are messages of one kind."""
+        reads = self._messages.get(namespace)
+        if reads is None:
+            reads = self._messages[namespace] = NearReads(self.cached, namespace, made(kind))  # type: ignore[arg-type]
+        return reads  # type: ignore[return-value]  # a namespace holds messages of one kind
 
 
 async def session_of(request: HTTPConnection, deps: "Deps", *, authoritative: bool = False) -> SignedIn | None:

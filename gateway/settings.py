@@ -40,6 +40,13 @@ class GatewaySettings(SiteSettings):
     )
     user_fields: UserFields = from_env("TRIVET_USER_FIELDS", default=NONE, description=USER_FIELDS)
     session_fields: SessionFields = from_env("TRIVET_SESSION_FIELDS", default=NONE, description=SESSION_FIELDS)
+    near_cache_bytes: int = from_env(
+        "TRIVET_NEAR_CACHE_BYTES",
+        default=64 * 1024 * 1024,
+        ge=0,
+        le=4 * 1024 * 1024 * 1024,
+        description="How much of the cache each gateway holds in its own memory; 0 holds nothing.",
+    )
     header_seconds: int = from_env(
         "TRIVET_HEADER_SECONDS",
         default=5,

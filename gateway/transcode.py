@@ -14,19 +14,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.cached import CACHED_RPCS, CachedRpc, Metadata, reader
+from gateway.cached import CACHED_RPCS, CachedRpc, Made
 from gateway.cross_site import refuse_foreign_pages
 from gateway.deps import Deps
 from gateway.errors import Refused
 from gateway.exchange import exchange_of, header
 from gateway.http_rules import WHOLE_BODY, Rule, rules
 from gateway.json_in import decode, invalid, merge, merge_message
-from gateway.json_out import converter, encode
+from gateway.json_out import converter
 from gateway.matcher import Matcher
 from gateway.query_in import merge_query
 from gateway.reads import SignedIn, session_of
 from gateway.router import method_not_allowed, raw_path, route_not_found
-from trivet.client import Channel
+from trivet.client import Channel, Metadata
 
 MYSELF = "me"
 USER_FIELDS = (("user_id",), ("user", "id"))
@@ -43,7 +43,7 @@ class Operation:
     request: type[Message]
     call: Callable[..., Any]
     takes_request_id: bool
-    read: Callable[[bytes], Message | None]
+    answer: type[Message]
     cached: CachedRpc | None
 
 
@@ -87,19 +87,21 @@ class Transcoder:
         operation = self._operations[rule.rpc.full_name]
         message = await _decode(operation, request, values, signed_in)
         answer = await self._answer(operation, message, signed_in)
-        await Response(encode(answer), media_type="application/json")(scope, receive, send)
+        await Response(answer.json, media_type="application/json")(scope, receive, send)
 
-    async def _answer(self, operation: Operation, message: Message, signed_in: SignedIn) -> Message:
-        async def ask(lease: Metadata) -> Message:
+    async def _answer(self, operation: Operation, message: Message, signed_in: SignedIn) -> Made[Message]:
+        async def ask(lease: Metadata) -> Made[Message]:
             with signed_in.acting():
-                answer: Message = await operation.call(message, metadata=lease)
-                return answer
+                return Made(await operation.call(message, metadata=lease))
 
         cached = operation.cached
         if cached is None or not cached.may_be_shown(message, signed_in.user.id, is_admin=signed_in.is_admin):
             return await ask(())
-        key = getattr(message, cached.key)
-        return await self._deps.reads.cached.through(cached.namespace, key, operation.read, ask)
+        found = await self._deps.reads.messages(cached.namespace, operation.answer).get(
+            getattr(message, cached.key), ask
+        )
+        # Where there is none the owner says so, in its own words.
+        return found or await ask(())
 
 
 def _operation(rule: Rule, channel: Channel) -> Operation:
@@ -109,8 +111,7 @@ def _operation(rule: Rule, channel: Channel) -> Operation:
     call = channel.unary_unary(f"/{name}", request.SerializeToString, answer.FromString)
     takes_request_id = "request_id" in rule.rpc.input_type.fields_by_name
     cached = CACHED_RPCS.get(name)
-    read = reader(answer, may_be_none=cached is not None and cached.may_be_none)
-    return Operation(rule, request, call, takes_request_id, read, cached)
+    return Operation(rule, request, call, takes_request_id, answer, cached)
 
 
 async def _decode(operation: Operation, request: Request, values: list[str], signed_in: SignedIn) -> Message:

@@ -23,13 +23,13 @@ from prometheus_client import Counter, Gauge, Histogram
 from runtime.actor import Verifier, current_actor
 from runtime.call import Call, Concern, Context, Proceed
 from runtime.errors import DeadlineExceeded, InvalidArgument, PermissionDenied, ServiceError
-from runtime.lease import METADATA_KEY as LEASE_KEY
 from runtime.lease import current_lease, parse_lease
 from runtime.policy import Policy, authorize
 from runtime.status import rich_status, wire_status
 from runtime.validation import validator
 from trivet.client.actor import METADATA_KEY as ACTOR_KEY
 from trivet.client.deadline import within
+from trivet.client.lease import METADATA_KEY as LEASE_KEY
 
 logger = logging.getLogger(__name__)
 

@@ -4,15 +4,9 @@ from contextvars import ContextVar
 
 from runtime.errors import InvalidArgument
 from trivet.cache.v1.cache_pb2 import Position
-
-METADATA_KEY = "trivet-lease"
+from trivet.client.lease import METADATA_KEY
 
 current_lease: ContextVar[Position | None] = ContextVar("trivet_lease", default=None)
-
-
-def format_lease(position: Position) -> str:
-    """Return a position as metadata carries it."""
-    return f"{position.epoch}:{position.offset}"
 
 
 def parse_lease(value: str) -> Position:

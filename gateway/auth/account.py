@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from gateway.auth.entering import Image, Name
 from gateway.auth.fields import changed_values
-from gateway.auth.objects import user_object
 from gateway.auth.refusals import Refusal, refuse
 from gateway.auth.validation import Record
 from gateway.auth.visit import Visit
+from gateway.objects import user_object
 from trivet.identity.v1.auth_service_pb2 import ChangePasswordRequest, VerifyPasswordRequest
 from trivet.identity.v1.resources_pb2 import User
 from trivet.identity.v1.user_service_pb2 import UpdateUserRequest

@@ -12,11 +12,11 @@ from starlette.responses import Response
 
 from gateway.auth.account import DONE
 from gateway.auth.guards import slide
-from gateway.auth.objects import user_object
 from gateway.auth.redirects import absolute, redirect, with_query
 from gateway.auth.refusals import Refusal, refuse
 from gateway.auth.validation import EMAIL_PATTERN, Query
 from gateway.auth.visit import Visit
+from gateway.objects import user_object
 from gateway.origins import origin_of
 from gateway.reads import SignedIn, session_of
 from trivet.client import reason_of

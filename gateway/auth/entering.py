@@ -7,10 +7,10 @@ from msgspec import UNSET, Meta, UnsetType, field
 from starlette.responses import Response
 
 from gateway.auth.fields import new_values
-from gateway.auth.objects import user_object
 from gateway.auth.refusals import refuse
 from gateway.auth.validation import EMAIL_PATTERN, NO_CONTROLS, Extensible, Omissible, is_email
 from gateway.auth.visit import Visit, location
+from gateway.objects import user_object
 from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignOutRequest, SignUpRequest
 
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=NO_CONTROLS)]

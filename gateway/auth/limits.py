@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from gateway.auth.known_addresses import KnownAddresses
-from gateway.auth.windows import Limit, SharedWindows, Windows
+from gateway.windows import Limit, SharedWindows, Windows
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub, RateLimitServiceStub
 
 EVERYTHING = Limit(100, 10)

@@ -30,7 +30,9 @@ class AuthProtocol:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         backends = deps.backends
-        self._limits = Limits(backends.limits, backends.cache) if deps.settings.rate_limit_on else None
+        self._limits = (
+            Limits(backends.limits, backends.cache, windows=deps.windows) if deps.settings.rate_limit_on else None
+        )
         self._data = SessionData.of(deps.settings, deps.reads.cookies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,11 +6,11 @@ from starlette.responses import Response
 
 from gateway.auth.fields import changed_values
 from gateway.auth.guards import slide
-from gateway.auth.objects import session_object, user_object
 from gateway.auth.refusals import Refusal, refuse
 from gateway.auth.validation import Anything, Record
 from gateway.auth.visit import Visit
 from gateway.cookies import TOKEN
+from gateway.objects import session_object, user_object
 from gateway.reads import session_of
 from trivet.identity.v1.session_service_pb2 import (
     ListSessionsRequest,

@@ -7,12 +7,12 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 from starlette.responses import Response
 
-from gateway.auth.objects import user_object
 from gateway.auth.provider_refusals import provider_refusals
 from gateway.auth.redirects import redirect
 from gateway.auth.refusals import Refusal
 from gateway.auth.validation import ONE_OF_SEVERAL, Omissible, Query
 from gateway.auth.visit import Visit, location
+from gateway.objects import user_object
 from trivet.identity.v1.account_service_pb2 import (
     BeginOAuthRequest,
     CompleteOAuthRequest,

@@ -11,13 +11,13 @@ from starlette.responses import Response
 
 from gateway.auth.bodies import JSON
 from gateway.auth.limits import Limits
-from gateway.auth.objects import builtins, session_object, user_object
 from gateway.auth.refusals import too_many
 from gateway.auth.session_data import SessionData
 from gateway.client_address import client_address, limit_subject
 from gateway.cookies import SessionCookies
 from gateway.deps import Deps
 from gateway.exchange import exchange_of
+from gateway.objects import builtins, session_object, user_object
 from gateway.reads import SignedIn
 from trivet.identity.v1.auth_service_pb2 import SessionOrigin
 from trivet.identity.v1.resources_pb2 import Session, User

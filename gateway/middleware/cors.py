@@ -26,15 +26,25 @@ class Cors:
         headers.append(VARY)
         origin = header(scope, b"origin")
         trusted = bool(origin) and self._origins.trusts(origin)
-        if trusted:
-            headers.append((b"access-control-allow-origin", origin.encode("latin-1")))
-            headers.append((b"access-control-allow-credentials", b"true"))
         if scope["method"] == "OPTIONS" and origin and header(scope, b"access-control-request-method"):
+            headers += _admitting(origin) if trusted else ()
             await _preflight(scope, send, trusted=trusted)
             return
         if trusted:
-            headers.append((b"access-control-expose-headers", EXPOSED))
+            headers += allowed(origin)
         await self._app(scope, receive, send)
+
+
+def allowed(origin: str) -> tuple[Header, ...]:
+    """Return what lets the pages of a trusted origin read an answer."""
+    return (*_admitting(origin), (b"access-control-expose-headers", EXPOSED))
+
+
+def _admitting(origin: str) -> tuple[Header, ...]:
+    return (
+        (b"access-control-allow-origin", origin.encode("latin-1")),
+        (b"access-control-allow-credentials", b"true"),
+    )
 
 
 async def _preflight(scope: Scope, send: Send, *, trusted: bool) -> None:

@@ -12,6 +12,11 @@ PAGE: tuple[Header, ...] = ((b"x-frame-options", b"DENY"), (b"referrer-policy", 
 CLOSED_POLICY: Header = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
+def on_every_answer(*, https: bool) -> tuple[Header, ...]:
+    """Return the headers that no answer goes without."""
+    return (NOSNIFF, HSTS) if https else (NOSNIFF,)
+
+
 class SecurityHeaders:
     """No guessing of types, no framing, no storing of personal answers, and HTTPS for good once it is used.
 
@@ -20,7 +25,7 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app = app
-        self._always = (NOSNIFF, HSTS) if https else (NOSNIFF,)
+        self._always = on_every_answer(https=https)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def answer(message: Message) -> None:

@@ -9,10 +9,18 @@ from trivet.client.actor import Actor, PairKeys, Signer, acting_for, decode_pair
 from trivet.client.channel import Channel, connect
 from trivet.client.deadline import deadline_of, remaining, within
 from trivet.client.errors import reason_of
+from trivet.client.lease import Metadata
+from trivet.client.nearcache import NearCache
+from trivet.client.reads import CachedReads, NearReads
+from trivet.client.watch import watching
 
 __all__ = [
     "Actor",
+    "CachedReads",
     "Channel",
+    "Metadata",
+    "NearCache",
+    "NearReads",
     "PairKeys",
     "Signer",
     "acting_for",
@@ -21,5 +29,6 @@ __all__ = [
     "decode_pair_keys",
     "reason_of",
     "remaining",
+    "watching",
     "within",
 ]

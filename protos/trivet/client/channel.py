@@ -104,7 +104,13 @@ class Channel(aio.Channel):
         return self._inner.stream_unary(*args, **kwargs)
 
     def stream_stream(self, *args: Any, **kwargs: Any) -> Any:
-        return self._inner.stream_stream(*args, **kwargs)
+        inner = self._inner.stream_stream(*args, **kwargs)
+
+        def call(requests: Any = None, *, metadata: Sequence[tuple[str, str]] = ()) -> Any:
+            """Start a stream, which has no deadline: whoever reads it says how long silence may last."""
+            return inner(requests, metadata=self.metadata(metadata))
+
+        return call
 
 
 class UnaryUnary:

@@ -15,13 +15,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ops.keys import pair_key
 from runtime.actor import current_actor
 from runtime.errors import NotFound, Unavailable
-from runtime.lease import current_lease, format_lease
+from runtime.lease import current_lease
 from runtime.policy import People, Rule
 from runtime.server import Server
 from runtime.settings import Keys, ServiceSettings
 from tests.harness.processes import SECRET
 from trivet.cache.v1 import cache_pb2, cache_pb2_grpc
 from trivet.client import Actor
+from trivet.client.lease import format_lease
 from trivet.identity.v1 import (
     session_service_pb2,
     session_service_pb2_grpc,

@@ -10,7 +10,7 @@ from grpc import StatusCode
 from grpc.aio import AioRpcError, Metadata
 
 from gateway.auth.limits import ACCOUNT, EVERYTHING, MAIL, Limits, limit_of, mailed
-from gateway.auth.windows import MAX_KEY, Limit, SharedWindows, Windows, counted_alone
+from gateway.windows import MAX_KEY, Limit, SharedWindows, Windows, counted_alone
 from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import (
     AcquireRequest,

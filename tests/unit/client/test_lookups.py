@@ -7,12 +7,12 @@ from typing import cast
 import grpc
 from opentelemetry.sdk.trace import TracerProvider
 
-from gateway.lookups import LOOKUP_SECONDS, MAX_KEYS, Lookups
 from runtime.actor import Verifier
 from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import BatchGetRequest, BatchGetResponse, GetRequest, GetResponse, Lookup
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Signer, acting_for, remaining, within
+from trivet.client.lookups import LOOKUP_SECONDS, MAX_KEYS, Lookups
 
 KEY = b"k" * 32
 

@@ -18,7 +18,10 @@ Waiting = list["asyncio.Future[Lookup]"]
 
 
 class Lookups:
-    """One call at a time, for all keys wanted by then. A lookup never shares a call that was made before it."""
+    """One call at a time, for all keys wanted by then. A lookup never shares a call that was made before it.
+
+    What is missing is claimed: of all readers everywhere, one at a time is told to fill it.
+    """
 
     def __init__(self, cache: CacheServiceStub, namespace: str) -> None:
         self._cache = cache
@@ -57,9 +60,9 @@ class Lookups:
 
     async def _ask(self, keys: Sequence[str], seconds: float) -> Sequence[Lookup]:
         if len(keys) == 1:
-            request = GetRequest(namespace=self._namespace, key=keys[0])
+            request = GetRequest(namespace=self._namespace, key=keys[0], claim=True)
             return ((await self._cache.Get(request, timeout=seconds)).lookup,)
-        batch = BatchGetRequest(namespace=self._namespace, keys=keys)
+        batch = BatchGetRequest(namespace=self._namespace, keys=keys, claim=True)
         return (await self._cache.BatchGet(batch, timeout=seconds)).lookups
 
 
