@@ -68,7 +68,7 @@ class SessionCookies:
 
     def token_of(self, request: HTTPConnection) -> str | None:
         """Return the token that a request proves to hold, by bearer header or cookie; None without a good one."""
-        return self._bearer(request.headers.get("authorization", "")) or self._signed(request, self.session_token)
+        return self.bearer(request.headers.get("authorization", "")) or self._signed(request, self.session_token)
 
     def is_not_remembered(self, request: HTTPConnection) -> bool:
         """Whether the browser was told to forget the session when it closes: it is never slid."""
@@ -151,7 +151,8 @@ class SessionCookies:
                 return unsigned
         return None
 
-    def _bearer(self, authorization: str) -> str | None:
+    def bearer(self, authorization: str) -> str | None:
+        """Return the token of an Authorization header's value, signed or bare; None if it holds none."""
         scheme, _, value = authorization.partition(" ")
         if scheme.lower() != "bearer":
             return None

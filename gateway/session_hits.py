@@ -5,6 +5,7 @@ plainly a hit goes the long way, which answers the same.
 """
 
 import itertools
+import re
 import time
 from collections.abc import Callable
 
@@ -24,6 +25,8 @@ from runtime.ids import new_id, token_hash
 
 ROUTE = "/get-session"
 PATH = f"{BASE_PATH}{ROUTE}"
+PLAIN = re.compile("[a-zA-Z0-9]+")
+"""Tokens that JSON spells as they are."""
 REQUEST_IDS = 1_000_000
 """So many requests are numbered behind one random beginning."""
 
@@ -35,7 +38,7 @@ class SessionHits:
         settings = deps.settings
         self._app = app
         self._held = deps.reads.sessions.held
-        self._signer = deps.reads.cookies.signer
+        self._cookies = deps.reads.cookies
         self._cookie = deps.reads.cookies.session_token.encode() + b"="
         self._origins = deps.origins
         self._windows = deps.windows if settings.rate_limit_on else None
@@ -66,40 +69,39 @@ class SessionHits:
 
     def _find(self, scope: Scope) -> tuple[list[Header], bytes] | None:
         """Return the answer to a request that is plainly a hit, else None."""
-        cookie, origin, request_id = b"", b"", b""
-        for name, value in scope["headers"]:
-            if name == b"cookie":
-                if cookie:
-                    return None
-                cookie = value
-            elif name == b"origin":
-                origin = value
-            elif name == b"x-request-id" and ACCEPTED.fullmatch(value.decode("latin-1")):
-                request_id = value
-            elif name in NOT_PLAIN:
-                return None
-        token = self._token(cookie)
+        given = dict(scope["headers"])
+        if len(given) != len(scope["headers"]) or b"traceparent" in given:
+            return None
+        token = self._token(given)
         if token is None or (held := self._held(token_hash(token))) is None:
             return None
         now = self._wall()
         if held.ends <= now or held.slides <= now or not self._is_within_limits(scope):
             return None
-        headers = [*self._headers, (b"x-request-id", request_id or next(self._request_ids))]
-        if origin and self._origins.trusts(text := origin.decode("latin-1")):
-            headers += allowed(text)
         body = held.head + token.encode() + held.tail
-        headers.append((b"content-length", b"%d" % len(body)))
+        headers = [*self._headers, (b"x-request-id", self._request_id(given)), (b"content-length", b"%d" % len(body))]
+        if (origin := given.get(b"origin", b"").decode("latin-1")) and self._origins.trusts(origin):
+            headers += allowed(origin)
         return headers, body
 
-    def _token(self, cookie: bytes) -> str | None:
-        """Return the token of the first session cookie if it is signed and spelt as ours are, else None."""
+    def _token(self, given: dict[bytes, bytes]) -> str | None:
+        """Return the token of the bearer header, or of the first session cookie if it is spelt as ours are."""
+        if bearer := given.get(b"authorization"):
+            token = self._cookies.bearer(bearer.decode("latin-1"))
+        else:
+            token = self._cookies.signer.unsign(self._signed(given.get(b"cookie", b"")))
+        return token if token is not None and PLAIN.fullmatch(token) else None
+
+    def _signed(self, cookie: bytes) -> str:
         start = 0 if cookie.startswith(self._cookie) else cookie.find(b"; " + self._cookie) + 2
         if start == 1:
-            return None
+            return ""
         value, _, _ = cookie[start + len(self._cookie) :].partition(b";")
-        signed = value.replace(b"%2B", b"+").replace(b"%2F", b"/").replace(b"%3D", b"=").decode("latin-1")
-        token = self._signer.unsign(signed)
-        return token if token is not None and token.isascii() and token.isalnum() else None
+        return value.replace(b"%2B", b"+").replace(b"%2F", b"/").replace(b"%3D", b"=").decode("latin-1")
+
+    def _request_id(self, given: dict[bytes, bytes]) -> bytes:
+        sent = given.get(b"x-request-id", b"")
+        return sent if ACCEPTED.fullmatch(sent.decode("latin-1")) else next(self._request_ids)
 
     def _is_within_limits(self, scope: Scope) -> bool:
         """Count the request where limits are on; this process's own window is enough for who has a live session."""
@@ -107,10 +109,6 @@ class SessionHits:
             return True
         subject = limit_subject(client_address(scope, self._proxies))
         return self._windows.take(f"path|{subject}|{ROUTE}", self._limit) == 0
-
-
-NOT_PLAIN = frozenset({b"authorization", b"traceparent"})
-"""Headers of requests that want more: another way to sign in, a trace."""
 
 
 def _request_ids() -> "itertools.chain[bytes]":

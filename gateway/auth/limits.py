@@ -49,7 +49,7 @@ class Limits:
     def __init__(
         self, shared: RateLimitServiceStub, cache: CacheServiceStub, *, windows: Windows | None = None
     ) -> None:
-        self._windows = SharedWindows(shared, windows or Windows())
+        self._windows = SharedWindows(shared, Windows() if windows is None else windows)
         self._known = KnownAddresses(cache)
 
     async def path(self, path: str, address: str) -> int:

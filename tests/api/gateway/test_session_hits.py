@@ -1,0 +1,212 @@
+"""get-session from memory: it answers what the long way answers, and takes the long way wherever that says more."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from prometheus_client import REGISTRY
+from pydantic import SecretStr
+
+from gateway.app import build_app
+from gateway.backends import open_backends
+from gateway.deps import Deps
+from gateway.origins import Origins
+from gateway.request_log import RequestLog
+from gateway.settings import GatewaySettings
+from ops.keys import pair_key
+from runtime.ids import token_hash
+from runtime.settings import Keys
+from tests.api.gateway.conftest import PAGE
+from tests.api.gateway.stand_ins import SERVED, TOKENS, StandIns, verify
+from tests.harness.processes import SECRET
+from trivet.cache.v1.cache_pb2 import GetRequest, GetResponse, Lookup, Position
+from trivet.client import NearCache, nearcache
+from trivet.identity.v1.session_service_pb2 import VerifySessionRequest, VerifySessionResponse
+
+TOKEN = next(iter(TOKENS))
+PATH = "/api/auth/get-session"
+LONG_WAY = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-00"}
+CHANGES = {"x-request-id", "traceparent"}
+
+
+@dataclass
+class Scene:
+    """A gateway in this process over stand-ins, and what it holds."""
+
+    http: httpx.AsyncClient
+    services: StandIns
+    near: NearCache
+    deps: Deps
+
+    @property
+    def calls(self) -> list[str]:
+        return [call.name for call in self.services.calls]
+
+    @property
+    def cookie(self) -> dict[str, str]:
+        return {"cookie": f"{self.deps.reads.cookies.session_token}={self.deps.reads.cookies.signer.sign(TOKEN)}"}
+
+    async def check(self, **headers: str) -> httpx.Response:
+        return await self.http.get(PATH, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    async def warmed(self) -> "Scene":
+        """Hold the session of TOKEN, and forget the calls that it took."""
+        await self.check(**self.cookie)
+        assert len(self.near) == 1
+        self.services.calls.clear()
+        return self
+
+
+def holding(answer: VerifySessionResponse) -> Any:
+    """A cache service that holds one session."""
+
+    def get(request: GetRequest) -> GetResponse:
+        position, ttl = Position(epoch="e", offset=1), Duration(seconds=30)
+        if request.key != token_hash(TOKEN):
+            return GetResponse(lookup=Lookup(position=position))
+        value = answer.SerializeToString()
+        return GetResponse(lookup=Lookup(found=True, value=value, position=position, ttl=ttl, tags=["session:s"]))
+
+    return get
+
+
+@pytest.fixture
+async def scene(stand_ins: StandIns, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
+    """One that is warm; parametrized by settings."""
+    stand_ins.reset()
+    stand_ins.answers["Get"] = holding(session())
+    keys = Keys({name: pair_key(SECRET, "gateway", name) for name in SERVED})
+    given = {name.removeprefix("TRIVET_").lower(): value for name, value in stand_ins.addresses.items()}
+    given |= getattr(request, "param", {})
+    settings = GatewaySettings(secret=SecretStr(SECRET), call_keys=keys, trusted_origins=(PAGE,), **given)  # type: ignore[arg-type]  # texts
+    near = NearCache()
+    near.reset(nearcache.Position("e", 0))
+    near.echoed(near.monotonic() + 3_600)
+    async with open_backends(settings) as backends:
+        deps = Deps(settings, backends, Origins(settings), RequestLog(backends.logs), near)
+        transport = httpx.ASGITransport(build_app(deps))
+        async with httpx.AsyncClient(transport=transport, base_url=settings.base_url) as http:
+            yield await Scene(http, stand_ins, near, deps).warmed()
+
+
+def session(**times: int) -> VerifySessionResponse:
+    answer = verify(VerifySessionRequest(token=TOKEN))
+    for name, seconds in times.items():
+        target = answer if name == "slide_time" else answer.session
+        getattr(target, name).CopyFrom(Timestamp(seconds=seconds))
+    return answer
+
+
+def shown(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
+    """Return an answer less what is another's for each request."""
+    headers = {name: value for name, value in answer.headers.items() if name not in CHANGES}
+    return answer.status_code, answer.content, headers
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{}, {"origin": PAGE}, {"origin": "https://evil.example"}, {"accept": "text/html"}, {"x_request_id": "mine-1"}],
+    ids=str,
+)
+@pytest.mark.parametrize("scene", [{}, {"base_url": "https://api.example.com"}], indirect=True, ids=["http", "https"])
+async def test_a_hit_answers_what_the_long_way_answers_without_a_call(scene: Scene, extra: dict[str, str]) -> None:
+    hit = await scene.check(**scene.cookie, **extra)
+    assert scene.calls == []
+    assert shown(hit) == shown(await scene.check(**scene.cookie, **extra, **LONG_WAY))
+    assert hit.json()["session"]["token"] == TOKEN
+
+
+async def test_a_request_keeps_its_name_or_is_given_one_of_its_own(scene: Scene) -> None:
+    ids = [(await scene.check(**scene.cookie)).headers["x-request-id"] for _ in range(3)]
+    assert len(set(ids)) == 3
+    assert {len(one) for one in ids} == {32}
+    assert (await scene.check(**scene.cookie, x_request_id="mine-1")).headers["x-request-id"] == "mine-1"
+    assert (await scene.check(**scene.cookie, x_request_id="not one")).headers["x-request-id"] != "not one"
+
+
+@pytest.mark.parametrize("bare", [True, False])
+async def test_a_bearer_token_is_a_hit_too(scene: Scene, bare: bool) -> None:
+    token = TOKEN if bare else scene.deps.reads.cookies.signer.sign(TOKEN)
+    answer = await scene.check(authorization=f"Bearer {token}")
+    assert (answer.json()["session"]["token"], scene.calls) == (TOKEN, [])
+
+
+async def test_a_signature_that_is_not_ours_opens_nothing(scene: Scene) -> None:
+    """S6: flipping any character is refused, held or not."""
+    cookie = scene.cookie["cookie"]
+    for place in range(len(cookie) - 45, len(cookie)):
+        flipped = "A" if cookie[place] != "A" else "B"
+        answer = await scene.check(cookie=cookie[:place] + flipped + cookie[place + 1 :])
+        assert answer.json() is None, place
+
+
+async def test_a_planted_cookie_before_the_right_one_does_not_sign_out(scene: Scene) -> None:
+    name = scene.deps.reads.cookies.session_token
+    answer = await scene.check(cookie=f"a=1; {name}=planted; {scene.cookie['cookie']}")
+    assert answer.json()["session"]["token"] == TOKEN
+
+
+async def test_a_cookie_among_others_is_found(scene: Scene) -> None:
+    name = scene.deps.reads.cookies.session_token
+    for cookie in (f"a=1; {scene.cookie['cookie']}; b=2", f"x{name}=no; {scene.cookie['cookie']}"):
+        assert (await scene.check(cookie=cookie)).json()["session"]["token"] == TOKEN
+    assert scene.calls == []
+
+
+async def test_nothing_is_answered_from_memory_without_a_live_watch(scene: Scene) -> None:
+    """S4: then the cache service is asked."""
+    scene.near.serves_until = scene.near.monotonic() - 1
+    await scene.check(**scene.cookie)
+    assert scene.calls == ["Get"]
+
+
+async def test_a_session_that_has_ended_is_not_answered_from_memory(scene: Scene) -> None:
+    """S4: what Watch tells counts at once."""
+    scene.near.moved(nearcache.Position("e", 2), ["session:s"])
+    scene.services.answers["Get"] = GetResponse(lookup=Lookup(position=Position(epoch="e", offset=2)))
+    scene.services.answers["VerifySession"] = lambda _: verify(VerifySessionRequest(token="x" * 32))
+    assert (await scene.check(**scene.cookie)).json() is None
+
+
+@pytest.mark.parametrize("times", [{"expire_time": 1_000_000}, {"slide_time": 1_000_000}], ids=str)
+async def test_one_that_has_run_out_or_is_due_to_slide_goes_the_long_way(scene: Scene, times: dict[str, int]) -> None:
+    scene.services.answers["Get"] = holding(session(**times))
+    scene.near.moved(nearcache.Position("e", 1), ["session:s"])
+    await scene.check(**scene.cookie)
+    await scene.check(**scene.cookie)
+    asked = {"expire_time": "VerifySession", "slide_time": "RefreshSession"}[next(iter(times))]
+    assert scene.calls.count(asked) == 2
+
+
+@pytest.mark.parametrize("scene", [{"rate_limit": "on"}], indirect=True)
+async def test_hits_are_limited_as_every_request_is(scene: Scene) -> None:
+    """H6: a hundred in ten seconds, without a call."""
+    statuses = [(await scene.check(**scene.cookie)).status_code for _ in range(101)]
+    assert statuses[-1] == 429
+    assert statuses[:99] == [200] * 99
+
+
+@pytest.mark.parametrize("scene", [{"cookie_cache": "compact"}], indirect=True)
+async def test_where_session_data_is_written_every_answer_may_set_it(scene: Scene) -> None:
+    answer = await scene.check(**scene.cookie)
+    assert "session_data" in answer.headers["set-cookie"]
+
+
+async def test_another_method_or_a_query_goes_the_long_way(scene: Scene) -> None:
+    assert (await scene.http.post(PATH, headers={**scene.cookie, "origin": PAGE})).status_code == 405
+    assert (await scene.http.get(f"{PATH}?disableRefresh=true", headers=scene.cookie)).status_code == 200
+
+
+async def test_hits_are_counted_like_every_other_request(scene: Scene) -> None:
+    handled = counted("trivet_http_requests_total", method="GET", route=PATH, status="200")
+    await scene.check(**scene.cookie)
+    await scene.check(**scene.cookie, **LONG_WAY)
+    assert counted("trivet_http_requests_total", method="GET", route=PATH, status="200") == handled + 2
+
+
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
