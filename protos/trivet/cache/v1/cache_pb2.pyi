@@ -116,7 +116,9 @@ class Lookup(_message.Message):
     """On a hit, whether the entry says that there is nothing."""
     @_builtins.property
     def position(self) -> Global___Position:
-        """On a hit, the position it was filled at; on a miss, the lease to fill with. Unset when Redis is gone."""
+        """Where the stream was at this read: on a hit, none of the entry's tags has moved up to there; on a miss, the lease
+        to fill with. Unset when Redis is gone.
+        """
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
