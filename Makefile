@@ -79,6 +79,10 @@ protos: $(VENV)/.for-dev ## Generate the stubs from the .proto files
 	cd protos && ../$(BIN)/buf format --write --path trivet
 	$(PY) protos/generate.py
 
+.PHONY: variables
+variables: $(VENV)/.for-dev ## List every TRIVET_ variable that something reads
+	@$(PY) -m ops.variables
+
 .PHONY: lock
 lock: $(VENV)/.for-dev ## Renew every file under requirements/ from pyproject.toml
 	@$(PY) -m ops.lock

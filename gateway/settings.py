@@ -1,7 +1,7 @@
 """What the gateway is told."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, model_validator
 from pydantic_settings import NoDecode
@@ -26,13 +26,12 @@ class GatewaySettings(SiteSettings):
     trusted_proxies: Networks = from_env(
         "TRIVET_TRUSTED_PROXIES", default=(), description="Networks whose X-Forwarded-For is believed, by comma."
     )
-    rate_limit: str = from_env(
-        "TRIVET_RATE_LIMIT", default="", pattern="^(on|off|)$", description="on or off; on in production if unset."
+    rate_limit: Literal["on", "off", ""] = from_env(
+        "TRIVET_RATE_LIMIT", default="", description="on or off; on in production if unset."
     )
-    cookie_cache: str = from_env(
+    cookie_cache: Literal["off", "compact", "jwt"] = from_env(
         "TRIVET_COOKIE_CACHE",
         default="off",
-        pattern="^(off|compact|jwt)$",
         description="off, compact or jwt: how `session_data` is written for a front end's middleware, if at all.",
     )
     cookie_cache_seconds: int = from_env(
@@ -61,8 +60,8 @@ class GatewaySettings(SiteSettings):
         le=60,
         description="How long readiness says no before connections are refused: what a load balancer needs to notice.",
     )
-    docs: str = from_env(
-        "TRIVET_DOCS", default="", pattern="^(on|off|)$", description="on or off: /docs; off in production if unset."
+    docs: Literal["on", "off", ""] = from_env(
+        "TRIVET_DOCS", default="", description="on or off: /docs; off in production if unset."
     )
     identity_address: str = from_env("TRIVET_IDENTITY_ADDRESS", default="127.0.0.1:50051", description="HOST:PORT.")
     notifications_address: str = from_env(

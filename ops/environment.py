@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from ops.keys import SEALING, SERVICES, accept_keys, call_keys, seal_keys
 from ops.reading import is_read, mistakes, tell
 from ops.settings import StackSettings
+from ops.showing import note
 from runtime.settings import Settings
+from runtime.variables import unread
 
 PROCESSES = (*SERVICES, "gateway")
 SIGNING = ("gateway", "identity")
 """The gateway signs cookies, identity the links in its mails."""
 COMMON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
-COMMON_PREFIXES = ("OTEL_", "PYTHON", "GRPC_", "TRIVET_FAILPOINT")
+COMMON_PREFIXES = ("OTEL_", "PYTHON", "GRPC_", "TRIVET_FAILPOINTS")
 OF_THE_STACK = ("TRIVET_ACCEPT_KEYS", "TRIVET_CALL_KEYS", "TRIVET_METRICS_PORT", "TRIVET_SEAL_KEYS")
 """What the stack makes for each process; the same value for all would be wrong."""
 
@@ -60,12 +62,21 @@ def keys(process: str, secret: str, programs: tuple[str, ...], old: Sequence[str
 
 
 def read(kind: type[StackSettings], environ: Mapping[str, str] = os.environ) -> StackSettings:
-    """Read the stack's settings and try every process's. Raises WrongSettings that tells all mistakes by name."""
+    """Read the stack's settings and try every process's. Raises WrongSettings that tells all mistakes by name.
+
+    A variable that looks like ours and that nothing reads is a mistake in production, and told of in development.
+    """
     placeholder = "a-placeholder-0123456789-abcdefghij"
     supplied = {"DATABASE_URL": "sqlite:////tmp/x", "MONGODB_URI": "mongodb://x", "REDIS_URL": "redis://x"}
     found = mistakes(kind, environ)
     for process in PROCESSES:
         made = keys(process, placeholder, ("ops",))
         found += mistakes(settings_of(process), {**supplied, **made, **environment(process, made, environ)})
-    tell(found)
-    return kind()
+    misspelled = unread(environ)
+    tell([*found, *misspelled] if found else ())
+    settings = kind()
+    if settings.is_production:
+        tell(misspelled)
+    for line in misspelled:
+        note(f"warning: {line}")
+    return settings

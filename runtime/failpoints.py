@@ -11,6 +11,7 @@ from pathlib import Path
 
 from runtime.errors import Unavailable
 
+VARIABLE = "TRIVET_FAILPOINTS"
 POLL_SECONDS = 0.005
 
 
@@ -22,7 +23,7 @@ def parse(text: str) -> dict[str, str]:
 
 def _from_environment() -> dict[str, str]:
     is_development = os.environ.get("TRIVET_ENV", "development") == "development"
-    return parse(os.environ.get("TRIVET_FAILPOINTS", "")) if is_development else {}
+    return parse(os.environ.get(VARIABLE, "")) if is_development else {}
 
 
 armed: dict[str, str] = _from_environment()

@@ -1,13 +1,16 @@
 """Settings that every process has, and the one way in which settings are read."""
 
+import os
 import sys
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from runtime.variables import unread
 from trivet.client.actor import decode_pair_keys
 
 MIN_SECRET_LENGTH = 32
@@ -91,14 +94,11 @@ class Settings(BaseSettings):
     metrics_port: int = from_env(
         "TRIVET_METRICS_PORT", default=0, ge=0, le=65535, description="Where /metrics is served; 0 turns it off."
     )
-    log_format: str = from_env(
-        "TRIVET_LOG_FORMAT", default="auto", pattern="^(auto|json|text)$", description="auto, json or text."
+    log_format: Literal["auto", "json", "text"] = from_env(
+        "TRIVET_LOG_FORMAT", default="auto", description="auto, json or text."
     )
-    log_level: str = from_env(
-        "TRIVET_LOG_LEVEL",
-        default="INFO",
-        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
-        description="The least that is logged.",
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = from_env(
+        "TRIVET_LOG_LEVEL", default="INFO", description="The least that is logged."
     )
     trace_ratio: float = from_env(
         "TRIVET_TRACE_RATIO", default=1.0, ge=0, le=1, description="How many of the traces begun here are recorded."
@@ -181,12 +181,27 @@ S = TypeVar("S", bound=Settings)
 
 
 def read(kind: type[S]) -> S:
-    """Read a process's settings from the environment. All mistakes are told together, by name; then it exits with 2."""
+    """Read a process's settings from the environment. All mistakes are told together, by name; then it exits with 2.
+
+    A variable that looks like ours and that nothing reads is a mistake in production, and told of in development.
+    """
+    misspelled = unread(os.environ)
     try:
-        return kind()
+        settings = kind()
     except ValidationError as error:
-        lines = [
-            f"  {'.'.join(str(part) for part in item['loc']) or 'settings'}: {item['msg']}" for item in error.errors()
-        ]
-        print("trivet: these settings are wrong:", *lines, sep="\n", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise _refused([*map(_told, error.errors()), *misspelled]) from None
+    if misspelled and settings.is_production:
+        raise _refused(misspelled)
+    for line in misspelled:
+        print(f"trivet: warning: {line}", file=sys.stderr)
+    return settings
+
+
+def _told(mistake: ErrorDetails) -> str:
+    name = ".".join(map(str, mistake["loc"])) or "settings"
+    return f"{name}: {mistake['msg'].removeprefix('Value error, ')}"
+
+
+def _refused(lines: list[str]) -> SystemExit:
+    print("trivet: these settings are wrong:", *(f"  {line}" for line in lines), sep="\n", file=sys.stderr)
+    return SystemExit(2)

@@ -1,13 +1,15 @@
 """What the cache service is told."""
 
+import re
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, model_validator
+from pydantic import SecretStr, field_validator, model_validator
 
 from runtime.settings import ServiceSettings, from_env
 
 SCHEMES = ("redis", "rediss", "unix")
+KEY_PREFIX = re.compile(r"[!-~]{1,64}")
 
 
 class CacheSettings(ServiceSettings):
@@ -20,11 +22,15 @@ class CacheSettings(ServiceSettings):
     redis_host: str = from_env("REDIS_HOST", default="127.0.0.1", description="Used where REDIS_URL is unset.")
     redis_port: int = from_env("REDIS_PORT", default=6379, ge=1, le=65535, description="Used where REDIS_URL is unset.")
     prefix: str = from_env(
-        "TRIVET_CACHE_PREFIX",
-        default="trivet:",
-        pattern="^[!-~]{1,64}$",
-        description="What every key of ours in Redis begins with.",
+        "TRIVET_CACHE_PREFIX", default="trivet:", description="What every key of ours in Redis begins with."
     )
+
+    @field_validator("prefix")
+    @classmethod
+    def _begins_a_key(cls, value: str) -> str:
+        if not KEY_PREFIX.fullmatch(value):
+            raise ValueError("must be 1 to 64 letters, digits or signs of ASCII, and no space")
+        return value
 
     @model_validator(mode="after")
     def _has_a_url(self) -> Self:

@@ -1,5 +1,7 @@
 """What identity is told about the verification of addresses, and about what mail may do."""
 
+from typing import Literal
+
 from runtime.settings import Settings, from_env
 from services.identity.email_rules import Deletion, EmailRules
 
@@ -15,10 +17,9 @@ class EmailSettings(Settings):
     auto_sign_in: bool = from_env(
         "TRIVET_AUTO_SIGN_IN", default=True, description="Whether signing up opens a session."
     )
-    verify_on_sign_up: str = from_env(
+    verify_on_sign_up: Literal["on", "off", ""] = from_env(
         "TRIVET_VERIFY_ON_SIGN_UP",
         default="",
-        pattern="^(on|off|)$",
         description="on or off: whether signing up mails a verification link; as verification is required if unset.",
     )
     verify_on_sign_in: bool = from_env(
@@ -31,20 +32,16 @@ class EmailSettings(Settings):
         default=False,
         description="Whether following a verification link opens a session.",
     )
-    change_email: str = from_env(
-        "TRIVET_CHANGE_EMAIL", default="on", pattern="^(on|off)$", description="on or off: people change their address."
+    change_email: Literal["on", "off"] = from_env(
+        "TRIVET_CHANGE_EMAIL", default="on", description="on or off: people change their address."
     )
-    delete_user: str = from_env(
+    delete_user: Literal["on", "mail", "off"] = from_env(
         "TRIVET_DELETE_USER",
         default="on",
-        pattern="^(on|mail|off)$",
         description="on, mail or off: people delete their account at once, by a link in a mail, or not at all.",
     )
-    password_reset: str = from_env(
-        "TRIVET_PASSWORD_RESET",
-        default="on",
-        pattern="^(on|off)$",
-        description="on or off: who has forgotten a password is mailed a link.",
+    password_reset: Literal["on", "off"] = from_env(
+        "TRIVET_PASSWORD_RESET", default="on", description="on or off: who has forgotten a password is mailed a link."
     )
 
     @property

@@ -72,6 +72,32 @@ def test_settings_held_against_each_other_are_told_beside_single_ones() -> None:
     assert len(found) == 2
 
 
+@pytest.mark.parametrize(
+    ("process", "name", "words"),
+    [
+        ("gateway", "TRIVET_COOKIE_CACHE", "'off', 'compact' or 'jwt'"),
+        ("gateway", "TRIVET_RATE_LIMIT", "'on', 'off' or ''"),
+        ("gateway", "TRIVET_DOCS", "'on', 'off' or ''"),
+        ("gateway", "TRIVET_LOG_FORMAT", "'auto', 'json' or 'text'"),
+        ("cache", "TRIVET_LOG_LEVEL", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ("identity", "TRIVET_DELETE_USER", "'on', 'mail' or 'off'"),
+        ("identity", "TRIVET_VERIFY_ON_SIGN_UP", "'on', 'off' or ''"),
+        ("identity", "TRIVET_CHANGE_EMAIL", "'on' or 'off'"),
+        ("identity", "TRIVET_PASSWORD_RESET", "'on' or 'off'"),
+    ],
+)
+def test_a_wrong_word_is_told_with_the_words_that_may_be(process: str, name: str, words: str) -> None:
+    assert f"{name}: Input should be {words}" in mistakes(settings_of(process), {name: "perhaps"})
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_no_setting_answers_a_mistake_with_a_regular_expression(process: str) -> None:
+    fields = settings_of(process).model_fields.items()
+    assert [name for name, field in fields if any(getattr(each, "pattern", None) for each in field.metadata)] == []
+    everything = dict.fromkeys(names_read(settings_of(process)), "(")
+    assert not [line for line in mistakes(settings_of(process), everything) if "pattern" in line or "^" in line]
+
+
 @pytest.mark.parametrize("secret", ["", "short", "a" * 64])
 def test_production_refuses_a_missing_a_short_and_a_guessable_secret(secret: str) -> None:
     """K1."""

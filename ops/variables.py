@@ -1,0 +1,57 @@
+"""Writes down every environment variable that a process or the command reads: `make variables`.
+
+A process may not import another's settings, and yet must know another's variables from a misspelled one.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from typing import Any
+
+from typer.core import TyperGroup
+from typer.main import get_command
+
+import ops
+from ops.cli import app
+from ops.environment import PROCESSES, settings_of
+from ops.reading import names_read
+from runtime.failpoints import VARIABLE as FAILPOINTS
+from runtime.settings import Settings
+from runtime.variables import LIST, PREFIX
+
+BESIDES = (FAILPOINTS, "TRIVET_PYTHON", "TRIVET_PROCESS", "TRIVET_TEST_*")
+"""What is no setting: a test's failpoints, bin/trivet's Python, the image's process, and what tests are told."""
+
+
+def names() -> list[str]:
+    """Return every name, and with a `*` what further ones begin with, sorted."""
+    found = set(BESIDES)
+    for kind in _settings():
+        found |= names_read(kind) | {f"{prefix}*" for prefix in kind.prefixes}
+    found |= set(_options(get_command(app)))
+    return sorted(name for name in found if name.startswith(PREFIX))
+
+
+def _settings() -> Iterator[type[Settings]]:
+    """Yield the settings of every process, and those of the subcommands."""
+    yield from map(settings_of, PROCESSES)
+    for part in pkgutil.walk_packages(ops.__path__, "ops."):
+        if part.name == "ops.__main__":
+            continue
+        for kind in vars(importlib.import_module(part.name)).values():
+            if isinstance(kind, type) and issubclass(kind, Settings) and kind.__module__ == part.name:
+                yield kind
+
+
+def _options(command: Any) -> Iterator[str]:
+    """Yield the variables that stand for options of a command and its subcommands."""
+    for parameter in command.params:
+        variables = parameter.envvar or ()
+        yield from (variables,) if isinstance(variables, str) else variables
+    if isinstance(command, TyperGroup):
+        for each in command.commands.values():
+            yield from _options(each)
+
+
+if __name__ == "__main__":
+    LIST.write_text("".join(f"{name}\n" for name in names()))
