@@ -74,11 +74,11 @@ async def sign_in(visit: Visit, body: SignIn) -> Response:
         visit.limits.opened((body.email, answer.user.id), visit.address())
     visit.open(answer.session, answer.token, user=answer.user, remember=remember)
     user = user_object(answer.user)
-    if not body.callback_url:
+    if body.callback_url is UNSET:
         return visit.json({"redirect": False, "token": answer.token, "user": user})
     return visit.json(
-        {"redirect": True, "token": answer.token, "url": body.callback_url, "user": user},
-        headers={"location": location(body.callback_url)},
+        {"redirect": bool(body.callback_url), "token": answer.token, "url": body.callback_url, "user": user},
+        headers={"location": location(body.callback_url)} if body.callback_url else None,
     )
 
 
