@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from gateway.auth.bodies import JSON, query_of, read_body
 from gateway.auth.guards import confirmed
-from gateway.auth.provider_refusals import provider_refusals
+from gateway.auth.provider_refusals import provider_refusal, provider_refusals
 from gateway.auth.refusals import Refusal
 from gateway.auth.validation import Anything
 from gateway.auth.visit import Visit
@@ -21,6 +21,7 @@ from trivet.identity.v1.account_service_pb2 import (
     RefreshAccessTokenRequest,
     UnlinkAccountRequest,
 )
+from trivet.identity.v1.account_service_pb2_grpc import AccountServiceStub
 
 SELECTIONS: Mapping[str, Callable[[object], bool]] = {
     "accountId": lambda value: isinstance(value, str),
@@ -54,9 +55,21 @@ class UnlinkAccount(msgspec.Struct):
 
 
 async def unlink_account(visit: Visit, body: UnlinkAccount) -> Response:
-    with provider_refusals(), visit.known.acting():
-        await visit.deps.backends.accounts.UnlinkAccount(UnlinkAccountRequest(account_id=body.account_id))
+    """Remove an account. Who has one alone is told that it stays, whichever account they named."""
+    accounts = visit.deps.backends.accounts
+    with visit.known.acting():
+        try:
+            with provider_refusals():
+                await accounts.UnlinkAccount(UnlinkAccountRequest(account_id=body.account_id))
+        except Refusal as refusal:
+            if refusal.code == "ACCOUNT_NOT_FOUND" and await _has_one(accounts):
+                raise provider_refusal("FAILED_TO_UNLINK_LAST_ACCOUNT") from None
+            raise
     return visit.json({"status": True})
+
+
+async def _has_one(accounts: AccountServiceStub) -> bool:
+    return len((await accounts.ListAccounts(ListAccountsRequest())).accounts) == 1
 
 
 async def selecting(visit: Visit) -> None:

@@ -45,7 +45,12 @@ def provider_refusals() -> Iterator[None]:
     try:
         yield
     except grpc.aio.AioRpcError as error:
-        if (known := REFUSALS.get(reason_of(error))) is None:
+        if (reason := reason_of(error)) not in REFUSALS:
             raise
-        status, code, text = known
-        raise Refusal(status, text or error.details() or "", code) from None
+        raise provider_refusal(reason, error.details() or "") from None
+
+
+def provider_refusal(reason: str, said: str = "") -> Refusal:
+    """Return the refusal for a reason; `said` is identity's sentence for it."""
+    status, code, text = REFUSALS[reason]
+    return Refusal(status, text or said, code)

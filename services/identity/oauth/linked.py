@@ -78,7 +78,7 @@ class LinkedAccounts:
     async def unlink(self, user_id: str, row_id: str, *, origin: Origin | None = None) -> None:
         """Remove one of a user's accounts.
 
-        Raises FailedPrecondition (FAILED_TO_UNLINK_LAST_ACCOUNT) and NotFound (ACCOUNT_NOT_FOUND), in this order.
+        Raises NotFound (ACCOUNT_NOT_FOUND) and FailedPrecondition (FAILED_TO_UNLINK_LAST_ACCOUNT).
         """
 
         async def work(transaction: Transaction) -> None:
@@ -89,10 +89,10 @@ class LinkedAccounts:
                 select(accounts.c.id, accounts.c.provider).where(accounts.c.user_id == user_id)
             )
             own = {row.id: row.provider for row in rows}
-            if len(own) == 1:
-                raise FailedPrecondition("FAILED_TO_UNLINK_LAST_ACCOUNT", "nobody can sign in without any account")
             if row_id not in own:
                 raise not_found()
+            if len(own) == 1:
+                raise FailedPrecondition("FAILED_TO_UNLINK_LAST_ACCOUNT", "nobody can sign in without any account")
             await transaction.execute(delete(accounts).where(accounts.c.id == row_id))
             event = Event(Happened.ACCOUNT_UNLINKED, user_id, origin=origin or Origin(), detail=own[row_id])
             await self._audit.note(transaction, event)

@@ -167,6 +167,17 @@ async def test_nobody_unlinks_or_reads_anothers_account(doors: Doors) -> None:
             await doors.linked().find(ben.id, account.id)
 
 
+async def test_anothers_account_is_not_found_also_by_who_has_one_alone(doors: Doors) -> None:
+    ann, _ = await doors.identity.sign_up("ann@x.io")
+    ben, _ = await doors.identity.sign_up("ben@x.io")
+    (hers,) = await doors.linked().list(ann.id)
+    with pytest.raises(NotFound) as refused:
+        await doors.linked().unlink(ben.id, hers.id)
+    assert refused.value.reason == "ACCOUNT_NOT_FOUND"
+    with pytest.raises(FailedPrecondition):
+        await doors.linked().unlink(ann.id, hers.id)
+
+
 async def test_who_unlinks_a_password_still_has_the_provider(doors: Doors) -> None:
     user, _ = await doors.identity.sign_up("ann@x.io")
     await doors.entrances().link(vouched(), user.id, None, HERE)
