@@ -21,6 +21,8 @@ INVALIDATIONS = "cache.invalidate"
 KEY_LENGTH = 255
 BATCH = 100
 MAX_REFUSALS = 5
+PARKED = "parked:"
+"""What the topic of a dead letter begins with: there no relay looks for work, and the index finds them all."""
 
 unconfirmed = Counter("trivet_invalidations_unconfirmed_total", "Invalidations left to the relay by their call.")
 lag = Gauge("trivet_outbox_lag_seconds", "Age of the oldest row that waits to be confirmed.")
@@ -155,11 +157,7 @@ class Outbox:
         rows = await self._database.rows(
             "outbox.oldest",
             select(outbox.c.id, outbox.c.key, outbox.c.payload, outbox.c.created_at)
-            .where(
-                outbox.c.topic == topic,
-                outbox.c.attempts < MAX_REFUSALS,
-                outbox.c.created_at <= self._now() - older_than,
-            )
+            .where(outbox.c.topic == topic, outbox.c.created_at <= self._now() - older_than)
             .order_by(outbox.c.id)
             .limit(BATCH),
         )
@@ -181,7 +179,7 @@ class Outbox:
             return await self._deliver(topic, receiver, [note])
         except RefusedError as error:
             logger.error("a note of %s was refused: outbox row %d: %s", topic, note.id, error)
-            await self._note_refusal(note.id)
+            await self._note_refusal(topic, note.id)
             return 0
 
     async def _deliver(self, topic: str, receiver: Receiver, notes: Sequence[Note]) -> int:
@@ -204,18 +202,18 @@ class Outbox:
 
         await self._database.transaction("outbox.remove", work)
 
-    async def _note_refusal(self, row_id: int) -> None:
+    async def _note_refusal(self, topic: str, row_id: int) -> None:
+        this = update(outbox).where(outbox.c.id == row_id, outbox.c.topic == topic)  # not one that is parked meanwhile
+
         async def work(transaction: Transaction) -> None:
-            await transaction.execute(
-                update(outbox)
-                .where(outbox.c.id == row_id)
-                .values(attempts=outbox.c.attempts + 1, updated_at=self._now())
-            )
+            await transaction.execute(this.values(attempts=outbox.c.attempts + 1, updated_at=self._now()))
+            await transaction.execute(this.where(outbox.c.attempts >= MAX_REFUSALS).values(topic=PARKED + topic))
 
         await self._database.transaction("outbox.refused", work)
 
     async def _count_parked(self) -> None:
-        statement = select(func.count()).select_from(outbox).where(outbox.c.attempts >= MAX_REFUSALS)
+        is_parked = outbox.c.topic.between(PARKED, PARKED + "\x7f")  # above every topic's letters
+        statement = select(func.count()).select_from(outbox).where(is_parked)
         row = await self._database.row("outbox.parked", statement)
         parked.set(row[0] if row else 0)
 

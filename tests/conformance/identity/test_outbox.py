@@ -118,6 +118,8 @@ async def test_a_row_that_is_refused_for_good_is_parked_and_the_others_go_on(ide
         assert await identity.outbox.relay() == 0
     assert parked._value.get() == 3
     assert await _waiting(identity) == 3
+    topics = await identity.database.rows("tests.topics", select(schema.outbox.c.topic, schema.outbox.c.attempts))
+    assert set(topics) == {("parked:cache.invalidate", MAX_REFUSALS)}
 
 
 async def test_a_refusal_of_the_cache_counts_too(identity: Identity) -> None:

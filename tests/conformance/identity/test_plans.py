@@ -102,6 +102,7 @@ HOT = {
     "notes of a topic": Hot(
         lambda i, _: i.outbox._waiting("cache.invalidate", timedelta()), {"outbox": {"ix_outbox_topic_id"}}
     ),
+    "how many notes are parked": Hot(lambda i, _: i.outbox._count_parked(), {"outbox": {"ix_outbox_topic_id"}}),
     "removing a note": Hot(lambda i, _: i.outbox._remove([17]), {"outbox": {"pk_outbox"}}),
     "the end of a session": Hot(
         lambda i, some: i.sessions.sign_out(some.token), {"sessions": SESSION | {"pk_sessions"}}
@@ -198,6 +199,7 @@ async def test_a_missing_index_is_seen(tidy: Identity) -> None:
         "a one-time secret": "ix_verifications_value",
         "how many administrators": "ix_users_role",
         "subscriptions of a customer": "ix_subscriptions_stripe_customer_id",
+        "how many notes are parked": "ix_outbox_topic_id",
     }
     indexes = {str(index.name): index for table in schema.metadata.sorted_tables for index in table.indexes}
     for name, gone in without.items():
