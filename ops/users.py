@@ -129,7 +129,7 @@ def ban(
 
     async def work(desk: Desk) -> "Changed":
         user = await desk.user(who)
-        return await desk.administration.ban(user.id, plain(reason)[:512], until, actor=ACTOR)
+        return await desk.administration.ban(user.id, reason, until, actor=ACTOR)
 
     done = at_desk(work)
     how_long = f"until {moment(until)} UTC" if until else "for ever"

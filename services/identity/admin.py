@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from runtime.clock import Clock, utc_now
-from runtime.errors import AlreadyExists, FailedPrecondition
+from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from runtime.ids import new_id
 from services.identity import schema
 from services.identity.accounts import Accounts
@@ -17,9 +17,11 @@ from services.identity.emails import normal_email
 from services.identity.outbox import Outbox
 from services.identity.sessions import Sessions
 from services.identity.store_errors import TwiceError
+from services.identity.texts import CONTROLS
 from services.identity.users import Role, User, Users, tag_of
 
 users = schema.users
+REASON_LENGTH = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,9 @@ class Administration:
     async def ban(self, user_id: str, reason: str, until: datetime | None, *, actor: str) -> Changed:
         """Keep a user out, until a time or for ever, and end their sessions. A second ban takes the first one's place.
 
-        Raises NotFound, and FailedPrecondition (CANNOT_BAN_YOURSELF, LAST_ADMIN).
+        Raises InvalidArgument (INVALID_REASON), NotFound, and FailedPrecondition (CANNOT_BAN_YOURSELF, LAST_ADMIN).
         """
+        _admit_reason(reason)
         if actor == user_id:
             raise FailedPrecondition("CANNOT_BAN_YOURSELF", "nobody can ban themselves")
 
@@ -153,3 +156,10 @@ class Administration:
         active = {row.id for row in rows if not row.banned or (row.ban_expires and row.ban_expires <= now)}
         if active == {user_id}:
             raise FailedPrecondition("LAST_ADMIN", "this is the last administrator: make another one first")
+
+
+def _admit_reason(text: str) -> None:
+    if len(text) > REASON_LENGTH:
+        raise InvalidArgument("INVALID_REASON", f"reason may have {REASON_LENGTH} characters", field="reason")
+    if CONTROLS.search(text):
+        raise InvalidArgument("INVALID_REASON", "reason must not hold control characters", field="reason")

@@ -3,18 +3,17 @@
 A reader is given the documents that its provider's addresses answered, or the claims of a verified id token alone.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from runtime.errors import InvalidArgument
 from services.identity.emails import normal_email
+from services.identity.texts import CONTROLS
 
 NAME_LENGTH = 255
 IMAGE_LENGTH = 2_048
 ACCOUNT_ID_LENGTH = 255
-CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 Claims = Mapping[str, Any]
 

@@ -6,12 +6,11 @@ from runtime.actor import current_actor
 from runtime.clock import Clock, utc_now
 from runtime.errors import InvalidArgument
 from services.identity.admin import Administration
-from services.identity.servicers.encoding import CONTROLS, ROLES_BY_NUMBER, Context, decode_id, encode_user
+from services.identity.servicers.encoding import ROLES_BY_NUMBER, Context, decode_id, encode_user
 from trivet.identity.v1 import resources_pb2
 from trivet.identity.v1.user_service_pb2 import BanUserRequest, SetUserRoleRequest, UnbanUserRequest
 from trivet.identity.v1.user_service_pb2_grpc import UserAdminServiceServicer
 
-REASON_LENGTH = 512
 LONGEST = timedelta(days=100 * 365)
 
 
@@ -28,9 +27,8 @@ class UserAdminServicer(UserAdminServiceServicer):
 
     async def BanUser(self, request: BanUserRequest, context: Context) -> resources_pb2.User:
         until = self._until(request)
-        reason = _reason(request.reason)
         user_id = decode_id(request.user_id)
-        return encode_user((await self._administration.ban(user_id, reason, until, actor=_actor())).user)
+        return encode_user((await self._administration.ban(user_id, request.reason, until, actor=_actor())).user)
 
     async def UnbanUser(self, request: UnbanUserRequest, context: Context) -> resources_pb2.User:
         return encode_user((await self._administration.unban(decode_id(request.user_id), actor=_actor())).user)
@@ -47,11 +45,3 @@ class UserAdminServicer(UserAdminServiceServicer):
 def _actor() -> str:
     actor = current_actor.get()
     return actor.user_id or f"service:{actor.caller}"
-
-
-def _reason(text: str) -> str:
-    if len(text) > REASON_LENGTH:
-        raise InvalidArgument("INVALID_REASON", f"reason may have {REASON_LENGTH} characters", field="reason")
-    if CONTROLS.search(text):
-        raise InvalidArgument("INVALID_REASON", "reason must not hold control characters", field="reason")
-    return text

@@ -1,6 +1,5 @@
 """Between the domain's values and the messages of the .proto files."""
 
-import re
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ from runtime.ids import ALPHABET
 from services.identity.fields import Additional, of_sessions, of_users
 from services.identity.schema import ID_LENGTH
 from services.identity.sessions import Origin, Session
+from services.identity.texts import CONTROLS
 from services.identity.users import Role, User
 from trivet.identity.v1 import auth_service_pb2, resources_pb2
 
@@ -25,7 +25,6 @@ NAME_LENGTH = 255
 IMAGE_LENGTH = 2_048
 URL_LENGTH = 2_048
 ID_CHARACTERS = frozenset(ALPHABET + "-_")
-CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def encode_user(user: User) -> resources_pb2.User:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from runtime.errors import AlreadyExists, FailedPrecondition, NotFound, PermissionDenied, ServiceError
+from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, ServiceError
 from runtime.ids import new_id
 from services.identity import schema
 from services.identity.admin import Administration
@@ -74,6 +74,16 @@ async def test_a_ban_ends_sessions_in_the_same_transaction_and_caches_are_told(
     assert await _events(identity) == [("banned", OPERATOR, "spam")]
     with pytest.raises(NotFound):
         await identity.sessions.verify(token)
+
+
+@pytest.mark.parametrize("reason", ["\x1b[2J", "two\nlines", "\x7f", "\x9b", "x" * 513])
+async def test_a_reason_that_no_terminal_may_be_shown_bans_nobody(
+    identity: Identity, admin: Administration, reason: str
+) -> None:
+    """I3: one rule, whoever asks."""
+    user, token = await identity.sign_up()
+    await _refused("INVALID_REASON", InvalidArgument, admin.ban(user.id, reason, None, actor=OPERATOR))
+    assert (await identity.sessions.verify(token)).user == user
 
 
 async def test_a_ban_that_cannot_be_written_ends_nothing(

@@ -1,0 +1,6 @@
+"""What a text of somebody else's may not hold."""
+
+import re
+
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""What terminals and browsers obey: C0, DEL and C1."""
