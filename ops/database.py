@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -15,7 +16,7 @@ from ops.data import made
 from ops.errors import Refused, WrongSettings
 from ops.reading import read_settings
 from ops.settings import OpsSettings
-from ops.stores import is_given, sqlite_url
+from ops.stores import is_given, sqlite_file, sqlite_url
 
 if TYPE_CHECKING:
     from services.identity.migrate import Status
@@ -25,16 +26,31 @@ T = TypeVar("T")
 TRY_EVERY_SECONDS = 0.5
 
 
-def url() -> str:
-    """Return the database that this clone's stack uses: the one given, else the file of its embedded stack."""
+def url(*, may_be_new: bool = False) -> str:
+    """Return the database that this clone's stack uses: the one given, else the file of its embedded stack.
+
+    Raises WrongSettings for an SQLite file that is not there, unless it `may_be_new`: looking makes no database.
+    """
     if is_given("sql", os.environ):
         from services.identity.store_settings import StoreSettings
 
-        return read_settings(StoreSettings).address  # whoever looks after it need not hold the service's keys
+        store = read_settings(StoreSettings)  # whoever looks after it need not hold the service's keys
+        file = Path(store.store.url.database or "") if store.store.kind == "sqlite" else None
+        if file is not None and not may_be_new and not file.exists():
+            raise WrongSettings(f"there is no database {file}: DATABASE_URL names it, `trivet db migrate` makes it")
+        return store.address
     settings = read_settings(OpsSettings)
     if settings.is_production:
         raise WrongSettings("set DATABASE_URL: production never runs on embedded stores")
-    return sqlite_url(made(settings.data_folder))
+    if may_be_new:
+        return sqlite_url(made(settings.data_folder))
+    file = sqlite_file(settings.data_folder)
+    if not file.exists():
+        raise WrongSettings(
+            f"there is no database {file}: TRIVET_DATA or TRIVET_HTTP_PORT choose the folder, DATABASE_URL another "
+            "database, and `trivet run` or `trivet db migrate` makes it"
+        )
+    return sqlite_url(settings.data_folder)
 
 
 @app.command()
@@ -44,7 +60,7 @@ def migrate(
     """Bring the database to this version's tables."""
     from services.identity.migrate import upgrade
 
-    address = url()
+    address = url(may_be_new=True)
     before = _once_there(lambda: upgrade(address), wait=wait)
     if before.pending:
         print(f"migrated from {before.current or 'an empty database'} to {before.head}", file=sys.stderr)

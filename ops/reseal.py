@@ -33,7 +33,8 @@ def reseal() -> None:
     from services.identity.oauth.reseal import Resealed, reseal_all
     from services.identity.revision import SchemaCheck
 
-    sealing, address = sealer(read_settings(SealingSettings)), url()
+    address = url()  # before the secret, which is made where there is none
+    sealing = sealer(read_settings(SealingSettings))
 
     async def work() -> Resealed:
         async with Database.open(store_url.parse(address), admit=SchemaCheck()) as database:

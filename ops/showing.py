@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from rich.console import Console
 from rich.table import Table
@@ -47,6 +48,17 @@ def as_json(value: Any) -> None:
 def note(text: str) -> None:
     """Say what is no part of the answer."""
     print(f"trivet: {text}", file=sys.stderr)
+
+
+def warn_of_password(option: str, address: str, variable: str) -> None:
+    """Say so if an option holds an address with a password: everybody on the machine can read arguments."""
+    try:
+        parts = urlsplit(address)
+        has_password = bool(parts.password) or "password" in parse_qs(parts.query)
+    except ValueError:
+        return
+    if has_password and any(address in argument for argument in sys.argv):
+        note(f"others on this machine can read the password in {option}: next time set {variable} instead")
 
 
 def _iso(value: Any) -> str:

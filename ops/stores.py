@@ -42,7 +42,7 @@ def choose(settings: StackSettings, folder: Path, ports: Ports, environ: Mapping
     stores = Stores([], {}, {kind: _shown(kind, environ) for kind in STORE_VARIABLES})
     if "DATABASE_URL" in missing:
         stores.environment["DATABASE_URL"] = sqlite_url(folder)
-        stores.shown["sql"] = f"SQLite {_short(folder / 'trivet.db')}"
+        stores.shown["sql"] = f"SQLite {_short(sqlite_file(folder))}"
     if "MONGODB_URI" in missing:
         stores.parts.append(_secantusdb(folder, ports.stores["secantusdb"]))
         stores.environment["MONGODB_URI"] = f"mongodb://{HOST}:{ports.stores['secantusdb']}"
@@ -54,8 +54,12 @@ def choose(settings: StackSettings, folder: Path, ports: Ports, environ: Mapping
     return stores
 
 
+def sqlite_file(folder: Path) -> Path:
+    return folder / "trivet.db"
+
+
 def sqlite_url(folder: Path) -> str:
-    return f"sqlite:///{folder / 'trivet.db'}"
+    return f"sqlite:///{sqlite_file(folder)}"
 
 
 def _secantusdb(folder: Path, port: int) -> Part:

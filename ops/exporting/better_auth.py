@@ -25,6 +25,8 @@ from services.identity.store_errors import Fault, code_of, fault_of, is_wrong_cr
 
 SETUP = {"mysql": "SET SESSION time_zone = '+00:00'", "postgresql": "SET TIME ZONE 'UTC'"}
 TIMES = ("createdAt", "updatedAt", "banExpires", "accessTokenExpiresAt", "refreshTokenExpiresAt")
+OURS = frozenset({"users", "outbox", "requests", "stripe_events"})
+"""Tables of Trivet's that are together in none but its own databases."""
 ADMIN = ("role", "banned", "banReason", "banExpires")
 
 
@@ -40,6 +42,10 @@ class BetterAuthTarget:
         self._kind = kind
         self._sealer = sealer
         with engine.begin() as connection:
+            if _is_ours(connection):
+                raise WrongSettings(
+                    "--to: this database is Trivet's own: name Better Auth's, an empty one, or a new file for JSON"
+                )
             there = set(inspect(connection).get_table_names())
             self.has_made = [table for table in tables.metadata.sorted_tables if table.name not in there]
             tables.metadata.create_all(connection, self.has_made)
@@ -159,6 +165,13 @@ class BetterAuthTarget:
                 return iso(value)
             return value.astimezone(UTC).replace(tzinfo=None) if self._kind == "mysql" else value
         return value
+
+
+def _is_ours(connection: Connection) -> bool:
+    """Whether Trivet's tables are in the database, whichever of its names it was reached by, in any schema of it."""
+    inspector = inspect(connection)
+    schemas = inspector.get_schema_names() if connection.dialect.name == "postgresql" else [None]
+    return any(set(inspector.get_table_names(schema)) >= OURS for schema in schemas)
 
 
 def _named(table: Any, wanted: Sequence[str], required: Sequence[str]) -> Named:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops.errors import Refused, WrongSettings
-from ops.showing import note
+from ops.showing import note, warn_of_password
 
 if TYPE_CHECKING:
     from ops.exporting.people import Leaving
@@ -49,13 +49,13 @@ def better_auth(
     from ops.sealing import SealingSettings, sealer
     from runtime.errors import ServiceError
 
+    warn_of_password("--to", to, "TRIVET_EXPORT_TO")
+    ours = url()
+    own = sealer(read_settings(SealingSettings)) if with_tokens else None
     if module is not None:
         _write_module(module)
-    own = sealer(read_settings(SealingSettings)) if with_tokens else None
     try:
-        with _writer(to, own) as (write, finish):
-            report = asyncio.run(_exported(url(), write))
-            finish(report)
+        report = asyncio.run(_exported(ours, to, own))
     except ServiceError as error:
         raise Refused(error.message) from None
     report.show(json=json)
@@ -64,8 +64,11 @@ def better_auth(
         note("the hashes are Argon2id's: --password-module FILE writes what checks them in Better Auth")
 
 
-async def _exported(address: str, write: "Write") -> "Report":
-    """Read and write page by page. Writing blocks this loop, on which nothing but reading waits."""
+async def _exported(address: str, to: str, sealer: "Sealer | None") -> "Report":
+    """Read and write page by page. Writing blocks this loop, on which nothing but reading waits.
+
+    Ours is known to hold our tables before the target is looked at, which may hold none of them.
+    """
     from ops.exporting.people import pages
     from ops.importing.command import progress
     from ops.importing.report import Report
@@ -80,10 +83,12 @@ async def _exported(address: str, write: "Write") -> "Report":
         from services.identity.outbox import Outbox
 
         total = await Users(database, Outbox(database, _nobody)).count(Filter())
-        with progress("users", total) as advance:
-            async for page in pages(database):
-                write(page, report)
-                advance(len(page))
+        with _writer(to, sealer) as (write, finish):
+            with progress("users", total) as advance:
+                async for page in pages(database):
+                    write(page, report)
+                    advance(len(page))
+            finish(report)
     return report
 
 

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 import typer
 
 from ops.errors import Refused, WrongSettings
-from ops.showing import note
+from ops.showing import note, warn_of_password
 
 if TYPE_CHECKING:
     from ops.importing.better_auth import BetterAuth
@@ -88,14 +87,15 @@ def _run(
     from ops.sealing import SealingSettings
     from runtime.errors import ServiceError
 
-    _warn_of_password(address)
+    warn_of_password("--from", address, "TRIVET_IMPORT_FROM")
     settings = read_settings(SealingSettings)
+    ours = url()
     try:
         with opened(address) as source:
             people = reader(source, settings, datetime.now(UTC))
             for name in people.missing:
                 note(f"there is no table `{name}`: nothing of it is imported")
-            report = asyncio.run(_imported(url(), people, dry_run=dry_run))
+            report = asyncio.run(_imported(ours, people, dry_run=dry_run))
     except ServiceError as error:
         raise Refused(f"{error.message}; what was imported stays, run it again for the rest") from None
     report.show(json=json)
@@ -161,12 +161,3 @@ def _pairs(option: str, given: Pairs | None) -> dict[str, str]:
     if any(not name or not value for name, _, value in pairs):
         raise WrongSettings(f"{option} takes NAME=VALUE")
     return {name: value for name, _, value in pairs}
-
-
-def _warn_of_password(address: str) -> None:
-    try:
-        has_password = bool(urlsplit(address).password)
-    except ValueError:
-        return
-    if has_password and any(address in argument for argument in sys.argv):
-        note("others on this machine can read the password in --from: next time set TRIVET_IMPORT_FROM instead")

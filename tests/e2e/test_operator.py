@@ -60,9 +60,14 @@ def test_people_are_found_banned_and_let_in_again(stack: Stack) -> None:
     sign_up(stack.url, "ban-me@example.com")
     found = _json(stack, "list", "BAN-", "--unverified", "--json")
     assert ([user["email"] for user in found["users"]], found["total"]) == (["ban-me@example.com"], 1)
+    for reason in ("\x1b[2J", "two\nlines", "x" * 513):
+        refused = stack.run("users", "ban", "ban-me@example.com", "--reason", reason)
+        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+        assert refused.stderr.startswith("trivet: reason ")
+    assert sign_in(stack.url, "ban-me@example.com") == 200
     banned = stack.run("users", "ban", "ban-me@example.com", "--for", "2h", "--reason", "spam")
     assert banned.returncode == 0, banned.stderr
-    assert "sessions ended: 1" in banned.stdout
+    assert "sessions ended: 2" in banned.stdout
     assert sign_in(stack.url, "ban-me@example.com") == 403
     (shown,) = _json(stack, "list", "ban-me", "--banned", "--json")["users"]
     assert (shown["ban_reason"], shown["ban_expires"] is None) == ("spam", False)
@@ -151,6 +156,8 @@ def test_a_length_of_time_that_is_none_is_wrong_usage(data: Path, length: str) -
 
 def test_migrate_status_and_rollback_without_a_stack(data: Path) -> None:
     own = environment(data, TRIVET_HTTP_PORT="8080")
+    data.mkdir()
+    (data / "trivet.db").touch()
     assert "at        nothing: the database is empty" in trivet("db", "status", environment=own).stdout
     assert trivet("db", "migrate", environment=own).returncode == 0
     assert trivet("db", "status", environment=own).stdout.endswith("pending   none\n")
@@ -160,6 +167,8 @@ def test_migrate_status_and_rollback_without_a_stack(data: Path) -> None:
 
 
 def test_rolling_back_too_far_is_one_line(data: Path) -> None:
-    refused = trivet("db", "rollback", "--steps", "99", environment=environment(data))
+    own = environment(data)
+    assert trivet("db", "migrate", environment=own).returncode == 0
+    refused = trivet("db", "rollback", "--steps", "99", environment=own)
     assert refused.returncode == 1
     assert refused.stderr == "trivet: there are no 99 migrations to take back\n"

@@ -1,18 +1,19 @@
 """`trivet export better-auth`: into an empty database, back into the one that people came from, and into a file."""
 
 import json
+import os
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, make_url, text
 
 from ops.errors import Refused
 from ops.exporting.command import MODULE
 from runtime.ids import new_id
-from services.identity import schema, store_url
+from services.identity import migrate, schema, store_url
 from tests.conformance.importing.conftest import Trivet
 from tests.conformance.importing.original import SCRYPT, Original, connected, database_beside
 
@@ -103,6 +104,50 @@ def test_on_the_way_back_our_values_win_and_old_sessions_end(
     (theirs,) = [row for row in original.rows("account") if row["userId"] == ada]
     assert theirs["password"] == ARGON2
     assert original.rows("session") == []
+
+
+def spellings(url: str) -> Iterator[str]:
+    """Yield other addresses of the same database."""
+    yield url
+    parsed = make_url(url)
+    if parsed.drivername == "sqlite":
+        assert parsed.database is not None
+        link = Path(parsed.database).with_suffix(".link")
+        link.unlink(missing_ok=True)
+        link.symlink_to(parsed.database)
+        yield f"sqlite:///{link}"
+        yield f"sqlite:///{os.path.relpath(parsed.database)}"
+        return
+    other_name = {"postgresql": "postgres", "mysql": "mariadb", "mariadb": "mysql"}[parsed.drivername]
+    yield url.replace(f"{parsed.drivername}://", f"{other_name}://")
+    yield url.replace("127.0.0.1", "localhost")
+    if parsed.drivername == "postgresql":
+        yield f"{url}?options=-csearch_path%3Delsewhere"
+
+
+def test_trivets_own_databases_are_not_written_to(
+    trivet: Trivet, people: tuple[str, str], server: str, folder: Path
+) -> None:
+    """The one that is exported from, however its address is spelt, and any other of ours."""
+    for address in spellings(trivet.database):
+        with pytest.raises(Refused, match="this database is Trivet's own: name Better Auth's"):
+            trivet.run(*EXPORT, address)
+    with database_beside(server, folder, f"other_{new_id().lower()}") as other:
+        migrate.upgrade(other)
+        with pytest.raises(Refused, match="this database is Trivet's own"):
+            trivet.run(*EXPORT, other)
+        for address in (trivet.database, other):
+            with connected(address) as connection:
+                assert "user" not in inspect(connection).get_table_names()
+
+
+def test_a_database_that_is_to_become_ours_is_not_written_to_either(
+    trivet: Trivet, empty: Original, tmp_path: Path
+) -> None:
+    mine = Trivet(empty.url, {**trivet.environment, "DATABASE_URL": empty.url})
+    with pytest.raises(Refused, match="schema is older"):
+        mine.run(*EXPORT, empty.url)
+    assert inspect(empty.connection).get_table_names() == []
 
 
 def test_tokens_come_when_they_are_asked_for(trivet: Trivet, people: tuple[str, str], empty: Original) -> None:

@@ -83,13 +83,74 @@ def test_a_database_file_that_is_none_is_one_line_and_status_2(tmp_path: Path, a
     )
 
 
-@pytest.mark.parametrize("arguments", [("migrate",), ("migrate", "--wait"), ("status",)])
+@pytest.mark.parametrize("arguments", [("migrate",), ("migrate", "--wait")])
 def test_a_database_file_in_no_folder_is_not_waited_for(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     url = f"sqlite:///{tmp_path}/no/such/folder/x.db"
     refused = trivet("db", *arguments, environment=environment(tmp_path, DATABASE_URL=url))
     assert refused.returncode == 2
     assert refused.stderr.startswith("trivet: the SQLite file of DATABASE_URL or TRIVET_DATA cannot be opened: ")
     assert refused.stderr.count("\n") == 1
+
+
+ON_A_DATABASE = (
+    ("users", "list"),
+    ("users", "create", "ann@example.com"),
+    ("users", "ban", "ann@example.com"),
+    ("users", "export", "ann@example.com"),
+    ("db", "status"),
+    ("db", "rollback"),
+    ("keys", "reseal"),
+    ("import", "better-auth", "--from", "sqlite:////dev/null"),
+    ("export", "better-auth", "--to", "people.jsonl", "--with-tokens"),
+)
+
+
+@pytest.mark.parametrize("command", ON_A_DATABASE, ids=" ".join)
+def test_a_wrong_folder_is_told_with_the_variables_that_choose_it_and_stays_as_it_is(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    own = environment(tmp_path / "elsewhere")
+    del own["TRIVET_SECRET"]
+    refused = trivet(*command, environment=own)
+    assert refused.returncode == 2, refused.stderr
+    assert refused.stderr == (
+        f"trivet: there is no database {tmp_path}/elsewhere/trivet.db: TRIVET_DATA or TRIVET_HTTP_PORT choose the "
+        "folder, DATABASE_URL another database, and `trivet run` or `trivet db migrate` makes it\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_database_url_names_is_not_made_by_looking_for_it(tmp_path: Path) -> None:
+    own = environment(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/x.db")
+    refused = trivet("users", "list", environment=own)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"trivet: there is no database {tmp_path}/x.db: DATABASE_URL names it, `trivet db migrate` makes it\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+    assert trivet("db", "migrate", environment=own).returncode == 0
+    assert trivet("users", "list", environment=own).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "variable"),
+    [
+        (("import", "better-auth"), "--from", "TRIVET_IMPORT_FROM"),
+        (("import", "plain"), "--from", "TRIVET_IMPORT_FROM"),
+        (("export", "better-auth"), "--to", "TRIVET_EXPORT_TO"),
+    ],
+)
+@pytest.mark.parametrize("url", ["mysql://me:hunter2@127.0.0.1:1/x", "postgresql://127.0.0.1:1/x?password=hunter2"])
+def test_a_password_among_the_arguments_is_warned_of_with_the_variable_to_use(
+    tmp_path: Path, command: tuple[str, ...], option: str, variable: str, url: str
+) -> None:
+    """K1: everybody on the machine can read arguments."""
+    own = environment(tmp_path)
+    warning = f"trivet: others on this machine can read the password in {option}: next time set {variable} instead\n"
+    warned = trivet(*command, option, url, environment=own)
+    assert warned.stderr.startswith(warning)
+    assert "hunter2" not in warned.stderr
+    assert warning not in trivet(*command, environment={**own, variable: url}).stderr
 
 
 def test_a_setting_that_is_missing_goes_by_its_variable(tmp_path: Path) -> None:
