@@ -122,6 +122,18 @@ async def test_a_row_that_is_refused_for_good_is_parked_and_the_others_go_on(ide
     assert set(topics) == {("parked:cache.invalidate", MAX_REFUSALS)}
 
 
+async def test_a_dead_letter_of_a_former_version_is_parked_at_its_next_refusal(identity: Identity) -> None:
+    now = identity.clock()
+    values = {"created_at": now, "updated_at": now, "key": "", "payload": "not json", "attempts": MAX_REFUSALS}
+
+    async def work(transaction: Transaction) -> None:
+        await transaction.execute(insert(schema.outbox).values(topic="cache.invalidate", **values))
+
+    await identity.database.transaction("tests.poison", work)
+    assert await identity.outbox.relay() == 0
+    assert parked._value.get() == 1
+
+
 async def test_a_refusal_of_the_cache_counts_too(identity: Identity) -> None:
     identity.cache.error = RefusedError()
     await _add(identity.outbox, identity, "user:a")
