@@ -23,10 +23,11 @@ class Flights(Generic[T]):
 
         It runs to its end, in a context of its own, whether or not those who wait for it are cancelled.
         """
-        if key not in self._under_way:
+        before = self._under_way.get(key)
+        if before is None:
             flight = self._under_way[key] = self._begin(self._fly(key, work))
         else:
-            flight = self._next.get(key) or self._next.setdefault(key, self._begin(self._follow(key, work)))
+            flight = self._next.get(key) or self._next.setdefault(key, self._begin(self._follow(before, key, work)))
         return await asyncio.shield(flight)
 
     def _begin(self, flight: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
@@ -43,8 +44,9 @@ class Flights(Generic[T]):
             else:
                 self._under_way[key] = following
 
-    async def _follow(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
-        await asyncio.wait((self._under_way[key],))
+    async def _follow(self, before: "asyncio.Task[T]", key: str, work: Callable[[], Awaitable[T]]) -> T:
+        # Which one that is was settled when this was made: by the time it runs it may be the one under way itself.
+        await asyncio.wait((before,))
         return await self._fly(key, work)
 
 

@@ -41,6 +41,17 @@ async def test_those_that_come_while_a_call_is_under_way_share_the_next() -> Non
     assert (work.begun, len(flights)) == (2, 0)
 
 
+async def test_whoever_comes_as_a_call_ends_does_not_wait_for_ever() -> None:
+    """The next call is made ready, the one before it ends, and only then does the next one begin to wait for it."""
+    work, flights = Work(), Flights[int]()
+    first = asyncio.create_task(flights.join("a", work))
+    await until(lambda: work.begun == 1, 5)
+    late = asyncio.create_task(flights.join("a", work))
+    work.open.set()  # its turn in the loop is behind that of whoever comes late, and before that of the next call
+    assert [await asyncio.wait_for(each, 5) for each in (first, late)] == [1, 2]
+    assert len(flights) == 0
+
+
 async def test_keys_do_not_wait_for_each_other() -> None:
     work, flights = Work(), Flights[int]()
     tasks = [asyncio.create_task(flights.join(key, work)) for key in "ab"]
