@@ -23,8 +23,8 @@ def load(name: str, *parts: str) -> Script:
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-GET = load("entries.get", "stream", "get")
-SET = load("entries.set", "stream", "set")
+GET = load("entries.get", "stream", "claims", "get")
+SET = load("entries.set", "stream", "claims", "set")
 INVALIDATE = load("tags.invalidate", "stream", "invalidate")
 SETTLE = load("stream.settle", "stream", "settle")
 INCREMENT = load("counters.increment", "increment")
