@@ -7,6 +7,7 @@ from typing import Any
 
 from runtime.errors import Unavailable
 from runtime.tasks import Tasks, TooManyTasksError
+from services.cache.positions import Moved, Position, fields
 from services.cache.scripts import DELETE, GET, INVALIDATE, SET
 from services.cache.store import Argument, Store
 
@@ -15,14 +16,6 @@ MAX_ANSWERED_BYTES = 3 * 1024 * 1024 + 128 * 1024
 
 TAG_LIFE_MS = 600_000
 """How long a moved tag is kept where no entry carries it: longer than anyone takes from a miss to a fill."""
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A place in the invalidation stream; offsets compare within one epoch only."""
-
-    epoch: str
-    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +60,7 @@ class Entries:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._entry_prefix = f"{store.prefix}entry:"
-        self._tag_prefix = f"{store.prefix}tag:"
+        self._tag_prefix = store.tag_prefix
         self._invalidating = Tasks("cache.invalidate")
 
     async def get(self, namespace: str, keys: Sequence[str], *, claim: bool = False) -> list[Lookup]:
@@ -114,7 +107,7 @@ class Entries:
         prefix = f"{self._entry_prefix}{namespace}:"
         return int(await self._store.write(DELETE, tuple(prefix + key for key in keys)))
 
-    async def invalidate(self, tags: Sequence[str]) -> Position:
+    async def invalidate(self, tags: Sequence[str]) -> Moved:
         """Make every entry that carries one of the tags a miss, and every lease from before void for them.
 
         Raises Unavailable; nothing is then read from Redis, through this process, until all entries are void. Once
@@ -128,10 +121,11 @@ class Entries:
             raise outcome
         return outcome
 
-    async def _invalidate(self, tags: Sequence[str]) -> Position | Unavailable:
-        keys = (self._store.stream, *(self._tag_prefix + tag for tag in dict.fromkeys(tags)))
+    async def _invalidate(self, tags: Sequence[str]) -> Moved | Unavailable:
+        store = self._store
+        keys = (store.stream, store.watchers, *(self._tag_prefix + tag for tag in dict.fromkeys(tags)))
         try:
-            epoch, offset = await self._store.move(INVALIDATE, keys, TAG_LIFE_MS)
+            epoch, offset, kept_since, *told = await store.move(INVALIDATE, keys, TAG_LIFE_MS)
         except Unavailable as error:
             return error
-        return Position(epoch.decode(), offset)
+        return Moved(Position(epoch.decode(), offset), kept_since, fields(told))

@@ -1,5 +1,6 @@
 """trivet.cache.v1 over gRPC: decode, one call, encode."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -8,24 +9,32 @@ from grpc import aio
 from prometheus_client import Counter
 
 from runtime.clock import timestamp
-from runtime.errors import Unimplemented
 from services.cache import limits, namespaces
 from services.cache.counters import Counters
-from services.cache.encoding import (
+from services.cache.entries import Entries, Entry, Lookup
+from services.cache.messages import (
     Chance,
     caller,
     decode_entry,
+    decode_place,
     encode_lookup,
     encode_position,
+    encode_telling,
     milliseconds,
     ttl_nanoseconds,
 )
-from services.cache.entries import Entries, Entry, Lookup
 from services.cache.namespaces import Namespace
+from services.cache.readers import Reader
 from services.cache.stats import Stats
+from services.cache.watchers import Watchers
 from services.cache.windows import Windows
 from trivet.cache.v1 import cache_pb2 as pb
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceServicer, RateLimitServiceServicer
+from trivet.client.deadline import remaining
+
+CONFIRM_SECONDS = 1.0
+ANSWER_SECONDS = 0.05
+"""What is kept of the caller's time for the answer, which says that it is not confirmed yet."""
 
 Context = aio.ServicerContext[Any, Any]
 
@@ -34,11 +43,14 @@ _allowed, _refused = asked.labels("allowed"), asked.labels("refused")
 
 
 class CacheServicer(CacheServiceServicer):
-    """Entries, tags and counters for whichever service calls."""
+    """Entries, tags, counters and the watching of tags for whichever service calls."""
 
-    def __init__(self, entries: Entries, counters: Counters, stats: Stats, *, chance: Chance = random.random) -> None:
+    def __init__(
+        self, entries: Entries, counters: Counters, watchers: Watchers, stats: Stats, *, chance: Chance = random.random
+    ) -> None:
         self._entries = entries
         self._counters = counters
+        self._watchers = watchers
         self._stats = stats
         self._chance = chance
 
@@ -82,9 +94,9 @@ class CacheServicer(CacheServiceServicer):
         who = caller()
         limits.check_tags(request.tags, "tags", limits.MAX_INVALIDATED_TAGS)
         tags = [namespaces.tag_to_invalidate(tag, who) for tag in request.tags]
-        position = await self._entries.invalidate(tags)
-        # Nobody watches yet, so there is nobody to wait for.
-        return pb.InvalidateResponse(position=encode_position(position), confirmed=True)
+        moved = await self._entries.invalidate(tags)
+        confirmed = await self._watchers.confirmed(moved, within=remaining(CONFIRM_SECONDS) - ANSWER_SECONDS)
+        return pb.InvalidateResponse(position=encode_position(moved.position), confirmed=confirmed)
 
     async def Increment(self, request: pb.IncrementRequest, context: Context) -> pb.IncrementResponse:
         namespace = namespaces.to_fill(request.namespace, caller())
@@ -107,8 +119,30 @@ class CacheServicer(CacheServiceServicer):
     async def Watch(
         self, requests: AsyncIterator[pb.WatchRequest], context: Context
     ) -> AsyncIterator[pb.WatchResponse]:
-        raise Unimplemented("WATCH_NOT_SERVED", "near caches cannot watch yet: read through Get")
-        yield  # it answers a stream, if an empty one
+        reader = self._watchers.join(caller())
+        listening = asyncio.create_task(self._listen(requests, reader))
+        listening.add_done_callback(lambda _: reader.close())
+        try:
+            async for telling in reader.told():
+                yield encode_telling(telling)
+            if listening.done():
+                listening.result()  # raises what was wrong with what the reader said
+        finally:
+            self._watchers.leave(reader)
+            listening.cancel()
+            await asyncio.wait((listening,))
+
+    async def _listen(self, requests: AsyncIterator[pb.WatchRequest], reader: Reader) -> None:
+        has_begun = False
+        async for request in requests:
+            resume_from, applied = decode_place(request, "resume_from"), decode_place(request, "applied")
+            if not has_begun:
+                has_begun = True
+                self._watchers.begin(reader, resume_from)
+            if applied is not None:
+                self._watchers.applied(reader, applied)
+            if request.tick_ns:
+                self._watchers.tick(reader, request.tick_ns)
 
     async def _read(self, namespace: Namespace, keys: Sequence[str], *, claim: bool) -> list[Lookup]:
         lookups = await self._entries.get(namespace.name, keys, claim=claim)

@@ -7,8 +7,10 @@ from google.protobuf.duration_pb2 import Duration
 from runtime.actor import current_actor
 from runtime.errors import InvalidArgument
 from services.cache import limits, namespaces
-from services.cache.entries import Entry, Lookup, Position
+from services.cache.entries import Entry, Lookup
 from services.cache.namespaces import Namespace
+from services.cache.positions import Event, Position
+from services.cache.readers import Echo, Reset, Telling
 from trivet.cache.v1 import cache_pb2 as pb
 
 Chance = Callable[[], float]
@@ -52,6 +54,16 @@ def decode_position(message: pb.Position) -> Position:
     return Position(message.epoch, message.offset)
 
 
+def decode_place(message: pb.WatchRequest, field: str) -> Position | None:
+    """Return a position that a reader names, None if it names none. Raises InvalidArgument for one of no shape."""
+    if not message.HasField(field):  # type: ignore[arg-type]  # one of two, which the caller names
+        return None
+    position = decode_position(getattr(message, field))
+    if not limits.WORD.fullmatch(position.epoch) or position.offset < 0:
+        raise InvalidArgument("INVALID_POSITION", f"{field} is no position that was told", field=field)
+    return position
+
+
 def encode_position(position: Position) -> pb.Position:
     return pb.Position(epoch=position.epoch, offset=position.offset)
 
@@ -71,6 +83,16 @@ def encode_lookup(lookup: Lookup) -> pb.Lookup:
         tags=lookup.tags,
         absent=lookup.absent,
     )
+
+
+def encode_telling(telling: Telling) -> pb.WatchResponse:
+    match telling:
+        case Echo(tick_ns):
+            return pb.WatchResponse(tick_ns=tick_ns)
+        case Event(position, tags):
+            return pb.WatchResponse(invalidation=pb.Invalidation(position=encode_position(position), tags=tags))
+        case Reset(position):
+            return pb.WatchResponse(reset=encode_position(position))
 
 
 def milliseconds(count: int) -> Duration:
