@@ -101,6 +101,7 @@ class Server:
         )
         self._health = Health(ping)
         self._services: list[str] = []
+        self._at_drain: list[Callable[[], None]] = []
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self.port = self._listen(f"{settings.host}:{port}")
 
@@ -115,6 +116,10 @@ class Server:
         _prepare(self._concerns, service)
         register(servicer, self._server)
         self._services.append(service)
+
+    def at_drain(self, end: Callable[[], None]) -> None:
+        """Have `end` called when calls under way begin to have the grace: streams would use all of it."""
+        self._at_drain.append(end)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT: then refuse new calls, let those under way end, and return."""
@@ -145,6 +150,8 @@ class Server:
             with contextlib.suppress(asyncio.CancelledError):
                 await watching
             await self._health.enter_graceful_shutdown()
+            for end in self._at_drain:
+                end()
             await self._server.stop(self._settings.grace_seconds)
 
     def _on_signal(self, stopping: asyncio.Event) -> None:

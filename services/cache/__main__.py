@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sys
 
+from runtime.ids import new_id
 from runtime.logs import logging_to_stderr
 from runtime.server import Server
 from runtime.settings import read
@@ -15,6 +16,8 @@ from services.cache.servicers import CacheServicer, RateLimitServicer
 from services.cache.settings import CacheSettings
 from services.cache.stats import Stats
 from services.cache.store import Store
+from services.cache.stream import Stream
+from services.cache.watchers import Watchers
 from services.cache.windows import Windows
 from trivet.cache.v1.cache_pb2_grpc import (
     add_CacheServiceServicer_to_server,
@@ -28,8 +31,11 @@ async def main(settings: CacheSettings) -> int:
     """Serve until told to stop, or until Redis turns out to be one that cannot serve. Return the exit status."""
     async with Store(settings.redis_url.get_secret_value(), settings.prefix) as store:
         server = Server("cache", settings, settings.port, policy=POLICY, ping=store.ping)
-        server.add(SERVICE, add_CacheServiceServicer_to_server, CacheServicer(Entries(store), Counters(store), Stats()))
+        watchers = Watchers(Stream(store, new_id()))
+        servicer = CacheServicer(Entries(store), Counters(store), watchers, Stats())
+        server.add(SERVICE, add_CacheServiceServicer_to_server, servicer)
         server.add(RATE_LIMITS, add_RateLimitServiceServicer_to_server, RateLimitServicer(Windows(store)))
+        server.at_drain(watchers.close)
         serving = asyncio.create_task(server.run())
         refused = asyncio.create_task(store.refused.wait())
         await asyncio.wait((serving, refused), return_when=asyncio.FIRST_COMPLETED)

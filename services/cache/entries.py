@@ -3,34 +3,34 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from runtime.errors import Unavailable
 from runtime.tasks import Tasks, TooManyTasksError
+from services.cache.positions import Moved, Position, fields
 from services.cache.scripts import DELETE, GET, INVALIDATE, SET
 from services.cache.store import Argument, Store
 
-MAX_ANSWERED_BYTES = 3 * 1024 * 1024
-"""What one read answers at most: more would not fit into a message, and an entry may always be a miss."""
+MAX_ANSWERED_BYTES = 3 * 1024 * 1024 + 128 * 1024
+"""What one read answers at most, tags and all: more would not fit into a message, and an entry may always be a miss."""
 
 TAG_LIFE_MS = 600_000
 """How long a moved tag is kept where no entry carries it: longer than anyone takes from a miss to a fill."""
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
-    """A place in the invalidation stream; offsets compare within one epoch only."""
-
-    epoch: str
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
 class Lookup:
-    """What a read found. Without a value, `position` is the lease to fill with; None where Redis could not tell."""
+    """What a read found. Without a value, `position` is the lease to fill with; None where Redis could not tell.
+
+    `absent` says that the entry is there and tells of nothing. A miss with `retry_ms` is somebody else's to fill.
+    """
 
     position: Position | None
     value: bytes | None = None
     ttl_ms: int = 0
+    absent: bool = False
+    tags: Sequence[str] = ()
+    retry_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,14 @@ class Entry:
     ttl_ms: int
     tags: Sequence[str] = ()
     lease: Position | None = None
+    absent: bool = False
 
+
+CLAIM_MS = 1_000
+"""For how long a missed entry is one reader's to fill: longer than any owner takes to answer."""
+
+RETRY_MS = 20
+"""After how long the others ask again at the latest: most fills take less than a claim lasts."""
 
 NOTHING_KNOWN = Lookup(None)
 
@@ -53,18 +60,31 @@ class Entries:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._entry_prefix = f"{store.prefix}entry:"
-        self._tag_prefix = f"{store.prefix}tag:"
+        self._tag_prefix = store.tag_prefix
         self._invalidating = Tasks("cache.invalidate")
 
-    async def get(self, namespace: str, keys: Sequence[str]) -> list[Lookup]:
-        """Return what is known of each key, in one round trip. Never raises: without Redis everything is a miss."""
+    async def get(self, namespace: str, keys: Sequence[str], *, claim: bool = False) -> list[Lookup]:
+        """Return what is known of each key, in one round trip. Never raises: without Redis everything is a miss.
+
+        With `claim`, a miss is for one reader at a time to fill, until the entry is written or CLAIM_MS are over. Where
+        Redis takes no claim, every reader may fill.
+        """
         prefix = f"{self._entry_prefix}{namespace}:"
-        answer = await self._store.read(GET, (self._store.stream, *(prefix + key for key in keys)), MAX_ANSWERED_BYTES)
+        names = (self._store.stream, *(prefix + key for key in keys))
+        answer = await self._store.read(GET, names, MAX_ANSWERED_BYTES, CLAIM_MS if claim else 0)
         if answer is None:
             return [NOTHING_KNOWN] * len(keys)
-        epoch = answer[0].decode()
-        miss = Lookup(Position(epoch, answer[1]))
-        return [Lookup(Position(epoch, found[1]), found[0], found[2]) if found else miss for found in answer[2:]]
+        position = Position(answer[0].decode(), answer[1])
+        miss = Lookup(position)
+        return [self._lookup(position, found) if found else miss for found in answer[2:]]
+
+    def _lookup(self, position: Position, found: Any) -> Lookup:
+        """Return what the script found at a position: an entry, or for how long it is claimed."""
+        if isinstance(found, int):
+            return Lookup(position, retry_ms=min(found, RETRY_MS))
+        value, offset, ttl_ms, kind, *tags = found
+        names = tuple(tag.decode().removeprefix(self._tag_prefix) for tag in tags)
+        return Lookup(Position(position.epoch, offset), value, ttl_ms, kind == b"absent", names)
 
     async def set(self, namespace: str, entries: Sequence[Entry]) -> list[bool]:
         """Write each entry whose lease still holds, all in one step; return which. Raises Unavailable.
@@ -74,7 +94,8 @@ class Entries:
         args: list[Argument] = []
         for entry in entries:
             lease = entry.lease or Position("", 0)
-            args += (f"{self._entry_prefix}{namespace}:{entry.key}", entry.value, entry.ttl_ms)
+            kind = "absent" if entry.absent else "value"
+            args += (f"{self._entry_prefix}{namespace}:{entry.key}", kind, entry.value, entry.ttl_ms)
             args += (lease.epoch, lease.offset, len(entry.tags), *(self._tag_prefix + tag for tag in entry.tags))
         return [stored == 1 for stored in await self._store.write(SET, (self._store.stream,), *args)]
 
@@ -86,7 +107,7 @@ class Entries:
         prefix = f"{self._entry_prefix}{namespace}:"
         return int(await self._store.write(DELETE, tuple(prefix + key for key in keys)))
 
-    async def invalidate(self, tags: Sequence[str]) -> Position:
+    async def invalidate(self, tags: Sequence[str]) -> Moved:
         """Make every entry that carries one of the tags a miss, and every lease from before void for them.
 
         Raises Unavailable; nothing is then read from Redis, through this process, until all entries are void. Once
@@ -100,10 +121,11 @@ class Entries:
             raise outcome
         return outcome
 
-    async def _invalidate(self, tags: Sequence[str]) -> Position | Unavailable:
-        keys = (self._store.stream, *(self._tag_prefix + tag for tag in dict.fromkeys(tags)))
+    async def _invalidate(self, tags: Sequence[str]) -> Moved | Unavailable:
+        store = self._store
+        keys = (store.stream, store.watchers, *(self._tag_prefix + tag for tag in dict.fromkeys(tags)))
         try:
-            epoch, offset = await self._store.move(INVALIDATE, keys, TAG_LIFE_MS)
+            epoch, offset, kept_since, *told = await store.move(INVALIDATE, keys, TAG_LIFE_MS)
         except Unavailable as error:
             return error
-        return Position(epoch.decode(), offset)
+        return Moved(Position(epoch.decode(), offset), kept_since, fields(told))

@@ -58,6 +58,11 @@ def ttl_ms(nanoseconds: int | None, longest: int, field: str) -> int:
     return min(max(1, nanoseconds // 1_000_000), longest)
 
 
+def spread(milliseconds: int, chance: float) -> int:
+    """Return a time to live less up to a tenth, by a chance from 0 to 1; at least a millisecond."""
+    return max(1, milliseconds - int(milliseconds * chance / 10))
+
+
 def check_limit(limit: int, cost: int) -> None:
     """Raise InvalidArgument for a limit out of range, and for a cost that it could never allow."""
     if not 1 <= limit <= MAX_LIMIT:

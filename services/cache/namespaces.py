@@ -5,6 +5,7 @@ part of the Redis key, so two programs never meet under one word.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote
@@ -17,13 +18,18 @@ DAY_MS = 24 * 60 * 60 * 1_000
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """Who may fill and read some entries, and how long these may live. `name` is unique over all callers."""
+    """Who may fill and read some entries, and how long these may live. `name` is unique over all callers.
+
+    Unless it is `exact`, a time to live is taken down by up to a tenth at random, so that what was filled together does
+    not expire together.
+    """
 
     name: str
     fillers: frozenset[str]
     readers: frozenset[str]
     max_ttl_ms: int
     lease_required: bool = False
+    exact: bool = False
 
 
 IDENTITY = frozenset({"identity"})
@@ -37,8 +43,9 @@ SHARED = {
         Namespace("sessions", IDENTITY, READERS, max_ttl_ms=30_000, lease_required=True),
         Namespace("profiles", IDENTITY, READERS, max_ttl_ms=300_000, lease_required=True),
         Namespace("subscriptions", IDENTITY, READERS, max_ttl_ms=300_000, lease_required=True),
-        # From which addresses an account has been opened: whoever may fill it tries passwords beside strangers.
-        Namespace("known-addresses", GATEWAY, GATEWAY, max_ttl_ms=30 * DAY_MS),
+        # From which addresses an account has been opened: whoever may fill it tries passwords beside strangers. For how
+        # long an address counts as known is promised in days.
+        Namespace("known-addresses", GATEWAY, GATEWAY, max_ttl_ms=30 * DAY_MS, exact=True),
     )
 }
 
@@ -73,6 +80,21 @@ def tag_to_invalidate(tag: str, caller: str) -> str:
     if owners is not None and caller not in owners:
         raise PermissionDenied("TAG_NOT_YOURS", f"the service {caller} may not invalidate {tag.partition(':')[0]} tags")
     return tag_name(tag, caller)
+
+
+def check_shared(namespace: Namespace, tags: Sequence[str], field: str) -> None:
+    """Raise InvalidArgument for a tag whose moves the namespace's readers would not be told of."""
+    if namespace.readers <= namespace.fillers:
+        return
+    for index, tag in enumerate(tags):
+        if _owners(tag) is None:
+            where = f"{field}[{index}]"
+            raise InvalidArgument("TAG_NOT_SHARED", f"{where} is no tag that {namespace.name} shares", field=where)
+
+
+def may_know(tag_name: str, caller: str) -> bool:
+    """Whether a service is told that a tag, by its name among all tags, has moved."""
+    return _owners(tag_name) is not None or tag_name.startswith(f"{_quoted(caller)}/")
 
 
 def _owners(tag: str) -> frozenset[str] | None:

@@ -23,10 +23,14 @@ def load(name: str, *parts: str) -> Script:
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-GET = load("entries.get", "stream", "get")
-SET = load("entries.set", "stream", "set")
-INVALIDATE = load("tags.invalidate", "stream", "invalidate")
-SETTLE = load("stream.settle", "stream", "settle")
+GET = load("entries.get", "stream", "claims", "get")
+SET = load("entries.set", "stream", "claims", "set")
+INVALIDATE = load("tags.invalidate", "stream", "watchers", "invalidate")
+SETTLE = load("stream.settle", "stream", "watchers", "settle")
+TAIL = load("stream.tail", "stream", "events", "watchers", "tail")
+RANGE = load("stream.range", "stream", "events", "range")
+TOLD = load("watchers.told", "stream", "watchers", "told")
+FORGET = load("watchers.forget", "stream", "watchers", "forget")
 INCREMENT = load("counters.increment", "increment")
 DELETE = load("entries.delete", "delete")
 ACQUIRE = load("windows.acquire", "acquire")

@@ -42,6 +42,8 @@ class Store:
     def __init__(self, url: str, prefix: str) -> None:
         self.prefix = prefix
         self.stream = f"{prefix}stream"
+        self.watchers = f"{prefix}watchers"
+        self.tag_prefix = f"{prefix}tag:"
         self.refused = asyncio.Event()
         self._connections = Connections(url)
         self._failures = 0
@@ -178,7 +180,7 @@ class Store:
         # One that fails from here on is not in this epoch's beginning: it asks for the next.
         owed, self._owes_epoch = self._owes_epoch, False
         try:
-            await run(connection, SETTLE, (self.stream,), life, int(owed))
+            await run(connection, SETTLE, (self.stream, self.watchers), life, int(owed))
         except BaseException:
             self._owes_epoch |= owed
             await close(connection)

@@ -1,13 +1,14 @@
--- Reads entries. KEYS[2..] are the entries; ARGV[2] is how many bytes of values to answer at most.
--- Answers {epoch, offset, found...}: for each entry false, or {value, offset, milliseconds left}.
+-- Reads entries. KEYS[2..] are the entries; ARGV[2] is how many bytes of them to answer at most; ARGV[3] is for how
+-- many milliseconds a miss is claimed, 0 if it is not.
+-- Answers {epoch, offset, found...}: for each entry {value, offset, milliseconds left, kind, tag...}; if it is missed,
+-- false, or how many milliseconds another's claim still holds it.
 --
--- An entry is a line of its epoch, its offset and the keys of its tags, and after that line the value.
-
--- No line is longer: 16 tags of 512 characters under a prefix.
-local LINE_BYTES = 16384
+-- An entry is a line of its epoch, its offset, its kind (`value` or `absent`) and the keys of its tags, and after that
+-- line the value.
 
 local epoch, offset = position()
-local budget = tonumber(ARGV[2])
+local budget, CLAIM_MS = tonumber(ARGV[2]), tonumber(ARGV[3])
+local KINDS = {value = true, absent = true}
 
 -- A hit only if no tag has moved since the fill, and none is missing: what is not known to be fresh is not answered.
 local function is_fresh(filled_at, tags)
@@ -22,28 +23,28 @@ end
 local function find(key)
   -- What cannot be answered is not copied out of the store first.
   local size = redis.pcall('STRLEN', key)
-  if type(size) ~= 'number' or size > budget + LINE_BYTES then
+  if type(size) ~= 'number' or size > budget then
     return false
   end
   local entry = redis.pcall('GET', key)
   local line_end = type(entry) == 'string' and string.find(entry, '\n', 1, true)
-  if not line_end or #entry - line_end > budget then
+  if not line_end then
     return false
   end
   local words = {}
   for word in string.gmatch(string.sub(entry, 1, line_end), '%S+') do
     words[#words + 1] = word
   end
-  local filled_at = tonumber(words[2])
-  if words[1] ~= epoch or not is_fresh(filled_at, {unpack(words, 3)}) then
+  local filled_at, kind, tags = tonumber(words[2]), words[3], {unpack(words, 4)}
+  if words[1] ~= epoch or not KINDS[kind] or not is_fresh(filled_at, tags) then
     return false
   end
-  budget = budget - (#entry - line_end)
-  return {string.sub(entry, line_end + 1), filled_at, redis.call('PTTL', key)}
+  budget = budget - #entry
+  return {string.sub(entry, line_end + 1), filled_at, redis.call('PTTL', key), kind, unpack(tags)}
 end
 
 local answer = {epoch, offset}
 for i = 2, #KEYS do
-  answer[i + 1] = find(KEYS[i])
+  answer[i + 1] = find(KEYS[i]) or (CLAIM_MS > 0 and claim(KEYS[i], CLAIM_MS))
 end
 return answer

@@ -1,6 +1,6 @@
--- Writes entries. From ARGV[2] on, for each entry: its key, value, time to live in milliseconds, the epoch and the
+-- Writes entries. From ARGV[2] on, for each entry: its key, kind, value, time to live in milliseconds, the epoch and the
 -- offset of its lease (the epoch empty without one), how many tags it has, and these.
--- Answers for each entry 1 if it was stored, 0 if its lease was refused.
+-- Answers for each entry 1 if it was stored, 0 if its lease was refused. Either ends its claim.
 --
 -- The first write of a script is a SET: at maxmemory that is refused, and all that follows a first write is not.
 
@@ -29,7 +29,7 @@ local function keep(tags, offsets, ttl)
   end
 end
 
-local function store(key, value, ttl, lease_epoch, lease_offset, tags)
+local function store(key, kind, value, ttl, lease_epoch, lease_offset, tags)
   local since = offset
   if lease_epoch ~= '' then
     since = tonumber(lease_offset)
@@ -40,21 +40,24 @@ local function store(key, value, ttl, lease_epoch, lease_offset, tags)
   local offsets = moved(tags)
   local still = stand_still(offsets, since)
   if still then
-    local line = table.concat({epoch, digits(since), unpack(tags)}, ' ')
+    local line = table.concat({epoch, digits(since), kind, unpack(tags)}, ' ')
     redis.call('SET', key, line .. '\n' .. value, 'PX', ttl)
   end
   keep(tags, offsets, ttl)
   return still and 1 or 0
 end
 
-local answer = {}
+local answer, claims = {}, {}
 local at = 2
 while at <= #ARGV do
   local tags = {}
-  for i = 1, tonumber(ARGV[at + 5]) do
-    tags[i] = ARGV[at + 5 + i]
+  for i = 1, tonumber(ARGV[at + 6]) do
+    tags[i] = ARGV[at + 6 + i]
   end
-  answer[#answer + 1] = store(ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4], tags)
-  at = at + 6 + #tags
+  local key, kind, value, ttl = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
+  answer[#answer + 1] = store(key, kind, value, ttl, ARGV[at + 4], ARGV[at + 5], tags)
+  claims[#claims + 1] = claim_of(key)
+  at = at + 7 + #tags
 end
+redis.call('DEL', unpack(claims))
 return answer

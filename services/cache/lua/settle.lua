@@ -2,6 +2,7 @@
 
 local epoch, offset = last_event()
 if not epoch or ARGV[2] == '1' or string.sub(epoch, 1, #LIFE + 1) ~= LIFE .. '-' then
-  append(offset or 0, nil, '')
+  epoch, offset = append(offset or 0, nil, '')
 end
+kept_since(epoch, offset)
 return 1

@@ -1,6 +1,7 @@
 """The cache's domain on each engine that speaks Redis's protocol, under a prefix of the test's own."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ from redis.asyncio import Redis
 
 from runtime.ids import new_id
 from services.cache.counters import Counters
-from services.cache.entries import Entries, Entry, Lookup, Position
+from services.cache.entries import Entries, Entry, Lookup
+from services.cache.positions import Position
 from services.cache.store import Store
 from services.cache.windows import Windows
 from tests.conftest import Engines
@@ -48,14 +50,24 @@ class Cache:
     def entry_key(self, key: str) -> str:
         return f"{self.store.prefix}entry:things:{key}"
 
+    def claim_key(self, key: str) -> str:
+        return f"{self.entry_key(key)} claim"
+
 
 @pytest.fixture(params=["redis", "valkey"])
 def server(request: pytest.FixtureRequest, engine: Engines) -> Engine:
     return engine.get(request.param)
 
 
-@pytest.fixture
-async def cache(server: Engine) -> AsyncIterator[Cache]:
+@asynccontextmanager
+async def opened(server: Engine) -> AsyncIterator[Cache]:
+    """Open the domain over a server, and close it afterwards."""
     async with Store(server.url, f"t:{new_id()}:") as store, Redis.from_url(server.url) as redis:
         await until(lambda: store.is_up, 5)
         yield Cache(store, Entries(store), Counters(store), Windows(store), redis)
+
+
+@pytest.fixture
+async def cache(server: Engine) -> AsyncIterator[Cache]:
+    async with opened(server) as cache:
+        yield cache

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.cache.entries import Position
+from services.cache.positions import Position
 from tests.conformance.cache.conftest import Cache
 
 
@@ -106,7 +106,7 @@ async def test_a_lease_that_no_miss_has_answered_is_refused(cache: Cache, epoch:
 
 
 async def test_each_invalidation_has_its_own_later_position(cache: Cache) -> None:
-    positions = [await cache.entries.invalidate(["x"]) for _ in range(20)]
+    positions = [(await cache.entries.invalidate(["x"])).position for _ in range(20)]
     offsets = [position.offset for position in positions]
     assert offsets == sorted(set(offsets))
     assert await cache.miss("a") == positions[-1]
@@ -115,7 +115,7 @@ async def test_each_invalidation_has_its_own_later_position(cache: Cache) -> Non
 async def test_offsets_grow_even_where_the_clock_is_behind_them(cache: Cache) -> None:
     ahead = (await cache.miss("a")).offset + 10**12
     await cache.redis.xadd(cache.store.stream, {"epoch": "ahead", "tags": ""}, id=f"{ahead}-0")
-    assert await cache.entries.invalidate(["x"]) == Position("ahead", ahead + 1)
+    assert (await cache.entries.invalidate(["x"])).position == Position("ahead", ahead + 1)
 
 
 async def test_the_stream_is_bounded(cache: Cache) -> None:
@@ -129,7 +129,7 @@ async def test_the_stream_is_bounded(cache: Cache) -> None:
 
 
 async def test_the_stream_names_every_tag_that_moved(cache: Cache) -> None:
-    position = await cache.entries.invalidate(["x", "y"])
+    position = (await cache.entries.invalidate(["x", "y"])).position
     (event,) = await cache.redis.xrevrange(cache.store.stream, count=1)
     assert event[0].decode() == f"{position.offset}-0"
     assert event[1][b"tags"].decode().split() == [cache.tag_key("x"), cache.tag_key("y")]

@@ -11,7 +11,8 @@ from redis.asyncio import Redis
 
 from runtime.ids import new_id
 from services.cache.counters import Counters
-from services.cache.entries import Entries, Position
+from services.cache.entries import Entries
+from services.cache.positions import Position
 from services.cache.store import Store
 from services.cache.windows import Windows
 from tests.conformance.cache.conftest import Cache

@@ -1,0 +1,14 @@
+-- Tells of this process's readers and reads the end of the stream, in one step: where Redis takes no writes (a replica,
+-- a primary that has lost its replicas) nothing is answered. ARGV[2] is the process, ARGV[3] what it tells, empty if it
+-- has no reader that may be serving; ARGV[4] and ARGV[5] are the epoch and offset it knows, ARGV[6] how many events to
+-- answer at most. Answers {epoch, offset, events}, as `events_between` has them; no events if an epoch has begun since.
+
+local PROCESS, TOLD = ARGV[2], ARGV[3]
+
+forget(PROCESS)
+local epoch, offset = position()
+kept_since(epoch, offset)
+if TOLD ~= '' then
+  redis.call('HSET', WATCHERS, PROCESS, TOLD)
+end
+return {epoch, offset, ARGV[4] == epoch and events_between(epoch, ARGV[5], offset, tonumber(ARGV[6]))}

@@ -1,0 +1,100 @@
+"""Between the messages of trivet.cache.v1 and what the service's own files take and answer."""
+
+from collections.abc import Callable
+
+from google.protobuf.duration_pb2 import Duration
+
+from runtime.actor import current_actor
+from runtime.errors import InvalidArgument
+from services.cache import limits, namespaces
+from services.cache.entries import Entry, Lookup
+from services.cache.namespaces import Namespace
+from services.cache.positions import Event, Position
+from services.cache.readers import Echo, Reset, Telling
+from trivet.cache.v1 import cache_pb2 as pb
+
+Chance = Callable[[], float]
+"""Returns a number from 0 to 1, another one each time."""
+
+
+def caller() -> str:
+    return current_actor.get().caller
+
+
+def ttl_nanoseconds(message: pb.Entry | pb.IncrementRequest) -> int | None:
+    return message.ttl.ToNanoseconds() if message.HasField("ttl") else None
+
+
+def decode_entry(message: pb.Entry, namespace: Namespace, field: str, chance: Chance) -> Entry:
+    """Return the entry that a message describes. Raises InvalidArgument with the path of what is wrong."""
+    limits.check_key(message.key, f"{field}.key")
+    limits.check_value(message.value, f"{field}.value")
+    if message.absent and message.value:
+        raise InvalidArgument(
+            "VALUE_OF_NOTHING", f"{field} is absent, so {field}.value is empty", field=f"{field}.value"
+        )
+    limits.check_tags(message.tags, f"{field}.tags")
+    namespaces.check_shared(namespace, message.tags, f"{field}.tags")
+    if namespace.lease_required and not message.lease.epoch:
+        raise InvalidArgument(
+            "LEASE_REQUIRED", f"{namespace.name} is filled with the position of a miss only", field=f"{field}.lease"
+        )
+    ttl_ms = limits.ttl_ms(ttl_nanoseconds(message), namespace.max_ttl_ms, f"{field}.ttl")
+    return Entry(
+        key=message.key,
+        value=message.value,
+        ttl_ms=ttl_ms if namespace.exact else limits.spread(ttl_ms, chance()),
+        tags=[namespaces.tag_name(tag, caller()) for tag in message.tags],
+        lease=decode_position(message.lease) if message.HasField("lease") else None,
+        absent=message.absent,
+    )
+
+
+def decode_position(message: pb.Position) -> Position:
+    return Position(message.epoch, message.offset)
+
+
+def decode_place(message: pb.WatchRequest, field: str) -> Position | None:
+    """Return a position that a reader names, None if it names none. Raises InvalidArgument for one of no shape."""
+    if not message.HasField(field):  # type: ignore[arg-type]  # one of two, which the caller names
+        return None
+    position = decode_position(getattr(message, field))
+    if not limits.WORD.fullmatch(position.epoch) or position.offset < 0:
+        raise InvalidArgument("INVALID_POSITION", f"{field} is no position that was told", field=field)
+    return position
+
+
+def encode_position(position: Position) -> pb.Position:
+    return pb.Position(epoch=position.epoch, offset=position.offset)
+
+
+def encode_lookup(lookup: Lookup) -> pb.Lookup:
+    if lookup.position is None:
+        return pb.Lookup()
+    position = encode_position(lookup.position)
+    if lookup.value is None:
+        retry_after = milliseconds(lookup.retry_ms) if lookup.retry_ms else None
+        return pb.Lookup(position=position, retry_after=retry_after)
+    return pb.Lookup(
+        found=True,
+        value=lookup.value,
+        position=position,
+        ttl=milliseconds(lookup.ttl_ms),
+        tags=lookup.tags,
+        absent=lookup.absent,
+    )
+
+
+def encode_telling(telling: Telling) -> pb.WatchResponse:
+    match telling:
+        case Echo(tick_ns):
+            return pb.WatchResponse(tick_ns=tick_ns)
+        case Event(position, tags):
+            return pb.WatchResponse(invalidation=pb.Invalidation(position=encode_position(position), tags=tags))
+        case Reset(position):
+            return pb.WatchResponse(reset=encode_position(position))
+
+
+def milliseconds(count: int) -> Duration:
+    seconds, rest = divmod(count, 1_000)
+    return Duration(seconds=seconds, nanos=rest * 1_000_000)

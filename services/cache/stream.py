@@ -1,0 +1,89 @@
+"""The invalidation stream in Redis, and what the processes tell each other there of their readers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from services.cache.positions import Event, Position, applied_of, fields
+from services.cache.scripts import FORGET, RANGE, TAIL, TOLD
+from services.cache.store import Store
+
+MAX_EVENTS = 1_000
+"""What is told one by one: whoever is further behind drops everything."""
+
+PAGE = 100
+"""What is read at a time: events may be large, and Redis answers soon or not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The present position, and what has happened since the known one: None if that cannot be told any more."""
+
+    position: Position
+    events: Sequence[Event] | None
+
+
+class Stream:
+    """The stream as the process of this name sees it. Nothing here raises: Redis being away is an answer."""
+
+    def __init__(self, store: Store, process: str) -> None:
+        self._store = store
+        self._keys = (store.stream, store.watchers)
+        self.process = process
+
+    async def end(self, known: Position | None, told: str) -> End | None:
+        """Tell of this process's readers (empty: it has none that may be serving) and read on from what is known.
+
+        None where Redis cannot be read and written now, within 80 ms.
+        """
+        since = known or Position("", 0)
+        answer = await self._store.read(TAIL, self._keys, self.process, told, since.epoch, since.offset, PAGE)
+        if answer is None:
+            return None
+        position = Position(answer[0].decode(), answer[1])
+        return End(position, await self._rest(self._events(position.epoch, answer[2]), position))
+
+    async def between(self, since: Position, until: Position) -> Sequence[Event] | None:
+        """Return what happened after one position and up to another; None if that cannot be told."""
+        if since.epoch != until.epoch:
+            return None
+        return await self._rest(await self._page(since, until), until)
+
+    async def _rest(self, events: list[Event] | None, until: Position) -> Sequence[Event] | None:
+        """Return the events with those that are still to be read."""
+        while events and events[-1].position.offset < until.offset:
+            more = await self._page(events[-1].position, until)
+            if not more or len(events) + len(more) > MAX_EVENTS:
+                return None
+            events += more
+        return events
+
+    async def _page(self, since: Position, until: Position) -> list[Event] | None:
+        args = (since.epoch, since.offset, until.offset, PAGE)
+        return self._events(since.epoch, await self._store.read(RANGE, (self._store.stream,), *args))
+
+    async def behind(self, position: Position, processes: Mapping[str, str]) -> Mapping[str, str]:
+        """Return those of the processes whose readers are not known to have applied the position."""
+        answer = await self._store.read(TOLD, self._keys)
+        if answer is None:
+            return processes
+        now = fields(answer)
+        # One that is not there any more may have been lost: only what it tells clears it.
+        return {
+            name: told
+            for name, told in processes.items()
+            if name not in now or not position.is_reached_by(applied_of(now[name]))
+        }
+
+    async def forget(self, processes: Mapping[str, str]) -> None:
+        """Have those forgotten that have told nothing since: none of their readers may be serving any more."""
+        pairs = [word for pair in processes.items() for word in pair]
+        await self._store.read(FORGET, self._keys, *pairs)
+
+    def _events(self, epoch: str, answer: Sequence[tuple[int, bytes]] | None) -> list[Event] | None:
+        if answer is None:
+            return None
+        prefix = self._store.tag_prefix
+        return [
+            Event(Position(epoch, offset), [tag.removeprefix(prefix) for tag in tags.decode().split()])
+            for offset, tags in answer
+        ]

@@ -1,0 +1,209 @@
+"""Near caches kept honest: the stream's end read once for all readers of this process, and who has applied what."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from runtime.errors import ResourceExhausted, Unavailable
+from runtime.tasks import Tasks
+from services.cache.leases import LEASE_SECONDS, Leases
+from services.cache.positions import Moved, Position, tell
+from services.cache.readers import Reader, Tick
+from services.cache.stream import End, Stream
+
+MAX_READERS = 256
+OTHERS_PAUSE_SECONDS = 0.005
+RETRY_SECONDS = 0.1
+
+readers_now = Gauge("trivet_cache_readers", "Near caches that watch this process.")
+unconfirmed = Counter("trivet_cache_invalidations_unconfirmed_total", "Invalidations answered before all had applied.")
+waited = Histogram(
+    "trivet_cache_invalidation_wait_seconds",
+    "How long invalidations waited for near caches.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1),
+)
+
+
+class Watchers:
+    """The readers of this process.
+
+    The stream is read while anybody asks for it; those who ask while a reading is under way share the next one, so that
+    what they are told of has happened before it. Each reader is told in the stream's order.
+    """
+
+    def __init__(self, stream: Stream, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._now = monotonic
+        self._leases = Leases()
+        self._readers: dict[int, Reader] = {}
+        self._joining: list[tuple[Reader, Position | None]] = []
+        self._known: Position | None = None
+        self._last_told: Position | None = None
+        self._numbers = 0
+        self._changed = asyncio.Event()
+        self._is_asked = False
+        self._reading: asyncio.Task[None] | None = None
+        self._tasks = Tasks("cache.watchers")
+        self._is_closed = False
+
+    def join(self, caller: str) -> Reader:
+        """Return a new reader of a service's, which is to begin and to leave. Raises ResourceExhausted, Unavailable."""
+        if self._is_closed:
+            raise Unavailable("DRAINING", "this process is about to end: watch another")
+        if len(self._readers) >= MAX_READERS:
+            raise ResourceExhausted("TOO_MANY_READERS", f"{MAX_READERS} near caches watch this process already")
+        self._numbers += 1
+        reader = self._readers[self._numbers] = Reader(self._numbers, caller)
+        self._leases.join(reader.number)
+        readers_now.inc()
+        return reader
+
+    def begin(self, reader: Reader, resume_from: Position | None) -> None:
+        """Tell a reader where it stands: what it has missed since an earlier visit, or to drop everything."""
+        self._joining.append((reader, resume_from))
+        self._ask()
+
+    def leave(self, reader: Reader) -> None:
+        """A reader's stream has ended. It may be serving for as long as its last echo lets it."""
+        reader.close()
+        del self._readers[reader.number]
+        self._joining = [(other, since) for other, since in self._joining if other is not reader]
+        self._leases.leave(reader.number)
+        readers_now.dec()
+        self._notify()
+
+    def tick(self, reader: Reader, tick_ns: int) -> None:
+        """Echo this once all that has happened by now has been told; never, if Redis cannot be asked."""
+        tick = Tick(tick_ns, self._now())
+        self._leases.ask(reader.number, tick.at)
+        reader.tick(tick)
+        self._ask()
+
+    def applied(self, reader: Reader, position: Position) -> None:
+        """A reader has dropped all that was invalidated up to a position."""
+        self._leases.apply(reader.number, position)
+        self._notify()
+        # Invalidations made through other processes wait to hear it.
+        if self._leases.applied(self._now()) == self._known != self._last_told:
+            self._ask()
+
+    def close(self) -> None:
+        """End every stream, and take no more: the process drains."""
+        self._is_closed = True
+        for reader in self._readers.values():
+            reader.close()
+
+    async def confirmed(self, moved: Moved, *, within: float) -> bool:
+        """Return whether no reader, here or at another process, can serve any more what was moved.
+
+        It is True after a lease at the latest, and False only where `within` seconds are less.
+        """
+        moved_at = self._now()
+        others = {name: told for name, told in moved.told.items() if name != self._stream.process}
+        if self._readers:
+            self._ask()
+        with waited.time():
+            left = await self._outwait(moved, moved_at, moved_at + within, others)
+        if left is None:
+            unconfirmed.inc()
+            return False
+        if left:
+            self._tasks.start(self._stream.forget(left))
+        return True
+
+    async def _outwait(
+        self, moved: Moved, moved_at: float, gives_up: float, others: Mapping[str, str]
+    ) -> Mapping[str, str] | None:
+        """Wait until nobody can serve it; return the processes whose time was waited for, None if it took too long."""
+        latest = moved_at + LEASE_SECONDS
+        all_known = moved.position.offset - moved.kept_since >= LEASE_SECONDS * 1_000_000
+        while True:
+            until = self._leases.may_serve_until(moved.position, moved_at, all_known=all_known)
+            now = self._now()
+            if now >= latest or (until <= now and not others):
+                return others
+            if now >= gives_up:
+                return None
+            pause = now + OTHERS_PAUSE_SECONDS if others else latest
+            await self._change(min(until if until > now else latest, latest, gives_up, pause) - now)
+            if others:
+                others = await self._stream.behind(moved.position, others)
+
+    async def _change(self, seconds: float) -> None:
+        changed = self._changed
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await changed.wait()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _ask(self) -> None:
+        self._is_asked = True
+        if self._reading is None:
+            self._reading = self._tasks.start(self._read_while_asked())
+
+    async def _read_while_asked(self) -> None:
+        try:
+            while self._is_asked:
+                self._is_asked = False
+                if not await self._read() and self._joining:
+                    await asyncio.sleep(RETRY_SECONDS)
+                    self._is_asked = True
+        finally:
+            self._reading = None
+
+    async def _read(self) -> bool:
+        """Tell every reader what has happened by now, and echo the ticks that came in before; False without Redis."""
+        ticks = [(reader, reader.take_ticks()) for reader in self._readers.values()]
+        joining, self._joining = self._joining, []
+        now = self._now()
+        applied = self._leases.applied(now)
+        self._numbers += 1
+        end = await self._stream.end(
+            self._known, tell(applied, self._numbers) if self._leases.is_anyone_serving(now) else ""
+        )
+        if end is not None:
+            self._last_told = applied
+            self._tell(end)
+            for reader, resume_from in joining:
+                await self._begin(reader, resume_from, end.position)
+        else:
+            self._joining = joining + self._joining
+        for reader, waiting in ticks:
+            self._echo(reader, waiting, end)
+        self._notify()
+        return end is not None
+
+    def _tell(self, end: End) -> None:
+        reason = "gap" if self._known is not None and self._known.epoch == end.position.epoch else "epoch"
+        self._known = end.position
+        for reader in self._readers.values():
+            if not reader.has_begun:
+                continue
+            if end.events is None:
+                reader.reset(end.position, reason)
+            for event in end.events or ():
+                reader.tell(event)
+
+    async def _begin(self, reader: Reader, resume_from: Position | None, present: Position) -> None:
+        missed = await self._stream.between(resume_from, present) if resume_from is not None else None
+        reader.has_begun = True
+        if missed is None or resume_from is None:
+            reader.reset(present, "first" if resume_from is None else "unknown-position")
+            return
+        self._leases.apply(reader.number, resume_from)
+        for event in missed:
+            reader.tell(event)
+
+    def _echo(self, reader: Reader, ticks: Sequence[Tick], end: End | None) -> None:
+        if not ticks:
+            return
+        if end is not None:
+            for tick in ticks:
+                reader.echo(tick, end.position)
+        self._leases.settle(reader.number, ticks[-1].at, echoed=end is not None)
