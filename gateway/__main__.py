@@ -27,7 +27,7 @@ async def main(settings: GatewaySettings) -> None:
 if __name__ == "__main__":
     settings = read(GatewaySettings)
     with logging_to_stderr("gateway", json_lines=settings.json_logs, level=settings.log_level):
-        tracing = start_tracing("gateway", settings.trace_ratio)
+        tracing = start_tracing("gateway")
         asyncio.run(main(settings))
         if tracing is not None:
             tracing.shutdown()

@@ -38,5 +38,5 @@ def build_app(deps: Deps) -> ASGIApp:
     app = SecurityHeaders(app, https=deps.settings.base_url.startswith("https:"))
     app = LogRequests(app, deps.request_log)
     app = Metrics(app)
-    app = Trace(app)
+    app = Trace(app, ratio=deps.settings.trace_ratio)
     return RequestId(app)
