@@ -36,7 +36,7 @@ def build_app(deps: Deps) -> ASGIApp:
     app = ErrorNet(app)
     app = Cors(app, deps.origins)
     app = SecurityHeaders(app, https=deps.settings.base_url.startswith("https:"))
-    app = LogRequests(app, deps.request_log)
+    app = LogRequests(app, deps.request_log, hits_every=deps.settings.log_hits_every)
     app = Metrics(app)
     app = Trace(app, ratio=deps.settings.trace_ratio)
     return RequestId(app)

@@ -56,6 +56,12 @@ class GatewaySettings(SiteSettings):
         le=64,
         description="How many processes answer on the one port; what is bounded is bounded for each.",
     )
+    log_hits_every: int = from_env(
+        "TRIVET_LOG_HITS_EVERY",
+        default=100,
+        ge=1,
+        description="One in so many requests answered from the near cache enters the request log; 1 is all of them.",
+    )
     drain_seconds: float = from_env(
         "TRIVET_DRAIN_SECONDS",
         default=0,
