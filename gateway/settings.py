@@ -89,8 +89,6 @@ class GatewaySettings(SiteSettings):
 
     @model_validator(mode="after")
     def _has_a_port_for_each_worker(self) -> Self:
-        if self.workers > 1 and self.http_port == 0:
-            raise ValueError("TRIVET_HTTP_PORT must not be 0 with several TRIVET_GATEWAY_WORKERS: they share one port")
         if self.metrics_port and self.metrics_port + self.workers - 1 > MAX_PORT:
             raise ValueError("TRIVET_METRICS_PORT leaves no port for each of the TRIVET_GATEWAY_WORKERS")
         return self

@@ -25,9 +25,11 @@ END_SECONDS = GRACE_SECONDS + 1.5
 class Worker:
     """One of the workers, by its place among them: started, and again whenever it dies."""
 
-    def __init__(self, place: int, settings: GatewaySettings, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, place: int, settings: GatewaySettings, port: int, environ: Mapping[str, str] = os.environ
+    ) -> None:
         self._name = f"gateway worker {place + 1}"
-        self._environment = {**environ, "TRIVET_GATEWAY_WORKERS": "1"}
+        self._environment = {**environ, "TRIVET_GATEWAY_WORKERS": "1", "TRIVET_HTTP_PORT": str(port)}
         if settings.metrics_port:
             self._environment["TRIVET_METRICS_PORT"] = str(settings.metrics_port + place)
         self._process: Process | None = None
@@ -72,11 +74,11 @@ class Worker:
 
 
 class Supervisor:
-    """Owns the workers."""
+    """Owns the workers, which share `port`."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: GatewaySettings, port: int) -> None:
         self._drain_seconds = settings.drain_seconds
-        self._workers = [Worker(place, settings) for place in range(settings.workers)]
+        self._workers = [Worker(place, settings, port) for place in range(settings.workers)]
         self._asked_to_stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -118,5 +120,6 @@ class Supervisor:
 def run(settings: GatewaySettings) -> None:
     """Serve by several workers until told to stop. Raises SystemExit if somebody else listens on the port already."""
     with logging_to_stderr("gateway", json_lines=settings.json_logs, level=settings.log_level):
-        bound(settings, shares_port=False).close()
-        asyncio.run(Supervisor(settings).run())
+        with bound(settings, shares_port=False) as probe:  # the workers' own would share it with anybody of ours
+            port = probe.getsockname()[1]
+        asyncio.run(Supervisor(settings, port).run())

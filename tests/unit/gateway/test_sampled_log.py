@@ -24,7 +24,7 @@ class Kept:
         self.entries.append(entry)
 
     @property
-    def weights(self) -> list[float | None]:
+    def weights(self) -> list[object]:
         """How many requests each entry says it stands for; None for itself alone."""
         return [dict(entry.attributes.items()).get("sampledEvery") for entry in self.entries]
 
