@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.serve import granian
+from gateway.serve import serve
 from gateway.settings import GatewaySettings
 
 
@@ -21,4 +21,4 @@ async def constant(request: Request) -> Response:
 if __name__ == "__main__":
     app = Starlette(routes=[Route("/{size:int}", constant)])
     settings = GatewaySettings(http_port=int(sys.argv[1]), secret=SecretStr("a secret that signs nothing here"))
-    asyncio.run(granian(app, settings).serve())
+    asyncio.run(serve(app, settings, asyncio.Event(), shares_port=False))

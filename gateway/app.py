@@ -37,9 +37,9 @@ def build_app(deps: Deps) -> ASGIApp:
     app = ErrorNet(app)
     app = Cors(app, deps.origins)
     app = SecurityHeaders(app, https=deps.settings.base_url.startswith("https:"))
-    app = LogRequests(app, deps.request_log)
+    app = LogRequests(app, deps.request_log, hits_every=deps.settings.log_hits_every)
     app = Metrics(app)
-    app = Trace(app)
+    app = Trace(app, ratio=deps.settings.trace_ratio)
     app = RequestId(app)
     # A hit does what all of these do for it by itself; where `session_data` is written there are none.
     return SessionHits(app, deps) if deps.settings.cookie_cache == "off" else app

@@ -17,7 +17,8 @@ class Exchange:
     """One request and its answer.
 
     `route` is the template that matched (`/v1/users/{user_id}`), never the path: a path may hold a token.
-    `user_id` is set by whoever finds out who calls. `status` is 0 until an answer has begun.
+    `user_id` is set by whoever finds out who calls. `status` is 0 until an answer has begun. `is_hit` says that it came
+    from what this process holds, and no service was asked.
     """
 
     request_id: str
@@ -26,6 +27,7 @@ class Exchange:
     trace_id: str = ""
     span_id: str = ""
     status: int = 0
+    is_hit: bool = False
     headers: list[Header] = field(default_factory=list)  # added to the answer, whoever makes it
 
 

@@ -5,88 +5,130 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Awaitable
 
+from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.listening import BACKLOG, GRACE_SECONDS, LET_GO_SECONDS, bound
 from gateway.open_files import most_connections
 from gateway.settings import GatewaySettings
 
 logger = logging.getLogger(__name__)
 
 MAX_HEADER_BYTES = 32 * 1_024
-BACKLOG = 4_096
-GRACE_SECONDS = 3.5
 
 
-def granian(app: ASGIApp, settings: GatewaySettings) -> Server:
-    """Return a server for HTTP/1.1 only, which closes a connection whose headers do not come in time.
+class Listening(Server):
+    """Granian's server on a socket of ours: its own could not stop accepting before it closes what is open."""
 
-    Its backpressure bounds open connections, idle ones too: requests are bounded in middleware/admission.py.
+    def __init__(self, app: ASGIApp, listener: socket.socket, settings: GatewaySettings) -> None:
+        # HTTP/1.1 only; a connection whose headers do not come in time is closed. The backpressure bounds open
+        # connections, idle ones too: requests are bounded in middleware/admission.py.
+        super().__init__(
+            app,
+            interface=Interfaces.ASGINL,
+            http=HTTPModes.http1,
+            websockets=False,
+            backpressure=most_connections(),
+            http1_settings=HTTP1Settings(
+                header_read_timeout=settings.header_seconds * 1_000, max_buffer_size=MAX_HEADER_BYTES
+            ),
+            log_level=LogLevels.error,
+            log_dictconfig={"handlers": {}, "formatters": {}, "loggers": {"_granian": {"propagate": True}}},
+        )
+        self._listener = listener
+        self._accepting = os.dup(listener.fileno())
+
+    def _init_shared_socket(self) -> None:
+        self._ssp, self._shd = None, SocketHolder(self._accepting, False, BACKLOG)  # type: ignore[call-arg, assignment]  # its types lag behind
+
+    def accept_no_more(self) -> None:
+        """Give the address up and serve on what is open: a socket that nobody can reach takes the listener's place."""
+        with socket.socket() as unreachable:
+            os.dup2(unreachable.fileno(), self._accepting, inheritable=False)
+        self._listener.close()
+
+
+class Door:
+    """The application, and from `let_go` on each of its answers closes the connection that it goes out on.
+
+    A client that is told so opens its next connection elsewhere; one that is cut off loses a request on its way.
     """
-    return Server(
-        app,
-        address=settings.host,
-        port=settings.http_port,
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.http1,
-        websockets=False,
-        backlog=BACKLOG,
-        backpressure=most_connections(),
-        http1_settings=HTTP1Settings(
-            header_read_timeout=settings.header_seconds * 1_000, max_buffer_size=MAX_HEADER_BYTES
-        ),
-        log_level=LogLevels.error,
-        log_dictconfig={"handlers": {}, "formatters": {}, "loggers": {"_granian": {"propagate": True}}},
-    )
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self._app(scope, receive, send)
+
+    def let_go(self) -> None:
+        app = self._app
+
+        async def closing(scope: Scope, receive: Receive, send: Send) -> None:
+            async def answer(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+                await send(message)
+
+            await app(scope, receive, answer)
+
+        self._app = closing
 
 
-def refuse_taken(settings: GatewaySettings) -> None:
-    """Raise SystemExit, with one line, if somebody listens already: granian would share the port with them."""
-    family, _, _, _, address = socket.getaddrinfo(settings.host, settings.http_port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-        except OSError as error:
-            raise SystemExit(_cannot_listen(settings, error.strerror or "")) from None
+class _Told:
+    """What signals have said: `stopping` is set by SIGTERM, and by SIGINT if we are the one in the foreground."""
+
+    def __init__(self, draining: asyncio.Event, *, shares_port: bool) -> None:
+        self.stopping = asyncio.Event()
+        self.has_announced = False
+        self._draining = draining
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop)
+        if shares_port:
+            loop.add_signal_handler(signal.SIGUSR1, self._announce)
+        else:
+            loop.add_signal_handler(signal.SIGINT, self._stop)
+
+    def _announce(self) -> None:
+        self.has_announced = True
+        self._draining.set()
+
+    def _stop(self) -> None:
+        if self.stopping.is_set():
+            os._exit(1)
+        self._draining.set()
+        self.stopping.set()
 
 
-def _cannot_listen(settings: GatewaySettings, why: str) -> str:
-    return f"trivet: the gateway cannot listen on http://{settings.host}:{settings.http_port}: {why}"
-
-
-async def serve(app: ASGIApp, settings: GatewaySettings, draining: asyncio.Event) -> None:
+async def serve(app: ASGIApp, settings: GatewaySettings, draining: asyncio.Event, *, shares_port: bool) -> None:
     """Serve until SIGTERM or SIGINT; then accept nothing new, let what is under way end, and return.
 
-    Sets `draining` first, so that readiness fails, for as long as the settings say. A second signal ends the process
-    at once. Raises SystemExit, with one line that says why, if the address cannot be listened on.
+    Sets `draining` first, so that readiness fails, for as long as the settings say; with SIGUSR1 a supervisor has that
+    done in all workers beforehand. A second signal ends the process at once. Raises SystemExit, with one line that says
+    why, if the address cannot be listened on.
     """
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_signal() -> None:
-        if stopping.is_set():
-            os._exit(1)
-        draining.set()
-        stopping.set()
-
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, on_signal)
-    refuse_taken(settings)
-    server, address = granian(app, settings), f"http://{settings.host}:{settings.http_port}"
-    server.on_startup(lambda: logger.info("gateway listens on %s", address))
-    serving, stopped = asyncio.create_task(server.serve()), asyncio.create_task(stopping.wait())
-    await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
-    if not stopping.is_set():
-        stopped.cancel()
-        raise SystemExit(_cannot_listen(settings, _why(serving)))
-    await asyncio.sleep(settings.drain_seconds)
-    server.stop()  # type: ignore[no-untyped-call]  # granian's own
-    await asyncio.wait((serving,), timeout=GRACE_SECONDS)
+    told, door = _Told(draining, shares_port=shares_port), Door(app)
+    with bound(settings, shares_port=shares_port) as listener:
+        listener.listen(BACKLOG)
+        server = Listening(door, listener, settings)
+        serving, stopped = asyncio.create_task(server.serve()), asyncio.create_task(told.stopping.wait())
+        logger.info("gateway listens on http://%s:%d", settings.host, settings.http_port)
+        await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if not told.stopping.is_set():
+            stopped.cancel()
+            raise SystemExit(f"trivet: the gateway serves no more: {_why(serving)}")
+        door.let_go()
+        if not told.has_announced:
+            await asyncio.sleep(settings.drain_seconds)
+        server.accept_no_more()
+        await asyncio.sleep(LET_GO_SECONDS)
+        server.stop()  # type: ignore[no-untyped-call]  # granian's own
+        await asyncio.wait((serving,), timeout=GRACE_SECONDS)
 
 
 def _why(ended: asyncio.Task[None]) -> str:

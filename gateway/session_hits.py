@@ -8,6 +8,7 @@ import itertools
 import re
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -16,11 +17,13 @@ from gateway.auth.limits import limit_of
 from gateway.auth.protocol import BASE_PATH
 from gateway.client_address import client_address, limit_subject
 from gateway.deps import Deps
-from gateway.exchange import Header
+from gateway.exchange import Exchange, Header
 from gateway.middleware.cors import VARY, allowed
-from gateway.middleware.metrics import duration_of, handled_of
+from gateway.middleware.metrics import duration, handled
 from gateway.middleware.request_id import ACCEPTED
+from gateway.middleware.request_log import entry_of
 from gateway.middleware.security_headers import on_every_answer
+from gateway.middleware.trace import BEGINS, sampler_of
 from runtime.ids import new_id, token_hash
 
 ROUTE = "/get-session"
@@ -29,6 +32,15 @@ PLAIN = re.compile("[a-zA-Z0-9]+")
 """Tokens that JSON spells as they are."""
 REQUEST_IDS = 1_000_000
 """So many requests are numbered behind one random beginning."""
+
+
+class Hit(NamedTuple):
+    """An answer, and what the request log is told of it."""
+
+    headers: list[Header]
+    body: bytes
+    request_id: bytes
+    user_id: str
 
 
 class SessionHits:
@@ -52,22 +64,35 @@ class SessionHits:
             VARY,
         ]
         self._request_ids = _request_ids()
-        self._handled = handled_of("GET", PATH, 200)
-        self._duration = duration_of(PATH)
+        self._handled = handled.of("GET", PATH, 200)
+        self._duration = duration.of(PATH)
+        self._sampler = sampler_of(settings.trace_ratio)
+        self._request_log = deps.request_log
+        self._log_every = settings.log_hits_every
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == PATH and scope["method"] == "GET" and not scope["query_string"]:
-            began = time.perf_counter()
-            if (answer := self._find(scope)) is not None:
-                headers, body = answer
-                await send({"type": "http.response.start", "status": 200, "headers": headers})
-                await send({"type": "http.response.body", "body": body})
-                self._handled.inc()
-                self._duration.observe(time.perf_counter() - began)
-                return
-        await self._app(scope, receive, send)
+        if scope["path"] != PATH or scope["method"] != "GET" or scope["query_string"]:
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        begins_trace = scope[BEGINS] = self._sampler.begins()
+        hit = None if begins_trace else self._find(scope)
+        if hit is None:
+            await self._app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": hit.headers})
+        await send({"type": "http.response.body", "body": hit.body})
+        self._count(hit, time.perf_counter() - began)
 
-    def _find(self, scope: Scope) -> tuple[list[Header], bytes] | None:
+    def _count(self, hit: Hit, seconds: float) -> None:
+        self._duration.observe(seconds)
+        if self._handled.value % self._log_every == 0:
+            exchange = Exchange(hit.request_id.decode("latin-1"), PATH, hit.user_id, status=200, is_hit=True)
+            began_ns = time.time_ns() - int(seconds * 1e9)
+            self._request_log.add(entry_of(exchange, "GET", began_ns, seconds, stands_for=self._log_every))
+        self._handled.value += 1
+
+    def _find(self, scope: Scope) -> Hit | None:
         """Return the answer to a request that is plainly a hit, else None."""
         given = dict(scope["headers"])
         if len(given) != len(scope["headers"]) or b"traceparent" in given:
@@ -78,11 +103,11 @@ class SessionHits:
         now = self._wall()
         if held.ends <= now or held.slides <= now or not self._is_within_limits(scope):
             return None
-        body = held.head + token.encode() + held.tail
-        headers = [*self._headers, (b"x-request-id", self._request_id(given)), (b"content-length", b"%d" % len(body))]
+        body, request_id = held.head + token.encode() + held.tail, self._request_id(given)
+        headers = [*self._headers, (b"x-request-id", request_id), (b"content-length", b"%d" % len(body))]
         if (origin := given.get(b"origin", b"").decode("latin-1")) and self._origins.trusts(origin):
             headers += allowed(origin)
-        return headers, body
+        return Hit(headers, body, request_id, held.answer.user.id)
 
     def _token(self, given: dict[bytes, bytes]) -> str | None:
         """Return the token of the bearer header, or of the first session cookie if it is spelt as ours are."""

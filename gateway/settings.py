@@ -9,6 +9,8 @@ from pydantic_settings import NoDecode
 from runtime.fields import NONE, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
 from runtime.settings import Keys, PairKeysField, SiteSettings, Words, from_env, split_words
 
+MAX_PORT = 65_535
+
 
 def _networks(value: Any) -> Any:
     return tuple(ip_network(part) for part in split_words(value)) if isinstance(value, str) else value
@@ -53,6 +55,19 @@ class GatewaySettings(SiteSettings):
         le=300,
         description="How long a connection may be idle or slow with its headers, and half of what a body may take.",
     )
+    workers: int = from_env(
+        "TRIVET_GATEWAY_WORKERS",
+        default=1,
+        ge=1,
+        le=64,
+        description="How many processes answer on the one port; what is bounded is bounded for each.",
+    )
+    log_hits_every: int = from_env(
+        "TRIVET_LOG_HITS_EVERY",
+        default=100,
+        ge=1,
+        description="One in so many requests answered from the near cache enters the request log; 1 is all of them.",
+    )
     drain_seconds: float = from_env(
         "TRIVET_DRAIN_SECONDS",
         default=0,
@@ -76,6 +91,12 @@ class GatewaySettings(SiteSettings):
     def _trusts_nobody_blindly(self) -> Self:
         if "*" in self.trusted_origins:
             raise ValueError("TRIVET_TRUSTED_ORIGINS must not be `*`: name them, `https://*.example.com` is allowed")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_port_for_each_worker(self) -> Self:
+        if self.metrics_port and self.metrics_port + self.workers - 1 > MAX_PORT:
+            raise ValueError("TRIVET_METRICS_PORT leaves no port for each of the TRIVET_GATEWAY_WORKERS")
         return self
 
     @property

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import random
 import signal
 from asyncio.subprocess import Process
 
@@ -13,23 +12,10 @@ from ops.probes import Unready
 from ops.screen import Screen
 from ops.settings import ROOT
 from ops.spawn import Guard, end_group, spawn
+from runtime.restarts import CALM_SECONDS, delay_after, how_it_ended
 
-FIRST_DELAY_SECONDS = 0.2
-LAST_DELAY_SECONDS = 10.0
-CALM_SECONDS = 20.0
-"""A part that lived this long has no bad record any more."""
 PROBE_EVERY_SECONDS = 0.1
 TELL_EVERY_SECONDS = 5.0
-
-
-def delay_after(deaths: int) -> float:
-    """Return how long to wait after so many deaths in a row: doubling, with jitter, bounded."""
-    bound = min(FIRST_DELAY_SECONDS * 2 ** (deaths - 1), LAST_DELAY_SECONDS)
-    return random.uniform(bound / 2, bound)  # noqa: S311  # spreads restarts, guards nothing
-
-
-def how_it_ended(status: int) -> str:
-    return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
 
 class Child:

@@ -1,5 +1,6 @@
 """Which ports a stack listens on."""
 
+import random
 import socket
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -8,7 +9,9 @@ from ops.errors import Refused
 from ops.keys import SERVICES
 from ops.settings import StackSettings
 
-METRICS = (*SERVICES, "gateway")
+LOWEST = 10_000
+EPHEMERAL = 32_768
+"""Where Linux begins to give ports away, unless it was told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,7 @@ class Ports:
     http: int
     services: dict[str, int]
     metrics: dict[str, int]
+    """The gateway's is its first worker's; the others' follow it."""
     stores: dict[str, int]
     moved: dict[str, tuple[int, int]]
     """Services whose default port was taken: that port and the free one instead."""
@@ -42,12 +46,23 @@ def free_ports(host: str, count: int) -> list[int]:
         return [int(probe.getsockname()[1]) for probe in probes]
 
 
+def free_run(host: str, count: int) -> int:
+    """Return the first of so many ports in a row that nobody listens on now.
+
+    They are below those that the kernel gives away, of which any connection may take the second one meanwhile.
+    """
+    while True:
+        first = random.randrange(LOWEST, EPHEMERAL - count)  # noqa: S311  # spreads stacks, guards nothing
+        if all(is_free(host, port) for port in range(first, first + count)):
+            return first
+
+
 def choose(settings: StackSettings) -> Ports:
     """Choose every port. Raises Refused for one that was asked for and is taken.
 
     A service's default port that is taken gives way to a free one in development.
     """
-    spare = iter(free_ports(settings.host, 2 * len(SERVICES) + len(METRICS) + 3))
+    spare = iter(free_ports(settings.host, 3 * len(SERVICES) + 3))
     moved = {}
     services = {}
     for name in SERVICES:
@@ -61,7 +76,10 @@ def choose(settings: StackSettings) -> Ports:
     return Ports(
         http=_take(settings.host, settings.http_port, "TRIVET_HTTP_PORT") or next(spare),
         services=services,
-        metrics={name: next(spare) for name in METRICS},
+        metrics={
+            **{name: next(spare) for name in SERVICES},
+            "gateway": free_run(settings.host, settings.gateway_workers),
+        },
         stores={name: next(spare) for name in ("secantusdb", "valkey")},
         moved=moved,
     )

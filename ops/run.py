@@ -99,6 +99,9 @@ def _addresses(settings: StackSettings, chosen: Ports, of: Stores, folder: Path)
     rows = [("docs", f"http://127.0.0.1:{chosen.http}/docs")]
     rows += [(name, f"{host}:{chosen.services[name]}") for name in SERVICES]
     rows += [(f"{name} metrics", f"http://{host}:{port}/metrics") for name, port in chosen.metrics.items()]
+    first = chosen.metrics["gateway"]
+    others = range(1, settings.gateway_workers)
+    rows += [(f"gateway-{place + 1} metrics", f"http://{host}:{first + place}/metrics") for place in others]
     rows += list(of.shown.items())
     return [*rows, ("data", str(folder))]
 

@@ -79,4 +79,7 @@ class StackSettings(OpsSettings):
 
     identity_port: int = from_env("TRIVET_IDENTITY_PORT", default=50051, ge=0, le=65535, description="gRPC.")
     notifications_port: int = from_env("TRIVET_NOTIFICATIONS_PORT", default=50052, ge=0, le=65535, description="gRPC.")
+    gateway_workers: int = from_env(
+        "TRIVET_GATEWAY_WORKERS", default=1, ge=1, le=64, description="Processes that answer HTTP on the one port."
+    )
     cache_port: int = from_env("TRIVET_CACHE_PORT", default=50053, ge=0, le=65535, description="gRPC.")

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import grpc
@@ -18,14 +18,17 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge
 
 from runtime.actor import Verifier, current_actor
 from runtime.call import Call, Concern, Context, Proceed
 from runtime.errors import DeadlineExceeded, InvalidArgument, PermissionDenied, ServiceError
 from runtime.lease import current_lease, parse_lease
 from runtime.policy import Policy, authorize
+from runtime.sampling import Chance, Sampler
 from runtime.status import rich_status, wire_status
+from runtime.tally import Counts, Level, Timings
+from runtime.telemetry import records_spans
 from runtime.validation import validator
 from trivet.client.actor import METADATA_KEY as ACTOR_KEY
 from trivet.client.deadline import within
@@ -48,30 +51,28 @@ OUR_FAULT = frozenset(
 # The trace alone: baggage is the outside's, and could grow until the metadata is refused.
 PROPAGATOR = TraceContextTextMapPropagator()
 
-handled = Counter("trivet_rpc_handled_total", "RPCs answered, by status code.", ["method", "code"])
-duration = Histogram("trivet_rpc_duration_seconds", "How long RPCs took.", ["method"], buckets=LATENCY_BUCKETS)
-in_flight = Gauge("trivet_rpc_in_flight", "RPCs being worked on.")
-# One of each per RPC that is served, so looked up once.
-handled_of = cache(handled.labels)
-duration_of = cache(duration.labels)
+handled = Counts("trivet_rpc_handled_total", "RPCs answered, by status code.", ["method", "code"])
+duration = Timings("trivet_rpc_duration_seconds", "How long RPCs took.", ["method"], bounds=LATENCY_BUCKETS)
+in_flight = Level()
+Gauge("trivet_rpc_in_flight", "RPCs being worked on.").set_function(lambda: in_flight.value)
 
 
 class Trace(Concern):
     """A server span below the caller's, and the duration and code of every call as metrics.
 
-    Where this process records nothing and the caller sends no trace, there is no span to be made.
+    A call that is not sampled meets nothing of OpenTelemetry. `ratio` is how many of the traces begun here are kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ratio: float = 1.0, *, chance: Chance = random.random) -> None:
         self._tracer = trace.get_tracer("trivet.server")
-        self._records = not isinstance(self._tracer, trace.ProxyTracer | trace.NoOpTracer)
+        self._sampler = Sampler(ratio if records_spans(self._tracer) else 0.0, chance=chance)
 
     async def around(self, call: Call, proceed: Proceed) -> Any:
         began = time.perf_counter()
         code = grpc.StatusCode.UNKNOWN
-        in_flight.inc()
+        in_flight.value += 1
         try:
-            if self._records or "traceparent" in call.metadata:
+            if self._sampler.traces(call.metadata):
                 answer = await self._traced(call, proceed)
             else:
                 answer = await proceed(call)
@@ -81,9 +82,9 @@ class Trace(Concern):
             code = code_of(error, call.context)
             raise
         finally:
-            in_flight.dec()
-            handled_of(call.method, code.name).inc()
-            duration_of(call.method).observe(time.perf_counter() - began)
+            in_flight.value -= 1
+            handled.of(call.method, code.name).value += 1
+            duration.of(call.method).observe(time.perf_counter() - began)
 
     async def _traced(self, call: Call, proceed: Proceed) -> Any:
         service, _, name = call.method.rpartition("/")

@@ -82,7 +82,7 @@ class Server:
         self._name = name
         self._settings = settings
         self._concerns: Sequence[Concern] = (
-            Trace(),
+            Trace(settings.trace_ratio),
             Errors(),
             Deadline(settings.call_limit_seconds),
             WhoCalls(Verifier(name, settings.accept_keys, people_callers=settings.people_callers)),

@@ -1,5 +1,7 @@
 """A server span for every request, below the caller's: W3C trace context in and out."""
 
+import random
+
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
@@ -7,25 +9,46 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.exchange import exchange_of, header
+from runtime.sampling import Chance, Parent, Sampler, parent_of
+from runtime.telemetry import records_spans
 
 # The trace alone: what else a caller sends in baggage goes no further.
 PROPAGATOR = TraceContextTextMapPropagator()
 CONTEXT = (("traceparent", b"traceparent"), ("tracestate", b"tracestate"))
 
 
-class Trace:
-    """Names the span by the route's template once it is known, and tells the caller the trace in `traceparent`."""
+TRACER = "trivet.gateway"
+BEGINS = "trivet.begins_trace"
 
-    def __init__(self, app: ASGIApp) -> None:
+
+def sampler_of(ratio: float, *, chance: Chance = random.random) -> Sampler:
+    """Return what decides whether a request begins a trace; none does where nothing records."""
+    return Sampler(ratio if records_spans(trace.get_tracer(TRACER)) else 0.0, chance=chance)
+
+
+class Trace:
+    """Names the span by the route's template once it is known, and tells the caller the trace in `traceparent`.
+
+    A request that is not sampled meets nothing of OpenTelemetry, and the services hear of no trace. `ratio` is how many
+    of the traces begun here are recorded.
+    """
+
+    def __init__(self, app: ASGIApp, *, ratio: float = 1.0, chance: Chance = random.random) -> None:
         self._app = app
-        self._tracer = trace.get_tracer("trivet.gateway")
-        self._records = not isinstance(self._tracer, trace.ProxyTracer | trace.NoOpTracer)
+        self._tracer = trace.get_tracer(TRACER)
+        self._sampler = sampler_of(ratio, chance=chance)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        carrier = {name: value for name, key in CONTEXT if (value := header(scope, key))}
-        if not self._records and not carrier:  # there is no trace, and none is begun
+        parent = parent_of(traceparent) if (traceparent := header(scope, b"traceparent")) else None
+        if parent is not None and not parent.is_sampled:
+            _tell(scope, parent)
             await self._app(scope, receive, send)
             return
+        # Whoever stands before this may have thrown already.
+        if parent is None and not (self._sampler.begins() if (thrown := scope.get(BEGINS)) is None else thrown):
+            await self._app(scope, receive, send)
+            return
+        carrier = {name: value for name, key in CONTEXT if (value := header(scope, key))}
         token = otel_context.attach(PROPAGATOR.extract(carrier, otel_context.Context()))
         try:
             await self._traced(scope, receive, send)
@@ -52,3 +75,10 @@ class Trace:
                     span.set_attribute("http.response.status_code", exchange.status)
                     if exchange.status >= 500 or exchange.status == 0:
                         span.set_status(StatusCode.ERROR)
+
+
+def _tell(scope: Scope, parent: Parent) -> None:
+    """Name the caller's own trace, of which nothing is recorded, in the answer and in the request log."""
+    exchange = exchange_of(scope)
+    exchange.trace_id, exchange.span_id = parent.trace_id, parent.span_id
+    exchange.headers.append((b"traceparent", f"00-{parent.trace_id}-{parent.span_id}-00".encode()))

@@ -53,5 +53,5 @@ async def main(settings: CacheSettings) -> int:
 if __name__ == "__main__":
     found = read(CacheSettings)
     with logging_to_stderr("cache", json_lines=found.json_logs, level=found.log_level):
-        start_tracing("cache", found.trace_ratio)
+        start_tracing("cache")
         sys.exit(asyncio.run(main(found)))

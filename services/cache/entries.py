@@ -82,9 +82,9 @@ class Entries:
         """Return what the script found at a position: an entry, or for how long it is claimed."""
         if isinstance(found, int):
             return Lookup(position, retry_ms=min(found, RETRY_MS))
-        value, offset, ttl_ms, kind, *tags = found
+        value, ttl_ms, kind, *tags = found
         names = tuple(tag.decode().removeprefix(self._tag_prefix) for tag in tags)
-        return Lookup(Position(position.epoch, offset), value, ttl_ms, kind == b"absent", names)
+        return Lookup(position, value, ttl_ms, kind == b"absent", names)
 
     async def set(self, namespace: str, entries: Sequence[Entry]) -> list[bool]:
         """Write each entry whose lease still holds, all in one step; return which. Raises Unavailable.

@@ -2,18 +2,17 @@
 
 from datetime import datetime
 
-from prometheus_client import Counter
-
 from runtime.clock import Clock, utc_now
+from runtime.tally import Counts
 from services.cache.namespaces import SHARED
 
 MAX_NAMESPACES = 1_000
 OTHER = "other"
 
-hits = Counter("trivet_cache_hits_total", "Reads that found their entry.", ["namespace"])
-misses = Counter("trivet_cache_misses_total", "Reads that did not find their entry.", ["namespace"])
-fills = Counter("trivet_cache_fills_total", "Writes that were stored.", ["namespace"])
-refusals = Counter("trivet_cache_refusals_total", "Writes refused because their lease no longer held.", ["namespace"])
+hits = Counts("trivet_cache_hits_total", "Reads that found their entry.", ["namespace"])
+misses = Counts("trivet_cache_misses_total", "Reads that did not find their entry.", ["namespace"])
+fills = Counts("trivet_cache_fills_total", "Writes that were stored.", ["namespace"])
+refusals = Counts("trivet_cache_refusals_total", "Writes refused because their lease no longer held.", ["namespace"])
 
 
 class Tally:
@@ -21,22 +20,22 @@ class Tally:
 
     def __init__(self, label: str) -> None:
         self.hits = self.misses = self.fills = self.refusals = 0
-        self._hits, self._misses = hits.labels(label), misses.labels(label)
-        self._fills, self._refusals = fills.labels(label), refusals.labels(label)
+        self._hits, self._misses = hits.of(label), misses.of(label)
+        self._fills, self._refusals = fills.of(label), refusals.of(label)
 
     def read(self, found: int, asked: int) -> None:
         """Count reads: how many entries were asked for, and how many of them were there."""
         self.hits += found
         self.misses += asked - found
-        self._hits.inc(found)
-        self._misses.inc(asked - found)
+        self._hits.value += found
+        self._misses.value += asked - found
 
     def wrote(self, stored: int, given: int) -> None:
         """Count writes: how many entries were given, and how many of them were stored."""
         self.fills += stored
         self.refusals += given - stored
-        self._fills.inc(stored)
-        self._refusals.inc(given - stored)
+        self._fills.value += stored
+        self._refusals.value += given - stored
 
 
 class Stats:

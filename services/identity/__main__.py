@@ -145,5 +145,5 @@ def _serve_accounts(server: Server, parts: Parts, oauth: OAuthParts, site: Site)
 if __name__ == "__main__":
     settings = read(IdentitySettings)
     with logging_to_stderr("identity", json_lines=settings.json_logs, level=settings.log_level):
-        start_tracing("identity", settings.trace_ratio)
+        start_tracing("identity")
         asyncio.run(main(settings))

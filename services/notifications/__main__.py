@@ -79,5 +79,5 @@ async def main(settings: NotificationsSettings) -> None:
 if __name__ == "__main__":
     found = read(NotificationsSettings)
     with logging_to_stderr("notifications", json_lines=found.json_logs, level=found.log_level):
-        start_tracing("notifications", found.trace_ratio)
+        start_tracing("notifications")
         asyncio.run(main(found))

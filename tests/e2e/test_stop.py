@@ -24,6 +24,18 @@ def test_a_signal_stops_every_child_in_time_and_leaves_nothing(data: Path, signu
         assert running.output.endswith("trivet: stopping\ntrivet: stopped\n")
 
 
+def test_a_gateway_of_several_workers_is_ready_is_measured_and_leaves_nothing(data: Path) -> None:
+    with stack(data, TRIVET_GATEWAY_WORKERS="2") as running:
+        children = descendants(running.process.pid)
+        assert sum("-mgateway.worker" in command for command in children.values()) == 2
+        for row in ("gateway metrics", "gateway-2 metrics"):
+            eventually(lambda row=row: "trivet_http_" in httpx.get(running.addresses[row]).text, seconds=20)  # type: ignore[misc]  # bound to this row
+        assert httpx.get(f"{running.url}/readyz").status_code == 200
+        assert running.stop() < STOP_SECONDS
+        assert running.process.returncode == 0
+        assert not [command for pid, command in children.items() if is_running(pid)]
+
+
 def test_ctrl_c_in_the_terminal_reaches_the_stack_alone(data: Path) -> None:
     """The children are in groups of their own, so that the stack ends them in its order."""
     with stack(data) as running:

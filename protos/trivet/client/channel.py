@@ -79,7 +79,10 @@ class Channel(aio.Channel):
         await self._inner.channel_ready()
 
     def metadata(self, extra: Sequence[tuple[str, str]] = ()) -> tuple[tuple[str, str], ...]:
-        """Return what every call carries: the actor, the trace, and the caller's own."""
+        """Return what every call carries: the actor, the trace, and the caller's own.
+
+        A trace that its beginner does not record is told too, or the service would throw the dice once more.
+        """
         actor = (METADATA_KEY, self._sign(self._audience))
         if trace.get_current_span() is trace.INVALID_SPAN:
             return (actor, *extra)

@@ -1,6 +1,6 @@
 -- Reads entries. KEYS[2..] are the entries; ARGV[2] is how many bytes of them to answer at most; ARGV[3] is for how
 -- many milliseconds a miss is claimed, 0 if it is not.
--- Answers {epoch, offset, found...}: for each entry {value, offset, milliseconds left, kind, tag...}; if it is missed,
+-- Answers {epoch, offset, found...}: for each entry {value, milliseconds left, kind, tag...}; if it is missed,
 -- false, or how many milliseconds another's claim still holds it.
 --
 -- An entry is a line of its epoch, its offset, its kind (`value` or `absent`) and the keys of its tags, and after that
@@ -40,7 +40,7 @@ local function find(key)
     return false
   end
   budget = budget - #entry
-  return {string.sub(entry, line_end + 1), filled_at, redis.call('PTTL', key), kind, unpack(tags)}
+  return {string.sub(entry, line_end + 1), redis.call('PTTL', key), kind, unpack(tags)}
 end
 
 local answer = {epoch, offset}

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ops.child import FIRST_DELAY_SECONDS, LAST_DELAY_SECONDS, Child, delay_after
+from ops.child import Child
 from ops.errors import WrongSettings
 from ops.part import Part
 from ops.screen import Screen
 from ops.spawn import Guard, guarding
+from runtime.restarts import FIRST_DELAY_SECONDS, LAST_DELAY_SECONDS, delay_after
 from tests.harness.stack import is_running
 from tests.harness.waiting import until
 

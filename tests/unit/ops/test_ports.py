@@ -46,3 +46,11 @@ def test_a_default_port_of_a_service_gives_way_in_development(taken: int, monkey
     assert chosen.services["identity"] != taken
     monkeypatch.undo()
     StackSettings.model_rebuild(force=True)
+
+
+def test_workers_of_the_gateway_have_ports_for_their_metrics_in_a_row() -> None:
+    chosen = ports.choose(settings(TRIVET_GATEWAY_WORKERS="4"))
+    run = range(chosen.metrics["gateway"], chosen.metrics["gateway"] + 4)
+    others = [chosen.http, *chosen.services.values(), *chosen.stores.values()]
+    assert not set(run) & {*others, *(chosen.metrics[name] for name in chosen.services)}
+    assert all(ports.is_free("127.0.0.1", port) for port in run)

@@ -91,8 +91,8 @@ async def test_a_caller_that_sent_no_deadline_is_answered_by_ours() -> None:
 
 async def test_when_the_callers_deadline_passes_the_work_for_it_stops(caplog: pytest.LogCaptureFixture) -> None:
     """R5: no work goes on for a caller who has given up; it is no failure worth a traceback."""
-    counted = handled.labels(f"{SERVICE}/GetUser", "DEADLINE_EXCEEDED")
-    before, ended = counted._value.get(), asyncio.Event()
+    counted = handled.of(f"{SERVICE}/GetUser", "DEADLINE_EXCEEDED")
+    before, ended = counted.value, asyncio.Event()
 
     async def answer(request: GetUserRequest, context: Context) -> User:
         try:
@@ -104,5 +104,5 @@ async def test_when_the_callers_deadline_passes_the_work_for_it_stops(caplog: py
         with pytest.raises(aio.AioRpcError):
             await running.stub.GetUser(GetUserRequest(user_id="user1"), timeout=0.1)
         await asyncio.wait_for(ended.wait(), 2)
-        await until(lambda: counted._value.get() == before + 1)
+        await until(lambda: counted.value == before + 1)
     assert caplog.records == []

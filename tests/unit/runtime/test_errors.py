@@ -94,7 +94,7 @@ async def test_without_the_concern_the_text_would_cross() -> None:
 
 
 def count(code: str) -> float:
-    return float(handled.labels(f"{SERVICE}/GetUser", code)._value.get())
+    return float(handled.of(f"{SERVICE}/GetUser", code).value)
 
 
 @pytest.mark.parametrize(

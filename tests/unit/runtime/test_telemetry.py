@@ -9,10 +9,13 @@ from prometheus_client import REGISTRY
 
 from runtime import concerns
 from runtime.call import Context
+from runtime.settings import Keys
 from runtime.telemetry import store_call
-from tests.harness.rpc import SERVICE, served
+from tests.harness.rpc import KEY, SERVICE, served, settings
+from trivet.client import Signer, connect
 from trivet.identity.v1.resources_pb2 import User
-from trivet.identity.v1.user_service_pb2 import GetUserRequest
+from trivet.identity.v1.user_service_pb2 import GetUserRequest, ListUsersRequest
+from trivet.identity.v1.user_service_pb2_grpc import UserServiceStub
 
 ME = GetUserRequest(user_id="user1")
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -43,6 +46,23 @@ async def test_a_process_that_records_begins_a_trace_where_none_comes_in(monkeyp
         answered = (await running.stub.GetUser(ME)).name
     (span,) = exporter.get_finished_spans()
     assert (span.name, trace.format_trace_id(span.context.trace_id)) == (f"{SERVICE}/GetUser", answered)
+
+
+@pytest.mark.parametrize(("caller", "spans"), [("gateway", 0), ("identity", 0), ("tests", 1)])
+async def test_a_service_begins_no_trace_where_one_of_our_processes_has_decided_against_it(
+    monkeypatch: pytest.MonkeyPatch, caller: str, spans: int
+) -> None:
+    """The row `tests` is the run without: a call that is not known to be ours begins a trace."""
+    provider, exporter = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    configured = settings().model_copy(update={"accept_keys": Keys({caller: KEY})})
+    async with (
+        served(configured=configured) as running,
+        connect(running.address, "identity", Signer(caller, {"identity": KEY})) as channel,
+    ):
+        await UserServiceStub(channel).ListUsers(ListUsersRequest())
+    assert len(exporter.get_finished_spans()) == spans
 
 
 async def test_a_call_is_timed_and_counted_once_also_where_nothing_is_recorded() -> None:

@@ -1,0 +1,28 @@
+"""The address that HTTP is served on: whose it is, and how long requests may take at the end."""
+
+import socket
+
+from gateway.settings import GatewaySettings
+
+BACKLOG = 4_096
+LET_GO_SECONDS = 0.25
+"""How long a connection that is open when no new ones are accepted may still bring a request."""
+GRACE_SECONDS = 3.5
+
+
+def bound(settings: GatewaySettings, *, shares_port: bool) -> socket.socket:
+    """Return a socket that has the address; with `shares_port` others of ours may have it too.
+
+    Raises SystemExit, with one line, if somebody else listens there, or nobody may.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(settings.host, settings.http_port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shares_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(address)
+    except OSError as error:
+        where = f"http://{settings.host}:{settings.http_port}"
+        raise SystemExit(f"trivet: the gateway cannot listen on {where}: {error.strerror}") from None
+    return listener

@@ -1,0 +1,64 @@
+"""Whether a request or a call is traced: decided from two headers and one random number, before there is a span."""
+
+import random
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trivet.client.actor import METADATA_KEY as ACTOR_KEY
+from trivet.client.actor import VERSION
+
+TRACEPARENT = re.compile("(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+"""W3C Trace Context, 3.2: a version that is not ours may say more after its flags."""
+SAMPLED = 1
+PROCESSES = ("gateway", "identity", "notifications", "cache")
+OURS = tuple(f"{VERSION}.{name}." for name in PROCESSES)
+"""How the actor of a call between our own processes begins."""
+
+Chance = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The caller's place in its trace."""
+
+    trace_id: str
+    span_id: str
+    is_sampled: bool
+
+
+def parent_of(traceparent: str) -> Parent | None:
+    """Return what a `traceparent` header says, None if it is not one."""
+    match = TRACEPARENT.fullmatch(traceparent)
+    if match is None or (match[4] is not None and traceparent.startswith("00")):
+        return None
+    return Parent(match[1], match[2], bool(int(match[3], 16) & SAMPLED))
+
+
+class Sampler:
+    """Follows the caller's decision; where there is none, so many of the traces are begun.
+
+    `ratio` is 0 where this process records nothing. `chance` is a number from 0 to below 1, as random.random gives.
+    """
+
+    def __init__(self, ratio: float, *, chance: Chance = random.random) -> None:
+        self._ratio = ratio
+        self._chance = chance
+
+    def begins(self) -> bool:
+        """Whether to begin a trace of a request that nobody else decided about."""
+        return self._chance() < self._ratio
+
+    def traces(self, metadata: Mapping[str, Any]) -> bool:
+        """Whether to trace a call, from its metadata.
+
+        A call without an actor is refused anyway. One of our own processes that tells no trace has decided against
+        one: a second throw here would record trees without their roots.
+        """
+        actor = metadata.get(ACTOR_KEY)
+        if actor is None:
+            return False
+        if (parent := parent_of(metadata.get("traceparent", ""))) is not None:
+            return parent.is_sampled
+        return not actor.startswith(OURS) and self.begins()
