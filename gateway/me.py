@@ -14,8 +14,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.deps import Deps
 from gateway.errors import Refused
 from gateway.json_out import converter
-from gateway.reads import SignedIn, profile_of, session_of
-from trivet.notifications.v1.notification_service_pb2 import CountUnreadRequest
+from gateway.reads import profile_of, session_of
 
 PART_SECONDS = 1.0
 """How long one part may take: a slow service costs its own part, not the answer."""
@@ -37,7 +36,7 @@ def routes(deps: Deps) -> list[BaseRoute]:
         user, subscription, unread = await asyncio.gather(
             _part(profile_of(found.user.id, deps)),
             _part(deps.reads.subscription(found.user.id)),
-            _part(_unread(found, deps)),
+            _part(deps.reads.unread(found)),
         )
         parts = {"user": user, "session": found.session, "subscription": subscription, "unreadCount": unread}
         missing = [name for name, part in parts.items() if part is None]
@@ -53,12 +52,6 @@ async def _part(work: Awaitable[T]) -> T | None:
             return await work
     except (grpc.aio.AioRpcError, TimeoutError):
         return None
-
-
-async def _unread(found: SignedIn, deps: Deps) -> int:
-    with found.acting():
-        answer = await deps.backends.notifications.CountUnread(CountUnreadRequest())
-    return answer.unread_count
 
 
 def _shown(part: Message | int | None) -> Any:

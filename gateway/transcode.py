@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.cached import CACHED_RPCS, CachedRpc, Made
+from gateway.cached import Made
+from gateway.cached_rpcs import CACHED_RPCS
 from gateway.cross_site import refuse_foreign_pages
 from gateway.deps import Deps
 from gateway.errors import Refused
@@ -26,6 +27,7 @@ from gateway.matcher import Matcher
 from gateway.query_in import merge_query
 from gateway.reads import SignedIn, session_of
 from gateway.router import method_not_allowed, raw_path, route_not_found
+from runtime.cached_rpcs import CachedRpc
 from trivet.client import Channel, Metadata
 
 MYSELF = "me"
@@ -97,9 +99,8 @@ class Transcoder:
         cached = operation.cached
         if cached is None or not cached.may_be_shown(message, signed_in.user.id, is_admin=signed_in.is_admin):
             return await ask(())
-        found = await self._deps.reads.messages(cached.namespace, operation.answer).get(
-            getattr(message, cached.key), ask
-        )
+        key = cached.key_of(message, signed_in.user.id)
+        found = await self._deps.reads.messages(cached.namespace, operation.answer).get(key, ask)
         # Where there is none the owner says so, in its own words.
         return found or await ask(())
 
