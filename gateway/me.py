@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from gateway.conditional import answer_to
 from gateway.deps import Deps
 from gateway.errors import Refused
 from gateway.json_out import converter
@@ -40,7 +41,8 @@ def routes(deps: Deps) -> list[BaseRoute]:
         )
         parts = {"user": user, "session": found.session, "subscription": subscription, "unreadCount": unread}
         missing = [name for name, part in parts.items() if part is None]
-        return _json({name: _shown(part) for name, part in parts.items()} | {"missing": missing})
+        body = {name: _shown(part) for name, part in parts.items()} | {"missing": missing}
+        return answer_to(request.scope, msgspec.json.encode(body))
 
     return [Route("/v1/me", me, methods=["GET"])]
 
@@ -59,7 +61,3 @@ def _shown(part: Message | int | None) -> Any:
     if not isinstance(part, Message):
         return part
     return converter(part.DESCRIPTOR)(part) if part.ByteSize() else None
-
-
-def _json(value: dict[str, Any]) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json")

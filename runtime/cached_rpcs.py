@@ -16,7 +16,9 @@ from runtime.clock import from_timestamp
 from runtime.ids import token_hash
 from trivet.cache.v1.cached_pb2 import Cached, cached
 
-KEY = "key"
+KEY = re.compile(r"[!-~]{1,512}")
+"""What the cache takes for a key or a tag."""
+THE_KEY = "key"
 HOLE = re.compile(r"\{([a-z0-9_.]+)\}")
 
 Tag = Callable[[str, Any], str]
@@ -97,19 +99,19 @@ def _read(option: Cached, rpc: MethodDescriptor) -> CachedRpc:
         option.absent_ttl.ToTimedelta(),
         attrgetter(option.expire_time) if option.expire_time else None,
         tuple(_tag(template, rpc.output_type) for template in option.tags),
-        tuple(_tag(template, rpc.output_type) for template in option.tags if set(HOLE.findall(template)) == {KEY}),
+        tuple(_tag(template, rpc.output_type) for template in option.tags if set(HOLE.findall(template)) == {THE_KEY}),
     )
 
 
 def _tag(template: str, answer: Descriptor) -> Tag:
-    holes = [hole for hole in HOLE.findall(template) if hole != KEY]
+    holes = [hole for hole in HOLE.findall(template) if hole != THE_KEY]
     for hole in holes:
         _text_field(answer, hole)
     return partial(_filled, template, tuple((hole, attrgetter(hole)) for hole in holes))
 
 
 def _filled(template: str, holes: tuple[tuple[str, attrgetter[str]], ...], key: str, answer: Any) -> str:
-    values = {KEY: key, **{hole: value_of(answer) for hole, value_of in holes}}
+    values = {THE_KEY: key, **{hole: value_of(answer) for hole, value_of in holes}}
     return HOLE.sub(lambda hole: values[hole[1]], template)
 
 

@@ -1,7 +1,6 @@
 """Answers on their way into the cache: what an RPC declares is filled for whoever missed, by whoever owns the data."""
 
 import asyncio
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from prometheus_client import Counter
 
 from runtime.actor import current_actor
-from runtime.cached_rpcs import CachedRpc, declared
+from runtime.cached_rpcs import KEY, CachedRpc, declared
 from runtime.call import Call, Concern, Proceed
 from runtime.clock import Clock, utc_now
 from runtime.errors import NotFound
@@ -22,8 +21,6 @@ from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 
 FILL_SECONDS = 0.25
 FILL_WAIT_SECONDS = 0.05
-KEY = re.compile(r"[!-~]{1,512}")
-"""What the cache takes for a key or a tag."""
 
 fills = Counter("trivet_cache_fills_total", "Entries offered to the cache, by what became of them.", ["outcome"])
 
