@@ -14,13 +14,15 @@ from starlette.types import Scope
 TAG_BYTES = 15
 ENTITY_TAG = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 ANY = b"*"
+OF_ONE_RESOURCE = ("Get", "Count")
+"""What names of RPCs begin with that read one (AIP-131); those of lists begin with List or Query."""
 KEPT = {"cache-control": "private, no-cache", "vary": "Cookie, Authorization"}
 """Kept by the one browser it was for, and shown again only once we have said that it still holds."""
 
 
 def is_kept(verb: str, rpc: MethodDescriptor) -> bool:
-    """Whether what HTTP reads by this RPC may be kept: one resource may, a page of a list may not."""
-    return verb == "GET" and "next_page_token" not in rpc.output_type.fields_by_name
+    """Whether what HTTP reads by this RPC may be kept: one resource may, a list may not."""
+    return verb == "GET" and rpc.name.startswith(OF_ONE_RESOURCE)
 
 
 def answer_to(scope: Scope, body: bytes) -> Response:

@@ -1,7 +1,7 @@
 """RPCs whose answers are kept in the cache, as the .proto files declare it: for those who fill, and those who read."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -86,7 +86,9 @@ def _read(option: Cached, rpc: MethodDescriptor) -> CachedRpc:
     if option.owner:
         _text_field(rpc.input_type, option.owner)
     if option.expire_time:
-        _field(rpc.output_type, option.expire_time)
+        kind = _field(rpc.output_type, option.expire_time).message_type
+        if kind is None or kind.full_name != "google.protobuf.Timestamp":
+            raise ValueError(f"{option.expire_time} is no Timestamp in {rpc.output_type.name}")
     if not option.namespace or option.ttl.ToTimedelta() <= timedelta():
         raise ValueError("namespace and ttl are required")
     return CachedRpc(
@@ -107,11 +109,11 @@ def _tag(template: str, answer: Descriptor) -> Tag:
     holes = [hole for hole in HOLE.findall(template) if hole != THE_KEY]
     for hole in holes:
         _text_field(answer, hole)
-    return partial(_filled, template, tuple((hole, attrgetter(hole)) for hole in holes))
+    return partial(_filled, template, {hole: attrgetter(hole) for hole in holes})
 
 
-def _filled(template: str, holes: tuple[tuple[str, attrgetter[str]], ...], key: str, answer: Any) -> str:
-    values = {THE_KEY: key, **{hole: value_of(answer) for hole, value_of in holes}}
+def _filled(template: str, holes: Mapping[str, Callable[[Any], str]], key: str, answer: Any) -> str:
+    values = {THE_KEY: key, **{hole: value_of(answer) for hole, value_of in holes.items()}}
     return HOLE.sub(lambda hole: values[hole[1]], template)
 
 

@@ -22,7 +22,7 @@ from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 FILL_SECONDS = 0.25
 FILL_WAIT_SECONDS = 0.05
 
-fills = Counter("trivet_cache_fills_total", "Entries offered to the cache, by what became of them.", ["outcome"])
+offers = Counter("trivet_cache_offers_total", "Entries offered to the cache, by what became of them.", ["outcome"])
 
 
 class Fills(Concern):
@@ -75,9 +75,9 @@ class Fills(Concern):
         try:
             answer = await self._cache.Set(request, timeout=FILL_SECONDS)
         except grpc.aio.AioRpcError:
-            fills.labels("failed").inc()
+            offers.labels("failed").inc()
         else:
-            fills.labels("stored" if answer.stored else "refused").inc()
+            offers.labels("stored" if answer.stored else "refused").inc()
 
 
 def _duration(time: timedelta) -> Duration:

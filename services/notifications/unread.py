@@ -109,6 +109,7 @@ class CachedCounts(Counts):
     async def _drop(self, user_id: str) -> None:
         if not KEY.fullmatch(tag_of(user_id)):  # no entry has such a key
             return
+        self._owed.pop(user_id, None)  # the newest comes last
         if len(self._owed) >= MAX_OWED:
             del self._owed[next(iter(self._owed))]
             lost.inc()
