@@ -113,7 +113,8 @@ def _minute(minute: int) -> str:
 
 
 def _struct(message: Any) -> dict[str, Any]:
-    return {key: _value(value) for key, value in message.fields.items()}
+    # Sorted, for a map has no order of its own: the same value is the same bytes in every process.
+    return {key: _value(value) for key, value in sorted(message.fields.items())}
 
 
 def _list(message: Any) -> list[Any]:

@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from gateway.conditional import answer_to
 from gateway.deps import Deps
 from gateway.errors import Refused
 from gateway.json_out import converter
-from gateway.reads import SignedIn, profile_of, session_of
-from trivet.notifications.v1.notification_service_pb2 import CountUnreadRequest
+from gateway.reads import profile_of, session_of
 
 PART_SECONDS = 1.0
 """How long one part may take: a slow service costs its own part, not the answer."""
@@ -37,11 +37,12 @@ def routes(deps: Deps) -> list[BaseRoute]:
         user, subscription, unread = await asyncio.gather(
             _part(profile_of(found.user.id, deps)),
             _part(deps.reads.subscription(found.user.id)),
-            _part(_unread(found, deps)),
+            _part(deps.reads.unread(found)),
         )
         parts = {"user": user, "session": found.session, "subscription": subscription, "unreadCount": unread}
         missing = [name for name, part in parts.items() if part is None]
-        return _json({name: _shown(part) for name, part in parts.items()} | {"missing": missing})
+        body = {name: _shown(part) for name, part in parts.items()} | {"missing": missing}
+        return answer_to(request.scope, msgspec.json.encode(body))
 
     return [Route("/v1/me", me, methods=["GET"])]
 
@@ -55,18 +56,8 @@ async def _part(work: Awaitable[T]) -> T | None:
         return None
 
 
-async def _unread(found: SignedIn, deps: Deps) -> int:
-    with found.acting():
-        answer = await deps.backends.notifications.CountUnread(CountUnreadRequest())
-    return answer.unread_count
-
-
 def _shown(part: Message | int | None) -> Any:
     """Return a part as JSON; an empty message is one that says there is nothing."""
     if not isinstance(part, Message):
         return part
     return converter(part.DESCRIPTOR)(part) if part.ByteSize() else None
-
-
-def _json(value: dict[str, Any]) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json")

@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import FieldDescriptor, ServiceDescriptor
 from starlette.routing import BaseRoute
 
+from gateway.conditional import is_kept
 from gateway.http_rules import VARIABLE, WHOLE_BODY, Rule, find_field, rules
-from gateway.openapi_routes import better_auth, hand_written
+from gateway.openapi_routes import IF_NONE_MATCH, UNCHANGED, better_auth, hand_written
 from gateway.openapi_schemas import Json, Schemas, is_text
 from gateway.query_in import SECRETS
 
@@ -81,7 +82,7 @@ def _operation(rule: Rule, template: str, schemas: Schemas, said: Mapping[str, s
         "parameters": [
             *_path_parameters(rule, template, schemas),
             *_query_parameters(rule, schemas),
-            *_headers(rule.rpc),
+            *_headers(rule),
         ],
         "responses": {
             "200": _content("The answer.", schemas.message(rule.rpc.output_type)),
@@ -89,6 +90,8 @@ def _operation(rule: Rule, template: str, schemas: Schemas, said: Mapping[str, s
         },
         "security": SECURITY,
     }
+    if is_kept(rule.verb, rule.rpc):
+        operation["responses"] |= UNCHANGED
     if rule.body:
         operation["requestBody"] = {"required": rule.body != WHOLE_BODY, **_body(rule, schemas)}
     return operation
@@ -129,5 +132,8 @@ def _parameter(name: str, field: FieldDescriptor, schemas: Schemas, where: str) 
     return {"name": name, "in": where, "required": where == "path", "schema": schema, "description": description}
 
 
-def _headers(rpc: MethodDescriptor) -> list[Json]:
-    return [IDEMPOTENCY_KEY] if "request_id" in rpc.input_type.fields_by_name else []
+def _headers(rule: Rule) -> Iterator[Json]:
+    if "request_id" in rule.rpc.input_type.fields_by_name:
+        yield IDEMPOTENCY_KEY
+    if is_kept(rule.verb, rule.rpc):
+        yield IF_NONE_MATCH

@@ -14,13 +14,25 @@ from gateway.openapi_schemas import Json
 
 Described = tuple[str, str, Json]
 
+IF_NONE_MATCH: Json = {
+    "name": "If-None-Match",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "The ETag of the answer that the caller has kept.",
+}
+UNCHANGED: Json = {"304": {"description": "What the caller has kept still holds."}}
+
 
 def hand_written(routes: Iterable[BaseRoute]) -> Iterator[Described]:
     """Yield path, verb and operation of each route with a fixed set of methods."""
     for route in routes:
         if isinstance(route, Route) and route.include_in_schema:
             for method in sorted((route.methods or set()) - {"HEAD"}):
-                yield route.path, method.lower(), _operation(method, route.path, "Gateway", route.endpoint.__doc__)
+                operation = _operation(method, route.path, "Gateway", route.endpoint.__doc__)
+                if route.path.startswith("/v1/"):  # a resource read, as those of the services are
+                    operation["parameters"] = [IF_NONE_MATCH]
+                    operation["responses"] |= UNCHANGED
+                yield route.path, method.lower(), operation
 
 
 def better_auth() -> Iterator[Described]:

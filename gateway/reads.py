@@ -11,7 +11,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.requests import HTTPConnection
 
 from gateway.backends import Backends
-from gateway.cached import PROFILES, SUBSCRIPTIONS, Made, made
+from gateway.cached import Made, made
+from gateway.cached_rpcs import PROFILES, SESSIONS, SUBSCRIPTIONS, UNREAD
 from gateway.cookies import SessionCookies
 from gateway.exchange import exchange_of
 from gateway.held_sessions import HeldSession, hold
@@ -23,6 +24,7 @@ from trivet.identity.v1.resources_pb2 import ROLE_ADMIN, Session, User
 from trivet.identity.v1.session_service_pb2 import RefreshSessionRequest, VerifySessionRequest
 from trivet.identity.v1.subscription_service_pb2 import GetSubscriptionRequest, Subscription
 from trivet.identity.v1.user_service_pb2 import GetUserRequest
+from trivet.notifications.v1.notification_service_pb2 import CountUnreadRequest, CountUnreadResponse
 
 if TYPE_CHECKING:
     from gateway.deps import Deps
@@ -54,7 +56,7 @@ class Reads:
     def __init__(self, settings: GatewaySettings, backends: Backends, near: NearCache, *, now: Clock = utc_now) -> None:
         self.cookies = SessionCookies.of(settings)
         self.cached = CachedReads(backends.cache, near)
-        self.sessions: NearReads[HeldSession] = NearReads(self.cached, "sessions", hold)
+        self.sessions: NearReads[HeldSession] = NearReads(self.cached, SESSIONS.namespace, hold)
         self._messages: dict[str, NearReads[Made[Message]]] = {}
         self._backends = backends
         self._now = now
@@ -118,6 +120,17 @@ class Reads:
 
         found = await self.messages(SUBSCRIPTIONS.namespace, Subscription).get(user_id, ask)
         return found.message if found else Subscription()
+
+    async def unread(self, signed_in: SignedIn) -> int:
+        """Return how many notifications a person has not read, up to 1,000. Raises AioRpcError."""
+
+        async def ask(lease: Metadata) -> Made[CountUnreadResponse]:
+            with signed_in.acting():
+                request = CountUnreadRequest()
+                return Made(await self._backends.notifications.CountUnread(request, metadata=lease))
+
+        found = await self.messages(UNREAD.namespace, CountUnreadResponse).get(signed_in.user.id, ask)
+        return (found or await ask(())).message.unread_count
 
     def messages(self, namespace: str, kind: Callable[[], M]) -> "NearReads[Made[M]]":
         """Return the reads of a namespace whose entries are messages of one kind."""

@@ -14,7 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.cached import CACHED_RPCS, CachedRpc, Made
+from gateway.cached import Made
+from gateway.cached_rpcs import CACHED_RPCS
+from gateway.conditional import answer_to, is_kept
 from gateway.cross_site import refuse_foreign_pages
 from gateway.deps import Deps
 from gateway.errors import Refused
@@ -26,6 +28,7 @@ from gateway.matcher import Matcher
 from gateway.query_in import merge_query
 from gateway.reads import SignedIn, session_of
 from gateway.router import method_not_allowed, raw_path, route_not_found
+from runtime.cached_rpcs import CachedRpc
 from trivet.client import Channel, Metadata
 
 MYSELF = "me"
@@ -45,6 +48,7 @@ class Operation:
     takes_request_id: bool
     answer: type[Message]
     cached: CachedRpc | None
+    is_kept: bool
 
 
 class Transcoder:
@@ -86,8 +90,9 @@ class Transcoder:
         exchange.user_id = signed_in.user.id
         operation = self._operations[rule.rpc.full_name]
         message = await _decode(operation, request, values, signed_in)
-        answer = await self._answer(operation, message, signed_in)
-        await Response(answer.json, media_type="application/json")(scope, receive, send)
+        body = (await self._answer(operation, message, signed_in)).json
+        response = answer_to(scope, body) if operation.is_kept else Response(body, media_type="application/json")
+        await response(scope, receive, send)
 
     async def _answer(self, operation: Operation, message: Message, signed_in: SignedIn) -> Made[Message]:
         async def ask(lease: Metadata) -> Made[Message]:
@@ -97,9 +102,8 @@ class Transcoder:
         cached = operation.cached
         if cached is None or not cached.may_be_shown(message, signed_in.user.id, is_admin=signed_in.is_admin):
             return await ask(())
-        found = await self._deps.reads.messages(cached.namespace, operation.answer).get(
-            getattr(message, cached.key), ask
-        )
+        key = cached.key_of(message, signed_in.user.id)
+        found = await self._deps.reads.messages(cached.namespace, operation.answer).get(key, ask)
         # Where there is none the owner says so, in its own words.
         return found or await ask(())
 
@@ -111,7 +115,7 @@ def _operation(rule: Rule, channel: Channel) -> Operation:
     call = channel.unary_unary(f"/{name}", request.SerializeToString, answer.FromString)
     takes_request_id = "request_id" in rule.rpc.input_type.fields_by_name
     cached = CACHED_RPCS.get(name)
-    return Operation(rule, request, call, takes_request_id, answer, cached)
+    return Operation(rule, request, call, takes_request_id, answer, cached, is_kept(rule.verb, rule.rpc))
 
 
 async def _decode(operation: Operation, request: Request, values: list[str], signed_in: SignedIn) -> Message:

@@ -18,6 +18,7 @@ from runtime.actor import Verifier
 from runtime.call import Chain, Concern
 from runtime.concerns import Allowed, Deadline, Errors, Lease, Received, Required, Trace, WhoCalls
 from runtime.errors import NotFound
+from runtime.fills import Fills
 from runtime.lag import measured_lag
 from runtime.open_calls import SERVICES as OPEN_TO_ALL
 from runtime.open_calls import open_concerns
@@ -76,9 +77,14 @@ class Health(health.aio.HealthServicer):
 
 
 class Server:
-    """One process's gRPC server. `name` is the audience its callers sign for; `ping` raises when the store is gone."""
+    """One process's gRPC server. `name` is the audience its callers sign for; `ping` raises when the store is gone.
 
-    def __init__(self, name: str, settings: ServiceSettings, port: int, *, policy: Policy, ping: Ping) -> None:
+    `fills` takes the answers that a cache keeps there; without it nothing is filled.
+    """
+
+    def __init__(
+        self, name: str, settings: ServiceSettings, port: int, *, policy: Policy, ping: Ping, fills: Fills | None = None
+    ) -> None:
         self._name = name
         self._settings = settings
         self._concerns: Sequence[Concern] = (
@@ -90,6 +96,7 @@ class Server:
             Allowed(policy),
             Required(),
             Lease(),
+            *(() if fills is None else (fills,)),
         )
         around_open_calls = open_concerns()
         for service in OPEN_TO_ALL:

@@ -33,6 +33,7 @@ class Namespace:
 
 
 IDENTITY = frozenset({"identity"})
+NOTIFICATIONS = frozenset({"notifications"})
 GATEWAY = frozenset({"gateway"})
 READERS = frozenset({"identity", "gateway"})
 
@@ -43,13 +44,20 @@ SHARED = {
         Namespace("sessions", IDENTITY, READERS, max_ttl_ms=30_000, lease_required=True),
         Namespace("profiles", IDENTITY, READERS, max_ttl_ms=300_000, lease_required=True),
         Namespace("subscriptions", IDENTITY, READERS, max_ttl_ms=300_000, lease_required=True),
+        Namespace("unread", NOTIFICATIONS, NOTIFICATIONS | GATEWAY, max_ttl_ms=30_000, lease_required=True),
         # From which addresses an account has been opened: whoever may fill it tries passwords beside strangers. For how
         # long an address counts as known is promised in days.
         Namespace("known-addresses", GATEWAY, GATEWAY, max_ttl_ms=30 * DAY_MS, exact=True),
     )
 }
 
-SHARED_TAGS = {"session:": IDENTITY, "sessions:": IDENTITY, "user:": IDENTITY, "subscription:": IDENTITY}
+SHARED_TAGS = {
+    "session:": IDENTITY,
+    "sessions:": IDENTITY,
+    "user:": IDENTITY,
+    "subscription:": IDENTITY,
+    "unread:": NOTIFICATIONS,
+}
 """Tags that begin so mean one thing to everybody, and these services alone say when it has changed."""
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
+from runtime.fills import Fills
 from runtime.logs import logging_to_stderr
 from runtime.sealing import Sealer
 from runtime.server import Server
@@ -66,8 +67,8 @@ async def main(settings: IdentitySettings) -> None:
         signer, sealer = Signer("identity", settings.call_keys), Sealer(settings.seal_keys)
         cache = await stack.enter_async_context(connect(settings.cache_address, "cache", signer))
         mailer = await stack.enter_async_context(connect(settings.notifications_address, "notifications", signer))
-        cached = Cached(CacheServiceStub(cache), Tasks("cache fills"))
-        outbox = Outbox(database, cached.invalidate, receivers(mailer, sealer))
+        stub = CacheServiceStub(cache)
+        outbox = Outbox(database, Cached(stub).invalidate, receivers(mailer, sealer))
         site = Site(
             settings.base_url,
             settings.all_secrets,
@@ -81,13 +82,14 @@ async def main(settings: IdentitySettings) -> None:
         webhook = await stack.enter_async_context(open_webhook(subscriptions, settings))
         for repeated in _repeated(settings, database, outbox, subscriptions):
             await stack.enter_async_context(repeated)
-        server = Server("identity", settings, settings.port, policy=POLICY, ping=database.ping)
-        _serve_people(server, parts, cached, site)
+        fills = Fills(stub, Tasks("cache fills"))
+        server = Server("identity", settings, settings.port, policy=POLICY, ping=database.ping, fills=fills)
+        _serve_people(server, parts, site)
         _serve_accounts(server, parts, oauth, site)
         server.add(
             f"{PACKAGE}.SubscriptionService",
             add_SubscriptionServiceServicer_to_server,
-            SubscriptionServicer(subscriptions, webhook, cached),
+            SubscriptionServicer(subscriptions, webhook),
         )
         await server.run()
 
@@ -110,19 +112,17 @@ def _repeated(
     yield periodically("sweeper of subscriptions", settings.sweep_seconds, subscriptions.sweep)
 
 
-def _serve_people(server: Server, parts: Parts, cached: Cached, site: Site) -> None:
+def _serve_people(server: Server, parts: Parts, site: Site) -> None:
     server.add(
         f"{PACKAGE}.AuthService",
         add_AuthServiceServicer_to_server,
         AuthServicer(parts.sign_ups, parts.authentication, parts.sessions),
     )
-    server.add(
-        f"{PACKAGE}.SessionService", add_SessionServiceServicer_to_server, SessionServicer(parts.sessions, cached)
-    )
+    server.add(f"{PACKAGE}.SessionService", add_SessionServiceServicer_to_server, SessionServicer(parts.sessions))
     server.add(
         f"{PACKAGE}.UserService",
         add_UserServiceServicer_to_server,
-        UserServicer(parts.users, parts.authentication, cached, site.rules),
+        UserServicer(parts.users, parts.authentication, site.rules),
     )
     server.add(
         f"{PACKAGE}.UserAdminService", add_UserAdminServiceServicer_to_server, UserAdminServicer(parts.administration)

@@ -3,11 +3,14 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+from runtime.fills import Fills
 from runtime.logs import logging_to_stderr
 from runtime.server import Server
 from runtime.settings import read
+from runtime.tasks import Tasks
 from runtime.telemetry import start_tracing
 from services.notifications.audit import Audit
+from services.notifications.cached import Cached
 from services.notifications.delivery import Delivery
 from services.notifications.erasures import Erasures
 from services.notifications.letters import Letters
@@ -27,7 +30,10 @@ from services.notifications.servicers import (
 from services.notifications.settings import NotificationsSettings
 from services.notifications.smtp import Mailer
 from services.notifications.store import open_store
+from services.notifications.unread import CachedCounts
 from services.notifications.user_data import UserData
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.client import Signer, connect
 from trivet.notifications.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from trivet.notifications.v1.log_service_pb2_grpc import add_LogServiceServicer_to_server
 from trivet.notifications.v1.notification_service_pb2_grpc import (
@@ -46,6 +52,10 @@ async def main(settings: NotificationsSettings) -> None:
     async with AsyncExitStack() as stack:
         uri, pool_size = settings.mongodb_uri.get_secret_value(), settings.pool_size
         store = await stack.enter_async_context(open_store(uri, pool_size=pool_size, timeout=settings.store_timeout))
+        signer = Signer("notifications", settings.call_keys)
+        cache = CacheServiceStub(await stack.enter_async_context(connect(settings.cache_address, "cache", signer)))
+        counts = CachedCounts(Cached(cache).invalidate)
+        await stack.enter_async_context(counts.running(settings.grace_seconds))
         mailing = Mailing(letters, kept=keeps_mail)
         if settings.sends_mail:
             timeout = settings.mail_timeout_seconds
@@ -56,12 +66,13 @@ async def main(settings: NotificationsSettings) -> None:
             await stack.enter_async_context(delivery.running(settings.grace_seconds))
         # A late note about an erased user may come for as long as anything is kept.
         erasures = Erasures(store, ttl=settings.audit_ttl)
-        notifications = Notifications(store, mailing, erasures, ttl=settings.notification_ttl)
+        notifications = Notifications(store, mailing, erasures, ttl=settings.notification_ttl, counts=counts)
         logs = Logs(store, erasures, settings.log_ttls)
         reader = LogReader(store, max(settings.log_ttls.values()))
         audit = Audit(store, erasures, ttl=settings.audit_ttl)
 
-        server = Server("notifications", settings, settings.port, policy=POLICY, ping=store.ping)
+        fills = Fills(cache, Tasks("cache fills"))
+        server = Server("notifications", settings, settings.port, policy=POLICY, ping=store.ping, fills=fills)
         server.add(
             f"{PACKAGE}.NotificationService",
             add_NotificationServiceServicer_to_server,
@@ -71,7 +82,7 @@ async def main(settings: NotificationsSettings) -> None:
         server.add(f"{PACKAGE}.MailboxService", add_MailboxServiceServicer_to_server, mailbox)
         server.add(f"{PACKAGE}.LogService", add_LogServiceServicer_to_server, LogServicer(logs, reader))
         server.add(f"{PACKAGE}.AuditService", add_AuditServiceServicer_to_server, AuditServicer(audit))
-        user_data = UserDataServicer(UserData(store, erasures))
+        user_data = UserDataServicer(UserData(store, erasures, counts=counts))
         server.add(f"{PACKAGE}.UserDataService", add_UserDataServiceServicer_to_server, user_data)
         await server.run()
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from pymongo import DESCENDING
 from pymongo.errors import DuplicateKeyError
@@ -17,6 +18,7 @@ from services.notifications.letters import Letters
 from services.notifications.places import Place, behind
 from services.notifications.queue import KEPT, QUEUED
 from services.notifications.store import Document, Store
+from services.notifications.unread import NOT_KEPT, Counts
 
 MAX_COUNT = 1_000
 MAX_BATCH = 1_000
@@ -64,18 +66,27 @@ class Page:
 class Notifications:
     """The collection. An expired notification is not there, whenever MongoDB removes it.
 
-    `owner` is the only user whose notifications may be touched, None for anybody's: another's is NotFound. Every
-    method raises Unavailable when the store cannot be reached.
+    `owner` is the only user whose notifications may be touched, None for anybody's: another's is NotFound. `counts`
+    are the users' unread counts that others keep; each write that may change one is settled with them. Every method
+    raises Unavailable when the store cannot be reached.
     """
 
     def __init__(
-        self, store: Store, mailing: Mailing, erasures: Erasures, *, ttl: timedelta, clock: Clock = utc_now
+        self,
+        store: Store,
+        mailing: Mailing,
+        erasures: Erasures,
+        *,
+        ttl: timedelta,
+        counts: Counts = NOT_KEPT,
+        clock: Clock = utc_now,
     ) -> None:
         self._store = store
         self._rows = store.notifications
         self._mailing = mailing
         self._erasures = erasures
         self._ttl = ttl
+        self._counts = counts
         self._clock = clock
 
     async def create(self, draft: Draft, caller: str) -> Document:
@@ -89,14 +100,20 @@ class Notifications:
         self._check_can_be_sent(draft.kind)
         await self._check_is_not_erased(draft.user_id)
         document = self._document(draft, caller)
+        insert = partial(self._insert, document, draft.email)
+        # What is read from the start changes no count.
+        document = await (insert() if document["read"] else self._counts.settle(draft.user_id, insert))
+        if "nextAttemptAt" in document:
+            self._mailing.told()
+        return document
+
+    async def _insert(self, document: Document, email: Email | None) -> Document:
         try:
             async with self._store.call("notifications.insert"):
                 await self._rows.insert_one(document)
         except DuplicateKeyError:
-            document = await self._first(document, draft.email)
-        await self._check_is_not_erased(draft.user_id, document["_id"])
-        if "nextAttemptAt" in document:
-            self._mailing.told()
+            document = await self._first(document, email)
+        await self._check_is_not_erased(document["userId"], document["_id"])
         return document
 
     async def _check_is_not_erased(self, user_id: str, stored: str = "") -> None:
@@ -189,8 +206,12 @@ class Notifications:
 
     async def mark_read(self, notification_id: str, owner: str | None) -> Document:
         """Mark one as read, unless it is, and return it: a first reading keeps its time. Raises NotFound."""
-        async with self._store.call("notifications.mark_read"):
-            await self._rows.update_one(self._one(notification_id, owner) | {"read": False}, self._reading())
+
+        async def mark() -> None:
+            async with self._store.call("notifications.mark_read"):
+                await self._rows.update_one(self._one(notification_id, owner) | {"read": False}, self._reading())
+
+        await self._counts.settle(owner or await self._user_of(notification_id), mark)
         return await self.get(notification_id, owner)
 
     async def mark_many_read(self, user_id: str, notification_ids: Sequence[str]) -> int:
@@ -199,23 +220,32 @@ class Notifications:
             raise InvalidArgument(
                 "TOO_MANY", f"up to {MAX_BATCH} ids, not {len(notification_ids)}", field="notification_ids"
             )
-        return await self._mark({"_id": {"$in": list(dict.fromkeys(notification_ids))}, "userId": user_id})
+        which = {"_id": {"$in": list(dict.fromkeys(notification_ids))}, "userId": user_id}
+        return await self._counts.settle(user_id, partial(self._mark, which))
 
     async def mark_all_read(self, user_id: str) -> int:
         """Mark all of the user's; return how many had been unread."""
-        return await self._mark({"userId": user_id})
+        return await self._counts.settle(user_id, partial(self._mark, {"userId": user_id}))
 
     async def delete(self, notification_id: str, owner: str | None) -> None:
         """Remove one. Raises NotFound, and FailedPrecondition for a mail that waits to be sent.
 
         Whoever has stolen a session must not take back the mail that warns of it.
         """
-        async with self._store.call("notifications.delete"):
-            settled = self._one(notification_id, owner) | {"nextAttemptAt": None}
-            gone = await self._rows.delete_one(settled)
-        if gone.deleted_count == 0:
-            await self.get(notification_id, owner, ["_id"])
-            raise FailedPrecondition("MAIL_NOT_SENT_YET", "a mail that waits to be sent cannot be removed")
+
+        async def remove() -> None:
+            async with self._store.call("notifications.delete"):
+                sent = self._one(notification_id, owner) | {"nextAttemptAt": None}
+                gone = await self._rows.delete_one(sent)
+            if gone.deleted_count == 0:
+                await self.get(notification_id, owner, ["_id"])
+                raise FailedPrecondition("MAIL_NOT_SENT_YET", "a mail that waits to be sent cannot be removed")
+
+        await self._counts.settle(owner or await self._user_of(notification_id), remove)
+
+    async def _user_of(self, notification_id: str) -> str:
+        user_id: str = (await self.get(notification_id, None, ["userId"]))["userId"]
+        return user_id
 
     async def count_unread(self, user_id: str) -> tuple[int, bool]:
         """Count the user's unread ones exactly, up to 1,000; and whether there are more."""

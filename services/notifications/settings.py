@@ -20,6 +20,7 @@ class NotificationsSettings(ServiceSettings, MailSettings):
     port: int = from_env(
         "TRIVET_NOTIFICATIONS_PORT", default=50052, ge=0, le=65535, description="Where gRPC is served."
     )
+    cache_address: str = from_env("TRIVET_CACHE_ADDRESS", default="127.0.0.1:50053", description="HOST:PORT.")
     mongodb_uri: SecretStr = from_env(
         "MONGODB_URI",
         "MONGODB_URL",

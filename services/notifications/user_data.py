@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pymongo import DESCENDING
@@ -16,6 +17,7 @@ from runtime.paging import decode_token, encode_token
 from services.notifications.erasures import Erasures
 from services.notifications.places import EPOCH, MILLISECOND, Place, behind
 from services.notifications.store import Document, Store
+from services.notifications.unread import NOT_KEPT, Counts
 from trivet.client.deadline import remaining
 
 # SecantusDB removes some 100 to 250 a second, each on disk by itself: a batch must be done long before the call ends.
@@ -57,18 +59,23 @@ class Record:
 
 
 class UserData:
-    """All collections, as they concern one user. Every method raises Unavailable when the store cannot be reached."""
+    """All collections, as they concern one user. Every method raises Unavailable when the store cannot be reached.
+
+    An erasure is settled with the users' unread counts that others keep.
+    """
 
     def __init__(
         self,
         store: Store,
         erasures: Erasures,
         *,
+        counts: Counts = NOT_KEPT,
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._erasures = erasures
+        self._counts = counts
         self._clock = clock
         self._monotonic = monotonic
 
@@ -77,6 +84,9 @@ class UserData:
 
         Nothing of the user is kept any more from the first call on. Again, or for an unknown user, it does no harm.
         """
+        return await self._counts.settle(user_id, partial(self._erase, user_id))
+
+    async def _erase(self, user_id: str) -> tuple[int, bool]:
         await self._erasures.add(user_id)
         until = self._monotonic() + remaining(ERASE_SECONDS)
         count = 0

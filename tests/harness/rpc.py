@@ -8,6 +8,7 @@ from google.protobuf.empty_pb2 import Empty
 from grpc import aio
 
 from runtime.call import Context
+from runtime.fills import Fills
 from runtime.policy import People, Policy, Rule
 from runtime.server import Server
 from runtime.settings import Keys, ServiceSettings
@@ -99,10 +100,11 @@ async def served(
     configured: ServiceSettings | None = None,
     ping: Callable[[], Awaitable[None]] = answers,
     timeout: float = 5.0,
+    fills: Fills | None = None,
 ) -> AsyncIterator[Served]:
     """Serve UserService on a free port as the process `identity`."""
     users = Users(answer)
-    server = Server("identity", configured or settings(), 0, policy=POLICY, ping=ping)
+    server = Server("identity", configured or settings(), 0, policy=POLICY, ping=ping, fills=fills)
     server.add(SERVICE, add_UserServiceServicer_to_server, users)
     channel = connect(f"127.0.0.1:{server.port}", "identity", Signer("tests", {"identity": KEY}), timeout=timeout)
     async with server.serving(), channel:

@@ -1,15 +1,12 @@
 """SessionService: checking, listing and ending sessions."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from runtime.actor import current_actor, subject
-from runtime.clock import Clock, timestamp, utc_now
+from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
-from runtime.ids import token_hash
 from runtime.paging import decode_token, encode_token, page_size
-from services.identity import sessions, users
-from services.identity.cached import Cached
 from services.identity.fields import of_sessions
 from services.identity.servicers.encoding import (
     Context,
@@ -37,27 +34,20 @@ from trivet.identity.v1.session_service_pb2 import (
 )
 from trivet.identity.v1.session_service_pb2_grpc import SessionServiceServicer
 
-NAMESPACE = "sessions"
-MAX_AGE = timedelta(seconds=30)
 DEFAULT_PAGE_SIZE = 100
 
 
 class SessionServicer(SessionServiceServicer):
-    def __init__(self, store: Sessions, cached: Cached, *, now: Clock = utc_now) -> None:
+    def __init__(self, store: Sessions) -> None:
         self._sessions = store
-        self._cached = cached
-        self._now = now
 
     async def VerifySession(self, request: VerifySessionRequest, context: Context) -> VerifySessionResponse:
         found = await self._sessions.verify(request.token)
-        session, user = found.session, found.user
-        answer = VerifySessionResponse(
-            session=encode_session(session), user=encode_user(user), slide_time=timestamp(found.slides_at)
+        return VerifySessionResponse(
+            session=encode_session(found.session),
+            user=encode_user(found.user),
+            slide_time=timestamp(found.slides_at),
         )
-        tags = (sessions.tag_of(session.id), sessions.tag_of_all(user.id), users.tag_of(user.id))
-        ttl = min(MAX_AGE, session.expires_at - self._now())
-        await self._cached.fill(NAMESPACE, token_hash(request.token), answer, ttl, tags)
-        return answer
 
     async def RefreshSession(self, request: RefreshSessionRequest, context: Context) -> RefreshSessionResponse:
         found, refreshed = await self._sessions.refresh(request.token)

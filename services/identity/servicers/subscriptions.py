@@ -1,10 +1,7 @@
 """SubscriptionService: who pays for what."""
 
-from datetime import timedelta
-
 from runtime.errors import NotFound
-from services.identity import subscriptions, users
-from services.identity.cached import Cached
+from services.identity import subscriptions
 from services.identity.servicers.encoding import Context, decode_id, optional_timestamp
 from services.identity.stripe_webhook import StripeWebhook
 from services.identity.subscriptions import Subscriptions
@@ -16,29 +13,19 @@ from trivet.identity.v1.subscription_service_pb2 import (
 )
 from trivet.identity.v1.subscription_service_pb2_grpc import SubscriptionServiceServicer
 
-NAMESPACE = "subscriptions"
-MAX_AGE = timedelta(seconds=300)
-NONE = subscription_service_pb2.Subscription()
-"""What the cache holds for a user without a subscription, as most are."""
-
 
 class SubscriptionServicer(SubscriptionServiceServicer):
-    def __init__(self, store: Subscriptions, webhook: StripeWebhook, cached: Cached) -> None:
+    def __init__(self, store: Subscriptions, webhook: StripeWebhook) -> None:
         self._subscriptions = store
         self._webhook = webhook
-        self._cached = cached
 
     async def GetSubscription(
         self, request: GetSubscriptionRequest, context: Context
     ) -> subscription_service_pb2.Subscription:
-        user_id = decode_id(request.user_id)
-        found = await self._subscriptions.find(user_id)
-        answer = NONE if found is None else _encode(found)
-        tags = (subscriptions.tag_of(user_id), users.tag_of(user_id))
-        await self._cached.fill(NAMESPACE, user_id, answer, MAX_AGE, tags)
+        found = await self._subscriptions.find(decode_id(request.user_id))
         if found is None:
             raise NotFound("SUBSCRIPTION_NOT_FOUND", "this user has no subscription")
-        return answer
+        return _encode(found)
 
     async def ApplyStripeEvent(self, request: ApplyStripeEventRequest, context: Context) -> ApplyStripeEventResponse:
         return ApplyStripeEventResponse(applied=await self._webhook.take(request.payload, request.signature))

@@ -1,7 +1,7 @@
 """UserService: reading and changing users."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import compress
 from typing import Any
 
@@ -11,7 +11,6 @@ from runtime.actor import current_actor, subject
 from runtime.errors import InvalidArgument
 from runtime.paging import decode_token, encode_token, page_number, page_size
 from services.identity.authentication import Authentication
-from services.identity.cached import Cached
 from services.identity.email_rules import EmailRules
 from services.identity.fields import of_users
 from services.identity.servicers.encoding import (
@@ -25,7 +24,7 @@ from services.identity.servicers.encoding import (
     encode_user,
 )
 from services.identity.servicers.sessions import decode_place
-from services.identity.users import Filter, Order, User, Users, not_found, tag_of
+from services.identity.users import Filter, Order, User, Users, not_found
 from trivet.identity.v1 import resources_pb2
 from trivet.identity.v1.user_service_pb2 import (
     USER_ORDER_CREATE_TIME_ASC,
@@ -43,8 +42,6 @@ from trivet.identity.v1.user_service_pb2 import (
 )
 from trivet.identity.v1.user_service_pb2_grpc import UserServiceServicer
 
-NAMESPACE = "profiles"
-MAX_AGE = timedelta(seconds=300)
 DEFAULT_PAGE_SIZE = 20
 CHANGEABLE = ("name", "image", "additional")
 ORDERS = {
@@ -59,19 +56,16 @@ ORDERS = {
 
 
 class UserServicer(UserServiceServicer):
-    def __init__(self, users: Users, authentication: Authentication, cached: Cached, rules: EmailRules) -> None:
+    def __init__(self, users: Users, authentication: Authentication, rules: EmailRules) -> None:
         self._users = users
         self._authentication = authentication
-        self._cached = cached
         self._rules = rules
 
     async def GetUser(self, request: GetUserRequest, context: Context) -> resources_pb2.User:
         user = await self._users.find(decode_id(request.user_id))
         if user is None:
             raise not_found()
-        answer = encode_user(user)
-        await self._cached.fill(NAMESPACE, user.id, answer, MAX_AGE, (tag_of(user.id),))
-        return answer
+        return encode_user(user)
 
     async def UpdateUser(self, request: UpdateUserRequest, context: Context) -> resources_pb2.User:
         user_id = decode_id(subject(request.user.id, "user.id"))

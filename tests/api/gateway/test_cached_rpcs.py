@@ -9,12 +9,12 @@ from pydantic import SecretStr
 
 from gateway.app import build_app
 from gateway.backends import open_backends
-from gateway.cached import CachedRpc
 from gateway.deps import Deps
 from gateway.origins import Origins
 from gateway.request_log import RequestLog
 from gateway.settings import GatewaySettings
 from ops.keys import pair_key
+from runtime.cached_rpcs import CachedRpc
 from runtime.errors import PermissionDenied, Unavailable
 from runtime.settings import Keys
 from tests.api.gateway.stand_ins import ADMIN, ADMIN_ID, SERVED, USER, USER_ID, StandIns

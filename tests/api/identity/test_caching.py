@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.ids import token_hash
-from tests.api.identity.conftest import PASSWORD, Api, Reader, identity_on, stubs
+from runtime.ids import new_id, token_hash
+from tests.api.identity.conftest import PASSWORD, Api, Reader, failure, identity_on, stubs
 from tests.harness.people import promote
 from tests.harness.processes import Process, client
 from tests.harness.waiting import until
@@ -53,6 +53,18 @@ async def test_no_entry_holds_the_token(api: Api, reader: Reader) -> None:
     """S1."""
     made = await api.sign_up()
     assert made.token.encode() not in (await _cached_session(api, reader, made)).value
+
+
+async def test_that_a_token_opens_nothing_is_kept_for_seconds(api: Api, reader: Reader) -> None:
+    """Whoever tries tokens costs identity no statement for each try of the same one."""
+    token = new_id()
+    lease = await reader.lease("sessions", token_hash(token))
+    refused = await failure(api.sessions.VerifySession(VerifySessionRequest(token=token), metadata=lease))
+    assert refused == ("NOT_FOUND", "SESSION_NOT_FOUND")
+    await until(lambda: _is_cached(reader, "sessions", token_hash(token)), 2)
+    lookup = await reader.look("sessions", token_hash(token))
+    assert lookup.value == b""
+    assert 0 < lookup.ttl.ToMilliseconds() <= 5_000
 
 
 async def test_without_a_miss_nothing_is_filled(api: Api, reader: Reader) -> None:

@@ -1,15 +1,24 @@
-"""The table of RPCs that are read through the cache says what their owners say."""
+"""The RPCs that are read through the cache are those that declare it, and they declare what their owners say."""
 
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
 
-from gateway.cached import CACHED_RPCS, PROFILES, SUBSCRIPTIONS, CachedRpc, reader
+from gateway.cached import reader
+from gateway.cached_rpcs import CACHED_RPCS, PROFILES, SESSIONS, SUBSCRIPTIONS, UNREAD
 from gateway.services import SERVICES
-from runtime.policy import People, Rule
-from services.identity.policy import POLICY
-from services.identity.servicers import subscriptions, users
-from trivet.identity.v1.subscription_service_pb2 import Subscription
+from runtime.cached_rpcs import CachedRpc
+from runtime.policy import People, Policy, Rule
+from services.cache.namespaces import SHARED, SHARED_TAGS
+from services.identity.policy import POLICY as IDENTITY
+from services.notifications.policy import POLICY as NOTIFICATIONS
+from trivet.identity.v1.subscription_service_pb2 import GetSubscriptionRequest, Subscription
 from trivet.identity.v1.user_service_pb2 import GetUserRequest
+from trivet.notifications.v1.notification_service_pb2 import CountUnreadRequest, CountUnreadResponse
+
+POLICY: Policy = {**IDENTITY, **NOTIFICATIONS}
+OWNED = {name: cached for name, cached in CACHED_RPCS.items() if cached.owner}
+PROCESS_OF = {service.full_name: process for process, services in SERVICES.items() for service in services}
 
 
 def method(name: str) -> MethodDescriptor:
@@ -18,26 +27,32 @@ def method(name: str) -> MethodDescriptor:
     return services[service].methods_by_name[rpc]
 
 
-@pytest.mark.parametrize(("name", "cached"), CACHED_RPCS.items())
+def test_what_is_read_far_more_than_written_is_declared() -> None:
+    assert {cached.namespace for cached in CACHED_RPCS.values()} == {"sessions", "profiles", "subscriptions", "unread"}
+
+
+@pytest.mark.parametrize(("name", "cached"), OWNED.items())
 def test_a_hit_is_shown_to_whom_the_owners_policy_would_let_ask(name: str, cached: CachedRpc) -> None:
-    """G3: the row of identity's own table."""
+    """G3: the row of the service's own table."""
     assert POLICY[name] == Rule(People.THEMSELVES, owner=cached.owner)
 
 
 @pytest.mark.parametrize(("name", "cached"), CACHED_RPCS.items())
-def test_the_fields_are_fields_of_the_rpcs_request(name: str, cached: CachedRpc) -> None:
-    assert {cached.key, cached.owner} <= set(method(name).input_type.fields_by_name)
+def test_the_service_of_the_rpc_alone_may_fill_for_as_long_as_is_declared(name: str, cached: CachedRpc) -> None:
+    namespace, owner = SHARED[cached.namespace], frozenset({PROCESS_OF[name.partition("/")[0]]})
+    assert namespace.fillers == owner
+    assert namespace.lease_required
+    assert "gateway" in namespace.readers
+    assert namespace.max_ttl_ms == cached.ttl.total_seconds() * 1_000
+    tags = cached.tags_of("k", GetMessageClass(method(name).output_type)())
+    assert {SHARED_TAGS[tag.partition(":")[0] + ":"] for tag in tags} == {owner}
 
 
-def test_the_namespace_is_the_one_that_identity_fills() -> None:
-    assert PROFILES.namespace == users.NAMESPACE
-    assert SUBSCRIPTIONS.namespace == subscriptions.NAMESPACE
-
-
-def test_an_empty_entry_is_left_to_its_owner_where_it_says_that_there_is_none() -> None:
+def test_that_there_is_nothing_is_left_to_its_owner_where_the_owner_is_asked_for_it() -> None:
     """A person without a subscription is 404 of its owner's, not an empty one."""
-    assert reader(Subscription, may_be_none=SUBSCRIPTIONS.may_be_none)(subscriptions.NONE.SerializeToString()) is None
-    assert reader(Subscription)(subscriptions.NONE.SerializeToString()) == Subscription()
+    assert reader(Subscription, may_be_none=bool(SUBSCRIPTIONS.absent_ttl))(b"") is None
+    assert reader(Subscription)(b"") == Subscription()
+    assert reader(CountUnreadResponse, may_be_none=bool(UNREAD.absent_ttl))(b"") == CountUnreadResponse()
 
 
 @pytest.mark.parametrize(
@@ -45,3 +60,20 @@ def test_an_empty_entry_is_left_to_its_owner_where_it_says_that_there_is_none() 
 )
 def test_a_hit_is_for_the_person_themselves_and_for_administrators(user_id: str, is_admin: bool, shown: bool) -> None:
     assert PROFILES.may_be_shown(GetUserRequest(user_id="me"), user_id, is_admin=is_admin) is shown
+
+
+def test_who_names_nobody_means_themselves_where_that_may_be_left_out() -> None:
+    assert UNREAD.key_of(CountUnreadRequest(), "me") == "me"
+    assert UNREAD.may_be_shown(CountUnreadRequest(), "me", is_admin=False)
+    assert UNREAD.key_of(CountUnreadRequest(user_id="you"), "me") == "you"
+    assert not UNREAD.may_be_shown(CountUnreadRequest(user_id="you"), "me", is_admin=False)
+
+
+def test_where_it_is_required_nobody_is_nobody() -> None:
+    assert PROFILES.key_of(GetUserRequest(), "me") == ""
+    assert not SUBSCRIPTIONS.may_be_shown(GetSubscriptionRequest(), "me", is_admin=False)
+
+
+def test_a_session_is_shown_by_no_route() -> None:
+    """Whoever knows the token is who it is for, and the gateway alone looks."""
+    assert not SESSIONS.may_be_shown(GetUserRequest(), "", is_admin=True)

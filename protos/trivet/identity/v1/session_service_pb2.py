@@ -26,10 +26,11 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from trivet.cache.v1 import cached_pb2 as trivet_dot_cache_dot_v1_dot_cached__pb2
 from trivet.identity.v1 import resources_pb2 as trivet_dot_identity_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(trivet/identity/v1/session_service.proto\x12\x12trivet.identity.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"trivet/identity/v1/resources.proto\"+\n\x14VerifySessionRequest\x12\x13\n\x05token\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x9d\x01\n\x15VerifySessionResponse\x12,\n\x07session\x18\x01 \x01(\x0b\x32\x1b.trivet.identity.v1.Session\x12&\n\x04user\x18\x02 \x01(\x0b\x32\x18.trivet.identity.v1.User\x12.\n\nslide_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\",\n\x15RefreshSessionRequest\x12\x13\n\x05token\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\xb1\x01\n\x16RefreshSessionResponse\x12,\n\x07session\x18\x01 \x01(\x0b\x32\x1b.trivet.identity.v1.Session\x12&\n\x04user\x18\x02 \x01(\x0b\x32\x18.trivet.identity.v1.User\x12.\n\nslide_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trefreshed\x18\x04 \x01(\x08\"n\n\x14UpdateSessionRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x31\n\nadditional\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x02\"E\n\x15UpdateSessionResponse\x12,\n\x07session\x18\x01 \x01(\x0b\x32\x1b.trivet.identity.v1.Session\"`\n\x13ListSessionsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x16\n\tpage_size\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\npage_token\x18\x03 \x01(\tB\x0c\n\n_page_size\"^\n\x14ListSessionsResponse\x12-\n\x08sessions\x18\x01 \x03(\x0b\x32\x1b.trivet.identity.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"J\n\x14RevokeSessionRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\r\n\x05token\x18\x03 \x01(\t\";\n\x15RevokeSessionResponse\x12\x0f\n\x07revoked\x18\x01 \x01(\x08\x12\x11\n\tconfirmed\x18\x02 \x01(\x08\"F\n\x1aRevokeOtherSessionsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x17\n\x0fkeep_session_id\x18\x02 \x01(\t\"G\n\x1bRevokeOtherSessionsResponse\x12\x15\n\rrevoked_count\x18\x01 \x01(\x05\x12\x11\n\tconfirmed\x18\x02 \x01(\x08\"+\n\x18RevokeAllSessionsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"E\n\x19RevokeAllSessionsResponse\x12\x15\n\rrevoked_count\x18\x01 \x01(\x05\x12\x11\n\tconfirmed\x18\x02 \x01(\x08\x32\x98\x07\n\x0eSessionService\x12i\n\rVerifySession\x12(.trivet.identity.v1.VerifySessionRequest\x1a).trivet.identity.v1.VerifySessionResponse\"\x03\x90\x02\x01\x12l\n\x0eRefreshSession\x12).trivet.identity.v1.RefreshSessionRequest\x1a*.trivet.identity.v1.RefreshSessionResponse\"\x03\x90\x02\x02\x12i\n\rUpdateSession\x12(.trivet.identity.v1.UpdateSessionRequest\x1a).trivet.identity.v1.UpdateSessionResponse\"\x03\x90\x02\x02\x12z\n\x0cListSessions\x12\'.trivet.identity.v1.ListSessionsRequest\x1a(.trivet.identity.v1.ListSessionsResponse\"\x17\x90\x02\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/sessions\x12\x8a\x01\n\rRevokeSession\x12(.trivet.identity.v1.RevokeSessionRequest\x1a).trivet.identity.v1.RevokeSessionResponse\"$\x90\x02\x02\x82\xd3\xe4\x93\x02\x1b*\x19/v1/sessions/{session_id}\x12\x9f\x01\n\x13RevokeOtherSessions\x12..trivet.identity.v1.RevokeOtherSessionsRequest\x1a/.trivet.identity.v1.RevokeOtherSessionsResponse\"\'\x90\x02\x02\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/sessions:revokeOthers:\x01*\x12\x96\x01\n\x11RevokeAllSessions\x12,.trivet.identity.v1.RevokeAllSessionsRequest\x1a-.trivet.identity.v1.RevokeAllSessionsResponse\"$\x90\x02\x02\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/sessions:revokeAll:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(trivet/identity/v1/session_service.proto\x12\x12trivet.identity.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctrivet/cache/v1/cached.proto\x1a\"trivet/identity/v1/resources.proto\"+\n\x14VerifySessionRequest\x12\x13\n\x05token\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x9d\x01\n\x15VerifySessionResponse\x12,\n\x07session\x18\x01 \x01(\x0b\x32\x1b.trivet.identity.v1.Session\x12&\n\x04user\x18\x02 \x01(\x0b\x32\x18.trivet.identity.v1.User\x12.\n\nslide_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\",\n\x15RefreshSessionRequest\x12\x13\n\x05token\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\xb1\x01\n\x16RefreshSessionResponse\x12,\n\x07session\x18\x01 \x01(\x0b\x32\x1b.trivet.identity.v1.Session\x12&\n\x04user\x18\x02 \x01(\x0b\x32\x18.trivet.identity.v1.User\x12.\n\nslide_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trefreshed\x18\x04 \x01(\x08\"n\n\x14UpdateSessionRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x31\n\nadditional\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xe2\x41\x01\x02\"E\n\x15UpdateSessionResponse\x12,\n\x07session\x18\x01 \x01(\x0b\x32\x1b.trivet.identity.v1.Session\"`\n\x13ListSessionsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x16\n\tpage_size\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\npage_token\x18\x03 \x01(\tB\x0c\n\n_page_size\"^\n\x14ListSessionsResponse\x12-\n\x08sessions\x18\x01 \x03(\x0b\x32\x1b.trivet.identity.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"J\n\x14RevokeSessionRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\r\n\x05token\x18\x03 \x01(\t\";\n\x15RevokeSessionResponse\x12\x0f\n\x07revoked\x18\x01 \x01(\x08\x12\x11\n\tconfirmed\x18\x02 \x01(\x08\"F\n\x1aRevokeOtherSessionsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x17\n\x0fkeep_session_id\x18\x02 \x01(\t\"G\n\x1bRevokeOtherSessionsResponse\x12\x15\n\rrevoked_count\x18\x01 \x01(\x05\x12\x11\n\tconfirmed\x18\x02 \x01(\x08\"+\n\x18RevokeAllSessionsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"E\n\x19RevokeAllSessionsResponse\x12\x15\n\rrevoked_count\x18\x01 \x01(\x05\x12\x11\n\tconfirmed\x18\x02 \x01(\x08\x32\x87\x08\n\x0eSessionService\x12\xd7\x01\n\rVerifySession\x12(.trivet.identity.v1.VerifySessionRequest\x1a).trivet.identity.v1.VerifySessionResponse\"q\x90\x02\x01\xea\xf6\x18j\n\x08sessions\x12\x05token\x18\x01*\x02\x08\x1e\x32\x13session.expire_time:\x14session:{session.id}:\x12sessions:{user.id}:\x0euser:{user.id}B\x02\x08\x05\x12l\n\x0eRefreshSession\x12).trivet.identity.v1.RefreshSessionRequest\x1a*.trivet.identity.v1.RefreshSessionResponse\"\x03\x90\x02\x02\x12i\n\rUpdateSession\x12(.trivet.identity.v1.UpdateSessionRequest\x1a).trivet.identity.v1.UpdateSessionResponse\"\x03\x90\x02\x02\x12z\n\x0cListSessions\x12\'.trivet.identity.v1.ListSessionsRequest\x1a(.trivet.identity.v1.ListSessionsResponse\"\x17\x90\x02\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/sessions\x12\x8a\x01\n\rRevokeSession\x12(.trivet.identity.v1.RevokeSessionRequest\x1a).trivet.identity.v1.RevokeSessionResponse\"$\x90\x02\x02\x82\xd3\xe4\x93\x02\x1b*\x19/v1/sessions/{session_id}\x12\x9f\x01\n\x13RevokeOtherSessions\x12..trivet.identity.v1.RevokeOtherSessionsRequest\x1a/.trivet.identity.v1.RevokeOtherSessionsResponse\"\'\x90\x02\x02\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/sessions:revokeOthers:\x01*\x12\x96\x01\n\x11RevokeAllSessions\x12,.trivet.identity.v1.RevokeAllSessionsRequest\x1a-.trivet.identity.v1.RevokeAllSessionsResponse\"$\x90\x02\x02\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/sessions:revokeAll:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,7 +44,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATESESSIONREQUEST'].fields_by_name['additional']._loaded_options = None
   _globals['_UPDATESESSIONREQUEST'].fields_by_name['additional']._serialized_options = b'\342A\001\002'
   _globals['_SESSIONSERVICE'].methods_by_name['VerifySession']._loaded_options = None
-  _globals['_SESSIONSERVICE'].methods_by_name['VerifySession']._serialized_options = b'\220\002\001'
+  _globals['_SESSIONSERVICE'].methods_by_name['VerifySession']._serialized_options = b'\220\002\001\352\366\030j\n\010sessions\022\005token\030\001*\002\010\0362\023session.expire_time:\024session:{session.id}:\022sessions:{user.id}:\016user:{user.id}B\002\010\005'
   _globals['_SESSIONSERVICE'].methods_by_name['RefreshSession']._loaded_options = None
   _globals['_SESSIONSERVICE'].methods_by_name['RefreshSession']._serialized_options = b'\220\002\002'
   _globals['_SESSIONSERVICE'].methods_by_name['UpdateSession']._loaded_options = None
@@ -56,34 +57,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SESSIONSERVICE'].methods_by_name['RevokeOtherSessions']._serialized_options = b'\220\002\002\202\323\344\223\002\036\"\031/v1/sessions:revokeOthers:\001*'
   _globals['_SESSIONSERVICE'].methods_by_name['RevokeAllSessions']._loaded_options = None
   _globals['_SESSIONSERVICE'].methods_by_name['RevokeAllSessions']._serialized_options = b'\220\002\002\202\323\344\223\002\033\"\026/v1/sessions:revokeAll:\001*'
-  _globals['_VERIFYSESSIONREQUEST']._serialized_start=226
-  _globals['_VERIFYSESSIONREQUEST']._serialized_end=269
-  _globals['_VERIFYSESSIONRESPONSE']._serialized_start=272
-  _globals['_VERIFYSESSIONRESPONSE']._serialized_end=429
-  _globals['_REFRESHSESSIONREQUEST']._serialized_start=431
-  _globals['_REFRESHSESSIONREQUEST']._serialized_end=475
-  _globals['_REFRESHSESSIONRESPONSE']._serialized_start=478
-  _globals['_REFRESHSESSIONRESPONSE']._serialized_end=655
-  _globals['_UPDATESESSIONREQUEST']._serialized_start=657
-  _globals['_UPDATESESSIONREQUEST']._serialized_end=767
-  _globals['_UPDATESESSIONRESPONSE']._serialized_start=769
-  _globals['_UPDATESESSIONRESPONSE']._serialized_end=838
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=840
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=936
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=938
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=1032
-  _globals['_REVOKESESSIONREQUEST']._serialized_start=1034
-  _globals['_REVOKESESSIONREQUEST']._serialized_end=1108
-  _globals['_REVOKESESSIONRESPONSE']._serialized_start=1110
-  _globals['_REVOKESESSIONRESPONSE']._serialized_end=1169
-  _globals['_REVOKEOTHERSESSIONSREQUEST']._serialized_start=1171
-  _globals['_REVOKEOTHERSESSIONSREQUEST']._serialized_end=1241
-  _globals['_REVOKEOTHERSESSIONSRESPONSE']._serialized_start=1243
-  _globals['_REVOKEOTHERSESSIONSRESPONSE']._serialized_end=1314
-  _globals['_REVOKEALLSESSIONSREQUEST']._serialized_start=1316
-  _globals['_REVOKEALLSESSIONSREQUEST']._serialized_end=1359
-  _globals['_REVOKEALLSESSIONSRESPONSE']._serialized_start=1361
-  _globals['_REVOKEALLSESSIONSRESPONSE']._serialized_end=1430
-  _globals['_SESSIONSERVICE']._serialized_start=1433
-  _globals['_SESSIONSERVICE']._serialized_end=2353
+  _globals['_VERIFYSESSIONREQUEST']._serialized_start=256
+  _globals['_VERIFYSESSIONREQUEST']._serialized_end=299
+  _globals['_VERIFYSESSIONRESPONSE']._serialized_start=302
+  _globals['_VERIFYSESSIONRESPONSE']._serialized_end=459
+  _globals['_REFRESHSESSIONREQUEST']._serialized_start=461
+  _globals['_REFRESHSESSIONREQUEST']._serialized_end=505
+  _globals['_REFRESHSESSIONRESPONSE']._serialized_start=508
+  _globals['_REFRESHSESSIONRESPONSE']._serialized_end=685
+  _globals['_UPDATESESSIONREQUEST']._serialized_start=687
+  _globals['_UPDATESESSIONREQUEST']._serialized_end=797
+  _globals['_UPDATESESSIONRESPONSE']._serialized_start=799
+  _globals['_UPDATESESSIONRESPONSE']._serialized_end=868
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=870
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=966
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=968
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=1062
+  _globals['_REVOKESESSIONREQUEST']._serialized_start=1064
+  _globals['_REVOKESESSIONREQUEST']._serialized_end=1138
+  _globals['_REVOKESESSIONRESPONSE']._serialized_start=1140
+  _globals['_REVOKESESSIONRESPONSE']._serialized_end=1199
+  _globals['_REVOKEOTHERSESSIONSREQUEST']._serialized_start=1201
+  _globals['_REVOKEOTHERSESSIONSREQUEST']._serialized_end=1271
+  _globals['_REVOKEOTHERSESSIONSRESPONSE']._serialized_start=1273
+  _globals['_REVOKEOTHERSESSIONSRESPONSE']._serialized_end=1344
+  _globals['_REVOKEALLSESSIONSREQUEST']._serialized_start=1346
+  _globals['_REVOKEALLSESSIONSREQUEST']._serialized_end=1389
+  _globals['_REVOKEALLSESSIONSRESPONSE']._serialized_start=1391
+  _globals['_REVOKEALLSESSIONSRESPONSE']._serialized_end=1460
+  _globals['_SESSIONSERVICE']._serialized_start=1463
+  _globals['_SESSIONSERVICE']._serialized_end=2494
 # @@protoc_insertion_point(module_scope)

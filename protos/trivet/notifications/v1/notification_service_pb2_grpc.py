@@ -146,7 +146,8 @@ class NotificationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CountUnread(self, request, context):
-        """Counts a user's unread notifications exactly, up to 1,000.
+        """Counts a user's unread notifications exactly, up to 1,000. A cached count is at most some 30 seconds old, and that
+        old only where a notification expired or the cache could not be told of a change.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,7 +47,9 @@ class NotificationServiceStub:
     Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND).
     """
     CountUnread: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.CountUnreadRequest, _notification_service_pb2.CountUnreadResponse]
-    """Counts a user's unread notifications exactly, up to 1,000."""
+    """Counts a user's unread notifications exactly, up to 1,000. A cached count is at most some 30 seconds old, and that
+    old only where a notification expired or the cache could not be told of a change.
+    """
     GetNotificationStats: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.GetNotificationStatsRequest, _notification_service_pb2.GetNotificationStatsResponse]
     """Counts a user's notifications by type."""
 
@@ -131,7 +133,9 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notification_service_pb2.CountUnreadRequest,
         context: _aio.ServicerContext[_notification_service_pb2.CountUnreadRequest, _abc.Awaitable[_notification_service_pb2.CountUnreadResponse]],
     ) -> _abc.Awaitable[_notification_service_pb2.CountUnreadResponse]:
-        """Counts a user's unread notifications exactly, up to 1,000."""
+        """Counts a user's unread notifications exactly, up to 1,000. A cached count is at most some 30 seconds old, and that
+        old only where a notification expired or the cache could not be told of a change.
+        """
 
     @_abc_1.abstractmethod
     def GetNotificationStats(

@@ -1,0 +1,200 @@
+"""The unread count in the real cache: filled after a miss, and gone when a call that changes it has returned."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import AsyncMongoClient
+
+from runtime.lease import METADATA_KEY, format_lease
+from tests.api.notifications.conftest import Api
+from tests.conftest import Engines
+from tests.harness.processes import Process, client, process
+from tests.harness.waiting import until
+from trivet.cache.v1.cache_pb2 import GetRequest, GetStatsRequest, Lookup
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.notifications.v1 import notification_service_pb2 as pb
+from trivet.notifications.v1.user_data_service_pb2 import EraseUserDataRequest
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The service, and the cache as the gateway reads it."""
+
+    api: Api
+    cache: CacheServiceStub
+
+    async def look(self, user: str) -> Lookup:
+        return (await self.cache.Get(GetRequest(namespace="unread", key=user))).lookup
+
+    async def is_kept(self, user: str) -> bool:
+        return (await self.look(user)).found
+
+    async def lease(self, user: str) -> tuple[tuple[str, str], ...]:
+        lookup = await self.look(user)
+        assert not lookup.found
+        return ((METADATA_KEY, format_lease(lookup.position)),)
+
+    async def count(self, user: str, lease: tuple[tuple[str, str], ...] = ()) -> int:
+        request = pb.CountUnreadRequest(user_id=user)
+        return (await self.api.notifications.CountUnread(request, metadata=lease)).unread_count
+
+    async def fill(self, user: str) -> int:
+        """Miss, have the count filled, and return what the cache then holds."""
+        await self.count(user, await self.lease(user))
+        await until(lambda: self.is_kept(user), 2)
+        return pb.CountUnreadResponse.FromString((await self.look(user)).value).unread_count
+
+
+@pytest.fixture(scope="module")
+def cache(engine: Engines) -> Iterator[Process]:
+    with process("cache", REDIS_URL=engine.get("valkey").url) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def notifications(cache: Process, mongodb_url: str) -> Iterator[Process]:
+    with process("notifications", MONGODB_URI=mongodb_url, TRIVET_CACHE_ADDRESS=cache.address) as running:
+        yield running
+
+
+@pytest.fixture
+async def reader(cache: Process) -> AsyncIterator[CacheServiceStub]:
+    async with client(cache, caller="gateway") as channel:
+        yield CacheServiceStub(channel)
+
+
+@pytest.fixture
+async def kept(notifications: Process, reader: CacheServiceStub) -> AsyncIterator[Kept]:
+    async with client(notifications) as channel:
+        yield Kept(Api(channel), reader)
+
+
+async def test_a_miss_is_filled_for_half_a_minute_also_with_a_count_of_none(kept: Kept, user: str) -> None:
+    assert await kept.fill(user) == 0
+    assert 0 < (await kept.look(user)).ttl.ToMilliseconds() <= 30_000
+
+
+CHANGES: dict[str, Callable[[Api, pb.Notification], Awaitable[Any]]] = {
+    "create": lambda api, there: api.create(there.user_id),
+    "mark read": lambda api, there: api.notifications.MarkRead(pb.MarkReadRequest(notification_id=there.id)),
+    "mark many read": lambda api, there: api.notifications.BatchMarkRead(
+        pb.BatchMarkReadRequest(user_id=there.user_id, notification_ids=[there.id])
+    ),
+    "mark all read": lambda api, there: api.notifications.MarkAllRead(pb.MarkAllReadRequest(user_id=there.user_id)),
+    "delete": lambda api, there: api.notifications.DeleteNotification(
+        pb.DeleteNotificationRequest(notification_id=there.id)
+    ),
+    "erase": lambda api, there: api.data.EraseUserData(EraseUserDataRequest(user_id=there.user_id)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_change_is_out_of_the_cache_when_its_call_returns(kept: Kept, ops: Api, user: str, change: str) -> None:
+    """R16: the next look is a miss."""
+    there = await kept.api.create(user)
+    assert await kept.fill(user) == 1
+    await CHANGES[change](ops if change == "erase" else kept.api, there)
+    assert not await kept.is_kept(user)
+    assert await kept.fill(user) == (2 if change == "create" else 0)
+
+
+@pytest.fixture
+async def ops(notifications: Process) -> AsyncIterator[Api]:
+    """Who may erase."""
+    async with client(notifications, caller="ops") as channel:
+        yield Api(channel)
+
+
+async def test_what_changes_behind_the_services_back_stays_hidden_until_the_entry_is_too_old(
+    kept: Kept, user: str, documents: AsyncMongoClient[dict[str, Any]]
+) -> None:
+    """R16 with the protection off: a write that nobody has the cache told of."""
+    there = await kept.api.create(user)
+    assert await kept.fill(user) == 1
+    rows = documents.get_default_database().notifications
+    await rows.update_one({"_id": there.id}, {"$set": {"read": True}})
+    assert await kept.count(user) == 0
+    assert pb.CountUnreadResponse.FromString((await kept.look(user)).value).unread_count == 1
+
+
+async def test_a_reader_that_missed_before_a_change_cannot_put_the_old_count_back(kept: Kept, user: str) -> None:
+    """R16."""
+    lease = await kept.lease(user)
+    await kept.api.create(user)
+    refusals = await _refusals(kept.cache)
+    await kept.count(user, lease)
+
+    async def is_refused() -> bool:
+        return await _refusals(kept.cache) == refusals + 1
+
+    await until(is_refused, 2)
+    assert not await kept.is_kept(user)
+
+
+async def _refusals(cache: CacheServiceStub) -> int:
+    stats = await cache.GetStats(GetStatsRequest())
+    return sum(each.refusals for each in stats.namespaces if each.namespace == "unread")
+
+
+async def test_a_client_that_leaves_after_the_write_leaves_no_old_count(
+    cache: Process, mongodb_url: str, reader: CacheServiceStub, user: str, tmp_path: Path
+) -> None:
+    """R2: a failpoint holds the call between its write and the invalidation while the client cancels it."""
+    gate = tmp_path / "gate"
+    gate.touch()  # open at first: what is read and filled must be there
+    with process(
+        "notifications",
+        MONGODB_URI=mongodb_url,
+        TRIVET_CACHE_ADDRESS=cache.address,
+        TRIVET_FAILPOINTS=f"notifications.after_write=pause:{gate}",
+    ) as running:
+        async with client(running) as channel:
+            kept = Kept(Api(channel), reader)
+            await kept.api.create(user)
+            assert await kept.fill(user) == 1
+            gate.unlink()
+            (tmp_path / "gate.reached").unlink()
+            call = kept.api.notifications.MarkAllRead(pb.MarkAllReadRequest(user_id=user))
+            await until((tmp_path / "gate.reached").exists, 3)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert await kept.is_kept(user)
+            gate.touch()
+
+            async def is_gone() -> bool:
+                return not await kept.is_kept(user)
+
+            await until(is_gone, 2)
+
+
+async def test_a_dead_cache_costs_a_change_little_and_a_count_nothing(mongodb_url: str, user: str) -> None:
+    """R14: nobody listens where the cache should be."""
+    with process("notifications", MONGODB_URI=mongodb_url, TRIVET_CACHE_ADDRESS="127.0.0.1:1") as running:
+        async with client(running) as channel:
+            api = Api(channel)
+            await api.create(user)
+            request, lease = pb.CountUnreadRequest(user_id=user), ((METADATA_KEY, "epoch:1"),)
+            answer = await api.notifications.CountUnread(request, metadata=lease)
+    assert answer.unread_count == 1
+
+
+async def test_a_cache_that_hung_during_a_change_is_told_of_it_again(cache: Process, kept: Kept, user: str) -> None:
+    """R16: the change answers meanwhile, and the relay goes on until it is confirmed."""
+    await kept.api.create(user)
+    assert await kept.fill(user) == 1
+    cache.signal(signal.SIGSTOP)
+    try:
+        await kept.api.create(user)
+    finally:
+        cache.signal(signal.SIGCONT)
+
+    async def is_gone() -> bool:
+        return not await kept.is_kept(user)
+
+    await until(is_gone, 10)
