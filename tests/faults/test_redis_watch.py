@@ -78,7 +78,8 @@ async def is_echoed_again(reader: Reader) -> None:
 
     async def ticked() -> bool:
         tick = await reader.tick()
-        return reader.has_echo(tick) or any(reader.has_echo(sent) for sent in ticks) or bool(ticks.append(tick))
+        ticks.append(tick)
+        return any(map(reader.has_echo, ticks))
 
     ticks: list[int] = []
     await until(ticked, BACK_SECONDS)

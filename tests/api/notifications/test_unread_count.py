@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from pymongo import AsyncMongoClient
 
-from runtime.lease import METADATA_KEY, format_lease
 from tests.api.notifications.conftest import Api
 from tests.conftest import Engines
 from tests.harness.processes import Process, client, process
 from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import GetRequest, GetStatsRequest, Lookup
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.client.lease import METADATA_KEY, format_lease
 from trivet.notifications.v1 import notification_service_pb2 as pb
 from trivet.notifications.v1.user_data_service_pb2 import EraseUserDataRequest
 

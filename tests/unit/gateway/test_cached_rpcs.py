@@ -4,7 +4,6 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-from gateway.cached import reader
 from gateway.cached_rpcs import CACHED_RPCS, PROFILES, SESSIONS, SUBSCRIPTIONS, UNREAD
 from gateway.services import SERVICES
 from runtime.cached_rpcs import CachedRpc
@@ -12,9 +11,9 @@ from runtime.policy import People, Policy, Rule
 from services.cache.namespaces import SHARED, SHARED_TAGS
 from services.identity.policy import POLICY as IDENTITY
 from services.notifications.policy import POLICY as NOTIFICATIONS
-from trivet.identity.v1.subscription_service_pb2 import GetSubscriptionRequest, Subscription
+from trivet.identity.v1.subscription_service_pb2 import GetSubscriptionRequest
 from trivet.identity.v1.user_service_pb2 import GetUserRequest
-from trivet.notifications.v1.notification_service_pb2 import CountUnreadRequest, CountUnreadResponse
+from trivet.notifications.v1.notification_service_pb2 import CountUnreadRequest
 
 POLICY: Policy = {**IDENTITY, **NOTIFICATIONS}
 OWNED = {name: cached for name, cached in CACHED_RPCS.items() if cached.owner}
@@ -46,13 +45,6 @@ def test_the_service_of_the_rpc_alone_may_fill_for_as_long_as_is_declared(name: 
     assert namespace.max_ttl_ms == cached.ttl.total_seconds() * 1_000
     tags = cached.tags_of("k", GetMessageClass(method(name).output_type)())
     assert {SHARED_TAGS[tag.partition(":")[0] + ":"] for tag in tags} == {owner}
-
-
-def test_that_there_is_nothing_is_left_to_its_owner_where_the_owner_is_asked_for_it() -> None:
-    """A person without a subscription is 404 of its owner's, not an empty one."""
-    assert reader(Subscription, may_be_none=bool(SUBSCRIPTIONS.absent_ttl))(b"") is None
-    assert reader(Subscription)(b"") == Subscription()
-    assert reader(CountUnreadResponse, may_be_none=bool(UNREAD.absent_ttl))(b"") == CountUnreadResponse()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from runtime.cached_rpcs import declared
 from runtime.call import Context
 from runtime.errors import NotFound, Unavailable
 from runtime.fills import Fills
-from runtime.lease import METADATA_KEY
 from runtime.policy import People, Rule
 from runtime.server import Server
 from runtime.tasks import Tasks
@@ -28,6 +27,7 @@ from trivet.cache.v1.cache_pb2_grpc import (
     add_CacheServiceServicer_to_server,
 )
 from trivet.client import Signer, connect
+from trivet.client.lease import METADATA_KEY
 from trivet.identity.v1.resources_pb2 import User
 from trivet.identity.v1.user_service_pb2 import DESCRIPTOR, GetUserRequest, UpdateUserRequest
 
