@@ -1,7 +1,7 @@
 """Named places where a test may make this process stop, wait, fail or do without a protection; in development only.
 
 TRIVET_FAILPOINTS="NAME=ACTION,..." with the actions `crash` (as kill -9), `error` (UNAVAILABLE) and `pause:PATH`
-(make PATH.reached, then wait until PATH exists). One that takes a protection away has the action `on`.
+(make PATH.reached, then wait until PATH exists). One that takes a protection away needs no action.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ armed: dict[str, str] = _from_environment()
 
 def is_on(name: str) -> bool:
     """Whether the protection that this failpoint names is to be done without."""
-    return armed.get(name) == "on"
+    return name in armed
 
 
 async def reach(name: str) -> None:

@@ -47,7 +47,10 @@ class Rule(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing that a client asked for: seconds of one monotonic clock, `returned` infinite if it never did."""
+    """One thing that a client asked for: seconds of one monotonic clock, `returned` infinite if it never did.
+
+    `detail` is what a failure said.
+    """
 
     client: str
     kind: Kind
@@ -55,6 +58,7 @@ class Operation:
     invoked: float
     returned: float
     outcome: Outcome
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Violation:
 
     def _rows(self) -> Iterator[str]:
         for operation in self.around:
-            mark, note = "", ""
+            mark, note = "", operation.detail
             if operation is self.operation:
                 mark, note = ">", "must not be"
             elif operation is self.because:

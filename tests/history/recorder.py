@@ -51,7 +51,7 @@ class Opened:
 
     @property
     def cookie(self) -> str:
-        return f"better-auth.session_token={quote(_cookies.sign(self.token))}"
+        return f"better-auth.session_token={quote(_cookies.sign(self.token), safe='')}"
 
 
 def seed_of_run() -> int:
@@ -85,15 +85,15 @@ class Desk:
 
     async def revoke(self, client: str, session: Opened) -> Outcome:
         """End a session by RPC, which says whether every cache has confirmed."""
-        invoked = monotonic()
+        invoked, detail = monotonic(), ""
         try:
             with acting_for(session.user_id, "user", session.id):
                 answer = await self._sessions.RevokeSession(RevokeSessionRequest(session_id=session.id))
             # Nothing to end is what a call finds that was tried again: it was ended, and that call says no more.
             outcome = Outcome.CONFIRMED if answer.revoked and answer.confirmed else Outcome.UNCONFIRMED
-        except grpc.aio.AioRpcError:
-            outcome = Outcome.UNKNOWN
-        return self.note(client, Kind.REVOKE, session, invoked, outcome)
+        except grpc.aio.AioRpcError as error:
+            outcome, detail = Outcome.UNKNOWN, error.code().name
+        return self.note(client, Kind.REVOKE, session, invoked, outcome, detail)
 
     async def sign_out(self, client: str, session: Opened, wire: Wire) -> Outcome:
         """End a session over HTTP, whose answer does not say whether caches have confirmed."""
@@ -107,16 +107,19 @@ class Desk:
 
     async def check(self, client: str, session: Opened, wire: Wire) -> Outcome:
         """Ask a gateway whose session a cookie opens."""
-        invoked = monotonic()
+        invoked, detail = monotonic(), ""
         try:
             status, body = await wire.ask(request("GET", GET_SESSION, wire.address, session.cookie))
             outcome = _judged(status, body)
-        except NO_ANSWER:
-            outcome = Outcome.FAILED
-        return self.note(client, Kind.CHECK, session, invoked, outcome)
+            detail = "" if outcome is not Outcome.FAILED else f"{status} {body.decode(errors='replace')}"
+        except NO_ANSWER as error:
+            outcome, detail = Outcome.FAILED, repr(error)
+        return self.note(client, Kind.CHECK, session, invoked, outcome, detail)
 
-    def note(self, client: str, kind: Kind, session: Opened, invoked: float, outcome: Outcome) -> Outcome:
-        self.history.append(Operation(client, kind, session.id, invoked, monotonic(), outcome))
+    def note(
+        self, client: str, kind: Kind, session: Opened, invoked: float, outcome: Outcome, detail: str = ""
+    ) -> Outcome:
+        self.history.append(Operation(client, kind, session.id, invoked, monotonic(), outcome, detail))
         return outcome
 
 

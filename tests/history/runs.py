@@ -12,6 +12,7 @@ BEFORE = 10
 AFTER = 16
 """How many sessions are ended before something is done to the house, and after it."""
 
+MOST_DETAILS = 10
 SOON_SECONDS = 3.0
 """How long a session may be believed in a run whose revocation was answered unconfirmed: the stated age holds with the
 cache cut from identity all the while, which no run does; here the relay comes by within seconds."""
@@ -51,5 +52,6 @@ async def run(house: House, fault: Fault, *, gateways: Sequence[str] = (), age: 
         await fault(house, load)
         await load.ends(AFTER)
     told_of = (f"{kind.value} {outcome.value} {number}" for (kind, outcome), number in counts(desk.history).items())
-    print(f"seed {seed}:", ", ".join(told_of))
+    details = sorted({each.detail for each in desk.history if each.detail})
+    print(f"seed {seed}: {', '.join(told_of)}", *details[:MOST_DETAILS], sep="\n  ")
     return Run(desk.history, violations(desk.history, age=age))

@@ -16,6 +16,7 @@ async def test_with_nothing_broken(running: House) -> None:
     "fault",
     [
         faults.fail_over,
+        faults.fail_over_unseen,
         faults.freeze_store_link,
         faults.freeze_cache_link,
         faults.cut_cache_link,

@@ -76,5 +76,5 @@ async def test_a_reader_that_fills_after_a_revocation_puts_nothing_back(open_hou
 
 
 async def test_without_leases_it_does(open_house: OpenHouse, tmp_path: Path) -> None:
-    found = await found_in(open_house, tmp_path, "cache.no_leases=on")
+    found = await found_in(open_house, tmp_path, "cache.no_leases")
     assert len({violation.operation.session for violation in found}) == SESSIONS
