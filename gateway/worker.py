@@ -39,7 +39,7 @@ async def main(settings: GatewaySettings, *, shares_port: bool) -> None:
 
 def _switched_off() -> list[str]:
     """Return the protections of the near cache that a test does without."""
-    return [name for name in UNSAFE if f"nearcache.{name}" in failpoints.armed]
+    return [name for name in UNSAFE if failpoints.is_on(f"nearcache.{name}")]
 
 
 def run(settings: GatewaySettings, *, shares_port: bool = False) -> None:

@@ -1,7 +1,7 @@
-"""Named places where a test may make this process stop, wait or fail; in development only.
+"""Named places where a test may make this process stop, wait, fail or do without a protection; in development only.
 
 TRIVET_FAILPOINTS="NAME=ACTION,..." with the actions `crash` (as kill -9), `error` (UNAVAILABLE) and `pause:PATH`
-(make PATH.reached, then wait until PATH exists).
+(make PATH.reached, then wait until PATH exists). One that takes a protection away needs no action.
 """
 
 import asyncio
@@ -27,6 +27,11 @@ def _from_environment() -> dict[str, str]:
 
 
 armed: dict[str, str] = _from_environment()
+
+
+def is_on(name: str) -> bool:
+    """Whether the protection that this failpoint names is to be done without."""
+    return name in armed
 
 
 async def reach(name: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from google.protobuf.duration_pb2 import Duration
 
+from runtime import failpoints
 from runtime.actor import current_actor
 from runtime.errors import InvalidArgument
 from services.cache import limits, namespaces
@@ -40,12 +41,13 @@ def decode_entry(message: pb.Entry, namespace: Namespace, field: str, chance: Ch
             "LEASE_REQUIRED", f"{namespace.name} is filled with the position of a miss only", field=f"{field}.lease"
         )
     ttl_ms = limits.ttl_ms(ttl_nanoseconds(message), namespace.max_ttl_ms, f"{field}.ttl")
+    is_leased = message.HasField("lease") and not failpoints.is_on("cache.no_leases")
     return Entry(
         key=message.key,
         value=message.value,
         ttl_ms=ttl_ms if namespace.exact else limits.spread(ttl_ms, chance()),
         tags=[namespaces.tag_name(tag, caller()) for tag in message.tags],
-        lease=decode_position(message.lease) if message.HasField("lease") else None,
+        lease=decode_position(message.lease) if is_leased else None,
         absent=message.absent,
     )
 

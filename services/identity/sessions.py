@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, delete, insert, select, tuple_, update
 
+from runtime import failpoints
 from runtime.clock import Clock, utc_now
 from runtime.errors import InvalidArgument, NotFound
 from runtime.ids import new_id, token_hash
@@ -139,7 +140,9 @@ class Sessions:
     async def verify(self, token: str) -> Verified:
         """Return whose session a token opens, with one statement. Raises NotFound if none, expired or kept out."""
         statement = BY_TOKEN.params(token_hash=token_hash(token))
-        return self._open(await self._database.row("sessions.verify", statement))
+        row = await self._database.row("sessions.verify", statement)
+        await failpoints.reach("sessions.before_fill")
+        return self._open(row)
 
     async def refresh(self, token: str) -> tuple[Verified, bool]:
         """Move a session's end if its time to slide has come; return it and whether this call moved it.

@@ -1,0 +1,86 @@
+"""The processes of a run: identity, the cache service and two gateways, with links between them that can be broken."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from tests.harness import engines
+from tests.harness.engines import Engine, free_port
+from tests.harness.people import FAST_HASHING
+from tests.harness.processes import Process, client, process
+from tests.harness.proxy import Proxy
+from tests.harness.whole import Stores, Whole, whole
+from trivet.client import Channel
+
+T = TypeVar("T")
+
+NOBODY = "127.0.0.1:1"
+GATEWAYS = 2
+
+
+@dataclass
+class House:
+    """What runs, and what a run may break: the cache service's link to Redis, and each gateway's to the cache service.
+
+    What is entered into `stack` stays until the house is left.
+    """
+
+    services: Whole
+    gateways: list[Process]
+    redis: Engine
+    store_link: Proxy
+    cache_links: list[Proxy]
+    identity: Channel
+    stack: AsyncExitStack
+
+    @property
+    def addresses(self) -> list[str]:
+        return [gateway.address for gateway in self.gateways]
+
+    async def heal(self) -> None:
+        """Mend what a fault that was broken off has left."""
+        for link in (self.store_link, *self.cache_links):
+            link.restore()
+            link.thaw()
+        for running in (self.services["cache"], *self.gateways):
+            await asyncio.to_thread(running.restore)
+
+
+@asynccontextmanager
+async def house(folder: Path, failpoints: str = "") -> AsyncIterator[House]:
+    """Run a house on SQLite and a Redis of its own; `failpoints` are armed in every process."""
+    async with AsyncExitStack() as stack:
+        redis = await entered(stack, engines.redis())
+        store_link = await stack.enter_async_context(Proxy(address_of(redis)))
+        stores = Stores(f"sqlite:///{folder}/trivet.db", f"mongodb://{NOBODY}", f"redis://{store_link.address}/0")
+        settings: dict[str, Any] = {**FAST_HASHING, "TRIVET_FAILPOINTS": failpoints}
+        services = await entered(stack, whole(stores, "cache", "identity", **settings))
+        links = [await stack.enter_async_context(Proxy(services["cache"].address)) for _ in range(GATEWAYS)]
+        given = settings | {"TRIVET_IDENTITY_ADDRESS": services["identity"].address}
+        gateways = await asyncio.gather(*(entered(stack, _gateway(link, given)) for link in links))
+        identity = await stack.enter_async_context(client(services["identity"]))
+        yield House(services, gateways, redis, store_link, links, identity, stack)
+
+
+def _gateway(cache: Proxy, given: dict[str, Any]) -> AbstractContextManager[Process]:
+    addresses: dict[str, Any] = {"TRIVET_CACHE_ADDRESS": cache.address, "TRIVET_NOTIFICATIONS_ADDRESS": NOBODY}
+    return process("gateway", **given, **addresses, TRIVET_METRICS_PORT=str(free_port()), TRIVET_RATE_LIMIT="off")
+
+
+def address_of(redis: Engine) -> str:
+    return urlsplit(redis.url).netloc
+
+
+async def entered(stack: AsyncExitStack, context: AbstractContextManager[T]) -> T:
+    """Enter a context that blocks, while the links of this process go on passing; so it is left, too."""
+    value = await asyncio.to_thread(context.__enter__)
+
+    async def leave(*raised: object) -> None:
+        await asyncio.to_thread(context.__exit__, *raised)  # type: ignore[arg-type]  # as ExitStack gives them
+
+    stack.push_async_exit(leave)
+    return value

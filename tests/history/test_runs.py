@@ -1,0 +1,29 @@
+"""R14, R17: whatever breaks under load, nobody whose session has ended is let in: the history of each run is judged."""
+
+import pytest
+
+from tests.history import faults
+from tests.history.house import House
+from tests.history.runs import Fault, run
+
+
+async def test_with_nothing_broken(running: House) -> None:
+    """S4: two gateways, two hundred clients."""
+    (await run(running, faults.nothing)).assert_right()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.fail_over,
+        faults.fail_over_unseen,
+        faults.freeze_store_link,
+        faults.freeze_cache_link,
+        faults.cut_cache_link,
+        faults.stop_gateway,
+        faults.kill_cache,
+    ],
+    ids=lambda fault: fault.__name__,
+)
+async def test_while_something_breaks(running: House, fault: Fault) -> None:
+    (await run(running, fault)).assert_right()
