@@ -31,9 +31,13 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="module")
-def running(engine: Engines, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+def stores(engine: Engines, tmp_path_factory: pytest.TempPathFactory) -> Stores:
     folder: Path = tmp_path_factory.mktemp("telemetry")
-    stores = Stores(f"sqlite:///{folder / 'trivet.db'}", engine.get("secantusdb").url, engine.get("valkey").url)
+    return Stores(f"sqlite:///{folder / 'trivet.db'}", engine.get("secantusdb").url, engine.get("valkey").url)
+
+
+@pytest.fixture(scope="module")
+def running(stores: Stores, receiver: Receiver) -> Iterator[Whole]:
     with whole(stores, TRIVET_TRACE_RATIO="1", **receiver.environment()) as processes:
         yield processes
 
@@ -161,6 +165,22 @@ async def test_under_an_unsampled_parent_no_process_records_anything(
     rpc = "trivet.notifications.v1.NotificationService/ListNotifications"
     receiver.wait_for(Complete(rpc, "GET /v1/notifications", parent=later), later.trace_id)
     assert receiver.spans(unsampled.trace_id) == []
+
+
+async def test_what_the_gateway_does_not_sample_no_service_records(
+    running: Whole, browser: httpx.AsyncClient, receiver: Receiver, stores: Stores
+) -> None:
+    """The root decides: the services, which would begin a trace of every call, are told of none and begin none."""
+    addresses = {f"TRIVET_{name.upper()}_ADDRESS": running[name].address for name in SERVICES}
+    known = {span.trace_id for span in receiver.spans()}
+    given = {**addresses, **receiver.environment(), "TRIVET_TRACE_RATIO": "0", "TRIVET_BASE_URL": running.url}
+    with whole(stores, "gateway", **given) as second:
+        later = Parent()
+        for headers in ({}, {}, later.headers):
+            url = f"{second.url}/v1/notifications"
+            assert (await browser.get(url, headers=headers)).status_code == 200
+    receiver.wait_for(Complete("GET /v1/notifications", parent=later), later.trace_id)
+    assert {span.trace_id for span in receiver.spans()} - known == {later.trace_id}
 
 
 async def test_what_is_logged_of_a_request_names_its_trace(
