@@ -7,10 +7,13 @@ import sys
 import threading
 import time
 
+from prometheus_client import REGISTRY
+
 from gateway.app import build_app
 from gateway.backends import open_backends
 from gateway.deps import Deps
 from gateway.listening import GRACE_SECONDS
+from gateway.near_metrics import NearMetrics
 from gateway.origins import Origins
 from gateway.request_log import LAST_WRITE_SECONDS, open_request_log
 from gateway.serve import serve
@@ -33,6 +36,7 @@ async def main(settings: GatewaySettings, *, shares_port: bool) -> None:
     async with open_backends(settings) as backends, open_request_log(backends.logs) as request_log:
         near = NearCache(max_bytes=settings.near_cache_bytes, unsafe=_switched_off())
         deps = Deps(settings, backends, Origins(settings), request_log, near)
+        REGISTRY.register(NearMetrics(deps.reads.cached))
         async with watching(backends.cache, near), measured_lag():
             await serve(build_app(deps), settings, deps.draining, shares_port=shares_port)
 
