@@ -45,15 +45,17 @@ class Cached:
             raise Unavailable("CACHE_UNAVAILABLE", "the cache does not answer") from error
         return answer.confirmed
 
-    async def fill(self, namespace: str, key: str, value: Message, ttl: timedelta, tags: Sequence[str]) -> None:
+    async def fill(self, namespace: str, key: str, value: Message | None, ttl: timedelta, tags: Sequence[str]) -> None:
         """Offer an entry if the call came with the position of a miss. Never fails, and takes 50 ms at most.
 
-        What is offered must have been read after the call came in: the cache refuses it if a tag moved since the miss.
+        None says that there is nothing. What is offered must have been read after the call came in: the cache refuses
+        it if a tag moved since the miss.
         """
         lease = current_lease.get()
         if lease is None or ttl <= timedelta():
             return
-        entry = Entry(key=key, value=value.SerializeToString(), tags=tags, ttl=_duration(ttl), lease=lease)
+        content = b"" if value is None else value.SerializeToString()
+        entry = Entry(key=key, value=content, absent=value is None, tags=tags, ttl=_duration(ttl), lease=lease)
         try:
             task = self._tasks.start(self._offer(SetRequest(namespace=namespace, entry=entry)))
         except TooManyTasksError:

@@ -18,7 +18,7 @@ from services.identity.servicers.encoding import (
     encode_session,
     encode_user,
 )
-from services.identity.sessions import Sessions
+from services.identity.sessions import Sessions, UnknownTokenError
 from trivet.identity.v1.session_service_pb2 import (
     ListSessionsRequest,
     ListSessionsResponse,
@@ -39,6 +39,7 @@ from trivet.identity.v1.session_service_pb2_grpc import SessionServiceServicer
 
 NAMESPACE = "sessions"
 MAX_AGE = timedelta(seconds=30)
+UNKNOWN_AGE = timedelta(seconds=10)
 DEFAULT_PAGE_SIZE = 100
 
 
@@ -49,14 +50,21 @@ class SessionServicer(SessionServiceServicer):
         self._now = now
 
     async def VerifySession(self, request: VerifySessionRequest, context: Context) -> VerifySessionResponse:
-        found = await self._sessions.verify(request.token)
+        key = token_hash(request.token)
+        try:
+            found = await self._sessions.verify(request.token)
+        except UnknownTokenError:
+            # It hides nothing, so it needs no tag: a token is drawn at random as its session is written, and nobody
+            # has it to ask with before that is committed. Only a session that is imported may be asked for before.
+            await self._cached.fill(NAMESPACE, key, None, UNKNOWN_AGE, ())
+            raise
         session, user = found.session, found.user
         answer = VerifySessionResponse(
             session=encode_session(session), user=encode_user(user), slide_time=timestamp(found.slides_at)
         )
         tags = (sessions.tag_of(session.id), sessions.tag_of_all(user.id), users.tag_of(user.id))
         ttl = min(MAX_AGE, session.expires_at - self._now())
-        await self._cached.fill(NAMESPACE, token_hash(request.token), answer, ttl, tags)
+        await self._cached.fill(NAMESPACE, key, answer, ttl, tags)
         return answer
 
     async def RefreshSession(self, request: RefreshSessionRequest, context: Context) -> RefreshSessionResponse:
@@ -91,8 +99,8 @@ class SessionServicer(SessionServiceServicer):
         if bool(request.session_id) == bool(request.token):
             raise InvalidArgument("ONE_OF_REQUIRED", "give exactly one of session_id and token", field="session_id")
         session_id = decode_id(request.session_id) if request.session_id else ""
-        revoked = await self._sessions.revoke(user_id, session_id=session_id, token=request.token)
-        return RevokeSessionResponse(revoked=revoked)
+        ended = await self._sessions.revoke(user_id, session_id=session_id, token=request.token)
+        return RevokeSessionResponse(revoked=ended.count > 0, confirmed=ended.confirmed)
 
     async def RevokeOtherSessions(
         self, request: RevokeOtherSessionsRequest, context: Context
@@ -103,11 +111,13 @@ class SessionServicer(SessionServiceServicer):
             raise InvalidArgument(
                 "REQUIRED_FIELD_MISSING", "say which session to keep: none asks", field="keep_session_id"
             )
-        return RevokeOtherSessionsResponse(revoked_count=await self._sessions.revoke_others(user_id, decode_id(keep)))
+        ended = await self._sessions.revoke_others(user_id, decode_id(keep))
+        return RevokeOtherSessionsResponse(revoked_count=ended.count, confirmed=ended.confirmed)
 
     async def RevokeAllSessions(self, request: RevokeAllSessionsRequest, context: Context) -> RevokeAllSessionsResponse:
         user_id = decode_id(subject(request.user_id))
-        return RevokeAllSessionsResponse(revoked_count=await self._sessions.revoke_all(user_id))
+        ended = await self._sessions.revoke_all(user_id)
+        return RevokeAllSessionsResponse(revoked_count=ended.count, confirmed=ended.confirmed)
 
 
 def decode_place(after: list[Any] | None) -> tuple[datetime, str] | None:

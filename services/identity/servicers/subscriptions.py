@@ -18,8 +18,6 @@ from trivet.identity.v1.subscription_service_pb2_grpc import SubscriptionService
 
 NAMESPACE = "subscriptions"
 MAX_AGE = timedelta(seconds=300)
-NONE = subscription_service_pb2.Subscription()
-"""What the cache holds for a user without a subscription, as most are."""
 
 
 class SubscriptionServicer(SubscriptionServiceServicer):
@@ -33,10 +31,10 @@ class SubscriptionServicer(SubscriptionServiceServicer):
     ) -> subscription_service_pb2.Subscription:
         user_id = decode_id(request.user_id)
         found = await self._subscriptions.find(user_id)
-        answer = NONE if found is None else _encode(found)
+        answer = None if found is None else _encode(found)
         tags = (subscriptions.tag_of(user_id), users.tag_of(user_id))
         await self._cached.fill(NAMESPACE, user_id, answer, MAX_AGE, tags)
-        if found is None:
+        if answer is None:  # as most are: the cache says so too
             raise NotFound("SUBSCRIPTION_NOT_FOUND", "this user has no subscription")
         return answer
 
