@@ -33,15 +33,16 @@ class Windows:
 class Rates:
     """Counts by rule and subject, apart from the windows'. Each period gives back a limit's worth, one at a time."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, script: Script = GCRA) -> None:
         self._store = store
+        self._script = script
 
     async def take(self, rule: str, subject: str, limit: int, period_ms: int, cost: int) -> Taken:
         """Count `cost` if the rate allows it now: a burst of `limit`, then one every `period_ms / limit`.
 
         Raises Unavailable, and may count twice, as `Windows.take` does.
         """
-        return await _take(self._store, GCRA, f"rate:{rule}", subject, (limit, period_ms, cost))
+        return await _take(self._store, self._script, f"rate:{rule}", subject, (limit, period_ms, cost))
 
 
 async def _take(store: Store, script: Script, rule: str, subject: str, args: tuple[int, ...]) -> Taken:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.cache import windows
 from services.cache.scripts import GCRA, Script
 from services.cache.store import Store
 from services.cache.windows import Rates, Taken
@@ -135,14 +134,13 @@ async def differences(server: Engine, limit: int, period_ms: int, steps: list[tu
     """Return where the script and the model part."""
     async with Store(server.url, "t:rates:") as store:
         await until(lambda: store.is_up, 5)
-        rates, model, now = Rates(store), Model(limit, period_ms * 1_000), 1_800_000_000_000_000
+        model, now = Model(limit, period_ms * 1_000), 1_800_000_000_000_000
         subject = f"{limit} {period_ms} {steps}"
-        apart = []
+        apart: list[object] = []
         for number, (passed, cost) in enumerate(steps):
             now += passed
-            windows.GCRA = with_clock(GCRA, now)
+            rates = Rates(store, script=with_clock(GCRA, now))
             pair = (await rates.take("r", subject, limit, period_ms, cost), model.take(now, cost))
             if pair[0] != pair[1]:
                 apart.append((number, *pair))
-        windows.GCRA = GCRA
         return apart
