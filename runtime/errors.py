@@ -40,6 +40,10 @@ class NotFound(ServiceError):
     code = "NOT_FOUND"
 
 
+class Absent(NotFound):
+    """There is nothing at all, which a cache may remember for as long as the RPC declares."""
+
+
 class AlreadyExists(ServiceError):
     code = "ALREADY_EXISTS"
 

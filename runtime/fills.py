@@ -13,7 +13,7 @@ from runtime.actor import current_actor
 from runtime.cached_rpcs import KEY, CachedRpc, declared
 from runtime.call import Call, Concern, Proceed
 from runtime.clock import Clock, utc_now
-from runtime.errors import NotFound
+from runtime.errors import Absent
 from runtime.lease import current_lease
 from runtime.tasks import Tasks, TooManyTasksError
 from trivet.cache.v1.cache_pb2 import Entry, SetRequest
@@ -51,7 +51,7 @@ class Fills(Concern):
             return await proceed(call)
         try:
             answer = await proceed(call)
-        except NotFound:
+        except Absent:
             await self._fill(rpc, call, None, rpc.absent_ttl)
             raise
         await self._fill(rpc, call, answer, rpc.ttl_of(answer, self._now()))

@@ -18,7 +18,7 @@ from services.cache.stats import Stats
 from services.cache.store import Store
 from services.cache.stream import Stream
 from services.cache.watchers import Watchers
-from services.cache.windows import Windows
+from services.cache.windows import Rates, Windows
 from trivet.cache.v1.cache_pb2_grpc import (
     add_CacheServiceServicer_to_server,
     add_RateLimitServiceServicer_to_server,
@@ -34,7 +34,7 @@ async def main(settings: CacheSettings) -> int:
         watchers = Watchers(Stream(store, new_id()))
         servicer = CacheServicer(Entries(store), Counters(store), watchers, Stats())
         server.add(SERVICE, add_CacheServiceServicer_to_server, servicer)
-        server.add(RATE_LIMITS, add_RateLimitServiceServicer_to_server, RateLimitServicer(Windows(store)))
+        server.add(RATE_LIMITS, add_RateLimitServiceServicer_to_server, RateLimitServicer(Windows(store), Rates(store)))
         server.at_drain(watchers.close)
         serving = asyncio.create_task(server.run())
         refused = asyncio.create_task(store.refused.wait())

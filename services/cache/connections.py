@@ -4,18 +4,16 @@ It stands below redis-py's client and pool, which cost as much again as the comm
 """
 
 import asyncio
-import contextlib
 from typing import Any
 
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from services.cache.scripts import Script
+from services.cache.sentinels import NoPrimaryError, Sentinels
+from services.cache.wire import answer_of, close, factory
 
-SOCKET_SECONDS = 0.5
 MAX_CONNECTIONS = 16
 
 
@@ -37,7 +35,7 @@ async def look_at(connection: AbstractConnection) -> str:
     Raises ClusterError, ReplicaError, and redis-py's errors when it does not answer.
     """
     await connection.send_command("INFO")
-    info = dict(line.split(":", 1) for line in (await _answer(connection)).decode().splitlines() if ":" in line)
+    info = dict(line.split(":", 1) for line in (await answer_of(connection)).decode().splitlines() if ":" in line)
     if info.get("cluster_enabled") == "1":
         raise ClusterError("this is a Redis Cluster")
     if info.get("role") != "master":
@@ -49,40 +47,43 @@ async def run(connection: AbstractConnection, script: Script, keys: tuple[str, .
     """Run a script in one round trip, in a second one if the server has not seen it."""
     try:
         await connection.send_command("EVALSHA", script.sha, len(keys), *keys, *args)
-        return await _answer(connection)
+        return await answer_of(connection)
     except NoScriptError:
         await connection.send_command("EVAL", script.text, len(keys), *keys, *args)
-        return await _answer(connection)
-
-
-async def _answer(connection: AbstractConnection) -> Any:
-    answer = await connection.read_response()
-    if isinstance(answer, ResponseError):
-        raise answer
-    return answer
+        return await answer_of(connection)
 
 
 class Connections:
     """Connections to one server's one life, opened as they are needed and kept until they are dropped together."""
 
     def __init__(self, url: str, *, limit: int = MAX_CONNECTIONS) -> None:
-        self._factory = ConnectionPool.from_url(
-            url,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=SOCKET_SECONDS,
-            socket_connect_timeout=SOCKET_SECONDS,
-            protocol=2,  # with no name of the library: nothing to say before the first command
-            driver_info=None,
-        )
+        self._sentinels = Sentinels.of(url)
+        self._factory = factory(self._sentinels.redis_url if self._sentinels else url)
         self._limit = limit
         self._slots = asyncio.Semaphore(limit)
         self._idle: list[AbstractConnection] = []
         self._generation = 0
         self._life = ""
+        self._address: tuple[str, int] | None = None
 
     async def open(self) -> tuple[AbstractConnection, str]:
-        """Return a new connection, which is the caller's to close, and the life of the server behind it."""
+        """Return a new connection, which is the caller's to close, and the life of the server behind it.
+
+        Sentinels, if there are any, are asked where that is; while none of them answers it is where it was. Raises
+        redis-py's errors.
+        """
+        if self._sentinels is not None:
+            try:
+                self._address = await self._sentinels.primary()
+            except NoPrimaryError:
+                if self._address is None:
+                    raise
+        return await self._connect()
+
+    async def _connect(self) -> tuple[AbstractConnection, str]:
         connection = self._factory.make_connection()  # type: ignore[no-untyped-call]  # redis-py left it untyped
+        if self._address is not None:
+            connection.host, connection.port = self._address
         try:
             await connection.connect()
             return connection, await look_at(connection)
@@ -118,7 +119,7 @@ class Connections:
             return await self._run_on(await self._open_known(), script, keys, args)
 
     async def _open_known(self) -> AbstractConnection:
-        connection, life = await self.open()
+        connection, life = await self._connect()
         if life != self._life:
             await close(connection)
             raise LifeChangedError("another server answers")
@@ -149,9 +150,3 @@ class Connections:
             self._idle.append(connection)
         else:
             await close(connection)
-
-
-async def close(connection: AbstractConnection) -> None:
-    """Close a connection without waiting for the other side."""
-    with contextlib.suppress(Exception):  # whatever is wrong with it, it is not used again
-        await connection.disconnect(nowait=True)

@@ -9,6 +9,7 @@ from grpc import aio
 from prometheus_client import Counter
 
 from runtime.clock import timestamp
+from runtime.errors import InvalidArgument
 from services.cache import limits, namespaces
 from services.cache.counters import Counters
 from services.cache.entries import Entries, Entry, Lookup
@@ -27,7 +28,7 @@ from services.cache.namespaces import Namespace
 from services.cache.readers import Reader
 from services.cache.stats import Stats
 from services.cache.watchers import Watchers
-from services.cache.windows import Windows
+from services.cache.windows import Rates, Windows
 from trivet.cache.v1 import cache_pb2 as pb
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceServicer, RateLimitServiceServicer
 from trivet.client.deadline import remaining
@@ -159,15 +160,22 @@ class CacheServicer(CacheServiceServicer):
 class RateLimitServicer(RateLimitServiceServicer):
     """Limits for whichever service calls, each caller's rules apart."""
 
-    def __init__(self, windows: Windows) -> None:
-        self._windows = windows
+    def __init__(self, windows: Windows, rates: Rates) -> None:
+        self._counts: dict[int, Windows | Rates] = {
+            pb.AcquireRequest.ALGORITHM_UNSPECIFIED: windows,
+            pb.AcquireRequest.ALGORITHM_WINDOW: windows,
+            pb.AcquireRequest.ALGORITHM_GCRA: rates,
+        }
 
     async def Acquire(self, request: pb.AcquireRequest, context: Context) -> pb.AcquireResponse:
         rule = namespaces.rule_name(request.rule, caller())
         cost = request.cost if request.HasField("cost") else 1
         limits.check_limit(request.limit, cost)
         period_ms = limits.period_ms(request.period.ToNanoseconds())
-        taken = await self._windows.take(rule, request.subject, request.limit, period_ms, cost)
+        counts = self._counts.get(request.algorithm)
+        if counts is None:
+            raise InvalidArgument("UNKNOWN_ALGORITHM", "algorithm is none of ours", field="algorithm")
+        taken = await counts.take(rule, request.subject, request.limit, period_ms, cost)
         if taken.allowed:
             _allowed.inc()
             return pb.AcquireResponse(allowed=True, remaining=taken.remaining)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr, field_validator, model_validator
 
 from runtime.settings import ServiceSettings, from_env
+from services.cache.sentinels import Sentinels
 
 SCHEMES = ("redis", "rediss", "unix")
 KEY_PREFIX = re.compile(r"[!-~]{1,64}")
@@ -17,7 +18,10 @@ class CacheSettings(ServiceSettings):
 
     port: int = from_env("TRIVET_CACHE_PORT", default=50053, ge=0, le=65535, description="Where gRPC is served.")
     redis_url: SecretStr = from_env(
-        "REDIS_URL", default=SecretStr(""), description="redis://, rediss:// (TLS) or unix://, with any password."
+        "REDIS_URL",
+        default=SecretStr(""),
+        description="redis://, rediss:// (TLS) or unix://, with any password; by Sentinel "
+        "redis+sentinel://host:port,host:port/service-name.",
     )
     redis_host: str = from_env("REDIS_HOST", default="127.0.0.1", description="Used where REDIS_URL is unset.")
     redis_port: int = from_env("REDIS_PORT", default=6379, ge=1, le=65535, description="Used where REDIS_URL is unset.")
@@ -36,6 +40,14 @@ class CacheSettings(ServiceSettings):
     def _has_a_url(self) -> Self:
         if not self.redis_url.get_secret_value():
             self.redis_url = SecretStr(f"redis://{self.redis_host}:{self.redis_port}/0")
-        if urlsplit(self.redis_url.get_secret_value()).scheme not in SCHEMES:
-            raise ValueError("REDIS_URL must be like redis://host:6379/0 or rediss://host:6380/0")
+        url = self.redis_url.get_secret_value()
+        try:
+            is_known = Sentinels.of(url) is not None or urlsplit(url).scheme in SCHEMES
+        except ValueError:  # its text may hold what is secret
+            is_known = False
+        if not is_known:
+            raise ValueError(
+                "REDIS_URL must be like redis://host:6379/0, rediss://host:6380/0 or "
+                "redis+sentinel://host:26379,host:26379/service-name"
+            )
         return self

@@ -10,8 +10,9 @@ from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from runtime.errors import Unavailable
 from runtime.telemetry import store_call
-from services.cache.connections import ClusterError, Connections, LifeChangedError, ReplicaError, close, run
+from services.cache.connections import ClusterError, Connections, LifeChangedError, ReplicaError, run
 from services.cache.scripts import SETTLE, Script
+from services.cache.wire import close
 
 logger = logging.getLogger(__name__)
 

@@ -1,15 +1,15 @@
-"""How often something may happen: counts in windows that every process shares."""
+"""How often something may happen, in windows or at a steady rate: counts that every process shares."""
 
 import hashlib
 from dataclasses import dataclass
 
-from services.cache.scripts import ACQUIRE
+from services.cache.scripts import ACQUIRE, GCRA, Script
 from services.cache.store import READ_SECONDS, Store
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Whether something was counted, how many more the window allows, and how long to wait if it was refused."""
+    """Whether something was counted, how many more are allowed now, and how long to wait if it was refused."""
 
     allowed: bool
     remaining: int
@@ -21,14 +21,32 @@ class Windows:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._prefix = f"{store.prefix}window:"
 
     async def take(self, rule: str, subject: str, limit: int, period_ms: int, cost: int) -> Taken:
         """Count `cost` if no more than `limit` are then counted. Raises Unavailable, within 80 ms.
 
         Where a connection is lost it is asked again and may count twice: more is never allowed than the limit.
         """
-        # A hash is short whatever a client sends, and Redis holds nobody's address.
-        name = f"{self._prefix}{rule}:{hashlib.sha256(subject.encode()).hexdigest()}"
-        answer = await self._store.write(ACQUIRE, (name,), limit, period_ms, cost, seconds=READ_SECONDS)
-        return Taken(answer[0] == 1, answer[1], answer[2])
+        return await _take(self._store, ACQUIRE, f"window:{rule}", subject, (limit, period_ms, cost))
+
+
+class Rates:
+    """Counts by rule and subject, apart from the windows'. Each period gives back a limit's worth, one at a time."""
+
+    def __init__(self, store: Store, *, script: Script = GCRA) -> None:
+        self._store = store
+        self._script = script
+
+    async def take(self, rule: str, subject: str, limit: int, period_ms: int, cost: int) -> Taken:
+        """Count `cost` if the rate allows it now: a burst of `limit`, then one every `period_ms / limit`.
+
+        Raises Unavailable, and may count twice, as `Windows.take` does.
+        """
+        return await _take(self._store, self._script, f"rate:{rule}", subject, (limit, period_ms, cost))
+
+
+async def _take(store: Store, script: Script, rule: str, subject: str, args: tuple[int, ...]) -> Taken:
+    # A hash is short whatever a client sends, and Redis holds nobody's address.
+    name = f"{store.prefix}{rule}:{hashlib.sha256(subject.encode()).hexdigest()}"
+    answer = await store.write(script, (name,), *args, seconds=READ_SECONDS)
+    return Taken(answer[0] == 1, answer[1], answer[2])

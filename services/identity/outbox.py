@@ -57,6 +57,16 @@ Raises ServiceError when the receiver cannot be reached, RefusedError when it wi
 """
 
 
+@dataclass(slots=True)
+class Invalidation:
+    """Tags that are invalidated after their transaction; `confirmed` once every cache has said so.
+
+    When the transaction's call goes on, that is so or is left to the relay: see `Database.transaction`.
+    """
+
+    confirmed: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Receiver:
     """Who is told of a topic. `at_once`: also straight after the commit, which no answer waits for."""
@@ -87,10 +97,12 @@ class Outbox:
         self._receivers = {INVALIDATIONS: Receiver(self._invalidate_all), **(receivers or {})}
         self._now = now
 
-    async def add(self, transaction: Transaction, *tags: str) -> None:
+    async def add(self, transaction: Transaction, *tags: str) -> Invalidation:
         """Have the tags invalidated after the transaction, whatever becomes of the call or this process."""
         note = await self._insert(transaction, INVALIDATIONS, tags[0], json.dumps({"tags": tags}))
-        transaction.then(lambda: self._invalidate_now(note.id, tags))
+        invalidation = Invalidation()
+        transaction.then(lambda: self._invalidate_now(note.id, tags, invalidation))
+        return invalidation
 
     async def put(self, transaction: Transaction, topic: str, key: str, payload: str) -> None:
         """Have a topic's receiver told after the transaction. The payload holds no secret that is not sealed."""
@@ -113,7 +125,7 @@ class Outbox:
         assert row.inserted_primary_key is not None
         return Note(int(row.inserted_primary_key[0]), key, payload, now)
 
-    async def _invalidate_now(self, row_id: int, tags: Sequence[str]) -> None:
+    async def _invalidate_now(self, row_id: int, tags: Sequence[str], invalidation: Invalidation) -> None:
         try:
             if not await self._invalidate(tags):
                 unconfirmed.inc()
@@ -121,6 +133,7 @@ class Outbox:
         except (ServiceError, RefusedError):
             unconfirmed.inc()
             return
+        invalidation.confirmed = True
         await failpoints.reach("identity.after_invalidation")
         # The caller need not wait for this: a row that stays is only sent once more.
         self._database.tasks.start(self._remove([row_id]))

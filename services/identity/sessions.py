@@ -9,12 +9,12 @@ from sqlalchemy import Row, Select, bindparam, delete, insert, select, tuple_, u
 
 from runtime import failpoints
 from runtime.clock import Clock, utc_now
-from runtime.errors import InvalidArgument, NotFound
+from runtime.errors import Absent, InvalidArgument, NotFound
 from runtime.ids import new_id, token_hash
 from services.identity import schema
 from services.identity.database import Database, Transaction
 from services.identity.fields import merged
-from services.identity.outbox import Outbox
+from services.identity.outbox import Invalidation, Outbox
 from services.identity.users import COLUMNS as USER_COLUMNS
 from services.identity.users import User, user_of
 
@@ -82,6 +82,23 @@ class Verified:
     slides_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How many sessions were ended, and whether every cache has dropped them by now.
+
+    Where none was, nothing is known: an earlier call may have ended it, and its caches may still have to hear of it.
+    """
+
+    count: int
+    confirmed: bool
+
+    @classmethod
+    def of(cls, outcome: tuple[int, Invalidation | None]) -> "Ended":
+        """Return it once the transaction is over that ended so many and has this told."""
+        count, invalidation = outcome
+        return cls(count, invalidation is not None and invalidation.confirmed)
+
+
 COLUMNS = tuple(sessions.c[name] for name in Session.__dataclass_fields__)
 BY_TOKEN = (
     select(*USER_COLUMNS, *COLUMNS)
@@ -138,7 +155,11 @@ class Sessions:
         await transaction.execute(insert(sessions).values(**opened.row))
 
     async def verify(self, token: str) -> Verified:
-        """Return whose session a token opens, with one statement. Raises NotFound if none, expired or kept out."""
+        """Return whose session a token opens, with one statement.
+
+        Raises NotFound if it has expired or its user is kept out, Absent if there is none. That may be remembered and
+        hides nothing: a token is drawn at random as its session is written, and nobody has it to ask with before.
+        """
         statement = BY_TOKEN.params(token_hash=token_hash(token))
         row = await self._database.row("sessions.verify", statement)
         await failpoints.reach("sessions.before_fill")
@@ -208,57 +229,60 @@ class Sessions:
     def _active(self, user_id: str) -> Select[Any]:
         return select(*COLUMNS).where(sessions.c.user_id == user_id, sessions.c.expires_at > self._now())
 
-    async def sign_out(self, token: str) -> bool:
-        """End the session that a token opens; return whether there was one."""
+    async def sign_out(self, token: str) -> Ended:
+        """End the session that a token opens, if there is one."""
         return await self._end_one(sessions.c.token_hash == token_hash(token))
 
-    async def revoke(self, user_id: str, *, session_id: str = "", token: str = "") -> bool:
-        """End one session of a user, by id or token; return whether there was one. Another's is none."""
+    async def revoke(self, user_id: str, *, session_id: str = "", token: str = "") -> Ended:
+        """End one session of a user, by id or token, if there is one. Another's is none."""
         which = sessions.c.id == session_id if session_id else sessions.c.token_hash == token_hash(token)
         return await self._end_one(which & (sessions.c.user_id == user_id))
 
-    async def _end_one(self, which: Any) -> bool:
-        async def work(transaction: Transaction) -> bool:
+    async def _end_one(self, which: Any) -> Ended:
+        async def work(transaction: Transaction) -> tuple[int, Invalidation | None]:
             session_id = (await transaction.execute(select(sessions.c.id).where(which))).scalar()
             if session_id is None:
-                return False
+                return 0, None
             gone = await transaction.execute(delete(sessions).where(sessions.c.id == session_id))
-            await self._outbox.add(transaction, tag_of(session_id))
-            return bool(gone.rowcount)
+            return gone.rowcount, await self._outbox.add(transaction, tag_of(session_id))
 
-        return await self._database.transaction("sessions.end", work)
+        return Ended.of(await self._database.transaction("sessions.end", work))
 
-    async def revoke_others(self, user_id: str, keep: str) -> int:
-        """End a user's sessions but one; return how many.
+    async def revoke_others(self, user_id: str, keep: str) -> Ended:
+        """End a user's sessions but one.
 
         Raises InvalidArgument (UNKNOWN_SESSION) if that is none of the user's that are active, and ends nothing.
         """
 
-        async def work(transaction: Transaction) -> int:
+        async def work(transaction: Transaction) -> tuple[int, Invalidation | None]:
             if (await transaction.execute(self._active(user_id).where(sessions.c.id == keep))).first() is None:
                 raise InvalidArgument("UNKNOWN_SESSION", "the session to keep is not active", field="keep_session_id")
-            return await self.end_all(transaction, user_id, keep=keep)
+            return await self._end_all(transaction, user_id, keep)
 
-        return await self._database.transaction("sessions.end_all", work)
+        return Ended.of(await self._database.transaction("sessions.end_all", work))
 
-    async def revoke_all(self, user_id: str) -> int:
-        """End a user's sessions; return how many. An unknown user has none."""
+    async def revoke_all(self, user_id: str) -> Ended:
+        """End a user's sessions. An unknown user has none."""
 
-        async def work(transaction: Transaction) -> int:
-            return await self.end_all(transaction, user_id)
+        async def work(transaction: Transaction) -> tuple[int, Invalidation | None]:
+            return await self._end_all(transaction, user_id, "")
 
-        return await self._database.transaction("sessions.end_all", work)
+        return Ended.of(await self._database.transaction("sessions.end_all", work))
 
     async def end_all(self, transaction: Transaction, user_id: str, *, keep: str = "") -> int:
         """End a user's sessions within a transaction, all but `keep`; return how many."""
+        count, _ = await self._end_all(transaction, user_id, keep)
+        return count
+
+    async def _end_all(self, transaction: Transaction, user_id: str, keep: str) -> tuple[int, Invalidation | None]:
         gone = await transaction.execute(delete(sessions).where(sessions.c.user_id == user_id, sessions.c.id != keep))
-        if gone.rowcount:
-            await self._outbox.add(transaction, tag_of_all(user_id))
-        return gone.rowcount
+        if not gone.rowcount:
+            return 0, None
+        return gone.rowcount, await self._outbox.add(transaction, tag_of_all(user_id))
 
     def _open(self, row: Row[Any] | None) -> Verified:
         if row is None:
-            raise not_found()
+            raise Absent("SESSION_NOT_FOUND", "the token opens no session")
         session, user, now = session_of(row), user_of(row), self._now()
         if session.expires_at <= now or user.is_kept_out(now):
             raise not_found()

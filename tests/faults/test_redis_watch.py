@@ -75,13 +75,12 @@ def send(server: Engine, signum: signal.Signals) -> None:
 
 async def is_echoed_again(reader: Reader) -> None:
     """Tick until one comes back."""
+    ticks: list[int] = []
 
     async def ticked() -> bool:
-        tick = await reader.tick()
-        ticks.append(tick)
-        return any(map(reader.has_echo, ticks))
+        ticks.append(await reader.tick())
+        return any(reader.has_echo(tick) for tick in ticks)
 
-    ticks: list[int] = []
     await until(ticked, BACK_SECONDS)
 
 

@@ -67,7 +67,8 @@ class AuthServicer(AuthServiceServicer):
         return SignInResponse(user=encode_user(user), session=encode_session(opened.session), token=opened.token)
 
     async def SignOut(self, request: SignOutRequest, context: Context) -> SignOutResponse:
-        return SignOutResponse(revoked=await self._sessions.sign_out(request.token))
+        ended = await self._sessions.sign_out(request.token)
+        return SignOutResponse(revoked=ended.count > 0, confirmed=ended.confirmed)
 
     async def ChangePassword(self, request: ChangePasswordRequest, context: Context) -> ChangePasswordResponse:
         end_others = request.revoke_other_sessions if request.HasField("revoke_other_sessions") else None

@@ -81,8 +81,8 @@ class SessionServicer(SessionServiceServicer):
         if bool(request.session_id) == bool(request.token):
             raise InvalidArgument("ONE_OF_REQUIRED", "give exactly one of session_id and token", field="session_id")
         session_id = decode_id(request.session_id) if request.session_id else ""
-        revoked = await self._sessions.revoke(user_id, session_id=session_id, token=request.token)
-        return RevokeSessionResponse(revoked=revoked)
+        ended = await self._sessions.revoke(user_id, session_id=session_id, token=request.token)
+        return RevokeSessionResponse(revoked=ended.count > 0, confirmed=ended.confirmed)
 
     async def RevokeOtherSessions(
         self, request: RevokeOtherSessionsRequest, context: Context
@@ -93,11 +93,13 @@ class SessionServicer(SessionServiceServicer):
             raise InvalidArgument(
                 "REQUIRED_FIELD_MISSING", "say which session to keep: none asks", field="keep_session_id"
             )
-        return RevokeOtherSessionsResponse(revoked_count=await self._sessions.revoke_others(user_id, decode_id(keep)))
+        ended = await self._sessions.revoke_others(user_id, decode_id(keep))
+        return RevokeOtherSessionsResponse(revoked_count=ended.count, confirmed=ended.confirmed)
 
     async def RevokeAllSessions(self, request: RevokeAllSessionsRequest, context: Context) -> RevokeAllSessionsResponse:
         user_id = decode_id(subject(request.user_id))
-        return RevokeAllSessionsResponse(revoked_count=await self._sessions.revoke_all(user_id))
+        ended = await self._sessions.revoke_all(user_id)
+        return RevokeAllSessionsResponse(revoked_count=ended.count, confirmed=ended.confirmed)
 
 
 def decode_place(after: list[Any] | None) -> tuple[datetime, str] | None:

@@ -1,6 +1,6 @@
 """SubscriptionService: who pays for what."""
 
-from runtime.errors import NotFound
+from runtime.errors import Absent
 from services.identity import subscriptions
 from services.identity.servicers.encoding import Context, decode_id, optional_timestamp
 from services.identity.stripe_webhook import StripeWebhook
@@ -24,7 +24,7 @@ class SubscriptionServicer(SubscriptionServiceServicer):
     ) -> subscription_service_pb2.Subscription:
         found = await self._subscriptions.find(decode_id(request.user_id))
         if found is None:
-            raise NotFound("SUBSCRIPTION_NOT_FOUND", "this user has no subscription")
+            raise Absent("SUBSCRIPTION_NOT_FOUND", "this user has no subscription")
         return _encode(found)
 
     async def ApplyStripeEvent(self, request: ApplyStripeEventRequest, context: Context) -> ApplyStripeEventResponse:

@@ -44,6 +44,15 @@ async def test_fifty_at_once_are_allowed_exactly_the_limit(limits: RateLimitServ
     assert not any(answer.HasField("retry_after") for answer in answers if answer.allowed)
 
 
+async def test_a_steady_rate_gives_back_one_place_at_a_time(limits: RateLimitServiceStub) -> None:
+    """H6."""
+    request = wanted(subject=new_id(), limit=10, algorithm=pb.AcquireRequest.ALGORITHM_GCRA)
+    answers = await asyncio.gather(*(limits.Acquire(request) for _ in range(50)))
+    assert [answer.allowed for answer in answers].count(True) == 10
+    waits = [answer.retry_after.ToMilliseconds() for answer in answers if not answer.allowed]
+    assert all(5_000 < wait <= 6_000 for wait in waits)
+
+
 async def test_two_programs_never_count_together(cache_process: Process, limits: RateLimitServiceStub) -> None:
     request = wanted(subject=new_id(), limit=1)
     assert (await limits.Acquire(request)).allowed
@@ -69,6 +78,7 @@ async def test_two_programs_never_count_together(cache_process: Process, limits:
         ({"period": Duration(seconds=86_401)}, "INVALID_PERIOD", "period"),
         ({"cost": 0}, "INVALID_COST", "cost"),
         ({"cost": 4}, "INVALID_COST", "cost"),
+        ({"algorithm": 7}, "UNKNOWN_ALGORITHM", "algorithm"),
     ],
 )
 async def test_what_is_out_of_shape_is_named_by_its_field(

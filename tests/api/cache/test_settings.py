@@ -51,8 +51,9 @@ async def test_host_and_port_will_do_where_there_is_no_url(engine: Engines) -> N
     assert answer.lookup.HasField("position")
 
 
-def test_a_wrong_url_is_told_by_its_name() -> None:
-    with process("cache", wait=False, REDIS_URL="http://user:hush@127.0.0.1/") as running:
+@pytest.mark.parametrize("url", ["http://user:hush@127.0.0.1/", "redis+sentinel://user:hush@127.0.0.1:26379/"])
+def test_a_wrong_url_is_told_by_its_name(url: str) -> None:
+    with process("cache", wait=False, REDIS_URL=url) as running:
         assert running.popen.wait(20) == 2
         assert "REDIS_URL must be like redis://" in running.output()
         assert "hush" not in running.output()

@@ -5,12 +5,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from grpc.aio import AioRpcError
 
 from runtime.ids import new_id, token_hash
 from tests.api.identity.conftest import PASSWORD, Api, Reader, failure, identity_on, stubs
 from tests.harness.people import promote
 from tests.harness.processes import Process, client
 from tests.harness.waiting import until
+from tests.harness.watching import watching
 from trivet.cache.v1.cache_pb2 import Lookup
 from trivet.identity.v1 import resources_pb2
 from trivet.identity.v1.auth_service_pb2 import ChangePasswordRequest, SignOutRequest, SignUpResponse
@@ -71,6 +73,54 @@ async def test_without_a_miss_nothing_is_filled(api: Api, reader: Reader) -> Non
     made = await api.sign_up()
     await api.sessions.VerifySession(VerifySessionRequest(token=made.token))
     assert not (await reader.look("sessions", token_hash(made.token))).found
+
+
+async def test_a_token_that_opens_nothing_is_remembered_for_a_while(api: Api, reader: Reader) -> None:
+    key = token_hash("nothing")
+    lease = await reader.lease("sessions", key)
+    with pytest.raises(AioRpcError, match="the token opens no session"):
+        await api.sessions.VerifySession(VerifySessionRequest(token="nothing"), metadata=lease)
+    await until(lambda: _is_cached(reader, "sessions", key), 2)
+    lookup = await reader.look("sessions", key)
+    assert (lookup.absent, lookup.value) == (True, b"")
+    assert 0 < lookup.ttl.ToMilliseconds() <= 10_000
+
+
+async def test_a_session_that_has_ended_is_not_kept_as_one_that_never_was(api: Api, reader: Reader) -> None:
+    """A reader that missed while it was open finds the session; whoever misses later finds that there is none."""
+    made = await api.sign_up()
+    assert not (await _cached_session(api, reader, made)).absent
+    await api.auth.SignOut(SignOutRequest(token=made.token))
+    lease = await reader.lease("sessions", token_hash(made.token))
+    with pytest.raises(AioRpcError):
+        await api.sessions.VerifySession(VerifySessionRequest(token=made.token), metadata=lease)
+    await until(lambda: _is_cached(reader, "sessions", token_hash(made.token)), 2)
+    assert (await reader.look("sessions", token_hash(made.token))).absent
+
+
+async def test_an_end_is_confirmed_once_a_near_cache_has_applied_it(api: Api, reader: Reader, cache: Process) -> None:
+    """S4: within the 200 ms that the call waits."""
+    async with client(cache, caller="gateway") as channel, watching(channel) as near:
+        made = await api.sign_up()
+        assert (await api.auth.SignOut(SignOutRequest(token=made.token))).confirmed
+        assert near.tags[-1] == [f"session:{made.session.id}"]
+        made = await api.sign_up()
+        request = RevokeSessionRequest(user_id=made.user.id, session_id=made.session.id)
+        assert (await api.sessions.RevokeSession(request)).confirmed
+        made = await api.sign_up()
+        ended = await api.sessions.RevokeAllSessions(RevokeAllSessionsRequest(user_id=made.user.id))
+        assert ended.confirmed
+        assert near.tags[-1] == [f"sessions:{made.user.id}"]
+
+
+async def test_an_end_that_a_near_cache_has_not_applied_is_answered_unconfirmed(api: Api, cache: Process) -> None:
+    """S4: the call waits 200 ms, the invalidation as long as the near cache may serve."""
+    made = await api.sign_up()
+    async with client(cache, caller="gateway") as channel, watching(channel, applies=False) as near:
+        answer = await api.auth.SignOut(SignOutRequest(token=made.token))
+        assert (answer.revoked, answer.confirmed) == (True, False)
+        assert near.is_serving
+        assert near.tags[-1] == [f"session:{made.session.id}"]
 
 
 @pytest.mark.parametrize("change", ["sign out", "revoke", "revoke all", "change password", "update", "delete"])

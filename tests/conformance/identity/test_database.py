@@ -17,6 +17,7 @@ from services.identity import schema, store_url
 from services.identity.database import ATTEMPTS, Database, Transaction
 from services.identity.engine import Limits
 from services.identity.hashing import Hasher
+from services.identity.sessions import Ended
 from services.identity.store_url import StoreUrl
 from tests.conformance.identity.conftest import SHORT, Identity, build, empty
 from tests.harness.waiting import until
@@ -241,7 +242,7 @@ async def test_what_follows_a_commit_delays_no_answer_for_long(identity: Identit
 
     identity.outbox._invalidate = slow
     began = asyncio.get_running_loop().time()
-    assert await identity.sessions.sign_out(token) is True
+    assert await identity.sessions.sign_out(token) == Ended(1, confirmed=False)
     assert 0.19 < asyncio.get_running_loop().time() - began < 0.6
     let_go.set()
 

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from sqlalchemy import insert, update
 
-from runtime.errors import InvalidArgument, NotFound
+from runtime.errors import InvalidArgument, NotFound, Unavailable
 from runtime.ids import new_id
 from services.identity import schema
-from services.identity.sessions import Origin
+from services.identity.sessions import Ended, Origin
 from services.identity.store_errors import OrphanError
 from tests.conformance.identity.conftest import PASSWORD, Identity
 
@@ -103,11 +103,35 @@ async def test_checking_a_session_writes_nothing(identity: Identity) -> None:
 async def test_a_signed_out_session_is_gone_and_caches_know(identity: Identity) -> None:
     _, token = await identity.sign_up()
     session = (await identity.sessions.verify(token)).session
-    assert await identity.sessions.sign_out(token) is True
+    assert (await identity.sessions.sign_out(token)).count == 1
     assert identity.cache.told == [(f"session:{session.id}",)]
-    assert await identity.sessions.sign_out(token) is False
+    assert (await identity.sessions.sign_out(token)).count == 0
     with pytest.raises(NotFound):
         await identity.sessions.verify(token)
+
+
+async def test_an_end_is_confirmed_if_every_cache_has_dropped_it(identity: Identity) -> None:
+    user, token = await identity.sign_up()
+    assert await identity.sessions.sign_out(token) == Ended(1, confirmed=True)
+    for _ in range(2):
+        await identity.authentication.sign_in("ann@x.io", PASSWORD, Origin())
+    assert await identity.sessions.revoke_all(user.id) == Ended(2, confirmed=True)
+
+
+async def test_an_end_that_some_cache_has_not_confirmed_is_not(identity: Identity) -> None:
+    """Asked again, it is not either: there is nothing to end, and the caches are still to hear of it."""
+    user, token = await identity.sign_up()
+    identity.cache.confirms = False
+    assert await identity.sessions.revoke(user.id, token=token) == Ended(1, confirmed=False)
+    identity.cache.confirms = True
+    assert await identity.sessions.revoke(user.id, token=token) == Ended(0, confirmed=False)
+    assert await identity.sessions.revoke_all(user.id) == Ended(0, confirmed=False)
+
+
+async def test_an_end_that_the_cache_did_not_hear_of_is_not_confirmed(identity: Identity) -> None:
+    _, token = await identity.sign_up()
+    identity.cache.error = Unavailable("CACHE_UNAVAILABLE", "away")
+    assert await identity.sessions.sign_out(token) == Ended(1, confirmed=False)
 
 
 async def test_a_session_is_revoked_by_id_or_token_but_never_by_another_user(identity: Identity) -> None:
@@ -115,11 +139,11 @@ async def test_a_session_is_revoked_by_id_or_token_but_never_by_another_user(ide
     ann, token = await identity.sign_up()
     bob, _ = await identity.sign_up("bob@x.io")
     session = (await identity.sessions.verify(token)).session
-    assert await identity.sessions.revoke(bob.id, session_id=session.id) is False
-    assert await identity.sessions.revoke(bob.id, token=token) is False
-    assert await identity.sessions.revoke(ann.id, session_id=session.id) is True
+    assert (await identity.sessions.revoke(bob.id, session_id=session.id)).count == 0
+    assert (await identity.sessions.revoke(bob.id, token=token)).count == 0
+    assert (await identity.sessions.revoke(ann.id, session_id=session.id)).count == 1
     again = await identity.authentication.sign_in("ann@x.io", PASSWORD, Origin())
-    assert await identity.sessions.revoke(ann.id, token=again.opened.token) is True
+    assert (await identity.sessions.revoke(ann.id, token=again.opened.token)).count == 1
 
 
 async def test_all_sessions_end_but_the_one_to_keep(identity: Identity) -> None:
@@ -127,11 +151,11 @@ async def test_all_sessions_end_but_the_one_to_keep(identity: Identity) -> None:
     for _ in range(3):
         await identity.authentication.sign_in("ann@x.io", PASSWORD, Origin())
     keep = (await identity.sessions.verify(token)).session.id
-    assert await identity.sessions.revoke_others(user.id, keep) == 3
+    assert (await identity.sessions.revoke_others(user.id, keep)).count == 3
     assert identity.cache.told == [(f"sessions:{user.id}",)]
     assert [session.id for session in await identity.sessions.list(user.id, 10)] == [keep]
-    assert await identity.sessions.revoke_all(user.id) == 1
-    assert await identity.sessions.revoke_all(user.id) == 0
+    assert (await identity.sessions.revoke_all(user.id)).count == 1
+    assert (await identity.sessions.revoke_all(user.id)).count == 0
 
 
 async def test_what_is_to_be_kept_must_be_an_active_session_of_the_user(identity: Identity) -> None:

@@ -13,7 +13,7 @@ from grpc import aio
 from runtime import fills as module
 from runtime.cached_rpcs import declared
 from runtime.call import Context
-from runtime.errors import NotFound, Unavailable
+from runtime.errors import Absent, NotFound, Unavailable
 from runtime.fills import Fills
 from runtime.policy import People, Rule
 from runtime.server import Server
@@ -111,7 +111,7 @@ async def test_without_a_miss_and_without_a_declaration_nothing_is_offered() -> 
         assert at.cache.offered == []
 
 
-NOBODY = NotFound("USER_NOT_FOUND", "there is no such user")
+NOBODY = Absent("USER_NOT_FOUND", "there is no such user")
 
 
 @pytest.fixture
@@ -134,6 +134,14 @@ async def test_that_there_is_nothing_is_offered_where_that_is_declared(absence_k
     assert (entry.absent, entry.value, entry.key, list(entry.tags)) == (True, b"", "u1", ["user:u1"])
     assert entry.ttl.ToTimedelta() == timedelta(seconds=5)
     assert entry.lease == Position(epoch="e", offset=7)
+
+
+async def test_what_is_only_hidden_is_not_offered_as_nothing(absence_kept: None) -> None:
+    """A session of somebody who is banned for a while, for example, is there again afterwards."""
+    async with filling(answering(NotFound("USER_NOT_FOUND", "not for you"))) as at:
+        with pytest.raises(aio.AioRpcError, match="not for you"):
+            await at.get()
+        assert at.cache.offered == []
 
 
 async def test_that_there_is_nothing_is_not_offered_where_it_is_not_declared() -> None:

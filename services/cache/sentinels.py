@@ -1,0 +1,80 @@
+"""Which of several Redis servers is the primary, as most of its sentinels say."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from services.cache.wire import answer_of, close, factory
+
+ASK_SECONDS = 0.1
+SENTINEL_PORT = 26379
+SCHEMES = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
+
+Address = tuple[str, int]
+
+
+class NoPrimaryError(RedisConnectionError):
+    """No sentinel that answers knows the service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentinels:
+    """The sentinels of one service, `redis_url` being what its primary is reached by but for the address."""
+
+    addresses: Sequence[Address]
+    service: str
+    redis_url: str
+
+    @classmethod
+    def of(cls, url: str) -> "Sentinels | None":
+        """Read `redis+sentinel://[user:password@]host:port[,host:port...]/service[/db]`; None for another scheme.
+
+        With `rediss+sentinel` servers and sentinels are spoken to over TLS. User and password are the servers'. What
+        follows a question mark is redis-py's. Raises ValueError for what is not of that form.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in SCHEMES:
+            return None
+        credentials, at, hosts = parts.netloc.rpartition("@")
+        service, _, database = parts.path.strip("/").partition("/")
+        if not service or not (database or "0").isdecimal():
+            raise ValueError("the name of the service follows the sentinels, and then nothing or the database's number")
+        netloc = f"{credentials}{at}primary"
+        redis_url = SplitResult(SCHEMES[parts.scheme], netloc, f"/{database or 0}", parts.query, "").geturl()
+        return cls(tuple(_address(host) for host in hosts.split(",")), service, redis_url)
+
+    async def primary(self) -> Address:
+        """Return the address that most sentinels name, within 100 ms. Raises NoPrimaryError."""
+        asked = [asyncio.create_task(self._ask(address)) for address in self.addresses]
+        named = Counter(address for address in await asyncio.gather(*asked) if address is not None)
+        if not named:
+            raise NoPrimaryError("no sentinel names a primary")
+        return named.most_common(1)[0][0]
+
+    async def _ask(self, address: Address) -> Address | None:
+        parts = urlsplit(self.redis_url)
+        url = SplitResult(parts.scheme, "sentinel", "", parts.query, "").geturl()
+        connection = factory(url).make_connection()  # type: ignore[no-untyped-call]  # redis-py left it untyped
+        connection.host, connection.port = address
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                await connection.connect()
+                await connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.service)
+                found = await answer_of(connection)
+        except (RedisError, OSError, TimeoutError):
+            return None
+        finally:
+            await close(connection)
+        return (found[0].decode(), int(found[1])) if found else None
+
+
+def _address(text: str) -> Address:
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname:
+        raise ValueError("each sentinel is host:port")
+    return parts.hostname, parts.port or SENTINEL_PORT

@@ -1,0 +1,37 @@
+"""One connection to a Redis server, below redis-py's client and pool: they cost as much again as the command itself."""
+
+import contextlib
+from typing import Any
+
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ResponseError
+
+SOCKET_SECONDS = 0.5
+
+
+def factory(url: str) -> ConnectionPool:
+    """Return what makes connections to a server, each on its own; it holds none."""
+    return ConnectionPool.from_url(
+        url,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=SOCKET_SECONDS,
+        socket_connect_timeout=SOCKET_SECONDS,
+        protocol=2,  # with no name of the library: nothing to say before the first command
+        driver_info=None,
+    )
+
+
+async def answer_of(connection: AbstractConnection) -> Any:
+    """Return what the server answers to the command that was sent. Raises what it refuses it with."""
+    answer = await connection.read_response()
+    if isinstance(answer, ResponseError):
+        raise answer
+    return answer
+
+
+async def close(connection: AbstractConnection) -> None:
+    """Close a connection without waiting for the other side."""
+    with contextlib.suppress(Exception):  # whatever is wrong with it, it is not used again
+        await connection.disconnect(nowait=True)
