@@ -25,7 +25,7 @@ from trivet.notifications.v1.notification_service_pb2_grpc import NotificationSe
 
 VERBS = ("get", "put", "post", "delete", "patch")
 PASSWORD = "a long enough password"
-NO_ERROR = {"RevokeSession": {"revoked": False}}
+NO_ERROR = {"RevokeSession": {"revoked": False, "confirmed": False}}
 """RPCs whose promise is that another's resource is no error: the same as one that never was."""
 
 
