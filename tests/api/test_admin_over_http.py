@@ -111,7 +111,7 @@ async def test_an_administrator_finds_people_and_ends_their_sessions(site: Site,
         sessions = (await admin.get("/v1/sessions", params=theirs)).raise_for_status().json()["sessions"]
         assert len(sessions) == 1
         gone = await admin.delete(f"/v1/sessions/{sessions[0]['id']}", params=theirs)
-        assert gone.raise_for_status().json() ["revoked"]
+        assert gone.raise_for_status().json()["revoked"]
         assert await _session(site.urls[1], person) is None
 
 
