@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -179,7 +179,7 @@ class Load:
 
     async def _opens_and_ends(self, number: int) -> None:
         client = f"revoke-{number}"
-        chance, wire = self._chance(client), Wire(self._gateways[number % len(self._gateways)])
+        chance, wires = self._chance(client), [Wire(address) for address in self._gateways]
         while not self._is_over:
             await asyncio.sleep(chance.uniform(0, 2 * ENDERS / ENDS_PER_SECOND))
             try:
@@ -188,9 +188,12 @@ class Load:
                 continue  # identity is busy: the next turn
             session = self._live.pop(chance.randrange(LIVE_SESSIONS))
             self._ended.append(session)
-            await self._end(client, session, wire, by_http=chance.random() < SHARE_OF_SIGN_OUTS)
+            if chance.random() < SHARE_OF_SIGN_OUTS:
+                await self.desk.sign_out(client, session, chance.choice(wires))
+            else:
+                await self.desk.revoke(client, session)
+            for wire in wires:  # at once: nobody may be later with the news than whoever ended it
+                await self.desk.check(client, session, wire)
             self._ends += 1
-        await wire.close()
-
-    def _end(self, client: str, session: Opened, wire: Wire, *, by_http: bool) -> Awaitable[Outcome]:
-        return self.desk.sign_out(client, session, wire) if by_http else self.desk.revoke(client, session)
+        for wire in wires:
+            await wire.close()

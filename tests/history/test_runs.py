@@ -3,13 +3,16 @@
 import pytest
 
 from tests.history import faults
+from tests.history.checker import Kind, Outcome
 from tests.history.house import House
 from tests.history.runs import Fault, run
 
 
 async def test_with_nothing_broken(running: House) -> None:
     """S4: two gateways, two hundred clients."""
-    (await run(running, faults.nothing)).assert_right()
+    plain = await run(running, faults.nothing)
+    plain.assert_right()
+    assert plain.counts[Kind.CHECK, Outcome.FAILED] == 0
 
 
 @pytest.mark.parametrize(
