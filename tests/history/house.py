@@ -51,13 +51,13 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path, failpoints: str = "") -> AsyncIterator[House]:
-    """Run a house on SQLite and a Redis of its own; `failpoints` are armed in every process."""
+async def house(folder: Path, failpoints: str = "", **extra: str) -> AsyncIterator[House]:
+    """Run a house on SQLite and a Redis of its own; `failpoints` are armed in every process, `extra` is set in each."""
     async with AsyncExitStack() as stack:
         redis = await entered(stack, engines.redis())
         store_link = await stack.enter_async_context(Proxy(address_of(redis)))
         stores = Stores(f"sqlite:///{folder}/trivet.db", f"mongodb://{NOBODY}", f"redis://{store_link.address}/0")
-        settings: dict[str, Any] = {**FAST_HASHING, "TRIVET_FAILPOINTS": failpoints}
+        settings: dict[str, Any] = {**FAST_HASHING, "TRIVET_FAILPOINTS": failpoints, **extra}
         services = await entered(stack, whole(stores, "cache", "identity", **settings))
         links = [await stack.enter_async_context(Proxy(services["cache"].address)) for _ in range(GATEWAYS)]
         given = settings | {"TRIVET_IDENTITY_ADDRESS": services["identity"].address}

@@ -10,7 +10,7 @@ from tests.harness.processes import client
 from tests.harness.proxy import Proxy
 from tests.history import faults
 from tests.history.checker import Rule, told
-from tests.history.house import House, address_of
+from tests.history.house import House, address_of, house
 from tests.history.naive import Front, Listening
 from tests.history.recorder import Load
 from tests.history.runs import run
@@ -39,10 +39,17 @@ class Scene:
         return await self.served(*(Listening(gateway, self.link.address, cache) for gateway in self.house.addresses))
 
 
+@pytest.fixture(scope="module")
+async def bare(breakable: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """A house whose gateways hold nothing in memory: these caches are to take the near cache's place."""
+    async with house(tmp_path_factory.mktemp("bare"), TRIVET_NEAR_CACHE_BYTES="0") as running:
+        yield running
+
+
 @pytest.fixture
-async def scene(running: House) -> AsyncIterator[Scene]:
-    async with Proxy(address_of(running.redis)) as link, AsyncExitStack() as stack:
-        yield Scene(running, link, stack)
+async def scene(bare: House) -> AsyncIterator[Scene]:
+    async with Proxy(address_of(bare.redis)) as link, AsyncExitStack() as stack:
+        yield Scene(bare, link, stack)
 
 
 async def test_a_cache_that_drops_nothing_is_caught(scene: Scene) -> None:

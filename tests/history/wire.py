@@ -26,7 +26,19 @@ class Wire:
         return self._writer
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Send a request; return its answer's status and body. Raises what NO_ANSWER names."""
+        """Send a request; return its answer's status and body. Raises what NO_ANSWER names.
+
+        A connection that turns out to have been closed while it was idle is replaced, once.
+        """
+        was_open = self._writer is not None
+        try:
+            return await self._ask(request)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            if not was_open:
+                raise
+        return await self._ask(request)
+
+    async def _ask(self, request: bytes) -> tuple[int, bytes]:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 (await self.open()).write(request)
