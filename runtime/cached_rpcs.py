@@ -15,9 +15,10 @@ from google.protobuf.message import Message
 from runtime.clock import from_timestamp
 from runtime.ids import token_hash
 from trivet.cache.v1.cached_pb2 import Cached, cached
+from trivet.client import reads
 
-KEY = re.compile(r"[!-~]{1,512}")
-"""What the cache takes for a key or a tag."""
+KEY = reads.KEY
+"""What the cache takes for a key, or for a tag."""
 THE_KEY = "key"
 HOLE = re.compile(r"\{([a-z0-9_.]+)\}")
 

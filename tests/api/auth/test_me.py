@@ -39,7 +39,7 @@ def breakable(engine: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iter
     stripe = {"TRIVET_STRIPE_WEBHOOK_SECRETS": SECRET}
     with (
         running_site(folder, valkey, **stripe) as site,
-        process("notifications", MONGODB_URI=mongodb) as notifications,
+        process("notifications", MONGODB_URI=mongodb, TRIVET_CACHE_ADDRESS=site.cache.address) as notifications,
     ):
         address = notifications.address
         with site.gateway(TRIVET_BASE_URL=ORIGIN, TRIVET_NOTIFICATIONS_ADDRESS=address) as gateway:
@@ -84,6 +84,31 @@ async def test_it_composes_user_session_and_unread_count(whole: Whole) -> None:
     assert (me["user"]["id"], me["user"]["name"], me["session"]["userId"]) == (user_id, "Ann", user_id)
     assert (me["subscription"], me["unreadCount"], me["missing"]) == (None, 1, [])
     assert "token" not in me["session"]
+
+
+async def test_the_count_is_read_from_memory_and_right_after_every_change(whole: Whole) -> None:
+    """R16: a hit is no call to the service, and what a change has made of the count shows as soon as it is made."""
+    async with whole.browser() as browser, client(whole.notifications) as channel:
+        user_id = await sign_up(browser)
+        stub = NotificationServiceStub(channel)
+        for number in range(1, 4):
+            request = CreateNotificationRequest(notification=Notification(user_id=user_id, title="Hello"))
+            await stub.CreateNotification(request)
+            for path, name in (("/v1/me", "unreadCount"), ("/v1/notifications:countUnread", "unreadCount")):
+                assert (await browser.get(path)).json()[name] == number
+        await until(lambda: is_held(browser, whole.notifications))
+        assert (await browser.post("/v1/notifications:markAllRead", json={})).json()["updatedCount"] == 3
+        assert (await browser.get("/v1/notifications:countUnread")).json()["unreadCount"] == 0
+
+
+async def is_held(browser: httpx.AsyncClient, notifications: Process) -> bool:
+    """Whether the count is answered while the service that counts cannot."""
+    await browser.get("/v1/notifications:countUnread")
+    notifications.signal(signal.SIGSTOP)
+    try:
+        return bool((await browser.get("/v1/me")).json()["unreadCount"] == 3)
+    finally:
+        notifications.signal(signal.SIGCONT)
 
 
 async def test_without_notifications_the_count_is_missing_and_the_rest_is_there(whole: Whole) -> None:
