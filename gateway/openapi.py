@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 
 from gateway.conditional import is_kept
 from gateway.http_rules import VARIABLE, WHOLE_BODY, Rule, find_field, rules
-from gateway.openapi_routes import IF_NONE_MATCH, UNCHANGED, better_auth, hand_written
+from gateway.openapi_routes import ETAG, IF_NONE_MATCH, UNCHANGED, better_auth, hand_written
 from gateway.openapi_schemas import Json, Schemas, is_text
 from gateway.query_in import SECRETS
 
@@ -91,6 +91,7 @@ def _operation(rule: Rule, template: str, schemas: Schemas, said: Mapping[str, s
         "security": SECURITY,
     }
     if is_kept(rule.verb, rule.rpc):
+        operation["responses"]["200"]["headers"] = ETAG
         operation["responses"] |= UNCHANGED
     if rule.body:
         operation["requestBody"] = {"required": rule.body != WHOLE_BODY, **_body(rule, schemas)}

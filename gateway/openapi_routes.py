@@ -20,6 +20,7 @@ IF_NONE_MATCH: Json = {
     "schema": {"type": "string"},
     "description": "The ETag of the answer that the caller has kept.",
 }
+ETAG: Json = {"ETag": {"schema": {"type": "string"}, "description": "Names this very answer."}}
 UNCHANGED: Json = {"304": {"description": "What the caller has kept still holds."}}
 
 
@@ -31,6 +32,7 @@ def hand_written(routes: Iterable[BaseRoute]) -> Iterator[Described]:
                 operation = _operation(method, route.path, "Gateway", route.endpoint.__doc__)
                 if route.path.startswith("/v1/"):  # a resource read, as those of the services are
                     operation["parameters"] = [IF_NONE_MATCH]
+                    operation["responses"]["200"]["headers"] = ETAG
                     operation["responses"] |= UNCHANGED
                 yield route.path, method.lower(), operation
 

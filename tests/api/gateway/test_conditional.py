@@ -105,6 +105,7 @@ async def test_the_description_says_where_a_304_may_come(http: httpx.AsyncClient
     for path in ("/v1/users/{user_id}", "/v1/me", "/v1/notifications:countUnread"):
         operation = paths[path]["get"]
         assert "304" in operation["responses"]
+        assert "ETag" in operation["responses"]["200"]["headers"]
         assert "If-None-Match" in {parameter["name"] for parameter in operation["parameters"]}
     assert "304" not in paths["/v1/notifications"]["get"]["responses"]
     assert "304" not in paths["/v1/users/{user_id}"]["delete"]["responses"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from grpc import aio
 from pymongo import AsyncMongoClient
 
 from tests.api.notifications.conftest import Api
@@ -171,6 +172,26 @@ async def test_a_client_that_leaves_after_the_write_leaves_no_old_count(
                 return not await kept.is_kept(user)
 
             await until(is_gone, 2)
+
+
+async def test_a_crash_after_the_write_leaves_an_old_count_no_longer_than_its_entry_lives(
+    cache: Process, mongodb_url: str, kept: Kept, user: str
+) -> None:
+    """R2: kill -9 between the write and the invalidation, which nobody remembers."""
+    assert await kept.fill(user) == 0
+    with process(
+        "notifications",
+        MONGODB_URI=mongodb_url,
+        TRIVET_CACHE_ADDRESS=cache.address,
+        TRIVET_FAILPOINTS="notifications.after_write=crash",
+    ) as running:
+        async with client(running) as channel:
+            with pytest.raises(aio.AioRpcError, match="UNAVAILABLE"):
+                await Api(channel).create(user)
+    assert await kept.count(user) == 1
+    lookup = await kept.look(user)
+    assert pb.CountUnreadResponse.FromString(lookup.value).unread_count == 0
+    assert lookup.ttl.ToMilliseconds() <= 30_000
 
 
 async def test_a_dead_cache_costs_a_change_little_and_a_count_nothing(mongodb_url: str, user: str) -> None:
