@@ -69,6 +69,7 @@ class SessionHits:
         self._sampler = sampler_of(settings.trace_ratio)
         self._request_log = deps.request_log
         self._log_every = settings.log_hits_every
+        self._hits = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] != PATH or scope["method"] != "GET" or scope["query_string"]:
@@ -85,12 +86,13 @@ class SessionHits:
         self._count(hit, time.perf_counter() - began)
 
     def _count(self, hit: Hit, seconds: float) -> None:
+        self._handled.value += 1
         self._duration.observe(seconds)
-        if self._handled.value % self._log_every == 0:
+        if self._hits % self._log_every == 0:
             exchange = Exchange(hit.request_id.decode("latin-1"), PATH, hit.user_id, status=200, is_hit=True)
             began_ns = time.time_ns() - int(seconds * 1e9)
             self._request_log.add(entry_of(exchange, "GET", began_ns, seconds, stands_for=self._log_every))
-        self._handled.value += 1
+        self._hits += 1
 
     def _find(self, scope: Scope) -> Hit | None:
         """Return the answer to a request that is plainly a hit, else None."""

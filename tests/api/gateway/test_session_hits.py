@@ -8,6 +8,10 @@ import httpx
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
@@ -206,6 +210,44 @@ async def test_hits_are_counted_like_every_other_request(scene: Scene) -> None:
     await scene.check(**scene.cookie)
     await scene.check(**scene.cookie, **LONG_WAY)
     assert counted("trivet_http_requests_total", method="GET", route=PATH, status="200") == handled + 2
+
+
+async def test_one_hit_in_a_hundred_enters_the_request_log_and_says_how_many_it_stands_for(scene: Scene) -> None:
+    for _ in range(101):
+        await scene.check(**scene.cookie, x_request_id="hit")
+    await scene.deps.request_log.drain(5)
+    first, second = scene.services.log_entries("hit")
+    assert (first.endpoint, first.status, first.user_id) == (PATH, 200, session().user.id)
+    assert first.attributes["sampledEvery"] == second.attributes["sampledEvery"] == 100
+
+
+@pytest.mark.parametrize("scene", [{"log_hits_every": "1"}], indirect=True)
+async def test_at_one_every_hit_enters_the_request_log(scene: Scene) -> None:
+    """The sampling off."""
+    for _ in range(101):
+        await scene.check(**scene.cookie, x_request_id="hit")
+    await scene.deps.request_log.drain(5)
+    assert len(scene.services.log_entries("hit")) == 101
+
+
+@pytest.fixture
+def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """Where spans of what is built from now on go."""
+    provider, exporter = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    return exporter
+
+
+@pytest.mark.parametrize(("scene", "spans"), [({"trace_ratio": "0"}, 0), ({"trace_ratio": "1"}, 3)], indirect=["scene"])
+async def test_a_hit_is_traced_if_it_was_chosen_and_once(
+    exporter: InMemorySpanExporter, scene: Scene, spans: int
+) -> None:
+    exporter.clear()
+    answers = [await scene.check(**scene.cookie) for _ in range(3)]
+    assert [span.name for span in exporter.get_finished_spans()] == [f"GET {PATH}"] * spans
+    assert ["traceparent" in answer.headers for answer in answers] == [spans > 0] * 3
+    assert "Get" not in scene.calls
 
 
 def counted(name: str, **labels: str) -> float:
