@@ -1,30 +1,23 @@
 """Near caches kept honest: the stream's end read once for all readers of this process, and who has applied what."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge
 
 from runtime.errors import ResourceExhausted, Unavailable
 from runtime.tasks import Tasks
-from services.cache.leases import LEASE_SECONDS, Leases
+from services.cache.confirmations import Confirmations
+from services.cache.leases import Leases
 from services.cache.positions import Moved, Position, tell
 from services.cache.readers import Reader, Tick
 from services.cache.stream import End, Stream
 
 MAX_READERS = 256
-OTHERS_PAUSE_SECONDS = 0.005
 RETRY_SECONDS = 0.1
 
 readers_now = Gauge("trivet_cache_readers", "Near caches that watch this process.")
-unconfirmed = Counter("trivet_cache_invalidations_unconfirmed_total", "Invalidations answered before all had applied.")
-waited = Histogram(
-    "trivet_cache_invalidation_wait_seconds",
-    "How long invalidations waited for near caches.",
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1),
-)
 
 
 class Watchers:
@@ -38,12 +31,12 @@ class Watchers:
         self._stream = stream
         self._now = monotonic
         self._leases = Leases()
+        self._confirmations = Confirmations(stream, self._leases, monotonic)
         self._readers: dict[int, Reader] = {}
         self._joining: list[tuple[Reader, Position | None]] = []
         self._known: Position | None = None
         self._last_told: Position | None = None
         self._numbers = 0
-        self._changed = asyncio.Event()
         self._is_asked = False
         self._reading: asyncio.Task[None] | None = None
         self._tasks = Tasks("cache.watchers")
@@ -73,7 +66,7 @@ class Watchers:
         self._joining = [(other, since) for other, since in self._joining if other is not reader]
         self._leases.leave(reader.number)
         readers_now.dec()
-        self._notify()
+        self._confirmations.notify()
 
     def tick(self, reader: Reader, tick_ns: int) -> None:
         """Echo this once all that has happened by now has been told; never, if Redis cannot be asked."""
@@ -85,7 +78,7 @@ class Watchers:
     def applied(self, reader: Reader, position: Position) -> None:
         """A reader has dropped all that was invalidated up to a position."""
         self._leases.apply(reader.number, position)
-        self._notify()
+        self._confirmations.notify()
         # Invalidations made through other processes wait to hear it.
         if self._leases.applied(self._now()) == self._known != self._last_told:
             self._ask()
@@ -97,50 +90,10 @@ class Watchers:
             reader.close()
 
     async def confirmed(self, moved: Moved, *, within: float) -> bool:
-        """Return whether no reader, here or at another process, can serve any more what was moved.
-
-        It is True after a lease at the latest, and False only where `within` seconds are less.
-        """
-        moved_at = self._now()
-        others = {name: told for name, told in moved.told.items() if name != self._stream.process}
+        """Have what was moved told at once, and return whether nobody can serve it any more, in `within` seconds."""
         if self._readers:
             self._ask()
-        with waited.time():
-            left = await self._outwait(moved, moved_at, moved_at + within, others)
-        if left is None:
-            unconfirmed.inc()
-            return False
-        if left:
-            self._tasks.start(self._stream.forget(left))
-        return True
-
-    async def _outwait(
-        self, moved: Moved, moved_at: float, gives_up: float, others: Mapping[str, str]
-    ) -> Mapping[str, str] | None:
-        """Wait until nobody can serve it; return the processes whose time was waited for, None if it took too long."""
-        latest = moved_at + LEASE_SECONDS
-        all_known = moved.position.offset - moved.kept_since >= LEASE_SECONDS * 1_000_000
-        while True:
-            until = self._leases.may_serve_until(moved.position, moved_at, all_known=all_known)
-            now = self._now()
-            if now >= latest or (until <= now and not others):
-                return others
-            if now >= gives_up:
-                return None
-            pause = now + OTHERS_PAUSE_SECONDS if others else latest
-            await self._change(min(until if until > now else latest, latest, gives_up, pause) - now)
-            if others:
-                others = await self._stream.behind(moved.position, others)
-
-    async def _change(self, seconds: float) -> None:
-        changed = self._changed
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await changed.wait()
-
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        return await self._confirmations.confirmed(moved, within=within)
 
     def _ask(self) -> None:
         self._is_asked = True
@@ -164,9 +117,9 @@ class Watchers:
         now = self._now()
         applied = self._leases.applied(now)
         self._numbers += 1
-        end = await self._stream.end(
-            self._known, tell(applied, self._numbers) if self._leases.is_anyone_serving(now) else ""
-        )
+        told = tell(applied, self._numbers) if self._leases.is_anyone_serving(now) else ""
+        has_listeners = any(reader.has_begun for reader in self._readers.values())
+        end = await self._stream.end(self._known if has_listeners else None, told)
         if end is not None:
             self._last_told = applied
             self._tell(end)
@@ -176,7 +129,7 @@ class Watchers:
             self._joining = joining + self._joining
         for reader, waiting in ticks:
             self._echo(reader, waiting, end)
-        self._notify()
+        self._confirmations.notify()
         return end is not None
 
     def _tell(self, end: End) -> None:
@@ -192,6 +145,8 @@ class Watchers:
 
     async def _begin(self, reader: Reader, resume_from: Position | None, present: Position) -> None:
         missed = await self._stream.between(resume_from, present) if resume_from is not None else None
+        if reader.number not in self._readers:  # it has left meanwhile
+            return
         reader.has_begun = True
         if missed is None or resume_from is None:
             reader.reset(present, "first" if resume_from is None else "unknown-position")

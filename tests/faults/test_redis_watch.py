@@ -150,6 +150,26 @@ async def test_names_of_ours_that_hold_something_else_are_made_anew(cache: Cache
         assert (await cache.invalidate()).confirmed
 
 
+async def test_without_a_stream_there_is_no_echo(cache: Cache) -> None:
+    """R14: a wrong-type key under the stream's name."""
+    async with watching(cache.channel) as reader:
+        await cache.redis.delete("trivet:stream")
+        await cache.redis.set("trivet:stream", "not ours")
+        tick = await reader.tick()
+        await until(lambda: not reader.is_serving)
+        assert not reader.has_echo(tick)
+        await cache.redis.delete("trivet:stream")
+        await is_echoed_again(reader)
+        assert len(reader.resets) == 2
+
+
+async def test_a_stream_outlives_what_a_call_is_given(redis_server: Engine) -> None:
+    with process("cache", REDIS_URL=redis_server.url, TRIVET_CALL_LIMIT_SECONDS="0.2") as running:
+        async with client(running) as channel, watching(channel) as reader:
+            await until(lambda: not reader.is_serving)
+            await reader.ticked()
+
+
 async def test_a_redis_that_came_back_has_everything_dropped(redis_server: Engine, cache: Cache) -> None:
     async with watching(cache.channel) as reader:
         assert redis_server.process is not None

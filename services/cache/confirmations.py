@@ -1,0 +1,86 @@
+"""Waiting until no near cache, at this process or another, can serve any more what was invalidated."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+
+from prometheus_client import Counter, Histogram
+
+from runtime.tasks import Tasks, TooManyTasksError
+from services.cache.leases import LEASE_SECONDS, Leases
+from services.cache.positions import Moved
+from services.cache.stream import Stream
+
+OTHERS_PAUSE_SECONDS = 0.005
+
+unconfirmed = Counter("trivet_cache_invalidations_unconfirmed_total", "Invalidations answered before all had applied.")
+waited = Histogram(
+    "trivet_cache_invalidation_wait_seconds",
+    "How long invalidations waited for near caches.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1),
+)
+
+
+class Confirmations:
+    """Who is waited for: the readers in `leases`, which are this process's, and what other processes tell of theirs."""
+
+    def __init__(self, stream: Stream, leases: Leases, monotonic: Callable[[], float]) -> None:
+        self._stream = stream
+        self._leases = leases
+        self._now = monotonic
+        self._changed = asyncio.Event()
+        self._kept_since = ("", 0)
+        self._kept_seen_at = 0.0
+        self._forgetting = Tasks("cache.forget", limit=10)
+
+    def notify(self) -> None:
+        """Something has changed in the leases."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def confirmed(self, moved: Moved, *, within: float) -> bool:
+        """Return whether nobody can serve any more what was moved.
+
+        It is True after a lease at the latest, and False only where `within` seconds are less.
+        """
+        moved_at = self._now()
+        with waited.time():
+            left = await self._outwait(moved, moved_at, moved_at + within)
+        if left is None:
+            unconfirmed.inc()
+            return False
+        if left:
+            with contextlib.suppress(TooManyTasksError):  # whoever waits for them next has them forgotten
+                self._forgetting.start(self._stream.forget(left))
+        return True
+
+    async def _outwait(self, moved: Moved, moved_at: float, gives_up: float) -> Mapping[str, str] | None:
+        """Wait; return the processes whose readers' time had to pass, None if it is time to give up."""
+        others: Mapping[str, str] = {name: told for name, told in moved.told.items() if name != self._stream.process}
+        latest, all_known = moved_at + LEASE_SECONDS, self._are_all_known(moved)
+        while True:
+            until = self._leases.may_serve_until(moved.position, moved_at, all_known=all_known)
+            now = self._now()
+            if now >= latest or (until <= now and not others):
+                return others
+            if now >= gives_up:
+                return None
+            pause = now + OTHERS_PAUSE_SECONDS if others else latest
+            await self._change(min(until if until > now else latest, latest, gives_up, pause) - now)
+            if others:
+                others = await self._stream.behind(moved.position, others)
+
+    def _are_all_known(self, moved: Moved) -> bool:
+        """Whether each process that has readers has told of them since Redis began to keep it: within a lease."""
+        kept_since = (moved.position.epoch, moved.kept_since)
+        if kept_since != self._kept_since:
+            self._kept_since, self._kept_seen_at = kept_since, self._now()
+        by_redis = (moved.position.offset - moved.kept_since) / 1_000_000
+        # Redis' clock may have been set back; its offsets then stand still for a long time.
+        return max(by_redis, self._now() - self._kept_seen_at) >= LEASE_SECONDS
+
+    async def _change(self, seconds: float) -> None:
+        changed = self._changed
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await changed.wait()
