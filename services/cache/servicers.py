@@ -37,6 +37,9 @@ CONFIRM_SECONDS = 1.0
 ANSWER_SECONDS = 0.05
 """What is kept of the caller's time for the answer, which says that it is not confirmed yet."""
 
+SILENCE_SECONDS = 30.0
+"""After how long without a word a reader is taken to be gone: its connection may be dead without anybody saying so."""
+
 Context = aio.ServicerContext[Any, Any]
 
 asked = Counter("trivet_cache_acquired_total", "What rate limits were asked for, by what they said.", ["outcome"])
@@ -47,13 +50,21 @@ class CacheServicer(CacheServiceServicer):
     """Entries, tags, counters and the watching of tags for whichever service calls."""
 
     def __init__(
-        self, entries: Entries, counters: Counters, watchers: Watchers, stats: Stats, *, chance: Chance = random.random
+        self,
+        entries: Entries,
+        counters: Counters,
+        watchers: Watchers,
+        stats: Stats,
+        *,
+        chance: Chance = random.random,
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self._entries = entries
         self._counters = counters
         self._watchers = watchers
         self._stats = stats
         self._chance = chance
+        self._silence_seconds = silence_seconds
 
     async def Get(self, request: pb.GetRequest, context: Context) -> pb.GetResponse:
         namespace = namespaces.to_read(request.namespace, caller())
@@ -134,16 +145,18 @@ class CacheServicer(CacheServiceServicer):
             await asyncio.wait((listening,))
 
     async def _listen(self, requests: AsyncIterator[pb.WatchRequest], reader: Reader) -> None:
-        has_begun = False
-        async for request in requests:
-            resume_from, applied = decode_place(request, "resume_from"), decode_place(request, "applied")
-            if not has_begun:
-                has_begun = True
-                self._watchers.begin(reader, resume_from)
-            if applied is not None:
-                self._watchers.applied(reader, applied)
-            if request.tick_ns:
-                self._watchers.tick(reader, request.tick_ns)
+        has_begun, now = False, asyncio.get_running_loop().time
+        async with asyncio.timeout(self._silence_seconds) as silence:
+            async for request in requests:
+                silence.reschedule(now() + self._silence_seconds)
+                resume_from, applied = decode_place(request, "resume_from"), decode_place(request, "applied")
+                if not has_begun:
+                    has_begun = True
+                    self._watchers.begin(reader, resume_from)
+                if applied is not None:
+                    self._watchers.applied(reader, applied)
+                if request.tick_ns:
+                    self._watchers.tick(reader, request.tick_ns)
 
     async def _read(self, namespace: Namespace, keys: Sequence[str], *, claim: bool) -> list[Lookup]:
         lookups = await self._entries.get(namespace.name, keys, claim=claim)

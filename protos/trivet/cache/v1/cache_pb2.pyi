@@ -71,7 +71,9 @@ class Entry(_message.Message):
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long it may live; 300 seconds if unset, and never longer than its namespace allows."""
+        """How long it may live; 300 seconds if unset, and never longer than its namespace allows. Up to a tenth less at
+        random, so that what is filled together does not expire together.
+        """
 
     @_builtins.property
     def lease(self) -> Global___Position:

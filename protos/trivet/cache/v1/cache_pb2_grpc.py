@@ -151,7 +151,9 @@ class CacheServiceServicer:
 
     def Invalidate(self, request, context):
         """Makes every entry that carries one of the tags a miss, in time that does not depend on how many there are, and
-        answers when every near cache has dropped what it holds of them or may not serve it any more. Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
+        answers when every near cache has dropped what it holds of them or may not serve it any more: after 500 ms at the
+        latest, or unconfirmed shortly before the caller's deadline.
+        Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -177,7 +179,8 @@ class CacheServiceServicer:
     def Watch(self, request_iterator, context):
         """Keeps a reader's near cache honest: each tick is echoed once every invalidation up to it has been sent. What a
         reader holds may be served for 500 ms from the last tick that came back, by its own clock, and no longer.
-        Fails with INVALID_ARGUMENT (a position of no shape), PERMISSION_DENIED and RESOURCE_EXHAUSTED (too many readers).
+        Fails with INVALID_ARGUMENT (a position of no shape), PERMISSION_DENIED, RESOURCE_EXHAUSTED (too many readers),
+        UNAVAILABLE (the process drains) and DEADLINE_EXCEEDED (a reader that has said nothing for 30 seconds).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,7 +49,9 @@ class CacheServiceStub:
     """
     Invalidate: _aio.UnaryUnaryMultiCallable[_cache_pb2.InvalidateRequest, _cache_pb2.InvalidateResponse]
     """Makes every entry that carries one of the tags a miss, in time that does not depend on how many there are, and
-    answers when every near cache has dropped what it holds of them or may not serve it any more. Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
+    answers when every near cache has dropped what it holds of them or may not serve it any more: after 500 ms at the
+    latest, or unconfirmed shortly before the caller's deadline.
+    Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
     """
     Increment: _aio.UnaryUnaryMultiCallable[_cache_pb2.IncrementRequest, _cache_pb2.IncrementResponse]
     """Adds to a counter and answers its new value; a counter that is not there starts at zero.
@@ -63,7 +65,8 @@ class CacheServiceStub:
     Watch: _aio.StreamStreamMultiCallable[_cache_pb2.WatchRequest, _cache_pb2.WatchResponse]
     """Keeps a reader's near cache honest: each tick is echoed once every invalidation up to it has been sent. What a
     reader holds may be served for 500 ms from the last tick that came back, by its own clock, and no longer.
-    Fails with INVALID_ARGUMENT (a position of no shape), PERMISSION_DENIED and RESOURCE_EXHAUSTED (too many readers).
+    Fails with INVALID_ARGUMENT (a position of no shape), PERMISSION_DENIED, RESOURCE_EXHAUSTED (too many readers),
+    UNAVAILABLE (the process drains) and DEADLINE_EXCEEDED (a reader that has said nothing for 30 seconds).
     """
 
 class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -143,7 +146,9 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_cache_pb2.InvalidateRequest, _abc.Awaitable[_cache_pb2.InvalidateResponse]],
     ) -> _abc.Awaitable[_cache_pb2.InvalidateResponse]:
         """Makes every entry that carries one of the tags a miss, in time that does not depend on how many there are, and
-        answers when every near cache has dropped what it holds of them or may not serve it any more. Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
+        answers when every near cache has dropped what it holds of them or may not serve it any more: after 500 ms at the
+        latest, or unconfirmed shortly before the caller's deadline.
+        Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -175,7 +180,8 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_cache_pb2.WatchResponse]:
         """Keeps a reader's near cache honest: each tick is echoed once every invalidation up to it has been sent. What a
         reader holds may be served for 500 ms from the last tick that came back, by its own clock, and no longer.
-        Fails with INVALID_ARGUMENT (a position of no shape), PERMISSION_DENIED and RESOURCE_EXHAUSTED (too many readers).
+        Fails with INVALID_ARGUMENT (a position of no shape), PERMISSION_DENIED, RESOURCE_EXHAUSTED (too many readers),
+        UNAVAILABLE (the process drains) and DEADLINE_EXCEEDED (a reader that has said nothing for 30 seconds).
         """
 
 def add_CacheServiceServicer_to_server(servicer: CacheServiceServicer, server: _aio.Server) -> None: ...

@@ -1,0 +1,37 @@
+"""A reader that says nothing holds its place for a while only."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import cast
+
+import pytest
+
+from runtime.actor import current_actor
+from services.cache.counters import Counters
+from services.cache.entries import Entries
+from services.cache.servicers import CacheServicer, Context
+from services.cache.stats import Stats
+from services.cache.store import Store
+from services.cache.stream import Stream
+from services.cache.watchers import Watchers, readers_now
+from trivet.cache.v1 import cache_pb2 as pb
+from trivet.client.actor import Actor
+
+
+async def silence(ended: asyncio.Event) -> AsyncIterator[pb.WatchRequest]:
+    await ended.wait()
+    yield pb.WatchRequest()
+
+
+async def test_whoever_says_nothing_gives_way_to_others() -> None:
+    store = Store("redis://127.0.0.1:1/0", "t:")
+    servicer = CacheServicer(
+        Entries(store), Counters(store), Watchers(Stream(store, "p")), Stats(), silence_seconds=0.01
+    )
+    token = current_actor.set(Actor("gateway"))
+    before, context = readers_now._value.get(), cast(Context, None)  # it is not looked at
+    with pytest.raises(TimeoutError):
+        async for _ in servicer.Watch(silence(asyncio.Event()), context):
+            pass
+    current_actor.reset(token)
+    assert readers_now._value.get() == before
