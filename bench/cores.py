@@ -1,4 +1,4 @@
-"""Which processes share a core: with one server under test it has a core to itself, and so it is said what shares one."""
+"""Which processes share a core: a server under test has one to itself, and the load generator asks from another."""
 
 import os
 from collections.abc import Collection, Iterable
@@ -35,9 +35,14 @@ def part(alone: Iterable[int], load: int, others: Iterable[int]) -> None:
         give(pid, cores[:1])
 
 
+def load_shares_its_core() -> bool:
+    """Whether the load is made on the core that all others run on too."""
+    return len(EVERYWHERE) == 2
+
+
 def shares() -> str:
     """Return who shares a core with whom, in words."""
     if len(EVERYWHERE) < 2:
         return "one core for everything"
-    rest = "the load generator, with all other processes" if len(EVERYWHERE) == 2 else "the load generator alone"
+    rest = "the load generator, with all other processes" if load_shares_its_core() else "the load generator alone"
     return f"the server under test alone on a core; on another {rest}"

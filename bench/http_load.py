@@ -1,4 +1,4 @@
-"""HTTP/1.1 on raw sockets with keep-alive: single requests, at a rate or at once; see `http_saturation` for all it takes."""
+"""HTTP/1.1 on raw sockets with keep-alive: requests at a rate, all at once, or one after the other."""
 
 import asyncio
 import time

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
 
 import grpc
 
@@ -66,17 +65,16 @@ async def _one(channel: grpc.aio.Channel, revocation: Revocation) -> Seen:
 
 async def _ask_until_refused(asked: Request) -> tuple[float, list[float]]:
     """Return when the first refusal came, and when each request was sent that was answered with the session."""
-    believed = []
+    believed: list[float] = []
     end = time.perf_counter() + PATIENCE_SECONDS
     async with Connection(asked) as connection:
-        for _ in count():
+        while True:
             sent = time.perf_counter()
             if not await _is_believed(connection, asked):
                 return time.perf_counter(), believed
             believed.append(sent)
             if sent > end:
                 raise TimeoutError(f"a revoked session is still believed after {PATIENCE_SECONDS:.0f} s")
-    raise AssertionError
 
 
 async def _is_believed(connection: Connection, asked: Request) -> bool:

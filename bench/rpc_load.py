@@ -1,7 +1,7 @@
 """gRPC load that costs its maker little: HTTP/2 frames that are ready, on one connection, without a client library.
 
-A `grpc.aio` client burns as much as the server that it asks, and would be measured in its stead. The frames are those of
-RFC 9113, the calls those of gRPC's PROTOCOL-HTTP2.md; headers are sent in full once and by their index afterwards
+A `grpc.aio` client burns as much as the server that it asks, and would be measured in its stead. The frames are those
+of RFC 9113, the calls those of gRPC's PROTOCOL-HTTP2.md; headers are sent in full once and by their index afterwards
 (RFC 7541), as gRPC's own clients do.
 """
 
