@@ -10,6 +10,8 @@ class Effort:
     rounds: int = 5
     seconds: float = 1.0
     warm_up_seconds: float = 0.5
+    compiling_seconds: float = 2.0
+    """The warm-up of what has a core to itself: Node compiles what is hot while it runs."""
     callers: int = 16
     samples: int = 200
     flood: int = 200
@@ -28,6 +30,7 @@ QUICK = Effort(
     rounds=1,
     seconds=0.1,
     warm_up_seconds=0.05,
+    compiling_seconds=0.05,
     callers=2,
     samples=3,
     flood=4,

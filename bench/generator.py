@@ -4,12 +4,14 @@ Both ends are this program and its parent's `Generator`; nothing else can write 
 """
 
 import asyncio
+import os
 import pickle
 import select
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 from bench import driver_load, hash_load, http_load, http_saturation, revocation_load, rpc_load
@@ -26,6 +28,7 @@ JOBS: dict[str, Callable[..., Awaitable[Any]]] = {
     "revocations": revocation_load.seen,
 }
 PATIENCE_SECONDS = 90.0
+ROOT = Path(__file__).parents[1]
 
 
 class Generator(AbstractContextManager["Generator"]):
@@ -88,7 +91,8 @@ class Generator(AbstractContextManager["Generator"]):
 
 def _start() -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "bench.generator"]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'protos'}{os.pathsep}{ROOT}"}
+    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 async def main() -> None:

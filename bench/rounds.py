@@ -33,12 +33,12 @@ def run(case: Case, scene: Scene, effort: Effort) -> Row:
     failed: dict[str, str] = {}
     try:
         for number in range(1 + effort.rounds):
-            seconds = effort.seconds if number else effort.warm_up_seconds
             for name, subject in case.subjects.items():
                 if name in failed:
                     continue
+                warm_up = effort.compiling_seconds if subject.alone else effort.warm_up_seconds
                 try:
-                    measured = _round(subject, scene, effort.callers, seconds)
+                    measured = _round(subject, scene, effort.callers, effort.seconds if number else warm_up)
                 except Exception as error:
                     if name == "ours":
                         raise
