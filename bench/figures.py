@@ -83,7 +83,9 @@ def _about(found: Found) -> Iterator[str]:
     yield f"Python {machine['python']}, {packages};"
     yield f"stores: {', '.join(found['stores'])}; measured on {found['measured_at'][:10]}, load average"
     yield f"{machine['load_average_before']:.1f} before the run. Session checks and the cache's Get:"
-    yield f"{machine['shared']}."
+    yield f"{machine['shared']}. Other programs kept"
+    strangers = found["cores_busy_with_other_programs"]
+    yield f"{strangers['median']:.2f} cores busy meanwhile (median over the subjects), {strangers['most']:.2f} at most."
 
 
 def _table(columns: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import Console
@@ -15,7 +16,7 @@ from rich.table import Table
 from bench import cores
 from bench.effort import Effort
 from bench.rounds import Row
-from bench.samples import Figures
+from bench.samples import STRANGERS, Figures
 from bench.targets import Target, targets
 from bench.timings import Timings
 
@@ -54,6 +55,11 @@ class Record:
     timings: Timings = field(default_factory=dict)
 
     @property
+    def strangers(self) -> list[float]:
+        """How many cores other programs kept busy while each subject was measured, least first."""
+        return sorted(max(0.0, each.busy.get(STRANGERS, 0.0)) for row in self.rows for each in row.subjects.values())
+
+    @property
     def targets(self) -> list[Target]:
         return targets(self.rows, self.timings)
 
@@ -64,6 +70,7 @@ def write(path: Path, record: Record) -> None:
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": record.about,
         "stores": record.stores,
+        "cores_busy_with_other_programs": {"median": median(record.strangers), "most": record.strangers[-1]},
         "effort": asdict(record.effort),
         "targets": [asdict(each) | {"met": each.met} for each in record.targets],
         "cases": [{"name": row.name} | _subjects(row) for row in record.rows],
@@ -84,6 +91,8 @@ def show(console: Console, record: Record) -> None:
     console.print(f"{about['processor']}, {about['cores']} cores, {about['system']}, Python {about['python']}")
     console.print(", ".join(f"{name} {number}" for name, number in about["packages"].items()))
     console.print(f"Stores: {', '.join(record.stores)}. Session checks and the cache's RPCs: {about['shared']}.")
+    if strangers := record.strangers:
+        console.print(f"Other programs kept {median(strangers):.2f} cores busy (median), {strangers[-1]:.2f} at most.")
     console.print(_paths(record.rows))
     for row in record.rows:
         if set(row.subjects) - {*IN_FIRST_TABLE}:

@@ -12,6 +12,8 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 LOAD = "load generator"
+STRANGERS = "other programs"
+"""Whatever else ran on the machine: what it burns is no work of anybody's that is measured, and spoils the figures."""
 SATURATED = 0.9
 """The share of a core from which on a process is what limits."""
 
@@ -56,7 +58,9 @@ class Figures:
         names = {name for each in rounds for name in each.cpu_seconds}
         burnt = {name: sum(each.cpu_seconds.get(name, 0.0) for each in rounds) for name in names}
         busy = {name: spent / seconds for name, spent in sorted(burnt.items()) if spent}
-        asking = sum(each for name, each in busy.items() if name == LOAD or (alone and shared and name != alone))
+        shares = alone and shared
+        own = {name: spent for name, spent in busy.items() if name != STRANGERS}
+        asking = sum(each for name, each in own.items() if name == LOAD or (shares and name != alone))
         return cls(
             median(rates),
             min(rates),
@@ -73,7 +77,8 @@ class Figures:
     @property
     def bottleneck(self) -> str:
         """The process that was busiest, and how busy it was: the load generator only where it was the limit itself."""
-        others = {name: busy for name, busy in self.busy.items() if self.is_floor or name != LOAD}
+        no_work = {STRANGERS} if self.is_floor else {STRANGERS, LOAD}
+        others = {name: busy for name, busy in self.busy.items() if name not in no_work}
         if not others:
             return ""
         name, most = max(others.items(), key=lambda item: item[1])

@@ -15,7 +15,7 @@ from bench.generator import Generator
 from bench.http_load import Connection, Request, request
 from bench.peers import Peer
 from bench.rpc_load import Rpc
-from bench.samples import LOAD
+from bench.samples import LOAD, STRANGERS
 from ops.keys import pair_key
 from tests.harness.processes import SECRET, Process
 from tests.harness.whole import Stores, Whole
@@ -97,8 +97,14 @@ class Scene:
         cores.part([self.pids[alone]] if alone else [], self.generator.pid, others.values())
 
     def cpu_seconds(self) -> dict[str, float]:
-        """Return what each process has burnt so far, the load generator too (Linux's /proc)."""
-        return {name: _burnt(pid) for name, pid in {**self.pids, LOAD: self.generator.pid}.items()}
+        """Return what each process has burnt so far, the load generator and strangers too (Linux's /proc)."""
+        known = {name: _burnt(pid) for name, pid in {**self.pids, LOAD: self.generator.pid}.items()}
+        return known | {STRANGERS: _burnt_by_all() - sum(known.values())}
+
+
+def _burnt_by_all() -> float:
+    user, nice, system, _, _, *interrupts = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8])
+    return (user + nice + system + sum(interrupts)) / TICKS
 
 
 def _burnt(pid: int) -> float:
