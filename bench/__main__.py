@@ -12,6 +12,7 @@ from bench.at_rest import at_rest
 from bench.attempts import Attempts
 from bench.cases import paths
 from bench.effort import QUICK, Effort
+from bench.peers import KINDS
 from bench.report import Record
 from bench.revocations import revocations
 from bench.rounds import run
@@ -32,6 +33,7 @@ def main(results: Path, *, quick: bool, peers: bool) -> int:
             _install(attempts, record)
         with attempts.at("starting everything"), scene(attempts, embedded=quick and not peers, peers=peers) as running:
             record.stores = sorted(running.store_names)
+            record.peers = {kind.name: kind.settings for kind in KINDS if kind.name in running.peers}
             _measure(running, effort, attempts, record, quick=quick)
         with attempts.at("measuring the stack at rest"):
             record.timings |= at_rest(effort)

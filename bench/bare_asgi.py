@@ -6,7 +6,7 @@ import sys
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
-from gateway.serve import granian
+from gateway.serve import serve
 from gateway.settings import GatewaySettings
 
 
@@ -22,4 +22,4 @@ async def constant(scope: Scope, _receive: Receive, send: Send) -> None:
 
 if __name__ == "__main__":
     settings = GatewaySettings(http_port=int(sys.argv[1]), secret=SecretStr("a secret that signs nothing here"))
-    asyncio.run(granian(constant, settings).serve())
+    asyncio.run(serve(constant, settings, asyncio.Event(), shares_port=False))

@@ -14,6 +14,7 @@ from services.identity import store_url
 from tests.harness.processes import SECRET
 
 BATCH = 100_000
+STATEMENT_SECONDS = 120
 SESSIONS_PER_USER = 10
 ROOM = {"innodb_buffer_pool_size": 1 << 30, "innodb_log_file_size": 1 << 28}
 NUMBERS = (
@@ -55,6 +56,8 @@ class Crowd:
 
     def __init__(self, sql: str, template: str) -> None:
         url, arguments = store_url.parse(sql).for_operator()
+        if url.get_backend_name() == "mysql":
+            arguments["read_timeout"] = STATEMENT_SECONDS
         self._engine = create_engine(url, connect_args=arguments, poolclass=NullPool)
         self._template = template
         self._next = SESSIONS_PER_USER

@@ -41,10 +41,11 @@ Command = Callable[[Ground], tuple[list[str], Path, dict[str, str]]]
 
 @dataclass(frozen=True)
 class Kind:
-    """A peer that can be run: its name in the tables, how it starts, and where it may keep sessions."""
+    """A peer that can be run: its name in the tables, how it starts, its settings in words, and what it may use."""
 
     name: str
     command: Command
+    settings: str
     with_redis: bool = False
     cookie_cache: bool = False
     signs_up: bool = True
@@ -104,14 +105,17 @@ def _uvicorn(app: str) -> Command:
 _server = _uvicorn("better_auth_server_app:app")
 FASTAPI = "FastAPI + SQLAlchemy"
 BETTER_AUTH = "better-auth, database"
+NPM = "NODE_ENV=production, no rate limit, errors alone logged, no telemetry, joins, 10 connections by mysql2"
+PYPI = "uvicorn with uvloop and httptools, no access log, no rate limit, asyncmy with a pool of 10"
+CACHING = "cookie cache good for an hour"
 KINDS = (
-    Kind(BETTER_AUTH, _better_auth),
-    Kind("better-auth, Redis", _better_auth, with_redis=True),
-    Kind("better-auth, cookie cache", _better_auth, cookie_cache=True),
-    Kind("better-auth-server, database", _server),
-    Kind("better-auth-server, Redis", _server, with_redis=True),
-    Kind("better-auth-server, cookie cache", _server, cookie_cache=True),
-    Kind(FASTAPI, _uvicorn("fastapi_app:app"), signs_up=False),
+    Kind(BETTER_AUTH, _better_auth, NPM),
+    Kind("better-auth, Redis", _better_auth, f"{NPM}; sessions in Redis by ioredis, pipelined", with_redis=True),
+    Kind("better-auth, cookie cache", _better_auth, f"{NPM}; {CACHING}", cookie_cache=True),
+    Kind("better-auth-server, database", _server, PYPI),
+    Kind("better-auth-server, Redis", _server, f"{PYPI}; sessions in Redis by redis-py, hiredis", with_redis=True),
+    Kind("better-auth-server, cookie cache", _server, f"{PYPI}; {CACHING}", cookie_cache=True),
+    Kind(FASTAPI, _uvicorn("fastapi_app:app"), f"{PYPI}; one SELECT with a join, by the ORM", signs_up=False),
 )
 
 

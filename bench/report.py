@@ -51,6 +51,8 @@ class Record:
     failed: dict[str, str]
     about: dict[str, Any] = field(default_factory=machine)
     stores: list[str] = field(default_factory=list)
+    peers: dict[str, str] = field(default_factory=dict)
+    """The settings of each that was measured beside ours."""
     rows: list[Row] = field(default_factory=list)
     timings: Timings = field(default_factory=dict)
 
@@ -70,6 +72,7 @@ def write(path: Path, record: Record) -> None:
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": record.about,
         "stores": record.stores,
+        "peers": record.peers,
         "cores_busy_with_other_programs": {"median": median(record.strangers), "most": record.strangers[-1]},
         "effort": asdict(record.effort),
         "targets": [asdict(each) | {"met": each.met} for each in record.targets],
@@ -90,6 +93,10 @@ def show(console: Console, record: Record) -> None:
     about = record.about
     console.print(f"{about['processor']}, {about['cores']} cores, {about['system']}, Python {about['python']}")
     console.print(", ".join(f"{name} {number}" for name, number in about["packages"].items()))
+    made = record.effort
+    console.print(f"{made.rounds} rounds of {made.seconds:g} s each in turn, {made.callers} calls at a time.")
+    for name, settings in record.peers.items():
+        console.print(f"{name}: {settings}.")
     console.print(f"Stores: {', '.join(record.stores)}. Session checks and the cache's RPCs: {about['shared']}.")
     if strangers := record.strangers:
         console.print(f"Other programs kept {median(strangers):.2f} cores busy (median), {strangers[-1]:.2f} at most.")

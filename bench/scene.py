@@ -24,6 +24,7 @@ from trivet.client.actor import METADATA_KEY, sign
 
 PERSON = {"name": "Ada", "email": "ada@example.com", "password": "a long enough password"}
 GET_SESSION = "/api/auth/get-session"
+PATIENCE_SECONDS = 15.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -67,10 +68,10 @@ class Scene:
         return Rpc(self.whole[process].address, method, content, ((METADATA_KEY, value),))
 
     def ask(self, asked: Request) -> tuple[int, bytes]:
-        """Send one request; return the status and the body of its answer."""
+        """Send one request; return the status and the body of its answer. Raises TimeoutError without one."""
 
         async def once() -> tuple[int, bytes]:
-            async with Connection(asked) as connection:
+            async with asyncio.timeout(PATIENCE_SECONDS), Connection(asked) as connection:
                 return await connection.send(asked.content)
 
         return asyncio.run(once())

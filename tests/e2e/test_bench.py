@@ -59,32 +59,39 @@ def test_a_quick_run_measures_every_path_beside_its_bare_equivalent(tmp_path: Pa
     assert "Trivet" in ran.stdout
 
 
-SECOND_FAILS = """
+ONE_FAILS = """
 import runpy, sys
-from itertools import islice
-import bench.cases
+import bench.at_rest, bench.cases, bench.session_checks, bench.timings
 
-every = bench.cases.cases
+def fails(*_):
+    raise RuntimeError("it does")
 
-def first_and_one_that_fails(scene):
-    yield from islice(every(scene), 1)
-    yield bench.cases.Case("one that fails", lambda: ("http", None), lambda: ("http", None))
-
-bench.cases.cases = first_and_one_that_fails
+every = bench.session_checks.checks
+bench.session_checks.checks = lambda *given: [fails, next(iter(every(*given)))]
+bench.cases.paths = lambda *_: []
+bench.timings.enumeration = bench.timings.flood = bench.session_checks.among_many = fails
+bench.at_rest.at_rest = lambda _: {}
 sys.argv = ["bench", *sys.argv[1:]]
 runpy.run_module("bench", run_name="__main__")
 """
 
 
-def test_figures_from_before_a_failure_are_written_and_the_failure_is_named(tmp_path: Path) -> None:
+@pytest.mark.timeout(300)
+def test_figures_around_a_failure_are_written_and_the_failure_is_named(tmp_path: Path) -> None:
     results = tmp_path / "results.json"
-    command = [sys.executable, "-c", SECOND_FAILS, "--quick", "--results", str(results)]
-    ran = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=110)
+    command = [sys.executable, "-c", ONE_FAILS, "--quick", "--results", str(results)]
+    ran = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=280)
     assert ran.returncode == 1, ran.stdout[-2000:] + ran.stderr[-4000:]
-    assert "bench: measuring one that fails failed" in ran.stderr
+    assert "not measured: measuring a flood of sign-ins: RuntimeError: it does" in ran.stdout
     found = json.loads(results.read_text())
     assert [case["name"] for case in found["cases"]] == ["session check (HTTP)"]
-    assert found["timings"] == {}
+    assert set(found["failed"]) == {
+        "measuring a path",
+        "measuring sign-ins of nobody",
+        "measuring a flood of sign-ins",
+        "measuring a check among many sessions",
+    }
+    assert "revocations" in found["timings"]
 
 
 def environment() -> dict[str, str]:
