@@ -71,8 +71,12 @@ test-client: $(VENV)/.for-dev $(CLIENT)/node_modules/.installed ## Run npm's unm
 	@$(WITH_NODE) $(BIN)/python -m pytest -q $(CLIENT) $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.for-dev ## Measure the stack into bench/results.json; PEERS=1 with npm's better-auth beside it
+bench: $(VENV)/.for-dev ## Measure the stack into bench/results.json; PEERS=1 with others' session checks beside it
 	@$(PY) -m bench $(if $(PEERS),--peers) $(ARGS)
+
+.PHONY: figures
+figures: $(VENV)/.for-dev ## Write the tables and the picture of docs/performance.md from bench/results.json
+	@$(PY) -m bench.figures
 
 .PHONY: protos
 protos: $(VENV)/.for-dev ## Generate the stubs from the .proto files

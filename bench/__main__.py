@@ -2,90 +2,84 @@
 
 import argparse
 import sys
-import traceback
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
-from bench import disturbances, report, timings
-from bench.cases import cases
-from bench.comparisons import comparisons
-from bench.generator import Generator
-from bench.peers import install, versions
-from bench.rounds import QUICK, Effort, Row, run
-from bench.scene import Scene, scene
+from bench import disturbances, peer_packages, report, timings
+from bench.at_rest import at_rest
+from bench.attempts import Attempts
+from bench.cases import paths
+from bench.effort import QUICK, Effort
+from bench.peers import KINDS
+from bench.report import Record
+from bench.revocations import revocations
+from bench.rounds import run
+from bench.scene import Scene
+from bench.session_checks import among_many, checks
+from bench.stage import scene
 from bench.timings import Timings
 
 
-@dataclass
-class Progress:
-    """What has been measured so far, and what is being measured; a scene once there is one."""
-
-    console: Console
-    rows: list[Row] = field(default_factory=list)
-    found: Timings = field(default_factory=dict)
-    scene: Scene | None = None
-    under_way: str = ""
-
-    def begin(self, what: str) -> None:
-        self.under_way = what
-        self.console.print(f"measuring {what}")
-
-
 def main(results: Path, *, quick: bool, peers: bool) -> int:
-    """Measure, write and show; return the exit status. After a measurement that failed, what came before it is kept."""
+    """Measure, write the results and show them; return 1 if something could not be measured."""
     effort = QUICK if quick else Effort()
-    progress = Progress(Console(width=None if Console().is_terminal else 160))
-    about = report.machine()
-    if peers:
-        install()
-        about["packages"] |= versions()
-    failed = ""
+    console = Console(width=None if Console().is_terminal else 160)
+    attempts = Attempts(console)
+    record = Record(effort, failed=attempts.failed)
     try:
-        measure(progress, effort, quick=quick, peers=peers)
-    except Exception:  # whatever it is, the figures so far are not lost to it
-        traceback.print_exc()
-        failed = progress.under_way
-    if progress.scene is None:
-        print("bench: the stack did not start", file=sys.stderr)
-        return 1
-    report.write(results, about, progress.scene, effort, progress.rows, progress.found)
-    report.show(progress.console, progress.rows, progress.found)
-    progress.console.print(f"written to {results}")
-    if failed:
-        print(f"bench: measuring {failed} failed; what was measured before it is written", file=sys.stderr)
-    return 1 if failed else 0
+        if peers:
+            _install(attempts, record)
+        with attempts.at("starting everything"), scene(attempts, embedded=quick and not peers, peers=peers) as running:
+            record.stores = sorted(running.store_names)
+            record.peers = {kind.name: kind.settings for kind in KINDS if kind.name in running.peers}
+            _measure(running, effort, attempts, record, quick=quick)
+        with attempts.at("measuring the stack at rest"):
+            record.timings |= at_rest(effort)
+    finally:
+        if record.rows:
+            report.write(results, record)
+            console.print(f"written to {results}")
+    report.show(console, record)
+    return 1 if record.failed else 0
 
 
-def measure(progress: Progress, effort: Effort, *, quick: bool, peers: bool) -> None:
-    """Measure everything in turn. Raises what the first measurement fails with."""
-    with scene(embedded=quick, peers=peers) as running, Generator() as generator:
-        progress.scene = running
-        progress.under_way = "the cases"
-        for case in cases(running):
-            progress.begin(case.name)
-            progress.rows.append(run(case, running, generator, effort))
-        progress.begin("what is promised in time")
-        progress.found |= comparisons(progress.rows)
-        progress.begin("enumeration")
-        progress.found |= timings.enumeration(running, generator, effort)
-        progress.begin("a flood of sign-ins")
-        progress.found |= timings.flood(running, generator, effort)
-        if not quick:
-            progress.begin("slow clients")
-            progress.found |= disturbances.slow_clients(running, generator, effort)
-            progress.begin("hung stores")
-            progress.found |= disturbances.hung_stores(running, generator)
-    if not quick:
-        progress.begin("a warm start")
-        progress.found |= timings.warm_start()
+def _install(attempts: Attempts, record: Record) -> None:
+    with attempts.at("installing npm's peers (once)"):
+        peer_packages.install_npm()
+    with attempts.at("installing PyPI's peers (once)"):
+        peer_packages.install_pypi()
+    record.about["packages"] |= peer_packages.versions()
+
+
+def _measure(running: Scene, effort: Effort, attempts: Attempts, record: Record, *, quick: bool) -> None:
+    generator = running.generator
+    for make in (*checks(running, effort), *paths(running)):
+        with attempts.at("measuring a path"):
+            case = make()
+            with attempts.at(f"  {case.name}"):
+                record.rows.append(row := run(case, running, effort))
+                attempts.failed |= {f"{case.name}: {subject}": why for subject, why in row.failed.items()}
+    parts: dict[str, Callable[[], Timings]] = {
+        "revocations": lambda: revocations(running, effort),
+        "sign-ins of nobody": lambda: timings.enumeration(running, generator, effort),
+        "a flood of sign-ins": lambda: timings.flood(running, generator, effort),
+        "silent connections": lambda: disturbances.slow_clients(running, generator, effort),
+        "stores that hang": lambda: disturbances.hung_stores(running, generator),
+        "a check among many sessions": lambda: among_many(running, effort),
+    }
+    for name in ("silent connections", "stores that hang") if quick else ():
+        del parts[name]  # these take as long as they take
+    for name, part in parts.items():
+        with attempts.at(f"measuring {name}"):
+            record.timings |= part()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few calls each on embedded stores, to see that it runs")
-    parser.add_argument("--peers", action="store_true", help="npm's better-auth beside ours, on the same MariaDB")
+    parser.add_argument("--peers", action="store_true", help="others' servers beside ours, on the same stores")
     parser.add_argument("--results", type=Path, default=report.RESULTS, help="where the figures are written")
     given = parser.parse_args()
     sys.exit(main(given.results, quick=given.quick, peers=given.peers))

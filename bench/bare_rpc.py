@@ -8,10 +8,11 @@ import grpc
 
 
 class Sized(grpc.GenericRpcHandler):
-    """Answers `/bare.Sized/NUMBER` with so many bytes."""
+    """Answers `/bare.Sized/NUMBER` with so many bytes; any other method with none, as a collector does an export."""
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
-        answer = b"x" * int(details.method.rpartition("/")[2])
+        size = details.method.rpartition("/")[2]
+        answer = b"x" * int(size) if size.isdecimal() else b""
 
         async def constant(_request: bytes, _context: object) -> bytes:
             return answer

@@ -1,19 +1,18 @@
-"""The cases: each path of ours, and beside it what bare servers and drivers make of the same size."""
+"""The cases: each path of ours, and beside it what bare servers, drivers and others make of the same size."""
 
-import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 from google.protobuf.message import Message
 
 from bench.driver_load import Statement
-from bench.http_load import Connection, Request, request
-from bench.peers import Peer
+from bench.http_load import request
+from bench.peers import BETTER_AUTH
 from bench.rpc_load import Rpc
-from bench.scene import PERSON, Scene
-from trivet.cache.v1.cache_pb2 import GetRequest
+from bench.scene import GET_SESSION, PERSON, Scene
+from trivet.cache.v1.cache_pb2 import Entry, GetRequest, SetRequest
 from trivet.identity.v1.user_service_pb2 import GetUserRequest
 from trivet.notifications.v1.log_service_pb2 import LogEntry, WriteLogsRequest
 from trivet.notifications.v1.notification_service_pb2 import CountUnreadRequest, ListNotificationsRequest
@@ -23,96 +22,150 @@ Job = tuple[str, Any]
 
 
 @dataclass(frozen=True)
+class Subject:
+    """What is measured, and the process that has a core to itself meanwhile.
+
+    The job is made anew for every round, for signatures grow old, and before the round's clock starts.
+    """
+
+    job: Callable[[], Job]
+    alone: str = ""
+
+
+@dataclass(frozen=True)
 class Case:
-    """One row of the table. Each subject makes its job anew for every round, for signatures grow old."""
+    """One row of the table: `ours` first, then what is measured in turn with it."""
 
     name: str
-    ours: Callable[[], Job]
-    bare: Callable[[], Job]
-    driver: Callable[[], Job] | None = None
-    peer: Callable[[], Job] | None = None
-    cached_peer: Callable[[], Job] | None = None
+    subjects: Mapping[str, Subject]
 
 
-SESSION_CHECK = "session check (HTTP)"
 SIGN_IN = "sign-in (HTTP; bare: the hash alone)"
+CACHE_HIT = "cache: Get, a hit of 16 bytes (RPC)"
+BARE_GET = "bare GET"
+SMALL_KEY, SMALL_VALUE = "bench-small", b"16 bytes of data"
 
 
-def cases(scene: Scene) -> Iterator[Case]:
-    """Yield every case, with its bare equivalents of the size that ours is now."""
+def paths(scene: Scene) -> Iterator[Callable[[], Case]]:
+    """Yield what makes each case but those of the session check, with its bare equivalents of the size that ours is."""
     user = Statement("sql", scene.stores.sql, scene.user_id)
     listing = Statement("mongodb find", scene.stores.mongodb, scene.user_id)
-    yield replace(
-        _http(scene, SESSION_CHECK, "/api/auth/get-session", None),
-        peer=_beside(scene.peer, Peer.get_session),
-        cached_peer=_beside(scene.cached_peer, Peer.get_session),
-    )
-    yield Case(
-        SIGN_IN,
-        lambda: ("http", scene.sign_in(PERSON["email"], PERSON["password"])),
-        lambda: ("hash", PERSON["password"]),
-        peer=_beside(scene.peer, Peer.sign_in),
-    )
-    yield _http(scene, "profile read (HTTP)", f"/v1/users/{scene.user_id}", user)
-    yield _http(scene, "notification list of 20 (HTTP)", "/v1/notifications?page_size=20", listing)
+    yield lambda: _sign_in(scene)
+    yield lambda: _http(scene, "profile read (HTTP)", f"/v1/users/{scene.user_id}", user)
+    yield lambda: _http(scene, "notification list of 20 (HTTP)", "/v1/notifications?page_size=20", listing)
     written = WriteLogsRequest(entries=[LogEntry(message="a line", service="bench")])
-    yield _rpc(
-        scene, "notifications", "log write", ("LogService", "WriteLogs"), written, "mongodb insert", person=False
-    )
-    asked = GetUserRequest(user_id=scene.user_id)
-    yield _rpc(scene, "identity", "GetUser", ("UserService", "GetUser"), asked, "sql")
-    unread = CountUnreadRequest()
-    yield _rpc(scene, "notifications", "CountUnread", ("NotificationService", "CountUnread"), unread, "mongodb count")
-    page = ListNotificationsRequest(page_size=20)
-    yield _rpc(
-        scene, "notifications", "ListNotifications", ("NotificationService", "ListNotifications"), page, "mongodb find"
-    )
-    missed = GetRequest(namespace="bench", key="nothing")
-    yield _rpc(scene, "cache", "Get (a miss)", ("CacheService", "Get"), missed, "redis", person=False)
+    yield lambda: _rpc(scene, "notifications", "LogService/WriteLogs", written, "mongodb insert", person=False)
+    yield lambda: _rpc(scene, "identity", "UserService/GetUser", GetUserRequest(user_id=scene.user_id), "sql")
+    unread, page = CountUnreadRequest(), ListNotificationsRequest(page_size=20)
+    yield lambda: _rpc(scene, "notifications", "NotificationService/CountUnread", unread, "mongodb count")
+    yield lambda: _rpc(scene, "notifications", "NotificationService/ListNotifications", page, "mongodb find")
+    yield lambda: _cache_miss(scene)
+    yield lambda: _cache_hit(scene)
 
 
-def _beside(peer: Peer | None, request: Callable[[Peer], Request]) -> Callable[[], Job] | None:
-    return None if peer is None else lambda: ("http", request(peer))
+def _sign_in(scene: Scene) -> Case:
+    subjects = {
+        "ours": Subject(lambda: ("http", scene.sign_in(PERSON["email"], PERSON["password"]))),
+        "bare": Subject(lambda: ("hash", PERSON["password"])),
+    }
+    if BETTER_AUTH in scene.peers:
+        subjects[BETTER_AUTH] = Subject(lambda: ("http", scene.peers[BETTER_AUTH].sign_in()))
+    return Case(SIGN_IN, subjects)
 
 
-def _http(scene: Scene, name: str, path: str, statement: Statement | None) -> Case:
-    ours = scene.get(path)
-    size = len(asyncio.run(_body(ours.content, scene)))
-    bare = request(scene.bare_http_port, "GET", f"/{size}", {"cookie": scene.cookie})
-    driver = None if statement is None else lambda: ("driver", statement)
-    return Case(name, lambda: ("http", ours), lambda: ("http", bare), driver)
-
-
-async def _body(content: bytes, scene: Scene) -> bytes:
-    async with Connection(scene.get("/")) as connection:
-        status, body = await connection.send(content)
+def answered_bytes(scene: Scene, path: str) -> int:
+    """Return how long the gateway's answer to the person is. Raises RuntimeError if it is not a good one."""
+    status, body = scene.ask(scene.get(path))
     if status != 200:
         raise RuntimeError(f"the gateway answers {status}: {body[:200]!r}")
-    return body
+    return len(body)
 
 
-def _rpc(
-    scene: Scene, process: str, name: str, rpc: tuple[str, str], asked: Message, what: str, *, person: bool = True
-) -> Case:
-    method, content = f"trivet.{process}.v1.{rpc[0]}/{rpc[1]}", asked.SerializeToString()
-    size = _size(scene.rpc(process, method, content, for_person=person))
-    urls = {"sql": scene.stores.sql, "redis": scene.stores.redis}
-    statement = Statement(what, urls.get(what, scene.stores.mongodb), "100" if what == "redis" else scene.user_id)
+def bare_http(scene: Scene, name: str, path: str) -> Subject:
+    """Return a bare server that answers as many bytes as the gateway does, to a request of the same size."""
+    bare = request(scene.bare[name], "GET", f"/{answered_bytes(scene, path)}", {"cookie": scene.cookie})
+    return Subject(lambda: ("http", bare), alone=f"bare {name}" if path == GET_SESSION else "")
 
-    def bare() -> Job:
-        call = scene.rpc(process, method, content, for_person=person)
-        return "rpc", Rpc(f"127.0.0.1:{scene.bare_rpc_port}", f"bare.Sized/{size}", content, call.metadata)
 
+def _http(scene: Scene, name: str, path: str, statement: Statement) -> Case:
+    ours = Subject(lambda: ("http", scene.get(path)))
     return Case(
-        f"{process}: {name} (RPC)",
-        lambda: ("rpc", scene.rpc(process, method, content, for_person=person)),
-        bare,
-        lambda: ("driver", statement),
+        name,
+        {"ours": ours, "bare": bare_http(scene, "http", path), "driver": Subject(lambda: ("driver", statement))},
     )
 
 
-def _size(call: Rpc) -> int:
-    """Return how many bytes the RPC answers. A threaded call: the loop of this process stays out of grpc."""
+def _rpc(scene: Scene, process: str, rpc: str, asked: Message, what: str, *, person: bool = True) -> Case:
+    url = scene.stores.sql if what == "sql" else scene.stores.mongodb
+    statement = Statement(what, url, scene.user_id)
+    method, content = f"trivet.{process}.v1.{rpc}", asked.SerializeToString()
+
+    def call() -> Rpc:
+        return scene.rpc(process, method, content, for_person=person)
+
+    subjects = {
+        "ours": Subject(lambda: ("rpc", call())),
+        "bare": _bare_rpc(scene, call),
+        "driver": Subject(lambda: ("driver", statement)),
+    }
+    return Case(f"{process}: {rpc.rpartition('/')[2]} (RPC)", subjects)
+
+
+def _bare_rpc(scene: Scene, call: Callable[[], Rpc], *, alone: str = "") -> Subject:
+    """Return the bare echo of the call: as many bytes there and back, and the same headers."""
+    size = len(answer_of(call()))
+
+    def job() -> Job:
+        ours = call()
+        return "rpc", Rpc(f"127.0.0.1:{scene.bare['rpc']}", f"bare.Sized/{size}", ours.content, ours.metadata)
+
+    return Subject(job, alone)
+
+
+def _cache_miss(scene: Scene) -> Case:
+    asked = GetRequest(namespace="bench", key="nothing").SerializeToString()
+
+    def call() -> Rpc:
+        return scene.rpc("cache", "trivet.cache.v1.CacheService/Get", asked, for_person=False)
+
+    driver = Statement("redis", scene.stores.redis, "100")
+    subjects = {
+        "ours": Subject(lambda: ("rpc", call()), alone="cache"),
+        "bare": _bare_rpc(scene, call, alone="bare rpc"),
+        "driver": Subject(lambda: ("driver", driver)),
+    }
+    return Case("cache: Get, a miss (RPC)", subjects)
+
+
+def _cache_hit(scene: Scene) -> Case:
+    """Beside the bare echo: the same request to a bare server that does one GET of the same value."""
+    entry = Entry(key=SMALL_KEY, value=SMALL_VALUE)
+    entry.ttl.seconds = 3_600
+    written = SetRequest(namespace="bench", entry=entry).SerializeToString()
+    answer_of(scene.rpc("cache", "trivet.cache.v1.CacheService/Set", written, for_person=False))
+    scene.put_bare(SMALL_KEY, SMALL_VALUE)
+    asked = GetRequest(namespace="bench", key=SMALL_KEY).SerializeToString()
+    method = "trivet.cache.v1.CacheService/Get"
+
+    def call() -> Rpc:
+        return scene.rpc("cache", method, asked, for_person=False)
+
+    def one_get() -> Job:
+        return "rpc", Rpc(f"127.0.0.1:{scene.bare['get']}", method, asked, call().metadata)
+
+    if SMALL_VALUE not in answer_of(call()) or SMALL_VALUE not in answer_of(one_get()[1]):
+        raise RuntimeError("the small value is not there")
+    subjects = {
+        "ours": Subject(lambda: ("rpc", call()), alone="cache"),
+        "bare": _bare_rpc(scene, call, alone="bare rpc"),
+        BARE_GET: Subject(one_get, alone="bare get"),
+    }
+    return Case(CACHE_HIT, subjects)
+
+
+def answer_of(call: Rpc) -> bytes:
+    """Return what a call answers. A threaded call: the loop of this process stays out of grpc."""
     with grpc.insecure_channel(call.address) as channel:
         stub: Any = channel.unary_unary(f"/{call.method}")
-        return len(stub(call.content, metadata=call.metadata, timeout=5))
+        answer: bytes = stub(call.content, metadata=call.metadata, timeout=5)
+        return answer

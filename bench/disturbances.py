@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from statistics import median
 
+from bench.effort import Effort
 from bench.generator import Generator
 from bench.http_load import Request
-from bench.rounds import Effort
 from bench.samples import Round, percentile
 from bench.scene import PERSON, Scene
 from bench.timings import Timings

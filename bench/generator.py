@@ -4,55 +4,95 @@ Both ends are this program and its parent's `Generator`; nothing else can write 
 """
 
 import asyncio
+import os
 import pickle
+import select
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
-from bench import driver_load, hash_load, http_load, rpc_load
+from bench import driver_load, hash_load, http_load, http_saturation, revocation_load, rpc_load
 
 JOBS: dict[str, Callable[..., Awaitable[Any]]] = {
-    "http": http_load.sustained,
+    "http": http_saturation.sustained,
+    "each_once": http_saturation.each_once,
     "steady": http_load.steady,
     "burst": http_load.burst,
     "in_turn": http_load.in_turn,
     "rpc": rpc_load.sustained,
     "driver": driver_load.sustained,
     "hash": hash_load.sustained,
+    "revocations": revocation_load.seen,
 }
+PATIENCE_SECONDS = 90.0
+ROOT = Path(__file__).parents[1]
 
 
 class Generator(AbstractContextManager["Generator"]):
-    """The parent's end."""
+    """The parent's end. A process that fails or hangs takes its job along; the next job gets a new one."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.generator"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        self._process = _start()
 
     def __exit__(self, *exc: object) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(30)
-        self._process.stdout.close()
+        if self._process.poll() is None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._kill()
+        self._forget()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def start(self, job: str, *arguments: Any) -> None:
         """Begin a job; `result` waits for it."""
+        if self._process.poll() is not None:
+            self._forget()
+            self._process = _start()
         assert self._process.stdin is not None
         pickle.dump((job, arguments), self._process.stdin)
         self._process.stdin.flush()
 
-    def result(self) -> Any:
-        """Return what the job came to. Raises EOFError if the generator died; its traceback is on standard error."""
+    def result(self, seconds: float = PATIENCE_SECONDS) -> Any:
+        """Return what the job came to.
+
+        Raises TimeoutError after `seconds`, RuntimeError if the generator died; its traceback is on standard error.
+        """
         assert self._process.stdout is not None
-        return pickle.load(self._process.stdout)  # noqa: S301  # our own child wrote it
+        if not select.select((self._process.stdout,), (), (), seconds)[0]:
+            self._kill()
+            raise TimeoutError(f"a load was not done in {seconds:.0f} s")
+        try:
+            return pickle.load(self._process.stdout)  # noqa: S301  # our own child wrote it
+        except EOFError:
+            self._process.wait(10)
+            raise RuntimeError("the load generator died: see above") from None
 
     def run(self, job: str, *arguments: Any) -> Any:
         self.start(job, *arguments)
         return self.result()
+
+    def _kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _forget(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def _start() -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "bench.generator"]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'protos'}{os.pathsep}{ROOT}"}
+    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 async def main() -> None:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 load on raw sockets with keep-alive: no client library between the clock and the wire."""
+"""HTTP/1.1 on raw sockets with keep-alive: requests at a rate, all at once, or one after the other."""
 
 import asyncio
 import time
@@ -9,18 +9,21 @@ from bench.samples import Round
 
 @dataclass(frozen=True)
 class Request:
-    """Bytes to send, whole, and where to."""
+    """Bytes to send, whole, where to, and what a right answer has in it."""
 
     host: str
     port: int
     content: bytes
+    expects: bytes = b""
 
 
-def request(port: int, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Request:
+def request(
+    port: int, method: str, path: str, headers: dict[str, str], body: bytes = b"", *, expects: bytes = b""
+) -> Request:
     """Return a request to this machine."""
     lines = [f"{method} {path} HTTP/1.1", f"host: 127.0.0.1:{port}", f"content-length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    return Request("127.0.0.1", port, "\r\n".join((*lines, "", "")).encode() + body)
+    return Request("127.0.0.1", port, "\r\n".join((*lines, "", "")).encode() + body, expects)
 
 
 class Connection:
@@ -52,25 +55,6 @@ class Connection:
             body += (await self._reader.readexactly(size + 2))[:-2]
         await self._reader.readexactly(2)
         return body
-
-
-async def sustained(to: Request, connections: int, seconds: float) -> Round:
-    """Send as fast as answers come, on so many connections, for so long. Anything but 200 is a failure."""
-    milliseconds: list[float] = []
-    failures = 0
-    end = time.perf_counter() + seconds
-
-    async def worker() -> None:
-        nonlocal failures
-        async with Connection(to) as connection:
-            while (began := time.perf_counter()) < end:
-                status, _ = await connection.send(to.content)
-                milliseconds.append(1000 * (time.perf_counter() - began))
-                failures += status != 200
-
-    began = time.perf_counter()
-    await asyncio.gather(*(worker() for _ in range(connections)))
-    return Round(time.perf_counter() - began, milliseconds, failures)
 
 
 async def steady(to: Request, connections: int, seconds: float, rate: float) -> Round:

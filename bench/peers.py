@@ -1,11 +1,9 @@
-"""npm's better-auth on the same MariaDB, installed once into bench/.work: what it makes of the same requests."""
+"""Other servers' session checks on the same MariaDB and Redis, one worker each, each with a person signed up there."""
 
 import asyncio
-import json
 import os
-import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +12,7 @@ import httpx
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
+from bench import peer_packages
 from bench.http_load import Request, request
 from services.identity import store_url
 from services.identity.engine import Limits
@@ -21,24 +20,56 @@ from services.identity.hashing import Cost
 from tests.harness.engines import end, free_port, wait_for_port
 from tests.harness.processes import SECRET
 
-FILES = Path(__file__).parent / "peer"
-WORK = Path(__file__).parent / ".work" / "peer"
-DATABASE = "better_auth"
 SIGN_IN = "/api/auth/sign-in/email"
+SIGN_UP = "/api/auth/sign-up/email"
 GET_SESSION = "/api/auth/get-session"
+UVICORN = ("-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "error")
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a peer stands on: a port, a database of its own, the Redis that it may use, and whether it may cache."""
+
+    port: int
+    database: str = field(repr=False)
+    redis: str = field(repr=False)
+    cookie_cache: str
+
+
+Command = Callable[[Ground], tuple[list[str], Path, dict[str, str]]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A peer that can be run: its name in the tables, how it starts, its settings in words, and what it may use."""
+
+    name: str
+    command: Command
+    settings: str
+    with_redis: bool = False
+    cookie_cache: bool = False
+    signs_up: bool = True
+
+    @property
+    def is_revocable(self) -> bool:
+        """Whether a session that was ended is refused from then on."""
+        return not self.cookie_cache
 
 
 @dataclass
 class Peer:
-    """A server of the original's, and the person who has signed up there."""
+    """A running one, and who is signed in there."""
 
+    name: str
     port: int
     pid: int
-    person: dict[str, str]
+    person: Mapping[str, str]
+    path: str = GET_SESSION
     cookie: str = field(default="", repr=False)
 
     def get_session(self) -> Request:
-        return request(self.port, "GET", GET_SESSION, {"cookie": self.cookie})
+        expects = self.person["email"].encode()
+        return request(self.port, "GET", self.path, {"cookie": self.cookie}, expects=expects)
 
     def sign_in(self) -> Request:
         body = f'{{"email":"{self.person["email"]}","password":"{self.person["password"]}"}}'.encode()
@@ -46,70 +77,89 @@ class Peer:
         return request(self.port, "POST", SIGN_IN, headers, body)
 
 
-def install() -> None:
-    """Bring the locked packages of bench/peer to bench/.work. Raises SystemExit that says what is missing."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        raise SystemExit("bench: PEERS=1 needs Node 20 or later with npm on PATH: install it, or leave PEERS out")
-    lock = (FILES / "package-lock.json").read_text()
-    installed = WORK / "node_modules" / ".installed"  # gone with what it vouches for
-    if not installed.exists() or installed.read_text() != lock:
-        WORK.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(FILES / name, WORK / name)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        if subprocess.run(command, cwd=WORK, stdout=subprocess.DEVNULL).returncode:
-            raise SystemExit("bench: npm could not install bench/peer (see above): is its registry reachable?")
-        installed.write_text(lock)
-    shutil.copy(FILES / "server.mjs", WORK / "server.mjs")
+def _better_auth(ground: Ground) -> tuple[list[str], Path, dict[str, str]]:
+    """npm's better-auth; its hasher has our parameters, and as many threads as there are cores."""
+    uri = store_url.parse(ground.database).url.set(drivername="mysql").render_as_string(hide_password=False)
+    numbers = (Limits().connections, Cost().memory_kib, Cost().passes)
+    command = ["node", "server.mjs", uri, str(ground.port), SECRET, *map(str, numbers), ground.cookie_cache]
+    environment = {"NODE_ENV": "production", "UV_THREADPOOL_SIZE": str(os.cpu_count() or 1)}
+    return [*command, *([ground.redis] if ground.redis else [])], peer_packages.NODE, environment
+
+
+def _uvicorn(app: str) -> Command:
+    def command(ground: Ground) -> tuple[list[str], Path, dict[str, str]]:
+        url, _ = store_url.parse(ground.database).for_service()
+        told = {
+            "PEER_DATABASE": url.render_as_string(hide_password=False),
+            "PEER_REDIS": ground.redis,
+            "PEER_SECRET": SECRET,
+            "PEER_URL": f"http://127.0.0.1:{ground.port}",
+            "PEER_COOKIE_CACHE": ground.cookie_cache,
+        }
+        started = [str(peer_packages.python()), *UVICORN, "--host", "127.0.0.1", "--port", str(ground.port), app]
+        return started, peer_packages.FILES, told
+
+    return command
+
+
+_server = _uvicorn("better_auth_server_app:app")
+FASTAPI = "FastAPI + SQLAlchemy"
+BETTER_AUTH = "better-auth, database"
+NPM = "NODE_ENV=production, no rate limit, errors alone logged, no telemetry, joins, 10 connections by mysql2"
+PYPI = "uvicorn with uvloop and httptools, no access log, no rate limit, asyncmy with a pool of 10"
+CACHING = "cookie cache good for an hour"
+KINDS = (
+    Kind(BETTER_AUTH, _better_auth, NPM),
+    Kind("better-auth, Redis", _better_auth, f"{NPM}; sessions in Redis by ioredis, pipelined", with_redis=True),
+    Kind("better-auth, cookie cache", _better_auth, f"{NPM}; {CACHING}", cookie_cache=True),
+    Kind("better-auth-server, database", _server, PYPI),
+    Kind("better-auth-server, Redis", _server, f"{PYPI}; sessions in Redis by redis-py, hiredis", with_redis=True),
+    Kind("better-auth-server, cookie cache", _server, f"{PYPI}; {CACHING}", cookie_cache=True),
+    Kind(FASTAPI, _uvicorn("fastapi_app:app"), f"{PYPI}; one SELECT with a join, by the ORM", signs_up=False),
+)
 
 
 @contextmanager
-def peer(sql: str, person: dict[str, str], log: Path, *, cookie_cache: bool = False) -> Iterator[Peer]:
-    """Run one worker of the original on our MariaDB, in a database of its own, and sign the person up there."""
-    store = store_url.parse(sql)
-    if store.kind != "mysql":
-        raise SystemExit("bench: PEERS=1 compares on MariaDB: install mariadb-server, or leave PEERS out")
-    name, port, cost = f"{DATABASE}_{'cached' if cookie_cache else 'plain'}", free_port(), Cost()
-    _create(sql, name)
-    uri = store.url.set(drivername="mysql", database=name).render_as_string(hide_password=False)
-    numbers = (Limits().connections, cost.memory_kib, cost.passes)
-    arguments = [uri, str(port), SECRET, *map(str, numbers), "on" if cookie_cache else "off"]
-    environment = {"PATH": os.environ["PATH"], "NODE_ENV": "production", "UV_THREADPOOL_SIZE": str(os.cpu_count() or 1)}
+def peer(kind: Kind, sql: str, redis: str, person: Mapping[str, str], token: str, folder: Path) -> Iterator[Peer]:
+    """Run one worker of it, and sign the person up there; one that signs nobody up finds `token` in our own tables."""
+    if store_url.parse(sql).kind != "mysql":
+        raise RuntimeError("peers are compared on MariaDB, which is not on this machine")
+    own = "peer_" + "".join(letter if letter.isalnum() else "_" for letter in kind.name)
+    database = _create(sql, own) if kind.signs_up else sql
+    cached = "on" if kind.cookie_cache else "off"
+    ground = Ground(free_port(), database, f"{redis.rpartition('/')[0]}/1" if kind.with_redis else "", cached)
+    command, place, told = kind.command(ground)
+    log = folder / f"{own}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            ["node", "server.mjs", *arguments], cwd=WORK, env=environment, stdout=output, stderr=output
-        )
+        environment = {"PATH": os.environ["PATH"], **told}
+        process = subprocess.Popen(command, cwd=place, env=environment, stdout=output, stderr=output)
     try:
-        wait_for_port(port, process, log)
-        yield asyncio.run(_signed_up(Peer(port, process.pid, person)))
+        wait_for_port(ground.port, process, log)
+        made = Peer(kind.name, ground.port, process.pid, person)
+        if kind.signs_up:
+            asyncio.run(_sign_up(made))
+        else:
+            made.path, made.cookie = "/session", f"session_token={token}"
+        yield made
     finally:
         end(process)
 
 
-def _create(sql: str, name: str) -> None:
-    url, arguments = store_url.parse(sql).for_operator()
-    engine = create_engine(url, connect_args=arguments, poolclass=NullPool)
-    with engine.connect() as connection:
+def _create(sql: str, name: str) -> str:
+    """Make an empty database beside ours, and return its address."""
+    store = store_url.parse(sql)
+    url, arguments = store.for_operator()
+    with create_engine(url, connect_args=arguments, poolclass=NullPool).connect() as connection:
         connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
         connection.execute(text(f"CREATE DATABASE {name}"))
+    return store.url.set(database=name).render_as_string(hide_password=False)
 
 
-async def _signed_up(made: Peer) -> Peer:
+async def _sign_up(made: Peer) -> None:
     url = f"http://127.0.0.1:{made.port}"
     async with httpx.AsyncClient(base_url=url, headers={"origin": url}, timeout=30) as browser:
-        (await browser.post("/api/auth/sign-up/email", json=made.person)).raise_for_status()
-        found = (await browser.get(GET_SESSION)).json()
+        (await browser.post(SIGN_UP, json=dict(made.person))).raise_for_status()
+        found = (await browser.get(GET_SESSION)).raise_for_status().json()
         made.cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
     if found["user"]["email"] != made.person["email"]:
         raise RuntimeError("the peer knows nobody")
-    return made
-
-
-def versions() -> dict[str, str]:
-    """Return what ran: Node, and the packages as they are locked."""
-    node = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.strip()
-    return {"node": node} | {name: _version(name) for name in ("better-auth", "mysql2", "@node-rs/argon2")}
-
-
-def _version(name: str) -> str:
-    return str(json.loads((WORK / "node_modules" / name / "package.json").read_text())["version"])

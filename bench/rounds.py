@@ -1,56 +1,67 @@
-"""Rounds of load, ours and the bare ones in turn, so that a machine that is busy for a while is busy for all."""
+"""Rounds of load, ours and the others in turn, so that a machine that is busy for a while is busy for all."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bench.cases import Case
-from bench.generator import Generator
-from bench.samples import Figures, Round
+from bench import cores
+from bench.cases import Case, Subject
+from bench.effort import Effort
+from bench.samples import LOAD, Figures, Round
 from bench.scene import Scene
 
-
-@dataclass(frozen=True)
-class Effort:
-    """How much load is made: rounds of each subject, seconds of each round, calls at a time, and samples."""
-
-    rounds: int = 5
-    seconds: float = 1.0
-    warm_up_seconds: float = 0.5
-    callers: int = 16
-    samples: int = 200
-    flood: int = 200
-    flood_seconds: float = 8.0
-
-
-SUBJECTS = ("ours", "bare", "driver", "peer", "cached_peer")
-QUICK = Effort(1, 0.1, 0.05, 2, 3, 4, 0.5)
+OWN_WORK = {"driver": "the driver", "hash": "the hash"}
+"""Kinds of load that ask nobody: their process is what is measured."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A case's figures: ours, the bare server's, the bare driver's, and the original's without and with its cache."""
+    """A case's figures by subject: `ours` first, then what was measured beside it."""
 
     name: str
-    ours: Figures
-    bare: Figures
-    driver: Figures | None
-    peer: Figures | None
-    cached_peer: Figures | None
+    subjects: Mapping[str, Figures]
+    failed: Mapping[str, str]
+    """Why a subject has no figures."""
+
+    @property
+    def ours(self) -> Figures:
+        return self.subjects["ours"]
 
 
-def run(case: Case, scene: Scene, generator: Generator, effort: Effort) -> Row:
-    """Measure one case."""
-    wanted = {name: getattr(case, name) for name in SUBJECTS}
-    subjects = {name: job for name, job in wanted.items() if job is not None}
-    rounds: dict[str, list[Round]] = {name: [] for name in subjects}
-    for job in subjects.values():
-        kind, what = job()
-        generator.run(kind, what, effort.callers, effort.warm_up_seconds)
-    for _ in range(effort.rounds):
-        for name, job in subjects.items():
-            before = scene.cpu_seconds()
-            kind, what = job()
-            measured: Round = generator.run(kind, what, effort.callers, effort.seconds)
-            burnt = {process: seconds - before[process] for process, seconds in scene.cpu_seconds().items()}
-            rounds[name].append(replace(measured, cpu_seconds=burnt))
-    figures = {name: Figures.of(each) for name, each in rounds.items()}
-    return Row(case.name, figures["ours"], figures["bare"], *(figures.get(name) for name in SUBJECTS[2:]))
+def run(case: Case, scene: Scene, effort: Effort) -> Row:
+    """Measure one case. A subject that fails is left out from then on; if it is ours, nothing is measured."""
+    rounds: dict[str, list[Round]] = {name: [] for name in case.subjects}
+    failed: dict[str, str] = {}
+    try:
+        for number in range(1 + effort.rounds):
+            for name, subject in case.subjects.items():
+                if name in failed:
+                    continue
+                warm_up = effort.compiling_seconds if subject.alone else effort.warm_up_seconds
+                try:
+                    measured = _round(subject, scene, effort.callers, effort.seconds if number else warm_up)
+                except Exception as error:
+                    if name == "ours":
+                        raise
+                    failed[name] = f"{type(error).__name__}: {error}"
+                else:
+                    rounds[name] += [measured] if number else []
+    finally:
+        scene.place("")
+    shared = cores.load_shares_its_core()
+    figures = {
+        name: Figures.of(each, case.subjects[name].alone, shared=shared)
+        for name, each in rounds.items()
+        if name not in failed
+    }
+    return Row(case.name, figures, failed)
+
+
+def _round(subject: Subject, scene: Scene, callers: int, seconds: float) -> Round:
+    kind, what = subject.job()
+    scene.place(subject.alone)
+    before = scene.cpu_seconds()
+    measured: Round = scene.generator.run(kind, what, callers, seconds)
+    burnt = {process: spent - before[process] for process, spent in scene.cpu_seconds().items() if process in before}
+    if kind in OWN_WORK:
+        burnt[OWN_WORK[kind]] = burnt.pop(LOAD, 0.0)
+    return replace(measured, cpu_seconds=burnt)

@@ -1,55 +1,59 @@
-"""What is measured: Trivet's processes on real stores, bare servers beside them, and a person with 20 notifications."""
+"""What is measured: Trivet's processes on real stores, other servers beside them, and how each is asked."""
 
 import asyncio
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import httpx
+from redis import Redis
 
-from bench.http_load import Request, request
-from bench.peers import Peer, peer
+from bench import cores
+from bench.crowd import Crowd, Member
+from bench.generator import Generator
+from bench.http_load import Connection, Request, request
+from bench.peers import Peer
 from bench.rpc_load import Rpc
+from bench.samples import LOAD, STRANGERS
 from ops.keys import pair_key
-from tests.harness import engines
-from tests.harness.engines import Engine, MissingEngineError, free_port, wait_for_port
-from tests.harness.processes import SECRET, client
-from tests.harness.whole import Stores, Whole, whole
+from tests.harness.processes import SECRET, Process
+from tests.harness.whole import Stores, Whole
 from trivet.client import Actor
 from trivet.client.actor import METADATA_KEY, sign
-from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Notification
-from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
 
 PERSON = {"name": "Ada", "email": "ada@example.com", "password": "a long enough password"}
-NOTIFICATIONS = 20
+GET_SESSION = "/api/auth/get-session"
+PATIENCE_SECONDS = 15.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
 class Scene:
-    """Everything running, and what requests need to know of it."""
+    """Everything running, and what requests need to know of it. `pids` and `bare` are by name."""
 
     whole: Whole
     stores: Stores
+    generator: Generator
     pids: dict[str, int]
     store_pids: dict[str, int]
-    bare_http_port: int
-    bare_rpc_port: int
-    peer: Peer | None = None
-    cached_peer: Peer | None = None
+    bare: dict[str, int] = field(default_factory=dict)
+    peers: dict[str, Peer] = field(default_factory=dict)
+    other_gateway: Process | None = None
+    traced: Whole | None = None
     cookie: str = ""
+    token: str = ""
     user_id: str = ""
     session_id: str = ""
 
-    def get(self, path: str) -> Request:
-        """Return the person's GET from the gateway."""
-        return request(self.whole["gateway"].port, "GET", path, {"cookie": self.cookie})
+    def get(self, path: str, *, port: int = 0, cookie: str = "", expects: bytes = b"") -> Request:
+        """Return a GET from a gateway, the first one if no other is named; the person's, if nobody else is."""
+        port = port or self.whole["gateway"].port
+        return request(port, "GET", path, {"cookie": cookie or self.cookie}, expects=expects)
+
+    def check(self, member: Member | None = None, *, port: int = 0) -> Request:
+        """Return the check of a session, the person's or one of the crowd: an answer without a session is a failure."""
+        return self.get(GET_SESSION, port=port, cookie=member.cookie if member else "", expects=b'"session":{')
 
     def sign_in(self, email: str, password: str) -> Request:
         body = f'{{"email":"{email}","password":"{password}"}}'.encode()
@@ -63,84 +67,50 @@ class Scene:
         value = sign(actor, process, key, expires=int(time.time()) + 60)
         return Rpc(self.whole[process].address, method, content, ((METADATA_KEY, value),))
 
+    def ask(self, asked: Request) -> tuple[int, bytes]:
+        """Send one request; return the status and the body of its answer. Raises TimeoutError without one."""
+
+        async def once() -> tuple[int, bytes]:
+            async with asyncio.timeout(PATIENCE_SECONDS), Connection(asked) as connection:
+                return await connection.send(asked.content)
+
+        return asyncio.run(once())
+
+    def put_bare(self, key: str, value: bytes) -> None:
+        """Write what the bare GET reads."""
+        with Redis.from_url(self.stores.redis) as redis:
+            redis.set(key, value)
+
+    @property
+    def store_names(self) -> list[str]:
+        """Return which stores run here; SQLite has no process."""
+        stores = set(self.store_pids.values())
+        names = [name for name, pid in self.pids.items() if pid in stores]
+        return names if "sql" in self.store_pids else [*names, "sqlite"]
+
+    @cached_property
+    def crowd(self) -> Crowd:
+        return Crowd(self.stores.sql, self.session_id)
+
+    def place(self, alone: str) -> None:
+        """Give the process of that name a core to itself; with an empty name all run everywhere."""
+        others = {name: pid for name, pid in self.pids.items() if name != alone}
+        cores.part([self.pids[alone]] if alone else [], self.generator.pid, others.values())
+
     def cpu_seconds(self) -> dict[str, float]:
-        """Return what each process has burnt so far (Linux's /proc)."""
-        return {name: _burnt(pid) for name, pid in self.pids.items()}
+        """Return what each process has burnt so far, the load generator and strangers too (Linux's /proc)."""
+        known = {name: _burnt(pid) for name, pid in {**self.pids, LOAD: self.generator.pid}.items()}
+        return known | {STRANGERS: _burnt_by_all() - sum(known.values())}
+
+
+def _burnt_by_all() -> float:
+    user, nice, system, _, _, *interrupts = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8])
+    return (user + nice + system + sum(interrupts)) / TICKS
 
 
 def _burnt(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-@contextmanager
-def scene(*, embedded: bool, peers: bool = False) -> Iterator[Scene]:
-    """Start it all, and end it afterwards. `embedded` leaves the big servers out: SQLite and Valkey start at once.
-
-    `peers` has the original server run beside it, once plain and once with its cookie cache.
-    """
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="trivet-bench-")))
-        found = {name: _engine(stack, *kinds) for name, kinds in (EMBEDDED if embedded else REAL).items()}
-        sql = found["sql"].url if found["sql"] else f"sqlite:///{folder / 'trivet.db'}"
-        stores = Stores(sql, _url(found["mongodb"]), _url(found["redis"]))
-        running = stack.enter_context(whole(stores, TRIVET_LOG_LEVEL="WARNING"))
-        http, rpc = (stack.enter_context(_bare(name, folder)) for name in ("bare_http", "bare_rpc"))
-        pids = {name: process.popen.pid for name, process in running.processes.items()}
-        started = {kind: engine for kind, engine in found.items() if engine and engine.process}
-        store_pids = {kind: engine.process.pid for kind, engine in started.items() if engine.process}
-        pids |= {engine.name: store_pids[kind] for kind, engine in started.items()}
-        made = Scene(running, stores, pids, store_pids, http, rpc)
-        asyncio.run(_furnish(made))
-        if peers:
-            made.peer, made.cached_peer = (
-                stack.enter_context(peer(sql, PERSON, folder / f"peer-{cached}.log", cookie_cache=cached))
-                for cached in (False, True)
-            )
-        yield made
-
-
-REAL = {"sql": (engines.mariadb,), "mongodb": (engines.secantusdb,), "redis": (engines.redis, engines.valkey)}
-EMBEDDED = {"sql": (), "mongodb": (engines.secantusdb,), "redis": (engines.valkey,)}
-
-
-def _engine(stack: ExitStack, *starters: object) -> Engine | None:
-    """Start the first of these that is on this machine."""
-    for starter in starters:
-        try:
-            return stack.enter_context(starter())  # type: ignore[operator, no-any-return]  # each a context manager
-        except MissingEngineError:
-            continue
-    return None
-
-
-def _url(engine: Engine | None) -> str:
-    if engine is None:
-        raise SystemExit("bench: install the embedded stores first: make install")
-    return engine.url
-
-
-@contextmanager
-def _bare(name: str, folder: Path) -> Iterator[int]:
-    """Run a bare server on a free port."""
-    port, log = free_port(), folder / f"{name}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "-m", f"bench.{name}", str(port)], stdout=output, stderr=output)
     try:
-        wait_for_port(port, process, log)
-        yield port
-    finally:
-        engines.end(process)
-
-
-async def _furnish(made: Scene) -> None:
-    """Sign the person up, and tell them 20 things."""
-    async with httpx.AsyncClient(base_url=made.whole.url, headers={"origin": made.whole.url}, timeout=30) as browser:
-        (await browser.post("/api/auth/sign-up/email", json=PERSON)).raise_for_status()
-        found = (await browser.get("/api/auth/get-session")).json()
-        made.cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
-    made.user_id, made.session_id = found["user"]["id"], found["session"]["id"]
-    async with client(made.whole["notifications"]) as channel:
-        for number in range(NOTIFICATIONS):
-            told = Notification(user_id=made.user_id, title=f"Number {number}", message="Something has happened.")
-            await NotificationServiceStub(channel).CreateNotification(CreateNotificationRequest(notification=told))
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0  # it has ended
+    return (int(fields[11]) + int(fields[12])) / TICKS

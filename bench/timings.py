@@ -2,18 +2,15 @@
 
 import asyncio
 import time
-from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from bench.effort import Effort
 from bench.generator import Generator
-from bench.rounds import Effort
 from bench.samples import Round, percentile
 from bench.scene import PERSON, Scene
 from tests.harness.metrics import metrics_of
-from tests.harness.stack import stack
 
 CHECKS_PER_SECOND = 100.0
 CONNECTIONS = 10
@@ -79,15 +76,3 @@ def _lags(port: int) -> float:
     everything = sum(each.value for each in samples if each.name == "trivet_loop_lag_seconds_count")
     in_time = (each for each in samples if each.name == "trivet_loop_lag_seconds_bucket")
     return everything - sum(each.value for each in in_time if each.labels.get("le") == "0.05")
-
-
-def warm_start() -> Timings:
-    """2.1: `trivet run` on data that is there already, until it says that it is ready."""
-    with TemporaryDirectory(prefix="trivet-bench-") as folder:
-        data = Path(folder) / "data"
-        with stack(data):
-            pass
-        began = time.monotonic()
-        with stack(data):
-            ready = time.monotonic() - began
-    return {"warm start to ready, s (wanted: 8 at most)": ready}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ops.settings import ROOT
 
-GROUPS = ("dev", "identity", "notifications", "cache", "gateway", "ops", "embedded", "node")
+GROUPS = ("dev", "identity", "notifications", "cache", "gateway", "ops", "embedded", "node", "peers")
 OPTIONS = (
     "--quiet",
     "--universal",

@@ -1,0 +1,25 @@
+"""The least that granian does for an ASGI application: no framework, and an answer that is ready."""
+
+import asyncio
+import sys
+
+from pydantic import SecretStr
+from starlette.types import Receive, Scope, Send
+
+from gateway.serve import serve
+from gateway.settings import GatewaySettings
+
+
+async def constant(scope: Scope, _receive: Receive, send: Send) -> None:
+    """Answer as many bytes as the path says."""
+    if scope["type"] != "http":
+        return
+    body = b"x" * int(scope["path"][1:])
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+if __name__ == "__main__":
+    settings = GatewaySettings(http_port=int(sys.argv[1]), secret=SecretStr("a secret that signs nothing here"))
+    asyncio.run(serve(constant, settings, asyncio.Event(), shares_port=False))
