@@ -5,7 +5,7 @@ import socket
 from gateway.settings import GatewaySettings
 
 BACKLOG = 4_096
-LET_GO_SECONDS = 0.25
+LET_GO_SECONDS = 0.4
 """How long a connection that is open when no new ones are accepted may still bring a request."""
 GRACE_SECONDS = 3.5
 

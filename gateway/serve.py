@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import select
 import signal
 import socket
 from collections.abc import Awaitable
@@ -21,6 +22,8 @@ from gateway.settings import GatewaySettings
 logger = logging.getLogger(__name__)
 
 MAX_HEADER_BYTES = 32 * 1_024
+GLANCE_SECONDS = 0.001
+MOST_GLANCES = 200
 
 
 class Listening(Server):
@@ -47,8 +50,17 @@ class Listening(Server):
     def _init_shared_socket(self) -> None:
         self._ssp, self._shd = None, SocketHolder(self._accepting, False, BACKLOG)  # type: ignore[call-arg, assignment]  # its types lag behind
 
-    def accept_no_more(self) -> None:
-        """Give the address up and serve on what is open: a socket that nobody can reach takes the listener's place."""
+    async def accept_no_more(self) -> None:
+        """Give the address up and serve on what is open: a socket that nobody can reach takes the listener's place.
+
+        It is done in a moment in which nothing waits to be accepted, for that would be lost; there is one soon.
+        """
+        waiting = select.poll()
+        waiting.register(self._listener, select.POLLIN)
+        for _ in range(MOST_GLANCES):
+            if not waiting.poll(0):
+                break
+            await asyncio.sleep(GLANCE_SECONDS)
         with socket.socket() as unreachable:
             os.dup2(unreachable.fileno(), self._accepting, inheritable=False)
         self._listener.close()
@@ -125,7 +137,7 @@ async def serve(app: ASGIApp, settings: GatewaySettings, draining: asyncio.Event
         door.let_go()
         if not told.has_announced:
             await asyncio.sleep(settings.drain_seconds)
-        server.accept_no_more()
+        await server.accept_no_more()
         await asyncio.sleep(LET_GO_SECONDS)
         server.stop()  # type: ignore[no-untyped-call]  # granian's own
         await asyncio.wait((serving,), timeout=GRACE_SECONDS)

@@ -52,7 +52,7 @@ async def test_who_is_connected_when_nothing_new_is_accepted_is_still_answered()
         async with connection(running.port) as (_, other):  # by then the first is accepted
             other.write(head("GET", "/"))
         running.door.let_go()
-        running.server.accept_no_more()
+        await running.server.accept_no_more()
         await until(running.is_refused, 5)
         writer.write(head("GET", "/"))
         lines = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
