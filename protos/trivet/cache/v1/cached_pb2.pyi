@@ -61,7 +61,9 @@ class Cached(_message.Message):
 
     @_builtins.property
     def absent_ttl(self) -> _duration_pb2.Duration:
-        """How long it is kept that there is nothing at all (NOT_FOUND), under the tags that the key alone makes; it is not if unset."""
+        """How long it is kept that there is nothing at all (NOT_FOUND), under the tags that the key alone makes; it is not
+        kept if unset.
+        """
 
     def __init__(
         self,
