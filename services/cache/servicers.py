@@ -8,6 +8,7 @@ from typing import Any
 from grpc import aio
 from prometheus_client import Counter
 
+from runtime import failpoints
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
 from services.cache import limits, namespaces
@@ -160,6 +161,7 @@ class CacheServicer(CacheServiceServicer):
 
     async def _read(self, namespace: Namespace, keys: Sequence[str], *, claim: bool) -> list[Lookup]:
         lookups = await self._entries.get(namespace.name, keys, claim=claim)
+        await failpoints.reach("cache.before_answer")
         found = sum(lookup.value is not None for lookup in lookups)
         self._stats.of(namespace.name).read(found, len(lookups))
         return lookups

@@ -13,6 +13,7 @@ async def test_with_nothing_broken(running: House) -> None:
     plain = await run(running, faults.nothing)
     plain.assert_right()
     assert plain.counts[Kind.CHECK, Outcome.FAILED] == 0
+    assert plain.counts[Kind.REVOKE, Outcome.CONFIRMED] > 0
 
 
 @pytest.mark.parametrize(

@@ -8,29 +8,12 @@ from tests.harness.metrics import metric
 from tests.harness.waiting import until
 from tests.history.checker import Operation, Outcome, Violation, told, violations
 from tests.history.conftest import OpenHouse
+from tests.history.gate import Gate
 from tests.history.house import House
 from tests.history.recorder import Desk
 from tests.history.wire import Wire
 
 SESSIONS = 3
-
-
-class Gate:
-    """Where identity waits between reading a session's row and offering it to the cache, until the gate is opened."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "gate"
-        self._reached = folder / "gate.reached"
-
-    def shut(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self._reached.unlink(missing_ok=True)
-
-    def open(self) -> None:
-        self.path.touch()
-
-    def is_reached(self) -> bool:
-        return self._reached.exists()
 
 
 async def race(running: House, gate: Gate) -> list[Operation]:
