@@ -5,9 +5,9 @@ import socket
 from gateway.settings import GatewaySettings
 
 BACKLOG = 4_096
-LET_GO_SECONDS = 0.4
-"""How long a connection that is open when no new ones are accepted may still bring a request."""
 GRACE_SECONDS = 3.5
+LET_GO_SECONDS = 0.4
+"""How long of that a connection which is open when no new ones are accepted may still bring a request."""
 
 
 def bound(settings: GatewaySettings, *, shares_port: bool) -> socket.socket:

@@ -140,7 +140,7 @@ async def serve(app: ASGIApp, settings: GatewaySettings, draining: asyncio.Event
         await server.accept_no_more()
         await asyncio.sleep(LET_GO_SECONDS)
         server.stop()  # type: ignore[no-untyped-call]  # granian's own
-        await asyncio.wait((serving,), timeout=GRACE_SECONDS)
+        await asyncio.wait((serving,), timeout=GRACE_SECONDS - LET_GO_SECONDS)
 
 
 def _why(ended: asyncio.Task[None]) -> str:
