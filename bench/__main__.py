@@ -55,12 +55,10 @@ def _install(attempts: Attempts, record: Record) -> None:
 
 def _measure(running: Scene, effort: Effort, attempts: Attempts, record: Record, *, quick: bool) -> None:
     generator = running.generator
-    for make in (*checks(running, effort), *paths(running)):
-        with attempts.at("measuring a path"):
-            case = make()
-            with attempts.at(f"  {case.name}"):
-                record.rows.append(row := run(case, running, effort))
-                attempts.failed |= {f"{case.name}: {subject}": why for subject, why in row.failed.items()}
+    for name, make in {**checks(running, effort), **paths(running)}.items():
+        with attempts.at(f"measuring {name}"):
+            record.rows.append(row := run(make(), running, effort))
+            attempts.failed |= {f"{name}: {subject}": why for subject, why in row.failed.items()}
     parts: dict[str, Callable[[], Timings]] = {
         "revocations": lambda: revocations(running, effort),
         "sign-ins of nobody": lambda: timings.enumeration(running, generator, effort),

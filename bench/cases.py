@@ -1,7 +1,8 @@
 """The cases: each path of ours, and beside it what bare servers, drivers and others make of the same size."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
@@ -40,27 +41,38 @@ class Case:
     subjects: Mapping[str, Subject]
 
 
+Makers = Mapping[str, Callable[[], Case]]
+"""What makes each case, by its name: it may have to ask first how long an answer is."""
+
 SIGN_IN = "sign-in (HTTP; bare: the hash alone)"
+PROFILE = "profile read (HTTP)"
+NOTIFICATIONS = "notification list of 20 (HTTP)"
+CACHE_MISS = "cache: Get, a miss (RPC)"
 CACHE_HIT = "cache: Get, a hit of 16 bytes (RPC)"
 BARE_GET = "bare GET"
 SMALL_KEY, SMALL_VALUE = "bench-small", b"16 bytes of data"
 
 
-def paths(scene: Scene) -> Iterator[Callable[[], Case]]:
-    """Yield what makes each case but those of the session check, with its bare equivalents of the size that ours is."""
+def paths(scene: Scene) -> Makers:
+    """Return what makes each case but the session check's, with its bare equivalents of the size that ours is."""
     user = Statement("sql", scene.stores.sql, scene.user_id)
     listing = Statement("mongodb find", scene.stores.mongodb, scene.user_id)
-    yield lambda: _sign_in(scene)
-    yield lambda: _http(scene, "profile read (HTTP)", f"/v1/users/{scene.user_id}", user)
-    yield lambda: _http(scene, "notification list of 20 (HTTP)", "/v1/notifications?page_size=20", listing)
     written = WriteLogsRequest(entries=[LogEntry(message="a line", service="bench")])
-    yield lambda: _rpc(scene, "notifications", "LogService/WriteLogs", written, "mongodb insert", person=False)
-    yield lambda: _rpc(scene, "identity", "UserService/GetUser", GetUserRequest(user_id=scene.user_id), "sql")
-    unread, page = CountUnreadRequest(), ListNotificationsRequest(page_size=20)
-    yield lambda: _rpc(scene, "notifications", "NotificationService/CountUnread", unread, "mongodb count")
-    yield lambda: _rpc(scene, "notifications", "NotificationService/ListNotifications", page, "mongodb find")
-    yield lambda: _cache_miss(scene)
-    yield lambda: _cache_hit(scene)
+    page = ListNotificationsRequest(page_size=20)
+    http: Makers = {
+        SIGN_IN: lambda: _sign_in(scene),
+        PROFILE: lambda: _http(scene, PROFILE, f"/v1/users/{scene.user_id}", user),
+        NOTIFICATIONS: lambda: _http(scene, NOTIFICATIONS, "/v1/notifications?page_size=20", listing),
+    }
+    rpc = {
+        "notifications: LogService/WriteLogs": (written, "mongodb insert"),
+        "identity: UserService/GetUser": (GetUserRequest(user_id=scene.user_id), "sql"),
+        "notifications: NotificationService/CountUnread": (CountUnreadRequest(), "mongodb count"),
+        "notifications: NotificationService/ListNotifications": (page, "mongodb find"),
+    }
+    services: Makers = {name: partial(_rpc, scene, name, *asked) for name, asked in rpc.items()}
+    cache: Makers = {CACHE_MISS: lambda: _cache_miss(scene), CACHE_HIT: lambda: _cache_hit(scene)}
+    return {**http, **services, **cache}
 
 
 def _sign_in(scene: Scene) -> Case:
@@ -95,20 +107,22 @@ def _http(scene: Scene, name: str, path: str, statement: Statement) -> Case:
     )
 
 
-def _rpc(scene: Scene, process: str, rpc: str, asked: Message, what: str, *, person: bool = True) -> Case:
+def _rpc(scene: Scene, name: str, asked: Message, what: str) -> Case:
+    """Return the case of a service's RPC: lines of the log come from programs, all else is asked for the person."""
+    process, _, rpc = name.partition(": ")
     url = scene.stores.sql if what == "sql" else scene.stores.mongodb
     statement = Statement(what, url, scene.user_id)
     method, content = f"trivet.{process}.v1.{rpc}", asked.SerializeToString()
 
     def call() -> Rpc:
-        return scene.rpc(process, method, content, for_person=person)
+        return scene.rpc(process, method, content, for_person=not rpc.startswith("LogService/"))
 
     subjects = {
         "ours": Subject(lambda: ("rpc", call())),
         "bare": _bare_rpc(scene, call),
         "driver": Subject(lambda: ("driver", statement)),
     }
-    return Case(f"{process}: {rpc.rpartition('/')[2]} (RPC)", subjects)
+    return Case(name, subjects)
 
 
 def _bare_rpc(scene: Scene, call: Callable[[], Rpc], *, alone: str = "") -> Subject:
@@ -134,7 +148,7 @@ def _cache_miss(scene: Scene) -> Case:
         "bare": _bare_rpc(scene, call, alone="bare rpc"),
         "driver": Subject(lambda: ("driver", driver)),
     }
-    return Case("cache: Get, a miss (RPC)", subjects)
+    return Case(CACHE_MISS, subjects)
 
 
 def _cache_hit(scene: Scene) -> Case:

@@ -73,7 +73,7 @@ def _block(found: Found) -> Iterator[str]:
     yield from ("", "### In time", "")
     yield from _table(("what", "measured"), ((name, f"{value:,.2f}") for name, value in found["timings"].items()))
     if found["failed"]:
-        yield from ("", "Not measured: " + "; ".join(sorted(name.strip() for name in found["failed"])) + ".")
+        yield from ("", "Not measured: " + "; ".join(sorted(found["failed"])) + ".")
 
 
 def _about(found: Found) -> Iterator[str]:

@@ -110,7 +110,7 @@ def show(console: Console, record: Record) -> None:
     console.print(promised)
     console.print(_targets(record.targets))
     for name, reason in record.failed.items():
-        console.print(f"not measured: {name.strip()}: {reason}", style="red", markup=False)
+        console.print(f"not measured: {name}: {reason}", style="red", markup=False)
 
 
 def _paths(rows: list[Row]) -> Table:

@@ -1,11 +1,10 @@
 """The cases of the session check: warm, beside everybody's; cold; traced; and among few sessions and among many."""
 
 import random
-from collections.abc import Callable, Iterator
 from functools import partial
 from statistics import median
 
-from bench.cases import Case, Job, Subject, bare_http
+from bench.cases import Case, Job, Makers, Subject, bare_http
 from bench.effort import Effort
 from bench.http_load import Request
 from bench.peers import KINDS, Peer
@@ -22,11 +21,9 @@ REVOCABLE = tuple(kind.name for kind in KINDS if kind.is_revocable and kind.name
 CACHED = "better-auth, cookie cache"
 
 
-def checks(scene: Scene, effort: Effort) -> Iterator[Callable[[], Case]]:
-    """Yield what makes each case of the session check."""
-    yield lambda: _warm(scene)
-    yield lambda: _cold(scene, effort)
-    yield lambda: _traced(scene)
+def checks(scene: Scene, effort: Effort) -> Makers:
+    """Return what makes each case of the session check."""
+    return {WARM: lambda: _warm(scene), COLD: lambda: _cold(scene, effort), TRACED: lambda: _traced(scene)}
 
 
 def _ours(scene: Scene) -> Subject:

@@ -18,8 +18,8 @@ PATHS = (
     "profile read",
     "notification list",
     "WriteLogs",
-    "identity: GetUser",
-    "notifications: CountUnread",
+    "identity: UserService/GetUser",
+    "notifications: NotificationService/CountUnread",
     "cache: Get, a miss",
     "cache: Get, a hit",
 )
@@ -67,8 +67,8 @@ def fails(*_):
     raise RuntimeError("it does")
 
 every = bench.session_checks.checks
-bench.session_checks.checks = lambda *given: [fails, next(iter(every(*given)))]
-bench.cases.paths = lambda *_: []
+bench.session_checks.checks = lambda *given: {"one that fails": fails, **dict([*every(*given).items()][:1])}
+bench.cases.paths = lambda *_: {}
 bench.timings.enumeration = bench.timings.flood = bench.session_checks.among_many = fails
 bench.at_rest.at_rest = lambda _: {}
 sys.argv = ["bench", *sys.argv[1:]]
@@ -86,7 +86,7 @@ def test_figures_around_a_failure_are_written_and_the_failure_is_named(tmp_path:
     found = json.loads(results.read_text())
     assert [case["name"] for case in found["cases"]] == ["session check (HTTP)"]
     assert set(found["failed"]) == {
-        "measuring a path",
+        "measuring one that fails",
         "measuring sign-ins of nobody",
         "measuring a flood of sign-ins",
         "measuring a check among many sessions",
