@@ -80,7 +80,7 @@ def stores() -> Iterator[dict[str, Engine]]:
 @pytest.fixture(scope="module")
 def running(stores: dict[str, Engine]) -> Iterator[Whole]:
     where = Stores(*(stores[name].url for name in ("sql", "mongodb", "redis")))
-    with whole(where, **FAST_HASHING) as processes:
+    with whole(where, **FAST_HASHING, TRIVET_LOG_HITS_EVERY="1") as processes:
         yield processes
 
 
