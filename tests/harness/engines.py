@@ -142,6 +142,7 @@ def mariadb() -> Iterator[Engine]:
             "--no-defaults",
             f"--datadir={data}",
             f"--socket={folder}/s",
+            f"--tmpdir={folder}",  # a server that starts removes the temporary tables of all others in its own
             "--bind-address=127.0.0.1",
             f"--port={port}",
             "--skip-name-resolve",
