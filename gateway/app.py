@@ -17,7 +17,7 @@ from gateway.middleware.security_headers import SecurityHeaders
 from gateway.middleware.trace import Trace
 from gateway.router import Router
 from gateway.services import SERVICES
-from gateway.session_hits import SessionHits
+from gateway.session_checks import SessionChecks
 from gateway.transcode import Transcoder
 
 
@@ -42,4 +42,4 @@ def build_app(deps: Deps) -> ASGIApp:
     app = Trace(app, ratio=deps.settings.trace_ratio)
     app = RequestId(app)
     # A hit does what all of these do for it by itself; where `session_data` is written there are none.
-    return SessionHits(app, deps) if deps.settings.cookie_cache == "off" else app
+    return SessionChecks(app, deps) if deps.settings.cookie_cache == "off" else app

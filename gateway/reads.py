@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=Message)
 
+OUTCOME = "trivet.session_outcome"
+"""In the scope of a request whose session was asked for before: why nobody can tell, or None if there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
@@ -67,17 +70,25 @@ class Reads:
         `authoritative` asks identity whatever a cache holds.
         """
 
-        async def ask(lease: Metadata) -> HeldSession | None:
-            return await self._verify(token, lease)
-
-        held = None if authoritative else await self.sessions.get(token_hash(token), ask)
+        held = None if authoritative else await self.held_session(token)
         # One that has run out, or is to be confirmed: identity has the word.
         if authoritative or (held is not None and held.ends <= self._now().timestamp()):
-            held = await ask(())
+            held = await self._verify(token, ())
         if held is None:
             return None
         answer = held.answer
         return SignedIn(answer.user, answer.session, answer.slide_time, token)
+
+    async def held_session(self, token: str) -> HeldSession | None:
+        """Return the session that a token opens as caches have it, or identity where they have not.
+
+        None if there is none. Raises AioRpcError if nobody can tell.
+        """
+
+        async def ask(lease: Metadata) -> HeldSession | None:
+            return await self._verify(token, lease)
+
+        return await self.sessions.get(token_hash(token), ask)
 
     async def _verify(self, token: str, lease: Metadata) -> HeldSession | None:
         try:
@@ -142,6 +153,10 @@ class Reads:
 
 async def session_of(request: HTTPConnection, deps: "Deps", *, authoritative: bool = False) -> SignedIn | None:
     """Return who makes a request, by cookie or bearer token; None without a live session. Raises AioRpcError."""
+    if not authoritative and OUTCOME in request.scope:
+        if (failure := request.scope[OUTCOME]) is not None:
+            raise failure
+        return None
     token = deps.reads.cookies.token_of(request)
     found = await deps.reads.session(token, authoritative=authoritative) if token else None
     if found is not None:

@@ -12,6 +12,8 @@ from trivet.client.actor import LIFETIME_SECONDS, VERSION, Actor, PairKeys, mac
 SKEW_SECONDS = 30
 """How far two machines' clocks may be apart."""
 
+MAX_KNOWN = 1_024
+
 _EXPIRES = re.compile("[0-9]{1,12}")
 
 current_actor: ContextVar[Actor] = ContextVar("trivet_actor")
@@ -35,11 +37,27 @@ class Verifier:
         self._people_callers = frozenset(people_callers)
         self._keys: Mapping[str, bytes] = dict(keys)
         self._now = now
+        self._known: dict[str, tuple[Actor, int]] = {}
 
     def __call__(self, value: str | None) -> Actor:
-        """Return who signed the metadata value. Raises Unauthenticated, with one sentence that names the mend."""
+        """Return who signed the metadata value. Raises Unauthenticated, with one sentence that names the mend.
+
+        A caller uses a signature for some seconds: one that was found valid is only looked at for its age.
+        """
         if not value:
             raise _refused("no actor: send `trivet-actor` metadata, see `trivet actor`")
+        known = self._known.get(value) or self._verified(value)
+        actor, expires = known
+        if not -SKEW_SECONDS <= expires - self._now() <= LIFETIME_SECONDS + SKEW_SECONDS:
+            raise _refused("the actor has expired: sign a new one")
+        if value not in self._known:
+            if len(self._known) >= MAX_KNOWN:
+                del self._known[next(iter(self._known))]
+            self._known[value] = known
+        return actor
+
+    def _verified(self, value: str) -> tuple[Actor, int]:
+        """Return who signed a value, and when that expires. Raises Unauthenticated."""
         claim, _, signature = value.rpartition(".")
         parts = claim.split(".")
         if len(parts) != 7 or parts[0] != VERSION or not _EXPIRES.fullmatch(parts[3]):
@@ -51,12 +69,9 @@ class Verifier:
             raise _refused("the actor's signature is not valid here")
         if audience != self._audience:
             raise _refused(f"the actor is meant for another service than {self._audience}")
-        left = int(expires) - self._now()
-        if not -SKEW_SECONDS <= left <= LIFETIME_SECONDS + SKEW_SECONDS:
-            raise _refused("the actor has expired: sign a new one")
         if user_id and caller not in self._people_callers:
             raise _refused(f"{caller} may not call for people: see TRIVET_PEOPLE_CALLERS")
-        return Actor(caller, user_id, role, session_id)
+        return Actor(caller, user_id, role, session_id), int(expires)
 
 
 def _refused(message: str) -> Unauthenticated:

@@ -3,12 +3,16 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+from opentelemetry import trace
 
 from runtime.errors import Unavailable
 from runtime.tasks import Tasks, TooManyTasksError
 from services.cache.positions import Moved, Position, fields
 from services.cache.scripts import DELETE, GET, INVALIDATE, SET
+from services.cache.shared_reads import SharedReads
 from services.cache.store import Argument, Store
 
 MAX_ANSWERED_BYTES = 3 * 1024 * 1024 + 128 * 1024
@@ -22,7 +26,8 @@ TAG_LIFE_MS = 600_000
 class Lookup:
     """What a read found. Without a value, `position` is the lease to fill with; None where Redis could not tell.
 
-    `absent` says that the entry is there and tells of nothing. A miss with `retry_ms` is somebody else's to fill.
+    `absent` says that the entry is there and tells of nothing. A miss with `retry_ms` is somebody else's to fill. One
+    that `is_large` is there, and there was no room for it beside what else was read.
     """
 
     position: Position | None
@@ -31,6 +36,7 @@ class Lookup:
     absent: bool = False
     tags: Sequence[str] = ()
     retry_ms: int = 0
+    is_large: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,7 @@ class Entries:
         self._store = store
         self._entry_prefix = f"{store.prefix}entry:"
         self._tag_prefix = store.tag_prefix
+        self._shared = {claim: SharedReads[Lookup](partial(self._get, claim=claim)) for claim in (False, True)}
         self._invalidating = Tasks("cache.invalidate")
 
     async def get(self, namespace: str, keys: Sequence[str], *, claim: bool = False) -> list[Lookup]:
@@ -70,18 +77,30 @@ class Entries:
         Redis takes no claim, every reader may fill.
         """
         prefix = f"{self._entry_prefix}{namespace}:"
-        names = (self._store.stream, *(prefix + key for key in keys))
-        answer = await self._store.read(GET, names, MAX_ANSWERED_BYTES, CLAIM_MS if claim else 0)
+        names = [prefix + key for key in keys]
+        # What is traced has a script of its own, for a shared one would be below nobody's span.
+        if len(names) == 1 and not trace.get_current_span().is_recording():
+            found = await self._shared[claim].get(names[0])
+            if found is None or not found.is_large:
+                return [found or NOTHING_KNOWN]
+        return list(await self._get(names, claim=claim) or [NOTHING_KNOWN] * len(keys))
+
+    async def _get(self, names: Sequence[str], *, claim: bool) -> Sequence[Lookup] | None:
+        """Run the script for entries by their names in Redis; None where it cannot tell."""
+        arguments = MAX_ANSWERED_BYTES, CLAIM_MS if claim else 0
+        answer = await self._store.read(GET, (self._store.stream, *names), *arguments)
         if answer is None:
-            return [NOTHING_KNOWN] * len(keys)
+            return None
         position = Position(answer[0].decode(), answer[1])
         miss = Lookup(position)
         return [self._lookup(position, found) if found else miss for found in answer[2:]]
 
     def _lookup(self, position: Position, found: Any) -> Lookup:
-        """Return what the script found at a position: an entry, or for how long it is claimed."""
+        """Return what the script found at a position: an entry, for how long it is claimed, or one beyond the room."""
         if isinstance(found, int):
             return Lookup(position, retry_ms=min(found, RETRY_MS))
+        if isinstance(found, bytes):
+            return Lookup(position, is_large=True)
         value, ttl_ms, kind, *tags = found
         names = tuple(tag.decode().removeprefix(self._tag_prefix) for tag in tags)
         return Lookup(position, value, ttl_ms, kind == b"absent", names)

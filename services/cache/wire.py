@@ -8,7 +8,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
-SOCKET_SECONDS = 0.5
+CONNECT_SECONDS = 0.5
 
 
 def factory(url: str) -> ConnectionPool:
@@ -16,8 +16,9 @@ def factory(url: str) -> ConnectionPool:
     return ConnectionPool.from_url(
         url,
         retry=Retry(NoBackoff(), 0),
-        socket_timeout=SOCKET_SECONDS,
-        socket_connect_timeout=SOCKET_SECONDS,
+        # redis-py would make a task for each write to bound it. Whoever sends a command bounds all of it.
+        socket_timeout=None,
+        socket_connect_timeout=CONNECT_SECONDS,
         protocol=2,  # with no name of the library: nothing to say before the first command
         driver_info=None,
     )

@@ -1,7 +1,7 @@
 -- Reads entries. KEYS[2..] are the entries; ARGV[2] is how many bytes of them to answer at most; ARGV[3] is for how
 -- many milliseconds a miss is claimed, 0 if it is not.
 -- Answers {epoch, offset, found...}: for each entry {value, milliseconds left, kind, tag...}; if it is missed,
--- false, or how many milliseconds another's claim still holds it.
+-- false, or how many milliseconds another's claim still holds it; 'large' if there was no room for it.
 --
 -- An entry is a line of its epoch, its offset, its kind (`value` or `absent`) and the keys of its tags, and after that
 -- line the value.
@@ -23,8 +23,11 @@ end
 local function find(key)
   -- What cannot be answered is not copied out of the store first.
   local size = redis.pcall('STRLEN', key)
-  if type(size) ~= 'number' or size > budget then
+  if type(size) ~= 'number' then
     return false
+  end
+  if size > budget then
+    return 'large'
   end
   local entry = redis.pcall('GET', key)
   local line_end = type(entry) == 'string' and string.find(entry, '\n', 1, true)

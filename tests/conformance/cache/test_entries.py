@@ -1,5 +1,7 @@
 """What an entry promises: found until its time is over, whatever its bytes, many in one round trip."""
 
+import asyncio
+
 import pytest
 
 from services.cache.entries import MAX_ANSWERED_BYTES, Entry
@@ -123,3 +125,12 @@ async def test_a_key_of_another_type_is_a_miss_and_is_overwritten(cache: Cache, 
     await getattr(cache.redis, command)(cache.entry_key("a"), "not ours")
     assert await cache.fill("a", b"v", lease=await cache.miss("a"))
     assert (await cache.get("a")).value == b"v"
+
+
+async def test_large_entries_that_are_read_together_are_all_found(cache: Cache) -> None:
+    """They share a script, which has no room for all of them: what it left out is then read by itself."""
+    value = b"v" * 1024 * 1024
+    for key in "abcdef":
+        await cache.fill(key, value)
+    found = await asyncio.gather(*(cache.get(key) for key in "abcdef"))
+    assert {lookup.value == value for lookup in found} == {True}

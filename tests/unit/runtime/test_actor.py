@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.actor import SKEW_SECONDS, Verifier, current_actor, scope, subject
+from runtime.actor import MAX_KNOWN, SKEW_SECONDS, Verifier, current_actor, scope, subject
 from runtime.errors import InvalidArgument, Unauthenticated
 from trivet.client import Actor, Signer, acting_for
 from trivet.client.actor import mac, sign
@@ -129,3 +129,21 @@ def test_a_person_touches_their_own_rows_and_others_all(actor: Actor, rows: str 
     token = current_actor.set(actor)
     assert scope() == rows
     current_actor.reset(token)
+
+
+def test_a_signature_that_was_found_valid_is_refused_once_it_is_too_old() -> None:
+    now = NOW
+    aging = Verifier("identity", {"gateway": KEY}, now=lambda: now)
+    claim = signed(expires=NOW + 60)
+    assert [aging(claim), aging(claim)] == [GATEWAY, GATEWAY]
+    now += 60 + SKEW_SECONDS + 1
+    with pytest.raises(Unauthenticated, match="expired"):
+        aging(claim)
+
+
+def test_signatures_that_were_found_valid_are_remembered_up_to_a_bound() -> None:
+    remembering = Verifier("identity", {"gateway": KEY}, now=lambda: NOW)
+    for number in range(MAX_KNOWN + 10):
+        remembering(signed(Actor("gateway", f"user{number}", "user")))
+    assert len(remembering._known) == MAX_KNOWN
+    assert remembering(signed(Actor("gateway", "user0", "user"))).user_id == "user0"

@@ -1,7 +1,8 @@
 """GET /api/auth/get-session, answered from memory: no call, nothing encoded, one signature checked.
 
-It stands before all that is done around other requests, and does for its own answers what those do. Whatever is not
-plainly a hit goes the long way, which answers the same.
+It stands before all that is done around other requests, and does for its own answers what those do. A session that is
+not held yet is read here as well. Whatever is no plain question about an open session goes the long way, which answers
+the same.
 """
 
 import itertools
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+import grpc
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.auth.endpoints import NEVER_CACHED
@@ -18,42 +20,49 @@ from gateway.auth.protocol import BASE_PATH
 from gateway.client_address import client_address, limit_subject
 from gateway.deps import Deps
 from gateway.exchange import Exchange, Header
+from gateway.held_sessions import HeldSession
 from gateway.middleware.cors import VARY, allowed
 from gateway.middleware.metrics import duration, handled
 from gateway.middleware.request_id import ACCEPTED
 from gateway.middleware.request_log import entry_of
 from gateway.middleware.security_headers import on_every_answer
 from gateway.middleware.trace import BEGINS, sampler_of
+from gateway.reads import OUTCOME
 from runtime.ids import new_id, token_hash
 
 ROUTE = "/get-session"
 PATH = f"{BASE_PATH}{ROUTE}"
 PLAIN = re.compile("[a-zA-Z0-9]+")
 """Tokens that JSON spells as they are."""
+MAX_READING = 512
+"""So many reads at a time: more go the long way, where too much is refused."""
 REQUEST_IDS = 1_000_000
 """So many requests are numbered behind one random beginning."""
 
 
-class Hit(NamedTuple):
+class Answer(NamedTuple):
     """An answer, and what the request log is told of it."""
 
     headers: list[Header]
     body: bytes
     request_id: bytes
     user_id: str
+    is_hit: bool
 
 
-class SessionHits:
-    """Answers checks of sessions that are held here; everything else goes on to the application."""
+class SessionChecks:
+    """Answers plain checks of sessions that are open; everything else goes on to the application."""
 
     def __init__(self, app: ASGIApp, deps: Deps, *, wall: Callable[[], float] = time.time) -> None:
         settings = deps.settings
         self._app = app
-        self._held = deps.reads.sessions.held
+        self._reads = deps.reads
+        self._reading = self._hits = 0
         self._cookies = deps.reads.cookies
         self._cookie = deps.reads.cookies.session_token.encode() + b"="
         self._origins = deps.origins
-        self._windows = deps.windows if settings.rate_limit_on else None
+        self._windows = deps.windows
+        self._is_limited = settings.rate_limit_on
         self._proxies = settings.trusted_proxies
         self._wall = wall
         self._limit = limit_of(ROUTE)
@@ -77,39 +86,71 @@ class SessionHits:
             return
         began = time.perf_counter()
         begins_trace = scope[BEGINS] = self._sampler.begins()
-        hit = None if begins_trace else self._find(scope)
-        if hit is None:
+        answer = None if begins_trace else await self._answer(scope)
+        if answer is None:
             await self._app(scope, receive, send)
             return
-        await send({"type": "http.response.start", "status": 200, "headers": hit.headers})
-        await send({"type": "http.response.body", "body": hit.body})
-        self._count(hit, time.perf_counter() - began)
+        await send({"type": "http.response.start", "status": 200, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.body})
+        self._count(answer, time.perf_counter() - began)
 
-    def _count(self, hit: Hit, seconds: float) -> None:
-        self._handled.value += 1
-        self._duration.observe(seconds)
-        if self._hits % self._log_every == 0:
-            exchange = Exchange(hit.request_id.decode("latin-1"), PATH, hit.user_id, status=200, is_hit=True)
-            began_ns = time.time_ns() - int(seconds * 1e9)
-            self._request_log.add(entry_of(exchange, "GET", began_ns, seconds, stands_for=self._log_every))
-        self._hits += 1
-
-    def _find(self, scope: Scope) -> Hit | None:
-        """Return the answer to a request that is plainly a hit, else None."""
+    async def _answer(self, scope: Scope) -> Answer | None:
+        """Return the answer to a plain question about a session that is open, else None."""
         given = dict(scope["headers"])
-        if len(given) != len(scope["headers"]) or b"traceparent" in given:
+        if len(given) != len(scope["headers"]) or b"traceparent" in given or (token := self._token(given)) is None:
             return None
-        token = self._token(given)
-        if token is None or (held := self._held(token_hash(token))) is None:
+        if (limited := self._limited(scope)) is None:
             return None
+        held = self._reads.sessions.held(token_hash(token))
+        is_hit = held is not None
+        if held is None:
+            held = await self._read(scope, token)
         now = self._wall()
-        if held.ends <= now or held.slides <= now or not self._is_within_limits(scope):
+        if held is None:
             return None
+        if held.ends <= now or held.slides <= now:
+            scope.pop(OUTCOME, None)
+            return None
+        if limited:
+            self._windows.count(limited, self._limit, self._windows.monotonic())
         body, request_id = held.head + token.encode() + held.tail, self._request_id(given)
-        headers = [*self._headers, (b"x-request-id", request_id), (b"content-length", b"%d" % len(body))]
+        return Answer(self._dressed(given, request_id, len(body)), body, request_id, held.answer.user.id, is_hit)
+
+    async def _read(self, scope: Scope, token: str) -> HeldSession | None:
+        """Read a session that is not held here; None where there is none, nobody can tell, or too many wait already.
+
+        The long way is told what came of it, and does not ask again.
+        """
+        if self._reading >= MAX_READING:
+            return None
+        self._reading += 1
+        scope[OUTCOME] = None
+        try:
+            return await self._reads.held_session(token)
+        except grpc.aio.AioRpcError as error:
+            scope[OUTCOME] = error
+            return None
+        finally:
+            self._reading -= 1
+
+    def _dressed(self, given: dict[bytes, bytes], request_id: bytes, length: int) -> list[Header]:
+        headers = [*self._headers, (b"x-request-id", request_id), (b"content-length", b"%d" % length)]
         if (origin := given.get(b"origin", b"").decode("latin-1")) and self._origins.trusts(origin):
             headers += allowed(origin)
-        return Hit(headers, body, request_id, held.answer.user.id)
+        return headers
+
+    def _count(self, answer: Answer, seconds: float) -> None:
+        self._duration.observe(seconds)
+        self._handled.value += 1
+        stands_for = 1
+        if answer.is_hit:
+            self._hits += 1
+            if self._hits % self._log_every != 1 % self._log_every:
+                return
+            stands_for = self._log_every
+        exchange = Exchange(answer.request_id.decode("latin-1"), PATH, answer.user_id, status=200, is_hit=answer.is_hit)
+        began_ns = time.time_ns() - int(seconds * 1e9)
+        self._request_log.add(entry_of(exchange, "GET", began_ns, seconds, stands_for=stands_for))
 
     def _token(self, given: dict[bytes, bytes]) -> str | None:
         """Return the token of the bearer header, or of the first session cookie if it is spelt as ours are."""
@@ -130,12 +171,15 @@ class SessionHits:
         sent = given.get(b"x-request-id", b"")
         return sent if ACCEPTED.fullmatch(sent.decode("latin-1")) else next(self._request_ids)
 
-    def _is_within_limits(self, scope: Scope) -> bool:
-        """Count the request where limits are on; this process's own window is enough for who has a live session."""
-        if self._windows is None:
-            return True
-        subject = limit_subject(client_address(scope, self._proxies))
-        return self._windows.take(f"path|{subject}|{ROUTE}", self._limit) == 0
+    def _limited(self, scope: Scope) -> str | None:
+        """Return what the request counts against, empty where limits are off; None if there is no more of it.
+
+        This process's own window is enough for who has a live session; what opens none is counted on the long way.
+        """
+        if not self._is_limited:
+            return ""
+        subject = f"path|{limit_subject(client_address(scope, self._proxies))}|{ROUTE}"
+        return None if self._windows.wait(subject, self._limit) else subject
 
 
 def _request_ids() -> "itertools.chain[bytes]":

@@ -22,6 +22,7 @@ from gateway.origins import Origins
 from gateway.request_log import RequestLog
 from gateway.settings import GatewaySettings
 from ops.keys import pair_key
+from runtime.errors import Unavailable
 from runtime.ids import token_hash
 from runtime.settings import Keys
 from tests.api.gateway.conftest import PAGE
@@ -252,3 +253,29 @@ async def test_a_hit_is_traced_if_it_was_chosen_and_once(
 
 def counted(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+async def test_a_session_that_is_not_held_is_read_and_answered_without_the_long_way(scene: Scene) -> None:
+    scene.near.moved(nearcache.Position("e", 1), ["session:s"])
+    cold = await scene.check(**scene.cookie)
+    assert scene.calls == ["Get"]
+    assert shown(cold) == shown(await scene.check(**scene.cookie, **LONG_WAY))
+
+
+async def test_what_opens_nothing_is_asked_for_once(scene: Scene) -> None:
+    cookies = scene.deps.reads.cookies
+    answer = await scene.check(cookie=f"{cookies.session_token}={cookies.signer.sign('X' * 32)}")
+    assert (answer.json(), scene.calls) == (None, ["Get", "VerifySession"])
+    assert "Max-Age=0" in answer.headers["set-cookie"]
+
+
+async def test_where_nobody_can_tell_nobody_is_asked_again_and_nobody_is_signed_out(scene: Scene) -> None:
+    """R3: a dead identity costs its time-out once."""
+    scene.near.moved(nearcache.Position("e", 1), ["session:s"])
+    scene.services.answers |= {"Get": GetResponse(), "VerifySession": Unavailable("STORE_UNAVAILABLE", "away")}
+    answer = await scene.check(**scene.cookie)
+    assert answer.status_code == 503
+    asked = scene.calls.count("VerifySession")
+    scene.services.calls.clear()
+    assert (await scene.check(**scene.cookie, **LONG_WAY)).status_code == 503
+    assert scene.calls.count("VerifySession") == asked

@@ -1,0 +1,47 @@
+"""Reads of single entries, whoever asks: those that come while a script runs share the next one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+MOST_AT_ONCE = 256
+
+
+class SharedReads(Generic[T]):
+    """One script at a time, for all keys wanted by then: a script costs far more than one key in it.
+
+    No read shares a script that began before it. `read` never raises, and answers None for all keys where the store
+    cannot tell; whoever came meanwhile is then given None too, and does not wait for it to hang once more.
+    """
+
+    def __init__(self, read: Callable[[Sequence[str]], Awaitable[Sequence[T] | None]]) -> None:
+        self._read = read
+        self._wanted: list[tuple[str, asyncio.Future[T | None]]] = []
+        self._reading: asyncio.Task[None] | None = None
+
+    async def get(self, key: str) -> T | None:
+        """Return what is known of a key now."""
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[T | None] = loop.create_future()
+        self._wanted.append((key, found))
+        if self._reading is None:
+            # In a context of its own: neither the deadline nor the caller of whoever happens to come first.
+            self._reading = loop.create_task(self._read_while_any_is_wanted(), context=Context())
+        return await found
+
+    async def _read_while_any_is_wanted(self) -> None:
+        try:
+            while self._wanted:
+                batch, self._wanted = self._wanted[:MOST_AT_ONCE], self._wanted[MOST_AT_ONCE:]
+                answers = await self._read([key for key, _ in batch])
+                if answers is None:
+                    batch, self._wanted = [*batch, *self._wanted], []
+                    answers = [None] * len(batch)  # type: ignore[list-item]  # nobody knows
+                for (_, found), answer in zip(batch, answers, strict=True):
+                    if not found.done():  # its call may have ended
+                        found.set_result(answer)
+        finally:
+            self._reading = None
