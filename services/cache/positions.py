@@ -45,12 +45,12 @@ def fields(answer: Sequence[bytes]) -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in pairs if name != KEPT_SINCE.encode()}
 
 
-def tell(applied: Position | None, count: int) -> str:
+def tell(applied: Position | None) -> str:
     """Return what a process tells of its readers: how far all of them are, None if that is not known.
 
-    `count` differs each time: what stays the same was told by nobody since.
+    Redis keeps it with the number of the reading that told it: what stays the same was told by nobody since.
     """
-    return f"{applied.epoch} {applied.offset} {count}" if applied else f"- 0 {count}"
+    return f"{applied.epoch} {applied.offset}" if applied else "- -"
 
 
 def applied_of(told: str) -> Position | None:

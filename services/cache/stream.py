@@ -29,6 +29,7 @@ class Stream:
         self._store = store
         self._keys = (store.stream, store.watchers)
         self.process = process
+        self._readings = 0
 
     async def end(self, known: Position | None, told: str) -> End | None:
         """Tell of this process's readers (empty: it has none that may be serving) and read on from what is known.
@@ -36,7 +37,9 @@ class Stream:
         None where Redis cannot be read and written now, within 80 ms.
         """
         since = known or Position("", 0)
-        answer = await self._store.read(TAIL, self._keys, self.process, told, since.epoch, since.offset, PAGE)
+        self._readings += 1
+        args = (self.process, told, since.epoch, since.offset, PAGE, self._readings)
+        answer = await self._store.read(TAIL, self._keys, *args)
         if answer is None:
             return None
         position = Position(answer[0].decode(), answer[1])

@@ -116,8 +116,7 @@ class Watchers:
         joining, self._joining = self._joining, []
         now = self._now()
         applied = self._leases.applied(now)
-        self._numbers += 1
-        told = tell(applied, self._numbers) if self._leases.is_anyone_serving(now) else ""
+        told = tell(applied) if self._leases.is_anyone_serving(now) else ""
         has_listeners = any(reader.has_begun for reader in self._readers.values())
         end = await self._stream.end(self._known if has_listeners else None, told)
         if end is not None:

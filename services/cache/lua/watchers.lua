@@ -5,19 +5,28 @@
 
 local WATCHERS, KEPT_SINCE = KEYS[2], 'kept-since'
 
+local function is_kept()
+  return redis.call('TYPE', WATCHERS).ok == 'hash'
+end
+
 -- Removes a process. Removing needs no memory, and lets the writes after it pass where Redis is at maxmemory.
 local function forget(process)
-  if redis.call('TYPE', WATCHERS).ok == 'hash' then
+  if is_kept() then
     redis.call('HDEL', WATCHERS, process)
   else
     redis.call('DEL', WATCHERS)
   end
 end
 
+-- The number of the reading by which a process told last, 0 if it is not there.
+local function last_reading(process)
+  local told = is_kept() and redis.call('HGET', WATCHERS, process) or ''
+  return tonumber(string.match(told, '%d+$')) or 0
+end
+
 -- Since which offset nobody has been forgotten. The hash is begun anew if it is not of this epoch.
 local function kept_since(epoch, offset)
-  local is_hash = redis.call('TYPE', WATCHERS).ok == 'hash'
-  local since = is_hash and redis.call('HGET', WATCHERS, KEPT_SINCE) or ''
+  local since = is_kept() and redis.call('HGET', WATCHERS, KEPT_SINCE) or ''
   if string.sub(since, 1, #epoch + 1) == epoch .. ' ' then
     return tonumber(string.sub(since, #epoch + 2))
   end
