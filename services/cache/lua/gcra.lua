@@ -1,5 +1,5 @@
--- Counts at a steady rate under KEYS[1], by the generic cell rate algorithm: ARGV[2] are allowed per period, ARGV[3] is the
--- period in milliseconds, ARGV[4] how many to count. Answers {1 or 0, how many are left, milliseconds to wait}.
+-- Counts at a steady rate under KEYS[1], by the generic cell rate algorithm: ARGV[2] are allowed per period, ARGV[3] is
+-- the period in milliseconds, ARGV[4] how many to count. Answers {1 or 0, how many are left, milliseconds to wait}.
 --
 -- Kept is when it was counted last, in microseconds of Redis' clock, and how far ahead of that the theoretical arrival
 -- time then lay. Times that are apart stay exact where their sum would not: a limit of a million in a millisecond.

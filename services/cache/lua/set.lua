@@ -1,5 +1,5 @@
--- Writes entries. From ARGV[2] on, for each entry: its key, kind, value, time to live in milliseconds, the epoch and the
--- offset of its lease (the epoch empty without one), how many tags it has, and these.
+-- Writes entries. From ARGV[2] on, for each entry: its key, kind, value, time to live in milliseconds, the epoch and
+-- the offset of its lease (the epoch empty without one), how many tags it has, and these.
 -- Answers for each entry 1 if it was stored, 0 if its lease was refused. Either ends its claim.
 --
 -- The first write of a script is a SET: at maxmemory that is refused, and all that follows a first write is not.
