@@ -23,9 +23,11 @@ class Reader:
     applies: bool = True
     told: list[pb.WatchResponse] = field(default_factory=list)
     serves_until: float = 0.0
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def say(self, **fields: Any) -> None:
-        await self.call.write(pb.WatchRequest(**fields))
+        async with self.turn:  # a stream takes one message at a time
+            await self.call.write(pb.WatchRequest(**fields))
 
     async def tick(self) -> int:
         """Send a tick; return what is to be echoed."""
