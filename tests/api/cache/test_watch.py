@@ -150,7 +150,10 @@ async def test_every_reader_has_applied_what_is_confirmed(gateway: Channel, iden
         for number in range(20):
             answer = await invalidate(identity, f"user:{number}")
             assert answer.confirmed
-            assert one.position == two.position == three.position == answer.position
+            # On a machine that is busy a lease may have run out meanwhile.
+            assert all(reader.position == answer.position or not reader.is_serving for reader in (one, two, three))
+            await asyncio.gather(*(reader.ticked() for reader in (one, two, three)))
+        assert one.tags == two.tags == three.tags == [[f"user:{number}"] for number in range(20)]
 
 
 async def test_fifty_invalidations_at_once_are_all_told_in_one_order(gateway: Channel, identity: Channel) -> None:
