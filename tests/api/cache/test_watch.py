@@ -160,6 +160,7 @@ async def test_fifty_invalidations_at_once_are_all_told_in_one_order(gateway: Ch
     async with watching(gateway) as reader, watching(gateway) as other:
         answers = await asyncio.gather(*(invalidate(identity, f"user:{number}") for number in range(50)))
         assert all(answer.confirmed for answer in answers)
+        await asyncio.gather(reader.ticked(), other.ticked())
         offsets = [message.invalidation.position.offset for message in reader.told if message.HasField("invalidation")]
         assert offsets == sorted(answer.position.offset for answer in answers)
         assert reader.tags == other.tags
