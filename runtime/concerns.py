@@ -173,7 +173,10 @@ class Deadline(Concern):
         if limit is None:
             return await proceed(call)
         left = call.context.time_remaining()
-        limit = limit if left is None else min(left, limit)
+        if left is not None and left <= limit:
+            # gRPC itself cancels the handler when its caller's deadline has passed: a timer here would be a second one.
+            with within(left):
+                return await proceed(call)
         with within(limit):
             async with asyncio.timeout(limit):
                 return await proceed(call)

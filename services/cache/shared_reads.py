@@ -8,17 +8,21 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 MOST_AT_ONCE = 256
+TURNS = 5
+"""So many turns of the loop, some microseconds each, a script waits for reads that are on their way to it."""
 
 
 class SharedReads(Generic[T]):
     """One script at a time, for all keys wanted by then: a script costs far more than one key in it.
 
     No read shares a script that began before it. `read` never raises, and answers None for all keys where the store
-    cannot tell; whoever came meanwhile is then given None too, and does not wait for it to hang once more.
+    cannot tell; whoever came meanwhile is then given None too, and does not wait for it to hang once more. While
+    several read at a time each script waits a moment for more of them; one alone waits for nobody.
     """
 
     def __init__(self, read: Callable[[Sequence[str]], Awaitable[Sequence[T] | None]]) -> None:
         self._read = read
+        self._last = 0
         self._wanted: list[tuple[str, asyncio.Future[T | None]]] = []
         self._reading: asyncio.Task[None] | None = None
 
@@ -35,7 +39,9 @@ class SharedReads(Generic[T]):
     async def _read_while_any_is_wanted(self) -> None:
         try:
             while self._wanted:
+                await self._let_others_come()
                 batch, self._wanted = self._wanted[:MOST_AT_ONCE], self._wanted[MOST_AT_ONCE:]
+                self._last = len(batch)
                 answers = await self._read([key for key, _ in batch])
                 if answers is None:
                     batch, self._wanted = [*batch, *self._wanted], []
@@ -45,3 +51,8 @@ class SharedReads(Generic[T]):
                         found.set_result(answer)
         finally:
             self._reading = None
+
+    async def _let_others_come(self) -> None:
+        if max(self._last, len(self._wanted)) > 1:
+            for _ in range(TURNS):
+                await asyncio.sleep(0)

@@ -65,3 +65,29 @@ async def test_who_gives_up_takes_nobody_along() -> None:
     tasks[1].cancel()
     script.open.set()
     assert await tasks[2] == "c2"
+
+
+async def test_while_several_read_at_a_time_a_script_waits_a_moment_for_those_on_their_way() -> None:
+    script = Script()
+    script.open.set()
+    reads = SharedReads(script)
+
+    async def late(key: str, turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await reads.get(key)
+
+    await asyncio.gather(late("a", 0), late("b", 0), late("c", 2), late("d", 3))
+    assert script.runs == [["a", "b", "c", "d"]]
+
+
+async def test_one_alone_waits_for_nobody() -> None:
+    script = Script()
+    script.open.set()
+    reads = SharedReads(script)
+    await reads.get("a")
+    alone = asyncio.create_task(reads.get("b"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert script.runs == [["a"], ["b"]]
+    await alone
