@@ -6,11 +6,11 @@ import os
 import signal
 from asyncio.subprocess import Process
 
+from ops import ROOT
 from ops.errors import WRONG, WrongSettings
 from ops.part import Part
 from ops.probes import Unready
 from ops.screen import Screen
-from ops.settings import ROOT
 from ops.spawn import Guard, end_group, spawn
 from runtime.restarts import CALM_SECONDS, delay_after, how_it_ended
 

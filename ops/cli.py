@@ -6,7 +6,8 @@ import typer
 from typer.exceptions import TyperException
 
 from ops.database import app as database
-from ops.errors import WRONG, Refused
+from ops.ending import status_of, tell
+from ops.errors import WRONG
 from ops.exporting.command import app as exporting
 from ops.importing.command import app as importing
 from ops.keyring import actor
@@ -30,34 +31,27 @@ app.add_typer(exporting, name="export")
 @app.command()
 def run() -> None:
     """Run the whole stack: stores, services and gateway, until Ctrl-C."""
-    from ops import run as stack  # the other subcommands start without gRPC
+    from ops.run import main as become_the_stack
 
-    stack.main()
+    become_the_stack()
 
 
 def main() -> None:
     """Run a subcommand; exit with 2 for wrong usage or settings, 1 for what failed."""
-    status = 0
+    sys.exit(status_of(_run))
+
+
+def _run() -> int:
     try:
-        status = app(prog_name="trivet", standalone_mode=False) or 0
+        return app(prog_name="trivet", standalone_mode=False) or 0
     except TyperException as error:
-        status = _tell_usage(error.format_message())
-    except (typer.Abort, KeyboardInterrupt):
-        status = _tell("interrupted", 130)
-    except Refused as error:
-        status = _tell(str(error), error.status)
-    except Exception as error:  # whatever it is, an operator gets a line, not a traceback
-        status = _tell(f"this should not happen: {type(error).__name__}: {error}", 1)
-    sys.exit(status)
+        return _tell_usage(error.format_message())
+    except typer.Abort:
+        return tell("interrupted", 130)
 
 
 def _tell_usage(message: str) -> int:
     if message.startswith("Usage:"):  # a command without its subcommand: this is the whole help
         print(message, file=sys.stderr)
         return WRONG
-    return _tell(f"{message} Try `trivet --help`.", WRONG)
-
-
-def _tell(message: str, status: int) -> int:
-    print(f"trivet: {message}", file=sys.stderr)
-    return status
+    return tell(f"{message} Try `trivet --help`.", WRONG)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ops.settings import ROOT
+from ops import ROOT
 
 GROUPS = ("dev", "identity", "notifications", "cache", "gateway", "ops", "embedded", "node", "peers")
 OPTIONS = (

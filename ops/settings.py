@@ -4,9 +4,9 @@ from pathlib import Path
 
 from pydantic import SecretStr, ValidationInfo, field_validator
 
+from ops import ROOT
 from runtime.settings import Environment, Secrets, Settings, Words, from_env
 
-ROOT = Path(__file__).parents[1]
 MIN_SECRET_LENGTH = 32
 MIN_SECRET_LETTERS = 8
 HOW_TO_MAKE_ONE = "make one with `openssl rand -hex 32`"

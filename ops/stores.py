@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ops import ROOT
 from ops.data import made
 from ops.environment import common
 from ops.errors import WrongSettings
 from ops.part import Part
 from ops.ports import Ports
 from ops.probes import accepts, answers_ping
-from ops.settings import ROOT, STORE_VARIABLES, StackSettings
+from ops.settings import STORE_VARIABLES, StackSettings
 
 HOST = "127.0.0.1"
 MEND = "run `make install`"

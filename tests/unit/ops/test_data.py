@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ops import data
+from ops import ROOT, data
 from ops.errors import Refused
-from ops.settings import ROOT, OpsSettings
+from ops.settings import OpsSettings
 
 
 def settings(**given: str) -> OpsSettings:
