@@ -8,12 +8,13 @@ from tempfile import TemporaryDirectory
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import NullPool
 
 from services.identity import store_url
-from services.identity.revision import MIGRATIONS, current_revision, script_directory
+from services.identity.revision import MIGRATIONS, current_revision
 
 LOCK_NAME = "trivet-migrate"
 LOCK_NUMBER = 0x7472_6976_6574  # "trivet"
@@ -82,11 +83,21 @@ def _status(connection: Connection) -> Status:
     return Status(current, script.get_current_head(), steps[::-1])
 
 
+def script_directory() -> ScriptDirectory:
+    """Return our migrations as Alembic knows them."""
+    return ScriptDirectory.from_config(_config())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
 @contextmanager
 def _migrating(url: str) -> Iterator[tuple[Connection, Config]]:
     with _engine(url) as engine, engine.begin() as connection, _only_one(connection):
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
+        config = _config()
         config.attributes["connection"] = connection
         yield connection, config
 

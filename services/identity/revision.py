@@ -1,31 +1,38 @@
-"""Whether a database's schema is one that this code can work with."""
+"""Whether a database's schema is one that this code can work with.
+
+It reads what Alembic has written, without Alembic: only whoever migrates needs that.
+"""
 
 import logging
+import re
 from pathlib import Path
 
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.errors import Unavailable
 
 logger = logging.getLogger(__name__)
-# It tells of every look at a revision, and we look whenever a store comes up.
-logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
 MIGRATIONS = Path(__file__).parent / "migrations"
+STANDS_AT = Table("alembic_version", MetaData(), Column("version_num", String(32)))
+REVISION = re.compile(r"""^(down_)?revision = ["'](\w+)["']$""", re.MULTILINE)
 
 
-def script_directory() -> ScriptDirectory:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    return ScriptDirectory.from_config(config)
+def revisions() -> tuple[str, frozenset[str]]:
+    """Return the revision that the newest migration leads to, and those of the ones before it."""
+    named: dict[str, set[str]] = {"": set(), "down_": set()}
+    for migration in (MIGRATIONS / "versions").glob("*.py"):
+        for down, revision in REVISION.findall(migration.read_text()):
+            named[down].add(revision)
+    (head,) = named[""] - named["down_"]
+    return head, frozenset(named[""] - {head})
 
 
 def current_revision(connection: Connection) -> str | None:
     """Return the revision that the database is at, None if it is empty."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table(STANDS_AT.name):
+        return None
+    return connection.scalar(select(STANDS_AT.c.version_num))
 
 
 class SchemaCheck:
@@ -35,9 +42,7 @@ class SchemaCheck:
     """
 
     def __init__(self) -> None:
-        script = script_directory()
-        self._head = script.get_current_head()
-        self._older = {step.revision for step in script.walk_revisions()} - {self._head}
+        self._head, self._older = revisions()
         self._said: str | None = ""
 
     async def __call__(self, connection: AsyncConnection) -> None:

@@ -4,17 +4,21 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from prometheus_client import Counter
 
 from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition
 from services.identity import stripe_events
-from services.identity.stripe_api import StripeApi
 from services.identity.stripe_settings import StripeSettings
 from services.identity.stripe_signature import verify
 from services.identity.stripe_terms import News
 from services.identity.subscriptions import MovedError, Outcome, Subscriptions, races
+
+if TYPE_CHECKING:
+    from services.identity.stripe_api import StripeApi
 
 logger = logging.getLogger(__name__)
 LOOKS = 5
@@ -28,9 +32,13 @@ taken = Counter(
 async def open_webhook(subscriptions: Subscriptions, settings: StripeSettings) -> "AsyncIterator[StripeWebhook]":
     """Open what the settings say, with Stripe's API if there is a key for it."""
     secrets = [secret.get_secret_value() for secret in settings.stripe_webhook_secrets]
+    if secrets:
+        import_module("stripe")  # which takes a while: now, and not as the first event comes
     if not (key := settings.stripe_api_key.get_secret_value()):
         yield StripeWebhook(subscriptions, secrets, settings.stripe_plans)
         return
+    from services.identity.stripe_api import StripeApi
+
     async with StripeApi.open(settings.stripe_api_base, key) as api:
         yield StripeWebhook(subscriptions, secrets, settings.stripe_plans, api)
 
@@ -47,7 +55,7 @@ class StripeWebhook:
         subscriptions: Subscriptions,
         secrets: Sequence[str],
         plans: Mapping[str, str],
-        api: StripeApi | None = None,
+        api: "StripeApi | None" = None,
         *,
         now: Clock = utc_now,
     ) -> None:
@@ -79,7 +87,7 @@ class StripeWebhook:
             logger.warning("Stripe's event %s is about a user whom we do not have", news.event_id)
         return outcome in (Outcome.APPLIED, Outcome.UNCLAIMED)
 
-    async def _look_and_apply(self, news: News, api: StripeApi) -> Outcome:
+    async def _look_and_apply(self, news: News, api: "StripeApi") -> Outcome:
         """Apply what the subscription is now. Of two who look at once, the later look is the one that stays."""
         for _ in range(LOOKS):
             seen = await self._subscriptions.look(news)

@@ -11,7 +11,7 @@ from sqlalchemy.pool import NullPool
 from runtime.errors import Unavailable
 from services.identity import migrate
 from services.identity.database import Database
-from services.identity.revision import SchemaCheck, script_directory
+from services.identity.revision import SchemaCheck, revisions
 from services.identity.schema import metadata
 from services.identity.store_url import StoreUrl
 
@@ -24,7 +24,7 @@ def _tables(store: StoreUrl) -> set[str]:
 
 def test_up_down_and_up_again(url: str, store: StoreUrl) -> None:
     """R32: a downgrade works."""
-    steps = len(list(script_directory().walk_revisions()))
+    steps = len(list(migrate.script_directory().walk_revisions()))
     assert migrate.downgrade(url, steps).current is None
     assert not _tables(store) & set(metadata.tables)
     assert migrate.status(url).pending == ("0001", "0002", "0003")
@@ -32,6 +32,13 @@ def test_up_down_and_up_again(url: str, store: StoreUrl) -> None:
     assert set(metadata.tables) <= _tables(store)
     status = migrate.status(url)
     assert (status.current, status.pending) == (status.head, ())
+
+
+def test_the_service_reads_the_migrations_as_alembic_does() -> None:
+    script = migrate.script_directory()
+    head, older = revisions()
+    assert head == script.get_current_head()
+    assert older == {step.revision for step in script.walk_revisions()} - {head}
 
 
 def test_the_schema_is_that_of_the_code(url: str, store: StoreUrl) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.schema import CreateTable, Sequence
 
 from services.identity import schema
 from services.identity.database import Database
-from services.identity.revision import script_directory
+from services.identity.migrate import script_directory
 from services.identity.schema import metadata
 from tests.conformance.identity.mysql import DIALECT, NotForMysqlError, check, check_element
 
