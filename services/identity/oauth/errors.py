@@ -18,5 +18,9 @@ class ExchangeError(Exception):
         self.refused = refused
 
 
+class UnansweredError(Exception):
+    """No answer came; the text is the kind of failure, and nothing of what was sent."""
+
+
 class BadTokenError(Exception):
     """An id token that proves nothing; the text says which claim, never its value."""

@@ -1,7 +1,7 @@
 """How the parts of signing in at providers fit together."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from runtime.clock import Clock, utc_now
@@ -64,7 +64,8 @@ async def open_oauth(
 ) -> AsyncIterator[Parts]:
     """Open the way to the providers. `loopback` lets plain http through to this machine."""
     auth_url = base_url.rstrip("/") + BASE_PATH
-    async with Exchanges.open(loopback=loopback, seconds=seconds) as exchanges:
+    opened = Exchanges.open(loopback=loopback, seconds=seconds) if providers else nullcontext(Exchanges.with_nobody())
+    async with opened as exchanges:
         linked = LinkedAccounts(store.database, store.sealer, store.audit, now=now)
         relying = RelyingParty(
             exchanges, Issuers(exchanges, providers), auth_url, now=now, seconds=lambda: now().timestamp()

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.identity.oauth.errors import ExchangeError
-from services.identity.oauth.exchanges import MAX_BYTES, Exchanges
+from services.identity.oauth.exchanges import Exchanges
+from services.identity.oauth.fetching import MAX_BYTES
 from tests.oauth.provider import Provider, bomb
 from trivet.client import within
 
