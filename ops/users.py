@@ -178,7 +178,7 @@ def revoke(
         user = await desk.user(who)
         if not session:
             return (await desk.administration.end_sessions(user.id, actor=ACTOR)).sessions_ended
-        if not session.isascii() or not await desk.sessions.revoke(user.id, session_id=session):
+        if not session.isascii() or not (await desk.sessions.revoke(user.id, session_id=session)).count:
             raise Refused(f"{who} has no session {plain(session)}: look with `trivet users sessions {who}`")
         await desk.audit.note_alone(Event(Happened.SESSIONS_REVOKED, user.id, ACTOR, detail="one session"))
         return 1

@@ -60,17 +60,24 @@ Gauge("trivet_rpc_in_flight", "RPCs being worked on.").set_function(lambda: in_f
 class Trace(Concern):
     """A server span below the caller's, and the duration and code of every call as metrics.
 
-    A call that is not sampled meets nothing of OpenTelemetry. `ratio` is how many of the traces begun here are kept.
+    A call that is not sampled meets nothing of OpenTelemetry. `ratio` is how many of the traces begun here are kept. A
+    stream is open for as long as its caller likes, so it is no work in flight.
     """
 
     def __init__(self, ratio: float = 1.0, *, chance: Chance = random.random) -> None:
+        self._streams: set[str] = set()
         self._tracer = trace.get_tracer("trivet.server")
         self._sampler = Sampler(ratio if records_spans(self._tracer) else 0.0, chance=chance)
+
+    def prepare(self, method: str, descriptor: MethodDescriptor | None) -> None:
+        if descriptor is not None and is_stream(descriptor):
+            self._streams.add(method)
 
     async def around(self, call: Call, proceed: Proceed) -> Any:
         began = time.perf_counter()
         code = grpc.StatusCode.UNKNOWN
-        in_flight.value += 1
+        works = call.method not in self._streams
+        in_flight.value += works
         try:
             if self._sampler.traces(call.metadata):
                 answer = await self._traced(call, proceed)
@@ -82,7 +89,7 @@ class Trace(Concern):
             code = code_of(error, call.context)
             raise
         finally:
-            in_flight.value -= 1
+            in_flight.value -= works
             handled.of(call.method, code.name).value += 1
             duration.of(call.method).observe(time.perf_counter() - began)
 
