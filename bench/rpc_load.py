@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from bench.samples import Round
 
 PATIENCE_SECONDS = 15.0
+TIMEOUT = ("grpc-timeout", "2S")
+"""Every call of ours has a deadline, so these have one too."""
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
@@ -36,7 +38,7 @@ class Rpc:
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         fixed = ((":method", "POST"), (":scheme", "http"), (":path", f"/{self.method}"), (":authority", self.address))
-        return (*fixed, ("te", "trailers"), ("content-type", "application/grpc"), *self.metadata)
+        return (*fixed, ("te", "trailers"), ("content-type", "application/grpc"), TIMEOUT, *self.metadata)
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:

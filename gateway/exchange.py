@@ -18,7 +18,7 @@ class Exchange:
 
     `route` is the template that matched (`/v1/users/{user_id}`), never the path: a path may hold a token.
     `user_id` is set by whoever finds out who calls. `status` is 0 until an answer has begun. `is_hit` says that it came
-    from what this process holds, and no service was asked.
+    from a cache, and its owner was not asked.
     """
 
     request_id: str

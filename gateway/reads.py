@@ -70,7 +70,7 @@ class Reads:
         `authoritative` asks identity whatever a cache holds.
         """
 
-        held = None if authoritative else await self.held_session(token)
+        held = None if authoritative else (await self.held_session(token))[0]
         # One that has run out, or is to be confirmed: identity has the word.
         if authoritative or (held is not None and held.ends <= self._now().timestamp()):
             held = await self._verify(token, ())
@@ -79,16 +79,19 @@ class Reads:
         answer = held.answer
         return SignedIn(answer.user, answer.session, answer.slide_time, token)
 
-    async def held_session(self, token: str) -> HeldSession | None:
-        """Return the session that a token opens as caches have it, or identity where they have not.
+    async def held_session(self, token: str) -> tuple[HeldSession | None, bool]:
+        """Return the session that a token opens, and whether a cache knew it or identity had to be asked.
 
         None if there is none. Raises AioRpcError if nobody can tell.
         """
+        is_hit = True
 
         async def ask(lease: Metadata) -> HeldSession | None:
+            nonlocal is_hit
+            is_hit = False
             return await self._verify(token, lease)
 
-        return await self.sessions.get(token_hash(token), ask)
+        return await self.sessions.get(token_hash(token), ask), is_hit
 
     async def _verify(self, token: str, lease: Metadata) -> HeldSession | None:
         try:

@@ -101,10 +101,9 @@ class SessionChecks:
             return None
         if (limited := self._limited(scope)) is None:
             return None
-        held = self._reads.sessions.held(token_hash(token))
-        is_hit = held is not None
+        held, is_hit = self._reads.sessions.held(token_hash(token)), True
         if held is None:
-            held = await self._read(scope, token)
+            held, is_hit = await self._read(scope, token)
         now = self._wall()
         if held is None:
             return None
@@ -116,20 +115,20 @@ class SessionChecks:
         body, request_id = held.head + token.encode() + held.tail, self._request_id(given)
         return Answer(self._dressed(given, request_id, len(body)), body, request_id, held.answer.user.id, is_hit)
 
-    async def _read(self, scope: Scope, token: str) -> HeldSession | None:
-        """Read a session that is not held here; None where there is none, nobody can tell, or too many wait already.
+    async def _read(self, scope: Scope, token: str) -> tuple[HeldSession | None, bool]:
+        """Read a session that is not held here, and say whether the cache service knew it.
 
-        The long way is told what came of it, and does not ask again.
+        None where there is none, nobody can tell, or too many wait already. The long way is told what came of it, and does not ask again.
         """
         if self._reading >= MAX_READING:
-            return None
+            return None, False
         self._reading += 1
         scope[OUTCOME] = None
         try:
             return await self._reads.held_session(token)
         except grpc.aio.AioRpcError as error:
             scope[OUTCOME] = error
-            return None
+            return None, False
         finally:
             self._reading -= 1
 

@@ -66,7 +66,7 @@ class GatewaySettings(SiteSettings):
         "TRIVET_LOG_HITS_EVERY",
         default=100,
         ge=1,
-        description="One in so many requests answered from the near cache enters the request log; 1 is all of them.",
+        description="One in so many session checks answered from a cache enters the request log; 1 is all.",
     )
     drain_seconds: float = from_env(
         "TRIVET_DRAIN_SECONDS",

@@ -12,7 +12,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from services.cache.scripts import Script
 from services.cache.sentinels import NoPrimaryError, Sentinels
-from services.cache.wire import answer_of, close, factory
+from services.cache.wire import answer_of, close, factory, send
 
 MAX_CONNECTIONS = 16
 
@@ -34,7 +34,7 @@ async def look_at(connection: AbstractConnection) -> str:
 
     Raises ClusterError, ReplicaError, and redis-py's errors when it does not answer.
     """
-    await connection.send_command("INFO")
+    await send(connection, "INFO")
     info = dict(line.split(":", 1) for line in (await answer_of(connection)).decode().splitlines() if ":" in line)
     if info.get("cluster_enabled") == "1":
         raise ClusterError("this is a Redis Cluster")
@@ -46,10 +46,10 @@ async def look_at(connection: AbstractConnection) -> str:
 async def run(connection: AbstractConnection, script: Script, keys: tuple[str, ...], *args: str | int | bytes) -> Any:
     """Run a script in one round trip, in a second one if the server has not seen it."""
     try:
-        await connection.send_command("EVALSHA", script.sha, len(keys), *keys, *args)
+        await send(connection, "EVALSHA", script.sha, len(keys), *keys, *args)
         return await answer_of(connection)
     except NoScriptError:
-        await connection.send_command("EVAL", script.text, len(keys), *keys, *args)
+        await send(connection, "EVAL", script.text, len(keys), *keys, *args)
         return await answer_of(connection)
 
 

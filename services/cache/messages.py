@@ -70,21 +70,19 @@ def encode_position(position: Position) -> pb.Position:
     return pb.Position(epoch=position.epoch, offset=position.offset)
 
 
-def encode_lookup(lookup: Lookup) -> pb.Lookup:
+def write_lookup(lookup: Lookup, into: pb.Lookup) -> None:
+    """Write into a new message what was found: made apart it would be copied, and this is the most frequent answer."""
     if lookup.position is None:
-        return pb.Lookup()
-    position = encode_position(lookup.position)
+        return
+    into.position.epoch, into.position.offset = lookup.position.epoch, lookup.position.offset
     if lookup.value is None:
-        retry_after = milliseconds(lookup.retry_ms) if lookup.retry_ms else None
-        return pb.Lookup(position=position, retry_after=retry_after)
-    return pb.Lookup(
-        found=True,
-        value=lookup.value,
-        position=position,
-        ttl=milliseconds(lookup.ttl_ms),
-        tags=lookup.tags,
-        absent=lookup.absent,
-    )
+        if lookup.retry_ms:
+            into.retry_after.CopyFrom(milliseconds(lookup.retry_ms))
+        return
+    into.found, into.value, into.absent = True, lookup.value, lookup.absent
+    into.tags.extend(lookup.tags)
+    seconds, rest = divmod(lookup.ttl_ms, 1_000)
+    into.ttl.seconds, into.ttl.nanos = seconds, rest * 1_000_000
 
 
 def encode_telling(telling: Telling) -> pb.WatchResponse:

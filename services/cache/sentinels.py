@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from services.cache.wire import answer_of, close, factory
+from services.cache.wire import answer_of, close, factory, send
 
 ASK_SECONDS = 0.1
 SENTINEL_PORT = 26379
@@ -64,7 +64,7 @@ class Sentinels:
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 await connection.connect()
-                await connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.service)
+                await send(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.service)
                 found = await answer_of(connection)
         except (RedisError, OSError, TimeoutError):
             return None

@@ -19,11 +19,11 @@ from services.cache.messages import (
     caller,
     decode_entry,
     decode_place,
-    encode_lookup,
     encode_position,
     encode_telling,
     milliseconds,
     ttl_nanoseconds,
+    write_lookup,
 )
 from services.cache.namespaces import Namespace
 from services.cache.readers import Reader
@@ -71,13 +71,18 @@ class CacheServicer(CacheServiceServicer):
         namespace = namespaces.to_read(request.namespace, caller())
         limits.check_key(request.key, "key")
         lookups = await self._read(namespace, (request.key,), claim=request.claim)
-        return pb.GetResponse(lookup=encode_lookup(lookups[0]))
+        answer = pb.GetResponse()
+        write_lookup(lookups[0], answer.lookup)
+        return answer
 
     async def BatchGet(self, request: pb.BatchGetRequest, context: Context) -> pb.BatchGetResponse:
         namespace = namespaces.to_read(request.namespace, caller())
         limits.check_keys(request.keys)
         lookups = await self._read(namespace, request.keys, claim=request.claim)
-        return pb.BatchGetResponse(lookups=map(encode_lookup, lookups))
+        answer = pb.BatchGetResponse()
+        for lookup in lookups:
+            write_lookup(lookup, answer.lookups.add())
+        return answer
 
     async def Set(self, request: pb.SetRequest, context: Context) -> pb.SetResponse:
         namespace = namespaces.to_fill(request.namespace, caller())

@@ -8,8 +8,10 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 MOST_AT_ONCE = 256
-TURNS = 5
-"""So many turns of the loop, some microseconds each, a script waits for reads that are on their way to it."""
+TURNS_EACH, MOST_TURNS = 8, 40
+"""So many turns of the loop a script waits for each of the reads that lately came together, and at most."""
+FADING, ALONE = 0.9, 1.1
+"""How fast a crowd is forgotten with each script, and from when on one read counts as alone."""
 
 
 class SharedReads(Generic[T]):
@@ -22,7 +24,7 @@ class SharedReads(Generic[T]):
 
     def __init__(self, read: Callable[[Sequence[str]], Awaitable[Sequence[T] | None]]) -> None:
         self._read = read
-        self._last = 0
+        self._crowd = 0.0
         self._wanted: list[tuple[str, asyncio.Future[T | None]]] = []
         self._reading: asyncio.Task[None] | None = None
 
@@ -41,7 +43,7 @@ class SharedReads(Generic[T]):
             while self._wanted:
                 await self._let_others_come()
                 batch, self._wanted = self._wanted[:MOST_AT_ONCE], self._wanted[MOST_AT_ONCE:]
-                self._last = len(batch)
+                self._crowd = max(float(len(batch)), FADING * self._crowd)
                 answers = await self._read([key for key, _ in batch])
                 if answers is None:
                     batch, self._wanted = [*batch, *self._wanted], []
@@ -53,6 +55,6 @@ class SharedReads(Generic[T]):
             self._reading = None
 
     async def _let_others_come(self) -> None:
-        if max(self._last, len(self._wanted)) > 1:
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
+        crowd = max(self._crowd, float(len(self._wanted)))
+        for _ in range(min(int(TURNS_EACH * crowd), MOST_TURNS) if crowd > ALONE else 0):
+            await asyncio.sleep(0)

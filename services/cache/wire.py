@@ -3,6 +3,7 @@
 import contextlib
 from typing import Any
 
+import hiredis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -22,6 +23,11 @@ def factory(url: str) -> ConnectionPool:
         protocol=2,  # with no name of the library: nothing to say before the first command
         driver_info=None,
     )
+
+
+async def send(connection: AbstractConnection, *words: str | int | bytes) -> None:
+    """Send a command, packed by hiredis: redis-py's asynchronous connections do it in Python, word by word."""
+    await connection.send_packed_command(hiredis.pack_command(words), check_health=False)  # type: ignore[arg-type]  # its stubs know tuples of one
 
 
 async def answer_of(connection: AbstractConnection) -> Any:
