@@ -118,7 +118,8 @@ class SessionChecks:
     async def _read(self, scope: Scope, token: str) -> tuple[HeldSession | None, bool]:
         """Read a session that is not held here, and say whether the cache service knew it.
 
-        None where there is none, nobody can tell, or too many wait already. The long way is told what came of it, and does not ask again.
+        None where there is none, nobody can tell, or too many wait already. The long way is told what came of it, and
+        does not ask again.
         """
         if self._reading >= MAX_READING:
             return None, False
