@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from bench.driver_load import Statement
@@ -13,7 +14,7 @@ from bench.http_load import request
 from bench.peers import BETTER_AUTH
 from bench.rpc_load import Rpc
 from bench.scene import GET_SESSION, PERSON, Scene
-from trivet.cache.v1.cache_pb2 import Entry, GetRequest, SetRequest
+from trivet.cache.v1.cache_pb2 import AcquireRequest, Entry, GetRequest, SetRequest
 from trivet.identity.v1.user_service_pb2 import GetUserRequest
 from trivet.notifications.v1.log_service_pb2 import LogEntry, WriteLogsRequest
 from trivet.notifications.v1.notification_service_pb2 import CountUnreadRequest, ListNotificationsRequest
@@ -50,6 +51,7 @@ NOTIFICATIONS = "notification list of 20 (HTTP)"
 CACHE_MISS = "cache: Get, a miss (RPC)"
 CACHE_HIT = "cache: Get, a hit of 16 bytes (RPC)"
 BARE_GET = "bare GET"
+LIMIT = "cache: RateLimitService/Acquire (RPC)"
 SMALL_KEY, SMALL_VALUE = "bench-small", b"16 bytes of data"
 
 
@@ -71,7 +73,11 @@ def paths(scene: Scene) -> Makers:
         "notifications: NotificationService/ListNotifications": (page, "mongodb find"),
     }
     services: Makers = {name: partial(_rpc, scene, name, *asked) for name, asked in rpc.items()}
-    cache: Makers = {CACHE_MISS: lambda: _cache_miss(scene), CACHE_HIT: lambda: _cache_hit(scene)}
+    cache: Makers = {
+        CACHE_MISS: lambda: _cache_miss(scene),
+        CACHE_HIT: lambda: _cache_hit(scene),
+        LIMIT: lambda: _limit(scene),
+    }
     return {**http, **services, **cache}
 
 
@@ -134,6 +140,18 @@ def _bare_rpc(scene: Scene, call: Callable[[], Rpc], *, alone: str = "") -> Subj
         return "rpc", Rpc(f"127.0.0.1:{scene.bare['rpc']}", f"bare.Sized/{size}", ours.content, ours.metadata)
 
     return Subject(job, alone)
+
+
+def _limit(scene: Scene) -> Case:
+    """Return what a limit costs a request that it lets pass."""
+    asked = AcquireRequest(rule="bench", subject="somebody", limit=1_000_000, period=Duration(seconds=60))
+    content = asked.SerializeToString()
+
+    def call() -> Rpc:
+        return scene.rpc("cache", "trivet.cache.v1.RateLimitService/Acquire", content, for_person=False)
+
+    bare = _bare_rpc(scene, call, alone="bare rpc")
+    return Case(LIMIT, {"ours": Subject(lambda: ("rpc", call()), alone="cache"), "bare": bare})
 
 
 def _cache_miss(scene: Scene) -> Case:

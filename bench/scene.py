@@ -60,6 +60,11 @@ class Scene:
         headers = {"content-type": "application/json", "origin": self.whole.url}
         return request(self.whole["gateway"].port, "POST", "/api/auth/sign-in/email", headers, body)
 
+    def reset(self, email: str) -> Request:
+        headers = {"content-type": "application/json", "origin": self.whole.url}
+        body = f'{{"email":"{email}"}}'.encode()
+        return request(self.whole["gateway"].port, "POST", "/api/auth/request-password-reset", headers, body)
+
     def rpc(self, process: str, method: str, content: bytes, *, for_person: bool) -> Rpc:
         """Return a call signed now, by the gateway for the person or by a program for itself."""
         actor = Actor("gateway", self.user_id, "user", self.session_id) if for_person else Actor("tests")
