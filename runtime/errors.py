@@ -80,3 +80,10 @@ class Unavailable(ServiceError):
 
 class Unimplemented(ServiceError):
     code = "UNIMPLEMENTED"
+
+
+class RefusedError(Exception):
+    """Whoever was told something says that it can never be right, so that nobody tells it again.
+
+    The text says why, and holds no secret. It is for whoever tells, and never an answer to a caller.
+    """

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 from runtime.fills import Fills
+from runtime.invalidations import Invalidations
 from runtime.logs import logging_to_stderr
 from runtime.sealing import Sealer
 from runtime.server import Server
@@ -15,7 +16,6 @@ from runtime.settings import read
 from runtime.tasks import Tasks
 from runtime.telemetry import start_tracing
 from services.identity import fields
-from services.identity.cached import Cached
 from services.identity.database import Database
 from services.identity.hashing import Hasher
 from services.identity.oauth.parts import Parts as OAuthParts
@@ -68,7 +68,7 @@ async def main(settings: IdentitySettings) -> None:
         cache = await stack.enter_async_context(connect(settings.cache_address, "cache", signer))
         mailer = await stack.enter_async_context(connect(settings.notifications_address, "notifications", signer))
         stub = CacheServiceStub(cache)
-        outbox = Outbox(database, Cached(stub).invalidate, receivers(mailer, sealer))
+        outbox = Outbox(database, Invalidations(stub).invalidate, receivers(mailer, sealer))
         site = Site(
             settings.base_url,
             settings.all_secrets,

@@ -2,7 +2,8 @@
 
 import json
 
-from services.identity.outbox import Note, RefusedError
+from runtime.errors import RefusedError
+from services.identity.outbox import Note
 
 TOPIC = "user.erase"
 

@@ -3,10 +3,11 @@
 import json
 from dataclasses import asdict, dataclass
 
+from runtime.errors import RefusedError
 from runtime.ids import new_id
 from runtime.sealing import BrokenSealError, Sealer
 from services.identity.database import Transaction
-from services.identity.outbox import Note, Outbox, RefusedError
+from services.identity.outbox import Note, Outbox
 
 TOPIC = "mail.send"
 PURPOSE = "mail"

@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from runtime import failpoints
 from runtime.clock import Clock, utc_now
-from runtime.errors import ServiceError
+from runtime.errors import RefusedError, ServiceError
 from services.identity import schema
 from services.identity.database import Database, Transaction
 
@@ -27,10 +27,6 @@ PARKED = "parked:"
 unconfirmed = Counter("trivet_invalidations_unconfirmed_total", "Invalidations left to the relay by their call.")
 lag = Gauge("trivet_outbox_lag_seconds", "Age of the oldest row that waits to be confirmed.")
 parked = Gauge("trivet_outbox_parked", "Rows that were refused too often: they want a person.")
-
-
-class RefusedError(Exception):
-    """The receiver says that what was sent can never be right; the text says why, and holds no secret."""
 
 
 Invalidate = Callable[[Sequence[str]], Awaitable[bool]]

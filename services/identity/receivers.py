@@ -9,10 +9,10 @@ from typing import TypeVar
 import grpc
 
 from runtime.clock import timestamp
-from runtime.errors import Unavailable
+from runtime.errors import RefusedError, Unavailable
 from runtime.sealing import Sealer
 from services.identity import audit, erasure, mail
-from services.identity.outbox import Note, Receiver, RefusedError
+from services.identity.outbox import Note, Receiver
 from trivet.client import Channel, reason_of
 from trivet.notifications.v1.audit_service_pb2 import AuditEvent, RecordAuditEventsRequest
 from trivet.notifications.v1.audit_service_pb2_grpc import AuditServiceStub

@@ -4,13 +4,13 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from runtime.fills import Fills
+from runtime.invalidations import Invalidations
 from runtime.logs import logging_to_stderr
 from runtime.server import Server
 from runtime.settings import read
 from runtime.tasks import Tasks
 from runtime.telemetry import start_tracing
 from services.notifications.audit import Audit
-from services.notifications.cached import Cached
 from services.notifications.delivery import Delivery
 from services.notifications.erasures import Erasures
 from services.notifications.letters import Letters
@@ -54,7 +54,7 @@ async def main(settings: NotificationsSettings) -> None:
         store = await stack.enter_async_context(open_store(uri, pool_size=pool_size, timeout=settings.store_timeout))
         signer = Signer("notifications", settings.call_keys)
         cache = CacheServiceStub(await stack.enter_async_context(connect(settings.cache_address, "cache", signer)))
-        counts = CachedCounts(Cached(cache).invalidate)
+        counts = CachedCounts(Invalidations(cache).invalidate)
         await stack.enter_async_context(counts.running(settings.grace_seconds))
         mailing = Mailing(letters, kept=keeps_mail)
         if settings.sends_mail:

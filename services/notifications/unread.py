@@ -14,7 +14,7 @@ from prometheus_client import Counter
 
 from runtime import failpoints
 from runtime.cached_rpcs import KEY
-from runtime.errors import ServiceError, Unavailable
+from runtime.errors import RefusedError, ServiceError, Unavailable
 from runtime.tasks import Tasks, TooManyTasksError
 from trivet.client.deadline import remaining, within
 
@@ -31,10 +31,6 @@ unconfirmed = Counter("trivet_unread_unconfirmed_total", "Tries to have unread c
 lost = Counter("trivet_unread_lost_total", "Unread counts that were left in caches until they were too old.")
 
 T = TypeVar("T")
-
-
-class RefusedError(Exception):
-    """The cache will never drop what it was told to."""
 
 
 Invalidate = Callable[[Sequence[str]], Awaitable[bool]]

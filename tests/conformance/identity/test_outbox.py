@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, insert, select
 
-from runtime.errors import Unavailable
+from runtime.errors import RefusedError, Unavailable
 from services.identity import schema
 from services.identity.database import Transaction
-from services.identity.outbox import MAX_REFUSALS, Outbox, RefusedError, parked
+from services.identity.outbox import MAX_REFUSALS, Outbox, parked
 from tests.conformance.identity.conftest import Identity
 from tests.harness.waiting import until
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from runtime.errors import NotFound, ServiceError, Unavailable
+from runtime.errors import NotFound, RefusedError, ServiceError, Unavailable
 from services.notifications import unread
-from services.notifications.unread import OWED_SECONDS, CachedCounts, RefusedError
+from services.notifications.unread import OWED_SECONDS, CachedCounts
 from tests.harness.waiting import until
 from trivet.client.deadline import remaining, within
 

@@ -1,11 +1,10 @@
-"""What this service has dropped from the cache after a change; `runtime/fills.py` fills it after a miss."""
+"""What a service has dropped from the cache after a change; `runtime/fills.py` fills it after a miss."""
 
 from collections.abc import Sequence
 
 import grpc
 
-from runtime.errors import Unavailable
-from services.notifications.unread import RefusedError
+from runtime.errors import RefusedError, Unavailable
 from trivet.cache.v1.cache_pb2 import InvalidateRequest
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 
@@ -14,8 +13,8 @@ INVALIDATE_SECONDS = 1.0
 REFUSALS = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNIMPLEMENTED)
 
 
-class Cached:
-    """The cache service, as this one uses it."""
+class Invalidations:
+    """The cache service, as those use it who change what is made of their data."""
 
     def __init__(self, stub: CacheServiceStub) -> None:
         self._stub = stub
