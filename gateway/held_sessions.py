@@ -6,9 +6,9 @@ from typing import Self
 
 import msgspec
 from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.objects import session_object, user_object
-from runtime.clock import from_timestamp
 from trivet.identity.v1.session_service_pb2 import VerifySessionResponse
 
 PLACE = "{token}"
@@ -29,9 +29,13 @@ class HeldSession:
     def of(cls, answer: VerifySessionResponse) -> Self:
         body = {"session": session_object(answer.session, PLACE), "user": user_object(answer.user)}
         head, _, tail = msgspec.json.encode(body).partition(PLACE.encode())
-        ends = from_timestamp(answer.session.expire_time).timestamp()
-        slides = from_timestamp(answer.slide_time).timestamp() if answer.slide_time.seconds else math.inf
+        ends = _seconds(answer.session.expire_time)
+        slides = _seconds(answer.slide_time) if answer.slide_time.seconds else math.inf
         return cls(answer, head, tail, ends, slides)
+
+
+def _seconds(time: Timestamp) -> float:
+    return time.seconds + time.nanos / 1e9
 
 
 def hold(value: bytes) -> HeldSession | None:
