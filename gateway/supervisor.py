@@ -45,8 +45,11 @@ class Worker:
             status = await self._live(restarts)
             if self._stopping.is_set():
                 break
-            deaths = 1 if loop.time() - began > CALM_SECONDS else deaths + 1
             restarts += 1
+            if status == 0:  # it was asked to end, so that another takes its place
+                logger.info("%s is renewed", self._name)
+                continue
+            deaths = 1 if loop.time() - began > CALM_SECONDS else deaths + 1
             delay = delay_after(deaths)
             logger.warning("%s %s, starting again in %.1f s", self._name, how_it_ended(status), delay)
             with contextlib.suppress(TimeoutError):

@@ -61,6 +61,14 @@ class Windows:
         if len(self._counts) > self._capacity:
             self._counts.popitem(last=False)
 
+    def exhaust(self, key: str, limit: Limit, until: float) -> None:
+        """Allow nothing until a time: somebody who counts for all has said so."""
+        key = key[:MAX_KEY]
+        self._counts[key] = (limit.requests, until - limit.seconds)
+        self._counts.move_to_end(key)
+        if len(self._counts) > self._capacity:
+            self._counts.popitem(last=False)
+
     def take(self, key: str, limit: Limit) -> int:
         """Count a request if it is allowed; return as `wait` does."""
         if not (seconds := self.wait(key, limit)):
@@ -96,8 +104,10 @@ class SharedWindows:
                     logger.warning("limits are this process's own: the cache answers %s", error.code().name)
                 self._rests_until = self._own.monotonic() + self.REST_SECONDS
             else:
-                if not seconds:
-                    # The time before the call: here no window may end later than there.
+                # The time before the call: here no window may end later than there.
+                if seconds:
+                    self._own.exhaust(key, limit, now + seconds)
+                else:
                     self._own.count(key, limit, now)
                 return seconds
         counted_alone.inc()

@@ -157,9 +157,19 @@ async def test_a_planted_cookie_before_the_right_one_does_not_sign_out(scene: Sc
 
 async def test_a_cookie_among_others_is_found(scene: Scene) -> None:
     name = scene.deps.reads.cookies.session_token
-    for cookie in (f"a=1; {scene.cookie['cookie']}; b=2", f"x{name}=no; {scene.cookie['cookie']}"):
-        assert (await scene.check(cookie=cookie)).json()["session"]["token"] == TOKEN
+    assert (await scene.check(cookie=f"a=1; {scene.cookie['cookie']}; b=2")).json()["session"]["token"] == TOKEN
     assert scene.calls == []
+    assert (await scene.check(cookie=f"x{name}=no; {scene.cookie['cookie']}")).json()["session"]["token"] == TOKEN
+
+
+@pytest.mark.parametrize("gap", ["", " ", "  ", "\t", " ; "])
+async def test_of_two_session_cookies_the_same_one_counts_as_on_the_long_way(scene: Scene, gap: str) -> None:
+    """Both are signed, for two people: a check must not depend on which way it went."""
+    cookies = scene.deps.reads.cookies
+    other = f"{cookies.session_token}={cookies.signer.sign('X' * 32)}"
+    for pair in ((scene.cookie["cookie"], other), (other, scene.cookie["cookie"])):
+        cookie = f"a=1;{gap}{pair[0]}; {pair[1]}"
+        assert shown(await scene.check(cookie=cookie)) == shown(await scene.check(cookie=cookie, **LONG_WAY))
 
 
 async def test_nothing_is_answered_from_memory_without_a_live_watch(scene: Scene) -> None:
@@ -279,3 +289,13 @@ async def test_where_nobody_can_tell_nobody_is_asked_again_and_nobody_is_signed_
     scene.services.calls.clear()
     assert (await scene.check(**scene.cookie, **LONG_WAY)).status_code == 503
     assert scene.calls.count("VerifySession") == asked
+
+
+@pytest.mark.parametrize("scene", [{"rate_limit": "on"}], indirect=True)
+async def test_what_is_not_held_is_counted_by_all_before_anybody_is_asked(scene: Scene) -> None:
+    """H6: or every worker would evaluate the guesses that another has refused."""
+    for _ in range(100):
+        await scene.check(**scene.cookie)
+    scene.services.calls.clear()
+    guess = await scene.check(authorization=f"Bearer {'Y' * 32}")
+    assert (guess.status_code, scene.calls) == (429, [])

@@ -167,6 +167,17 @@ async def test_what_the_cache_refuses_does_not_lengthen_the_wait_here(cache: Cac
     assert [await second.path("/sign-in/email", STRANGER) for _ in range(4)] == [0, 0, 0, 10]
 
 
+async def test_what_the_cache_refuses_is_refused_here_until_then_without_asking_again(
+    cache: Cache, clock: Clock
+) -> None:
+    """H6: a gateway that never allowed anything itself would ask for each of a flood."""
+    first, second = cache.limits(clock), cache.limits(clock)
+    for _ in range(3):
+        assert await first.path("/sign-in/email", STRANGER) == 0
+    assert min([await second.path("/sign-in/email", STRANGER) for _ in range(5)]) > 0
+    assert len(cache.asked) == 3 + 1
+
+
 async def test_a_cache_that_goes_away_hands_out_no_second_allowance(windows: SharedWindows, cache: Cache) -> None:
     """H6: what the cache allowed was counted here too; never unlimited, and each time it is counted."""
     before = counted_alone._value.get()
