@@ -30,7 +30,7 @@ def test_a_gateway_of_several_workers_is_ready_is_measured_and_leaves_nothing(da
         assert sum("-mgateway.worker" in command for command in children.values()) == 2
         for row in ("gateway metrics", "gateway-2 metrics"):
             eventually(lambda row=row: "trivet_http_" in httpx.get(running.addresses[row]).text, seconds=20)  # type: ignore[misc]  # bound to this row
-        assert httpx.get(f"{running.url}/readyz").status_code == 200
+        eventually(lambda: httpx.get(f"{running.url}/readyz").status_code == 200, seconds=20)
         assert running.stop() < STOP_SECONDS
         assert running.process.returncode == 0
         assert not [command for pid, command in children.items() if is_running(pid)]

@@ -21,7 +21,7 @@ from trivet.identity.v1.session_service_pb2_grpc import SessionServiceStub
 
 READERS = 500
 KEYS = 3
-FEW = 10
+FEW = 50
 
 
 async def expire(house: House, session: Opened) -> None:
