@@ -32,7 +32,7 @@ INSERT INTO sessions (id, user_id, token_hash, expires_at, remembered, ip_addres
 SELECT LPAD(n, 32, 'session'), {{owner}}, SHA2(LPAD(n, 32, 'token'), 256),
        expires_at, remembered, ip_address, user_agent, created_at, updated_at
 FROM numbers, sessions WHERE sessions.id = :template
-"""  # noqa: S608
+"""  # noqa: S608  # fixed texts
 OWN_USER = f"LPAD(n - n % {SESSIONS_PER_USER}, 32, 'user')"
 
 

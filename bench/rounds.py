@@ -39,7 +39,7 @@ def run(case: Case, scene: Scene, effort: Effort) -> Row:
                 warm_up = effort.compiling_seconds if subject.alone else effort.warm_up_seconds
                 try:
                     measured = _round(subject, scene, effort.callers, effort.seconds if number else warm_up)
-                except Exception as error:
+                except Exception as error:  # whatever it was, the other subjects stand
                     if name == "ours":
                         raise
                     failed[name] = f"{type(error).__name__}: {error}"

@@ -86,7 +86,7 @@ def among_many(scene: Scene, effort: Effort) -> Timings:
             if kind == "few":  # others, each time: those from before are in Redis
                 crowd.remove()
                 members = crowd.add(size - 1)
-            unseen = random.Random(number).sample(members, min(len(members), effort.few_sessions - 1))  # noqa: S311
+            unseen = random.Random(number).sample(members, min(len(members), effort.few_sessions - 1))  # noqa: S311  # any
             rounds += [_cost(scene, effort, [scene.check(each) for each in unseen])]
         cold, warm = (median(each) for each in zip(*rounds[1:], strict=True))
         costs[kind] = cold, warm

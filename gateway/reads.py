@@ -1,9 +1,8 @@
 """Who makes a request, and their profile, read through the near cache and the cache service."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -60,7 +59,7 @@ class Reads:
         self.cookies = SessionCookies.of(settings)
         self.cached = CachedReads(backends.cache, near)
         self.sessions: NearReads[HeldSession] = NearReads(self.cached, SESSIONS.namespace, hold)
-        self._messages: dict[str, NearReads[Made[Message]]] = {}
+        self._messages: dict[str, NearReads[Any]] = {}
         self._backends = backends
         self._now = now
 
@@ -146,12 +145,13 @@ class Reads:
         found = await self.messages(UNREAD.namespace, CountUnreadResponse).get(signed_in.user.id, ask)
         return (found or await ask(())).message.unread_count
 
-    def messages(self, namespace: str, kind: Callable[[], M]) -> "NearReads[Made[M]]":
+    def messages(self, namespace: str, kind: type[M]) -> "NearReads[Made[M]]":
         """Return the reads of a namespace whose entries are messages of one kind."""
-        reads = self._messages.get(namespace)
+        reads: Any = self._messages.get(namespace)  # of messages of this kind: a namespace holds no other
         if reads is None:
-            reads = self._messages[namespace] = NearReads(self.cached, namespace, made(kind))  # type: ignore[arg-type]
-        return reads  # type: ignore[return-value]  # a namespace holds messages of one kind
+            reads = self._messages[namespace] = NearReads(self.cached, namespace, made(kind))
+        found: NearReads[Made[M]] = reads
+        return found
 
 
 async def session_of(request: HTTPConnection, deps: "Deps", *, authoritative: bool = False) -> SignedIn | None:

@@ -6,7 +6,7 @@ Each test breaks a Redis of its own under a real cache process.
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,14 +27,6 @@ from trivet.client import Channel, reason_of
 BACK_SECONDS = 3.0
 # Far above the 100 ms that are promised (`make bench` measures those), far below the 2 s of the caller's deadline.
 SOON_SECONDS = 0.5
-
-
-@pytest.fixture
-def redis_server(engine: Engines) -> Iterator[Engine]:
-    if engine.get("redis").process is None:
-        pytest.skip("TRIVET_TEST_REDIS_URL is a server that is not ours to break")
-    with engines.redis() as server:
-        yield server
 
 
 @dataclass

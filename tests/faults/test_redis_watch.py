@@ -4,7 +4,7 @@ Each test breaks a Redis of its own under real cache processes.
 """
 
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +13,6 @@ import pytest
 from grpc import aio
 from redis.asyncio import Redis
 
-from tests.conftest import Engines
-from tests.harness import engines
 from tests.harness.engines import Engine
 from tests.harness.processes import Process, client, process
 from tests.harness.waiting import until
@@ -24,14 +22,6 @@ from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Channel
 
 BACK_SECONDS = 3.0
-
-
-@pytest.fixture
-def redis_server(engine: Engines) -> Iterator[Engine]:
-    if engine.get("redis").process is None:
-        pytest.skip("TRIVET_TEST_REDIS_URL is a server that is not ours to break")
-    with engines.redis() as server:
-        yield server
 
 
 @dataclass
