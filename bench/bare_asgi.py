@@ -3,6 +3,7 @@
 import asyncio
 import sys
 
+import uvloop
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
@@ -22,4 +23,4 @@ async def constant(scope: Scope, _receive: Receive, send: Send) -> None:
 
 if __name__ == "__main__":
     settings = GatewaySettings(http_port=int(sys.argv[1]), secret=SecretStr("a secret that signs nothing here"))
-    asyncio.run(serve(constant, settings, asyncio.Event(), shares_port=False))
+    uvloop.run(serve(constant, settings, asyncio.Event(), shares_port=False))

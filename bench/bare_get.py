@@ -1,9 +1,9 @@
 """The cheapest cached read that could be: grpc.aio with no concern around it, the same request, and one bare GET."""
 
-import asyncio
 import sys
 
 import grpc
+import uvloop
 from redis.asyncio import Redis
 
 from trivet.cache.v1.cache_pb2 import GetRequest, GetResponse, Lookup
@@ -28,4 +28,4 @@ async def main(port: int, url: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), sys.argv[2]))
+    uvloop.run(main(int(sys.argv[1]), sys.argv[2]))

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 
+import uvloop
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -21,4 +22,4 @@ async def constant(request: Request) -> Response:
 if __name__ == "__main__":
     app = Starlette(routes=[Route("/{size:int}", constant)])
     settings = GatewaySettings(http_port=int(sys.argv[1]), secret=SecretStr("a secret that signs nothing here"))
-    asyncio.run(serve(app, settings, asyncio.Event(), shares_port=False))
+    uvloop.run(serve(app, settings, asyncio.Event(), shares_port=False))

@@ -1,10 +1,10 @@
 """The bare equivalent of a service: grpc.aio with no concern around it, and an answer that is ready."""
 
-import asyncio
 import sys
 from typing import Any
 
 import grpc
+import uvloop
 
 
 class Sized(grpc.GenericRpcHandler):
@@ -29,4 +29,4 @@ async def main(port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    uvloop.run(main(int(sys.argv[1])))

@@ -1,12 +1,12 @@
 """What answers HTTP: settings and wiring. `python -m gateway.worker` is one of several that share a port."""
 
-import asyncio
 import os
 import signal
 import sys
 import threading
 import time
 
+import uvloop
 from prometheus_client import REGISTRY
 
 from gateway.app import build_app
@@ -50,7 +50,7 @@ def run(settings: GatewaySettings, *, shares_port: bool = False) -> None:
     """Serve until told to stop. Raises SystemExit, with one line that says why, if it cannot."""
     with logging_to_stderr("gateway", json_lines=settings.json_logs, level=settings.log_level):
         tracing = start_tracing("gateway")
-        asyncio.run(main(settings, shares_port=shares_port))
+        uvloop.run(main(settings, shares_port=shares_port))
         if tracing is not None:
             tracing.shutdown()
 

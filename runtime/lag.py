@@ -1,6 +1,7 @@
 """How late the event loop wakes up: the one figure that tells of work that should not be on it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -16,11 +17,10 @@ lag = Histogram(
 
 
 async def _watch() -> None:
-    loop = asyncio.get_running_loop()
     while True:
-        due = loop.time() + EVERY_SECONDS
+        due = time.monotonic() + EVERY_SECONDS
         await asyncio.sleep(EVERY_SECONDS)
-        lag.observe(max(0.0, loop.time() - due))
+        lag.observe(max(0.0, time.monotonic() - due))
 
 
 @asynccontextmanager

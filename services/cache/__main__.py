@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import sys
 
+import uvloop
+
 from runtime.ids import new_id
 from runtime.logs import logging_to_stderr
 from runtime.server import Server
@@ -54,4 +56,4 @@ if __name__ == "__main__":
     found = read(CacheSettings)
     with logging_to_stderr("cache", json_lines=found.json_logs, level=found.log_level):
         start_tracing("cache")
-        sys.exit(asyncio.run(main(found)))
+        sys.exit(uvloop.run(main(found)))

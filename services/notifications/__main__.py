@@ -1,7 +1,8 @@
 """The notifications process: settings and wiring."""
 
-import asyncio
 from contextlib import AsyncExitStack
+
+import uvloop
 
 from runtime.fills import Fills
 from runtime.invalidations import Invalidations
@@ -91,4 +92,4 @@ if __name__ == "__main__":
     found = read(NotificationsSettings)
     with logging_to_stderr("notifications", json_lines=found.json_logs, level=found.log_level):
         start_tracing("notifications")
-        asyncio.run(main(found))
+        uvloop.run(main(found))
