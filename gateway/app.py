@@ -1,9 +1,12 @@
 """The gateway's application: its routes, and what is done around every request, in order."""
 
+import asyncio
+
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from gateway import auth, docs, health, mailbox, me, webhooks
+from gateway.ahead import Ahead
 from gateway.deps import Deps
 from gateway.middleware.admission import Admission
 from gateway.middleware.body_limit import BodyLimit
@@ -17,7 +20,7 @@ from gateway.middleware.security_headers import SecurityHeaders
 from gateway.middleware.trace import Trace
 from gateway.router import Router
 from gateway.services import SERVICES
-from gateway.session_checks import SessionChecks
+from gateway.session_checks import HeldChecks, SessionChecks
 from gateway.transcode import Transcoder
 
 
@@ -41,5 +44,10 @@ def build_app(deps: Deps) -> ASGIApp:
     app = Metrics(app)
     app = Trace(app, ratio=deps.settings.trace_ratio)
     app = RequestId(app)
-    # A hit does what all of these do for it by itself; where `session_data` is written there are none.
+    # Does what all of these do for its answers by itself; where `session_data` is written it has none.
     return SessionChecks(app, deps) if deps.settings.cookie_cache == "off" else app
+
+
+def answers_ahead(deps: Deps) -> Ahead | None:
+    """Return what answers requests ahead of the event loop, which runs."""
+    return HeldChecks(deps, asyncio.get_running_loop()) if deps.settings.cookie_cache == "off" else None

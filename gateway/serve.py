@@ -7,14 +7,16 @@ import select
 import signal
 import socket
 from collections.abc import Awaitable
+from typing import Any
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server.embed import Server
+from granian.server.embed import AsyncWorker, Server
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.ahead import Ahead, work
 from gateway.listening import BACKLOG, GRACE_SECONDS, LET_GO_SECONDS, bound
 from gateway.open_files import most_connections
 from gateway.settings import GatewaySettings
@@ -29,11 +31,11 @@ MOST_GLANCES = 200
 class Listening(Server):
     """Granian's server on a socket of ours: its own could not stop accepting before it closes what is open."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket, settings: GatewaySettings) -> None:
+    def __init__(self, door: "Door", listener: socket.socket, settings: GatewaySettings) -> None:
         # HTTP/1.1 only; a connection whose headers do not come in time is closed. The backpressure bounds open
         # connections, idle ones too: requests are bounded in middleware/admission.py.
         super().__init__(
-            app,
+            door,
             interface=Interfaces.ASGINL,
             http=HTTPModes.http1,
             websockets=False,
@@ -44,11 +46,18 @@ class Listening(Server):
             log_level=LogLevels.error,
             log_dictconfig={"handlers": {}, "formatters": {}, "loggers": {"_granian": {"propagate": True}}},
         )
+        self._door = door
         self._listener = listener
         self._accepting = os.dup(listener.fileno())
 
     def _init_shared_socket(self) -> None:
         self._ssp, self._shd = None, SocketHolder(self._accepting, False, BACKLOG)  # type: ignore[call-arg, assignment]  # its types lag behind
+
+    def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> AsyncWorker:  # type: ignore[override]  # as granian's own
+        async def working(worker_id: int, stop: Any, app: ASGIApp, *rest: Any) -> None:
+            await work(app, self._door.ahead, worker_id, stop, *rest)
+
+        return super()._spawn_worker(idx, AsyncWorker.wrap_target(working), callback_loader)  # type: ignore[no-untyped-call]
 
     async def accept_no_more(self) -> None:
         """Give the address up and serve on what is open: a socket that nobody can reach takes the listener's place.
@@ -72,14 +81,19 @@ class Door:
     A client that is told so opens its next connection elsewhere; one that is cut off loses a request on its way.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, ahead: Ahead | None = None) -> None:
         self._app = app
+        self._ahead = ahead
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return self._app(scope, receive, send)
 
+    def ahead(self, scope: Scope) -> tuple[Message, Message] | None:
+        """Return what the application answers without the event loop, in whatever thread."""
+        return self._ahead(scope) if self._ahead else None
+
     def let_go(self) -> None:
-        app = self._app
+        app, self._ahead = self._app, None
 
         async def closing(scope: Scope, receive: Receive, send: Send) -> None:
             async def answer(message: Message) -> None:
@@ -117,14 +131,18 @@ class _Told:
         self.stopping.set()
 
 
-async def serve(app: ASGIApp, settings: GatewaySettings, draining: asyncio.Event, *, shares_port: bool) -> None:
+async def serve(
+    app: ASGIApp, settings: GatewaySettings, draining: asyncio.Event, *, shares_port: bool, ahead: Ahead | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT; then accept nothing new, let what is under way end, and return.
+
+    What `ahead` answers the application does not see.
 
     Sets `draining` first, so that readiness fails, for as long as the settings say; with SIGUSR1 a supervisor has that
     done in all workers beforehand. A second signal ends the process at once. Raises SystemExit, with one line that says
     why, if the address cannot be listened on.
     """
-    told, door = _Told(draining, shares_port=shares_port), Door(app)
+    told, door = _Told(draining, shares_port=shares_port), Door(app, ahead)
     with bound(settings, shares_port=shares_port) as listener:
         listener.listen(BACKLOG)
         server = Listening(door, listener, settings)

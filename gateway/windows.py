@@ -2,6 +2,7 @@
 
 import logging
 import math
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -35,13 +36,14 @@ class Limit:
 class Windows:
     """Counts by key, in bounded memory: what has been quiet longest is forgotten first.
 
-    A count starts anew after a full window without an allowed request.
+    A count starts anew after a full window without an allowed request. Any thread may ask.
     """
 
     def __init__(self, *, capacity: int = 50_000, monotonic: Monotonic = time.monotonic) -> None:
         self._capacity = capacity
         self.monotonic = monotonic
         self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -55,25 +57,27 @@ class Windows:
     def count(self, key: str, limit: Limit, at: float) -> None:
         """Count a request that was allowed at a time."""
         key = key[:MAX_KEY]
-        count, last = self._counts.get(key, (0, at))
-        self._counts[key] = (1 if at - last >= limit.seconds else count + 1, at)
-        self._counts.move_to_end(key)
-        if len(self._counts) > self._capacity:
-            self._counts.popitem(last=False)
+        with self._lock:
+            count, last = self._counts.get(key, (0, at))
+            self._remember(key, 1 if at - last >= limit.seconds else count + 1, at)
 
     def exhaust(self, key: str, limit: Limit, until: float) -> None:
         """Allow nothing until a time: somebody who counts for all has said so."""
-        key = key[:MAX_KEY]
-        self._counts[key] = (limit.requests, until - limit.seconds)
-        self._counts.move_to_end(key)
-        if len(self._counts) > self._capacity:
-            self._counts.popitem(last=False)
+        with self._lock:
+            self._remember(key[:MAX_KEY], limit.requests, until - limit.seconds)
 
     def take(self, key: str, limit: Limit) -> int:
         """Count a request if it is allowed; return as `wait` does."""
-        if not (seconds := self.wait(key, limit)):
-            self.count(key, limit, self.monotonic())
-        return seconds
+        with self._lock:
+            if not (seconds := self.wait(key, limit)):
+                self.count(key, limit, self.monotonic())
+            return seconds
+
+    def _remember(self, key: str, count: int, last: float) -> None:
+        self._counts[key] = count, last
+        self._counts.move_to_end(key)
+        if len(self._counts) > self._capacity:
+            self._counts.popitem(last=False)
 
 
 class SharedWindows:

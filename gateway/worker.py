@@ -9,7 +9,7 @@ import time
 import uvloop
 from prometheus_client import REGISTRY
 
-from gateway.app import build_app
+from gateway.app import answers_ahead, build_app
 from gateway.backends import open_backends
 from gateway.deps import Deps
 from gateway.listening import GRACE_SECONDS
@@ -38,7 +38,8 @@ async def main(settings: GatewaySettings, *, shares_port: bool) -> None:
         deps = Deps(settings, backends, Origins(settings), request_log, near)
         REGISTRY.register(NearMetrics(deps.reads.cached))
         async with watching(backends.cache, near), measured_lag():
-            await serve(build_app(deps), settings, deps.draining, shares_port=shares_port)
+            app, ahead = build_app(deps), answers_ahead(deps)
+            await serve(app, settings, deps.draining, shares_port=shares_port, ahead=ahead)
 
 
 def _switched_off() -> list[str]:

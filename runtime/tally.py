@@ -1,14 +1,14 @@
 """Counts and durations as plain integers, which Prometheus reads when it asks.
 
-Where every request counts, `prometheus_client` pays for a lock and a check each time. Here one thread counts, the event
-loop's, and the thread that answers `/metrics` only reads: what it sees is what was counted a moment ago.
+Where every request counts, `prometheus_client` pays for a lock and a check each time. Here one thread counts in each
+series, and the thread that answers `/metrics` only reads: what it sees is what was counted a moment ago.
 """
 
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from math import inf
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from prometheus_client import REGISTRY
 from prometheus_client.metrics_core import Metric
@@ -27,6 +27,10 @@ class Count:
     def __init__(self) -> None:
         self.value = 0
         self.created = time.time()
+
+    def add(self, other: Self) -> None:
+        """Count what another has."""
+        self.value += other.value
 
     def samples(self) -> Iterator[tuple[str, dict[str, str], float]]:
         yield "_total", {}, float(self.value)
@@ -48,6 +52,11 @@ class Timing:
         """Count one call that took so long; a bucket's bound belongs to it."""
         self.buckets[bisect_left(self._bounds, seconds)] += 1
         self.seconds += seconds
+
+    def add(self, other: Self) -> None:
+        """Count the calls that another has."""
+        self.buckets = [ours + theirs for ours, theirs in zip(self.buckets, other.buckets, strict=True)]
+        self.seconds += other.seconds
 
     def samples(self) -> Iterator[tuple[str, dict[str, str], float]]:
         total = 0
@@ -79,6 +88,7 @@ class _Family(Collector, Generic[S]):
         self._labels = tuple(labels)
         self._most = most
         self._series: dict[tuple[object, ...], S] = {}
+        self._apart: dict[tuple[object, ...], list[S]] = {}
         registry.register(self)
 
     def of(self, *labels: object) -> S:
@@ -94,6 +104,13 @@ class _Family(Collector, Generic[S]):
             labels = (OTHER,) * len(labels)
         return self._series.setdefault(labels, self._new())
 
+    def apart(self, *labels: object) -> S:
+        """Return one more series of these labels, for a thread of its own: they are told as one."""
+        self.of(*labels)
+        made = self._new()
+        self._apart.setdefault(labels, []).append(made)
+        return made
+
     def _new(self) -> S:
         raise NotImplementedError
 
@@ -104,9 +121,21 @@ class _Family(Collector, Generic[S]):
         metric = Metric(self._name, self._documentation, self._type)
         for values, series in tuple(self._series.items()):
             own = dict(zip(self._labels, map(str, values), strict=True))
-            for suffix, labels, value in series.samples():
+            for suffix, labels, value in self._whole(values, series).samples():
                 metric.add_sample(self._name + suffix, {**own, **labels}, value)
         return [metric]
+
+    def _whole(self, labels: tuple[object, ...], series: S) -> S:
+        """Return the sum of all series of these labels."""
+        further: list[S] = self._apart.get(labels, [])
+        if not further:
+            return series
+        whole = self._new()
+        whole.created = series.created
+        whole.add(series)
+        for part in further:
+            whole.add(part)
+        return whole
 
 
 class Counts(_Family[Count]):

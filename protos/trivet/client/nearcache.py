@@ -5,6 +5,7 @@ back, for by then every invalidation from before that tick has been applied here
 """
 
 import math
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -47,7 +48,8 @@ class NearCache:
 
     Served only while a Watch keeps it alive. An entry is kept if none of its tags has moved since it was read, as far
     as the Watch has told; of what has moved so many tags are remembered, and what was read before the oldest of them is
-    not kept. `unsafe` names protections to do without, in tests.
+    not kept. Any thread may look; one alone, the event loop's, changes what is held. `unsafe` names protections to do
+    without, in tests.
     """
 
     def __init__(
@@ -70,6 +72,8 @@ class NearCache:
         self._by_tag: dict[str, set[str]] = {}
         self._moved: OrderedDict[str, int] = OrderedDict()
         self._floor = 0
+        # For the threads that look, and held for microseconds: nothing waits inside.
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -79,15 +83,24 @@ class NearCache:
         """Whether what is held may be served now."""
         return self.monotonic() < self.serves_until
 
-    def get(self, key: str) -> Held | None:
-        """Return what is held of a key if it may be served now, else None."""
+    def look(self, key: str) -> Held | None:
+        """Return what is held of a key if it may be served now, else None; of any thread.
+
+        Whoever looks was asked before: what the Watch confirms from then on need not be in the answer.
+        """
         now = self.monotonic()
-        held = self._entries.get(key) if now < self.serves_until else None
-        if held is None or now >= held.expires:
+        with self._lock:
+            held = self._entries.get(key) if now < self.serves_until else None
+            if held is None or now >= held.expires:
+                return None
+            self.hits += 1
+            self._entries.move_to_end(key)
+            return held
+
+    def get(self, key: str) -> Held | None:
+        """Return what `look` does, and count a miss."""
+        if (held := self.look(key)) is None:
             self.misses += 1
-            return None
-        self.hits += 1
-        self._entries.move_to_end(key)
         return held
 
     def keep(
@@ -97,18 +110,19 @@ class NearCache:
 
         `size` is about how many bytes the value takes here.
         """
-        self._drop(key)
         size += ENTRY_BYTES
-        if not self._is_current(position, tags) or size > self._max_bytes:
-            self.refusals += 1
-            return False
-        self._entries[key] = Held(value, expires, tuple(tags), size)
-        self.bytes += size
-        for tag in tags:
-            self._by_tag.setdefault(tag, set()).add(key)
-        while self.bytes > self._max_bytes:
-            self._drop(next(iter(self._entries)))
-            self.evictions += 1
+        with self._lock:
+            self._drop(key)
+            if not self._is_current(position, tags) or size > self._max_bytes:
+                self.refusals += 1
+                return False
+            self._entries[key] = Held(value, expires, tuple(tags), size)
+            self.bytes += size
+            for tag in tags:
+                self._by_tag.setdefault(tag, set()).add(key)
+            while self.bytes > self._max_bytes:
+                self._drop(next(iter(self._entries)))
+                self.evictions += 1
         return True
 
     def moved(self, position: Position, tags: Iterable[str]) -> None:
@@ -118,8 +132,9 @@ class NearCache:
         if self._ignores_watch:
             return
         for tag in tags:
-            for key in tuple(self._by_tag.get(tag, ())):
-                self._drop(key)
+            with self._lock:
+                for key in tuple(self._by_tag.get(tag, ())):
+                    self._drop(key)
             self._moved[tag] = position.offset
             self._moved.move_to_end(tag)
         while len(self._moved) > self._max_moved:
@@ -131,10 +146,11 @@ class NearCache:
         self.resets += 1
         if self._ignores_epoch or self._ignores_watch:
             return
-        self._entries.clear()
-        self._by_tag.clear()
+        with self._lock:
+            self._entries.clear()
+            self._by_tag.clear()
+            self.bytes = 0
         self._moved.clear()
-        self.bytes = 0
         self._floor = position.offset
 
     def echoed(self, tick: float) -> None:

@@ -70,8 +70,8 @@ class NearReads(Generic[T]):
         self._flights: Flights[T | None] = Flights()
 
     def held(self, key: str) -> T | None:
-        """Return what may be answered without any call; None if that is nothing, or unknown."""
-        found = self._near.get(self._prefix + key)
+        """Return what may be answered without any call, None if that is nothing, or unknown; of any thread."""
+        found = self._near.look(self._prefix + key)
         return None if found is None else found.value  # type: ignore[return-value]  # what `decode` made
 
     async def get(self, key: str, ask: Ask[T]) -> T | None:

@@ -1,6 +1,12 @@
-"""get-session from memory: it answers what the long way answers, and takes the long way wherever that says more."""
+"""get-session from memory: it answers what the long way answers, and takes the long way wherever that says more.
 
+Everything is asked twice: of granian, whose thread answers hits itself, and of the application alone on the event loop.
+"""
+
+import asyncio
+import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,17 +21,19 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
-from gateway.app import build_app
+from gateway.app import answers_ahead, build_app
 from gateway.backends import open_backends
 from gateway.deps import Deps
 from gateway.origins import Origins
 from gateway.request_log import RequestLog
+from gateway.session_checks import HeldChecks
 from gateway.settings import GatewaySettings
 from ops.keys import pair_key
 from runtime.errors import Unavailable
 from runtime.ids import token_hash
 from runtime.settings import Keys
 from tests.api.gateway.conftest import PAGE
+from tests.api.gateway.serving import serving
 from tests.api.gateway.stand_ins import SERVED, TOKENS, StandIns, verify
 from tests.harness.processes import SECRET
 from trivet.cache.v1.cache_pb2 import GetRequest, GetResponse, Lookup, Position
@@ -35,7 +43,7 @@ from trivet.identity.v1.session_service_pb2 import VerifySessionRequest, VerifyS
 TOKEN = next(iter(TOKENS))
 PATH = "/api/auth/get-session"
 LONG_WAY = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-00"}
-CHANGES = {"x-request-id", "traceparent"}
+CHANGES = {"x-request-id", "traceparent", "date"}
 
 
 @dataclass
@@ -79,8 +87,28 @@ def holding(answer: VerifySessionResponse) -> Any:
     return get
 
 
+@asynccontextmanager
+async def client(deps: Deps, way: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Ask granian, with or without what answers ahead of the loop, or the application itself."""
+    app = build_app(deps)
+    if way == "loop":
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
+            yield http
+        return
+    async with (
+        serving(app, answers_ahead(deps)) as running,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}") as http,
+    ):
+        yield http
+
+
+@pytest.fixture(params=["ahead", "loop"])
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-async def scene(stand_ins: StandIns, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
+async def scene(stand_ins: StandIns, way: str, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
     """One that is warm; parametrized by settings."""
     stand_ins.reset()
     stand_ins.answers["Get"] = holding(session())
@@ -93,8 +121,7 @@ async def scene(stand_ins: StandIns, request: pytest.FixtureRequest) -> AsyncIte
     near.echoed(near.monotonic() + 3_600)
     async with open_backends(settings) as backends:
         deps = Deps(settings, backends, Origins(settings), RequestLog(backends.logs), near)
-        transport = httpx.ASGITransport(build_app(deps))
-        async with httpx.AsyncClient(transport=transport, base_url=settings.base_url) as http:
+        async with client(deps, way) as http:
             yield await Scene(http, stand_ins, near, deps).warmed()
 
 
@@ -147,6 +174,20 @@ async def test_a_signature_that_is_not_ours_opens_nothing(scene: Scene) -> None:
         flipped = "A" if cookie[place] != "A" else "B"
         answer = await scene.check(cookie=cookie[:place] + flipped + cookie[place + 1 :])
         assert answer.json() is None, place
+
+
+async def test_a_signature_that_was_found_good_is_not_good_for_another_secret(scene: Scene) -> None:
+    """S6: what is remembered of signatures goes with the secret that made them."""
+    deps, cookie, loop = scene.deps, scene.cookie["cookie"].encode(), asyncio.get_running_loop()
+    settings = deps.settings.model_copy(update={"secret": SecretStr("another secret, as long as one has to be")})
+    rotated = HeldChecks(Deps(settings, deps.backends, deps.origins, deps.request_log, deps.near), loop)
+    same = HeldChecks(deps, loop)
+
+    def asked() -> dict[str, Any]:
+        return {"path": PATH, "method": "GET", "query_string": b"", "headers": [(b"cookie", cookie)]}
+
+    assert [same(asked()) is None for _ in range(2)] == [False, False]
+    assert [rotated(asked()) is None for _ in range(2)] == [True, True]
 
 
 async def test_a_planted_cookie_before_the_right_one_does_not_sign_out(scene: Scene) -> None:
@@ -299,3 +340,26 @@ async def test_what_is_not_held_is_counted_by_all_before_anybody_is_asked(scene:
     scene.services.calls.clear()
     guess = await scene.check(authorization=f"Bearer {'Y' * 32}")
     assert (guess.status_code, scene.calls) == (429, [])
+
+
+def blocking(http: httpx.AsyncClient, **headers: str) -> bytes:
+    """Ask without the event loop, which stands still meanwhile; raise TimeoutError if nobody answers."""
+    lines = [f"GET {PATH} HTTP/1.1", "host: h", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    with socket.create_connection(("127.0.0.1", http.base_url.port or 0), 0.5) as asked:
+        asked.sendall("\r\n".join(lines).encode())
+        return asked.recv(65_536)
+
+
+@pytest.mark.parametrize("way", ["ahead"], indirect=True)
+async def test_a_hit_is_answered_while_the_event_loop_stands_still(scene: Scene) -> None:
+    assert blocking(scene.http, **scene.cookie).startswith(b"HTTP/1.1 200")
+    with pytest.raises(TimeoutError):
+        blocking(scene.http, **scene.cookie, **LONG_WAY)
+
+
+@pytest.mark.parametrize("way", ["ahead"], indirect=True)
+async def test_what_ended_is_refused_by_granians_thread_at_once(scene: Scene) -> None:
+    """S4: nothing but the near cache is between the Watch and the answer."""
+    scene.near.moved(nearcache.Position("e", 2), ["session:s"])
+    with pytest.raises(TimeoutError):
+        blocking(scene.http, **scene.cookie)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 import pytest
@@ -133,6 +134,17 @@ def test_memory_is_bounded_and_the_quietest_key_is_forgotten() -> None:
     for number in range(1_000):
         windows.take(str(number), EVERYTHING)
     assert len(windows) == 100
+
+
+def test_threads_that_take_at_once_are_allowed_exactly_the_limit() -> None:
+    """H6: hits are counted by the thread that answers them, other requests by the event loop's."""
+    windows, limit = Windows(), Limit(1_000, 3_600)
+
+    def allowed() -> int:
+        return [windows.take("k", limit) for _ in range(1_000)].count(0)
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(each.result() for each in [threads.submit(allowed) for _ in range(4)]) == 1_000
 
 
 def test_what_is_only_asked_about_is_not_counted() -> None:

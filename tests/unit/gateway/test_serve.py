@@ -1,49 +1,25 @@
-"""How connections that are open are let go."""
+"""How requests are answered ahead of the event loop, and how connections that are open are let go."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 
-from pydantic import SecretStr
+import pytest
 from starlette.responses import Response
+from starlette.types import Message, Scope
 
-from gateway.listening import bound
-from gateway.serve import Door, Listening
-from gateway.settings import GatewaySettings
+from tests.api.gateway.serving import Serving
+from tests.api.gateway.serving import serving as serving_by
 from tests.api.gateway.wire import connection, head, status
 from tests.harness.waiting import until
 
-SETTINGS = GatewaySettings(http_port=0, secret=SecretStr("a secret that signs nothing here"))
+AHEAD = (
+    {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]},
+    {"type": "http.response.body", "body": b"ahead"},
+)
 
 
-class Serving:
-    """A server in this loop, and the port it is on."""
-
-    def __init__(self, listener: socket.socket) -> None:
-        self.door = Door(Response("done"))
-        listener.listen()
-        self.port: int = listener.getsockname()[1]
-        self.server = Listening(self.door, listener, SETTINGS)
-        self.task = asyncio.create_task(self.server.serve())
-
-    async def is_refused(self) -> bool:
-        try:
-            async with connection(self.port):
-                return False
-        except OSError:
-            return True
-
-
-@asynccontextmanager
-async def serving() -> AsyncIterator[Serving]:
-    with bound(SETTINGS, shares_port=True) as listener:
-        running = Serving(listener)
-        try:
-            yield running
-        finally:
-            running.server.stop()  # type: ignore[no-untyped-call]  # granian's own
-            await asyncio.wait_for(running.task, 10)
+def serving() -> AbstractAsyncContextManager[Serving]:
+    return serving_by(Response("done"))
 
 
 async def test_who_is_connected_when_nothing_new_is_accepted_is_still_answered() -> None:
@@ -84,3 +60,34 @@ async def test_a_connection_is_kept_until_the_door_lets_go() -> None:
         running.door.let_go()
         writer.write(head("GET", "/"))
         assert b"connection: close" in (await asyncio.wait_for(reader.read(), 10)).lower()
+
+
+def some_ahead(scope: Scope) -> tuple[Message, Message] | None:
+    if scope["path"] == "/broken":
+        raise LookupError("nothing there")
+    return AHEAD if scope["path"] == "/ahead" else None
+
+
+@pytest.mark.parametrize(("path", "body"), [("/ahead", b"ahead"), ("/other", b"done")])
+async def test_what_is_answered_ahead_the_application_does_not_see(path: str, body: bytes) -> None:
+    async with serving_by(Response("done"), some_ahead) as running, connection(running.port) as (reader, writer):
+        for _ in range(2):
+            writer.write(head("GET", path))
+            assert (await asyncio.wait_for(reader.readuntil(body), 10)).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_what_fails_there_is_told_and_goes_to_the_application(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving_by(Response("done"), some_ahead) as running, connection(running.port) as (reader, writer):
+        writer.write(head("GET", "/broken"))
+        assert await status(reader) == 200
+    assert "nothing there" in caplog.text
+
+
+async def test_nothing_is_answered_ahead_once_connections_are_let_go() -> None:
+    """R10: or a client would never be told to open its next connection elsewhere."""
+    async with serving_by(Response("done"), some_ahead) as running, connection(running.port) as (reader, writer):
+        running.door.let_go()
+        writer.write(head("GET", "/ahead"))
+        answer = await asyncio.wait_for(reader.read(), 10)
+    assert b"connection: close" in answer.lower()
+    assert answer.endswith(b"done")

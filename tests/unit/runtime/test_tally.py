@@ -70,3 +70,21 @@ def test_two_metrics_of_one_name_are_refused_and_so_are_labels_that_do_not_fit()
         Counter("things_total", "Things seen.", registry=registry)
     with pytest.raises(ValueError, match="labels"):
         counts.of("a", "b")
+
+
+def test_series_of_several_threads_are_told_as_one() -> None:
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    counts = Counts("things_total", "Things seen.", ["kind"], registry=ours)
+    timings = Timings("things_seconds", "How long.", ["kind"], bounds=BOUNDS, registry=ours)
+    counter = Counter("things_total", "Things seen.", ["kind"], registry=theirs)
+    histogram = Histogram("things_seconds", "How long.", ["kind"], buckets=BOUNDS, registry=theirs)
+    for count, timing, seconds in (
+        (counts.of("a"), timings.of("a"), 0.005),
+        (counts.apart("a"), timings.apart("a"), 0.05),
+        (counts.apart("a"), timings.apart("a"), 5.0),
+    ):
+        count.value += 1
+        counter.labels("a").inc()
+        timing.observe(seconds)
+        histogram.labels("a").observe(seconds)
+    assert told(ours) == told(theirs)

@@ -1,0 +1,170 @@
+"""Plain checks of a session: a GET of get-session that asks for nothing else, and what is answered to it.
+
+Whatever is no plain question goes the long way, which answers the same.
+"""
+
+import itertools
+import re
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+from starlette.types import Message, Scope
+
+from gateway.auth.endpoints import NEVER_CACHED
+from gateway.auth.limits import limit_of
+from gateway.auth.protocol import BASE_PATH
+from gateway.client_address import client_address, limit_subject
+from gateway.deps import Deps
+from gateway.exchange import Exchange, Header
+from gateway.held_sessions import HeldSession
+from gateway.middleware.cors import VARY, allowed
+from gateway.middleware.request_id import ACCEPTED
+from gateway.middleware.request_log import entry_of
+from gateway.middleware.security_headers import on_every_answer
+from gateway.middleware.trace import BEGINS, sampler_of
+from runtime.ids import new_id, token_hash
+from runtime.tally import Count, Timing
+from trivet.notifications.v1.log_service_pb2 import LogEntry
+
+ROUTE = "/get-session"
+PATH = f"{BASE_PATH}{ROUTE}"
+PLAIN = re.compile("[a-zA-Z0-9]+")
+"""Tokens that JSON spells as they are."""
+REQUEST_IDS = 1_000_000
+"""So many requests are numbered behind one random beginning."""
+MAX_REMEMBERED = 4_096
+"""So many proofs are remembered, good and bad ones, whose headers have so many bytes at most: some 6 MB."""
+MAX_REMEMBERED_BYTES = 1_024
+_CHECK = "trivet.plain_check"
+
+
+class PlainCheck(NamedTuple):
+    """The token that a request proves to hold, its hash, what it is named, and where its page is from."""
+
+    token: str
+    key: str
+    request_id: bytes
+    origin: str
+
+
+class PlainChecks:
+    """Tells plain checks from other requests, and makes the answer to one."""
+
+    def __init__(self, deps: Deps, *, wall: Callable[[], float] = time.time) -> None:
+        settings = deps.settings
+        self.is_limited = settings.rate_limit_on
+        self._wall = wall
+        self._cookies = deps.reads.cookies
+        self._cookie = deps.reads.cookies.session_token.encode() + b"="
+        self._origins = deps.origins
+        self._windows = deps.windows
+        self._proxies = settings.trusted_proxies
+        self._limit = limit_of(ROUTE)
+        self._sampler = sampler_of(settings.trace_ratio)
+        # Secrets are those of the process: with others there is another one, and nothing is remembered.
+        self._remembered = lru_cache(maxsize=MAX_REMEMBERED)(self._proved)
+        self._headers: list[Header] = [
+            (b"content-type", b"application/json"),
+            *on_every_answer(https=settings.base_url.startswith("https:")),
+            *NEVER_CACHED,
+            VARY,
+        ]
+
+    def of(self, scope: Scope) -> PlainCheck | None:
+        """Return what a request asks, None if it is no plain check or is to be traced; the scope keeps the answer."""
+        if scope["path"] != PATH or scope["method"] != "GET" or scope["query_string"]:
+            return None
+        if _CHECK not in scope:
+            begins_trace = scope[BEGINS] = self._sampler.begins()
+            scope[_CHECK] = None if begins_trace else self._asked(scope["headers"])
+        check: PlainCheck | None = scope[_CHECK]
+        return check
+
+    def may_open(self, held: HeldSession) -> bool:
+        """Whether a session is open now and is not to be slid."""
+        now = self._wall()
+        return now < held.ends and now < held.slides
+
+    def takes(self, scope: Scope) -> bool:
+        """Whether the limits allow one more check of a session that is live: this process's own window says so."""
+        if not self.is_limited:
+            return True
+        subject = f"path|{limit_subject(client_address(scope, self._proxies))}|{ROUTE}"
+        return not self._windows.take(subject, self._limit)
+
+    def answer(self, check: PlainCheck, held: HeldSession, request_id: bytes) -> tuple[Message, Message]:
+        """Return the two messages that answer a check."""
+        body = held.head + check.token.encode() + held.tail
+        headers = [*self._headers, (b"x-request-id", request_id), (b"content-length", b"%d" % len(body))]
+        if check.origin and self._origins.trusts(check.origin):
+            headers += allowed(check.origin)
+        start = {"type": "http.response.start", "status": 200, "headers": headers}
+        return start, {"type": "http.response.body", "body": body}
+
+    def _asked(self, headers: list[Header]) -> PlainCheck | None:
+        given = dict(headers)
+        if len(given) != len(headers) or b"traceparent" in given:
+            return None
+        authorization, cookie = given.get(b"authorization", b""), given.get(b"cookie", b"")
+        remembered = len(authorization) + len(cookie) <= MAX_REMEMBERED_BYTES
+        if (proved := (self._remembered if remembered else self._proved)(authorization, cookie)) is None:
+            return None
+        sent = given.get(b"x-request-id", b"")
+        request_id = sent if sent and ACCEPTED.fullmatch(sent.decode("latin-1")) else b""
+        return PlainCheck(*proved, request_id, given.get(b"origin", b"").decode("latin-1"))
+
+    def _proved(self, authorization: bytes, cookie: bytes) -> tuple[str, str] | None:
+        """Return the token that these headers prove to hold, and its hash."""
+        if authorization:
+            token = self._cookies.bearer(authorization.decode("latin-1"))
+        else:
+            token = self._cookies.signer.unsign(self._signed(cookie))
+        return (token, token_hash(token)) if token is not None and PLAIN.fullmatch(token) else None
+
+    def _signed(self, cookie: bytes) -> str:
+        # Only as browsers write it, and once: of two the long way says which counts.
+        start = 0 if cookie.startswith(self._cookie) else cookie.find(b"; " + self._cookie) + 2
+        if start == 1 or cookie.count(self._cookie) > 1:
+            return ""
+        value, _, _ = cookie[start + len(self._cookie) :].partition(b";")
+        return value.replace(b"%2B", b"+").replace(b"%2F", b"/").replace(b"%3D", b"=").decode("latin-1")
+
+
+class Ledger:
+    """Names and counts the answers of one thread; the request log is told one in so many of those that a cache gave."""
+
+    def __init__(self, handled: Count, duration: Timing, tell: Callable[[LogEntry], None], *, hits_every: int) -> None:
+        self._handled = handled
+        self._duration = duration
+        self._tell = tell
+        self._hits_every = hits_every
+        self._hits = 0
+        self._request_ids = _request_ids()
+
+    def name(self, check: PlainCheck) -> bytes:
+        """Return what a request is named: as it says, or a name of its own."""
+        return check.request_id or next(self._request_ids)
+
+    def count(self, held: HeldSession, request_id: bytes, seconds: float, *, is_hit: bool) -> None:
+        """Count an answer that took so long."""
+        self._duration.observe(seconds)
+        self._handled.value += 1
+        stands_for = 1
+        if is_hit:
+            self._hits += 1
+            if self._hits % self._hits_every != 1 % self._hits_every:
+                return
+            stands_for = self._hits_every
+        exchange = Exchange(request_id.decode("latin-1"), PATH, held.answer.user.id, status=200, is_hit=is_hit)
+        began_ns = time.time_ns() - int(seconds * 1e9)
+        self._tell(entry_of(exchange, "GET", began_ns, seconds, stands_for=stands_for))
+
+
+def _request_ids() -> "itertools.chain[bytes]":
+    """Yield names for requests, as long as ids are: a random beginning, and a number."""
+    return itertools.chain.from_iterable(
+        (beginning + b"%06d" % number for number in range(REQUEST_IDS))
+        for beginning in iter(lambda: new_id()[:26].encode(), None)
+    )

@@ -1,0 +1,47 @@
+"""Granian in this process's own loop, as the gateway serves by it."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from pydantic import SecretStr
+from starlette.types import ASGIApp
+
+from gateway.ahead import Ahead
+from gateway.listening import bound
+from gateway.serve import Door, Listening
+from gateway.settings import GatewaySettings
+from tests.api.gateway.wire import connection
+
+SETTINGS = GatewaySettings(http_port=0, secret=SecretStr("a secret that signs nothing here"))
+
+
+class Serving:
+    """A server in this loop, and the port it is on."""
+
+    def __init__(self, listener: socket.socket, app: ASGIApp, ahead: Ahead | None) -> None:
+        self.door = Door(app, ahead)
+        listener.listen()
+        self.port: int = listener.getsockname()[1]
+        self.server = Listening(self.door, listener, SETTINGS)
+        self.task = asyncio.create_task(self.server.serve())
+
+    async def is_refused(self) -> bool:
+        try:
+            async with connection(self.port):
+                return False
+        except OSError:
+            return True
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, ahead: Ahead | None = None) -> AsyncIterator[Serving]:
+    """Serve inside."""
+    with bound(SETTINGS, shares_port=True) as listener:
+        running = Serving(listener, app, ahead)
+        try:
+            yield running
+        finally:
+            running.server.stop()  # type: ignore[no-untyped-call]  # granian's own
+            await asyncio.wait_for(running.task, 10)
