@@ -6,6 +6,7 @@ than a session check costs.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -32,12 +33,18 @@ class Scheduler(CallbackScheduler):
         super().__init__()
         context = self._ctx
 
-        def begin(watcher: Any) -> None:
-            watcher.taskref(loop.create_task(run(watcher)))
+        waiting: deque[Any] = deque()
+
+        def begin() -> None:
+            while waiting:
+                watcher = waiting.popleft()
+                watcher.taskref(loop.create_task(run(watcher)))
 
         def schedule(watcher: Any) -> None:
             if not _answered(watcher, ahead):
-                loop.call_soon_threadsafe(begin, watcher, context=context)
+                waiting.append(watcher)
+                if len(waiting) == 1:  # the loop is awake for those that came before, or has taken this one too
+                    loop.call_soon_threadsafe(begin, context=context)
 
         self._schedule_fn = schedule
 

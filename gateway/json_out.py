@@ -103,8 +103,12 @@ def _double(value: float) -> float | str:
 
 def date(message: Any) -> str:
     """Return a Timestamp in UTC with milliseconds."""
-    minute, second = divmod(message.seconds, 60)
-    return f"{_minute(minute)}:{second:02}.{message.nanos // 1_000_000:03}Z"
+    minute, second = divmod(int(message.seconds), 60)
+    return _minute(minute) + SECONDS[second] + MILLISECONDS[message.nanos // 1_000_000]
+
+
+SECONDS = [f":{second:02}." for second in range(60)]
+MILLISECONDS = [f"{millisecond:03}Z" for millisecond in range(1_000)]
 
 
 @lru_cache(maxsize=4_096)  # the times of a page are close together

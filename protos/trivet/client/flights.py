@@ -18,6 +18,9 @@ class Flights(Generic[T]):
     def __len__(self) -> int:
         return len(self._under_way) + len(self._next)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._under_way
+
     async def join(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
         """Return what `work`, or that of another who came for the same key, returns; raise what it raises.
 

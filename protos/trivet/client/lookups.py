@@ -45,18 +45,30 @@ class Lookups:
         return await found
 
     async def _ask_while_any_is_wanted(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._wanted:
-            batch = {key: self._wanted.pop(key) for key in list(self._wanted)[:MAX_KEYS]}
-            left = self._wanted_since + LOOKUP_SECONDS - loop.time()
+        batch, call = self._begin()
+        while call is not None:
             try:
-                lookups = await self._ask(tuple(batch), max(LEAST_SECONDS, left))
-                for waiting, lookup in zip(batch.values(), lookups, strict=True):
-                    _answer(waiting, lookup)
+                found = list(zip(batch.values(), await call, strict=True))
             except Exception as error:  # handed to whoever waits; those who came later would wait in vain too
                 _fail((*batch.values(), *self._wanted.values()), error)
                 self._wanted.clear()
+                break
+            batch, call = self._begin()
+            if call is not None:
+                # The next call is on its way before those who are answered go on: the cache works while they do.
+                await asyncio.sleep(0)
+            for waiting, lookup in found:
+                _answer(waiting, lookup)
         self._asking = None
+
+    def _begin(self) -> tuple[dict[str, Waiting], "asyncio.Task[Sequence[Lookup]] | None"]:
+        """Begin a call for what is wanted; return who waits for which key, and the call, None if nothing is."""
+        if not self._wanted:
+            return {}, None
+        loop = asyncio.get_running_loop()
+        batch = {key: self._wanted.pop(key) for key in list(self._wanted)[:MAX_KEYS]}
+        left = self._wanted_since + LOOKUP_SECONDS - loop.time()
+        return batch, loop.create_task(self._ask(tuple(batch), max(LEAST_SECONDS, left)))
 
     async def _ask(self, keys: Sequence[str], seconds: float) -> Sequence[Lookup]:
         if len(keys) == 1:

@@ -9,7 +9,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 SERVE_SECONDS = 0.5
@@ -33,8 +32,7 @@ class Position(NamedTuple):
 NOWHERE = Position("", 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """One entry. `value` is None if the entry says that there is nothing; `expires` is on the monotonic clock."""
 
     value: object
@@ -162,7 +160,8 @@ class NearCache:
             return True
         if position.epoch != self.applied.epoch or position.offset < self._floor:
             return False
-        return all(self._moved.get(tag, 0) <= position.offset for tag in tags)
+        moved = self._moved
+        return not moved or all(moved.get(tag, 0) <= position.offset for tag in tags)
 
     def _drop(self, key: str) -> None:
         held = self._entries.pop(key, None)

@@ -4,9 +4,11 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Generic, NamedTuple, TypeVar
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
 from opentelemetry import trace
 
 from trivet.cache.v1.cache_pb2 import Lookup
@@ -30,6 +32,22 @@ BYTES_PER_BYTE = 4
 """What a decoded entry takes here for each of its bytes there, about: a message, and what is held ready of it."""
 CLAIM_SECONDS = 0.2
 """How long to wait for another reader, who has said that it will fill an entry."""
+
+
+class Looked(NamedTuple):
+    """What the cache service knew, and when it was asked."""
+
+    lookup: Lookup
+    asked_at: float
+
+    @property
+    def wait(self) -> float:
+        """For how many seconds another reader's claim lasts; 0 if there is none."""
+        return seconds_of(self.lookup.retry_after) if self.lookup.HasField("retry_after") else 0.0
+
+
+def seconds_of(duration: Duration) -> float:
+    return duration.seconds + duration.nanos / 1e9
 
 
 class CachedReads:
@@ -77,48 +95,67 @@ class NearReads(Generic[T]):
     async def get(self, key: str, ask: Ask[T]) -> T | None:
         """Return what is cached of a key, or what the owner says. Raises what `ask` raises.
 
-        Of the reads of one key at a time one asks, and the others share the next one's answer, so that none is given
-        an answer from before its question.
+        Of the reads of one key at a time one asks the owner, and the others share the next one's answer, so that none
+        is given an answer from before its question.
         """
         if (found := self._near.get(self._prefix + key)) is not None:
             return found.value  # type: ignore[return-value]  # what `decode` made
         if trace.get_current_span().is_recording():  # what is shared would be below nobody's span
             return await self._read(key, ask)
-        return await self._flights.join(key, lambda: self._read(key, ask))
+        if key in self._flights:
+            return await self._flights.join(key, partial(self._read, key, ask))
+        looked = await self._look(key)
+        if looked is not None and (taken := self._taken(key, looked)) is not None:
+            return taken[0]
+        # If somebody began to ask the owner meanwhile, whatever the cache said may be older than their answer.
+        work = self._read if key in self._flights else self._fill
+        return await self._flights.join(key, partial(work, key, ask, looked))
 
-    async def _read(self, key: str, ask: Ask[T]) -> T | None:
+    async def _read(self, key: str, ask: Ask[T], _looked: Looked | None = None) -> T | None:
         if (found := self._near.get(self._prefix + key)) is not None:  # of the flight before this one
             return found.value  # type: ignore[return-value]  # what `decode` made
-        lookup, asked_at = await self._look(key) if KEY.fullmatch(key) else (None, 0.0)
-        if lookup is None:
+        return await self._fill(key, ask, await self._look(key))
+
+    async def _fill(self, key: str, ask: Ask[T], looked: Looked | None) -> T | None:
+        """Return what the cache has, or what the owner says; it is waited for another reader that has claimed to fill
+        the entry, but not for long.
+        """
+        give_up = self._near.monotonic() + CLAIM_SECONDS
+        while looked is not None and looked.wait > 0 and looked.asked_at < give_up:
+            await asyncio.sleep(looked.wait)
+            looked = await self._look(key)
+        if looked is None:
             return await ask(())
-        if lookup.found:
-            value = None if lookup.absent else self._decode(lookup.value)
-            if value is not None or lookup.absent:
-                self._keep(key, value, lookup, asked_at)
-                return value
+        if (taken := self._taken(key, looked)) is not None:
+            return taken[0]
         # Without a position there is no lease, and nothing is filled: Redis is gone.
+        lookup = looked.lookup
         return await ask(((METADATA_KEY, format_lease(lookup.position)),) if lookup.HasField("position") else ())
 
-    async def _look(self, key: str) -> tuple[Lookup | None, float]:
-        """Return what the cache knows, and when it was asked; None if it is away.
+    async def _look(self, key: str) -> Looked | None:
+        """Return what the cache service knows; None if it is away, or takes no such key."""
+        if self._reads.rests or not KEY.fullmatch(key):
+            return None
+        asked_at = self._near.monotonic()
+        try:
+            return Looked(await self._lookups.get(key), asked_at)
+        except grpc.aio.AioRpcError as error:
+            self._reads.failed(error)
+            return None
 
-        Waits for another reader that has claimed to fill the entry, but not for long.
-        """
-        monotonic = self._near.monotonic
-        give_up = monotonic() + CLAIM_SECONDS
-        while not self._reads.rests:
-            asked_at = monotonic()
-            try:
-                lookup = await self._lookups.get(key)
-            except grpc.aio.AioRpcError as error:
-                self._reads.failed(error)
-                break
-            wait = lookup.retry_after.ToNanoseconds() / 1e9
-            if wait <= 0 or asked_at >= give_up:
-                return lookup, asked_at
-            await asyncio.sleep(wait)
-        return None, 0.0
+    def _taken(self, key: str, looked: Looked) -> tuple[T | None] | None:
+        """Return the one thing that the cache found, and hold it; None if it found nothing, or none of ours."""
+        lookup = looked.lookup
+        if not lookup.found:
+            return None
+        # Of those who share a lookup one decodes it.
+        if (held := self._near.look(self._prefix + key)) is not None:
+            return (held.value,)  # type: ignore[return-value]  # what `decode` made
+        value = None if lookup.absent else self._decode(lookup.value)
+        if value is None and not lookup.absent:
+            return None
+        self._keep(key, value, lookup, looked.asked_at)
+        return (value,)
 
     def _keep(self, key: str, value: T | None, lookup: Lookup, asked_at: float) -> None:
         self._near.keep(
@@ -128,5 +165,5 @@ class NearReads(Generic[T]):
             position=Position(lookup.position.epoch, lookup.position.offset),
             tags=lookup.tags,
             # From when it was asked for: what it had left was counted later.
-            expires=asked_at + lookup.ttl.ToNanoseconds() / 1e9,
+            expires=asked_at + seconds_of(lookup.ttl),
         )
