@@ -104,7 +104,7 @@ def _double(value: float) -> float | str:
 def date(message: Any) -> str:
     """Return a Timestamp in UTC with milliseconds."""
     minute, second = divmod(int(message.seconds), 60)
-    return _minute(minute) + SECONDS[second] + MILLISECONDS[message.nanos // 1_000_000]
+    return _minute(minute) + SECONDS[second] + MILLISECONDS[int(message.nanos) // 1_000_000]
 
 
 SECONDS = [f":{second:02}." for second in range(60)]

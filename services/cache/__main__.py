@@ -37,7 +37,7 @@ async def main(settings: CacheSettings) -> int:
         servicer = CacheServicer(Entries(store), Counters(store), watchers, Stats())
         server.add(SERVICE, add_CacheServiceServicer_to_server, servicer)
         server.add(RATE_LIMITS, add_RateLimitServiceServicer_to_server, RateLimitServicer(Windows(store), Rates(store)))
-        server.at_drain(watchers.close)
+        server.at_drain(servicer.drain)
         serving = asyncio.create_task(server.run())
         refused = asyncio.create_task(store.refused.wait())
         await asyncio.wait((serving, refused), return_when=asyncio.FIRST_COMPLETED)

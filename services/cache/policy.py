@@ -8,6 +8,7 @@ RATE_LIMITS = "trivet.cache.v1.RateLimitService"
 POLICY: Policy = {
     f"{SERVICE}/Get": Rule(People.NONE),
     f"{SERVICE}/BatchGet": Rule(People.NONE),
+    f"{SERVICE}/StreamGet": Rule(People.NONE),
     f"{SERVICE}/Set": Rule(People.NONE),
     f"{SERVICE}/BatchSet": Rule(People.NONE),
     f"{SERVICE}/Delete": Rule(People.NONE),

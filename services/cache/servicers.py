@@ -14,6 +14,7 @@ from runtime.errors import InvalidArgument
 from services.cache import limits, namespaces
 from services.cache.counters import Counters
 from services.cache.entries import Entries, Entry, Lookup
+from services.cache.listening import Listening
 from services.cache.messages import (
     Chance,
     caller,
@@ -65,7 +66,7 @@ class CacheServicer(CacheServiceServicer):
         self._watchers = watchers
         self._stats = stats
         self._chance = chance
-        self._silence_seconds = silence_seconds
+        self._listening = Listening(silence_seconds)
 
     async def Get(self, request: pb.GetRequest, context: Context) -> pb.GetResponse:
         namespace = namespaces.to_read(request.namespace, caller())
@@ -76,6 +77,20 @@ class CacheServicer(CacheServiceServicer):
         return answer
 
     async def BatchGet(self, request: pb.BatchGetRequest, context: Context) -> pb.BatchGetResponse:
+        return await self._batch(request)
+
+    async def StreamGet(
+        self, requests: AsyncIterator[pb.BatchGetRequest], context: Context
+    ) -> AsyncIterator[pb.BatchGetResponse]:
+        async for request in self._listening.words(requests):
+            yield await self._batch(request)
+
+    def drain(self) -> None:
+        """End every stream, and take no more."""
+        self._watchers.close()
+        self._listening.close()
+
+    async def _batch(self, request: pb.BatchGetRequest) -> pb.BatchGetResponse:
         namespace = namespaces.to_read(request.namespace, caller())
         limits.check_keys(request.keys)
         lookups = await self._read(namespace, request.keys, claim=request.claim)
@@ -151,18 +166,16 @@ class CacheServicer(CacheServiceServicer):
             await asyncio.wait((listening,))
 
     async def _listen(self, requests: AsyncIterator[pb.WatchRequest], reader: Reader) -> None:
-        has_begun, now = False, asyncio.get_running_loop().time
-        async with asyncio.timeout(self._silence_seconds) as silence:
-            async for request in requests:
-                silence.reschedule(now() + self._silence_seconds)
-                resume_from, applied = decode_place(request, "resume_from"), decode_place(request, "applied")
-                if not has_begun:
-                    has_begun = True
-                    self._watchers.begin(reader, resume_from)
-                if applied is not None:
-                    self._watchers.applied(reader, applied)
-                if request.tick_ns:
-                    self._watchers.tick(reader, request.tick_ns)
+        has_begun = False
+        async for request in self._listening.words(requests):
+            resume_from, applied = decode_place(request, "resume_from"), decode_place(request, "applied")
+            if not has_begun:
+                has_begun = True
+                self._watchers.begin(reader, resume_from)
+            if applied is not None:
+                self._watchers.applied(reader, applied)
+            if request.tick_ns:
+                self._watchers.tick(reader, request.tick_ns)
 
     async def _read(self, namespace: Namespace, keys: Sequence[str], *, claim: bool) -> list[Lookup]:
         lookups = await self._entries.get(namespace.name, keys, claim=claim)

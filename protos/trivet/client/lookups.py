@@ -6,8 +6,9 @@ from contextvars import Context
 
 from opentelemetry import trace
 
-from trivet.cache.v1.cache_pb2 import BatchGetRequest, GetRequest, Lookup
+from trivet.cache.v1.cache_pb2 import GetRequest, Lookup
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.client.lookup_stream import LookupStream
 
 LOOKUP_SECONDS = 0.25
 """How long a lookup may take, its turn included: what it saves is less than waiting longer costs."""
@@ -23,9 +24,10 @@ class Lookups:
     What is missing is claimed: of all readers everywhere, one at a time is told to fill it.
     """
 
-    def __init__(self, cache: CacheServiceStub, namespace: str) -> None:
+    def __init__(self, cache: CacheServiceStub, namespace: str, *, stream: LookupStream | None = None) -> None:
         self._cache = cache
         self._namespace = namespace
+        self._stream = LookupStream(cache, namespace) if stream is None else stream
         self._wanted: dict[str, Waiting] = {}
         self._wanted_since = 0.0
         self._asking: asyncio.Task[None] | None = None
@@ -33,7 +35,8 @@ class Lookups:
     async def get(self, key: str) -> Lookup:
         """Return what the cache knows of a key now. Raises AioRpcError."""
         if trace.get_current_span().is_recording():  # a call that is shared would be below nobody's span
-            return (await self._ask((key,), LOOKUP_SECONDS))[0]
+            request = GetRequest(namespace=self._namespace, key=key, claim=True)
+            return (await self._cache.Get(request, timeout=LOOKUP_SECONDS)).lookup
         loop = asyncio.get_running_loop()
         if not self._wanted:
             self._wanted_since = loop.time()
@@ -68,14 +71,7 @@ class Lookups:
         loop = asyncio.get_running_loop()
         batch = {key: self._wanted.pop(key) for key in list(self._wanted)[:MAX_KEYS]}
         left = self._wanted_since + LOOKUP_SECONDS - loop.time()
-        return batch, loop.create_task(self._ask(tuple(batch), max(LEAST_SECONDS, left)))
-
-    async def _ask(self, keys: Sequence[str], seconds: float) -> Sequence[Lookup]:
-        if len(keys) == 1:
-            request = GetRequest(namespace=self._namespace, key=keys[0], claim=True)
-            return ((await self._cache.Get(request, timeout=seconds)).lookup,)
-        batch = BatchGetRequest(namespace=self._namespace, keys=keys, claim=True)
-        return (await self._cache.BatchGet(batch, timeout=seconds)).lookups
+        return batch, loop.create_task(self._stream.ask(tuple(batch), max(LEAST_SECONDS, left)))
 
 
 def _answer(waiting: Waiting, lookup: Lookup) -> None:

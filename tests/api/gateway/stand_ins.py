@@ -106,6 +106,8 @@ class Scripted:
         self._stand_ins = stand_ins
 
     def __getattr__(self, name: str) -> Any:
+        if name == "StreamGet":
+            return self._looked_up
         return partial(self._answer, self._methods[name])
 
     async def _answer(self, method: Any, request: Any, context: Any) -> Any:
@@ -119,6 +121,18 @@ class Scripted:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    async def _looked_up(
+        self, requests: AsyncIterator[cache_pb2.BatchGetRequest], context: Any
+    ) -> AsyncIterator[cache_pb2.BatchGetResponse]:
+        """Answer batches on a stream as Get and BatchGet would each by itself."""
+        async for request in requests:
+            if len(request.keys) > 1:
+                yield await self._answer(self._methods["BatchGet"], request, context)
+                continue
+            one = cache_pb2.GetRequest(namespace=request.namespace, key=request.keys[0], claim=request.claim)
+            answer = await self._answer(self._methods["Get"], one, context)
+            yield cache_pb2.BatchGetResponse(lookups=[answer.lookup])
 
 
 def nothing_known(request: cache_pb2.BatchGetRequest) -> cache_pb2.BatchGetResponse:

@@ -57,7 +57,8 @@ class Scene:
 
     @property
     def calls(self) -> list[str]:
-        return [call.name for call in self.services.calls]
+        """What was asked for, less what is told of requests, whenever that comes."""
+        return [call.name for call in self.services.calls if call.name != "WriteLogs"]
 
     @property
     def cookie(self) -> dict[str, str]:

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import cast
+from typing import TypeVar, cast
 
 import pytest
+from google.protobuf.message import Message
 
 from runtime.actor import current_actor
 from services.cache.counters import Counters
@@ -17,21 +18,31 @@ from services.cache.watchers import Watchers, readers_now
 from trivet.cache.v1 import cache_pb2 as pb
 from trivet.client.actor import Actor
 
-
-async def silence(ended: asyncio.Event) -> AsyncIterator[pb.WatchRequest]:
-    await ended.wait()
-    yield pb.WatchRequest()
+M = TypeVar("M", bound=Message)
 
 
-async def test_whoever_says_nothing_gives_way_to_others() -> None:
+async def silence(kind: type[M]) -> AsyncIterator[M]:
+    await asyncio.Event().wait()
+    yield kind()
+
+
+@pytest.fixture
+def servicer() -> CacheServicer:
     store = Store("redis://127.0.0.1:1/0", "t:")
-    servicer = CacheServicer(
-        Entries(store), Counters(store), Watchers(Stream(store, "p")), Stats(), silence_seconds=0.01
-    )
+    return CacheServicer(Entries(store), Counters(store), Watchers(Stream(store, "p")), Stats(), silence_seconds=0.01)
+
+
+async def test_whoever_says_nothing_gives_way_to_others(servicer: CacheServicer) -> None:
     token = current_actor.set(Actor("gateway"))
     before, context = readers_now._value.get(), cast(Context, None)  # it is not looked at
     with pytest.raises(TimeoutError):
-        async for _ in servicer.Watch(silence(asyncio.Event()), context):
+        async for _ in servicer.Watch(silence(pb.WatchRequest), context):
             pass
     current_actor.reset(token)
     assert readers_now._value.get() == before
+
+
+async def test_whoever_asks_for_nothing_gives_way_to_others(servicer: CacheServicer) -> None:
+    with pytest.raises(TimeoutError):
+        async for _ in servicer.StreamGet(silence(pb.BatchGetRequest), cast(Context, None)):
+            pass

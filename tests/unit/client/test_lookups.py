@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+from collections.abc import Sequence
 from typing import cast
 
 import grpc
@@ -9,9 +10,10 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from runtime.actor import Verifier
 from tests.harness.waiting import until
-from trivet.cache.v1.cache_pb2 import BatchGetRequest, BatchGetResponse, GetRequest, GetResponse, Lookup
+from trivet.cache.v1.cache_pb2 import GetRequest, GetResponse, Lookup
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Signer, acting_for, remaining, within
+from trivet.client.lookup_stream import LookupStream
 from trivet.client.lookups import LOOKUP_SECONDS, MAX_KEYS, Lookups
 
 KEY = b"k" * 32
@@ -32,8 +34,8 @@ class Cache:
         (lookup,) = await self._answer([request.key], timeout)
         return GetResponse(lookup=lookup)
 
-    async def BatchGet(self, request: BatchGetRequest, timeout: float) -> BatchGetResponse:
-        return BatchGetResponse(lookups=await self._answer(list(request.keys), timeout))
+    async def ask(self, keys: Sequence[str], seconds: float) -> list[Lookup]:
+        return await self._answer(list(keys), seconds)
 
     async def _answer(self, keys: list[str], seconds: float) -> list[Lookup]:
         self.calls.append(keys)
@@ -47,7 +49,7 @@ class Cache:
 
     @property
     def lookups(self) -> Lookups:
-        return Lookups(cast(CacheServiceStub, self), "sessions")
+        return Lookups(cast(CacheServiceStub, self), "sessions", stream=cast(LookupStream, self))
 
 
 async def held(cache: Cache, lookups: Lookups, *keys: str) -> list["asyncio.Task[Lookup]"]:
@@ -101,10 +103,10 @@ async def test_an_answer_that_lacks_a_lookup_leaves_nobody_waiting() -> None:
     cache = Cache()
     tasks = await held(cache, cache.lookups, "a", "b", "c")
 
-    async def one_too_few(request: BatchGetRequest, timeout: float) -> BatchGetResponse:
-        return BatchGetResponse(lookups=[Lookup()])
+    async def one_too_few(keys: Sequence[str], seconds: float) -> list[Lookup]:
+        return [Lookup()]
 
-    cache.BatchGet = one_too_few  # type: ignore[method-assign]  # a cache that is not as its contract says
+    cache.ask = one_too_few  # type: ignore[method-assign]  # a cache that is not as its contract says
     cache.open.set()
     outcomes = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
     assert isinstance(outcomes[2], ValueError)

@@ -8,6 +8,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from grpc import aio
 
+from tests.harness.streams import Stream
 from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import BatchGetRequest, BatchGetResponse, GetRequest, GetResponse, Lookup
 from trivet.cache.v1.cache_pb2 import Position as Place
@@ -35,7 +36,10 @@ class Cache:
     async def Get(self, request: GetRequest, timeout: float) -> GetResponse:
         return GetResponse(lookup=self._answer(request.key, request.claim))
 
-    async def BatchGet(self, request: BatchGetRequest, timeout: float) -> BatchGetResponse:
+    def StreamGet(self) -> Stream:
+        return Stream(self._batch)
+
+    async def _batch(self, request: BatchGetRequest) -> BatchGetResponse:
         return BatchGetResponse(lookups=[self._answer(key, request.claim) for key in request.keys])
 
     def _answer(self, key: str, claim: bool) -> Lookup:

@@ -30,6 +30,12 @@ class CacheServiceStub:
     """Reads up to 1,000 entries of one namespace in one round trip, in the order of the keys.
     Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does.
     """
+    StreamGet: _aio.StreamStreamMultiCallable[_cache_pb2.BatchGetRequest, _cache_pb2.BatchGetResponse]
+    """Answers one batch of lookups after the other, each as BatchGet does, for readers that ask all the time: a message on
+    a stream costs a third of a call. What is wrong with one batch ends the stream, as do 30 seconds without a word.
+    Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does, UNAVAILABLE (the process drains) and
+    DEADLINE_EXCEEDED (a reader that has said nothing for 30 seconds).
+    """
     Set: _aio.UnaryUnaryMultiCallable[_cache_pb2.SetRequest, _cache_pb2.SetResponse]
     """Writes one entry. With a lease, the write is refused (stored = false) if any of the entry's tags has moved
     since the lease was handed out. Fails with INVALID_ARGUMENT (also a value over 1 MiB, or a namespace that
@@ -96,6 +102,18 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_cache_pb2.BatchGetResponse]:
         """Reads up to 1,000 entries of one namespace in one round trip, in the order of the keys.
         Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamGet(
+        self,
+        request_iterator: _abc.AsyncIterator[_cache_pb2.BatchGetRequest],
+        context: _aio.ServicerContext[_abc.AsyncIterator[_cache_pb2.BatchGetRequest], _abc.AsyncIterator[_cache_pb2.BatchGetResponse]],
+    ) -> _abc.AsyncIterator[_cache_pb2.BatchGetResponse]:
+        """Answers one batch of lookups after the other, each as BatchGet does, for readers that ask all the time: a message on
+        a stream costs a third of a call. What is wrong with one batch ends the stream, as do 30 seconds without a word.
+        Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does, UNAVAILABLE (the process drains) and
+        DEADLINE_EXCEEDED (a reader that has said nothing for 30 seconds).
         """
 
     @_abc_1.abstractmethod
