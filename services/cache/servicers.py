@@ -11,6 +11,7 @@ from prometheus_client import Counter
 from runtime import failpoints
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
+from runtime.validation import validator
 from services.cache import limits, namespaces
 from services.cache.counters import Counters
 from services.cache.entries import Entries, Entry, Lookup
@@ -43,6 +44,9 @@ SILENCE_SECONDS = 30.0
 """After how long without a word a reader is taken to be gone: its connection may be dead without anybody saying so."""
 
 Context = aio.ServicerContext[Any, Any]
+
+_check_batch = validator(pb.StreamGetRequest.DESCRIPTOR, "StreamGetRequest")
+"""What every call's concern does for a request, for each message of a stream."""
 
 asked = Counter("trivet_cache_acquired_total", "What rate limits were asked for, by what they said.", ["outcome"])
 _allowed, _refused = asked.labels("allowed"), asked.labels("refused")
@@ -77,27 +81,31 @@ class CacheServicer(CacheServiceServicer):
         return answer
 
     async def BatchGet(self, request: pb.BatchGetRequest, context: Context) -> pb.BatchGetResponse:
-        return await self._batch(request)
+        answer = pb.BatchGetResponse()
+        await self._batch(request, answer)
+        return answer
 
     async def StreamGet(
-        self, requests: AsyncIterator[pb.BatchGetRequest], context: Context
-    ) -> AsyncIterator[pb.BatchGetResponse]:
+        self, requests: AsyncIterator[pb.StreamGetRequest], context: Context
+    ) -> AsyncIterator[pb.StreamGetResponse]:
         async for request in self._listening.words(requests):
-            yield await self._batch(request)
+            _check_batch(request)
+            answer = pb.StreamGetResponse()
+            await self._batch(request, answer)
+            yield answer
+
+    async def _batch(
+        self, request: pb.BatchGetRequest | pb.StreamGetRequest, answer: pb.BatchGetResponse | pb.StreamGetResponse
+    ) -> None:
+        namespace = namespaces.to_read(request.namespace, caller())
+        limits.check_keys(request.keys)
+        for lookup in await self._read(namespace, request.keys, claim=request.claim):
+            write_lookup(lookup, answer.lookups.add())
 
     def drain(self) -> None:
         """End every stream, and take no more."""
         self._watchers.close()
         self._listening.close()
-
-    async def _batch(self, request: pb.BatchGetRequest) -> pb.BatchGetResponse:
-        namespace = namespaces.to_read(request.namespace, caller())
-        limits.check_keys(request.keys)
-        lookups = await self._read(namespace, request.keys, claim=request.claim)
-        answer = pb.BatchGetResponse()
-        for lookup in lookups:
-            write_lookup(lookup, answer.lookups.add())
-        return answer
 
     async def Set(self, request: pb.SetRequest, context: Context) -> pb.SetResponse:
         namespace = namespaces.to_fill(request.namespace, caller())

@@ -2,21 +2,21 @@
 
 from collections.abc import Awaitable, Callable
 
-from trivet.cache.v1.cache_pb2 import BatchGetRequest, BatchGetResponse
+from trivet.cache.v1.cache_pb2 import StreamGetRequest, StreamGetResponse
 
 
 class Stream:
     """Answers each batch as a function says; what that raises, reading raises."""
 
-    def __init__(self, answer: Callable[[BatchGetRequest], Awaitable[BatchGetResponse]]) -> None:
+    def __init__(self, answer: Callable[[StreamGetRequest], Awaitable[StreamGetResponse]]) -> None:
         self._answer = answer
-        self._asked = BatchGetRequest()
+        self._asked = StreamGetRequest()
         self.is_cancelled = False
 
-    async def write(self, request: BatchGetRequest) -> None:
+    async def write(self, request: StreamGetRequest) -> None:
         self._asked = request
 
-    async def read(self) -> BatchGetResponse:
+    async def read(self) -> StreamGetResponse:
         return await self._answer(self._asked)
 
     def cancel(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 from grpc import aio
 
-from trivet.cache.v1.cache_pb2 import BatchGetRequest, Lookup
+from trivet.cache.v1.cache_pb2 import Lookup, StreamGetRequest
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 
 STREAM_SECONDS = 10.0
@@ -34,7 +34,7 @@ class LookupStream:
 
     async def ask(self, keys: Sequence[str], seconds: float) -> Sequence[Lookup]:
         """Return what the cache knows of each key. Raises AioRpcError, after so many seconds at the latest."""
-        request = BatchGetRequest(namespace=self._namespace, keys=keys, claim=True)
+        request = StreamGetRequest(namespace=self._namespace, keys=keys, claim=True)
         try:
             async with asyncio.timeout(seconds):
                 if (lookups := await self._on_the_open_one(request)) is not None:
@@ -50,7 +50,7 @@ class LookupStream:
                 raise
             raise _failure(grpc.StatusCode.UNAVAILABLE, "the stream to the cache has ended") from error
 
-    async def _on_the_open_one(self, request: BatchGetRequest) -> Sequence[Lookup] | None:
+    async def _on_the_open_one(self, request: StreamGetRequest) -> Sequence[Lookup] | None:
         """Return what comes back on the stream that is open, None where a new one is needed: it may end at any time."""
         if self._call is None or self._monotonic() >= self._ends:
             return None
@@ -59,7 +59,7 @@ class LookupStream:
         except BROKEN:
             return None
 
-    async def _exchanged(self, request: BatchGetRequest) -> Sequence[Lookup]:
+    async def _exchanged(self, request: StreamGetRequest) -> Sequence[Lookup]:
         await self._call.write(request)
         answer = await self._call.read()
         if answer is aio.EOF:

@@ -68,15 +68,16 @@ async def test_a_miss_is_claimed_by_one_of_several_streams(stub: CacheServiceStu
 @pytest.mark.parametrize(
     ("caller", "asked", "refusal"),
     [
-        ("tests", pb.BatchGetRequest(namespace="sessions", keys=["a"]), StatusCode.PERMISSION_DENIED),
-        ("tests", pb.BatchGetRequest(namespace=NAMESPACE, keys=["a", ""]), StatusCode.INVALID_ARGUMENT),
-        ("tests", pb.BatchGetRequest(namespace=NAMESPACE, keys=["a"] * 1_001), StatusCode.INVALID_ARGUMENT),
-        ("tests", pb.BatchGetRequest(namespace="No Name", keys=["a"]), StatusCode.INVALID_ARGUMENT),
+        ("tests", pb.StreamGetRequest(namespace="sessions", keys=["a"]), StatusCode.PERMISSION_DENIED),
+        ("tests", pb.StreamGetRequest(namespace=NAMESPACE, keys=["a", ""]), StatusCode.INVALID_ARGUMENT),
+        ("tests", pb.StreamGetRequest(namespace=NAMESPACE, keys=["a"] * 1_001), StatusCode.INVALID_ARGUMENT),
+        ("tests", pb.StreamGetRequest(namespace=NAMESPACE), StatusCode.INVALID_ARGUMENT),
+        ("tests", pb.StreamGetRequest(namespace="No Name", keys=["a"]), StatusCode.INVALID_ARGUMENT),
     ],
-    ids=["foreign namespace", "empty key", "too many keys", "no name"],
+    ids=["foreign namespace", "empty key", "too many keys", "no keys", "no name"],
 )
 async def test_what_is_wrong_with_a_batch_ends_the_stream(
-    as_caller: Callers, caller: str, asked: pb.BatchGetRequest, refusal: StatusCode
+    as_caller: Callers, caller: str, asked: pb.StreamGetRequest, refusal: StatusCode
 ) -> None:
     """A namespace belongs to those who may read it, however they ask."""
     call = (await as_caller(caller)).StreamGet()

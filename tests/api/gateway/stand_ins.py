@@ -123,16 +123,17 @@ class Scripted:
         return answer
 
     async def _looked_up(
-        self, requests: AsyncIterator[cache_pb2.BatchGetRequest], context: Any
-    ) -> AsyncIterator[cache_pb2.BatchGetResponse]:
+        self, requests: AsyncIterator[cache_pb2.StreamGetRequest], context: Any
+    ) -> AsyncIterator[cache_pb2.StreamGetResponse]:
         """Answer batches on a stream as Get and BatchGet would each by itself."""
         async for request in requests:
             if len(request.keys) > 1:
-                yield await self._answer(self._methods["BatchGet"], request, context)
-                continue
-            one = cache_pb2.GetRequest(namespace=request.namespace, key=request.keys[0], claim=request.claim)
-            answer = await self._answer(self._methods["Get"], one, context)
-            yield cache_pb2.BatchGetResponse(lookups=[answer.lookup])
+                many = cache_pb2.BatchGetRequest(namespace=request.namespace, keys=request.keys, claim=request.claim)
+                lookups = (await self._answer(self._methods["BatchGet"], many, context)).lookups
+            else:
+                one = cache_pb2.GetRequest(namespace=request.namespace, key=request.keys[0], claim=request.claim)
+                lookups = [(await self._answer(self._methods["Get"], one, context)).lookup]
+            yield cache_pb2.StreamGetResponse(lookups=lookups)
 
 
 def nothing_known(request: cache_pb2.BatchGetRequest) -> cache_pb2.BatchGetResponse:

@@ -44,5 +44,5 @@ async def test_whoever_says_nothing_gives_way_to_others(servicer: CacheServicer)
 
 async def test_whoever_asks_for_nothing_gives_way_to_others(servicer: CacheServicer) -> None:
     with pytest.raises(TimeoutError):
-        async for _ in servicer.StreamGet(silence(pb.BatchGetRequest), cast(Context, None)):
+        async for _ in servicer.StreamGet(silence(pb.StreamGetRequest), cast(Context, None)):
             pass

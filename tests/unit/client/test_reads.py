@@ -10,7 +10,7 @@ from grpc import aio
 
 from tests.harness.streams import Stream
 from tests.harness.waiting import until
-from trivet.cache.v1.cache_pb2 import BatchGetRequest, BatchGetResponse, GetRequest, GetResponse, Lookup
+from trivet.cache.v1.cache_pb2 import GetRequest, GetResponse, Lookup, StreamGetRequest, StreamGetResponse
 from trivet.cache.v1.cache_pb2 import Position as Place
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import CachedReads, Metadata, NearCache, NearReads
@@ -39,8 +39,8 @@ class Cache:
     def StreamGet(self) -> Stream:
         return Stream(self._batch)
 
-    async def _batch(self, request: BatchGetRequest) -> BatchGetResponse:
-        return BatchGetResponse(lookups=[self._answer(key, request.claim) for key in request.keys])
+    async def _batch(self, request: StreamGetRequest) -> StreamGetResponse:
+        return StreamGetResponse(lookups=[self._answer(key, request.claim) for key in request.keys])
 
     def _answer(self, key: str, claim: bool) -> Lookup:
         self.asked.append((key, claim))

@@ -266,6 +266,62 @@ class BatchGetResponse(_message.Message):
 Global___BatchGetResponse: _TypeAlias = BatchGetResponse  # noqa: Y015
 
 @_typing.final
+class StreamGetRequest(_message.Message):
+    """One batch of entries to read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    CLAIM_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    """The namespace of all keys; another batch may be of another."""
+    claim: _builtins.bool
+    """As in GetRequest, for each key by itself."""
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Up to 1,000."""
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        keys: _abc.Iterable[_builtins.str] | None = ...,
+        claim: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "keys", b"keys", "namespace", b"namespace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamGetRequest: _TypeAlias = StreamGetRequest  # noqa: Y015
+
+@_typing.final
+class StreamGetResponse(_message.Message):
+    """What was found of one batch, in the order of its keys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOOKUPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lookups(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lookup]:
+        """One per key."""
+
+    def __init__(
+        self,
+        *,
+        lookups: _abc.Iterable[Global___Lookup] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lookups", b"lookups"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamGetResponse: _TypeAlias = StreamGetResponse  # noqa: Y015
+
+@_typing.final
 class SetRequest(_message.Message):
     """What to write."""
 

@@ -51,8 +51,8 @@ class CacheServiceStub:
                 _registered_method=True)
         self.StreamGet = channel.stream_stream(
                 '/trivet.cache.v1.CacheService/StreamGet',
-                request_serializer=trivet_dot_cache_dot_v1_dot_cache__pb2.BatchGetRequest.SerializeToString,
-                response_deserializer=trivet_dot_cache_dot_v1_dot_cache__pb2.BatchGetResponse.FromString,
+                request_serializer=trivet_dot_cache_dot_v1_dot_cache__pb2.StreamGetRequest.SerializeToString,
+                response_deserializer=trivet_dot_cache_dot_v1_dot_cache__pb2.StreamGetResponse.FromString,
                 _registered_method=True)
         self.Set = channel.unary_unary(
                 '/trivet.cache.v1.CacheService/Set',
@@ -216,8 +216,8 @@ def add_CacheServiceServicer_to_server(servicer, server):
             ),
             'StreamGet': grpc.stream_stream_rpc_method_handler(
                     servicer.StreamGet,
-                    request_deserializer=trivet_dot_cache_dot_v1_dot_cache__pb2.BatchGetRequest.FromString,
-                    response_serializer=trivet_dot_cache_dot_v1_dot_cache__pb2.BatchGetResponse.SerializeToString,
+                    request_deserializer=trivet_dot_cache_dot_v1_dot_cache__pb2.StreamGetRequest.FromString,
+                    response_serializer=trivet_dot_cache_dot_v1_dot_cache__pb2.StreamGetResponse.SerializeToString,
             ),
             'Set': grpc.unary_unary_rpc_method_handler(
                     servicer.Set,
@@ -344,8 +344,8 @@ class CacheService:
             request_iterator,
             target,
             '/trivet.cache.v1.CacheService/StreamGet',
-            trivet_dot_cache_dot_v1_dot_cache__pb2.BatchGetRequest.SerializeToString,
-            trivet_dot_cache_dot_v1_dot_cache__pb2.BatchGetResponse.FromString,
+            trivet_dot_cache_dot_v1_dot_cache__pb2.StreamGetRequest.SerializeToString,
+            trivet_dot_cache_dot_v1_dot_cache__pb2.StreamGetResponse.FromString,
             options,
             channel_credentials,
             insecure,

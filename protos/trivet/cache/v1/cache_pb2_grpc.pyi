@@ -30,7 +30,7 @@ class CacheServiceStub:
     """Reads up to 1,000 entries of one namespace in one round trip, in the order of the keys.
     Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does.
     """
-    StreamGet: _aio.StreamStreamMultiCallable[_cache_pb2.BatchGetRequest, _cache_pb2.BatchGetResponse]
+    StreamGet: _aio.StreamStreamMultiCallable[_cache_pb2.StreamGetRequest, _cache_pb2.StreamGetResponse]
     """Answers one batch of lookups after the other, each as BatchGet does, for readers that ask all the time: a message on
     a stream costs a third of a call. What is wrong with one batch ends the stream, as do 30 seconds without a word.
     Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does, UNAVAILABLE (the process drains) and
@@ -107,9 +107,9 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def StreamGet(
         self,
-        request_iterator: _abc.AsyncIterator[_cache_pb2.BatchGetRequest],
-        context: _aio.ServicerContext[_abc.AsyncIterator[_cache_pb2.BatchGetRequest], _abc.AsyncIterator[_cache_pb2.BatchGetResponse]],
-    ) -> _abc.AsyncIterator[_cache_pb2.BatchGetResponse]:
+        request_iterator: _abc.AsyncIterator[_cache_pb2.StreamGetRequest],
+        context: _aio.ServicerContext[_abc.AsyncIterator[_cache_pb2.StreamGetRequest], _abc.AsyncIterator[_cache_pb2.StreamGetResponse]],
+    ) -> _abc.AsyncIterator[_cache_pb2.StreamGetResponse]:
         """Answers one batch of lookups after the other, each as BatchGet does, for readers that ask all the time: a message on
         a stream costs a third of a call. What is wrong with one batch ends the stream, as do 30 seconds without a word.
         Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does, UNAVAILABLE (the process drains) and
