@@ -11,6 +11,7 @@ from runtime.logs import logging_to_stderr
 from runtime.server import Server
 from runtime.settings import read
 from runtime.telemetry import start_tracing
+from services.cache.alerts import alerted
 from services.cache.counters import Counters
 from services.cache.entries import Entries
 from services.cache.policy import POLICY, RATE_LIMITS, SERVICE
@@ -40,7 +41,8 @@ async def main(settings: CacheSettings) -> int:
         server.at_drain(servicer.drain)
         serving = asyncio.create_task(server.run())
         refused = asyncio.create_task(store.refused.wait())
-        await asyncio.wait((serving, refused), return_when=asyncio.FIRST_COMPLETED)
+        async with alerted(store, watchers.hear):
+            await asyncio.wait((serving, refused), return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             refused.cancel()
             await serving

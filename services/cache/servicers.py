@@ -45,7 +45,7 @@ SILENCE_SECONDS = 30.0
 
 Context = aio.ServicerContext[Any, Any]
 
-_check_batch = validator(pb.StreamGetRequest.DESCRIPTOR, "StreamGetRequest")
+_check_batch = validator(pb.StreamGetRequest.DESCRIPTOR, "StreamGet")
 """What every call's concern does for a request, for each message of a stream."""
 
 asked = Counter("trivet_cache_acquired_total", "What rate limits were asked for, by what they said.", ["outcome"])

@@ -6,6 +6,7 @@ import logging
 from typing import Any, Self
 
 from prometheus_client import Counter, Gauge
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from runtime.errors import Unavailable
@@ -106,6 +107,14 @@ class Store:
             self._owes_epoch = True
             self._open("an invalidation failed")
             raise
+
+    async def connect(self) -> AbstractConnection:
+        """Return a connection of the caller's own to the server that is used now. Raises redis-py's errors."""
+        connection, life = await self._connections.open()
+        if life != self._life:
+            await close(connection)
+            raise LifeChangedError("another server answers")
+        return connection
 
     async def ping(self) -> None:
         """Raise Unavailable unless Redis takes reads and writes now."""

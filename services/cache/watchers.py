@@ -38,6 +38,7 @@ class Watchers:
         self._last_told: Position | None = None
         self._numbers = 0
         self._is_asked = False
+        self._heard = 0
         self._reading: asyncio.Task[None] | None = None
         self._tasks = Tasks("cache.watchers")
         self._is_closed = False
@@ -83,6 +84,12 @@ class Watchers:
         if self._leases.applied(self._now()) == self._known != self._last_told:
             self._ask()
 
+    def hear(self, offset: int) -> None:
+        """Somebody has appended to the stream: have it told at once, if it is not known yet."""
+        self._heard = offset
+        if self._readers and self._reading is None and self._is_behind():
+            self._ask()
+
     def close(self) -> None:
         """End every stream, and take no more: the process drains."""
         self._is_closed = True
@@ -95,6 +102,9 @@ class Watchers:
             self._ask()
         return await self._confirmations.confirmed(moved, within=within)
 
+    def _is_behind(self) -> bool:
+        return self._known is None or self._known.offset < self._heard
+
     def _ask(self) -> None:
         self._is_asked = True
         if self._reading is None:
@@ -104,8 +114,12 @@ class Watchers:
         try:
             while self._is_asked:
                 self._is_asked = False
-                if not await self._read() and self._joining:
-                    await asyncio.sleep(RETRY_SECONDS)
+                heard = self._heard
+                if not await self._read():
+                    if self._joining:
+                        await asyncio.sleep(RETRY_SECONDS)
+                        self._is_asked = True
+                elif self._heard != heard and self._is_behind():  # appended while the end was being read
                     self._is_asked = True
         finally:
             self._reading = None

@@ -34,6 +34,19 @@ async def running(shared: House) -> AsyncIterator[House]:
     await shared.heal()
 
 
+@pytest.fixture(scope="package")
+async def shared_with_two_caches(breakable: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    async with house(tmp_path_factory.mktemp("history"), has_two_caches=True) as running:
+        yield running
+
+
+@pytest.fixture
+async def two_caches(shared_with_two_caches: House) -> AsyncIterator[House]:
+    """A house in which each gateway has a cache process of its own, on one Redis."""
+    yield shared_with_two_caches
+    await shared_with_two_caches.heal()
+
+
 @pytest.fixture
 def open_house(breakable: None, tmp_path: Path) -> OpenHouse:
     return partial(house, tmp_path)

@@ -1,4 +1,4 @@
-"""The processes of a run: identity, the cache service and two gateways, with links between them that can be broken."""
+"""The processes of a run: identity, one cache service or two, and two gateways, with links between them to break."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,11 +26,13 @@ GATEWAYS = 2
 class House:
     """What runs, and what a run may break: the cache service's link to Redis, and each gateway's to the cache service.
 
-    What is entered into `stack` stays until the house is left.
+    `services["cache"]` is the first gateway's, and identity's; `caches` are further ones. What is entered into `stack`
+    stays until the house is left.
     """
 
     services: Whole
     gateways: list[Process]
+    caches: list[Process]
     redis: Engine
     store_link: Proxy
     cache_links: list[Proxy]
@@ -46,24 +48,43 @@ class House:
         for link in (self.store_link, *self.cache_links):
             link.restore()
             link.thaw()
-        for running in (self.services["cache"], *self.gateways):
+        for running in (self.services["cache"], *self.caches, *self.gateways):
             await asyncio.to_thread(running.restore)
 
 
 @asynccontextmanager
-async def house(folder: Path, failpoints: str = "", **extra: str) -> AsyncIterator[House]:
-    """Run a house on SQLite and a Redis of its own; `failpoints` are armed in every process, `extra` is set in each."""
+async def house(
+    folder: Path, failpoints: str = "", *, has_two_caches: bool = False, **extra: str
+) -> AsyncIterator[House]:
+    """Run a house on SQLite and a Redis of its own; `failpoints` are armed in every process, `extra` is set in each.
+
+    With two caches each gateway has one.
+    """
     async with AsyncExitStack() as stack:
         redis = await entered(stack, engines.redis())
         store_link = await stack.enter_async_context(Proxy(address_of(redis)))
         stores = Stores(f"sqlite:///{folder}/trivet.db", f"mongodb://{NOBODY}", f"redis://{store_link.address}/0")
         settings: dict[str, Any] = {**FAST_HASHING, "TRIVET_FAILPOINTS": failpoints, **extra}
         services = await entered(stack, whole(stores, "cache", "identity", **settings))
-        links = [await stack.enter_async_context(Proxy(services["cache"].address)) for _ in range(GATEWAYS)]
+        caches = [services["cache"]]
+        if has_two_caches:
+            caches.append(await entered(stack, _another(services["cache"])))
+        served = [caches[number % len(caches)].address for number in range(GATEWAYS)]
+        links = [await stack.enter_async_context(Proxy(address)) for address in served]
         given = settings | {"TRIVET_IDENTITY_ADDRESS": services["identity"].address}
         gateways = await asyncio.gather(*(entered(stack, _gateway(link, given)) for link in links))
         identity = await stack.enter_async_context(client(services["identity"]))
-        yield House(services, gateways, redis, store_link, links, identity, stack)
+        yield House(services, gateways, caches[1:], redis, store_link, links, identity, stack)
+
+
+def _another(cache: Process) -> AbstractContextManager[Process]:
+    port = free_port()
+    told: dict[str, Any] = {
+        **cache.environment,
+        "TRIVET_CACHE_PORT": str(port),
+        "TRIVET_METRICS_PORT": str(free_port()),
+    }
+    return process("cache", port=port, **told)
 
 
 def _gateway(cache: Proxy, given: dict[str, Any]) -> AbstractContextManager[Process]:

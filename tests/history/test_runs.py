@@ -31,3 +31,15 @@ async def test_with_nothing_broken(running: House) -> None:
 )
 async def test_while_something_breaks(running: House, fault: Fault) -> None:
     (await run(running, fault)).assert_right()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [faults.nothing, faults.fail_over, faults.freeze_store_link, faults.freeze_cache_link, faults.kill_cache],
+    ids=lambda fault: fault.__name__,
+)
+async def test_with_a_cache_process_for_each_gateway(two_caches: House, fault: Fault) -> None:
+    """S4: what ends through one process is waited for at the readers of the other."""
+    history = await run(two_caches, fault)
+    history.assert_right()
+    assert history.counts[Kind.REVOKE, Outcome.CONFIRMED] > 0

@@ -1,0 +1,41 @@
+"""What is appended to the stream is heard at once, by whoever listens, on each engine."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from services.cache.alerts import alerted
+from tests.conformance.cache.conftest import Cache
+from tests.harness.waiting import until
+
+
+@asynccontextmanager
+async def listening(cache: Cache) -> AsyncIterator[list[int]]:
+    """Listen inside, where the first event has been heard already."""
+    heard: list[int] = []
+
+    async def has_heard() -> bool:
+        await cache.entries.invalidate(["first"])
+        return bool(heard)
+
+    async with alerted(cache.store, heard.append):
+        await until(has_heard, 10)
+        yield heard
+
+
+async def test_every_event_is_heard(cache: Cache) -> None:
+    async with listening(cache) as heard:
+        offsets = [(await cache.entries.invalidate([f"tag:{number}"])).position.offset for number in range(50)]
+        await until(lambda: heard[-50:] == offsets, 10)
+
+
+async def test_a_connection_that_was_lost_is_made_again(cache: Cache) -> None:
+    async with listening(cache) as heard:
+        await cache.redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        offset = 0
+
+        async def is_heard() -> bool:
+            nonlocal offset
+            offset = offset if offset in heard else (await cache.entries.invalidate(["again"])).position.offset
+            return offset in heard
+
+        await until(is_heard, 10)
