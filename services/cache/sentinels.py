@@ -3,8 +3,8 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
@@ -13,6 +13,7 @@ from services.cache.wire import answer_of, close, factory, send
 
 ASK_SECONDS = 0.1
 SENTINEL_PORT = 26379
+OWN = ("sentinel_username", "sentinel_password")
 SCHEMES = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
 
 Address = tuple[str, int]
@@ -24,18 +25,20 @@ class NoPrimaryError(RedisConnectionError):
 
 @dataclass(frozen=True, slots=True)
 class Sentinels:
-    """The sentinels of one service, `redis_url` being what its primary is reached by but for the address."""
+    """The sentinels of one service; by `redis_url` its primary is reached, by `url` a sentinel, but for the address."""
 
     addresses: Sequence[Address]
     service: str
-    redis_url: str
+    redis_url: str = field(repr=False)
+    url: str = field(repr=False)
 
     @classmethod
     def of(cls, url: str) -> "Sentinels | None":
         """Read `redis+sentinel://[user:password@]host:port[,host:port...]/service[/db]`; None for another scheme.
 
-        With `rediss+sentinel` servers and sentinels are spoken to over TLS. User and password are the servers'. What
-        follows a question mark is redis-py's. Raises ValueError for what is not of that form.
+        With `rediss+sentinel` servers and sentinels are spoken to over TLS. User and password are the servers'; the
+        sentinels' own follow a question mark as `sentinel_username` and `sentinel_password`. What else is there is
+        redis-py's. Raises ValueError for what is not of that form.
         """
         parts = urlsplit(url)
         if parts.scheme not in SCHEMES:
@@ -44,9 +47,20 @@ class Sentinels:
         service, _, database = parts.path.strip("/").partition("/")
         if not service or not (database or "0").isdecimal():
             raise ValueError("the name of the service follows the sentinels, and then nothing or the database's number")
-        netloc = f"{credentials}{at}primary"
-        redis_url = SplitResult(SCHEMES[parts.scheme], netloc, f"/{database or 0}", parts.query, "").geturl()
-        return cls(tuple(_address(host) for host in hosts.split(",")), service, redis_url)
+        given = parse_qsl(parts.query, keep_blank_values=True)
+        query = urlencode([(name, value) for name, value in given if name not in OWN], quote_via=quote, safe="/")
+        user, password = (quote(dict(given).get(name, ""), safe="") for name in OWN)
+        own = f"{user}:{password}@" if password else ""
+
+        def url_of(netloc: str, path: str) -> str:
+            return SplitResult(SCHEMES[parts.scheme], netloc, path, query, "").geturl()
+
+        return cls(
+            tuple(_address(host) for host in hosts.split(",")),
+            service,
+            url_of(f"{credentials}{at}primary", f"/{database or 0}"),
+            url_of(f"{own}sentinel", ""),
+        )
 
     async def primary(self) -> Address:
         """Return the address that most sentinels name, within 100 ms. Raises NoPrimaryError."""
@@ -57,9 +71,7 @@ class Sentinels:
         return named.most_common(1)[0][0]
 
     async def _ask(self, address: Address) -> Address | None:
-        parts = urlsplit(self.redis_url)
-        url = SplitResult(parts.scheme, "sentinel", "", parts.query, "").geturl()
-        connection = factory(url).make_connection()  # type: ignore[no-untyped-call]  # redis-py left it untyped
+        connection = factory(self.url).make_connection()  # type: ignore[no-untyped-call]  # redis-py left it untyped
         connection.host, connection.port = address
         try:
             async with asyncio.timeout(ASK_SECONDS):

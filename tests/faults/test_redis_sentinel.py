@@ -6,11 +6,11 @@ import pytest
 from grpc import aio
 from redis import Redis
 
-from services.cache.sentinels import Sentinels
+from services.cache.sentinels import NoPrimaryError, Sentinels
 from tests.conftest import Engines
 from tests.harness.engines import free_port
 from tests.harness.processes import client, process
-from tests.harness.sentinels import SERVICE, Watched, port_of, watched
+from tests.harness.sentinels import SERVICE, Watched, port_of, watched, with_password
 from tests.harness.waiting import until
 from tests.harness.watching import watching
 from trivet.cache.v1 import cache_pb2 as pb
@@ -100,3 +100,16 @@ async def test_most_sentinels_are_believed_against_one_that_was_cut_off(servers:
     assert servers.primary() not in servers.servers
     address = await sentinels.primary()
     assert address[1] in servers.servers
+
+
+async def test_sentinels_that_want_a_password_of_their_own_are_given_it(engine: Engines) -> None:
+    """Without it they name nobody, and nothing is read."""
+    assert engine.get("redis")
+    with with_password("a password") as (port, sentinel):
+        url = f"redis+sentinel://{sentinel}/{SERVICE}"
+        told, silent = Sentinels.of(f"{url}?sentinel_password=a%20password"), Sentinels.of(url)
+        assert told is not None
+        assert silent is not None
+        assert await told.primary() == ("127.0.0.1", port)
+        with pytest.raises(NoPrimaryError):
+            await silent.primary()

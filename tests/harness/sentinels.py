@@ -57,7 +57,18 @@ def watched() -> Iterator[Watched]:
 
 
 @contextmanager
-def _sentinel(server: str, primary: int) -> Iterator[Engine]:
+def with_password(password: str) -> Iterator[tuple[int, str]]:
+    """Run a server and one sentinel that wants a password; return the server's port and the sentinel's address."""
+    server, port = find("redis-server"), free_port()
+    with server_folder("redis", None) as folder:
+        command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+        engine = Engine("redis", f"redis://127.0.0.1:{port}/0")
+        with running(engine, command, None, port, folder), _sentinel(server, port, password) as sentinel:
+            yield port, f"127.0.0.1:{port_of(sentinel)}"
+
+
+@contextmanager
+def _sentinel(server: str, primary: int, password: str = "") -> Iterator[Engine]:
     port = free_port()
     with server_folder("sentinel", None) as folder:
         settings = Path(folder) / "sentinel.conf"
@@ -65,7 +76,7 @@ def _sentinel(server: str, primary: int) -> Iterator[Engine]:
             f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
             f"sentinel monitor {SERVICE} 127.0.0.1 {primary} 2\n"
             f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}\n"
-            f"sentinel failover-timeout {SERVICE} 4000\n"
+            f"sentinel failover-timeout {SERVICE} 4000\n" + (f"requirepass '{password}'\n" if password else "")
         )
         engine = Engine("sentinel", f"redis://127.0.0.1:{port}")
         with running(engine, [server, str(settings), "--sentinel"], None, port, folder) as sentinel:

@@ -22,7 +22,17 @@ from services.cache.sentinels import NoPrimaryError, Sentinels
 def test_a_url_names_sentinels_service_and_how_the_servers_are_reached(
     url: str, addresses: list[tuple[str, int]], service: str, redis_url: str
 ) -> None:
-    assert Sentinels.of(url) == Sentinels(tuple(addresses), service, redis_url)
+    found = Sentinels.of(url)
+    assert found is not None
+    assert (found.addresses, found.service, found.redis_url) == (tuple(addresses), service, redis_url)
+
+
+def test_the_sentinels_own_password_is_no_servers() -> None:
+    found = Sentinels.of("redis+sentinel://:servers@a/s?sentinel_username=me&sentinel_password=p%40s/s&ssl_ca_certs=/c")
+    assert found is not None
+    assert found.redis_url == "redis://:servers@primary/0?ssl_ca_certs=/c"
+    assert found.url == "redis://me:p%40s%2Fs@sentinel?ssl_ca_certs=/c"
+    assert "p%40s" not in repr(found)
 
 
 @pytest.mark.parametrize("url", ["redis://a:1/0", "rediss://a", "unix:///s"])
@@ -39,6 +49,7 @@ def test_what_is_not_of_that_form_is_refused(url: str) -> None:
 
 
 async def test_where_no_sentinel_answers_there_is_no_primary() -> None:
-    sentinels = Sentinels((("127.0.0.1", 1), ("127.0.0.1", 2)), "s", "redis://primary/0")
+    sentinels = Sentinels.of("redis+sentinel://127.0.0.1:1,127.0.0.1:2/s")
+    assert sentinels is not None
     with pytest.raises(NoPrimaryError):
         await sentinels.primary()
