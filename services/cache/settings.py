@@ -21,7 +21,7 @@ class CacheSettings(ServiceSettings):
         "REDIS_URL",
         default=SecretStr(""),
         description="redis://, rediss:// (TLS) or unix://, with any password; by Sentinel "
-        "redis+sentinel://host:port,host:port/service-name.",
+        "redis+sentinel://host:port,host:port/service-name, ?sentinel_password= being the sentinels' own.",
     )
     redis_host: str = from_env("REDIS_HOST", default="127.0.0.1", description="Used where REDIS_URL is unset.")
     redis_port: int = from_env("REDIS_PORT", default=6379, ge=1, le=65535, description="Used where REDIS_URL is unset.")
