@@ -1,5 +1,6 @@
 """The three services behind the gateway: one channel each, and the stubs that the gateway calls."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +33,13 @@ class Backends:
     verification: VerificationServiceStub
     accounts: AccountServiceStub
     subscriptions: SubscriptionServiceStub
+
+    async def connected(self, seconds: float) -> None:
+        """Wait until all three services are connected to, but not longer."""
+        waiting = [asyncio.ensure_future(channel.channel_ready()) for channel in self.channels.values()]
+        _, late = await asyncio.wait(waiting, timeout=seconds)
+        for each in late:
+            each.cancel()
 
 
 @asynccontextmanager

@@ -1,6 +1,9 @@
 """How many connections this process may hold: each is an open file."""
 
+import logging
 import resource
+
+logger = logging.getLogger(__name__)
 
 MOST = 20_000
 RESERVED = 256
@@ -15,4 +18,6 @@ def most_connections() -> int:
     allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < FEWEST + RESERVED:
+        logger.warning("only %d files may be open: some requests will wait for a connection (ulimit -n)", allowed)
     return max(FEWEST, allowed - RESERVED)

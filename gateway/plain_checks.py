@@ -3,7 +3,7 @@
 Whatever is no plain question goes the long way, which answers the same.
 """
 
-import itertools
+import random
 import re
 import time
 from collections.abc import Callable
@@ -24,16 +24,18 @@ from gateway.middleware.request_id import ACCEPTED
 from gateway.middleware.request_log import entry_of
 from gateway.middleware.security_headers import on_every_answer
 from gateway.middleware.trace import BEGINS, sampler_of
-from runtime.ids import new_id, token_hash
+from gateway.router import raw_path
+from runtime.ids import token_hash
 from runtime.tally import Count, Timing
 from trivet.notifications.v1.log_service_pb2 import LogEntry
 
 ROUTE = "/get-session"
 PATH = f"{BASE_PATH}{ROUTE}"
+RAW_PATH = PATH.encode()
+NOT_PLAIN = frozenset({b"traceparent", b"content-encoding", b"transfer-encoding", b"expect"})
+"""Headers that say more than a plain check does: a trace, or a body."""
 PLAIN = re.compile("[a-zA-Z0-9]+")
 """Tokens that JSON spells as they are."""
-REQUEST_IDS = 1_000_000
-"""So many requests are numbered behind one random beginning."""
 MAX_REMEMBERED = 4_096
 """So many proofs are remembered, good and bad ones, whose headers have so many bytes at most: some 6 MB."""
 MAX_REMEMBERED_BYTES = 1_024
@@ -74,7 +76,7 @@ class PlainChecks:
 
     def of(self, scope: Scope) -> PlainCheck | None:
         """Return what a request asks, None if it is no plain check or is to be traced; the scope keeps the answer."""
-        if scope["path"] != PATH or scope["method"] != "GET" or scope["query_string"]:
+        if scope["path"] != PATH or scope["method"] != "GET" or scope["query_string"] or raw_path(scope) != RAW_PATH:
             return None
         if _CHECK not in scope:
             begins_trace = scope[BEGINS] = self._sampler.begins()
@@ -105,7 +107,11 @@ class PlainChecks:
 
     def _asked(self, headers: list[Header]) -> PlainCheck | None:
         given = dict(headers)
-        if len(given) != len(headers) or b"traceparent" in given:
+        if (
+            len(given) != len(headers)
+            or not given.keys().isdisjoint(NOT_PLAIN)
+            or given.get(b"content-length", b"0") != b"0"
+        ):
             return None
         authorization, cookie = given.get(b"authorization", b""), given.get(b"cookie", b"")
         remembered = len(authorization) + len(cookie) <= MAX_REMEMBERED_BYTES
@@ -141,11 +147,10 @@ class Ledger:
         self._tell = tell
         self._hits_every = hits_every
         self._hits = 0
-        self._request_ids = _request_ids()
 
     def name(self, check: PlainCheck) -> bytes:
         """Return what a request is named: as it says, or a name of its own."""
-        return check.request_id or next(self._request_ids)
+        return check.request_id or b"%032x" % random.getrandbits(128)  # a name, and no secret
 
     def count(self, held: HeldSession, request_id: bytes, seconds: float, *, is_hit: bool) -> None:
         """Count an answer that took so long."""
@@ -160,11 +165,3 @@ class Ledger:
         exchange = Exchange(request_id.decode("latin-1"), PATH, held.answer.user.id, status=200, is_hit=is_hit)
         began_ns = time.time_ns() - int(seconds * 1e9)
         self._tell(entry_of(exchange, "GET", began_ns, seconds, stands_for=stands_for))
-
-
-def _request_ids() -> "itertools.chain[bytes]":
-    """Yield names for requests, as long as ids are: a random beginning, and a number."""
-    return itertools.chain.from_iterable(
-        (beginning + b"%06d" % number for number in range(REQUEST_IDS))
-        for beginning in iter(lambda: new_id()[:26].encode(), None)
-    )

@@ -66,11 +66,11 @@ class Windows:
         with self._lock:
             self._remember(key[:MAX_KEY], limit.requests, until - limit.seconds)
 
-    def take(self, key: str, limit: Limit) -> int:
-        """Count a request if it is allowed; return as `wait` does."""
+    def take(self, key: str, limit: Limit, at: float | None = None) -> int:
+        """Count a request, as one of an earlier time if that is given, if it is allowed; return as `wait` does."""
         with self._lock:
             if not (seconds := self.wait(key, limit)):
-                self.count(key, limit, self.monotonic())
+                self.count(key, limit, self.monotonic() if at is None else at)
             return seconds
 
     def _remember(self, key: str, count: int, last: float) -> None:
@@ -111,9 +111,9 @@ class SharedWindows:
                 # The time before the call: here no window may end later than there.
                 if seconds:
                     self._own.exhaust(key, limit, now + seconds)
-                else:
-                    self._own.count(key, limit, now)
-                return seconds
+                    return seconds
+                # Others may have been counted here while this one was asked about.
+                return self._own.take(key, limit, now)
         counted_alone.inc()
         return self._own.take(key, limit)
 

@@ -27,6 +27,9 @@ from runtime.telemetry import start_metrics, start_tracing
 from trivet.client import NearCache, watching
 from trivet.client.nearcache import UNSAFE
 
+CONNECT_SECONDS = 2.0
+"""How long a worker waits for the services before it takes requests: longer than a channel pauses between attempts."""
+
 restarts = Counts("trivet_gateway_worker_restarts_total", "How often this worker was started again after it had died.")
 
 
@@ -38,6 +41,8 @@ async def main(settings: GatewaySettings, *, shares_port: bool) -> None:
         deps = Deps(settings, backends, Origins(settings), request_log, near)
         REGISTRY.register(NearMetrics(deps.reads.cached))
         async with watching(backends.cache, near), measured_lag():
+            if shares_port:  # others answer meanwhile, and nobody is to meet one that cannot yet
+                await backends.connected(CONNECT_SECONDS)
             app, ahead = build_app(deps), answers_ahead(deps)
             await serve(app, settings, deps.draining, shares_port=shares_port, ahead=ahead)
 

@@ -1,5 +1,6 @@
 """One RPC on its way through the ordered concerns that every call meets (`runtime/concerns.py`)."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from typing import Any
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from grpc import aio
+
+WRITE_SECONDS = 30.0
+"""How long a message on a stream may wait for its reader, who is then taken to be gone."""
 
 Context = aio.ServicerContext[Any, Any]
 Proceed = Callable[["Call"], Awaitable[Any]]
@@ -102,7 +106,8 @@ class Chain(aio.ServerInterceptor):
             # Closed at once when the call is cancelled, not whenever the garbage collector comes by.
             async with aclosing(handle(call.request, call.context)) as answers:
                 async for answer in answers:
-                    await call.context.write(answer)
+                    async with asyncio.timeout(WRITE_SECONDS):
+                        await call.context.write(answer)
 
         proceed = self._compose(method, innermost)
 

@@ -4,20 +4,37 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TypeVar
 
+from runtime.errors import ResourceExhausted
+
 M = TypeVar("M")
+
+MOST_STREAMS = 1_024
 
 
 class Listening:
-    """Listens to any number of streams. One that says nothing for `silence_seconds` is left: it may be dead."""
+    """Listens to a bounded number of streams. One that says nothing for `silence_seconds` is left: it may be dead."""
 
-    def __init__(self, silence_seconds: float) -> None:
+    def __init__(self, silence_seconds: float, *, most: int = MOST_STREAMS) -> None:
         self._silence_seconds = silence_seconds
+        self._left = most
         self._waiting: set[asyncio.Timeout] = set()
         self._is_closed = False
 
     async def words(self, requests: AsyncIterator[M]) -> AsyncIterator[M]:
-        """Yield what one stream brings, to its end or until `close`. Raises TimeoutError when it has gone silent."""
-        iterator = aiter(requests)
+        """Yield what one stream brings, to its end or until `close`.
+
+        Raises TimeoutError when it has gone silent, and ResourceExhausted where there are too many already.
+        """
+        if self._left <= 0:
+            raise ResourceExhausted("TOO_MANY_STREAMS", "this process has as many open streams as it takes")
+        self._left -= 1
+        try:
+            async for word in self._words(aiter(requests)):
+                yield word
+        finally:
+            self._left += 1
+
+    async def _words(self, iterator: AsyncIterator[M]) -> AsyncIterator[M]:
         while not self._is_closed:
             try:
                 async with asyncio.timeout(self._silence_seconds) as patience:

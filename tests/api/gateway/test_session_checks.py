@@ -258,6 +258,30 @@ async def test_another_method_or_a_query_goes_the_long_way(scene: Scene) -> None
     assert (await scene.http.get(f"{PATH}?disableRefresh=true", headers=scene.cookie)).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("target", "extra", "content"),
+    [
+        ("/api%2Fauth/get-session", {}, b""),
+        ("/api/auth/get%2Dsession", {}, b""),
+        (PATH, {"content-encoding": "gzip"}, b""),
+        (PATH, {}, b"x" * 2_000_000),
+        (PATH, {"transfer-encoding": "chunked"}, b"x"),
+    ],
+    ids=["%2F", "%2D", "encoded", "a large body", "a chunked body"],
+)
+async def test_other_spellings_and_bodies_are_answered_as_on_the_long_way(
+    scene: Scene, target: str, extra: dict[str, str], content: bytes
+) -> None:
+    """Held or not: what a path means, and what is refused, does not depend on memory."""
+    statuses = []
+    for headers in ({}, LONG_WAY):
+        asked = scene.http.build_request(
+            "GET", target, headers={**scene.cookie, **extra, **headers}, content=content or None
+        )
+        statuses.append((await scene.http.send(asked)).status_code)
+    assert statuses[0] == statuses[1]
+
+
 async def test_hits_are_counted_like_every_other_request(scene: Scene) -> None:
     handled = counted("trivet_http_requests_total", method="GET", route=PATH, status="200")
     await scene.check(**scene.cookie)

@@ -6,15 +6,22 @@ import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
+from grpc import ChannelConnectivity
+from pydantic import SecretStr
 
+from gateway.backends import open_backends
+from gateway.settings import GatewaySettings
+from ops.keys import pair_key
 from ops.ports import free_run
+from runtime.settings import Keys
 from tests.api.gateway.conftest import Gateway, running
-from tests.api.gateway.stand_ins import StandIns
+from tests.api.gateway.stand_ins import SERVED, StandIns
 from tests.api.gateway.wire import head
 from tests.harness.metrics import metric
-from tests.harness.processes import process
+from tests.harness.processes import SECRET, process
 from tests.harness.stack import descendants, is_running
 from tests.harness.waiting import until
 
@@ -245,3 +252,16 @@ def test_a_number_of_workers_that_is_none_is_refused_by_name(wrong: str) -> None
     with process("gateway", port=None, wait=False, TRIVET_GATEWAY_WORKERS=wrong) as started:
         assert started.popen.wait(30) == 2
         assert "TRIVET_GATEWAY_WORKERS" in started.output()
+
+
+async def test_a_worker_takes_requests_once_it_is_connected_or_has_waited_long_enough(stand_ins: StandIns) -> None:
+    """Whoever asks one of several must not meet the one that cannot answer yet; a service that is away keeps none."""
+    keys = Keys({name: pair_key(SECRET, "gateway", name) for name in SERVED})
+    addresses: dict[str, Any] = {name.removeprefix("TRIVET_").lower(): at for name, at in stand_ins.addresses.items()}
+    settings = GatewaySettings(secret=SecretStr(SECRET), call_keys=keys, **addresses)
+    async with open_backends(settings) as backends:
+        await backends.connected(30)
+        states = {channel.get_state() for channel in backends.channels.values()}
+    assert states == {ChannelConnectivity.READY}
+    async with open_backends(settings.model_copy(update={"cache_address": "127.0.0.1:1"})) as backends:
+        await asyncio.wait_for(backends.connected(0.1), 5)

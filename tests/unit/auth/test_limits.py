@@ -190,6 +190,16 @@ async def test_what_the_cache_refuses_is_refused_here_until_then_without_asking_
     assert len(cache.asked) == 3 + 1
 
 
+async def test_what_is_counted_here_while_the_cache_is_asked_counts_for_it_too(cache: Cache, clock: Clock) -> None:
+    """H6: hits are counted here alone; both together are allowed the limit, and not each of them."""
+    own, limit = Windows(monotonic=clock), Limit(10, 10)
+    shared = SharedWindows(cast(RateLimitServiceStub, cache), own)
+    asked = [asyncio.create_task(shared.take("r", "a", limit)) for _ in range(10)]
+    await until(lambda: len(cache.asked) == 10, 5)
+    hits = [own.take("r|a", limit) for _ in range(6)]
+    assert [*hits, *await asyncio.gather(*asked)].count(0) == 10
+
+
 async def test_a_cache_that_goes_away_hands_out_no_second_allowance(windows: SharedWindows, cache: Cache) -> None:
     """H6: what the cache allowed was counted here too; never unlimited, and each time it is counted."""
     before = counted_alone._value.get()

@@ -124,8 +124,8 @@ class CacheServiceServicer:
     def StreamGet(self, request_iterator, context):
         """Answers one batch of lookups after the other, each as BatchGet does, for readers that ask all the time: a message on
         a stream costs a third of a call. What is wrong with one batch ends the stream, as do 30 seconds without a word.
-        Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does, UNAVAILABLE (the process drains) and
-        DEADLINE_EXCEEDED (a reader that has said nothing for 30 seconds).
+        Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does, RESOURCE_EXHAUSTED (too many streams) and
+        DEADLINE_EXCEEDED (a reader that has said or read nothing for 30 seconds); it ends well when the process drains.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -33,8 +33,8 @@ class CacheServiceStub:
     StreamGet: _aio.StreamStreamMultiCallable[_cache_pb2.StreamGetRequest, _cache_pb2.StreamGetResponse]
     """Answers one batch of lookups after the other, each as BatchGet does, for readers that ask all the time: a message on
     a stream costs a third of a call. What is wrong with one batch ends the stream, as do 30 seconds without a word.
-    Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does, UNAVAILABLE (the process drains) and
-    DEADLINE_EXCEEDED (a reader that has said nothing for 30 seconds).
+    Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does, RESOURCE_EXHAUSTED (too many streams) and
+    DEADLINE_EXCEEDED (a reader that has said or read nothing for 30 seconds); it ends well when the process drains.
     """
     Set: _aio.UnaryUnaryMultiCallable[_cache_pb2.SetRequest, _cache_pb2.SetResponse]
     """Writes one entry. With a lease, the write is refused (stored = false) if any of the entry's tags has moved
@@ -112,8 +112,8 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_cache_pb2.StreamGetResponse]:
         """Answers one batch of lookups after the other, each as BatchGet does, for readers that ask all the time: a message on
         a stream costs a third of a call. What is wrong with one batch ends the stream, as do 30 seconds without a word.
-        Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does, UNAVAILABLE (the process drains) and
-        DEADLINE_EXCEEDED (a reader that has said nothing for 30 seconds).
+        Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does, RESOURCE_EXHAUSTED (too many streams) and
+        DEADLINE_EXCEEDED (a reader that has said or read nothing for 30 seconds); it ends well when the process drains.
         """
 
     @_abc_1.abstractmethod
