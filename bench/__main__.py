@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from bench.scene import Scene
 from bench.session_checks import among_many, checks
 from bench.stage import scene
 from bench.timings import Timings
+from services.cache.leases import LEASE_SECONDS
 
 
 def main(results: Path, *, quick: bool, peers: bool) -> int:
@@ -80,6 +82,7 @@ def _revocations(running: Scene, effort: Effort) -> Timings:
     for name, process in running.traced.processes.items() if running.traced else ():
         process.end()
         del running.pids[f"traced {name}"]
+    time.sleep(2 * LEASE_SECONDS)  # until then their readers may be serving, and a revocation waits for them
     return found | revocations(running, effort)
 
 

@@ -43,12 +43,13 @@ _CHECK = "trivet.plain_check"
 
 
 class PlainCheck(NamedTuple):
-    """The token that a request proves to hold, its hash, what it is named, and where its page is from."""
+    """The token that a request proves to hold, its hash, what it is named, its page's origin, and if it is traced."""
 
     token: str
     key: str
     request_id: bytes
     origin: str
+    begins_trace: bool
 
 
 class PlainChecks:
@@ -75,12 +76,11 @@ class PlainChecks:
         ]
 
     def of(self, scope: Scope) -> PlainCheck | None:
-        """Return what a request asks, None if it is no plain check or is to be traced; the scope keeps the answer."""
+        """Return what a request asks, None if it is no plain check; the scope keeps the answer."""
         if scope["path"] != PATH or scope["method"] != "GET" or scope["query_string"] or raw_path(scope) != RAW_PATH:
             return None
         if _CHECK not in scope:
-            begins_trace = scope[BEGINS] = self._sampler.begins()
-            scope[_CHECK] = None if begins_trace else self._asked(scope["headers"])
+            scope[_CHECK] = self._asked(scope["headers"], begins_trace=scope.setdefault(BEGINS, self._sampler.begins()))
         check: PlainCheck | None = scope[_CHECK]
         return check
 
@@ -96,16 +96,16 @@ class PlainChecks:
         subject = f"path|{limit_subject(client_address(scope, self._proxies))}|{ROUTE}"
         return not self._windows.take(subject, self._limit)
 
-    def answer(self, check: PlainCheck, held: HeldSession, request_id: bytes) -> tuple[Message, Message]:
-        """Return the two messages that answer a check."""
+    def answer(self, check: PlainCheck, held: HeldSession, request_id: bytes, *more: Header) -> tuple[Message, Message]:
+        """Return the two messages that answer a check, with more headers if there are any."""
         body = held.head + check.token.encode() + held.tail
-        headers = [*self._headers, (b"x-request-id", request_id), (b"content-length", b"%d" % len(body))]
+        headers = [*self._headers, (b"x-request-id", request_id), (b"content-length", b"%d" % len(body)), *more]
         if check.origin and self._origins.trusts(check.origin):
             headers += allowed(check.origin)
         start = {"type": "http.response.start", "status": 200, "headers": headers}
         return start, {"type": "http.response.body", "body": body}
 
-    def _asked(self, headers: list[Header]) -> PlainCheck | None:
+    def _asked(self, headers: list[Header], *, begins_trace: bool) -> PlainCheck | None:
         given = dict(headers)
         if (
             len(given) != len(headers)
@@ -119,7 +119,7 @@ class PlainChecks:
             return None
         sent = given.get(b"x-request-id", b"")
         request_id = sent if sent and ACCEPTED.fullmatch(sent.decode("latin-1")) else b""
-        return PlainCheck(*proved, request_id, given.get(b"origin", b"").decode("latin-1"))
+        return PlainCheck(*proved, request_id, given.get(b"origin", b"").decode("latin-1"), begins_trace)
 
     def _proved(self, authorization: bytes, cookie: bytes) -> tuple[str, str] | None:
         """Return the token that these headers prove to hold, and its hash."""
@@ -152,8 +152,10 @@ class Ledger:
         """Return what a request is named: as it says, or a name of its own."""
         return check.request_id or b"%032x" % random.getrandbits(128)  # a name, and no secret
 
-    def count(self, held: HeldSession, request_id: bytes, seconds: float, *, is_hit: bool) -> None:
-        """Count an answer that took so long."""
+    def count(
+        self, held: HeldSession, request_id: bytes, seconds: float, *, is_hit: bool, traced: Exchange | None = None
+    ) -> None:
+        """Count an answer that took so long, and was recorded as this if it was."""
         self._duration.observe(seconds)
         self._handled.value += 1
         stands_for = 1
@@ -162,6 +164,12 @@ class Ledger:
             if self._hits % self._hits_every != 1 % self._hits_every:
                 return
             stands_for = self._hits_every
-        exchange = Exchange(request_id.decode("latin-1"), PATH, held.answer.user.id, status=200, is_hit=is_hit)
+        exchange = traced or exchange_of_check(request_id)
+        exchange.user_id, exchange.is_hit = held.answer.user.id, is_hit
         began_ns = time.time_ns() - int(seconds * 1e9)
         self._tell(entry_of(exchange, "GET", began_ns, seconds, stands_for=stands_for))
+
+
+def exchange_of_check(request_id: bytes) -> Exchange:
+    """Return what is told of a check that was answered."""
+    return Exchange(request_id.decode("latin-1"), PATH, status=200)

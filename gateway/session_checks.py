@@ -8,12 +8,14 @@ import asyncio
 import time
 
 import grpc
+from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.deps import Deps
 from gateway.held_sessions import HeldSession
 from gateway.middleware.metrics import duration, handled
-from gateway.plain_checks import PATH, Ledger, PlainCheck, PlainChecks
+from gateway.middleware.trace import TRACER, record
+from gateway.plain_checks import PATH, Ledger, PlainCheck, PlainChecks, exchange_of_check
 from gateway.reads import OUTCOME
 from trivet.notifications.v1.log_service_pb2 import LogEntry
 
@@ -30,6 +32,7 @@ class HeldChecks:
             loop.call_soon_threadsafe(deps.request_log.add, entry)
 
         self._checks = PlainChecks(deps)
+        self._tracer = trace.get_tracer(TRACER)
         self._sessions = deps.reads.sessions
         self._ledger = Ledger(
             handled.apart(*SERIES), duration.apart(PATH), tell, hits_every=deps.settings.log_hits_every
@@ -44,8 +47,10 @@ class HeldChecks:
         if not checks.may_open(held) or not checks.takes(scope):
             return None
         request_id = self._ledger.name(check)
-        answer = checks.answer(check, held, request_id)
-        self._ledger.count(held, request_id, time.perf_counter() - began, is_hit=True)
+        traced = exchange_of_check(request_id) if check.begins_trace else None
+        recorded = (record(self._tracer, "GET", traced),) if traced else ()
+        answer = checks.answer(check, held, request_id, *recorded)
+        self._ledger.count(held, request_id, time.perf_counter() - began, is_hit=True, traced=traced)
         return answer
 
 
@@ -64,7 +69,8 @@ class SessionChecks:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         check = self._checks.of(scope)
-        held, is_hit = await self._found(scope, check) if check else (None, False)
+        # What is traced has its span on the long way, and below it those of whoever is asked.
+        held, is_hit = await self._found(scope, check) if check and not check.begins_trace else (None, False)
         if check is None or held is None:
             await self._app(scope, receive, send)
             return

@@ -8,7 +8,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.exchange import exchange_of, header
+from gateway.exchange import Exchange, Header, exchange_of, header
 from runtime.sampling import Chance, Parent, Sampler, parent_of
 from runtime.telemetry import records_spans
 
@@ -70,11 +70,34 @@ class Trace:
             finally:
                 if span.is_recording():
                     span.update_name(f"{method} {exchange.route}")
-                    span.set_attribute("http.request.method", method)
-                    span.set_attribute("http.route", exchange.route)
-                    span.set_attribute("http.response.status_code", exchange.status)
+                    span.set_attributes(_attributes(method, exchange))
                     if exchange.status >= 500 or exchange.status == 0:
                         span.set_status(StatusCode.ERROR)
+
+
+def record(tracer: trace.Tracer, method: str, exchange: Exchange) -> Header:
+    """Record a request that begins a trace, is answered already and has asked nobody; return the header that tells it.
+
+    It belongs to no context: any thread may do it.
+    """
+    span = tracer.start_span(
+        f"{method} {exchange.route}",
+        context=otel_context.Context(),
+        kind=SpanKind.SERVER,
+        attributes=_attributes(method, exchange),
+    )
+    context = span.get_span_context()
+    exchange.trace_id, exchange.span_id = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+    span.end()
+    return b"traceparent", f"00-{exchange.trace_id}-{exchange.span_id}-{context.trace_flags:02x}".encode()
+
+
+def _attributes(method: str, exchange: Exchange) -> dict[str, str | int]:
+    return {
+        "http.request.method": method,
+        "http.route": exchange.route,
+        "http.response.status_code": exchange.status,
+    }
 
 
 def _tell(scope: Scope, parent: Parent) -> None:

@@ -18,6 +18,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
@@ -324,6 +325,15 @@ async def test_a_hit_is_traced_if_it_was_chosen_and_once(
     answers = [await scene.check(**scene.cookie) for _ in range(3)]
     assert [span.name for span in exporter.get_finished_spans()] == [f"GET {PATH}"] * spans
     assert ["traceparent" in answer.headers for answer in answers] == [spans > 0] * 3
+    for span, answer in zip(exporter.get_finished_spans(), answers, strict=False):
+        assert span.context is not None
+        told = f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-{span.context.trace_flags:02x}"
+        assert (answer.headers["traceparent"], span.parent, span.kind) == (told, None, SpanKind.SERVER)
+        assert span.attributes == {
+            "http.request.method": "GET",
+            "http.route": PATH,
+            "http.response.status_code": 200,
+        }
     assert "Get" not in scene.calls
 
 

@@ -124,9 +124,12 @@ async def test_a_caller_that_leaves_while_hashing_does_not_free_the_thread_twice
         await asyncio.sleep(0.01)
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-        assert hasher._free.locked()
+        following = asyncio.create_task(hasher._in_a_thread(stuck))
+        await asyncio.sleep(0)
+        assert hasher._places.locked()
         stuck.release()
-        await hasher.hash(PASSWORD)
+        await following
+        assert stuck.begun == 2
 
 
 @pytest.mark.parametrize("password", ["x" * 64, "with some spaces", "🦊" * 8, " leading and trailing ", "ﬁ" * 8])
