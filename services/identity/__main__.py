@@ -1,12 +1,11 @@
 """The identity service: settings and wiring."""
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from functools import partial
-
-import uvloop
 
 from runtime.fills import Fills
 from runtime.invalidations import Invalidations
@@ -147,4 +146,4 @@ if __name__ == "__main__":
     settings = read(IdentitySettings)
     with logging_to_stderr("identity", json_lines=settings.json_logs, level=settings.log_level):
         start_tracing("identity")
-        uvloop.run(main(settings))
+        asyncio.run(main(settings))

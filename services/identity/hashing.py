@@ -21,8 +21,6 @@ from runtime.errors import ResourceExhausted
 
 T = TypeVar("T")
 NICENESS = 10
-AHEAD = 1
-"""So many calls of those that wait are where a thread finds them by itself."""
 # `SALT:KEY` in hexadecimal; the salt is used as the 32 characters that it is written in.
 BETTER_AUTH_SCRYPT = re.compile(r"([0-9a-f]{32}):([0-9a-f]{128})")
 
@@ -44,15 +42,14 @@ class Cost:
 class Hasher:
     """Makes and checks password hashes without holding up the event loop.
 
-    Memory is bounded by workers x memory_kib. One call waits where the threads take their work, so that a thread goes
-    on at once, whatever the event loop is doing. A call that was cancelled or ran out of time while it waited costs
-    nothing. Use it as a context manager.
+    Memory is bounded by workers x memory_kib. Work is handed to a thread only when one is free, so a call that was
+    cancelled or ran out of time while it waited costs nothing. Use it as a context manager.
     """
 
     def __init__(self, cost: Cost | None = None) -> None:
         self._cost = cost or Cost()
         self._argon2 = PasswordHasher(self._cost.passes, self._cost.memory_kib, self._cost.lanes)
-        self._places = asyncio.Semaphore(self._cost.workers + AHEAD)
+        self._free = asyncio.Semaphore(self._cost.workers)
         self._waiting = 0
         self._threads = ThreadPoolExecutor(self._cost.workers, "hashing", initializer=_step_back)
         # Checked for users that are unknown or have no password, so that they take as long as all others.
@@ -103,29 +100,20 @@ class Hasher:
             return False
 
     async def _in_a_thread(self, work: Callable[[], T]) -> T:
-        if self._places.locked() and self._waiting >= self._cost.queue - AHEAD:
+        if self._waiting >= self._cost.queue:
             shed.inc()
             raise ResourceExhausted("HASHING_OVERLOADED", "too many passwords are being checked", retry_after=1.0)
         self._waiting += 1
         waiting.set(self._waiting)
         try:
-            await self._places.acquire()
+            await self._free.acquire()
         finally:
             self._waiting -= 1
             waiting.set(self._waiting)
-        loop = asyncio.get_running_loop()
-
-        def leave(_: object) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop may have ended meanwhile
-                loop.call_soon_threadsafe(self._places.release)
-
-        future = self._threads.submit(work)
-        # The place is free when the work is done or was never begun, not when its caller has left.
-        future.add_done_callback(leave)
-        try:
-            return await asyncio.shield(asyncio.wrap_future(future))
-        finally:
-            future.cancel()  # does nothing once it has begun
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        # The thread is free when it is done, not when its caller has left.
+        future.add_done_callback(lambda _: self._free.release())
+        return await asyncio.shield(future)
 
 
 def _step_back() -> None:
