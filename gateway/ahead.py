@@ -52,7 +52,7 @@ class Scheduler(CallbackScheduler):
 def _answered(watcher: Any, ahead: Ahead) -> bool:
     try:
         answer = ahead(watcher.scope)
-    except Exception:
+    except Exception:  # nothing may end granian's thread: the loop answers, and its own net tells of what fails there
         logger.exception("a request goes to the event loop: what was to answer it failed")
         return False
     if answer is None:
