@@ -6,10 +6,20 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
-from tests.api.gateway.stand_ins import StandIns, standing_in
+from gateway.backends import open_backends
+from gateway.deps import Deps
+from gateway.origins import Origins
+from gateway.request_log import RequestLog
+from gateway.settings import GatewaySettings
+from ops.keys import pair_key
+from runtime.settings import Keys
+from tests.api.gateway.session_scene import Scene, client, holding, session
+from tests.api.gateway.stand_ins import SERVED, StandIns, standing_in
 from tests.harness.engines import free_port
-from tests.harness.processes import Process, process
+from tests.harness.processes import SECRET, Process, process
+from trivet.client import NearCache, nearcache
 
 PAGE = "https://app.example.com"
 
@@ -82,3 +92,26 @@ async def http(gateway: Gateway) -> httpx.AsyncClient:
 @pytest.fixture
 async def services(gateway: Gateway) -> StandIns:
     return gateway.services
+
+
+@pytest.fixture(params=["ahead", "loop"])
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def scene(stand_ins: StandIns, way: str, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
+    """One that is warm; parametrized by settings."""
+    stand_ins.reset()
+    stand_ins.answers["Get"] = holding(session())
+    keys = Keys({name: pair_key(SECRET, "gateway", name) for name in SERVED})
+    given = {name.removeprefix("TRIVET_").lower(): value for name, value in stand_ins.addresses.items()}
+    given |= getattr(request, "param", {})
+    settings = GatewaySettings(secret=SecretStr(SECRET), call_keys=keys, trusted_origins=(PAGE,), **given)  # type: ignore[arg-type]  # texts
+    near = NearCache()
+    near.reset(nearcache.Position("e", 0))
+    near.echoed(near.monotonic() + 3_600)
+    async with open_backends(settings) as backends:
+        deps = Deps(settings, backends, Origins(settings), RequestLog(backends.logs), near)
+        async with client(deps, way) as http:
+            yield await Scene(http, stand_ins, near, deps).warmed()

@@ -5,140 +5,21 @@ Everything is asked twice: of granian, whose thread answers hits itself, and of 
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind
-from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
-from gateway.app import answers_ahead, build_app
-from gateway.backends import open_backends
 from gateway.deps import Deps
-from gateway.origins import Origins
-from gateway.request_log import RequestLog
 from gateway.session_checks import HeldChecks
-from gateway.settings import GatewaySettings
-from ops.keys import pair_key
 from runtime.errors import Unavailable
-from runtime.ids import token_hash
-from runtime.settings import Keys
 from tests.api.gateway.conftest import PAGE
-from tests.api.gateway.serving import serving
-from tests.api.gateway.stand_ins import SERVED, TOKENS, StandIns, verify
-from tests.harness.processes import SECRET
-from trivet.cache.v1.cache_pb2 import GetRequest, GetResponse, Lookup, Position
-from trivet.client import NearCache, nearcache
-from trivet.identity.v1.session_service_pb2 import VerifySessionRequest, VerifySessionResponse
-
-TOKEN = next(iter(TOKENS))
-PATH = "/api/auth/get-session"
-LONG_WAY = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-00"}
-CHANGES = {"x-request-id", "traceparent", "date"}
-
-
-@dataclass
-class Scene:
-    """A gateway in this process over stand-ins, and what it holds."""
-
-    http: httpx.AsyncClient
-    services: StandIns
-    near: NearCache
-    deps: Deps
-
-    @property
-    def calls(self) -> list[str]:
-        """What was asked for, less what is told of requests, whenever that comes."""
-        return [call.name for call in self.services.calls if call.name != "WriteLogs"]
-
-    @property
-    def cookie(self) -> dict[str, str]:
-        return {"cookie": f"{self.deps.reads.cookies.session_token}={self.deps.reads.cookies.signer.sign(TOKEN)}"}
-
-    async def check(self, **headers: str) -> httpx.Response:
-        return await self.http.get(PATH, headers={name.replace("_", "-"): value for name, value in headers.items()})
-
-    async def warmed(self) -> "Scene":
-        """Hold the session of TOKEN, and forget the calls that it took."""
-        await self.check(**self.cookie)
-        assert len(self.near) == 1
-        self.services.calls.clear()
-        return self
-
-
-def holding(answer: VerifySessionResponse) -> Any:
-    """A cache service that holds one session."""
-
-    def get(request: GetRequest) -> GetResponse:
-        position, ttl = Position(epoch="e", offset=1), Duration(seconds=30)
-        if request.key != token_hash(TOKEN):
-            return GetResponse(lookup=Lookup(position=position))
-        value = answer.SerializeToString()
-        return GetResponse(lookup=Lookup(found=True, value=value, position=position, ttl=ttl, tags=["session:s"]))
-
-    return get
-
-
-@asynccontextmanager
-async def client(deps: Deps, way: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Ask granian, with or without what answers ahead of the loop, or the application itself."""
-    app = build_app(deps)
-    if way == "loop":
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
-            yield http
-        return
-    async with (
-        serving(app, answers_ahead(deps)) as running,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}") as http,
-    ):
-        yield http
-
-
-@pytest.fixture(params=["ahead", "loop"])
-def way(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-async def scene(stand_ins: StandIns, way: str, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
-    """One that is warm; parametrized by settings."""
-    stand_ins.reset()
-    stand_ins.answers["Get"] = holding(session())
-    keys = Keys({name: pair_key(SECRET, "gateway", name) for name in SERVED})
-    given = {name.removeprefix("TRIVET_").lower(): value for name, value in stand_ins.addresses.items()}
-    given |= getattr(request, "param", {})
-    settings = GatewaySettings(secret=SecretStr(SECRET), call_keys=keys, trusted_origins=(PAGE,), **given)  # type: ignore[arg-type]  # texts
-    near = NearCache()
-    near.reset(nearcache.Position("e", 0))
-    near.echoed(near.monotonic() + 3_600)
-    async with open_backends(settings) as backends:
-        deps = Deps(settings, backends, Origins(settings), RequestLog(backends.logs), near)
-        async with client(deps, way) as http:
-            yield await Scene(http, stand_ins, near, deps).warmed()
-
-
-def session(**times: int) -> VerifySessionResponse:
-    answer = verify(VerifySessionRequest(token=TOKEN))
-    for name, seconds in times.items():
-        target = answer if name == "slide_time" else answer.session
-        getattr(target, name).CopyFrom(Timestamp(seconds=seconds))
-    return answer
-
-
-def shown(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
-    """Return an answer less what is another's for each request."""
-    headers = {name: value for name, value in answer.headers.items() if name not in CHANGES}
-    return answer.status_code, answer.content, headers
+from tests.api.gateway.session_scene import LONG_WAY, PATH, TOKEN, Scene, holding, session, shown
+from tests.api.gateway.stand_ins import verify
+from trivet.cache.v1.cache_pb2 import GetResponse, Lookup, Position
+from trivet.client import nearcache
+from trivet.identity.v1.session_service_pb2 import VerifySessionRequest
 
 
 @pytest.mark.parametrize(
@@ -281,64 +162,6 @@ async def test_other_spellings_and_bodies_are_answered_as_on_the_long_way(
         )
         statuses.append((await scene.http.send(asked)).status_code)
     assert statuses[0] == statuses[1]
-
-
-async def test_hits_are_counted_like_every_other_request(scene: Scene) -> None:
-    handled = counted("trivet_http_requests_total", method="GET", route=PATH, status="200")
-    await scene.check(**scene.cookie)
-    await scene.check(**scene.cookie, **LONG_WAY)
-    assert counted("trivet_http_requests_total", method="GET", route=PATH, status="200") == handled + 2
-
-
-async def test_one_hit_in_a_hundred_enters_the_request_log_and_says_how_many_it_stands_for(scene: Scene) -> None:
-    for _ in range(200):
-        await scene.check(**scene.cookie, x_request_id="hit")
-    await scene.deps.request_log.drain(5)
-    first, second = scene.services.log_entries("hit")
-    assert (first.endpoint, first.status, first.user_id) == (PATH, 200, session().user.id)
-    assert first.attributes["sampledEvery"] == second.attributes["sampledEvery"] == 100
-
-
-@pytest.mark.parametrize("scene", [{"log_hits_every": "1"}], indirect=True)
-async def test_at_one_every_hit_enters_the_request_log(scene: Scene) -> None:
-    """The sampling off."""
-    for _ in range(101):
-        await scene.check(**scene.cookie, x_request_id="hit")
-    await scene.deps.request_log.drain(5)
-    assert len(scene.services.log_entries("hit")) == 101
-
-
-@pytest.fixture
-def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    """Where spans of what is built from now on go."""
-    provider, exporter = TracerProvider(), InMemorySpanExporter()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
-    return exporter
-
-
-@pytest.mark.parametrize(("scene", "spans"), [({"trace_ratio": "0"}, 0), ({"trace_ratio": "1"}, 3)], indirect=["scene"])
-async def test_a_hit_is_traced_if_it_was_chosen_and_once(
-    exporter: InMemorySpanExporter, scene: Scene, spans: int
-) -> None:
-    exporter.clear()
-    answers = [await scene.check(**scene.cookie) for _ in range(3)]
-    assert [span.name for span in exporter.get_finished_spans()] == [f"GET {PATH}"] * spans
-    assert ["traceparent" in answer.headers for answer in answers] == [spans > 0] * 3
-    for span, answer in zip(exporter.get_finished_spans(), answers, strict=False):
-        assert span.context is not None
-        told = f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-{span.context.trace_flags:02x}"
-        assert (answer.headers["traceparent"], span.parent, span.kind) == (told, None, SpanKind.SERVER)
-        assert span.attributes == {
-            "http.request.method": "GET",
-            "http.route": PATH,
-            "http.response.status_code": 200,
-        }
-    assert "Get" not in scene.calls
-
-
-def counted(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
 async def test_a_session_that_is_not_held_is_read_and_answered_without_the_long_way(scene: Scene) -> None:

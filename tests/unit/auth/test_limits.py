@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 import pytest
@@ -11,7 +10,8 @@ from grpc import StatusCode
 from grpc.aio import AioRpcError, Metadata
 
 from gateway.auth.limits import ACCOUNT, EVERYTHING, MAIL, Limits, limit_of, mailed
-from gateway.windows import MAX_KEY, Limit, SharedWindows, Windows, counted_alone
+from gateway.windows import Limit, SharedWindows, Windows, counted_alone
+from tests.harness.clock import Clock
 from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import (
     AcquireRequest,
@@ -25,16 +25,6 @@ from trivet.cache.v1.cache_pb2 import (
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub, RateLimitServiceStub
 
 HOME, STRANGER = "203.0.113.7", "198.51.100.1"
-
-
-class Clock:
-    """A monotonic clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Cache:
@@ -103,62 +93,6 @@ def windows(cache: Cache, clock: Clock) -> SharedWindows:
 )
 def test_each_path_has_the_originals_limit(path: str, limit: Limit) -> None:
     assert limit_of(path) == limit
-
-
-def test_a_count_starts_anew_only_after_a_full_window_of_quiet() -> None:
-    clock = Clock()
-    windows = Windows(monotonic=clock)
-    limit = Limit(3, 10)
-    for _ in range(3):
-        assert windows.take("a", limit) == 0
-        clock.now += 5  # each allowed request makes the window begin again
-    assert windows.take("a", limit) == 5
-    clock.now += 4.5
-    assert windows.take("a", limit) == 1, "a refused request does not lengthen the wait"
-    clock.now += 0.5
-    assert windows.take("a", limit) == 0
-
-
-def test_keys_are_counted_apart() -> None:
-    windows = Windows(monotonic=Clock())
-    assert [windows.take("a", Limit(1, 10)), windows.take("b", Limit(1, 10)), windows.take("a", Limit(1, 10))] == [
-        0,
-        0,
-        10,
-    ]
-
-
-def test_memory_is_bounded_and_the_quietest_key_is_forgotten() -> None:
-    clock = Clock()
-    windows = Windows(capacity=100, monotonic=clock)
-    for number in range(1_000):
-        windows.take(str(number), EVERYTHING)
-    assert len(windows) == 100
-
-
-def test_threads_that_take_at_once_are_allowed_exactly_the_limit() -> None:
-    """H6: hits are counted by the thread that answers them, other requests by the event loop's."""
-    windows, limit = Windows(), Limit(1_000, 3_600)
-
-    def allowed() -> int:
-        return [windows.take("k", limit) for _ in range(1_000)].count(0)
-
-    with ThreadPoolExecutor(4) as threads:
-        assert sum(each.result() for each in [threads.submit(allowed) for _ in range(4)]) == 1_000
-
-
-def test_what_is_only_asked_about_is_not_counted() -> None:
-    windows = Windows(monotonic=Clock())
-    assert [windows.wait("a", Limit(1, 10)) for _ in range(3)] == [0, 0, 0]
-    assert windows.take("a", Limit(1, 10)) == 0
-    assert windows.wait("a", Limit(1, 10)) == 10
-
-
-def test_a_key_is_no_longer_than_it_need_be() -> None:
-    """H6: what a client sends does not fill memory."""
-    windows, long = Windows(monotonic=Clock()), "x" * MAX_KEY
-    assert windows.take(f"{long}a", Limit(1, 10)) == 0
-    assert windows.take(f"{long}b", Limit(1, 10)) == 10, "what is beyond is not kept"
 
 
 async def test_two_gateways_share_one_count(cache: Cache, clock: Clock) -> None:

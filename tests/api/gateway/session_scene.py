@@ -1,0 +1,95 @@
+"""A gateway that holds a session, asked through granian and as the application alone on the event loop."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from gateway.app import answers_ahead, build_app
+from gateway.deps import Deps
+from runtime.ids import token_hash
+from tests.api.gateway.serving import serving
+from tests.api.gateway.stand_ins import TOKENS, StandIns, verify
+from trivet.cache.v1.cache_pb2 import GetRequest, GetResponse, Lookup, Position
+from trivet.client import NearCache
+from trivet.identity.v1.session_service_pb2 import VerifySessionRequest, VerifySessionResponse
+
+TOKEN = next(iter(TOKENS))
+PATH = "/api/auth/get-session"
+LONG_WAY = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-00"}
+CHANGES = {"x-request-id", "traceparent", "date"}
+
+
+@dataclass
+class Scene:
+    """A gateway in this process over stand-ins, and what it holds."""
+
+    http: httpx.AsyncClient
+    services: StandIns
+    near: NearCache
+    deps: Deps
+
+    @property
+    def calls(self) -> list[str]:
+        """What was asked for, less what is told of requests, whenever that comes."""
+        return [call.name for call in self.services.calls if call.name != "WriteLogs"]
+
+    @property
+    def cookie(self) -> dict[str, str]:
+        return {"cookie": f"{self.deps.reads.cookies.session_token}={self.deps.reads.cookies.signer.sign(TOKEN)}"}
+
+    async def check(self, **headers: str) -> httpx.Response:
+        return await self.http.get(PATH, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    async def warmed(self) -> "Scene":
+        """Hold the session of TOKEN, and forget the calls that it took."""
+        await self.check(**self.cookie)
+        assert len(self.near) == 1
+        self.services.calls.clear()
+        return self
+
+
+def holding(answer: VerifySessionResponse) -> Any:
+    """A cache service that holds one session."""
+
+    def get(request: GetRequest) -> GetResponse:
+        position, ttl = Position(epoch="e", offset=1), Duration(seconds=30)
+        if request.key != token_hash(TOKEN):
+            return GetResponse(lookup=Lookup(position=position))
+        value = answer.SerializeToString()
+        return GetResponse(lookup=Lookup(found=True, value=value, position=position, ttl=ttl, tags=["session:s"]))
+
+    return get
+
+
+@asynccontextmanager
+async def client(deps: Deps, way: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Ask granian, with or without what answers ahead of the loop, or the application itself."""
+    app = build_app(deps)
+    if way == "loop":
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
+            yield http
+        return
+    async with (
+        serving(app, answers_ahead(deps)) as running,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}") as http,
+    ):
+        yield http
+
+
+def session(**times: int) -> VerifySessionResponse:
+    answer = verify(VerifySessionRequest(token=TOKEN))
+    for name, seconds in times.items():
+        target = answer if name == "slide_time" else answer.session
+        getattr(target, name).CopyFrom(Timestamp(seconds=seconds))
+    return answer
+
+
+def shown(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
+    """Return an answer less what is another's for each request."""
+    headers = {name: value for name, value in answer.headers.items() if name not in CHANGES}
+    return answer.status_code, answer.content, headers
