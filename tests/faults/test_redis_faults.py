@@ -286,7 +286,7 @@ def test_a_redis_cluster_is_refused_with_its_reason(tmp_path_factory: pytest.Tem
     command = [engines.find("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
     command += ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
     with (
-        engines.running(Engine("redis", ""), command, None, port, folder),
+        engines.running(Engine("redis", ""), command, port, folder),
         process("cache", wait=False, REDIS_URL=f"redis://127.0.0.1:{port}/0") as running,
     ):
         assert running.popen.wait(20) == 2

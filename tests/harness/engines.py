@@ -61,6 +61,17 @@ def other_user(*names: str) -> str | None:
     raise MissingEngineError("running as root, and there is no other user to run servers as")
 
 
+def run_as(user: str | None, command: list[str]) -> list[str]:
+    """Return the command that runs `command` as `user`.
+
+    `Popen(user=)` will not do: it forks this whole process where it otherwise would not (vfork), gRPC starts its
+    threads again in the copy, and these end it by SIGSEGV before it has become the server.
+    """
+    if user is None:
+        return command
+    return [find("setpriv"), f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--clear-groups", *command]
+
+
 @contextmanager
 def server_folder(name: str, user: str | None) -> Iterator[Path]:
     """A temporary folder that `user` owns, gone afterwards."""
@@ -74,12 +85,12 @@ def server_folder(name: str, user: str | None) -> Iterator[Path]:
 
 
 @contextmanager
-def running(engine: Engine, command: list[str], user: str | None, port: int, folder: Path) -> Iterator[Engine]:
+def running(engine: Engine, command: list[str], port: int, folder: Path) -> Iterator[Engine]:
     """Start the server, wait until its port answers, and end it afterwards. `engine.restart` starts it anew."""
     log = (folder / "server.log").open("ab")
 
     def start() -> None:
-        engine.process = subprocess.Popen(command, user=user, stdout=log, stderr=log, cwd=folder)
+        engine.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
         wait_for_port(port, engine.process, folder / "server.log")
 
     engine.folder, engine.restart = folder, start
@@ -125,12 +136,8 @@ def mariadb() -> Iterator[Engine]:
     server, install, user = find("mariadbd"), find("mariadb-install-db"), other_user("mysql")
     with server_folder("mariadb", user) as folder:
         data, port = folder / "data", free_port()
-        subprocess.run(
-            [install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"],
-            user=user,
-            check=True,
-            capture_output=True,
-        )
+        making = [install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
+        subprocess.run(run_as(user, making), check=True, capture_output=True)
         # The server wants each statement on a line of its own, and reads them at every start.
         (folder / "init.sql").write_text(
             "CREATE DATABASE IF NOT EXISTS trivet;\n"
@@ -149,8 +156,9 @@ def mariadb() -> Iterator[Engine]:
             "--innodb-buffer-pool-size=64M",
             "--innodb-log-file-size=16M",
             f"--pid-file={folder}/pid",
+            f"--init-file={folder}/init.sql",
         ]
-        with running(Engine("mariadb", ""), [*command, f"--init-file={folder}/init.sql"], user, port, folder) as engine:
+        with running(Engine("mariadb", ""), run_as(user, command), port, folder) as engine:
             engine.url = f"mariadb://trivet:trivet-test@127.0.0.1:{port}/trivet"
             yield engine
 
@@ -169,13 +177,9 @@ def postgresql() -> Iterator[Engine]:
         if user is not None:
             shutil.chown(password, user)
         making = [initdb, "-D", str(data), "-U", "trivet", "-A", "scram-sha-256", f"--pwfile={password}", "-E", "UTF8"]
-        done = subprocess.run(making, user=user, capture_output=True)
-        if done.returncode < 0:  # Debian's was seen to be ended by SIGSEGV, once in some hundred runs
-            shutil.rmtree(data, ignore_errors=True)
-            done = subprocess.run(making, user=user, capture_output=True)
-        done.check_returncode()
-        command = [server, "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", str(folder)]
-        with running(Engine("postgresql", ""), command, user, port, folder) as engine:
+        subprocess.run(run_as(user, making), check=True, capture_output=True)
+        command = run_as(user, [server, "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", str(folder)])
+        with running(Engine("postgresql", ""), command, port, folder) as engine:
             engine.url = f"postgresql://trivet:trivet-test@127.0.0.1:{port}/postgres"
             yield engine
 
@@ -205,7 +209,7 @@ def _redis_like(name: str, server: str) -> Iterator[Engine]:
     with server_folder(name, None) as folder:
         port = free_port()
         command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-        with running(Engine(name, f"redis://127.0.0.1:{port}/0"), command, None, port, folder) as engine:
+        with running(Engine(name, f"redis://127.0.0.1:{port}/0"), command, port, folder) as engine:
             yield engine
 
 
@@ -230,7 +234,7 @@ def secantusdb() -> Iterator[Engine]:
             "--log-level",
             "WARNING",
         ]
-        with running(Engine("secantusdb", f"mongodb://127.0.0.1:{port}"), command, None, port, folder) as engine:
+        with running(Engine("secantusdb", f"mongodb://127.0.0.1:{port}"), command, port, folder) as engine:
             yield engine
 
 

@@ -48,7 +48,7 @@ def watched() -> Iterator[Watched]:
             if port != ports[0]:
                 command += ["--replicaof", f"127.0.0.1 {ports[0]}"]
             engine = Engine("redis", f"redis://127.0.0.1:{port}/0")
-            servers[port] = stack.enter_context(running(engine, command, None, port, folder))
+            servers[port] = stack.enter_context(running(engine, command, port, folder))
         eventually(lambda: _replicas(ports[0]) == 2, seconds=20)
         sentinels = [stack.enter_context(_sentinel(server, ports[0])) for _ in range(3)]
         hosts = ",".join(f"127.0.0.1:{port_of(sentinel)}" for sentinel in sentinels)
@@ -63,7 +63,7 @@ def with_password(password: str) -> Iterator[tuple[int, str]]:
     with server_folder("redis", None) as folder:
         command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
         engine = Engine("redis", f"redis://127.0.0.1:{port}/0")
-        with running(engine, command, None, port, folder), _sentinel(server, port, password) as sentinel:
+        with running(engine, command, port, folder), _sentinel(server, port, password) as sentinel:
             yield port, f"127.0.0.1:{port_of(sentinel)}"
 
 
@@ -79,7 +79,7 @@ def _sentinel(server: str, primary: int, password: str = "") -> Iterator[Engine]
             f"sentinel failover-timeout {SERVICE} 4000\n" + (f"requirepass '{password}'\n" if password else "")
         )
         engine = Engine("sentinel", f"redis://127.0.0.1:{port}")
-        with running(engine, [server, str(settings), "--sentinel"], None, port, folder) as sentinel:
+        with running(engine, [server, str(settings), "--sentinel"], port, folder) as sentinel:
             yield sentinel
 
 

@@ -25,7 +25,7 @@ def tls_redis(engine: Engines, tmp_path: Path) -> Iterator[Engine]:
     command = [engines.find("redis-server"), "--port", "0", "--tls-port", str(port), "--bind", "127.0.0.1"]
     command += ["--tls-cert-file", str(cert), "--tls-key-file", str(key), "--tls-auth-clients", "no", "--save", ""]
     url = f"rediss://127.0.0.1:{port}/0"
-    with engines.running(Engine("redis", url), command, None, port, tmp_path) as server:
+    with engines.running(Engine("redis", url), command, port, tmp_path) as server:
         yield server
 
 
