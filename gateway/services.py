@@ -4,7 +4,12 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from trivet.cache.v1 import cache_pb2
 from trivet.identity.v1 import account_service_pb2, session_service_pb2, subscription_service_pb2, user_service_pb2
-from trivet.notifications.v1 import audit_service_pb2, log_service_pb2, notification_service_pb2
+from trivet.notifications.v1 import (
+    audit_service_pb2,
+    delivery_service_pb2,
+    log_service_pb2,
+    notification_service_pb2,
+)
 
 SERVICES: dict[str, tuple[ServiceDescriptor, ...]] = {
     "identity": (
@@ -16,6 +21,7 @@ SERVICES: dict[str, tuple[ServiceDescriptor, ...]] = {
     ),
     "notifications": (
         notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"],
+        delivery_service_pb2.DESCRIPTOR.services_by_name["PreferenceService"],
         log_service_pb2.DESCRIPTOR.services_by_name["LogService"],
         audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"],
     ),

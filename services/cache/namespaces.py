@@ -45,6 +45,7 @@ SHARED = {
         Namespace("profiles", IDENTITY, READERS, max_ttl_ms=300_000, lease_required=True),
         Namespace("subscriptions", IDENTITY, READERS, max_ttl_ms=300_000, lease_required=True),
         Namespace("unread", NOTIFICATIONS, NOTIFICATIONS | GATEWAY, max_ttl_ms=30_000, lease_required=True),
+        Namespace("preferences", NOTIFICATIONS, NOTIFICATIONS | GATEWAY, max_ttl_ms=30_000, lease_required=True),
         # From which addresses an account has been opened: whoever may fill it tries passwords beside strangers. For how
         # long an address counts as known is promised in days.
         Namespace("known-addresses", GATEWAY, GATEWAY, max_ttl_ms=30 * DAY_MS, exact=True),
@@ -57,6 +58,7 @@ SHARED_TAGS = {
     "user:": IDENTITY,
     "subscription:": IDENTITY,
     "unread:": NOTIFICATIONS,
+    "preferences:": NOTIFICATIONS,
 }
 """Tags that begin so mean one thing to everybody, and these services alone say when it has changed."""
 

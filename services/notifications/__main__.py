@@ -11,6 +11,7 @@ from runtime.server import Server
 from runtime.settings import read
 from runtime.tasks import Tasks
 from runtime.telemetry import start_tracing
+from services.notifications.answers import CachedAnswers
 from services.notifications.audit import Audit
 from services.notifications.delivery import Delivery
 from services.notifications.erasures import Erasures
@@ -18,24 +19,27 @@ from services.notifications.letters import Letters
 from services.notifications.log_query import LogReader
 from services.notifications.logs import Logs
 from services.notifications.mailbox import Mailbox
-from services.notifications.notifications import Mailing, Notifications
+from services.notifications.mailing import Mailing
+from services.notifications.notifications import Notifications
 from services.notifications.policy import POLICY
+from services.notifications.preferences import Preferences
 from services.notifications.queue import Queue
 from services.notifications.servicers import (
     AuditServicer,
     LogServicer,
     MailboxServicer,
     NotificationServicer,
+    PreferenceServicer,
     UserDataServicer,
 )
 from services.notifications.settings import NotificationsSettings
 from services.notifications.smtp import Mailer
 from services.notifications.store import open_store
-from services.notifications.unread import CachedCounts
 from services.notifications.user_data import UserData
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Signer, connect
 from trivet.notifications.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
+from trivet.notifications.v1.delivery_service_pb2_grpc import add_PreferenceServiceServicer_to_server
 from trivet.notifications.v1.log_service_pb2_grpc import add_LogServiceServicer_to_server
 from trivet.notifications.v1.notification_service_pb2_grpc import (
     add_MailboxServiceServicer_to_server,
@@ -55,8 +59,8 @@ async def main(settings: NotificationsSettings) -> None:
         store = await stack.enter_async_context(open_store(uri, pool_size=pool_size, timeout=settings.store_timeout))
         signer = Signer("notifications", settings.call_keys)
         cache = CacheServiceStub(await stack.enter_async_context(connect(settings.cache_address, "cache", signer)))
-        counts = CachedCounts(Invalidations(cache).invalidate)
-        await stack.enter_async_context(counts.running(settings.grace_seconds))
+        answers = CachedAnswers(Invalidations(cache).invalidate)
+        await stack.enter_async_context(answers.running(settings.grace_seconds))
         mailing = Mailing(letters, kept=keeps_mail)
         if settings.sends_mail:
             timeout = settings.mail_timeout_seconds
@@ -67,7 +71,9 @@ async def main(settings: NotificationsSettings) -> None:
             await stack.enter_async_context(delivery.running(settings.grace_seconds))
         # A late note about an erased user may come for as long as anything is kept.
         erasures = Erasures(store, ttl=settings.audit_ttl)
-        notifications = Notifications(store, mailing, erasures, ttl=settings.notification_ttl, counts=counts)
+        preferences = Preferences(store, erasures, answers=answers)
+        ttl = settings.notification_ttl
+        notifications = Notifications(store, mailing, erasures, preferences, ttl=ttl, answers=answers)
         logs = Logs(store, erasures, settings.log_ttls)
         reader = LogReader(store, max(settings.log_ttls.values()))
         audit = Audit(store, erasures, ttl=settings.audit_ttl)
@@ -79,11 +85,13 @@ async def main(settings: NotificationsSettings) -> None:
             add_NotificationServiceServicer_to_server,
             NotificationServicer(notifications),
         )
+        preference_servicer = PreferenceServicer(preferences)
+        server.add(f"{PACKAGE}.PreferenceService", add_PreferenceServiceServicer_to_server, preference_servicer)
         mailbox = MailboxServicer(Mailbox(store, letters, on=keeps_mail))
         server.add(f"{PACKAGE}.MailboxService", add_MailboxServiceServicer_to_server, mailbox)
         server.add(f"{PACKAGE}.LogService", add_LogServiceServicer_to_server, LogServicer(logs, reader))
         server.add(f"{PACKAGE}.AuditService", add_AuditServiceServicer_to_server, AuditServicer(audit))
-        user_data = UserDataServicer(UserData(store, erasures, counts=counts))
+        user_data = UserDataServicer(UserData(store, erasures, answers=answers))
         server.add(f"{PACKAGE}.UserDataService", add_UserDataServiceServicer_to_server, user_data)
         await server.run()
 

@@ -51,7 +51,7 @@ class Draft:
 
 def check(draft: Draft) -> None:
     """Raise InvalidArgument, naming the field, unless the draft keeps every rule that the .proto states."""
-    _check_length("notification.user_id", draft.user_id, MAX_USER_ID)
+    check_user_id("notification.user_id", draft.user_id)
     _check_length("notification.title", draft.title, MAX_TITLE)
     _check_length("notification.message", draft.message, MAX_MESSAGE)
     _check_length("request_id", draft.request_id, MAX_REQUEST_ID)
@@ -68,6 +68,11 @@ def check(draft: Draft) -> None:
         if draft.kind != "email":
             raise _invalid("notification.email", "goes with the type email alone")
         _check_email(draft.email)
+
+
+def check_user_id(path: str, user_id: str) -> None:
+    """Raise InvalidArgument for an id that is too long."""
+    _check_length(path, user_id, MAX_USER_ID)
 
 
 def _check_email(email: Email) -> None:

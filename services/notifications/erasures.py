@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from runtime.clock import Clock, utc_now
+from runtime.errors import FailedPrecondition
 from services.notifications.store import Store
 
 
@@ -25,6 +26,11 @@ class Erasures:
         once = {"$setOnInsert": {"erasedAt": now}, "$set": {"expiresAt": now + self._ttl}}
         async with self._store.call("erasures.add"):
             await self._store.erasures.update_one({"_id": user_id}, once, upsert=True)
+
+    async def check(self, user_id: str) -> None:
+        """Raise FailedPrecondition if the user was erased. Raises Unavailable."""
+        if await self.among([user_id]):
+            raise FailedPrecondition("USER_ERASED", "the data of this user was erased: nothing more is kept of them")
 
     async def among(self, user_ids: Iterable[str]) -> Collection[str]:
         """Return those of the users who were erased. Raises Unavailable."""

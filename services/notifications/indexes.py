@@ -31,6 +31,11 @@ NOTIFICATIONS = (
     IndexModel([("expiresAt", ASCENDING)], name="expiry", expireAfterSeconds=0),
 )
 
+PREFERENCES = (
+    # A user's preferences, a page of an export after another; each has an id made of user, topic and type.
+    IndexModel([("userId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)], name="by_user"),
+)
+
 LOGS = (
     # The level is in the key, so that entries of other levels are passed over without being fetched.
     IndexModel([("timestamp", DESCENDING), ("_id", DESCENDING), ("level", ASCENDING)], name="by_time"),

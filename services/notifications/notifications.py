@@ -1,9 +1,10 @@
 """Notifications: what users are told, and whether they have read it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from pymongo import DESCENDING
 from pymongo.errors import DuplicateKeyError
@@ -12,13 +13,15 @@ from runtime.clock import Clock, to_milliseconds, utc_now
 from runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
 from runtime.ids import new_id
 from services.notifications import drafts, places
+from services.notifications.answers import NOT_KEPT, Answers, unread_tag
 from services.notifications.drafts import Draft, Email, Kind
 from services.notifications.erasures import Erasures
-from services.notifications.letters import Letters
+from services.notifications.mailing import Mailing
 from services.notifications.places import Place, behind
-from services.notifications.queue import KEPT, QUEUED
+from services.notifications.preferences import Preferences
 from services.notifications.store import Document, Store
-from services.notifications.unread import NOT_KEPT, Counts
+
+T = TypeVar("T")
 
 MAX_COUNT = 1_000
 MAX_BATCH = 1_000
@@ -37,24 +40,6 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Mailing:
-    """What becomes of mail: it is `sent`, or else `kept` to be looked at, or else refused.
-
-    `told` is called when there is one more to send.
-    """
-
-    letters: Letters
-    sent: bool = False
-    kept: bool = False
-    told: Callable[[], None] = lambda: None
-
-    def begun(self, email: Email, notification_id: str, now: datetime) -> Document:
-        """Return what a new document holds of its mail. It is read: there is nothing of it to read in the product."""
-        mail = {"read": True, "mail": self.letters.sealed(email, notification_id)}
-        return mail | ({"status": QUEUED, "attempts": 0, "nextAttemptAt": now} if self.sent else {"status": KEPT})
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     """Notifications newest first, where the next page begins, and how many match if that was asked."""
 
@@ -66,8 +51,8 @@ class Page:
 class Notifications:
     """The collection. An expired notification is not there, whenever MongoDB removes it.
 
-    `owner` is the only user whose notifications may be touched, None for anybody's: another's is NotFound. `counts`
-    are the users' unread counts that others keep; each write that may change one is settled with them. Every method
+    `owner` is the only user whose notifications may be touched, None for anybody's: another's is NotFound.
+    `answers` are what caches hold; each write that may change a user's unread count is settled with them. Every method
     raises Unavailable when the store cannot be reached.
     """
 
@@ -76,33 +61,39 @@ class Notifications:
         store: Store,
         mailing: Mailing,
         erasures: Erasures,
+        preferences: Preferences,
         *,
         ttl: timedelta,
-        counts: Counts = NOT_KEPT,
+        answers: Answers = NOT_KEPT,
         clock: Clock = utc_now,
     ) -> None:
         self._store = store
         self._rows = store.notifications
         self._mailing = mailing
         self._erasures = erasures
+        self._preferences = preferences
         self._ttl = ttl
-        self._counts = counts
+        self._answers = answers
         self._clock = clock
 
     async def create(self, draft: Draft, caller: str) -> Document:
         """Store the draft and return it as stored.
 
         With a request id that the caller used before, nothing is stored and the first one is returned; raises
-        FailedPrecondition if it was another draft, for a type that nothing here can send, and for a user who was
-        erased. Raises InvalidArgument.
+        FailedPrecondition if it was another draft, for a type that nothing here can send, for a user who was erased,
+        and for what the user does not want. Raises InvalidArgument.
         """
         drafts.check(draft)
         self._check_can_be_sent(draft.kind)
-        await self._check_is_not_erased(draft.user_id)
+        await self._erasures.check(draft.user_id)
         document = self._document(draft, caller)
+        if await self._preferences.refuses(draft.user_id, draft.topic, draft.kind):
+            if (first := await self._first(document, draft.email)) is not None:  # from before they said so
+                return first
+            raise FailedPrecondition("UNWANTED", f"the user wants nothing of this topic by {draft.kind}")
         insert = partial(self._insert, document, draft.email)
         # What is read from the start changes no count.
-        document = await (insert() if document["read"] else self._counts.settle(draft.user_id, insert))
+        document = await (insert() if document["read"] else self._settled(draft.user_id, insert))
         if "nextAttemptAt" in document:
             self._mailing.told()
         return document
@@ -112,17 +103,20 @@ class Notifications:
             async with self._store.call("notifications.insert"):
                 await self._rows.insert_one(document)
         except DuplicateKeyError:
-            document = await self._first(document, email)
-        await self._check_is_not_erased(document["userId"], document["_id"])
-        return document
-
-    async def _check_is_not_erased(self, user_id: str, stored: str = "") -> None:
-        if not await self._erasures.among([user_id]):
-            return
-        if stored:  # while the erasure went past
+            # Without a request id: ids are random, so that only our own insert, tried twice, can have this one.
+            if "requestId" in document:
+                first = await self._first(document, email)
+                if first is None:
+                    why = "the first notification of this request_id was just removed: try again"
+                    raise Aborted("REQUEST_RACED", why) from None
+                document = first
+        try:
+            await self._erasures.check(document["userId"])
+        except FailedPrecondition:  # the erasure went past meanwhile
             async with self._store.call("notifications.delete"):
-                await self._rows.delete_one({"_id": stored})
-        raise FailedPrecondition("USER_ERASED", "the data of this user was erased: nothing more is kept of them")
+                await self._rows.delete_one({"_id": document["_id"]})
+            raise
+        return document
 
     def _check_can_be_sent(self, kind: Kind) -> None:
         if kind == "push":
@@ -154,14 +148,14 @@ class Notifications:
                 document["fingerprint"] = known_by
         return document
 
-    async def _first(self, again: Document, email: Email | None) -> Document:
-        """Return what the same request stored before, be it an earlier call or the driver's own first try."""
+    async def _first(self, again: Document, email: Email | None) -> Document | None:
+        """Return what the same request stored before, None if nothing. Raises FailedPrecondition if it was another."""
         if "requestId" not in again:
-            return again  # ids are random: only our own insert, tried twice, can have this one
+            return None
         async with self._store.call("notifications.find_request"):
             first = await self._rows.find_one({"caller": again["caller"], "requestId": again["requestId"]})
         if first is None:
-            raise Aborted("REQUEST_RACED", "the first notification of this request_id was just removed: try again")
+            return None
         is_same = all(first.get(key) == again.get(key) for key in SAME) and _lifetime(first) == _lifetime(again)
         if is_same and email is not None:
             request = (again["caller"], again["requestId"])
@@ -211,7 +205,7 @@ class Notifications:
             async with self._store.call("notifications.mark_read"):
                 await self._rows.update_one(self._one(notification_id, owner) | {"read": False}, self._reading())
 
-        await self._counts.settle(owner or await self._user_of(notification_id), mark)
+        await self._settled(owner or await self._user_of(notification_id), mark)
         return await self.get(notification_id, owner)
 
     async def mark_many_read(self, user_id: str, notification_ids: Sequence[str]) -> int:
@@ -221,11 +215,11 @@ class Notifications:
                 "TOO_MANY", f"up to {MAX_BATCH} ids, not {len(notification_ids)}", field="notification_ids"
             )
         which = {"_id": {"$in": list(dict.fromkeys(notification_ids))}, "userId": user_id}
-        return await self._counts.settle(user_id, partial(self._mark, which))
+        return await self._settled(user_id, partial(self._mark, which))
 
     async def mark_all_read(self, user_id: str) -> int:
         """Mark all of the user's; return how many had been unread."""
-        return await self._counts.settle(user_id, partial(self._mark, {"userId": user_id}))
+        return await self._settled(user_id, partial(self._mark, {"userId": user_id}))
 
     async def delete(self, notification_id: str, owner: str | None) -> None:
         """Remove one. Raises NotFound, and FailedPrecondition for a mail that waits to be sent.
@@ -241,7 +235,7 @@ class Notifications:
                 await self.get(notification_id, owner, ["_id"])
                 raise FailedPrecondition("MAIL_NOT_SENT_YET", "a mail that waits to be sent cannot be removed")
 
-        await self._counts.settle(owner or await self._user_of(notification_id), remove)
+        await self._settled(owner or await self._user_of(notification_id), remove)
 
     async def _user_of(self, notification_id: str) -> str:
         user_id: str = (await self.get(notification_id, None, ["userId"]))["userId"]
@@ -260,6 +254,9 @@ class Notifications:
         async with self._store.call("notifications.stats"):
             groups = await self._rows.aggregate([{"$match": self._alive(userId=user_id)}, {"$group": by_type}])
             return sorted(await groups.to_list(), key=lambda group: str(group["_id"]))
+
+    async def _settled(self, user_id: str, write: Callable[[], Awaitable[T]]) -> T:
+        return await self._answers.settle([unread_tag(user_id)], write)
 
     async def _mark(self, which: Document) -> int:
         async with self._store.call("notifications.mark_many_read"):

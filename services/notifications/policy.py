@@ -3,6 +3,7 @@
 from runtime.policy import People, Policy, Rule
 
 _NOTIFICATIONS = "trivet.notifications.v1.NotificationService"
+_PREFERENCES = "trivet.notifications.v1.PreferenceService"
 _LOGS = "trivet.notifications.v1.LogService"
 _MAILBOX = "trivet.notifications.v1.MailboxService"
 _AUDIT = "trivet.notifications.v1.AuditService"
@@ -21,6 +22,8 @@ POLICY: Policy = {
     f"{_NOTIFICATIONS}/DeleteNotification": Rule(People.THEMSELVES),
     f"{_NOTIFICATIONS}/CountUnread": Rule(People.THEMSELVES, owner="user_id"),
     f"{_NOTIFICATIONS}/GetNotificationStats": Rule(People.THEMSELVES, owner="user_id"),
+    f"{_PREFERENCES}/ListPreferences": Rule(People.THEMSELVES, owner="user_id"),
+    f"{_PREFERENCES}/SetPreference": Rule(People.THEMSELVES, owner="preference.user_id"),
     f"{_LOGS}/WriteLogs": Rule(People.NONE),
     f"{_LOGS}/QueryLogs": Rule(People.ADMINS),
     f"{_MAILBOX}/ListMailboxMessages": Rule(People.NONE),

@@ -1,4 +1,4 @@
-"""The five gRPC services: decode, one call, encode."""
+"""The six gRPC services: decode, one call, encode."""
 
 from google.protobuf.empty_pb2 import Empty
 
@@ -6,18 +6,21 @@ from runtime.actor import current_actor, scope, subject
 from runtime.call import Context
 from runtime.clock import timestamp
 from runtime.paging import page_number, page_size
-from services.notifications import audit_messages, log_messages, messages
+from services.notifications import audit_messages, log_messages, messages, preference_messages
 from services.notifications.audit import Audit
 from services.notifications.log_query import LogReader
 from services.notifications.logs import Logs
 from services.notifications.mailbox import Mailbox
 from services.notifications.notifications import Notifications, Selection
+from services.notifications.preferences import Preferences
 from services.notifications.user_data import UserData
 from trivet.notifications.v1 import audit_service_pb2 as audit
+from trivet.notifications.v1 import delivery_service_pb2 as delivery
 from trivet.notifications.v1 import log_service_pb2 as log
 from trivet.notifications.v1 import notification_service_pb2 as pb
 from trivet.notifications.v1 import user_data_service_pb2 as data
 from trivet.notifications.v1.audit_service_pb2_grpc import AuditServiceServicer
+from trivet.notifications.v1.delivery_service_pb2_grpc import PreferenceServiceServicer
 from trivet.notifications.v1.log_service_pb2_grpc import LogServiceServicer
 from trivet.notifications.v1.notification_service_pb2_grpc import MailboxServiceServicer, NotificationServiceServicer
 from trivet.notifications.v1.user_data_service_pb2_grpc import UserDataServiceServicer
@@ -87,6 +90,25 @@ class NotificationServicer(NotificationServiceServicer):
     ) -> pb.GetNotificationStatsResponse:
         groups = await self._notifications.stats(subject(request.user_id))
         return pb.GetNotificationStatsResponse(types=[messages.type_stats(group) for group in groups])
+
+
+class PreferenceServicer(PreferenceServiceServicer):
+    """`trivet.notifications.v1.PreferenceService`."""
+
+    def __init__(self, preferences: Preferences) -> None:
+        self._preferences = preferences
+
+    async def ListPreferences(
+        self, request: delivery.ListPreferencesRequest, context: Context
+    ) -> delivery.ListPreferencesResponse:
+        said = await self._preferences.all_of(subject(request.user_id))
+        return delivery.ListPreferencesResponse(preferences=[preference_messages.answer(each) for each in said])
+
+    async def SetPreference(self, request: delivery.SetPreferenceRequest, context: Context) -> delivery.Preference:
+        wanted = request.preference
+        said = preference_messages.preference(wanted, subject(wanted.user_id, "preference.user_id"))
+        await self._preferences.set(said)
+        return preference_messages.answer(said)
 
 
 class MailboxServicer(MailboxServiceServicer):

@@ -47,6 +47,7 @@ class Store:
         self.notifications: AsyncCollection[Document] = self.database.get_collection(
             "notifications", write_concern=durable
         )
+        self.preferences: AsyncCollection[Document] = self.database.get_collection("preferences", write_concern=durable)
         self.audit: AsyncCollection[Document] = self.database.get_collection("audit", write_concern=durable)
         self.erasures: AsyncCollection[Document] = self.database.get_collection("erasures", write_concern=durable)
         self.logs: AsyncCollection[Document] = self.database.get_collection("logs", write_concern=WriteConcern(1))
@@ -85,6 +86,7 @@ class Store:
             try:
                 with pymongo.timeout(INDEX_SECONDS):
                     await self.notifications.create_indexes(list(indexes.NOTIFICATIONS))
+                    await self.preferences.create_indexes(list(indexes.PREFERENCES))
                     await self.logs.create_indexes(list(indexes.LOGS))
                     await self.audit.create_indexes(list(indexes.AUDIT))
                     await self.erasures.create_indexes(list(indexes.ERASURES))

@@ -14,10 +14,10 @@ from pymongo.asynchronous.collection import AsyncCollection
 from runtime.clock import Clock, utc_now
 from runtime.errors import InvalidArgument
 from runtime.paging import decode_token, encode_token
+from services.notifications.answers import NOT_KEPT, Answers, preferences_tag, unread_tag
 from services.notifications.erasures import Erasures
 from services.notifications.places import EPOCH, MILLISECOND, Place, behind
 from services.notifications.store import Document, Store
-from services.notifications.unread import NOT_KEPT, Counts
 from trivet.client.deadline import remaining
 
 # SecantusDB removes some 100 to 250 a second, each on disk by itself: a batch must be done long before the call ends.
@@ -32,19 +32,22 @@ HIDDEN = ("_id", "userId", "mail", "fingerprint", "lease", "leaseUntil", "nextAt
 class Kind:
     """One kind of thing that is held: its collection, the field of its time, and what an erasure leaves of it.
 
-    `empties` is the one field that is taken out of what stays; None where nothing stays.
+    `empties` is the one field that is taken out of what stays; None where nothing stays. What `expires` and has done
+    so is not there any more.
     """
 
     name: str
     collection: str
     time: str
     empties: str | None = None
+    expires: bool = True
 
 
 # An audit event stays without its personal part: that something was done to an account, when and by which account, must
 # be told for as long as the audit is kept, also of those who are gone. Its user id is random and names nobody any more.
 KINDS = (
     Kind("notification", "notifications", "createdAt"),
+    Kind("preference", "preferences", "createdAt", expires=False),
     Kind("log", "logs", "timestamp"),
     Kind("audit_event", "audit", "time", empties="personal"),
 )
@@ -61,7 +64,7 @@ class Record:
 class UserData:
     """All collections, as they concern one user. Every method raises Unavailable when the store cannot be reached.
 
-    An erasure is settled with the users' unread counts that others keep.
+    An erasure is settled with what caches hold of the user.
     """
 
     def __init__(
@@ -69,13 +72,13 @@ class UserData:
         store: Store,
         erasures: Erasures,
         *,
-        counts: Counts = NOT_KEPT,
+        answers: Answers = NOT_KEPT,
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._erasures = erasures
-        self._counts = counts
+        self._answers = answers
         self._clock = clock
         self._monotonic = monotonic
 
@@ -84,7 +87,8 @@ class UserData:
 
         Nothing of the user is kept any more from the first call on. Again, or for an unknown user, it does no harm.
         """
-        return await self._counts.settle(user_id, partial(self._erase, user_id))
+        tags = [unread_tag(user_id), preferences_tag(user_id)]
+        return await self._answers.settle(tags, partial(self._erase, user_id))
 
     async def _erase(self, user_id: str) -> tuple[int, bool]:
         await self._erasures.add(user_id)
@@ -120,7 +124,9 @@ class UserData:
         """
         number, after = _place(page_token, user_id)
         kind = KINDS[number]
-        matching = behind(after, kind.time) | {"userId": user_id, "expiresAt": {"$gt": self._clock()}}
+        matching = behind(after, kind.time) | {"userId": user_id}
+        if kind.expires:
+            matching["expiresAt"] = {"$gt": self._clock()}
         order = [(kind.time, DESCENDING), ("_id", DESCENDING)]
         async with self._store.call(f"{kind.collection}.export"):
             rows = await self._collection(kind).find(matching).sort(order).limit(size + 1).to_list()

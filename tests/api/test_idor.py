@@ -39,7 +39,8 @@ class Victim:
 
     async def everything(self) -> dict[str, Any]:
         """Return all that others must not change."""
-        routes = ("/v1/me", "/v1/sessions", "/v1/accounts", "/v1/notifications", f"/v1/users/{self.ids['user_id']}")
+        lists = [f"/v1/{name}" for name in ("sessions", "accounts", "notifications", "preferences")]
+        routes = ("/v1/me", *lists, f"/v1/users/{self.ids['user_id']}")
         return {route: (await self.browser.get(route)).raise_for_status().json() for route in routes}
 
 
@@ -70,6 +71,7 @@ def body_of(rpc: str, ids: dict[str, str]) -> dict[str, Any]:
         "RevokeOtherSessions": {"keepSessionId": ids["session_id"]},
         "SetUserRole": {"role": "ROLE_ADMIN"},
         "BanUser": {"reason": "by Mallory"},
+        "SetPreference": {"userId": ids["user_id"], "type": "NOTIFICATION_TYPE_EMAIL", "enabled": True},
     }
     return bodies.get(rpc, {})
 
@@ -125,6 +127,9 @@ async def victim(running: Whole) -> AsyncIterator[Victim]:
         ids = {"user_id": found["user"]["id"], "session_id": found["session"]["id"]}
         request = CreateNotificationRequest(notification=Notification(user_id=ids["user_id"], title="for the victim"))
         ids["notification_id"] = (await NotificationServiceStub(channel).CreateNotification(request)).id
+        ids["preference_topic"] = "news"
+        no_news = {"type": "NOTIFICATION_TYPE_EMAIL", "enabled": False}
+        (await browser.put("/v1/preferences/news", json=no_news)).raise_for_status()
         ids["account_id"] = (await browser.get("/v1/accounts")).raise_for_status().json()["accounts"][0]["id"]
         paid = event("customer.subscription.created", subscription(metadata={"userId": ids["user_id"]}))
         signature = {"stripe-signature": signed(paid, at=int(time())), "content-type": "application/json"}
@@ -157,7 +162,7 @@ async def test_the_same_requests_of_the_owner_do_succeed(victim: Victim) -> None
     done = 0
     for attempt in attempts():
         method, path, fields = attempt.sent_to(victim)
-        if method in ("GET", "PATCH") or attempt.rpc in ("MarkRead", "BatchMarkRead", "MarkAllRead"):
+        if method in ("GET", "PATCH", "PUT") or attempt.rpc in ("MarkRead", "BatchMarkRead", "MarkAllRead"):
             sent = {"json": fields} if attempt.body else {"params": fields}
             answer = await victim.browser.request(method, path, **sent)  # type: ignore[arg-type]  # one of the two
             assert answer.status_code in (200, 403), f"{method} {path} {fields}: {answer.text}"

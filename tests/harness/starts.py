@@ -1,6 +1,6 @@
 """A process of its own whose gRPC is busy, and that starts a program many times: prints how each of them ended.
 
-    python -m tests.harness.starts run_as|popen USER
+python -m tests.harness.starts run_as|popen USER
 """
 
 import asyncio

@@ -17,6 +17,7 @@ from trivet.client import Channel, reason_of
 from trivet.client.errors import status_of
 from trivet.notifications.v1 import notification_service_pb2 as pb
 from trivet.notifications.v1.audit_service_pb2_grpc import AuditServiceStub
+from trivet.notifications.v1.delivery_service_pb2_grpc import PreferenceServiceStub
 from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
 from trivet.notifications.v1.notification_service_pb2_grpc import MailboxServiceStub, NotificationServiceStub
 from trivet.notifications.v1.user_data_service_pb2_grpc import UserDataServiceStub
@@ -28,6 +29,7 @@ class Api:
 
     channel: Channel
     notifications: NotificationServiceStub = field(init=False)
+    preferences: PreferenceServiceStub = field(init=False)
     mailbox: MailboxServiceStub = field(init=False)
     logs: LogServiceStub = field(init=False)
     audit: AuditServiceStub = field(init=False)
@@ -35,6 +37,7 @@ class Api:
 
     def __post_init__(self) -> None:
         self.notifications = NotificationServiceStub(self.channel)
+        self.preferences = PreferenceServiceStub(self.channel)
         self.mailbox = MailboxServiceStub(self.channel)
         self.logs = LogServiceStub(self.channel)
         self.audit = AuditServiceStub(self.channel)

@@ -19,7 +19,9 @@ from services.notifications.levels import Level
 from services.notifications.log_query import LogReader
 from services.notifications.logs import Logs
 from services.notifications.mailbox import Mailbox
-from services.notifications.notifications import Mailing, Notifications, Selection
+from services.notifications.mailing import Mailing
+from services.notifications.notifications import Notifications, Selection
+from services.notifications.preferences import Preferences
 from services.notifications.queue import Queue
 from services.notifications.store import Document, Store, open_store
 from services.notifications.user_data import UserData
@@ -67,6 +69,7 @@ class House:
     queue: Queue
     sending: Notifications
     erasures: Erasures
+    preferences: Preferences
     user_data: UserData
 
     async def tell(self, user_id: str, *titles: str) -> list[Document]:
@@ -86,17 +89,19 @@ def house(store: Store) -> House:
     """Return what keeps mail, as development does; and `sending`, which has it sent."""
     clock = MovedClock()
     erasures = Erasures(store, ttl=AUDIT_TTL, clock=clock)
+    preferences = Preferences(store, erasures, clock=clock)
     return House(
         store,
         clock,
-        Notifications(store, Mailing(LETTERS, kept=True), erasures, ttl=TTL, clock=clock),
+        Notifications(store, Mailing(LETTERS, kept=True), erasures, preferences, ttl=TTL, clock=clock),
         Mailbox(store, LETTERS, on=True),
         Logs(store, erasures, LOG_TTLS, clock=clock),
         LogReader(store, max(LOG_TTLS.values()), clock=clock),
         Audit(store, erasures, ttl=AUDIT_TTL, clock=clock),
         Queue(store, lease=LEASE, clock=clock),
-        Notifications(store, Mailing(LETTERS, sent=True), erasures, ttl=TTL, clock=clock),
+        Notifications(store, Mailing(LETTERS, sent=True), erasures, preferences, ttl=TTL, clock=clock),
         erasures,
+        preferences,
         UserData(store, erasures, clock=clock),
     )
 

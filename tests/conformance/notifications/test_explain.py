@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from runtime.ids import new_id
+from runtime.paging import encode_token
 from services.notifications.audit import AuditFilter
 from services.notifications.log_query import LogFilter
 from services.notifications.notifications import Selection
@@ -25,6 +26,7 @@ PER_USER = 300
 USERS = 3
 LOGS = 900
 QUEUED = 40
+PREFERENCES = 30
 
 Query = Callable[[House], Awaitable[object]]
 
@@ -62,6 +64,11 @@ async def second_audit_page(at: House) -> None:
     await at.audit.page(AuditFilter(), size=PAGE, page_token=first.next_page_token)
 
 
+async def export_of_preferences(at: House) -> None:
+    """Their kind comes after the notifications, of which this user has none."""
+    await at.user_data.page("p1", size=PAGE, page_token=encode_token([1], "user data", "p1"))
+
+
 PROMISES = {
     "list": Promise(lambda at: at.notifications.page(Selection("u1"), size=PAGE), "by_user"),
     "list-unread": Promise(lambda at: at.notifications.page(Selection("u1", unread_only=True), size=PAGE), "by_user"),
@@ -81,6 +88,8 @@ PROMISES = {
     "audit-next": Promise(second_audit_page, "by_time"),
     "audit-user": Promise(lambda at: at.audit.page(AuditFilter("u1"), size=PAGE), "by_user"),
     "audit-kind": Promise(lambda at: at.audit.page(AuditFilter(kind="banned"), size=PAGE), "by_kind"),
+    "preferences": Promise(lambda at: at.preferences.all_of("p1"), "by_user", PREFERENCES),
+    "preferences-export": Promise(export_of_preferences, "by_user"),
     "export": Promise(lambda at: at.user_data.page("u1", size=PAGE), "by_user"),
 }
 
@@ -109,6 +118,7 @@ SECANTUSDB = {
     "audit-next": Plan(("SORT", "COLLSCAN"), None, LOGS),
     "audit-user": Plan(("SORT", "COLLSCAN"), None, LOGS),
     "audit-kind": Plan(("SORT", "COLLSCAN"), None, LOGS),
+    "preferences-export": Plan(("SORT", "FETCH", "IXSCAN"), "by_user", PREFERENCES),
     "export": Plan(("SORT", "COLLSCAN"), None, NOTIFICATIONS),
 }
 
@@ -124,6 +134,7 @@ async def recorded(request: pytest.FixtureRequest, engine: Engines) -> AsyncIter
         rows = [_notification(at, number) for number in range(PER_USER * USERS)]
         await store.notifications.insert_many([*rows, _notification(at, 0) | {"userId": "u9", "status": "kept"}])
         await store.notifications.insert_many([_queued(at, number) for number in range(QUEUED)])
+        await store.preferences.insert_many([_preference(at, number) for number in range(PREFERENCES * USERS)])
         await store.logs.insert_many([_log(at, number) for number in range(LOGS)])
         await store.audit.insert_many([_event(at, number) for number in range(LOGS)])
         yield Recorded(server.name, at, recorder)
@@ -139,6 +150,12 @@ def _notification(at: House, number: int) -> Document:
 def _queued(at: House, number: int) -> Document:
     row = _notification(at, number)
     return row | {"userId": "u8", "type": "email", "read": True, "mail": "", "nextAttemptAt": row["createdAt"]}
+
+
+def _preference(at: House, number: int) -> Document:
+    made = at.clock.now - timedelta(seconds=number)
+    row = {"_id": f"email/t{number}/p{number % USERS}", "userId": f"p{number % USERS}", "topic": f"t{number}"}
+    return row | {"type": "email", "enabled": True, "createdAt": made, "updatedAt": made}
 
 
 def _event(at: House, number: int) -> Document:
@@ -159,7 +176,7 @@ async def test_a_query_is_answered_by_its_index(name: str, recorded: Recorded) -
     promise = PROMISES[name]
     await promise.query(recorded.at)
     plan = await explain(recorded.at.store, recorded.recorder.commands[-1])
-    if recorded.engine == "secantusdb":
+    if recorded.engine == "secantusdb" and name in SECANTUSDB:
         assert plan == SECANTUSDB[name], "the exception no longer holds: measure it anew, or remove it"
         return
     assert plan.index == promise.index
@@ -174,7 +191,8 @@ async def test_an_index_begins_with_its_querys_equalities_and_goes_on_in_its_ord
     promise = PROMISES[name]
     await promise.query(recorded.at)
     store = recorded.at.store
-    collection = {"logs": store.logs, "audit": store.audit}.get(name.partition("-")[0], store.notifications)
+    others = {"logs": store.logs, "audit": store.audit, "preferences": store.preferences}
+    collection = others.get(name.partition("-")[0], store.notifications)
     index = (await collection.index_information())[promise.index]
     assert keeps_order(index, recorded.recorder.commands[-1])
 

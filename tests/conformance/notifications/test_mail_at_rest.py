@@ -10,7 +10,8 @@ from runtime.errors import FailedPrecondition
 from runtime.sealing import BrokenSealError
 from services.notifications.drafts import Draft, Email
 from services.notifications.letters import Letters
-from services.notifications.notifications import Mailing, Notifications, Selection
+from services.notifications.mailing import Mailing
+from services.notifications.notifications import Notifications, Selection
 from tests.conformance.notifications.conftest import LETTERS, TTL, House
 
 CANARY = "canary-0123456789"
@@ -46,7 +47,7 @@ async def test_neither_a_kept_nor_a_queued_mail_is_to_be_read_in_the_database(at
 async def test_without_the_seal_the_search_would_find_it(at: House) -> None:
     """The protection off."""
     plain = Mailing(Unsealed([bytes(32)]), sent=True)
-    await Notifications(at.store, plain, at.erasures, ttl=TTL, clock=at.clock).create(DRAFT, "shop")
+    await Notifications(at.store, plain, at.erasures, at.preferences, ttl=TTL, clock=at.clock).create(DRAFT, "shop")
     assert CANARY.encode() in await dump(at)
 
 
@@ -96,7 +97,9 @@ async def test_a_request_is_known_again_when_the_key_was_changed_in_between(at: 
     old, new = b"the old key of thirty-two bytes.", b"the new key of thirty-two bytes."
 
     def under(*keys: bytes) -> Notifications:
-        return Notifications(at.store, Mailing(Letters(keys), sent=True), at.erasures, ttl=TTL, clock=at.clock)
+        return Notifications(
+            at.store, Mailing(Letters(keys), sent=True), at.erasures, at.preferences, ttl=TTL, clock=at.clock
+        )
 
     first = await under(old).create(DRAFT, "shop")
     assert (await under(new, old).create(DRAFT, "shop"))["_id"] == first["_id"]

@@ -8,8 +8,9 @@ from runtime.errors import FailedPrecondition
 from services.notifications.drafts import Draft, Email
 from services.notifications.letters import Letters
 from services.notifications.mailbox import Mailbox, links
+from services.notifications.mailing import Mailing
 from services.notifications.messages import KEYS, notification
-from services.notifications.notifications import Mailing, Notifications
+from services.notifications.notifications import Notifications
 from tests.conformance.notifications.conftest import LETTERS, TTL, House
 
 
@@ -44,7 +45,7 @@ async def test_a_mail_whose_key_is_gone_says_so_and_the_others_are_shown(at: Hou
     await at.notifications.create(mail(1), "tests")
     others = Mailing(Letters([b"another key that has thirty-two."]), kept=True)
     at.clock.move(timedelta(seconds=1))
-    await Notifications(at.store, others, at.erasures, ttl=TTL, clock=at.clock).create(mail(2), "tests")
+    await Notifications(at.store, others, at.erasures, at.preferences, ttl=TTL, clock=at.clock).create(mail(2), "tests")
     lost, shown = await at.mailbox.newest()
     assert "TRIVET_SEAL_KEYS" in lost.email.subject
     assert shown.email.subject == "Mail 1"

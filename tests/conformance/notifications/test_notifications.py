@@ -7,7 +7,8 @@ import pytest
 from runtime.errors import FailedPrecondition, InvalidArgument, NotFound
 from runtime.ids import new_id
 from services.notifications.drafts import Draft, Email, Kind
-from services.notifications.notifications import Mailing, Notifications, Selection
+from services.notifications.mailing import Mailing
+from services.notifications.notifications import Notifications, Selection
 from tests.conformance.notifications.conftest import LETTERS, TTL, House
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -182,7 +183,7 @@ async def test_stats_count_by_type(at: House) -> None:
 
 @pytest.mark.parametrize(("kind", "reason"), [("push", "PUSH_NOT_CONFIGURED"), ("email", "EMAIL_NOT_CONFIGURED")])
 async def test_what_nothing_can_send_is_refused_and_not_stored(at: House, kind: Kind, reason: str) -> None:
-    production = Notifications(at.store, Mailing(LETTERS), at.erasures, ttl=TTL, clock=at.clock)
+    production = Notifications(at.store, Mailing(LETTERS), at.erasures, at.preferences, ttl=TTL, clock=at.clock)
     draft = Draft("ann", "Hi", kind=kind, email=Email("a@x.io", "s", "t") if kind == "email" else None)
     with pytest.raises(FailedPrecondition) as refused:
         await production.create(draft, "tests")

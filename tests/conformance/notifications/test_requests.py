@@ -9,7 +9,8 @@ from pymongo.errors import DuplicateKeyError
 
 from runtime.errors import FailedPrecondition
 from services.notifications.drafts import Draft
-from services.notifications.notifications import Mailing, Notifications
+from services.notifications.mailing import Mailing
+from services.notifications.notifications import Notifications
 from services.notifications.store import Document
 from tests.conformance.notifications.conftest import LETTERS, TTL, House
 
@@ -81,7 +82,7 @@ class SameId(Notifications):
 
 async def test_an_insert_that_finds_its_own_row_is_a_success(at: House) -> None:
     """R22: the duplicate key of a retried insert is not an error."""
-    notifications = SameId(at.store, Mailing(LETTERS), at.erasures, ttl=TTL, clock=at.clock)
+    notifications = SameId(at.store, Mailing(LETTERS), at.erasures, at.preferences, ttl=TTL, clock=at.clock)
     draft = Draft("ann", "Hello")
     assert await notifications.create(draft, "shop") == await notifications.create(draft, "shop")
     assert await at.titles("ann") == ["Hello"]

@@ -13,7 +13,9 @@ from pymongo import AsyncMongoClient
 from runtime.errors import ResourceExhausted, ServiceError
 from services.notifications.erasures import Erasures
 from services.notifications.log_query import LogFilter, LogReader
-from services.notifications.notifications import Mailing, Notifications
+from services.notifications.mailing import Mailing
+from services.notifications.notifications import Notifications
+from services.notifications.preferences import Preferences
 from services.notifications.store import Store, open_store
 from services.notifications.turns import AT_ONCE, Turns
 from tests.conformance.notifications.conftest import LETTERS
@@ -69,7 +71,8 @@ async def outcome(reader: LogReader) -> tuple[ServiceError | None, float]:
 
 async def flood(store: Store, turns: Turns) -> tuple[float, list[tuple[ServiceError | None, float]]]:
     """Ask for many log entries at once; return how long a count of notifications takes meanwhile, and the outcomes."""
-    notifications = Notifications(store, Mailing(LETTERS), Erasures(store, ttl=DAY), ttl=DAY)
+    erasures = Erasures(store, ttl=DAY)
+    notifications = Notifications(store, Mailing(LETTERS), erasures, Preferences(store, erasures), ttl=DAY)
     reader = LogReader(store, DAY, turns=turns)
     queries = [asyncio.create_task(outcome(reader)) for _ in range(FLOOD)]
     await asyncio.sleep(0)  # each query runs up to its first wait

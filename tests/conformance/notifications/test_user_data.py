@@ -14,7 +14,9 @@ from services.notifications.audit import Audit, AuditEvent
 from services.notifications.drafts import Draft, Email
 from services.notifications.erasures import Erasures
 from services.notifications.logs import Entry, Logs
-from services.notifications.notifications import Mailing, Notifications
+from services.notifications.mailing import Mailing
+from services.notifications.notifications import Notifications
+from services.notifications.preferences import Preference, Preferences
 from services.notifications.user_data import Record, UserData
 from tests.conformance.notifications.conftest import AUDIT_TTL, LETTERS, LOG_TTLS, TTL, House
 
@@ -30,6 +32,8 @@ async def live(at: House, user_id: str, times: int = 3) -> None:
     await at.sending.create(
         Draft(user_id, "Mail", kind="email", email=Email(f"{user_id}@x.io", "s", "canary")), "tests"
     )
+    for topic in ("news", "orders"):
+        await at.preferences.set(Preference(user_id, topic, "email", enabled=False))
     await at.logs.write([Entry("was there", user_id=user_id, endpoint="/v1/me") for _ in range(times)])
     event = AuditEvent(new_id(), at.clock.now, "signed_in", user_id, "", "192.0.2.1", "Firefox", "password")
     await at.audit.record([event])
@@ -45,7 +49,7 @@ async def export(at: House, user_id: str, size: int = 100) -> list[Record]:
 
 
 async def held(at: House) -> bytes:
-    names = ("notifications", "logs", "audit")
+    names = ("notifications", "preferences", "logs", "audit")
     return b"".join([encode(row) for name in names async for row in at.store.database[name].find()])
 
 
@@ -54,9 +58,10 @@ async def test_an_export_holds_everything_once_and_nothing_of_others(at: House, 
     await live(at, "ann")
     await live(at, "bob")
     records = await export(at, "ann", size)
-    assert [record.kind for record in records] == ["notification"] * 4 + ["log"] * 3 + ["audit_event"]
+    kinds = ["notification"] * 4 + ["preference"] * 2 + ["log"] * 3 + ["audit_event"]
+    assert [record.kind for record in records] == kinds
     assert [record.data["title"] for record in records[1:4]] == ["2", "1", "0"]
-    assert len({record.data["id"] for record in records}) == 8
+    assert len({record.data["id"] for record in records}) == 10
     assert records[-1].data["personal"] == {"ipAddress": "192.0.2.1", "userAgent": "Firefox", "detail": "password"}
     assert records[0].data["createdAt"].endswith("Z")
 
@@ -92,7 +97,7 @@ async def test_an_erasure_leaves_nothing_personal_and_nobody_elses_is_touched(at
     await live(at, "ann")
     await live(at, "bob")
     others = await export(at, "bob")
-    assert await at.user_data.erase("ann") == (8, True)
+    assert await at.user_data.erase("ann") == (10, True)
     [left] = await export(at, "ann")
     assert left.kind == "audit_event"
     assert set(left.data) == {"id", "time", "kind", "actor", "expiresAt"}
@@ -112,6 +117,7 @@ async def test_an_erasure_stops_in_time_and_the_next_one_goes_on(at: House) -> N
     hasty = UserData(at.store, at.erasures, clock=at.clock, monotonic=lambda: float(next(times) * 10))
     await live(at, "ann")
     assert await hasty.erase("ann") == (4, False)
+    assert await hasty.erase("ann") == (2, False)
     assert await hasty.erase("ann") == (3, False)
     assert await hasty.erase("ann") == (1, False)
     assert await hasty.erase("ann") == (0, True)
@@ -167,9 +173,16 @@ class Careless(Racing):
 
 
 async def send(at: House, erasures: Erasures) -> None:
-    notifications = Notifications(at.store, Mailing(LETTERS, sent=True), erasures, ttl=TTL, clock=at.clock)
+    mailing = Mailing(LETTERS, sent=True)
+    notifications = Notifications(at.store, mailing, erasures, at.preferences, ttl=TTL, clock=at.clock)
     with suppress(FailedPrecondition):
         await notifications.create(replace(MAIL, title="personal"), "identity")
+
+
+async def say(at: House, erasures: Erasures) -> None:
+    with suppress(FailedPrecondition):
+        said = Preference("ann", "personal", "email", enabled=False)
+        await Preferences(at.store, erasures, clock=at.clock).set(said)
 
 
 async def log(at: House, erasures: Erasures) -> None:
@@ -181,14 +194,14 @@ async def tell(at: House, erasures: Erasures) -> None:
     await Audit(at.store, erasures, ttl=AUDIT_TTL, clock=at.clock).record([event])
 
 
-@pytest.mark.parametrize("write", [send, log, tell])
+@pytest.mark.parametrize("write", [send, say, log, tell])
 async def test_what_is_written_while_the_erasure_goes_past_is_not_kept(at: House, write: Write) -> None:
     """R16."""
     await write(at, Racing(at))
     assert b"personal" not in await held(at)
 
 
-@pytest.mark.parametrize("write", [send, log, tell])
+@pytest.mark.parametrize("write", [send, say, log, tell])
 async def test_without_the_second_look_it_would_be(at: House, write: Write) -> None:
     """The protection off."""
     await write(at, Careless(at))

@@ -27,7 +27,8 @@ def method(name: str) -> MethodDescriptor:
 
 
 def test_what_is_read_far_more_than_written_is_declared() -> None:
-    assert {cached.namespace for cached in CACHED_RPCS.values()} == {"sessions", "profiles", "subscriptions", "unread"}
+    namespaces = {cached.namespace for cached in CACHED_RPCS.values()}
+    assert namespaces == {"sessions", "profiles", "subscriptions", "preferences", "unread"}
 
 
 @pytest.mark.parametrize(("name", "cached"), OWNED.items())

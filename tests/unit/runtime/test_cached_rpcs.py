@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from runtime.cached_rpcs import CachedRpc, WrongDeclarationError, declared
 from runtime.ids import token_hash
 from services.identity import sessions, subscriptions, users
-from services.notifications import unread
+from services.notifications.answers import unread_tag
 from trivet.cache.v1.cached_pb2 import Cached, cached
 from trivet.identity.v1 import session_service_pb2, subscription_service_pb2, user_service_pb2
 from trivet.identity.v1.resources_pb2 import Session, User
@@ -46,7 +46,7 @@ def test_the_tags_are_those_that_a_change_drops() -> None:
     assert subscription.tags_of("u1", subscription_service_pb2.Subscription()) == whole
     assert subscription.tags_of("u1", None) == whole
     count = of(notification_service_pb2, "NotificationService", "CountUnread")
-    assert count.tags_of("u1", notification_service_pb2.CountUnreadResponse()) == [unread.tag_of("u1")]
+    assert count.tags_of("u1", notification_service_pb2.CountUnreadResponse()) == [unread_tag("u1")]
 
 
 def test_that_there_is_nothing_has_the_tags_of_the_key_alone() -> None:

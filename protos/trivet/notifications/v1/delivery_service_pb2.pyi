@@ -60,13 +60,13 @@ class Preference(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     ENABLED_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """Whose."""
+    """Whose; the caller's own if unset."""
     topic: _builtins.str
-    """About what."""
+    """About what: 1 to 64 of [a-z0-9._-]."""
     type: _notification_service_pb2.NotificationType.ValueType
     """By which way."""
     enabled: _builtins.bool
-    """Whether it is wanted."""
+    """Whether it is wanted; it is not, if unset."""
     def __init__(
         self,
         *,

@@ -27,7 +27,8 @@ if _version_not_supported:
 
 
 class PreferenceServiceStub:
-    """What users want to be told, and how.
+    """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE when MongoDB is
+    gone.
     """
 
     def __init__(self, channel):
@@ -49,19 +50,24 @@ class PreferenceServiceStub:
 
 
 class PreferenceServiceServicer:
-    """What users want to be told, and how.
+    """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE when MongoDB is
+    gone.
     """
 
     def ListPreferences(self, request, context):
-        """Lists a user's preferences.
+        """Lists what a user has said, by topic and type; up to 200, and nothing for an unknown user. A cached answer is at most
+        some 30 seconds old, and that old only where the cache could not be told of a change.
+        Fails with INVALID_ARGUMENT (a service that names nobody).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetPreference(self, request, context):
-        """Sets one preference.
-        Fails with INVALID_ARGUMENT.
+        """Sets one preference, in place of what was said before of its topic and type. What is not wanted is not stored any
+        more: CreateNotification refuses it as UNWANTED.
+        Fails with INVALID_ARGUMENT (ALWAYS_TOLD for a topic that begins with `account.`) and FAILED_PRECONDITION
+        (TOO_MANY_PREFERENCES beyond 200; USER_ERASED for one whose data was erased).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,7 +95,8 @@ def add_PreferenceServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PreferenceService:
-    """What users want to be told, and how.
+    """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE when MongoDB is
+    gone.
     """
 
     @staticmethod

@@ -82,7 +82,9 @@ class Notification(_message.Message):
     message: _builtins.str
     """Up to 10,000 characters."""
     topic: _builtins.str
-    """What it is about, for preferences and filters: up to 64 of [a-z0-9._-]."""
+    """What it is about, for preferences and filters: up to 64 of [a-z0-9._-]. What begins with `account.` no preference
+    turns off.
+    """
     read: _builtins.bool
     """Whether it has been read; of the type email it counts as read from the start."""
     @_builtins.property

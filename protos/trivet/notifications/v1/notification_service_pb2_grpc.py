@@ -92,7 +92,7 @@ class NotificationServiceServicer:
     def CreateNotification(self, request, context):
         """Stores a notification for a user; the same request_id answers the first one.
         Fails with INVALID_ARGUMENT, FAILED_PRECONDITION (REQUEST_ID_REUSED with another body; EMAIL_NOT_CONFIGURED;
-        USER_ERASED for one whose data was erased).
+        USER_ERASED for one whose data was erased; UNWANTED for a topic and type that the user has turned off).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -52,7 +52,7 @@ class UserDataServiceServicer:
     """
 
     def EraseUserData(self, request, context):
-        """Erases a user's notifications, log entries and the personal part of their audit events, as much as there is time
+        """Erases a user's notifications, preferences, log entries and the personal part of their audit events, as much as there is time
         for: call again until `complete`. From the first call on nothing new is kept of the user. An unknown user is no
         error. Only identity and operators may.
         Fails with PERMISSION_DENIED.

@@ -17,7 +17,7 @@ class UserDataServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     EraseUserData: _aio.UnaryUnaryMultiCallable[_user_data_service_pb2.EraseUserDataRequest, _user_data_service_pb2.EraseUserDataResponse]
-    """Erases a user's notifications, log entries and the personal part of their audit events, as much as there is time
+    """Erases a user's notifications, preferences, log entries and the personal part of their audit events, as much as there is time
     for: call again until `complete`. From the first call on nothing new is kept of the user. An unknown user is no
     error. Only identity and operators may.
     Fails with PERMISSION_DENIED.
@@ -36,7 +36,7 @@ class UserDataServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_data_service_pb2.EraseUserDataRequest,
         context: _aio.ServicerContext[_user_data_service_pb2.EraseUserDataRequest, _abc.Awaitable[_user_data_service_pb2.EraseUserDataResponse]],
     ) -> _abc.Awaitable[_user_data_service_pb2.EraseUserDataResponse]:
-        """Erases a user's notifications, log entries and the personal part of their audit events, as much as there is time
+        """Erases a user's notifications, preferences, log entries and the personal part of their audit events, as much as there is time
         for: call again until `complete`. From the first call on nothing new is kept of the user. An unknown user is no
         error. Only identity and operators may.
         Fails with PERMISSION_DENIED.

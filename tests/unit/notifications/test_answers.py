@@ -1,4 +1,4 @@
-"""Unread counts in caches: dropped after each change, whatever becomes of the call, and told again until confirmed."""
+"""Answers in caches: dropped after each change, whatever becomes of the call, and told again until confirmed."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from runtime.errors import NotFound, RefusedError, ServiceError, Unavailable
-from services.notifications import unread
-from services.notifications.unread import OWED_SECONDS, CachedCounts
+from services.notifications import answers
+from services.notifications.answers import OWED_SECONDS, CachedAnswers
 from tests.harness.waiting import until
 from trivet.client.deadline import remaining, within
 
@@ -48,18 +48,18 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def counts(cache: Cache, clock: Clock) -> CachedCounts:
-    return CachedCounts(cache.invalidate, monotonic=clock)
+def kept(cache: Cache, clock: Clock) -> CachedAnswers:
+    return CachedAnswers(cache.invalidate, monotonic=clock)
 
 
 async def written() -> str:
     return "written"
 
 
-async def test_after_a_write_the_users_count_is_dropped(counts: CachedCounts, cache: Cache) -> None:
-    assert await counts.settle("ann", written) == "written"
-    assert cache.told == [["unread:ann"]]
-    await counts.relay()
+async def test_after_a_write_the_users_answers_are_dropped(kept: CachedAnswers, cache: Cache) -> None:
+    assert await kept.settle(["unread:ann", "preferences:ann"], written) == "written"
+    assert cache.told == [["unread:ann", "preferences:ann"]]
+    await kept.relay()
     assert len(cache.told) == 1  # it was confirmed, so nothing is owed
 
 
@@ -77,12 +77,10 @@ class Held:
         self.is_done = True
 
 
-async def test_a_call_that_is_cancelled_skips_neither_the_write_nor_the_drop(
-    counts: CachedCounts, cache: Cache
-) -> None:
+async def test_a_call_that_is_cancelled_skips_neither_the_write_nor_the_drop(kept: CachedAnswers, cache: Cache) -> None:
     """R2."""
     write = Held()
-    call = asyncio.create_task(counts.settle("ann", write))
+    call = asyncio.create_task(kept.settle(["unread:ann"], write))
     await write.begun.wait()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -93,7 +91,7 @@ async def test_a_call_that_is_cancelled_skips_neither_the_write_nor_the_drop(
 
 
 async def test_in_the_calls_own_task_the_cancel_would_skip_the_drop(cache: Cache) -> None:
-    """R2 with the protection off: the write is done, and the old count stays."""
+    """R2 with the protection off: the write is done, and the old answer stays."""
     write, reached = Held(), asyncio.Event()
 
     async def attached() -> None:
@@ -113,42 +111,42 @@ async def test_in_the_calls_own_task_the_cancel_would_skip_the_drop(cache: Cache
 
 
 @pytest.mark.parametrize("failure", [Unavailable("STORE_UNAVAILABLE", "away"), NotFound("GONE", "not there")])
-async def test_a_write_of_unknown_outcome_drops_the_count_too(
-    counts: CachedCounts, cache: Cache, failure: ServiceError
+async def test_a_write_of_unknown_outcome_drops_the_answer_too(
+    kept: CachedAnswers, cache: Cache, failure: ServiceError
 ) -> None:
     async def failing() -> None:
         raise failure
 
     with pytest.raises(type(failure)):
-        await counts.settle("ann", failing)
+        await kept.settle(["unread:ann"], failing)
     assert cache.told == [["unread:ann"]]
 
 
 @pytest.mark.parametrize("answer", [False, AWAY])
 async def test_what_is_not_confirmed_is_told_again_until_it_is(
-    counts: CachedCounts, cache: Cache, answer: bool | Exception
+    kept: CachedAnswers, cache: Cache, answer: bool | Exception
 ) -> None:
     """R16: and the call has answered meanwhile."""
     cache.answer = answer
-    await counts.settle("ann", written)
-    await counts.settle("bob", written)
-    await counts.relay()
+    await kept.settle(["unread:ann"], written)
+    await kept.settle(["unread:bob"], written)
+    await kept.relay()
     cache.answer = True
-    await counts.relay()
+    await kept.relay()
     assert cache.told[-1] == ["unread:ann", "unread:bob"]
     told = len(cache.told)
-    await counts.relay()
+    await kept.relay()
     assert len(cache.told) == told
 
 
 async def test_what_no_cache_can_hold_any_more_is_not_told_again(
-    counts: CachedCounts, cache: Cache, clock: Clock
+    kept: CachedAnswers, cache: Cache, clock: Clock
 ) -> None:
     cache.answer = AWAY
-    await counts.settle("ann", written)
+    await kept.settle(["unread:ann"], written)
     clock.now += OWED_SECONDS
     cache.told.clear()
-    await counts.relay()
+    await kept.relay()
     assert cache.told == []
 
 
@@ -164,21 +162,21 @@ async def test_a_confirmation_of_an_earlier_change_does_not_pay_for_a_later_one(
             return True
         return told > 2
 
-    counts = CachedCounts(invalidate, monotonic=clock)
-    first = asyncio.create_task(counts.settle("ann", written))
+    kept = CachedAnswers(invalidate, monotonic=clock)
+    first = asyncio.create_task(kept.settle(["unread:ann"], written))
     await until(lambda: told == 1)
-    await counts.settle("ann", written)
+    await kept.settle(["unread:ann"], written)
     let.set()
     await first
     assert told == 2
-    await counts.relay()
+    await kept.relay()
     assert told == 3
 
 
-async def test_a_refusal_for_good_is_not_told_again(counts: CachedCounts, cache: Cache) -> None:
+async def test_a_refusal_for_good_is_not_told_again(kept: CachedAnswers, cache: Cache) -> None:
     cache.answer = RefusedError()
-    await counts.settle("ann", written)
-    await counts.relay()
+    await kept.settle(["unread:ann"], written)
+    await kept.relay()
     assert len(cache.told) == 1
 
 
@@ -190,37 +188,37 @@ async def test_a_cache_that_hangs_holds_an_answer_back_for_a_moment_only(
     async def invalidate(tags: Sequence[str]) -> bool:
         return await let.wait()
 
-    monkeypatch.setattr(unread, "WAIT_SECONDS", 0.01)
-    counts = CachedCounts(invalidate, monotonic=clock)
-    assert await counts.settle("ann", written) == "written"
+    monkeypatch.setattr(answers, "WAIT_SECONDS", 0.01)
+    kept = CachedAnswers(invalidate, monotonic=clock)
+    assert await kept.settle(["unread:ann"], written) == "written"
     let.set()
-    async with counts.running(1):
+    async with kept.running(1):
         pass
 
 
-async def test_a_user_whom_no_key_can_name_is_not_told_of(counts: CachedCounts, cache: Cache) -> None:
+async def test_a_user_whom_no_key_can_name_is_not_told_of(kept: CachedAnswers, cache: Cache) -> None:
     """Else one odd id would have the cache refuse everybody else's in the same call."""
     for user_id in ("a b", "ü", "x" * 513):
-        assert await counts.settle(user_id, written) == "written"
+        assert await kept.settle([f"unread:{user_id}"], written) == "written"
     assert cache.told == []
 
 
-async def test_the_write_keeps_what_is_left_of_its_calls_time(counts: CachedCounts) -> None:
+async def test_the_write_keeps_what_is_left_of_its_calls_time(kept: CachedAnswers) -> None:
     async def left() -> float:
         return remaining(60)
 
     with within(2):
-        assert await counts.settle("ann", left) < 2
-    assert await counts.settle("ann", left) == 60
+        assert await kept.settle(["unread:ann"], left) < 2
+    assert await kept.settle(["unread:ann"], left) == 60
 
 
 async def test_what_is_owed_is_bounded_and_the_oldest_is_let_go(
-    counts: CachedCounts, cache: Cache, monkeypatch: pytest.MonkeyPatch
+    kept: CachedAnswers, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unread, "MAX_OWED", 2)
+    monkeypatch.setattr(answers, "MAX_OWED", 2)
     cache.answer = AWAY
     for user_id in ("ann", "bob", "cat"):
-        await counts.settle(user_id, written)
+        await kept.settle([f"unread:{user_id}"], written)
     cache.told.clear()
-    await counts.relay()
+    await kept.relay()
     assert cache.told == [["unread:bob", "unread:cat"]]

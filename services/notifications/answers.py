@@ -1,4 +1,4 @@
-"""The unread counts that caches hold: dropped after each change of what is counted."""
+"""The answers that caches hold of a user: dropped after each change of what they tell."""
 
 import asyncio
 import contextlib
@@ -23,12 +23,12 @@ logger = logging.getLogger(__name__)
 WAIT_SECONDS = 0.2
 AGAIN_SECONDS = 1.0
 OWED_SECONDS = 45.0
-"""How long a count from before a change may be cached: its entry's 30 s, and what reading it took, 10 s at most."""
+"""How long an answer from before a change may be cached: its entry's 30 s, and what reading it took, 10 s at most."""
 MAX_OWED = 10_000
 BATCH = 100
 
-unconfirmed = Counter("trivet_unread_unconfirmed_total", "Tries to have unread counts dropped that nobody confirmed.")
-lost = Counter("trivet_unread_lost_total", "Unread counts that were left in caches until they were too old.")
+unconfirmed = Counter("trivet_answers_unconfirmed_total", "Tries to have cached answers dropped that nobody confirmed.")
+lost = Counter("trivet_answers_lost_total", "Answers that were left in caches until they were too old.")
 
 T = TypeVar("T")
 
@@ -40,51 +40,56 @@ Raises ServiceError when the cache cannot be reached, RefusedError when it will 
 """
 
 
-def tag_of(user_id: str) -> str:
+def unread_tag(user_id: str) -> str:
     """Return the tag of what caches hold of a user's unread count."""
     return f"unread:{user_id}"
 
 
-class Counts:
-    """Unread counts that nobody keeps."""
+def preferences_tag(user_id: str) -> str:
+    """Return the tag of what caches hold of a user's preferences."""
+    return f"preferences:{user_id}"
 
-    async def settle(self, user_id: str, write: Callable[[], Awaitable[T]]) -> T:
-        """Do a write that may change a user's unread count. Raises what the write raises."""
+
+class Answers:
+    """Answers that nobody keeps."""
+
+    async def settle(self, tags: Sequence[str], write: Callable[[], Awaitable[T]]) -> T:
+        """Do a write that may change what is told under the tags. Raises what the write raises."""
         return await write()
 
 
-NOT_KEPT = Counts()
+NOT_KEPT = Answers()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Debt:
-    """A count that is to be dropped, and until when it matters by the monotonic clock; each change makes a new one."""
+    """What is to be dropped, and until when it matters by the monotonic clock; each change makes a new one."""
 
     until: float
 
 
-class CachedCounts(Counts):
-    """Unread counts that caches keep.
+class CachedAnswers(Answers):
+    """Answers that caches keep.
 
-    What was not confirmed is told again, every second, for as long as an old count might be kept. A crash
+    What was not confirmed is told again, every second, for as long as an old answer might be kept. A crash
     forgets them: then the age of an entry is the bound.
     """
 
     def __init__(self, invalidate: Invalidate, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._invalidate = invalidate
         self._monotonic = monotonic
-        self._tasks = Tasks("unread counts")
+        self._tasks = Tasks("cached answers")
         self._owed: dict[str, _Debt] = {}
 
-    async def settle(self, user_id: str, write: Callable[[], Awaitable[T]]) -> T:
-        """Do the write and then have the count dropped, in a task of its own: the caller's cancel skips neither.
+    async def settle(self, tags: Sequence[str], write: Callable[[], Awaitable[T]]) -> T:
+        """Do the write and then have the answers dropped, in a task of its own: the caller's cancel skips neither.
 
-        The count is dropped also when nobody can tell whether the write was done. The answer waits 200 ms at most for
-        the caches. Raises what the write raises, and Unavailable (TOO_MANY_WRITES) without having begun it.
+        They are dropped also when nobody can tell whether the write was done. The call waits 200 ms at most for the
+        caches. Raises what the write raises, and Unavailable (TOO_MANY_WRITES) without having begun it.
         """
         left = remaining(math.inf)
         try:
-            task = self._tasks.start(self._settled(user_id, write, left))
+            task = self._tasks.start(self._settled(tags, write, left))
         except TooManyTasksError:
             raise Unavailable("TOO_MANY_WRITES", "too many writes are under way: try again") from None
         outcome = await asyncio.shield(task)
@@ -92,7 +97,7 @@ class CachedCounts(Counts):
             raise outcome
         return outcome
 
-    async def _settled(self, user_id: str, write: Callable[[], Awaitable[T]], left: float) -> T | ServiceError:
+    async def _settled(self, tags: Sequence[str], write: Callable[[], Awaitable[T]], left: float) -> T | ServiceError:
         try:
             with within(left):
                 return await write()
@@ -100,41 +105,41 @@ class CachedCounts(Counts):
             return error
         finally:
             await failpoints.reach("notifications.after_write")
-            await self._drop(user_id)
+            await self._drop([tag for tag in tags if KEY.fullmatch(tag)])  # no entry has another
 
-    async def _drop(self, user_id: str) -> None:
-        if not KEY.fullmatch(tag_of(user_id)):  # no entry has such a key
-            return
-        self._owed.pop(user_id, None)  # the newest comes last
-        if len(self._owed) >= MAX_OWED:
-            del self._owed[next(iter(self._owed))]
-            lost.inc()
-        self._owed[user_id] = _Debt(self._monotonic() + OWED_SECONDS)
-        with contextlib.suppress(TooManyTasksError):
-            await asyncio.wait({self._tasks.start(self._tell([user_id]))}, timeout=WAIT_SECONDS)
+    async def _drop(self, tags: Sequence[str]) -> None:
+        for tag in tags:
+            self._owed.pop(tag, None)  # the newest comes last
+            if len(self._owed) >= MAX_OWED:
+                del self._owed[next(iter(self._owed))]
+                lost.inc()
+            self._owed[tag] = _Debt(self._monotonic() + OWED_SECONDS)
+        if tags:
+            with contextlib.suppress(TooManyTasksError):
+                await asyncio.wait({self._tasks.start(self._tell(tags))}, timeout=WAIT_SECONDS)
 
-    async def _tell(self, user_ids: Sequence[str]) -> bool:
-        """Have the users' counts dropped; return whether that was confirmed, or can never be."""
-        told = {user_id: self._owed.get(user_id) for user_id in user_ids}
+    async def _tell(self, tags: Sequence[str]) -> bool:
+        """Have what is made of the tags dropped; return whether that was confirmed, or can never be."""
+        told = {tag: self._owed.get(tag) for tag in tags}
         try:
-            if not await self._invalidate([tag_of(user_id) for user_id in user_ids]):
+            if not await self._invalidate(tags):
                 raise Unavailable("UNCONFIRMED", "not every cache has confirmed")
         except ServiceError:
             unconfirmed.inc()
             return False
         except RefusedError:
-            logger.exception("the cache refuses to drop unread counts")
+            logger.exception("the cache refuses to drop answers")
             lost.inc(len(told))
-        for user_id, debt in told.items():
-            if self._owed.get(user_id) is debt:  # and no later change is owed
-                self._owed.pop(user_id, None)
+        for tag, debt in told.items():
+            if self._owed.get(tag) is debt:  # and no later change is owed
+                self._owed.pop(tag, None)
         return True
 
     async def relay(self) -> None:
         """Tell once more of whatever is not confirmed yet; what no cache can hold any more is forgotten."""
         now = self._monotonic()
-        for user_id in [user_id for user_id, debt in self._owed.items() if debt.until <= now]:
-            del self._owed[user_id]
+        for tag in [tag for tag, debt in self._owed.items() if debt.until <= now]:
+            del self._owed[tag]
             lost.inc()
         owed = list(self._owed)
         for first in range(0, len(owed), BATCH):
@@ -159,4 +164,4 @@ class CachedCounts(Counts):
             try:
                 await self.relay()
             except Exception:  # whatever it was, the others must be told
-                logger.exception("relaying dropped unread counts failed")
+                logger.exception("relaying dropped answers failed")

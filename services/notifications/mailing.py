@@ -1,0 +1,28 @@
+"""What becomes of mail here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.notifications.drafts import Email
+from services.notifications.letters import Letters
+from services.notifications.queue import KEPT, QUEUED
+from services.notifications.store import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Mailing:
+    """What becomes of mail: it is `sent`, or else `kept` to be looked at, or else refused.
+
+    `told` is called when there is one more to send.
+    """
+
+    letters: Letters
+    sent: bool = False
+    kept: bool = False
+    told: Callable[[], None] = lambda: None
+
+    def begun(self, email: Email, notification_id: str, now: datetime) -> Document:
+        """Return what a new document holds of its mail. It is read: there is nothing of it to read in the product."""
+        mail = {"read": True, "mail": self.letters.sealed(email, notification_id)}
+        return mail | ({"status": QUEUED, "attempts": 0, "nextAttemptAt": now} if self.sent else {"status": KEPT})

@@ -1,0 +1,110 @@
+"""What users want to be told, and by which way."""
+
+import re
+from dataclasses import dataclass
+from functools import partial
+
+from pymongo.errors import DuplicateKeyError
+
+from runtime.clock import Clock, utc_now
+from runtime.errors import FailedPrecondition, InvalidArgument
+from services.notifications.answers import NOT_KEPT, Answers, preferences_tag
+from services.notifications.drafts import Kind, check_user_id
+from services.notifications.erasures import Erasures
+from services.notifications.store import Document, Store
+
+MAX_PREFERENCES = 200
+TOPIC = re.compile(r"[a-z0-9._-]{1,64}")
+ALWAYS_TOLD = "account."
+"""Topics that begin so are about the account itself: whoever has stolen a session must not silence what warns of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Whether a user wants to be told of a topic in one way. What was never said is wanted."""
+
+    user_id: str
+    topic: str
+    kind: Kind
+    enabled: bool
+
+
+class Preferences:
+    """The collection: a row per user, topic and type, kept until the user is erased.
+
+    `answers` are what caches hold; each write is settled with them. Every method raises Unavailable when the store
+    cannot be reached.
+    """
+
+    def __init__(
+        self, store: Store, erasures: Erasures, *, answers: Answers = NOT_KEPT, clock: Clock = utc_now
+    ) -> None:
+        self._store = store
+        self._rows = store.preferences
+        self._erasures = erasures
+        self._answers = answers
+        self._clock = clock
+
+    async def all_of(self, user_id: str) -> list[Preference]:
+        """Return what the user has said, by topic and type; nothing for an unknown user."""
+        async with self._store.call("preferences.find"):
+            rows = await self._rows.find({"userId": user_id}).to_list()
+        found = [Preference(row["userId"], row["topic"], row["type"], row["enabled"]) for row in rows]
+        return sorted(found, key=lambda each: (each.topic, each.kind))
+
+    async def refuses(self, user_id: str, topic: str, kind: Kind) -> bool:
+        """Whether the user has said that they do not want to be told so."""
+        if not topic or topic.startswith(ALWAYS_TOLD):
+            return False
+        async with self._store.call("preferences.get"):
+            row = await self._rows.find_one({"_id": _id(user_id, topic, kind)}, {"enabled": 1})
+        return row is not None and not row["enabled"]
+
+    async def set(self, preference: Preference) -> None:
+        """Keep the preference in place of what was said before of its topic and type.
+
+        Raises InvalidArgument, and FailedPrecondition for a user who was erased or has said as much as may be kept:
+        200, and a few more if many are said at once.
+        """
+        _check(preference)
+        await self._erasures.check(preference.user_id)
+        await self._answers.settle([preferences_tag(preference.user_id)], partial(self._set, preference))
+
+    async def _set(self, preference: Preference) -> None:
+        now, user_id = self._clock(), preference.user_id
+        this: Document = {"_id": _id(user_id, preference.topic, preference.kind)}
+        said: Document = {"enabled": preference.enabled, "updatedAt": now}
+        about: Document = {"userId": user_id, "topic": preference.topic, "type": preference.kind, "createdAt": now}
+        async with self._store.call("preferences.set"):
+            if not (await self._rows.update_one(this, {"$set": said})).matched_count:
+                if await self._rows.count_documents({"userId": user_id}, limit=MAX_PREFERENCES) >= MAX_PREFERENCES:
+                    raise FailedPrecondition("TOO_MANY_PREFERENCES", f"{MAX_PREFERENCES} preferences are kept, no more")
+                try:
+                    await self._rows.insert_one(this | about | said)
+                except DuplicateKeyError:  # another call, or the driver's own first try
+                    await self._rows.update_one(this, {"$set": said})
+        try:
+            await self._erasures.check(user_id)
+        except FailedPrecondition:  # the erasure went past meanwhile
+            async with self._store.call("preferences.delete"):
+                await self._rows.delete_one(this)
+            raise
+
+
+def _id(user_id: str, topic: str, kind: Kind) -> str:
+    """Return what the one row of the three is called; only a user id may hold a slash."""
+    return f"{kind}/{topic}/{user_id}"
+
+
+def _check(preference: Preference) -> None:
+    check_user_id("preference.user_id", preference.user_id)
+    if not TOPIC.fullmatch(preference.topic):
+        raise InvalidArgument(
+            "INVALID_FIELD", "preference.topic must be 1 to 64 of [a-z0-9._-]", field="preference.topic"
+        )
+    if preference.topic.startswith(ALWAYS_TOLD) and not preference.enabled:
+        raise InvalidArgument(
+            "ALWAYS_TOLD",
+            f"what begins with {ALWAYS_TOLD} is always told: it is for the account's safety",
+            field="preference.topic",
+        )
