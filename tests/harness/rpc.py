@@ -108,6 +108,7 @@ async def served(
     server.add(SERVICE, add_UserServiceServicer_to_server, users)
     channel = connect(f"127.0.0.1:{server.port}", "identity", Signer("tests", {"identity": KEY}), timeout=timeout)
     async with server.serving(), channel:
+        await channel.channel_ready()  # so that a short deadline is the call's alone
         yield Served(server, users, channel)
 
 
