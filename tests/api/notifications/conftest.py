@@ -13,6 +13,7 @@ from pymongo import AsyncMongoClient
 from runtime.ids import new_id
 from tests.conftest import Engines
 from tests.harness.processes import Process, client, process
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Channel, reason_of
 from trivet.client.errors import status_of
 from trivet.notifications.v1 import notification_service_pb2 as pb
@@ -82,6 +83,32 @@ def running(mongodb_url: str) -> Iterator[Process]:
 @pytest.fixture
 async def api(running: Process) -> AsyncIterator[Api]:
     async with client(running) as channel:
+        yield Api(channel)
+
+
+@pytest.fixture(scope="module")
+def cache(engine: Engines) -> Iterator[Process]:
+    with process("cache", REDIS_URL=engine.get("valkey").url) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def caching(cache: Process, mongodb_url: str) -> Iterator[Process]:
+    """A notifications process whose answers that cache keeps."""
+    with process("notifications", MONGODB_URI=mongodb_url, TRIVET_CACHE_ADDRESS=cache.address) as started:
+        yield started
+
+
+@pytest.fixture
+async def reader(cache: Process) -> AsyncIterator[CacheServiceStub]:
+    async with client(cache, caller="gateway") as channel:
+        yield CacheServiceStub(channel)
+
+
+@pytest.fixture
+async def ops(caching: Process) -> AsyncIterator[Api]:
+    """Who may erase."""
+    async with client(caching, caller="ops") as channel:
         yield Api(channel)
 
 

@@ -1,19 +1,16 @@
 """Preferences through the real processes: what is asked and refused, and what the cache holds of them."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import grpc
 import pytest
 
 from tests.api.notifications.conftest import Api, Refusal, refusal
-from tests.conftest import Engines
-from tests.harness.processes import Process, client, process
-from tests.harness.waiting import until
-from trivet.cache.v1.cache_pb2 import GetRequest, Lookup
+from tests.api.notifications.keeping import Kept, Lease
+from tests.harness.processes import Process, client
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import acting_for
-from trivet.client.lease import METADATA_KEY, format_lease
 from trivet.notifications.v1 import delivery_service_pb2 as pb
 from trivet.notifications.v1.notification_service_pb2 import (
     NOTIFICATION_TYPE_EMAIL,
@@ -71,71 +68,44 @@ async def test_a_service_that_names_nobody_is_told_so(api: Api) -> None:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """The service, who may erase, and the cache as the gateway reads it."""
+class Caching:
+    """The service, and what the cache holds of its answers."""
 
     api: Api
-    ops: Api
-    cache: CacheServiceStub
+    kept: Kept
 
-    async def look(self, user: str) -> Lookup:
-        return (await self.cache.Get(GetRequest(namespace="preferences", key=user))).lookup
-
-    async def lease(self, user: str) -> tuple[tuple[str, str], ...]:
-        return ((METADATA_KEY, format_lease((await self.look(user)).position)),)
-
-    async def ask(self, user: str, lease: tuple[tuple[str, str], ...]) -> None:
-        await self.api.preferences.ListPreferences(pb.ListPreferencesRequest(user_id=user), metadata=lease)
-
-    async def filled(self, user: str) -> list[bool]:
-        """Miss, have the answer filled, and return what the cache then holds of the one topic."""
-        await self.ask(user, await self.lease(user))
-
-        async def is_kept() -> bool:
-            return (await self.look(user)).found
-
-        await until(is_kept, 2)
-        lookup = await self.look(user)
-        assert 0 < lookup.ttl.ToMilliseconds() <= 30_000
-        return [each.enabled for each in pb.ListPreferencesResponse.FromString(lookup.value).preferences]
-
-
-@pytest.fixture(scope="module")
-def cache(engine: Engines) -> Iterator[Process]:
-    with process("cache", REDIS_URL=engine.get("valkey").url) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def cached(cache: Process, mongodb_url: str) -> Iterator[Process]:
-    with process("notifications", MONGODB_URI=mongodb_url, TRIVET_CACHE_ADDRESS=cache.address) as started:
-        yield started
+    async def fill(self, user: str) -> list[bool]:
+        """Return what the cache holds of the one topic after a miss."""
+        said = pb.ListPreferencesResponse.FromString(await self.kept.fill(user))
+        return [each.enabled for each in said.preferences]
 
 
 @pytest.fixture
-async def kept(cached: Process, cache: Process) -> AsyncIterator[Kept]:
-    async with (
-        client(cached) as channel,
-        client(cached, caller="ops") as ops,
-        client(cache, caller="gateway") as reader,
-    ):
-        yield Kept(Api(channel), Api(ops), CacheServiceStub(reader))
+async def at(caching: Process, reader: CacheServiceStub) -> AsyncIterator[Caching]:
+    async with client(caching) as channel:
+        api = Api(channel)
+
+        async def ask(user: str, lease: Lease) -> None:
+            await api.preferences.ListPreferences(pb.ListPreferencesRequest(user_id=user), metadata=lease)
+
+        yield Caching(api, Kept(reader, "preferences", ask))
 
 
-async def test_a_change_is_out_of_the_cache_when_its_call_returns(kept: Kept, user: str) -> None:
-    """R16: also that nothing was said is kept."""
-    assert await kept.filled(user) == []
+async def test_a_change_is_out_of_the_cache_when_its_call_returns(at: Caching, ops: Api, user: str) -> None:
+    """R16: also that nothing was said is kept, and no longer than half a minute."""
+    assert await at.fill(user) == []
+    assert 0 < (await at.kept.look(user)).ttl.ToMilliseconds() <= 30_000
     for enabled in (False, True):
-        await kept.api.preferences.SetPreference(news(user, enabled=enabled))
-        assert not (await kept.look(user)).found
-        assert await kept.filled(user) == [enabled]
-    await kept.ops.data.EraseUserData(EraseUserDataRequest(user_id=user))
-    assert not (await kept.look(user)).found
+        await at.api.preferences.SetPreference(news(user, enabled=enabled))
+        assert not await at.kept.is_kept(user)
+        assert await at.fill(user) == [enabled]
+    await ops.data.EraseUserData(EraseUserDataRequest(user_id=user))
+    assert not await at.kept.is_kept(user)
 
 
-async def test_a_reader_that_missed_before_a_change_cannot_put_the_old_answer_back(kept: Kept, user: str) -> None:
+async def test_a_reader_that_missed_before_a_change_cannot_put_the_old_answer_back(at: Caching, user: str) -> None:
     """R16: what is kept in the end is what came after the change."""
-    late = await kept.lease(user)
-    await kept.api.preferences.SetPreference(news(user))
-    await kept.ask(user, late)
-    assert await kept.filled(user) == [False]
+    late = await at.kept.lease(user)
+    await at.api.preferences.SetPreference(news(user))
+    await at.kept.ask(user, late)
+    assert await at.fill(user) == [False]

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,72 +12,55 @@ from grpc import aio
 from pymongo import AsyncMongoClient
 
 from tests.api.notifications.conftest import Api
-from tests.conftest import Engines
+from tests.api.notifications.keeping import Kept, Lease
 from tests.harness.processes import Process, client, process
 from tests.harness.waiting import until
-from trivet.cache.v1.cache_pb2 import GetRequest, GetStatsRequest, Lookup
+from trivet.cache.v1.cache_pb2 import GetStatsRequest
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
-from trivet.client.lease import METADATA_KEY, format_lease
+from trivet.client import Channel
+from trivet.client.lease import METADATA_KEY
 from trivet.notifications.v1 import notification_service_pb2 as pb
 from trivet.notifications.v1.user_data_service_pb2 import EraseUserDataRequest
 
 
 @dataclass(frozen=True)
-class Kept:
-    """The service, and the cache as the gateway reads it."""
+class Caching:
+    """The service, and what the cache holds of its counts."""
 
     api: Api
-    cache: CacheServiceStub
+    kept: Kept
 
-    async def look(self, user: str) -> Lookup:
-        return (await self.cache.Get(GetRequest(namespace="unread", key=user))).lookup
-
-    async def is_kept(self, user: str) -> bool:
-        return (await self.look(user)).found
-
-    async def lease(self, user: str) -> tuple[tuple[str, str], ...]:
-        lookup = await self.look(user)
-        assert not lookup.found
-        return ((METADATA_KEY, format_lease(lookup.position)),)
-
-    async def count(self, user: str, lease: tuple[tuple[str, str], ...] = ()) -> int:
+    async def count(self, user: str, lease: Lease = ()) -> int:
         request = pb.CountUnreadRequest(user_id=user)
         return (await self.api.notifications.CountUnread(request, metadata=lease)).unread_count
 
     async def fill(self, user: str) -> int:
-        """Miss, have the count filled, and return what the cache then holds."""
-        await self.count(user, await self.lease(user))
-        await until(lambda: self.is_kept(user), 2)
-        return pb.CountUnreadResponse.FromString((await self.look(user)).value).unread_count
+        """Return what the cache holds after a miss."""
+        return counted(await self.kept.fill(user))
 
 
-@pytest.fixture(scope="module")
-def cache(engine: Engines) -> Iterator[Process]:
-    with process("cache", REDIS_URL=engine.get("valkey").url) as running:
-        yield running
+def counted(value: bytes) -> int:
+    return pb.CountUnreadResponse.FromString(value).unread_count
 
 
-@pytest.fixture(scope="module")
-def notifications(cache: Process, mongodb_url: str) -> Iterator[Process]:
-    with process("notifications", MONGODB_URI=mongodb_url, TRIVET_CACHE_ADDRESS=cache.address) as running:
-        yield running
+def caching_by(channel: Channel, reader: CacheServiceStub) -> Caching:
+    api = Api(channel)
 
+    async def ask(user: str, lease: Lease) -> None:
+        await api.notifications.CountUnread(pb.CountUnreadRequest(user_id=user), metadata=lease)
 
-@pytest.fixture
-async def reader(cache: Process) -> AsyncIterator[CacheServiceStub]:
-    async with client(cache, caller="gateway") as channel:
-        yield CacheServiceStub(channel)
+    return Caching(api, Kept(reader, "unread", ask))
 
 
 @pytest.fixture
-async def kept(notifications: Process, reader: CacheServiceStub) -> AsyncIterator[Kept]:
-    async with client(notifications) as channel:
-        yield Kept(Api(channel), reader)
+async def at(caching: Process, reader: CacheServiceStub) -> AsyncIterator[Caching]:
+    async with client(caching) as channel:
+        yield caching_by(channel, reader)
 
 
-async def test_a_miss_is_filled_for_half_a_minute_also_with_a_count_of_none(kept: Kept, user: str) -> None:
-    assert await kept.fill(user) == 0
-    assert 0 < (await kept.look(user)).ttl.ToMilliseconds() <= 30_000
+async def test_a_miss_is_filled_for_half_a_minute_also_with_a_count_of_none(at: Caching, user: str) -> None:
+    assert await at.fill(user) == 0
+    assert 0 < (await at.kept.look(user)).ttl.ToMilliseconds() <= 30_000
 
 
 CHANGES: dict[str, Callable[[Api, pb.Notification], Awaitable[Any]]] = {
@@ -95,46 +78,41 @@ CHANGES: dict[str, Callable[[Api, pb.Notification], Awaitable[Any]]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_a_change_is_out_of_the_cache_when_its_call_returns(kept: Kept, ops: Api, user: str, change: str) -> None:
+async def test_a_change_is_out_of_the_cache_when_its_call_returns(
+    at: Caching, ops: Api, user: str, change: str
+) -> None:
     """R16: the next look is a miss."""
-    there = await kept.api.create(user)
-    assert await kept.fill(user) == 1
-    await CHANGES[change](ops if change == "erase" else kept.api, there)
-    assert not await kept.is_kept(user)
-    assert await kept.fill(user) == (2 if change == "create" else 0)
-
-
-@pytest.fixture
-async def ops(notifications: Process) -> AsyncIterator[Api]:
-    """Who may erase."""
-    async with client(notifications, caller="ops") as channel:
-        yield Api(channel)
+    there = await at.api.create(user)
+    assert await at.fill(user) == 1
+    await CHANGES[change](ops if change == "erase" else at.api, there)
+    assert not await at.kept.is_kept(user)
+    assert await at.fill(user) == (2 if change == "create" else 0)
 
 
 async def test_what_changes_behind_the_services_back_stays_hidden_until_the_entry_is_too_old(
-    kept: Kept, user: str, documents: AsyncMongoClient[dict[str, Any]]
+    at: Caching, user: str, documents: AsyncMongoClient[dict[str, Any]]
 ) -> None:
     """R16 with the protection off: a write that nobody has the cache told of."""
-    there = await kept.api.create(user)
-    assert await kept.fill(user) == 1
+    there = await at.api.create(user)
+    assert await at.fill(user) == 1
     rows = documents.get_default_database().notifications
     await rows.update_one({"_id": there.id}, {"$set": {"read": True}})
-    assert await kept.count(user) == 0
-    assert pb.CountUnreadResponse.FromString((await kept.look(user)).value).unread_count == 1
+    assert await at.count(user) == 0
+    assert counted((await at.kept.look(user)).value) == 1
 
 
-async def test_a_reader_that_missed_before_a_change_cannot_put_the_old_count_back(kept: Kept, user: str) -> None:
+async def test_a_reader_that_missed_before_a_change_cannot_put_the_old_count_back(at: Caching, user: str) -> None:
     """R16."""
-    lease = await kept.lease(user)
-    await kept.api.create(user)
-    refusals = await _refusals(kept.cache)
-    await kept.count(user, lease)
+    lease = await at.kept.lease(user)
+    await at.api.create(user)
+    refusals = await _refusals(at.kept.cache)
+    await at.count(user, lease)
 
     async def is_refused() -> bool:
-        return await _refusals(kept.cache) == refusals + 1
+        return await _refusals(at.kept.cache) == refusals + 1
 
     await until(is_refused, 2)
-    assert not await kept.is_kept(user)
+    assert not await at.kept.is_kept(user)
 
 
 async def _refusals(cache: CacheServiceStub) -> int:
@@ -155,30 +133,30 @@ async def test_a_client_that_leaves_after_the_write_leaves_no_old_count(
         TRIVET_FAILPOINTS=f"notifications.after_write=pause:{gate}",
     ) as running:
         async with client(running) as channel:
-            kept = Kept(Api(channel), reader)
-            await kept.api.create(user)
-            assert await kept.fill(user) == 1
+            at = caching_by(channel, reader)
+            await at.api.create(user)
+            assert await at.fill(user) == 1
             gate.unlink()
             (tmp_path / "gate.reached").unlink()
-            call = kept.api.notifications.MarkAllRead(pb.MarkAllReadRequest(user_id=user))
+            call = at.api.notifications.MarkAllRead(pb.MarkAllReadRequest(user_id=user))
             await until((tmp_path / "gate.reached").exists, 3)
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
-            assert await kept.is_kept(user)
+            assert await at.kept.is_kept(user)
             gate.touch()
 
             async def is_gone() -> bool:
-                return not await kept.is_kept(user)
+                return not await at.kept.is_kept(user)
 
             await until(is_gone, 2)
 
 
 async def test_a_crash_after_the_write_leaves_an_old_count_no_longer_than_its_entry_lives(
-    cache: Process, mongodb_url: str, kept: Kept, user: str
+    cache: Process, mongodb_url: str, at: Caching, user: str
 ) -> None:
     """R2: kill -9 between the write and the invalidation, which nobody remembers."""
-    assert await kept.fill(user) == 0
+    assert await at.fill(user) == 0
     with process(
         "notifications",
         MONGODB_URI=mongodb_url,
@@ -188,9 +166,9 @@ async def test_a_crash_after_the_write_leaves_an_old_count_no_longer_than_its_en
         async with client(running) as channel:
             with pytest.raises(aio.AioRpcError, match="UNAVAILABLE"):
                 await Api(channel).create(user)
-    assert await kept.count(user) == 1
-    lookup = await kept.look(user)
-    assert pb.CountUnreadResponse.FromString(lookup.value).unread_count == 0
+    assert await at.count(user) == 1
+    lookup = await at.kept.look(user)
+    assert counted(lookup.value) == 0
     assert lookup.ttl.ToMilliseconds() <= 30_000
 
 
@@ -205,17 +183,17 @@ async def test_a_dead_cache_costs_a_change_little_and_a_count_nothing(mongodb_ur
     assert answer.unread_count == 1
 
 
-async def test_a_cache_that_hung_during_a_change_is_told_of_it_again(cache: Process, kept: Kept, user: str) -> None:
+async def test_a_cache_that_hung_during_a_change_is_told_of_it_again(cache: Process, at: Caching, user: str) -> None:
     """R16: the change answers meanwhile, and the relay goes on until it is confirmed."""
-    await kept.api.create(user)
-    assert await kept.fill(user) == 1
+    await at.api.create(user)
+    assert await at.fill(user) == 1
     cache.signal(signal.SIGSTOP)
     try:
-        await kept.api.create(user)
+        await at.api.create(user)
     finally:
         cache.signal(signal.SIGCONT)
 
     async def is_gone() -> bool:
-        return not await kept.is_kept(user)
+        return not await at.kept.is_kept(user)
 
     await until(is_gone, 10)
