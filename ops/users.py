@@ -205,7 +205,7 @@ def export(
     data, missing = at_desk(work)
     as_json({"exported_at": datetime.now(UTC)} | data)
     if missing:
-        raise Refused(f"not all of it: {missing}; start the stack, or say --sql-only")
+        raise Refused(f"not all of it: {missing}; is the stack running? Try again, or say --sql-only")
 
 
 def _set_role(who: str, role: RoleName) -> "Changed":

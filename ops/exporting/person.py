@@ -28,7 +28,13 @@ OWNED = (schema.accounts, schema.sessions, schema.subscriptions)
 CALLER = "ops"
 SECONDS = 10.0
 TOTAL_SECONDS = 300.0
-LISTS = {"notification": "notifications", "log": "logs", "audit_event": "audit_events"}
+LISTS = {
+    "notification": "notifications",
+    "preference": "preferences",
+    "log": "logs",
+    "audit_event": "audit_events",
+}
+IN_MONGODB = "notifications, preferences, logs and audit events"
 
 
 class PersonSettings(OpsSettings):
@@ -49,14 +55,16 @@ async def held(desk: Desk, who: str, settings: PersonSettings, *, sql_only: bool
     user_id = (await desk.user(who)).id
     data = await _in_sql(desk.database, user_id)
     if sql_only:
-        return data | {"missing": "notifications, logs and audit events were not asked for"}, ""
+        return data | {"missing": f"{IN_MONGODB} were not asked for"}, ""
     lists: dict[str, list[Any]] = {name: [] for name in LISTS.values()}
-    missing = ""
+    why = ""
     try:
         await _in_mongodb(user_id, settings, lists)
-    except (grpc.aio.AioRpcError, TimeoutError) as error:
-        why = error.code().name if isinstance(error, grpc.aio.AioRpcError) else "no end in 5 minutes"
-        missing = f"notifications, logs and audit events: the notifications service at {settings.address} says {why}"
+    except grpc.aio.AioRpcError as error:
+        why = f"{error.code().name} ({error.details()})"
+    except TimeoutError:
+        why = "no end in 5 minutes"
+    missing = f"{IN_MONGODB}: the notifications service at {settings.address} says {why}" if why else ""
     return data | lists | ({"missing": missing} if missing else {}), missing
 
 

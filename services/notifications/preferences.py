@@ -14,7 +14,8 @@ from services.notifications.erasures import Erasures
 from services.notifications.store import Document, Store
 
 MAX_PREFERENCES = 200
-TOPIC = re.compile(r"[a-z0-9._-]{1,64}")
+# A browser folds a path that ends in one or two dots.
+TOPIC = re.compile(r"(?!\.{1,2}\Z)[a-z0-9._-]{1,64}")
 ALWAYS_TOLD = "account."
 """Topics that begin so are about the account itself: whoever has stolen a session must not silence what warns of it."""
 
@@ -100,7 +101,9 @@ def _check(preference: Preference) -> None:
     check_user_id("preference.user_id", preference.user_id)
     if not TOPIC.fullmatch(preference.topic):
         raise InvalidArgument(
-            "INVALID_FIELD", "preference.topic must be 1 to 64 of [a-z0-9._-]", field="preference.topic"
+            "INVALID_FIELD",
+            "preference.topic must be 1 to 64 of [a-z0-9._-], and not . or ..",
+            field="preference.topic",
         )
     if preference.topic.startswith(ALWAYS_TOLD) and not preference.enabled:
         raise InvalidArgument(

@@ -82,6 +82,7 @@ async def test_nobody_sees_or_says_what_is_anothers(running: Whole, ann: httpx.A
     ("topic", "body"),
     [
         ("News!", NO_NEWS),
+        ("%2E%2E", NO_NEWS),
         ("news", {}),
         ("news", {"enabled": False}),
         ("news", NO_NEWS | {"type": "PIGEON"}),

@@ -119,6 +119,7 @@ def test_a_persons_data_comes_from_every_store_and_holds_no_secret(stack: Stack)
     eventually(has_events, seconds=20)
     data = _json(stack_at(stack), "export", "export@example.com")
     assert data["user"]["id"] == user_id
+    assert data["preferences"] == []
     assert [account["provider"] for account in data["accounts"]] == ["credential"]
     assert len(data["sessions"]) == 1
     assert "missing" not in data

@@ -68,7 +68,12 @@ async def test_there_is_an_end_to_what_a_user_may_say_and_what_was_said_can_be_c
     await at.preferences.set(replace(NO_NEWS, user_id="bob"))
 
 
-@pytest.mark.parametrize("topic", ["", "News", "a b", "a/b", "$where", "x" * 65, "news\n"])
+async def test_dots_with_anything_beside_them_are_a_topic(at: House) -> None:
+    for topic in ("...", ".a", "..a", "a.", "a.b"):
+        await at.preferences.set(replace(NO_NEWS, topic=topic))
+
+
+@pytest.mark.parametrize("topic", ["", ".", "..", "News", "a b", "a/b", "$where", "x" * 65, "news\n"])
 async def test_a_topic_that_is_none_is_refused(at: House, topic: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         await at.preferences.set(replace(NO_NEWS, topic=topic))

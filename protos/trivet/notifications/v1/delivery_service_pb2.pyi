@@ -62,7 +62,7 @@ class Preference(_message.Message):
     user_id: _builtins.str
     """Whose; the caller's own if unset."""
     topic: _builtins.str
-    """About what: 1 to 64 of [a-z0-9._-]."""
+    """About what, required: 1 to 64 of [a-z0-9._-], but not `.` or `..`. Over HTTP the path says it."""
     type: _notification_service_pb2.NotificationType.ValueType
     """By which way."""
     enabled: _builtins.bool

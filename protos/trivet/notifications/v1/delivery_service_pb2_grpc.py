@@ -28,7 +28,7 @@ if _version_not_supported:
 
 class PreferenceServiceStub:
     """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE when MongoDB is
-    gone.
+    gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
     """
 
     def __init__(self, channel):
@@ -51,11 +51,11 @@ class PreferenceServiceStub:
 
 class PreferenceServiceServicer:
     """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE when MongoDB is
-    gone.
+    gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
     """
 
     def ListPreferences(self, request, context):
-        """Lists what a user has said, by topic and type; up to 200, and nothing for an unknown user. A cached answer is at most
+        """Lists what a user has said, by topic and type; nothing for an unknown user. A cached answer is at most
         some 30 seconds old, and that old only where the cache could not be told of a change.
         Fails with INVALID_ARGUMENT (a service that names nobody).
         """
@@ -67,7 +67,7 @@ class PreferenceServiceServicer:
         """Sets one preference, in place of what was said before of its topic and type. What is not wanted is not stored any
         more: CreateNotification refuses it as UNWANTED.
         Fails with INVALID_ARGUMENT (ALWAYS_TOLD for a topic that begins with `account.`) and FAILED_PRECONDITION
-        (TOO_MANY_PREFERENCES beyond 200; USER_ERASED for one whose data was erased).
+        (TOO_MANY_PREFERENCES beyond 200, or a few more that were said at once; USER_ERASED for one whose data was erased).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,7 +96,7 @@ def add_PreferenceServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class PreferenceService:
     """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE when MongoDB is
-    gone.
+    gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
     """
 
     @staticmethod

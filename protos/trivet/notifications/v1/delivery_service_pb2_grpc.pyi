@@ -15,12 +15,12 @@ GRPC_VERSION: str
 
 class PreferenceServiceStub:
     """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE when MongoDB is
-    gone.
+    gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListPreferences: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.ListPreferencesRequest, _delivery_service_pb2.ListPreferencesResponse]
-    """Lists what a user has said, by topic and type; up to 200, and nothing for an unknown user. A cached answer is at most
+    """Lists what a user has said, by topic and type; nothing for an unknown user. A cached answer is at most
     some 30 seconds old, and that old only where the cache could not be told of a change.
     Fails with INVALID_ARGUMENT (a service that names nobody).
     """
@@ -28,12 +28,12 @@ class PreferenceServiceStub:
     """Sets one preference, in place of what was said before of its topic and type. What is not wanted is not stored any
     more: CreateNotification refuses it as UNWANTED.
     Fails with INVALID_ARGUMENT (ALWAYS_TOLD for a topic that begins with `account.`) and FAILED_PRECONDITION
-    (TOO_MANY_PREFERENCES beyond 200; USER_ERASED for one whose data was erased).
+    (TOO_MANY_PREFERENCES beyond 200, or a few more that were said at once; USER_ERASED for one whose data was erased).
     """
 
 class PreferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE when MongoDB is
-    gone.
+    gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
     """
 
     @_abc_1.abstractmethod
@@ -42,7 +42,7 @@ class PreferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _delivery_service_pb2.ListPreferencesRequest,
         context: _aio.ServicerContext[_delivery_service_pb2.ListPreferencesRequest, _abc.Awaitable[_delivery_service_pb2.ListPreferencesResponse]],
     ) -> _abc.Awaitable[_delivery_service_pb2.ListPreferencesResponse]:
-        """Lists what a user has said, by topic and type; up to 200, and nothing for an unknown user. A cached answer is at most
+        """Lists what a user has said, by topic and type; nothing for an unknown user. A cached answer is at most
         some 30 seconds old, and that old only where the cache could not be told of a change.
         Fails with INVALID_ARGUMENT (a service that names nobody).
         """
@@ -56,7 +56,7 @@ class PreferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Sets one preference, in place of what was said before of its topic and type. What is not wanted is not stored any
         more: CreateNotification refuses it as UNWANTED.
         Fails with INVALID_ARGUMENT (ALWAYS_TOLD for a topic that begins with `account.`) and FAILED_PRECONDITION
-        (TOO_MANY_PREFERENCES beyond 200; USER_ERASED for one whose data was erased).
+        (TOO_MANY_PREFERENCES beyond 200, or a few more that were said at once; USER_ERASED for one whose data was erased).
         """
 
 def add_PreferenceServiceServicer_to_server(servicer: PreferenceServiceServicer, server: _aio.Server) -> None: ...
