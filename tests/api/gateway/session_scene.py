@@ -21,6 +21,7 @@ from trivet.identity.v1.session_service_pb2 import VerifySessionRequest, VerifyS
 TOKEN = next(iter(TOKENS))
 PATH = "/api/auth/get-session"
 LONG_WAY = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-00"}
+BY_ITSELF = {"WriteLogs", "Watch"}
 CHANGES = {"x-request-id", "traceparent", "date"}
 
 
@@ -35,8 +36,8 @@ class Scene:
 
     @property
     def calls(self) -> list[str]:
-        """What was asked for, less what is told of requests, whenever that comes."""
-        return [call.name for call in self.services.calls if call.name != "WriteLogs"]
+        """What was asked for, less what a gateway does by itself, whenever that comes."""
+        return [call.name for call in self.services.calls if call.name not in BY_ITSELF]
 
     @property
     def cookie(self) -> dict[str, str]:
