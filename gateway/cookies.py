@@ -22,6 +22,8 @@ MAX_COOKIE_LENGTH = 4_050
 MAX_CHUNKS = 100
 CHUNK = re.compile("0|[1-9][0-9]{0,2}")
 TOKEN = re.compile("[a-zA-Z0-9]{32}")
+BLANKS = " \t\xa0"
+"""What may surround a cookie's name and value: all that JavaScript's `trim` removes and a header can hold."""
 
 
 class CookieSigner:
@@ -68,11 +70,15 @@ class SessionCookies:
 
     def token_of(self, request: HTTPConnection) -> str | None:
         """Return the token that a request proves to hold, by bearer header or cookie; None without a good one."""
-        return self.bearer(request.headers.get("authorization", "")) or self._signed(request, self.session_token)
+        return self.token_in(request.headers.get("authorization", ""), request.headers.getlist("cookie"))
+
+    def token_in(self, authorization: str, lines: Iterable[str]) -> str | None:
+        """Return the token that an Authorization header or Cookie headers hold; None without a good one."""
+        return self.bearer(authorization) or self._signed(lines, self.session_token)
 
     def is_not_remembered(self, request: HTTPConnection) -> bool:
         """Whether the browser was told to forget the session when it closes: it is never slid."""
-        return self._signed(request, self.dont_remember) == "true"
+        return self._signed(request.headers.getlist("cookie"), self.dont_remember) == "true"
 
     def opened(self, request: HTTPConnection, token: str, seconds: int | None) -> list[str]:
         """Return the Set-Cookie values that keep a session for some time, or with None until the browser closes."""
@@ -95,7 +101,7 @@ class SessionCookies:
 
     def state_of(self, request: HTTPConnection) -> str | None:
         """Return the state of the sign-in that this browser has begun, None without a good one."""
-        return self._signed(request, self.state)
+        return self._signed(request.headers.getlist("cookie"), self.state)
 
     def ended(self) -> str:
         """Return the Set-Cookie value that removes the state."""
@@ -132,22 +138,22 @@ class SessionCookies:
     def _data(self, request: HTTPConnection) -> Iterator[tuple[str, str]]:
         """Yield `session_data` and its chunks by their names, as a request holds them, each name once."""
         seen: set[str] = set()
-        for name, value in _pairs(request):
+        for name, value in _pairs(request.headers.getlist("cookie")):
             head, _, index = name.rpartition(".")
             is_data = name == self.session_data or (head == self.session_data and CHUNK.fullmatch(index) is not None)
             if is_data and name not in seen:
                 seen.add(name)
-                yield name, value
+                yield name, _decoded(value)
 
     def _set(self, name: str, value: str, max_age: int | None = None) -> str:
         age = "" if max_age is None else f" Max-Age={max_age};"
         encoded = quote(value, safe="!~*'()")
         return f"{name}={encoded};{age} {self._attributes}"
 
-    def _signed(self, request: HTTPConnection, name: str) -> str | None:
+    def _signed(self, lines: Iterable[str], name: str) -> str | None:
         """Return the first validly signed value of a cookie: one planted beside it must not sign the user out."""
-        for value in _values(request, name):
-            if (unsigned := self.signer.unsign(unquote(value))) is not None:
+        for key, value in _pairs(lines):
+            if key == name and (unsigned := self.signer.unsign(_decoded(value))) is not None:
                 return unsigned
         return None
 
@@ -160,12 +166,14 @@ class SessionCookies:
         return self.signer.unsign(value) or (value if TOKEN.fullmatch(value) else None)
 
 
-def _values(request: HTTPConnection, name: str) -> Iterator[str]:
-    return (value for key, value in _pairs(request) if key == name)
-
-
-def _pairs(request: HTTPConnection) -> Iterator[tuple[str, str]]:
-    for line in request.headers.getlist("cookie"):
+def _pairs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the names and values in Cookie headers, without the blanks around either; see `_decoded`."""
+    for line in lines:
         for pair in line.split(";"):
-            key, _, value = pair.strip().partition("=")
-            yield key, value
+            key, _, value = pair.partition("=")
+            yield key.strip(BLANKS), value.strip(BLANKS)
+
+
+def _decoded(value: str) -> str:
+    """Return what a cookie's value stands for: it can be in quotes, and any of its characters percent-encoded."""
+    return unquote(value[1:-1] if value.startswith('"') else value)

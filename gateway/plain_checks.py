@@ -60,7 +60,6 @@ class PlainChecks:
         self.is_limited = settings.rate_limit_on
         self._wall = wall
         self._cookies = deps.reads.cookies
-        self._cookie = deps.reads.cookies.session_token.encode() + b"="
         self._origins = deps.origins
         self._windows = deps.windows
         self._proxies = settings.trusted_proxies
@@ -123,19 +122,8 @@ class PlainChecks:
 
     def _proved(self, authorization: bytes, cookie: bytes) -> tuple[str, str] | None:
         """Return the token that these headers prove to hold, and its hash."""
-        if authorization:
-            token = self._cookies.bearer(authorization.decode("latin-1"))
-        else:
-            token = self._cookies.signer.unsign(self._signed(cookie))
+        token = self._cookies.token_in(authorization.decode("latin-1"), (cookie.decode("latin-1"),))
         return (token, token_hash(token)) if token is not None and PLAIN.fullmatch(token) else None
-
-    def _signed(self, cookie: bytes) -> str:
-        # Only as browsers write it, and once: of two the long way says which counts.
-        start = 0 if cookie.startswith(self._cookie) else cookie.find(b"; " + self._cookie) + 2
-        if start == 1 or cookie.count(self._cookie) > 1:
-            return ""
-        value, _, _ = cookie[start + len(self._cookie) :].partition(b";")
-        return value.replace(b"%2B", b"+").replace(b"%2F", b"/").replace(b"%3D", b"=").decode("latin-1")
 
 
 class Ledger:

@@ -17,9 +17,12 @@ from runtime.errors import Unavailable
 from tests.api.gateway.conftest import PAGE
 from tests.api.gateway.session_scene import LONG_WAY, PATH, TOKEN, Scene, holding, session, shown
 from tests.api.gateway.stand_ins import verify
+from tests.differential.spellings import spelled
 from trivet.cache.v1.cache_pb2 import GetResponse, Lookup, Position
 from trivet.client import nearcache
 from trivet.identity.v1.session_service_pb2 import VerifySessionRequest
+
+RAW_LONG_WAY = [(name.encode(), value.encode()) for name, value in LONG_WAY.items()]
 
 
 @pytest.mark.parametrize(
@@ -84,6 +87,17 @@ async def test_a_cookie_among_others_is_found(scene: Scene) -> None:
     assert (await scene.check(cookie=f"a=1; {scene.cookie['cookie']}; b=2")).json()["session"]["token"] == TOKEN
     assert scene.calls == []
     assert (await scene.check(cookie=f"x{name}=no; {scene.cookie['cookie']}")).json()["session"]["token"] == TOKEN
+
+
+@pytest.mark.parametrize("unusual", spelled(""))
+async def test_a_cookie_in_another_spelling_is_the_same_hit(scene: Scene, unusual: str) -> None:
+    """The table is what the original reads; memory answers all of it without a call."""
+    cookies = scene.deps.reads.cookies
+    cookie = spelled(cookies.signer.sign(TOKEN), cookies.session_token)[unusual].encode("latin-1")
+    hit = await scene.http.get(PATH, headers=[(b"cookie", cookie)])
+    assert hit.json()["session"]["token"] == TOKEN
+    assert scene.calls == []
+    assert shown(hit) == shown(await scene.http.get(PATH, headers=[(b"cookie", cookie), *RAW_LONG_WAY]))
 
 
 @pytest.mark.parametrize("gap", ["", " ", "  ", "\t", " ; "])

@@ -4,6 +4,7 @@ import pytest
 from starlette.requests import Request
 
 from gateway.cookies import CookieSigner, SessionCookies
+from tests.differential.spellings import spelled
 
 SECRET = "0123456789abcdef0123456789abcdef-SeCrEt"
 OTHER = "another secret of a good length, 0123456789"
@@ -58,6 +59,22 @@ def test_a_closed_session_takes_its_three_cookies_along() -> None:
 
 def test_the_token_of_a_signed_cookie_is_read_among_others() -> None:
     assert cookies().token_of(cookie("theme=dark", f"better-auth.session_token={COOKIE}", "a=b=c")) == TOKEN
+
+
+@pytest.mark.parametrize("unusual", spelled(SIGNED))
+def test_a_cookie_is_read_in_every_spelling_that_the_original_reads(unusual: str) -> None:
+    assert cookies().token_of(request(("cookie", spelled(SIGNED)[unusual]))) == TOKEN
+
+
+@pytest.mark.parametrize("value", [f'"{COOKIE}', f"'{COOKIE}'", f'{COOKIE}"', f"x{COOKIE}", COOKIE.replace("%", "%25")])
+def test_half_a_quote_or_a_second_encoding_is_no_spelling(value: str) -> None:
+    assert cookies().token_of(cookie(f"better-auth.session_token={value}")) is None
+
+
+def test_every_signed_cookie_is_read_in_the_same_spellings() -> None:
+    quoted = cookie(f'better-auth.dont_remember="{DONT_REMEMBER}"', f'better-auth.state = "{COOKIE}"')
+    assert cookies().is_not_remembered(quoted)
+    assert cookies().state_of(quoted) == TOKEN
 
 
 def test_over_https_only_the_secure_name_is_read() -> None:
