@@ -19,7 +19,7 @@ from gateway.middleware.request_log import LogRequests
 from gateway.middleware.security_headers import SecurityHeaders
 from gateway.middleware.trace import Trace
 from gateway.router import Router
-from gateway.services import SERVICES
+from gateway.services import NOT_IMPLEMENTED, SERVICES
 from gateway.session_checks import HeldChecks, SessionChecks
 from gateway.transcode import Transcoder
 
@@ -33,7 +33,8 @@ def hand_written(deps: Deps) -> list[BaseRoute]:
 
 def build_app(deps: Deps) -> ASGIApp:
     """Return the whole application."""
-    app: ASGIApp = Router(hand_written(deps), otherwise=Transcoder(deps, SERVICES))
+    routed = {process: (*served, *NOT_IMPLEMENTED.get(process, ())) for process, served in SERVICES.items()}
+    app: ASGIApp = Router(hand_written(deps), otherwise=Transcoder(deps, routed))
     app = Deadline(app)
     app = BodyLimit(app, seconds=2 * deps.settings.header_seconds)
     app = Admission(app)

@@ -5,6 +5,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from trivet.cache.v1 import cache_pb2
 from trivet.identity.v1 import account_service_pb2, session_service_pb2, subscription_service_pb2, user_service_pb2
 from trivet.notifications.v1 import (
+    analytics_service_pb2,
     audit_service_pb2,
     delivery_service_pb2,
     log_service_pb2,
@@ -27,3 +28,12 @@ SERVICES: dict[str, tuple[ServiceDescriptor, ...]] = {
     ),
     "cache": (cache_pb2.DESCRIPTOR.services_by_name["CacheService"],),
 }
+
+NOT_IMPLEMENTED: dict[str, tuple[ServiceDescriptor, ...]] = {
+    "notifications": (
+        analytics_service_pb2.DESCRIPTOR.services_by_name["AnalyticsService"],
+        delivery_service_pb2.DESCRIPTOR.services_by_name["DeliveryService"],
+        delivery_service_pb2.DESCRIPTOR.services_by_name["DeviceService"],
+    ),
+}
+"""Services that are specified only. Their routes answer 501 with the service's own words and are not described."""

@@ -5,14 +5,14 @@ from typing import Any
 
 from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1 import health
-from grpc_reflection.v1alpha import reflection
 from prometheus_client import Counter
 
+from runtime import reflection
 from runtime.call import Call, Concern, Proceed
 from runtime.concerns import Deadline, Errors, Received, is_stream
 from runtime.errors import ResourceExhausted
 
-SERVICES = (health.SERVICE_NAME, reflection.SERVICE_NAME)
+SERVICES = (health.SERVICE_NAME, *reflection.SERVICES)
 # For each RPC; far below what a server works on at once. A probe has an answer long before its time is up, and whoever
 # watches for longer begins again.
 MAX_UNARY = 400

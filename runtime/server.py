@@ -11,9 +11,8 @@ from typing import Any, TypeVar
 from google.protobuf import descriptor_pool
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
-from runtime import telemetry
+from runtime import reflection, telemetry, unimplemented
 from runtime.actor import Verifier
 from runtime.call import Chain, Concern
 from runtime.concerns import Allowed, Deadline, Errors, Lease, Received, Required, Trace, WhoCalls
@@ -28,15 +27,19 @@ from runtime.settings import ServiceSettings
 logger = logging.getLogger(__name__)
 Servicer = TypeVar("Servicer")
 
+STORE = "store"
 STORE_CHECK_SECONDS = 1.4
+IDENTITY, GZIP = 1 << 0, 1 << 2  # the bits of grpc_compression_algorithm
 OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
     ("grpc.max_metadata_size", 8 * 1024),
     ("grpc.absolute_max_metadata_size", 8 * 1024),
-    # Only uncompressed messages: a few kilobytes of gzip may hold gigabytes.
-    ("grpc.compression_enabled_algorithms_bitset", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    # Uncompressed messages and gzip. gRPC stops inflating at the limit above, measured: see docs/decisions/0067.
+    ("grpc.compression_enabled_algorithms_bitset", IDENTITY | GZIP),
+    # Idle clients ping to keep their connection: grpc-go every 10 s at most, others more often.
+    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+    ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.max_concurrent_streams", 1_000),
 )
 MAX_CONCURRENT_RPCS = 2_000
@@ -47,7 +50,7 @@ Ping = Callable[[], Awaitable[None]]
 
 
 class Health(health.aio.HealthServicer):
-    """The standard health service; the name `store` asks the store itself, now."""
+    """The standard health service. `Check` of the name `store` asks the store itself; `Watch` reports what is known."""
 
     _server_status: MutableMapping[str, int]  # the published types leave it out
 
@@ -65,7 +68,7 @@ class Health(health.aio.HealthServicer):
         return True
 
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's name
-        if request.service == "store":
+        if request.service == STORE:
             return health_pb2.HealthCheckResponse(status=STATUS[await self.store_serves()])
         if request.service not in self._server_status:
             raise NotFound("UNKNOWN_SERVICE", "this service is not served here")
@@ -79,11 +82,20 @@ class Health(health.aio.HealthServicer):
 class Server:
     """One process's gRPC server. `name` is the audience its callers sign for; `ping` raises when the store is gone.
 
-    `fills` takes the answers that a cache keeps there; without it nothing is filled.
+    `fills` takes the answers that a cache keeps there; without it nothing is filled. `not_implemented` are the full
+    names of services that are only specified: they answer UNIMPLEMENTED to every caller.
     """
 
     def __init__(
-        self, name: str, settings: ServiceSettings, port: int, *, policy: Policy, ping: Ping, fills: Fills | None = None
+        self,
+        name: str,
+        settings: ServiceSettings,
+        port: int,
+        *,
+        policy: Policy,
+        ping: Ping,
+        fills: Fills | None = None,
+        not_implemented: Sequence[str] = (),
     ) -> None:
         self._name = name
         self._settings = settings
@@ -99,10 +111,11 @@ class Server:
             *(() if fills is None else (fills,)),
         )
         around_open_calls = open_concerns()
-        for service in OPEN_TO_ALL:
+        open_services = (*OPEN_TO_ALL, *not_implemented)
+        for service in open_services:
             _prepare(around_open_calls, service)
         self._server = aio.server(
-            interceptors=(Chain(self._concerns, open_services=OPEN_TO_ALL, open_concerns=around_open_calls),),
+            interceptors=(Chain(self._concerns, open_services=open_services, open_concerns=around_open_calls),),
             options=OPTIONS,
             maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
         )
@@ -110,6 +123,8 @@ class Server:
         self._services: list[str] = []
         self._at_drain: list[Callable[[], None]] = []
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        for service in not_implemented:
+            unimplemented.serve(service, self._server)
         self.port = self._listen(f"{settings.host}:{port}")
 
     def _listen(self, address: str) -> int:
@@ -123,6 +138,11 @@ class Server:
         _prepare(self._concerns, service)
         register(servicer, self._server)
         self._services.append(service)
+
+    @property
+    def _healths(self) -> tuple[str, ...]:
+        """The names whose health is told, by both calls: the whole process, its store, and each service."""
+        return ("", STORE, *self._services)
 
     def at_drain(self, end: Callable[[], None]) -> None:
         """Have `end` called when calls under way begin to have the grace: streams would use all of it."""
@@ -141,11 +161,10 @@ class Server:
     async def serving(self) -> AsyncIterator[None]:
         """Serve inside; at the end health says NOT_SERVING, then calls under way have the grace to finish."""
         if self._settings.reflection_on:
-            names = (*self._services, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
-            reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), self._server)
+            reflection.serve((*self._services, health.SERVICE_NAME), self._server)
         if self._settings.metrics_port:
             telemetry.start_metrics(self._settings.host, self._settings.metrics_port)
-        for service in ("", *self._services):  # grpc's own beginning is SERVING, before the store was asked
+        for service in self._healths:  # grpc's own beginning is SERVING, before the store was asked
             await self._health.set(service, STATUS[False])
         await self._server.start()
         logger.info("%s listens on %s:%d", self._name, self._settings.host, self.port)
@@ -173,7 +192,7 @@ class Server:
             serves = await self._health.store_serves()
             if serves != last:
                 logger.info("%s: its store %s", self._name, "answers" if serves else "does not answer")
-                for service in ("", *self._services):
+                for service in self._healths:
                     await self._health.set(service, STATUS[serves])
                 last = serves
             await asyncio.sleep(1.0 if serves else 0.25)

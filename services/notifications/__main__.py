@@ -48,6 +48,7 @@ from trivet.notifications.v1.notification_service_pb2_grpc import (
 from trivet.notifications.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server
 
 PACKAGE = "trivet.notifications.v1"
+NOT_IMPLEMENTED = tuple(f"{PACKAGE}.{name}" for name in ("AnalyticsService", "DeliveryService", "DeviceService"))
 
 
 async def main(settings: NotificationsSettings) -> None:
@@ -79,7 +80,15 @@ async def main(settings: NotificationsSettings) -> None:
         audit = Audit(store, erasures, ttl=settings.audit_ttl)
 
         fills = Fills(cache, Tasks("cache fills"))
-        server = Server("notifications", settings, settings.port, policy=POLICY, ping=store.ping, fills=fills)
+        server = Server(
+            "notifications",
+            settings,
+            settings.port,
+            policy=POLICY,
+            ping=store.ping,
+            fills=fills,
+            not_implemented=NOT_IMPLEMENTED,
+        )
         server.add(
             f"{PACKAGE}.NotificationService",
             add_NotificationServiceServicer_to_server,

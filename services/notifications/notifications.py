@@ -10,7 +10,7 @@ from pymongo import DESCENDING
 from pymongo.errors import DuplicateKeyError
 
 from runtime.clock import Clock, to_milliseconds, utc_now
-from runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
+from runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, Unimplemented
 from runtime.ids import new_id
 from services.notifications import drafts, places
 from services.notifications.answers import NOT_KEPT, Answers, unread_tag
@@ -120,7 +120,7 @@ class Notifications:
 
     def _check_can_be_sent(self, kind: Kind) -> None:
         if kind == "push":
-            raise FailedPrecondition("PUSH_NOT_CONFIGURED", "no Web Push keys are set here")
+            raise Unimplemented("PUSH_NOT_IMPLEMENTED", "this version does not send push notifications")
         if kind == "email" and not (self._mailing.sent or self._mailing.kept):
             raise FailedPrecondition("EMAIL_NOT_CONFIGURED", "no mail server is set here: TRIVET_SMTP_URL")
 

@@ -75,3 +75,28 @@ def test_the_mailbox_is_there_in_development(ada: httpx.Client) -> None:
     answer = ada.get("/dev/mailbox")
     assert answer.status_code == 200
     assert isinstance(answer.json()["messages"], list)  # other tests' mail, in a store that all share
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [
+        ("GET", "/v1/deliveries"),
+        ("POST", "/v1/deliveries/d1:retry"),
+        ("POST", "/v1/devices"),
+        ("DELETE", "/v1/devices/d1"),
+        ("POST", "/v1/events:record"),
+        ("GET", "/v1/events:count"),
+    ],
+)
+def test_a_route_that_is_specified_only_answers_501_in_words(ada: httpx.Client, verb: str, path: str) -> None:
+    answer = ada.request(verb, path, json={} if verb == "POST" else None)
+    assert answer.status_code == 501
+    error = answer.json()["error"]
+    assert error["details"][0]["reason"] == "NOT_IMPLEMENTED"
+    assert "this version does not implement it" in error["message"]
+
+
+def test_what_is_specified_only_is_not_described(ada: httpx.Client) -> None:
+    paths = ada.get("/openapi.json").json()["paths"]
+    assert "/v1/notifications" in paths
+    assert not [path for path in paths if path.startswith(("/v1/deliveries", "/v1/devices", "/v1/events"))]

@@ -200,6 +200,6 @@ async def test_production_refuses_mail_until_a_sender_is_set_and_keeps_none(mong
             assert (box.code, box.reason) == (StatusCode.FAILED_PRECONDITION, "MAILBOX_OFF")
 
 
-async def test_push_is_refused_until_keys_are_set(api: Api, user: str) -> None:
+async def test_push_is_unimplemented_and_no_setting_is_named_that_does_not_exist(api: Api, user: str) -> None:
     refused = await refusal(api.create(user, type=pb.NOTIFICATION_TYPE_PUSH))
-    assert (refused.code, refused.reason) == (StatusCode.FAILED_PRECONDITION, "PUSH_NOT_CONFIGURED")
+    assert (refused.code, refused.reason) == (StatusCode.UNIMPLEMENTED, "PUSH_NOT_IMPLEMENTED")

@@ -11,12 +11,10 @@ import grpc
 import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from runtime.call import Context
 from runtime.policy import People, Rule
 from runtime.server import Server
-from runtime.settings import Environment
 from tests.harness.rpc import KEY, POLICY, SERVICE, Served, Users, answers, raw, served, settings
 from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import DESCRIPTOR as CACHE
@@ -64,21 +62,6 @@ async def test_a_message_over_4_mib_is_refused_and_the_service_stays_up() -> Non
         with pytest.raises(aio.AioRpcError) as refused:
             await running.stub.UpdateUser(UpdateUserRequest(user=User(id="user1", name="x" * (4 * 1024 * 1024 + 1))))
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert running.users.calls == 0
-        assert await still_serves(running)
-
-
-async def test_a_compressed_message_is_refused_before_it_is_inflated() -> None:
-    """G6: a few kilobytes of gzip may hold gigabytes."""
-    async with served() as running:
-        async with aio.insecure_channel(running.address, compression=grpc.Compression.Gzip) as channel:
-            with pytest.raises(aio.AioRpcError) as refused:
-                await UserServiceStub(channel).UpdateUser(
-                    UpdateUserRequest(user=User(id="user1", name="0" * 1_000_000)),
-                    metadata=running.channel.metadata(),
-                )
-        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
-        assert "gzip" in (refused.value.details() or "")
         assert running.users.calls == 0
         assert await still_serves(running)
 
@@ -144,28 +127,34 @@ async def test_health_is_open_and_follows_the_store() -> None:
                     break
 
 
-async def list_services(address: str) -> list[str]:
-    async with aio.insecure_channel(address) as channel:
-        asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
-        stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[arg-type]  # typed for threads alone
-        return [
-            each.name
-            async for reply in stub.ServerReflectionInfo(asked)
-            for each in reply.list_services_response.service
-        ]
+async def test_both_health_calls_know_the_same_names() -> None:
+    async with served() as running, aio.insecure_channel(running.address) as channel:
+        names = (await health_stub(channel).List(health_pb2.HealthListRequest())).statuses
+        assert set(names) == {"", "store", SERVICE}
+        for name in (*names, "nothing"):
+            watched = aiter(health_stub(channel).Watch(health_pb2.HealthCheckRequest(service=name), timeout=5))
+            known = (await anext(watched)).status != health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+            if known:
+                assert await health(running.address, name) == SERVING
+            else:
+                with pytest.raises(aio.AioRpcError) as refused:
+                    await health(running.address, name)
+                assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+            assert known is (name in names)
 
 
-async def test_reflection_lists_what_is_served_in_development() -> None:
-    async with served() as running:
-        assert SERVICE in await list_services(running.address)
+async def test_a_watch_of_the_store_follows_it() -> None:
+    there = asyncio.Event()
 
+    async def ping() -> None:
+        if not there.is_set():
+            raise ConnectionError
 
-async def test_reflection_is_off_in_production() -> None:
-    """G4."""
-    async with served(configured=settings(environment=Environment.PRODUCTION)) as running:
-        with pytest.raises(aio.AioRpcError) as refused:
-            await list_services(running.address)
-        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    async with served(ping=ping) as running, aio.insecure_channel(running.address) as channel:
+        watched = aiter(health_stub(channel).Watch(health_pb2.HealthCheckRequest(service="store"), timeout=5))
+        assert (await anext(watched)).status == NOT_SERVING
+        there.set()
+        assert (await anext(watched)).status == SERVING
 
 
 async def test_at_the_end_health_says_so_first_and_calls_under_way_are_answered() -> None:

@@ -140,7 +140,7 @@ async def test_health_of_a_service_that_is_not_here_is_not_found(caplog: pytest.
             await stub.Check(health_pb2.HealthCheckRequest(service="nothing"))
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
         answer = await stub.List(health_pb2.HealthListRequest())  # type: ignore[attr-defined]  # newer than its types
-        assert set(answer.statuses) == {"", SERVICE}
+        assert set(answer.statuses) == {"", "store", SERVICE}
     assert [record.message for record in caplog.records if record.exc_info] == []
 
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AnalyticsServiceStub:
-    """Analytics. Every RPC fails with UNAVAILABLE when MongoDB is gone.
+    """Analytics. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class AnalyticsServiceStub:
 
 
 class AnalyticsServiceServicer:
-    """Analytics. Every RPC fails with UNAVAILABLE when MongoDB is gone.
+    """Analytics. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     def RecordEvents(self, request, context):
@@ -89,7 +89,7 @@ def add_AnalyticsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AnalyticsService:
-    """Analytics. Every RPC fails with UNAVAILABLE when MongoDB is gone.
+    """Analytics. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     @staticmethod

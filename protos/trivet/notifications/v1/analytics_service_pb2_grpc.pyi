@@ -13,7 +13,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AnalyticsServiceStub:
-    """Analytics. Every RPC fails with UNAVAILABLE when MongoDB is gone."""
+    """Analytics. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED)."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordEvents: _aio.UnaryUnaryMultiCallable[_analytics_service_pb2.RecordEventsRequest, _analytics_service_pb2.RecordEventsResponse]
@@ -26,7 +26,7 @@ class AnalyticsServiceStub:
     """
 
 class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Analytics. Every RPC fails with UNAVAILABLE when MongoDB is gone."""
+    """Analytics. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED)."""
 
     @_abc_1.abstractmethod
     def RecordEvents(

@@ -155,7 +155,7 @@ class PreferenceService:
 
 
 class DeviceServiceStub:
-    """Browsers that take Web Push.
+    """Browsers that take Web Push. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     def __init__(self, channel):
@@ -177,7 +177,7 @@ class DeviceServiceStub:
 
 
 class DeviceServiceServicer:
-    """Browsers that take Web Push.
+    """Browsers that take Web Push. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     def RegisterDevice(self, request, context):
@@ -218,7 +218,7 @@ def add_DeviceServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DeviceService:
-    """Browsers that take Web Push.
+    """Browsers that take Web Push. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     @staticmethod
@@ -277,7 +277,7 @@ class DeviceService:
 
 
 class DeliveryServiceStub:
-    """What has been tried, and what was given up.
+    """What has been tried, and what was given up. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     def __init__(self, channel):
@@ -299,7 +299,7 @@ class DeliveryServiceStub:
 
 
 class DeliveryServiceServicer:
-    """What has been tried, and what was given up.
+    """What has been tried, and what was given up. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     def ListDeliveries(self, request, context):
@@ -340,7 +340,7 @@ def add_DeliveryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DeliveryService:
-    """What has been tried, and what was given up.
+    """What has been tried, and what was given up. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     @staticmethod

@@ -62,7 +62,7 @@ class PreferenceServiceServicer(metaclass=_abc_1.ABCMeta):
 def add_PreferenceServiceServicer_to_server(servicer: PreferenceServiceServicer, server: _aio.Server) -> None: ...
 
 class DeviceServiceStub:
-    """Browsers that take Web Push."""
+    """Browsers that take Web Push. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED)."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterDevice: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.RegisterDeviceRequest, _delivery_service_pb2.Device]
@@ -75,7 +75,7 @@ class DeviceServiceStub:
     """
 
 class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Browsers that take Web Push."""
+    """Browsers that take Web Push. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED)."""
 
     @_abc_1.abstractmethod
     def RegisterDevice(
@@ -100,7 +100,7 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
 def add_DeviceServiceServicer_to_server(servicer: DeviceServiceServicer, server: _aio.Server) -> None: ...
 
 class DeliveryServiceStub:
-    """What has been tried, and what was given up."""
+    """What has been tried, and what was given up. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED)."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.ListDeliveriesRequest, _delivery_service_pb2.ListDeliveriesResponse]
@@ -113,7 +113,7 @@ class DeliveryServiceStub:
     """
 
 class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What has been tried, and what was given up."""
+    """What has been tried, and what was given up. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED)."""
 
     @_abc_1.abstractmethod
     def ListDeliveries(

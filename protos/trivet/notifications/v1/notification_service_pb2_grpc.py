@@ -92,7 +92,8 @@ class NotificationServiceServicer:
     def CreateNotification(self, request, context):
         """Stores a notification for a user; the same request_id answers the first one.
         Fails with INVALID_ARGUMENT, FAILED_PRECONDITION (REQUEST_ID_REUSED with another body; EMAIL_NOT_CONFIGURED;
-        USER_ERASED for one whose data was erased; UNWANTED for a topic and type that the user has turned off).
+        USER_ERASED for one whose data was erased; UNWANTED for a topic and type that the user has turned off) and
+        UNIMPLEMENTED (PUSH_NOT_IMPLEMENTED for the type push, which this version does not send).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -22,7 +22,8 @@ class NotificationServiceStub:
     CreateNotification: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.CreateNotificationRequest, _notification_service_pb2.Notification]
     """Stores a notification for a user; the same request_id answers the first one.
     Fails with INVALID_ARGUMENT, FAILED_PRECONDITION (REQUEST_ID_REUSED with another body; EMAIL_NOT_CONFIGURED;
-    USER_ERASED for one whose data was erased; UNWANTED for a topic and type that the user has turned off).
+    USER_ERASED for one whose data was erased; UNWANTED for a topic and type that the user has turned off) and
+    UNIMPLEMENTED (PUSH_NOT_IMPLEMENTED for the type push, which this version does not send).
     """
     GetNotification: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.GetNotificationRequest, _notification_service_pb2.Notification]
     """Reads one notification.
@@ -66,7 +67,8 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_notification_service_pb2.Notification]:
         """Stores a notification for a user; the same request_id answers the first one.
         Fails with INVALID_ARGUMENT, FAILED_PRECONDITION (REQUEST_ID_REUSED with another body; EMAIL_NOT_CONFIGURED;
-        USER_ERASED for one whose data was erased; UNWANTED for a topic and type that the user has turned off).
+        USER_ERASED for one whose data was erased; UNWANTED for a topic and type that the user has turned off) and
+        UNIMPLEMENTED (PUSH_NOT_IMPLEMENTED for the type push, which this version does not send).
         """
 
     @_abc_1.abstractmethod
