@@ -14,7 +14,9 @@ REASON = "NOT_IMPLEMENTED"
 def serve(service: str, server: aio.Server) -> None:
     """Register every RPC of the service, by its full name. No RPC of it may take a stream."""
     methods = descriptor_pool.Default().FindServiceByName(service).methods
-    handlers = {method.name: grpc.unary_unary_rpc_method_handler(_answer(service)) for method in methods}
+    handlers: dict[str, Any] = {
+        method.name: grpc.unary_unary_rpc_method_handler(_answer(service)) for method in methods
+    }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
 
 
