@@ -122,7 +122,7 @@ def _serve_people(server: Server, parts: Parts, site: Site) -> None:
     server.add(
         f"{PACKAGE}.UserService",
         add_UserServiceServicer_to_server,
-        UserServicer(parts.users, parts.authentication, site.rules),
+        UserServicer(parts.users, parts.deletion, parts.authentication, site.rules),
     )
     server.add(
         f"{PACKAGE}.UserAdminService", add_UserAdminServiceServicer_to_server, UserAdminServicer(parts.administration)

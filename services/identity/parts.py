@@ -91,6 +91,6 @@ def assemble(
             database, users, accounts, sessions, verifications, hasher, mails, audit, rules, refuse_common=common
         ),
         EmailFlows(database, users, accounts, authentication, verifications, links, mails, audit, rules),
-        UserDeletion(database, users, authentication, verifications, mails, rules),
+        UserDeletion(database, users, authentication, verifications, mails, audit, rules),
         Administration(database, users, accounts, sessions, outbox, audit, now=now),
     )

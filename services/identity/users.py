@@ -122,19 +122,11 @@ class Users:
 
         return await self._database.transaction("users.update", work)
 
-    async def delete(self, user_id: str) -> None:
+    async def remove(self, transaction: Transaction, user_id: str) -> None:
         """Remove a user with sessions, accounts and subscriptions, and have the other services forget them.
 
-        Raises NotFound.
+        Only `UserDeletion` calls it, which audits every deletion. Raises NotFound.
         """
-
-        async def work(transaction: Transaction) -> None:
-            await self.remove(transaction, user_id)
-
-        await self._database.transaction("users.delete", work)
-
-    async def remove(self, transaction: Transaction, user_id: str) -> None:
-        """As `delete`, within a transaction."""
         if (await transaction.execute(delete(users).where(users.c.id == user_id))).rowcount == 0:
             raise not_found()
         await self._outbox.put(transaction, erasure.TOPIC, user_id, erasure.payload(user_id))

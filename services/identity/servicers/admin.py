@@ -2,10 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from runtime.actor import current_actor
 from runtime.clock import Clock, utc_now
 from runtime.errors import InvalidArgument
 from services.identity.admin import Administration
+from services.identity.servicers.actors import deciding_actor
 from services.identity.servicers.encoding import ROLES_BY_NUMBER, Context, decode_id, encode_user
 from trivet.identity.v1 import resources_pb2
 from trivet.identity.v1.user_service_pb2 import BanUserRequest, SetUserRoleRequest, UnbanUserRequest
@@ -23,15 +23,16 @@ class UserAdminServicer(UserAdminServiceServicer):
         if request.role not in ROLES_BY_NUMBER:
             raise InvalidArgument("INVALID_ROLE", "role is none that we know", field="role")
         user_id, role = decode_id(request.user_id), ROLES_BY_NUMBER[request.role]
-        return encode_user((await self._administration.set_role(user_id, role, actor=_actor())).user)
+        return encode_user((await self._administration.set_role(user_id, role, actor=deciding_actor())).user)
 
     async def BanUser(self, request: BanUserRequest, context: Context) -> resources_pb2.User:
         until = self._until(request)
         user_id = decode_id(request.user_id)
-        return encode_user((await self._administration.ban(user_id, request.reason, until, actor=_actor())).user)
+        changed = await self._administration.ban(user_id, request.reason, until, actor=deciding_actor())
+        return encode_user(changed.user)
 
     async def UnbanUser(self, request: UnbanUserRequest, context: Context) -> resources_pb2.User:
-        return encode_user((await self._administration.unban(decode_id(request.user_id), actor=_actor())).user)
+        return encode_user((await self._administration.unban(decode_id(request.user_id), actor=deciding_actor())).user)
 
     def _until(self, request: BanUserRequest) -> datetime | None:
         if not request.HasField("duration"):
@@ -40,8 +41,3 @@ class UserAdminServicer(UserAdminServiceServicer):
         if not 1 <= seconds <= LONGEST.total_seconds():
             raise InvalidArgument("INVALID_DURATION", "duration must be 1 second to 100 years", field="duration")
         return self._now() + timedelta(seconds=seconds)
-
-
-def _actor() -> str:
-    actor = current_actor.get()
-    return actor.user_id or f"service:{actor.caller}"

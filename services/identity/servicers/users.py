@@ -13,6 +13,7 @@ from runtime.paging import decode_token, encode_token, page_number, page_size
 from services.identity.authentication import Authentication
 from services.identity.email_rules import EmailRules
 from services.identity.fields import of_users
+from services.identity.servicers.actors import deciding_actor
 from services.identity.servicers.encoding import (
     NAME_LENGTH,
     ROLES_BY_NUMBER,
@@ -24,6 +25,7 @@ from services.identity.servicers.encoding import (
     encode_user,
 )
 from services.identity.servicers.sessions import decode_place
+from services.identity.user_deletion import UserDeletion
 from services.identity.users import Filter, Order, User, Users, not_found
 from trivet.identity.v1 import resources_pb2
 from trivet.identity.v1.user_service_pb2 import (
@@ -56,8 +58,9 @@ ORDERS = {
 
 
 class UserServicer(UserServiceServicer):
-    def __init__(self, users: Users, authentication: Authentication, rules: EmailRules) -> None:
+    def __init__(self, users: Users, deletion: UserDeletion, authentication: Authentication, rules: EmailRules) -> None:
         self._users = users
+        self._deletion = deletion
         self._authentication = authentication
         self._rules = rules
 
@@ -80,7 +83,7 @@ class UserServicer(UserServiceServicer):
             await self._authentication.verify_password(user_id, request.password)
         elif actor.user_id == user_id:
             await self._authentication.verify_fresh(user_id, decode_id(actor.session_id))
-        await self._users.delete(user_id)
+        await self._deletion.delete(user_id, actor=deciding_actor())
         return Empty()
 
     async def ListUsers(self, request: ListUsersRequest, context: Context) -> ListUsersResponse:

@@ -4,6 +4,7 @@ from runtime.actor import current_actor, subject
 from services.identity.email_flows import EmailFlows, Outcome
 from services.identity.email_rules import EmailRules
 from services.identity.password_resets import PasswordResets
+from services.identity.servicers.actors import deciding_actor
 from services.identity.servicers.encoding import (
     Context,
     decode_id,
@@ -104,14 +105,16 @@ class VerificationServicer(VerificationServiceServicer):
     ) -> RequestUserDeletionResponse:
         user_id = decode_id(subject(request.user_id))
         callback_url = decode_url(request.callback_url, "callback_url")
-        deleted = await self._deletion.request(user_id, request.password, callback_url, session_id=_session_of(user_id))
+        deleted = await self._deletion.request(
+            user_id, request.password, callback_url, actor=deciding_actor(), session_id=_session_of(user_id)
+        )
         return RequestUserDeletionResponse(deleted=deleted)
 
     async def DeleteUserWithToken(
         self, request: DeleteUserWithTokenRequest, context: Context
     ) -> DeleteUserWithTokenResponse:
         user_id = decode_id(subject(request.user_id))
-        await self._deletion.with_token(user_id, request.token, request.password)
+        await self._deletion.with_token(user_id, request.token, request.password, actor=deciding_actor())
         return DeleteUserWithTokenResponse()
 
 

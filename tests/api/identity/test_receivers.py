@@ -27,6 +27,7 @@ from tests.harness.engines import free_port
 from tests.harness.processes import Process, client, process
 from tests.harness.smtp import MailServer, mail_server
 from tests.harness.waiting import until
+from trivet.client import acting_for
 from trivet.identity.v1.account_service_pb2 import RequestPasswordResetRequest
 from trivet.identity.v1.account_service_pb2_grpc import VerificationServiceStub
 from trivet.identity.v1.auth_service_pb2 import SessionOrigin
@@ -226,3 +227,19 @@ def _fill(mongodb: str, user_id: str, rows: int) -> None:
     with MongoClient[dict[str, Any]](mongodb) as store:
         line = {"userId": user_id, "timestamp": now, "level": "info", "expiresAt": now.replace(year=now.year + 1)}
         store.get_default_database()["logs"].insert_many([{**line, "_id": new_id()} for _ in range(rows)])
+
+
+async def test_who_deleted_a_user_is_kept_after_the_user_is_erased(scene: Scene) -> None:
+    """By themselves, by an administrator, and by a program that speaks for itself, as an operator's does."""
+    with scene.identity() as identity, scene.notifications():
+        async with client(identity) as channel:
+            api = stubs(channel)
+            ann, bob, eve, root = [await api.sign_up() for _ in range(4)]
+            with acting_for(ann.user.id, "user", ann.session.id):
+                await api.users.DeleteUser(DeleteUserRequest(user_id=ann.user.id))
+            with acting_for(root.user.id, "admin"):
+                await api.users.DeleteUser(DeleteUserRequest(user_id=bob.user.id))
+            await api.users.DeleteUser(DeleteUserRequest(user_id=eve.user.id))
+            await scene.confirmed(erasure.TOPIC, audit.TOPIC)
+        kept = {row["userId"]: row["actor"] for row in await scene.documents("audit") if row["kind"] == "deleted"}
+        assert kept == {ann.user.id: "", bob.user.id: root.user.id, eve.user.id: "service:tests"}

@@ -21,11 +21,13 @@ from services.identity.schema import metadata
 from services.identity.sessions import Lifetimes, Origin, Sessions
 from services.identity.sign_ups import NewUser, SignUps
 from services.identity.store_url import StoreUrl
+from services.identity.user_deletion import UserDeletion
 from services.identity.users import User, Users
 from tests.conformance.identity import mysql
 from tests.conftest import Engines
 
 ENGINES = ("sqlite", "mariadb", "postgresql")
+OPERATOR = "service:ops"
 PASSWORD = "correct horse battery"
 BASE_URL = "https://app.example.com"
 SECRET = "a-secret-for-tests-0123456789abcdef"
@@ -71,6 +73,7 @@ class Identity:
     accounts: Accounts
     authentication: Authentication
     sign_ups: SignUps
+    deletion: UserDeletion
     outbox: Outbox
     cache: Listener
     clock: Clock
@@ -135,6 +138,7 @@ def build(database: Database, hasher: Hasher, *, refuse_common: bool = True) -> 
         parts.accounts,
         parts.authentication,
         parts.sign_ups,
+        parts.deletion,
         outbox,
         cache,
         clock,

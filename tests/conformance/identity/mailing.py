@@ -99,6 +99,13 @@ class Mailing:
         rows = await self.identity.database.rows("tests.events", statement)
         return [json.loads(row[0])["happened"] for row in rows]
 
+    async def deletions(self) -> list[tuple[str, str]]:
+        """Return whom the audit events that wait tell to be deleted, and by whom, oldest first."""
+        outbox = schema.outbox
+        statement = select(outbox.c.payload).where(outbox.c.topic == "audit.record").order_by(outbox.c.id)
+        events = [json.loads(row[0]) for row in await self.identity.database.rows("tests.events", statement)]
+        return [(event["user_id"], event["actor"]) for event in events if event["happened"] == "deleted"]
+
 
 def mailing(identity: Identity, hasher: Hasher, rules: EmailRules | None = None) -> Mailing:
     """Return the parts that mail, under these rules."""

@@ -15,9 +15,7 @@ from services.identity.admin import Administration
 from services.identity.audit import TOPIC, Audit
 from services.identity.sessions import Origin
 from services.identity.users import Filter, Order, Role, User
-from tests.conformance.identity.conftest import PASSWORD, Identity
-
-OPERATOR = "service:ops"
+from tests.conformance.identity.conftest import OPERATOR, PASSWORD, Identity
 
 
 @pytest.fixture
@@ -179,7 +177,7 @@ async def test_administrators_who_demote_each_other_at_once_leave_one(
         await admin.set_role((await _one(identity, admin, Role.ADMIN)).id, Role.ADMIN, actor=OPERATOR)
         await admin.set_role(left[0].id, Role.USER, actor=OPERATOR)
         for each in await identity.users.list(Filter(role=Role.ADMIN), Order.NEWEST, 10):
-            await identity.users.delete(each.id)
+            await identity.deletion.delete(each.id, actor=OPERATOR)
 
 
 async def test_unknown_users_are_not_found(identity: Identity, admin: Administration) -> None:

@@ -12,7 +12,7 @@ from services.identity.email_rules import Deletion, EmailRules
 from services.identity.hashing import Hasher
 from services.identity.sign_ups import NewUser
 from services.identity.users import User
-from tests.conformance.identity.conftest import BASE_URL, PASSWORD, Identity
+from tests.conformance.identity.conftest import BASE_URL, OPERATOR, PASSWORD, Identity
 from tests.conformance.identity.mailing import HERE, Mailing, mailing
 
 STRICT = EmailRules(require_verification=True, verify_on_sign_up=True, verify_on_sign_in=True)
@@ -107,6 +107,20 @@ async def test_a_deletion_by_mail_takes_the_token_and_its_owner(identity: Identi
     assert done.count(None) == 1
     assert await identity.users.find(ann.id) is None
     assert await identity.users.find(bob.id)
+
+
+async def test_every_deletion_is_audited_with_its_actor(identity: Identity, hasher: Hasher) -> None:
+    """An empty actor is the user; a deletion that is refused or comes second leaves no event."""
+    site, by_mail = mailing(identity, hasher), mailing(identity, hasher, EmailRules(deletion=Deletion.MAIL))
+    ann, bob, eve, kim = [await site.sign_up(f"{name}@x.io") for name in ("ann", "bob", "eve", "kim")]
+    assert await reason(site.deletion.request(ann.id, "wrong horse", "")) == "INVALID_PASSWORD"
+    assert await site.deletion.request(ann.id, PASSWORD, "", actor=ann.id)
+    await by_mail.deletion.request(bob.id, "", "", actor=bob.id)
+    await by_mail.deletion.with_token(bob.id, await site.last_token(), actor=bob.id)
+    await site.deletion.delete(eve.id, actor=ann.id)
+    await site.deletion.delete(kim.id, actor=OPERATOR)
+    assert await reason(site.deletion.delete(kim.id, actor=OPERATOR)) == "USER_NOT_FOUND"
+    assert await site.deletions() == [(ann.id, ""), (bob.id, ""), (eve.id, ann.id), (kim.id, OPERATOR)]
 
 
 async def test_a_deletion_token_is_good_for_a_day(identity: Identity, hasher: Hasher) -> None:

@@ -154,7 +154,7 @@ async def test_a_made_up_token_is_refused(site: Mailing) -> None:
 async def test_a_reset_of_somebody_who_is_gone_is_told_so(site: Mailing) -> None:
     user = await site.sign_up()
     token = await asked(site)
-    await site.identity.users.delete(user.id)
+    await site.deletion.delete(user.id, actor="")
     assert await reason(site.resets.reset(token, NEW, HERE)) == "USER_NOT_FOUND"
 
 

@@ -14,7 +14,7 @@ from services.identity import schema
 from services.identity.database import Transaction
 from services.identity.stripe_terms import News, Terms
 from services.identity.subscriptions import UNCLAIMED_KEPT, MovedError, Outcome, Seen, Subscriptions, tag_of
-from tests.conformance.identity.conftest import Identity
+from tests.conformance.identity.conftest import OPERATOR, Identity
 from tests.harness.stripe import NOW
 
 PRO = Terms("pro", "active", seats=3)
@@ -197,7 +197,7 @@ async def test_it_goes_with_its_user_and_a_late_event_brings_nothing_back(
 ) -> None:
     user, _ = await identity.sign_up()
     await subscriptions.apply(news(1, user_id=user.id, terms=PRO))
-    await identity.users.delete(user.id)
+    await identity.deletion.delete(user.id, actor=OPERATOR)
     assert await _rows(identity) == 0
     late = news(2, user_id=user.id, terms=replace(PRO, status="canceled"))
     assert await subscriptions.apply(late) is Outcome.UNKNOWN_USER
@@ -210,7 +210,7 @@ async def test_a_user_who_is_deleted_while_an_event_is_applied_has_either_no_row
     for number in range(10):
         user, _ = await identity.sign_up(f"ann{number}@x.io")
         event = news(number, of=f"sub_{number}", user_id=user.id, terms=PRO)
-        outcome, _ = await asyncio.gather(subscriptions.apply(event), identity.users.delete(user.id))
+        outcome, _ = await asyncio.gather(subscriptions.apply(event), identity.deletion.delete(user.id, actor=OPERATOR))
         assert outcome in (Outcome.APPLIED, Outcome.UNKNOWN_USER)
     assert await _rows(identity) == 0
 

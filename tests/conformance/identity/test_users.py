@@ -8,7 +8,7 @@ from runtime.ids import new_id
 from services.identity import schema
 from services.identity.database import Transaction
 from services.identity.users import Filter, Order, Role, User
-from tests.conformance.identity.conftest import Identity
+from tests.conformance.identity.conftest import OPERATOR, Identity
 
 
 async def _add(identity: Identity, *emails: str, **values: object) -> None:
@@ -64,13 +64,13 @@ async def test_an_unknown_user_is_neither_changed_nor_removed(identity: Identity
     with pytest.raises(NotFound):
         await identity.users.update(new_id(), {"name": "Bob"})
     with pytest.raises(NotFound):
-        await identity.users.delete(new_id())
+        await identity.deletion.delete(new_id(), actor=OPERATOR)
     assert identity.cache.told == []
 
 
 async def test_a_removed_user_leaves_nothing_behind(identity: Identity) -> None:
     user, token = await identity.sign_up()
-    await identity.users.delete(user.id)
+    await identity.deletion.delete(user.id, actor=OPERATOR)
     assert identity.cache.told == [(f"user:{user.id}",)]
     with pytest.raises(NotFound):
         await identity.sessions.verify(token)
