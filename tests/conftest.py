@@ -6,11 +6,14 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.harness import engines
+from tests.harness import engines, mysql_like
 from tests.harness.engines import Engine, MissingEngineError
 
 STARTERS: dict[str, Callable[[], object]] = {
     "mariadb": engines.mariadb,
+    "mysql": mysql_like.mysql,
+    "own mysql": mysql_like.own_mysql,
+    "tidb": mysql_like.tidb,
     "postgresql": engines.postgresql,
     "redis": engines.redis,
     "valkey": engines.valkey,

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.harness.mysql_like import mysqld
 from tests.harness.processes import ROOT
 
 ONE_TEST = "tests/conformance/cache/test_counters.py::test_a_counter_starts_at_zero_and_is_exact_to_64_bits"
@@ -33,3 +36,17 @@ def test_a_missing_engine_is_a_failure_where_all_are_required() -> None:
     ran = run_where_redis_is_missing(TRIVET_TEST_REQUIRE="all")
     assert ran.returncode == 1, ran.stdout
     assert "1 passed, 1 error" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("version", "is_taken"),
+    [("mysqld  Ver 9.7.4-2 for Linux", True), ("mysqld  Ver 10.11.19-MariaDB-0+deb12u1", False)],
+)
+def test_only_a_mysqld_of_mysqls_is_taken_for_mysql(
+    version: str, is_taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "mysqld"
+    program.write_text(f"#!/bin/sh\necho '{version}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert mysqld.__wrapped__() == (str(program) if is_taken else None)

@@ -17,6 +17,7 @@ from runtime.ids import new_id
 from services.identity import migrate
 from tests.conftest import Engines
 from tests.harness.engines import Engine
+from tests.harness.mysql_like import mysqld
 from tests.harness.processes import Process, client, process
 from tests.harness.waiting import until
 from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignUpRequest
@@ -68,7 +69,7 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-@pytest.fixture(params=["mariadb", "postgresql"])
+@pytest.fixture(params=["mariadb", "postgresql", *(["own mysql"] if mysqld() else [])])
 async def scene(engine: Engines, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
     database = engine.get(request.param)
     if database.process is None:

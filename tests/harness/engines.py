@@ -17,6 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 START_SECONDS = 60
+# MySQL and MariaDB run these at every start; each statement is on a line of its own.
+OWN_DATABASE = (
+    "CREATE DATABASE IF NOT EXISTS trivet;\n"
+    "CREATE USER IF NOT EXISTS 'trivet'@'127.0.0.1' IDENTIFIED BY 'trivet-test';\n"
+    "GRANT ALL ON *.* TO 'trivet'@'127.0.0.1';\n"
+)
 
 
 class MissingEngineError(Exception):
@@ -130,20 +136,12 @@ def end(process: "subprocess.Popen[bytes]") -> None:
 @contextmanager
 def mariadb() -> Iterator[Engine]:
     """MariaDB, with a database `trivet` and a user of its own."""
-    if url := os.environ.get("TRIVET_TEST_MYSQL_URL"):
-        yield Engine("mysql", url)
-        return
     server, install, user = find("mariadbd"), find("mariadb-install-db"), other_user("mysql")
     with server_folder("mariadb", user) as folder:
         data, port = folder / "data", free_port()
         making = [install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
         subprocess.run(run_as(user, making), check=True, capture_output=True)
-        # The server wants each statement on a line of its own, and reads them at every start.
-        (folder / "init.sql").write_text(
-            "CREATE DATABASE IF NOT EXISTS trivet;\n"
-            "CREATE USER IF NOT EXISTS 'trivet'@'127.0.0.1' IDENTIFIED BY 'trivet-test';\n"
-            "GRANT ALL ON *.* TO 'trivet'@'127.0.0.1';\n"
-        )
+        (folder / "init.sql").write_text(OWN_DATABASE)
         command = [
             server,
             "--no-defaults",

@@ -25,8 +25,8 @@ from services.identity.user_deletion import UserDeletion
 from services.identity.users import User, Users
 from tests.conformance.identity import mysql
 from tests.conftest import Engines
+from tests.harness.mysql_like import sql_engines
 
-ENGINES = ("sqlite", "mariadb", "postgresql")
 OPERATOR = "service:ops"
 PASSWORD = "correct horse battery"
 BASE_URL = "https://app.example.com"
@@ -90,7 +90,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("identity")
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=sql_engines())
 def url(request: pytest.FixtureRequest, engine: Engines, folder: Path) -> str:
     """The address of each engine in turn, at the newest schema."""
     address = f"sqlite:///{folder}/trivet.db" if request.param == "sqlite" else engine.get(request.param).url
@@ -108,16 +108,23 @@ async def database(store: StoreUrl) -> AsyncIterator[Database]:
     """An empty database. A statement that MySQL would not take fails the test that makes it."""
     async with Database.open(store) as database:
         mysql.watch(database.engine.sync_engine)
-        await empty(database)
+        await empty(store)
         yield database
 
 
-async def empty(database: Database) -> None:
+# Limits for what no service does: a test fills and empties whole tables.
+PATIENT = Limits(connections=1, statement_seconds=60.0, attempt_seconds=90.0, turn_seconds=90.0, lock_seconds=20.0)
+
+
+async def empty(store: StoreUrl) -> None:
+    """Delete every row of every table."""
+
     async def work(transaction: Transaction) -> None:
         for table in reversed(metadata.sorted_tables):
             await transaction.execute(table.delete())
 
-    await database.transaction("tests.empty", work)
+    async with Database.open(store, PATIENT) as database:
+        await database.transaction("tests.empty", work)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ from services.identity import schema
 from services.identity.database import Database
 from services.identity.schema import metadata
 from services.identity.sessions import Origin
-from tests.conformance.identity.conftest import Identity
+from services.identity.store_url import StoreUrl
+from tests.conformance.identity.conftest import PATIENT, Identity
 
 PEOPLE = 3_000
 SESSIONS_EACH = 2
@@ -36,7 +37,7 @@ class Filled:
     secret: str
 
 
-async def fill(identity: Identity, people: int = PEOPLE) -> Filled:
+async def fill(identity: Identity, store: StoreUrl, people: int = PEOPLE) -> Filled:
     """Insert some thousands of rows into every table, tell the engine's planner of them, and return one person's."""
     now, ids = identity.clock(), [new_id() for _ in range(people)]
     opened = [identity.sessions.begin(user_id, Origin()) for user_id in ids for _ in range(SESSIONS_EACH)]
@@ -50,13 +51,13 @@ async def fill(identity: Identity, people: int = PEOPLE) -> Filled:
         (schema.outbox, [_note(number) for number in range(people)]),
         (schema.stripe_events, [_event(number, now) for number in range(people)]),
     ]
-    async with identity.database.engine.connect() as connection:
+    async with Database.open(store, PATIENT) as database, database.engine.connect() as connection:
         await connection.exec_driver_sql("BEGIN")
         for table, rows in tables:
             times = {"created_at": now, "updated_at": now}
             await connection.execute(insert(table), [times | row for row in rows])
         await connection.exec_driver_sql("COMMIT")
-    await analyze(identity.database)
+    await analyze(store)
     one = people // 2
     theirs = opened[one * SESSIONS_EACH]
     return Filled(
@@ -75,14 +76,12 @@ async def fill(identity: Identity, people: int = PEOPLE) -> Filled:
     )
 
 
-async def analyze(database: Database) -> None:
+async def analyze(store: StoreUrl) -> None:
     """Have the planner know how many rows there are, as a server does by itself in time."""
-    if database.kind == "mysql":
-        for table in metadata.sorted_tables:
-            await database.rows("tests.analyze", text(f"ANALYZE TABLE {table.name}"))
-        return
-    async with database.engine.connect() as connection:
-        await connection.execute(text("ANALYZE"))
+    tables = [f"ANALYZE TABLE {table.name}" for table in metadata.sorted_tables]
+    async with Database.open(store, PATIENT) as database, database.engine.connect() as connection:
+        for statement in tables if store.kind == "mysql" else ["ANALYZE"]:
+            await connection.execute(text(statement))
 
 
 def _email(number: int) -> str:

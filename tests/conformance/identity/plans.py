@@ -53,12 +53,21 @@ async def plan_of(database: Database, sent: Sent) -> Plan:
         "mysql": "EXPLAIN FORMAT=JSON ",
     }[database.kind]
     async with database.engine.connect() as connection:
+        if database.kind == "mysql":
+            await _explain_as_before(connection)
         rows = (await connection.exec_driver_sql(words + sent.text, sent.parameters)).all()
         if database.kind == "sqlite":
             return await _of_sqlite(connection, [str(row.detail) for row in rows])
     content = rows[0][0] if isinstance(rows[0][0], list | dict) else json.loads(rows[0][0])
     read = _of_postgresql if database.kind == "postgresql" else _of_mysql
     return Plan(*read(content), said=f"{sent.text}\n{json.dumps(content)}")
+
+
+async def _explain_as_before(connection: Any) -> None:
+    """Choose the first version of MySQL's JSON, which MariaDB writes as well; MySQL 9 writes the second by default."""
+    name = "explain_json_format_version"
+    if (await connection.exec_driver_sql(f"SHOW VARIABLES LIKE '{name}'")).first() is not None:
+        await connection.exec_driver_sql(f"SET SESSION {name} = 1")
 
 
 async def _of_sqlite(connection: Any, lines: Sequence[str]) -> Plan:

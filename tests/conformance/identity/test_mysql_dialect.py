@@ -1,7 +1,7 @@
 """MySQL 8 and 9 by care: no table and no statement needs what only MariaDB has.
 
 Every statement that any test of this folder makes the code execute is checked as well: see `database` in conftest.py.
-The suite runs on a MySQL server itself when TRIVET_TEST_MYSQL_URL names one.
+The suite runs on a MySQL server itself when TRIVET_TEST_MYSQL_URL names one, or a `mysqld` of MySQL's is on PATH.
 """
 
 from collections.abc import Iterator

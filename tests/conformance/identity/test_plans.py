@@ -9,11 +9,13 @@ from sqlalchemy import Select, select
 from sqlalchemy.schema import CreateIndex, DropIndex
 
 from services.identity import schema
+from services.identity.database import Database
 from services.identity.requests import Request, Requests
+from services.identity.store_url import StoreUrl
 from services.identity.sweeper import Sweeper
 from services.identity.users import Filter, Order, Role
 from services.identity.verifications import Verifications
-from tests.conformance.identity.conftest import Identity, empty
+from tests.conformance.identity.conftest import PATIENT, Identity, empty
 from tests.conformance.identity.filling import Filled, analyze, fill
 from tests.conformance.identity.plans import Access, Plan, plan_of
 from tests.conformance.identity.statements import sent_to, work_of
@@ -155,11 +157,11 @@ HOT = {
 
 
 @pytest.fixture
-async def tidy(identity: Identity) -> AsyncIterator[Identity]:
+async def tidy(identity: Identity, store: StoreUrl) -> AsyncIterator[Identity]:
     """A database that is empty afterwards too, and known to be."""
     yield identity
-    await empty(identity.database)
-    await analyze(identity.database)
+    await empty(store)
+    await analyze(store)
 
 
 async def _wrong(identity: Identity, some: Filled, hot: Hot) -> list[str]:
@@ -185,15 +187,15 @@ def _sorts_much(plan: Plan) -> bool:
     return plan.sorts and {access.index for access in plan.accesses} != {"ix_users_role"}
 
 
-async def test_every_hot_statement_is_served_by_its_index(tidy: Identity) -> None:
-    some = await fill(tidy)
+async def test_every_hot_statement_is_served_by_its_index(tidy: Identity, store: StoreUrl) -> None:
+    some = await fill(tidy, store)
     wrong = {name: found for name, hot in HOT.items() if (found := await _wrong(tidy, some, hot))}
     assert not wrong, "\n\n".join(f"{name}: {each}" for name, found in wrong.items() for each in found)
 
 
-async def test_a_missing_index_is_seen(tidy: Identity) -> None:
+async def test_a_missing_index_is_seen(tidy: Identity, store: StoreUrl) -> None:
     """The control: without its index each of these is served by another or by none, and the suite says so."""
-    some = await fill(tidy, 500)
+    some = await fill(tidy, store, 500)
     without = {
         "a sweep": "ix_verifications_expires_at",
         "a one-time secret": "ix_verifications_value",
@@ -202,11 +204,11 @@ async def test_a_missing_index_is_seen(tidy: Identity) -> None:
         "how many notes are parked": "ix_outbox_topic_id",
     }
     indexes = {str(index.name): index for table in schema.metadata.sorted_tables for index in table.indexes}
-    for name, gone in without.items():
-        async with tidy.database.engine.connect() as connection:
+    async with Database.open(store, PATIENT) as patient, patient.engine.connect() as connection:
+        for name, gone in without.items():
             await connection.execute(DropIndex(indexes[gone]))
             try:
                 found = await _wrong(tidy, some, HOT[name])
             finally:
                 await connection.execute(CreateIndex(indexes[gone]))
-        assert found, name
+            assert found, name

@@ -19,9 +19,9 @@ from services.identity import migrate, store_url
 from services.identity.schema import metadata
 from tests.conformance.importing.original import Original, connected, database_beside
 from tests.conftest import Engines
+from tests.harness.mysql_like import sql_engines
 from tests.harness.processes import SECRET
 
-ENGINES = ("sqlite", "mariadb", "postgresql")
 FIELDS = '{"plan":{"type":"string"},"vip":{"type":"boolean"}}'
 
 
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("importing")
 
 
-@pytest.fixture(scope="session", params=ENGINES)
+@pytest.fixture(scope="session", params=sql_engines())
 def server(request: pytest.FixtureRequest, engine: Engines, folder: Path) -> str:
     return f"sqlite:///{folder}/none.db" if request.param == "sqlite" else engine.get(request.param).url
 
