@@ -53,7 +53,8 @@ async def open_backends(settings: GatewaySettings) -> AsyncIterator[Backends]:
     }
     async with AsyncExitStack() as stack:
         channels = {
-            name: await stack.enter_async_context(connect(address, name, signer)) for name, address in addresses.items()
+            name: await stack.enter_async_context(connect(address, name, signer, lengthens=True))
+            for name, address in addresses.items()
         }
         yield Backends(
             channels,

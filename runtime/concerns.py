@@ -33,6 +33,7 @@ from runtime.validation import validator
 from trivet.client.actor import METADATA_KEY as ACTOR_KEY
 from trivet.client.deadline import within
 from trivet.client.lease import METADATA_KEY as LEASE_KEY
+from trivet.client.methods import declared_deadline
 
 logger = logging.getLogger(__name__)
 
@@ -163,20 +164,22 @@ class Errors(Concern):
 class Deadline(Concern):
     """Every unary call ends: by its caller's deadline, or by ours if it sent none or a longer one.
 
-    A stream ends only if there is a `stream_limit`.
+    Ours is the deadline that the .proto declares for the RPC, or else `limit`. A stream ends only if there is a
+    `stream_limit`.
     """
 
     def __init__(self, limit: float, *, stream_limit: float | None = None) -> None:
         self._limit = limit
         self._stream_limit = stream_limit
-        self._streams: set[str] = set()
+        self._limits: dict[str, float | None] = {}
 
     def prepare(self, method: str, descriptor: MethodDescriptor | None) -> None:
-        if descriptor is not None and is_stream(descriptor):
-            self._streams.add(method)
+        if descriptor is not None:
+            usual = self._stream_limit if is_stream(descriptor) else self._limit
+            self._limits[method] = declared_deadline(descriptor) or usual
 
     async def around(self, call: Call, proceed: Proceed) -> Any:
-        limit = self._stream_limit if call.method in self._streams else self._limit
+        limit = self._limits.get(call.method, self._limit)
         if limit is None:
             return await proceed(call)
         left = call.context.time_remaining()

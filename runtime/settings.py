@@ -166,7 +166,10 @@ class ServiceSettings(Settings):
         "TRIVET_REFLECTION", default=None, description="Whether gRPC reflection is on; by default in development only."
     )
     call_limit_seconds: float = from_env(
-        "TRIVET_CALL_LIMIT_SECONDS", default=10.0, gt=0, description="The longest that any unary call may take."
+        "TRIVET_CALL_LIMIT_SECONDS",
+        default=10.0,
+        gt=0,
+        description="The longest that a unary call takes, unless its .proto declares a deadline.",
     )
     grace_seconds: float = from_env(
         "TRIVET_GRACE_SECONDS", default=2.0, ge=0, description="How long calls under way may take at the end."

@@ -1,4 +1,4 @@
-"""Every request ends: the calls it makes share one deadline."""
+"""Every request ends: the calls it makes share one deadline, and those to outside hosts have their own."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -8,7 +8,11 @@ REQUEST_SECONDS = 5.0
 
 
 class Deadline:
-    """Gives all that a request asks of the services `seconds` together."""
+    """Gives all calls of a request `seconds` together.
+
+    An RPC that waits for an outside host has the deadline that its .proto declares, and its time does not count
+    (`lengthens` of `trivet.client.connect`).
+    """
 
     def __init__(self, app: ASGIApp, *, seconds: float = REQUEST_SECONDS) -> None:
         self._app = app

@@ -13,7 +13,7 @@ from runtime.errors import Unavailable
 from trivet.client.deadline import remaining
 
 logger = logging.getLogger(__name__)
-TOTAL_SECONDS = 2.5
+TOTAL_SECONDS = 5.0
 CONNECTIONS = 10
 MAX_BYTES = 1024 * 1024
 

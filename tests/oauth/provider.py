@@ -56,6 +56,7 @@ class Switches:
     lifetime: int = LIFETIME
     token_answer: tuple[int, bytes] | None = None
     token_hangs: bool = False
+    seconds: float = 0.0  # how long each answer takes to a program; pages that people see come at once
     userinfo: bytes | None = None
     userinfo_gzip: bool = False
     metadata: dict[str, Any] = field(default_factory=dict)

@@ -47,6 +47,8 @@ class Handler(BaseHTTPRequestHandler):
             self._json(*self.provider.token(form, self.headers.get("authorization", "")))
 
     def _json(self, status: int, value: Any) -> None:
+        # Let go at once when the test ends.
+        self.provider.released.wait(self.provider.switches.seconds)
         self._answer(status, json.dumps(value).encode())
 
     def _answer(self, status: int, body: bytes, **headers: str) -> None:

@@ -1,6 +1,7 @@
-"""A channel whose unary calls carry a deadline, an actor and a trace without the caller's doing."""
+"""A channel whose calls carry an actor and a trace, and if they are answered once a deadline."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -10,7 +11,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from trivet.client.actor import METADATA_KEY, Signer
-from trivet.client.deadline import remaining
+from trivet.client.deadline import lengthen, remaining, within
+from trivet.client.methods import declared_deadline, methods
 from trivet.client.retry import service_config
 
 DEFAULT_TIMEOUT_SECONDS = 2.0
@@ -37,28 +39,38 @@ def connect(
     *,
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
     credentials: grpc.ChannelCredentials | None = None,
+    lengthens: bool = False,
 ) -> "Channel":
     """Open a channel to the process `audience` at `target` (HOST:PORT). It connects in the background and reconnects.
 
-    A call takes `timeout` seconds at most, and never more than is left of the work it is part of. Close it, or use
-    it as an async context manager.
+    A call takes at most the deadline that the .proto declares for its RPC, or else `timeout` seconds, and never more
+    than is left of the work it is part of. With `lengthens`, a call of an RPC that declares a deadline has all of it,
+    and the time that it takes is added to the work's. Close the channel, or use it as an async context manager.
     """
     options = (*OPTIONS, ("grpc.service_config", service_config(audience)))
     if credentials is None:
         inner = aio.insecure_channel(target, options=options)
     else:
         inner = aio.secure_channel(target, credentials, options=options)
-    return Channel(inner, audience, sign, timeout)
+    return Channel(inner, audience, sign, timeout, lengthens=lengthens)
 
 
 class Channel(aio.Channel):
     """What a generated stub takes for a channel."""
 
-    def __init__(self, inner: aio.Channel, audience: str, sign: Signer, timeout: float) -> None:
+    def __init__(
+        self, inner: aio.Channel, audience: str, sign: Signer, timeout: float, *, lengthens: bool = False
+    ) -> None:
         self._inner = inner
         self._audience = audience
         self._sign = sign
         self._timeout = timeout
+        self._lengthens = lengthens
+        self._declared = {
+            f"/{method.containing_service.full_name}/{method.name}": seconds
+            for method in methods(audience)
+            if (seconds := declared_deadline(method)) is not None
+        }
 
     async def __aenter__(self) -> "Channel":
         return self
@@ -98,20 +110,27 @@ class Channel(aio.Channel):
         _registered_method: bool | None = False,
     ) -> "UnaryUnary":
         inner = self._inner.unary_unary(method, request_serializer, response_deserializer, _registered_method)  # type: ignore[call-arg]  # missing in the published types
-        return UnaryUnary(self, method, inner, self._timeout)
+        declared = self._declared.get(method)
+        if declared is not None and self._lengthens:
+            return Lengthening(self, method, inner, declared)
+        return UnaryUnary(self, method, inner, self._timeout if declared is None else declared)
 
     def unary_stream(self, *args: Any, **kwargs: Any) -> Any:
-        return self._inner.unary_stream(*args, **kwargs)
+        return self._stream(self._inner.unary_stream(*args, **kwargs))
 
     def stream_unary(self, *args: Any, **kwargs: Any) -> Any:
-        return self._inner.stream_unary(*args, **kwargs)
+        return self._stream(self._inner.stream_unary(*args, **kwargs))
 
     def stream_stream(self, *args: Any, **kwargs: Any) -> Any:
-        inner = self._inner.stream_stream(*args, **kwargs)
+        return self._stream(self._inner.stream_stream(*args, **kwargs))
 
-        def call(requests: Any = None, *, metadata: Sequence[tuple[str, str]] = ()) -> Any:
-            """Start a stream, which has no deadline: whoever reads it says how long silence may last."""
-            return inner(requests, metadata=self.metadata(metadata))
+    def _stream(self, inner: Any) -> Any:
+        def call(
+            messages: Any = None, *, timeout: float | None = None, metadata: Sequence[tuple[str, str]] = ()
+        ) -> Any:
+            """Start a stream. Without a `timeout` it has no deadline: its reader decides how long silence lasts."""
+            limit = None if timeout is None else remaining(timeout)
+            return inner(messages, timeout=limit, metadata=self.metadata(metadata))
 
         return call
 
@@ -157,3 +176,21 @@ class UnaryUnary:
                 span.set_attribute("rpc.grpc.status_code", code.value[0])
                 if code is not grpc.StatusCode.OK:
                     span.set_status(StatusCode.ERROR, code.name)
+
+
+class Lengthening(UnaryUnary):
+    """An RPC that waits for an outside host. Its time does not count as the time of the work it is part of."""
+
+    def __call__(
+        self, request: Any, *, timeout: float | None = None, metadata: Sequence[tuple[str, str]] = (), **kwargs: Any
+    ) -> Any:
+        with within(None):
+            call = super().__call__(request, timeout=timeout, metadata=metadata, **kwargs)
+        return self._ended(call)
+
+    async def _ended(self, call: Awaitable[Any]) -> Any:
+        began = time.monotonic()
+        try:
+            return await call
+        finally:
+            lengthen(time.monotonic() - began)

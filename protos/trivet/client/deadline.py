@@ -35,6 +35,18 @@ def deadline_of(seconds: float) -> float:
     return deadline if current is None or deadline < current else current
 
 
+def lengthen(seconds: float) -> None:
+    """Move the deadline in force, if there is one, that much later. It stays moved until its `within` ends."""
+    if (deadline := _deadline.get()) is not None:
+        _deadline.set(deadline + seconds)
+
+
+def time_left() -> float | None:
+    """Return how many seconds the work at hand has left, negative if they are over. None without a deadline."""
+    deadline = _deadline.get()
+    return None if deadline is None else deadline - time.monotonic()
+
+
 def remaining(limit: float) -> float:
     """Return how many seconds an outgoing call may take: `limit`, or what is left less one hop. Never negative."""
     deadline = _deadline.get()

@@ -14,7 +14,7 @@ from services.identity.oauth.leases import Leases
 from services.identity.oauth.linked import Kept, Linked, LinkedAccounts
 from services.identity.oauth.profiles import Profile
 from services.identity.oauth.providers import Provider
-from services.identity.oauth.relying import RelyingParty
+from services.identity.oauth.relying import RelyingParty, in_time
 from services.identity.oauth.tokens import Tokens
 from trivet.client.deadline import within
 
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 SOON = timedelta(seconds=5)
 LEASE_WAIT_SECONDS = 4.0
 REFRESH_SECONDS = 10.0
+"""The longest that a refresh takes, its turn included. It outlives its caller, and is shorter than a lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,8 @@ class ProviderAccess:
         if not access.tokens.access_token:
             raise FailedPrecondition("ACCESS_TOKEN_NOT_FOUND", "Access token not found")
         try:
-            profile = await self._relying.look_up(provider, access.tokens)
+            with in_time():
+                profile = await self._relying.look_up(provider, access.tokens)
         except ExchangeError as error:
             logger.warning("nobody is known by %s: %s", provider.id, error)
             profile = None

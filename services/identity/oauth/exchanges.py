@@ -15,6 +15,7 @@ from services.identity.oauth.errors import ExchangeError, UnansweredError
 from trivet.client.deadline import remaining
 
 TOTAL_SECONDS = 5.0
+"""How long a provider can take for one answer. The RPCs that ask providers have deadlines for several."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Fetch = Callable[[str, str, Mapping[str, str], bytes | None], Awaitable[tuple[int, bytes]]]

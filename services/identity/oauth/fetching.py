@@ -13,7 +13,8 @@ from services.identity.oauth.exchanges import Fetch
 CONNECT_SECONDS = 2.0
 POOL_SECONDS = 1.0
 MAX_BYTES = 1_048_576
-CONNECTIONS = 20
+CONNECTIONS = 100
+"""To all providers together, so that a slow one leaves room for the others."""
 AGENT = "trivet"  # GitHub answers nobody without a name
 
 

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from runtime.tasks import Tasks, TooManyTasksError
 from services.identity.oauth.errors import ExchangeError
+from trivet.client.deadline import time_left
 
 T = TypeVar("T")
 
@@ -47,7 +48,10 @@ class Kept(Generic[T]):
         raise self._failure or ExchangeError("a provider is asked too often")
 
     async def renew(self) -> bool:
-        """Load the value again unless that has just been tried; return whether a load has ended meanwhile."""
+        """Load the value again unless that has just been tried; return whether a load has ended meanwhile.
+
+        Raises ExchangeError when the caller's deadline passes first; the load goes on for the others.
+        """
         if self._loading is None or self._loading.done():
             if self._monotonic() - self._tried < self._again:
                 return False
@@ -57,7 +61,11 @@ class Kept(Generic[T]):
                 self._loading = self._tasks.start(self._load_once())
             except TooManyTasksError:
                 return False
-        await asyncio.shield(self._loading)
+        try:
+            async with asyncio.timeout(time_left()):
+                await asyncio.shield(self._loading)
+        except TimeoutError:
+            raise ExchangeError("a provider does not answer in time") from None
         return True
 
     async def _load_once(self) -> None:

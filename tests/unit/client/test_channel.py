@@ -1,5 +1,8 @@
 """What a call carries without its caller's doing, and what it tells when it fails."""
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import grpc
 import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -17,12 +20,16 @@ from runtime.actor import current_actor
 from runtime.call import Context
 from runtime.errors import NotFound
 from tests.harness.rpc import KEY, SERVICE, served
-from trivet.client import Signer, acting_for, connect, decode_pair_keys, reason_of
+from trivet.client import Signer, acting_for, connect, decode_pair_keys, reason_of, remaining, within
 from trivet.client.errors import status_of
+from trivet.identity.v1.account_service_pb2 import BeginOAuthRequest
+from trivet.identity.v1.account_service_pb2_grpc import AccountServiceStub
 from trivet.identity.v1.resources_pb2 import User
 from trivet.identity.v1.user_service_pb2 import GetUserRequest
+from trivet.identity.v1.user_service_pb2_grpc import UserServiceStub
 
 ME = GetUserRequest(user_id="user1")
+SIGNER = Signer("tests", {"identity": KEY})
 
 
 async def test_a_call_carries_the_person_it_is_for() -> None:
@@ -150,3 +157,94 @@ def test_pair_keys_are_read_and_a_short_one_is_refused_without_showing_it() -> N
         with pytest.raises(ValueError, match="32 bytes") as refused:
             decode_pair_keys(wrong)
         assert "abcd" not in str(refused.value)
+
+
+SENT = ("trivet-actor", "traceparent")
+
+
+class Streams:
+    """A service with an RPC of each kind that streams, which answers who called and whether a trace came along."""
+
+    def __init__(self) -> None:
+        self._server = aio.server()
+        bare: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+            "UnaryStream": grpc.unary_stream_rpc_method_handler(self._stream),
+            "StreamUnary": grpc.stream_unary_rpc_method_handler(self._unary),
+            "StreamStream": grpc.stream_stream_rpc_method_handler(self._stream),
+        }
+        self._server.add_registered_method_handlers(SERVICE, bare)
+        self.port = self._server.add_insecure_port("127.0.0.1:0")
+
+    async def _unary(self, _: object, context: Context) -> bytes:
+        sent = dict(context.invocation_metadata() or ())
+        return b" ".join(str(sent.get(name, "nothing")).split(".")[0].encode() for name in SENT)
+
+    async def _stream(self, messages: object, context: Context) -> AsyncIterator[bytes]:
+        yield await self._unary(messages, context)
+
+    async def __aenter__(self) -> "Streams":
+        await self._server.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._server.stop(None)
+
+
+async def messages() -> AsyncIterator[bytes]:
+    yield b"one"
+
+
+async def test_every_kind_of_stream_carries_the_actor_and_the_trace() -> None:
+    async with Streams() as streams, connect(f"127.0.0.1:{streams.port}", "identity", SIGNER) as channel:
+        with TracerProvider().get_tracer("test").start_as_current_span("request") as span:
+            trace_id = f"{span.get_span_context().trace_id:032x}".encode()
+            told = [
+                await channel.stream_unary(f"/{SERVICE}/StreamUnary")(messages()),
+                *[each async for each in channel.unary_stream(f"/{SERVICE}/UnaryStream")(b"one")],
+                *[each async for each in channel.stream_stream(f"/{SERVICE}/StreamStream")(messages())],
+            ]
+    assert len(told) == 3
+    assert all(actor == b"v1" and trace_id in trace for actor, trace in map(bytes.split, told))
+
+
+async def test_a_stream_has_no_deadline_unless_its_reader_says_so() -> None:
+    async with served() as running, connect(running.address, "identity", SIGNER) as channel:
+        with within(0.05):
+            unending = channel.stream_stream("/trivet.cache.v1.CacheService/Watch")(messages())
+            limited = channel.unary_stream(f"/{SERVICE}/GetUser")(b"", timeout=9)
+        assert unending.time_remaining() is None
+        assert limited.time_remaining() <= 0.05
+        unending.cancel()
+        limited.cancel()
+
+
+async def test_an_rpc_that_waits_for_an_outside_host_has_the_deadline_that_it_declares() -> None:
+    async with connect("127.0.0.1:1", "identity", SIGNER) as channel:
+        calls = [AccountServiceStub(channel).BeginOAuth(BeginOAuthRequest()), UserServiceStub(channel).GetUser(ME)]
+        declared, usual = (call.time_remaining() for call in calls)
+        assert 2 < declared <= 8
+        assert 1 < usual <= 2
+        with within(1):
+            assert AccountServiceStub(channel).BeginOAuth(BeginOAuthRequest()).time_remaining() <= 1
+        for call in calls:
+            call.cancel()
+
+
+async def test_a_channel_that_lengthens_adds_the_time_of_such_an_rpc_to_the_works() -> None:
+    """A request of five seconds has all five for our own services, however long a provider takes."""
+
+    async def slow(request: GetUserRequest, context: Context) -> User:
+        await asyncio.sleep(0.3)
+        return User()
+
+    async with served(slow) as running, connect(running.address, "identity", SIGNER, lengthens=True) as channel:
+        channel._declared[f"/{SERVICE}/GetUser"] = 5.0
+        stub = UserServiceStub(channel)
+        with within(0.2):
+            await stub.GetUser(ME)
+            assert 0.1 < remaining(9) < 0.2
+            channel._declared.clear()
+            with pytest.raises(aio.AioRpcError) as failed:
+                await UserServiceStub(channel).GetUser(ME)
+        assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert remaining(9) == 9

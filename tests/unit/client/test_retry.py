@@ -1,18 +1,26 @@
 """Only what may be repeated is tried again, and within a budget."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import grpc
 import pytest
 from grpc import aio
 
 from tests.harness.rpc import KEY, SERVICE, raw
+from trivet import client
 from trivet.client import connect, retry
 from trivet.client.actor import Signer
-from trivet.client.retry import FILES, POLICY, is_repeatable, methods, service_config
+from trivet.client.methods import methods
+from trivet.client.retry import POLICY, service_config
 from trivet.identity.v1.user_service_pb2 import DeleteUserRequest, GetUserRequest
 from trivet.identity.v1.user_service_pb2_grpc import UserServiceStub
+
+PROTOS = Path(client.__file__).parent.parent
+PROCESSES = ("identity", "notifications", "cache")
+SAYS_SO = re.compile(r"idempotency_level = (NO_SIDE_EFFECTS|IDEMPOTENT)")
 
 
 def retried(audience: str) -> set[tuple[str, str]]:
@@ -20,22 +28,38 @@ def retried(audience: str) -> set[tuple[str, str]]:
     return {(name["service"], name["method"]) for name in config["name"]}
 
 
-@pytest.mark.parametrize("audience", FILES)
+def declared(audience: str) -> dict[tuple[str, str], bool]:
+    """Return every RPC in a process's .proto files, read as text, and whether its text says that it is repeatable."""
+    found: dict[tuple[str, str], bool] = {}
+    for path in (PROTOS / audience).rglob("*.proto"):
+        text = re.sub(r"//.*", "", path.read_text())
+        for service in re.finditer(r"^service (\w+) \{(.*?)^\}", text, re.DOTALL | re.MULTILINE):
+            for rpc in re.finditer(r"rpc (\w+)\(.*?(?=rpc \w+\(|\Z)", service[2], re.DOTALL):
+                found[f"trivet.{audience}.v1.{service[1]}", rpc[1]] = SAYS_SO.search(rpc[0]) is not None
+    return found
+
+
+@pytest.mark.parametrize("audience", PROCESSES)
 def test_exactly_the_rpcs_that_say_so_are_retried(audience: str) -> None:
     """R7: a call that is not idempotent is never sent twice."""
-    for method in methods(FILES[audience]):
-        assert ((method.containing_service.full_name, method.name) in retried(audience)) == is_repeatable(method)
+    rpcs = declared(audience)
+    assert {name for name, is_repeatable in rpcs.items() if is_repeatable} == retried(audience)
+    assert {(each.containing_service.full_name, each.name) for each in methods(audience)} == rpcs.keys()
+
+
+def test_a_process_that_the_package_does_not_know_has_no_rpcs() -> None:
+    assert retried("billing") == retried("client") == set()
 
 
 def test_what_makes_or_adds_something_is_not_among_them() -> None:
-    names = {name for audience in FILES for _, name in retried(audience)}
+    names = {name for audience in PROCESSES for _, name in retried(audience)}
     assert not names & {"SignUp", "SignIn", "CreateNotification", "Increment", "WriteLogs", "Acquire", "ChangePassword"}
-    assert {"GetUser", "VerifySession", "ListNotifications", "Invalidate"} <= names
+    assert {"GetUser", "VerifySession", "ListNotifications", "Invalidate", "EraseUserData", "ListAuditEvents"} <= names
 
 
 def test_each_name_is_given_so_that_no_default_catches_the_rest() -> None:
     """A service config name without a method would cover every RPC of its service."""
-    assert all(service and method for audience in FILES for service, method in retried(audience))
+    assert all(service and method for audience in PROCESSES for service, method in retried(audience))
 
 
 Handler = Callable[[bytes, aio.ServicerContext[bytes, bytes]], Awaitable[bytes]]
@@ -47,7 +71,7 @@ class Down:
     def __init__(self) -> None:
         self.attempts = 0
         self._server = aio.server()
-        names = [method.name for method in methods(FILES["identity"]) if method.containing_service.full_name == SERVICE]
+        names = [method.name for method in methods("identity") if method.containing_service.full_name == SERVICE]
         handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(self._refuse)
         self._server.add_registered_method_handlers(SERVICE, dict.fromkeys(names, handler))
         self.port = self._server.add_insecure_port("127.0.0.1:0")

@@ -26,9 +26,10 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from trivet.cache.v1 import cached_pb2 as trivet_dot_cache_dot_v1_dot_cached__pb2
+from trivet.call.v1 import deadline_pb2 as trivet_dot_call_dot_v1_dot_deadline__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-trivet/identity/v1/subscription_service.proto\x12\x12trivet.identity.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctrivet/cache/v1/cached.proto\"\x96\x02\n\x0cSubscription\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0c\n\x04plan\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x35\n\x11period_start_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fperiod_end_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0etrial_end_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\x14\x63\x61ncel_at_period_end\x18\x08 \x01(\x08\x12\r\n\x05seats\x18\t \x01(\x05\"/\n\x16GetSubscriptionRequest\x12\x15\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"I\n\x17\x41pplyStripeEventRequest\x12\x15\n\x07payload\x18\x01 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x17\n\tsignature\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"+\n\x18\x41pplyStripeEventResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x08\x32\xe7\x02\n\x13SubscriptionService\x12\xdb\x01\n\x0fGetSubscription\x12*.trivet.identity.v1.GetSubscriptionRequest\x1a .trivet.identity.v1.Subscription\"z\x90\x02\x01\xea\xf6\x18K\n\rsubscriptions\x12\x07user_id\"\x07user_id*\x03\x08\xac\x02:\x12subscription:{key}:\nuser:{key}B\x03\x08\xac\x02\x82\xd3\xe4\x93\x02\"\x12 /v1/users/{user_id}/subscription\x12r\n\x10\x41pplyStripeEvent\x12+.trivet.identity.v1.ApplyStripeEventRequest\x1a,.trivet.identity.v1.ApplyStripeEventResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-trivet/identity/v1/subscription_service.proto\x12\x12trivet.identity.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctrivet/cache/v1/cached.proto\x1a\x1dtrivet/call/v1/deadline.proto\"\x96\x02\n\x0cSubscription\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0c\n\x04plan\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x35\n\x11period_start_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fperiod_end_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0etrial_end_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\x14\x63\x61ncel_at_period_end\x18\x08 \x01(\x08\x12\r\n\x05seats\x18\t \x01(\x05\"/\n\x16GetSubscriptionRequest\x12\x15\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"I\n\x17\x41pplyStripeEventRequest\x12\x15\n\x07payload\x18\x01 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x17\n\tsignature\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"+\n\x18\x41pplyStripeEventResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x08\x32\xed\x02\n\x13SubscriptionService\x12\xdb\x01\n\x0fGetSubscription\x12*.trivet.identity.v1.GetSubscriptionRequest\x1a .trivet.identity.v1.Subscription\"z\x90\x02\x01\xea\xf6\x18K\n\rsubscriptions\x12\x07user_id\"\x07user_id*\x03\x08\xac\x02:\x12subscription:{key}:\nuser:{key}B\x03\x08\xac\x02\x82\xd3\xe4\x93\x02\"\x12 /v1/users/{user_id}/subscription\x12x\n\x10\x41pplyStripeEvent\x12+.trivet.identity.v1.ApplyStripeEventRequest\x1a,.trivet.identity.v1.ApplyStripeEventResponse\"\t\x90\x02\x02\xf2\xf6\x18\x02\x08\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,15 +45,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBSCRIPTIONSERVICE'].methods_by_name['GetSubscription']._loaded_options = None
   _globals['_SUBSCRIPTIONSERVICE'].methods_by_name['GetSubscription']._serialized_options = b'\220\002\001\352\366\030K\n\rsubscriptions\022\007user_id\"\007user_id*\003\010\254\002:\022subscription:{key}:\nuser:{key}B\003\010\254\002\202\323\344\223\002\"\022 /v1/users/{user_id}/subscription'
   _globals['_SUBSCRIPTIONSERVICE'].methods_by_name['ApplyStripeEvent']._loaded_options = None
-  _globals['_SUBSCRIPTIONSERVICE'].methods_by_name['ApplyStripeEvent']._serialized_options = b'\220\002\002'
-  _globals['_SUBSCRIPTION']._serialized_start=196
-  _globals['_SUBSCRIPTION']._serialized_end=474
-  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_start=476
-  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_end=523
-  _globals['_APPLYSTRIPEEVENTREQUEST']._serialized_start=525
-  _globals['_APPLYSTRIPEEVENTREQUEST']._serialized_end=598
-  _globals['_APPLYSTRIPEEVENTRESPONSE']._serialized_start=600
-  _globals['_APPLYSTRIPEEVENTRESPONSE']._serialized_end=643
-  _globals['_SUBSCRIPTIONSERVICE']._serialized_start=646
-  _globals['_SUBSCRIPTIONSERVICE']._serialized_end=1005
+  _globals['_SUBSCRIPTIONSERVICE'].methods_by_name['ApplyStripeEvent']._serialized_options = b'\220\002\002\362\366\030\002\010\n'
+  _globals['_SUBSCRIPTION']._serialized_start=227
+  _globals['_SUBSCRIPTION']._serialized_end=505
+  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_start=507
+  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_end=554
+  _globals['_APPLYSTRIPEEVENTREQUEST']._serialized_start=556
+  _globals['_APPLYSTRIPEEVENTREQUEST']._serialized_end=629
+  _globals['_APPLYSTRIPEEVENTRESPONSE']._serialized_start=631
+  _globals['_APPLYSTRIPEEVENTRESPONSE']._serialized_end=674
+  _globals['_SUBSCRIPTIONSERVICE']._serialized_start=677
+  _globals['_SUBSCRIPTIONSERVICE']._serialized_end=1042
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,1 @@
+"""Generated stubs of `trivet.cache.v1`."""

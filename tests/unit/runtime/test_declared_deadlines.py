@@ -1,0 +1,79 @@
+"""The deadlines that .proto files declare, and that no limit below or above them is out of reach."""
+
+import pytest
+
+from gateway.health import PROBE_SECONDS
+from gateway.me import PART_SECONDS
+from gateway.middleware.deadline import REQUEST_SECONDS
+from runtime.concerns import Deadline
+from runtime.server import STORE_CHECK_SECONDS
+from runtime.settings import ServiceSettings
+from services.identity import receivers, stripe_api
+from services.identity.engine import Limits
+from services.identity.oauth import access, exchanges, fetching, leases, relying
+from services.notifications import log_query, user_data
+from services.notifications.settings import NotificationsSettings
+from trivet.client.channel import DEFAULT_TIMEOUT_SECONDS
+from trivet.client.methods import declared_deadline, methods
+
+ACCOUNTS = "trivet.identity.v1.AccountService"
+DECLARED = {
+    method.full_name: seconds
+    for audience in ("identity", "notifications", "cache")
+    for method in methods(audience)
+    if (seconds := declared_deadline(method)) is not None
+}
+ASKING = [name for name in DECLARED if name.startswith(ACCOUNTS)]
+
+
+def test_the_rpcs_that_wait_for_an_outside_host_are_those_with_a_deadline_of_their_own() -> None:
+    outside = ("BeginOAuth", "CompleteOAuth", "SignInWithIdToken", "LinkWithIdToken", "GetAccessToken")
+    outside += ("RefreshAccessToken", "GetAccountInfo")
+    assert DECLARED.keys() == {
+        *(f"{ACCOUNTS}.{name}" for name in outside),
+        "trivet.identity.v1.SubscriptionService.ApplyStripeEvent",
+    }
+
+
+def test_a_service_ends_a_call_at_the_declared_deadline_and_every_other_at_its_own() -> None:
+    concern = Deadline(0.5)
+    for method in methods("identity"):
+        concern.prepare(method.full_name, method)
+        assert concern._limits[method.full_name] == DECLARED.get(method.full_name, 0.5)
+
+
+@pytest.mark.parametrize("rpc", ASKING)
+def test_each_call_has_time_for_one_whole_answer_of_a_provider_and_for_its_own(rpc: str) -> None:
+    assert fetching.CONNECT_SECONDS + fetching.POOL_SECONDS < exchanges.TOTAL_SECONDS
+    assert DECLARED[rpc] > exchanges.TOTAL_SECONDS + relying.ANSWER_SECONDS
+
+
+@pytest.mark.parametrize("rpc", ["GetAccessToken", "RefreshAccessToken", "GetAccountInfo"])
+def test_a_refresh_ends_before_those_who_wait_for_it_and_before_its_lease(rpc: str) -> None:
+    assert access.LEASE_WAIT_SECONDS + exchanges.TOTAL_SECONDS < access.REFRESH_SECONDS
+    assert DECLARED[f"{ACCOUNTS}.{rpc}"] > access.REFRESH_SECONDS + 1
+    assert leases.LIFETIME.total_seconds() > access.REFRESH_SECONDS
+
+
+def test_asking_stripe_ends_before_the_call_that_asks() -> None:
+    asked = DECLARED["trivet.identity.v1.SubscriptionService.ApplyStripeEvent"]
+    assert asked > stripe_api.TOTAL_SECONDS + relying.ANSWER_SECONDS
+
+
+def test_limits_of_a_service_are_below_the_deadlines_that_its_callers_give() -> None:
+    """A limit above its caller's deadline is never reached, and what it protects from happens."""
+    limits, notifications = Limits(), NotificationsSettings.model_fields["store_timeout_ms"].default / 1_000
+    for below, above in (
+        (limits.turn_seconds, DEFAULT_TIMEOUT_SECONDS),
+        (limits.attempt_seconds, DEFAULT_TIMEOUT_SECONDS),
+        (limits.statement_seconds, limits.attempt_seconds),
+        (limits.lock_seconds, limits.statement_seconds),
+        (notifications, DEFAULT_TIMEOUT_SECONDS),
+        (log_query.WALK_SECONDS, DEFAULT_TIMEOUT_SECONDS),
+        (user_data.ERASE_SECONDS, receivers.SECONDS),
+        (STORE_CHECK_SECONDS, PROBE_SECONDS),
+        (PART_SECONDS, REQUEST_SECONDS),
+        (DEFAULT_TIMEOUT_SECONDS, REQUEST_SECONDS),
+        (DEFAULT_TIMEOUT_SECONDS, ServiceSettings.model_fields["call_limit_seconds"].default),
+    ):
+        assert below < above
