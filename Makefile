@@ -19,7 +19,7 @@ PY := PYTHONPATH=protos:. $(BIN)/python
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@python=$$(PYTHON="$(PYTHON)" ops/find-python.sh) && "$$python" -m venv $(VENV)
@@ -82,6 +82,10 @@ figures: $(VENV)/.for-dev ## Write the tables and the picture of docs/performanc
 protos: $(VENV)/.for-dev ## Generate the stubs from the .proto files
 	cd protos && ../$(BIN)/buf format --write --path trivet
 	$(PY) protos/generate.py
+
+.PHONY: third-party
+third-party: $(VENV)/.for-dev ## Put google/api's protos where `buf generate` finds them
+	@$(PY) protos/generate.py --third-party
 
 .PHONY: variables
 variables: $(VENV)/.for-dev ## List every TRIVET_ variable that something reads

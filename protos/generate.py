@@ -2,6 +2,7 @@
 
 python protos/generate.py           write them
 python protos/generate.py --check   make them anew in a temporary folder and compare
+python protos/generate.py --third-party   only put google/api's protos where buf finds them
 """
 
 import importlib.resources
@@ -97,6 +98,8 @@ def stale(fresh: Path) -> list[str]:
 
 def main() -> None:
     link_google_api()
+    if "--third-party" in sys.argv:
+        return
     if "--check" not in sys.argv:
         for glob in GENERATED:
             for path in ROOT.rglob(glob):
