@@ -8,7 +8,15 @@ import pytest
 
 from tests.harness.processes import ROOT
 
-PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/decisions.md", "docs/better-auth.md", "docs/services.md")
+PAGES = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/decisions.md",
+    "docs/better-auth.md",
+    "docs/services.md",
+)
 QUOTED = re.compile(r"`([\w./*-]+)`")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 MADE = (".data/", ".venv/")

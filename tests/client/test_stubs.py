@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ops.keys import pair_key
 from tests.harness.processes import ROOT, SECRET
 from tests.harness.whole import Whole
-from ops.keys import pair_key
 from trivet.client import Signer, acting_for
 
 PAGE = (ROOT / "docs" / "services.md").read_text(encoding="utf-8")
@@ -33,8 +33,9 @@ SECONDS = 540  # compilers and registries, on a busy machine
 
 def block(language: str, holding: str = "") -> str:
     """Return the one code block of a language that holds a text."""
-    (found,) = (code for code in re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.M | re.S) if holding in code)
-    return str(found)
+    blocks: list[str] = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (found,) = (code for code in blocks if holding in code)
+    return found
 
 
 def compiler(name: str) -> str:
