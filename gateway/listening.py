@@ -1,8 +1,9 @@
-"""The address that HTTP is served on: whose it is, and how long requests may take at the end."""
+"""The socket that HTTP is served on: its address, its limits, and how long requests may take at the end."""
 
 import socket
 
 from gateway.settings import GatewaySettings
+from runtime.unread import limit_unread_answers
 
 BACKLOG = 4_096
 GRACE_SECONDS = 3.5
@@ -21,6 +22,8 @@ def bound(settings: GatewaySettings, *, shares_port: bool) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shares_port:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        # Granian has no write time-out, and answers pipelined requests for as long as the kernel takes the answers.
+        limit_unread_answers(listener, seconds=2 * settings.header_seconds)
         listener.bind(address)
     except OSError as error:
         where = f"http://{settings.host}:{settings.http_port}"

@@ -53,7 +53,8 @@ class GatewaySettings(SiteSettings):
         default=5,
         ge=1,
         le=300,
-        description="How long a connection may be idle or slow with its headers, and half of what a body may take.",
+        description="How many seconds a connection may be idle or slow with its headers; twice as many for a body to"
+        " arrive, and for a client that reads nothing of an answer.",
     )
     workers: int = from_env(
         "TRIVET_GATEWAY_WORKERS",

@@ -1,6 +1,8 @@
 """Traces out by OTLP, metrics in by Prometheus: set up once per process."""
 
 import os
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
-from prometheus_client import Gauge, start_http_server
+from prometheus_client import Gauge
 
+from runtime.metrics_port import MetricsServer
 from runtime.tally import Timings
 
 if TYPE_CHECKING:
@@ -42,9 +45,11 @@ def start_tracing(service: str) -> "TracerProvider | None":
 def start_metrics(host: str, port: int) -> None:
     """Serve /metrics for Prometheus from a thread of its own, so that a busy loop can still be looked at."""
     try:
-        start_http_server(port, addr=host)
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        server = MetricsServer((str(address[0]), port), family)
     except OSError as error:
         raise SystemExit(f"trivet: cannot serve /metrics on {host}:{port}: {error.strerror}") from None
+    threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
 @contextmanager

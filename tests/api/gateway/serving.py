@@ -20,11 +20,13 @@ SETTINGS = GatewaySettings(http_port=0, secret=SecretStr("a secret that signs no
 class Serving:
     """A server in this loop, and the port it is on."""
 
-    def __init__(self, listener: socket.socket, app: ASGIApp, ahead: Ahead | None) -> None:
+    def __init__(
+        self, listener: socket.socket, app: ASGIApp, ahead: Ahead | None, settings: GatewaySettings = SETTINGS
+    ) -> None:
         self.door = Door(app, ahead)
         listener.listen()
         self.port: int = listener.getsockname()[1]
-        self.server = Listening(self.door, listener, SETTINGS)
+        self.server = Listening(self.door, listener, settings)
         self.task = asyncio.create_task(self.server.serve())
 
     async def is_refused(self) -> bool:
@@ -36,10 +38,12 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, ahead: Ahead | None = None) -> AsyncIterator[Serving]:
+async def serving(
+    app: ASGIApp, ahead: Ahead | None = None, settings: GatewaySettings = SETTINGS
+) -> AsyncIterator[Serving]:
     """Serve inside."""
-    with bound(SETTINGS, shares_port=True) as listener:
-        running = Serving(listener, app, ahead)
+    with bound(settings, shares_port=True) as listener:
+        running = Serving(listener, app, ahead, settings)
         try:
             yield running
         finally:

@@ -5,7 +5,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from tests.api.gateway.wire import head
 from tests.harness.metrics import metric
 from tests.harness.processes import SECRET, process
 from tests.harness.stack import descendants, is_running
+from tests.harness.unread import never_reading
 from tests.harness.waiting import until
 
 WORKERS = 2
@@ -128,6 +129,20 @@ async def test_both_workers_answer_each_a_process_of_its_own(stand_ins: StandIns
         await load.more()
         assert min(await workers.told("trivet_http_requests_total")) > 0
         assert not load.lost
+
+
+async def test_every_worker_lets_a_client_go_that_never_reads(stand_ins: StandIns) -> None:
+    """H1: the kernel gives each of eight clients to a worker by chance."""
+    stand_ins.reset()
+    async with several(stand_ins, TRIVET_HEADER_SECONDS="1") as workers, AsyncExitStack() as held:
+        before = await workers.told("trivet_http_requests_total")
+        clients = [await held.enter_async_context(never_reading(workers.gateway.port)) for _ in range(8)]
+        for client in clients:
+            client.send(head("GET", "/openapi.json") * 1_000)
+        taken = [await client.ended(within=60) for client in clients]
+        assert taken[0] > 1
+        made = [now - then for now, then in zip(await workers.told("trivet_http_requests_total"), before, strict=True)]
+        assert 8 <= sum(made) < 80
 
 
 async def test_a_worker_that_is_killed_is_missed_by_nobody_for_long_and_comes_back(stand_ins: StandIns) -> None:

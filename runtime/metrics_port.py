@@ -1,0 +1,73 @@
+"""Serves /metrics for Prometheus: a thread for each of a few connections, none of which is kept for long."""
+
+import contextlib
+import threading
+from socket import SHUT_RDWR, AddressFamily, socket
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from prometheus_client import Counter, make_wsgi_app
+
+from runtime.unread import limit_unread_answers
+
+MOST_CONNECTIONS = 16
+CONNECTION_SECONDS = 5.0
+
+refused = Counter("trivet_metrics_connections_refused_total", "Connections to /metrics closed: too many were open.")
+
+
+class _Handler(WSGIRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Log nothing."""
+
+
+class MetricsServer(ThreadingMixIn, WSGIServer):
+    """Serves at most `most` connections at a time, each for at most `seconds`: a client has to send and to read.
+
+    Closes further connections at once and counts them.
+    """
+
+    daemon_threads = True
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        family: AddressFamily,
+        *,
+        most: int = MOST_CONNECTIONS,
+        seconds: float = CONNECTION_SECONDS,
+    ) -> None:
+        self.address_family = family
+        self._places = threading.BoundedSemaphore(most)
+        self._seconds = seconds
+        super().__init__(address, _Handler)
+        self.set_app(make_wsgi_app())
+        limit_unread_answers(self.socket, seconds=seconds)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            refused.inc()
+            self.shutdown_request(request)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        end = threading.Timer(self._seconds, _wake, (request,))
+        end.daemon = True
+        end.start()
+        try:
+            super().finish_request(request, client_address)
+        finally:
+            end.cancel()
+            end.join()  # the socket is closed next, and its number can be another's then
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log nothing: a client that leaves early is no fault."""
+
+
+def _wake(connection: socket) -> None:
+    """End the read or write that a thread waits for."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(SHUT_RDWR)
