@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import REGISTRY
@@ -14,8 +15,16 @@ from tests.api.gateway.wire import connection, head, status
 from tests.harness.unread import never_reading
 from tests.harness.waiting import until
 
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
 LARGE = 8 * 1_024 * 1_024
 SECONDS = 1.0
+
+
+def much(_: "WSGIEnvironment", start: "StartResponse") -> list[bytes]:
+    start("200 OK", [])
+    return [b"x" * LARGE]
 
 
 @contextmanager
@@ -23,7 +32,7 @@ def serving(*, most: int = 2, seconds: float = SECONDS, large: bool = False) -> 
     """Serve the metrics, or many megabytes instead, and yield the port."""
     with MetricsServer(("127.0.0.1", 0), socket.AF_INET, most=most, seconds=seconds) as server:
         if large:
-            server.set_app(lambda _, start: [start("200 OK", []), b"x" * LARGE][1:])
+            server.set_app(much)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
