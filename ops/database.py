@@ -123,7 +123,8 @@ def _once_there(work: Callable[[], T], *, wait: bool = False) -> T:
 
 def _refusal(error: Exception) -> Refused | None:
     """Return what a driver's error means to the operator, None if nothing that is known."""
-    from services.identity.store_errors import Fault, code_of, fault_of, is_wrong_credentials
+    from services.identity.store_codes import Fault
+    from services.identity.store_errors import code_of, fault_of, is_wrong_credentials
 
     code = str(code_of(error))
     if code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):

@@ -21,7 +21,8 @@ from ops.importing.source import Source
 from runtime.sealing import Sealer
 from services.identity import store_url
 from services.identity.accounts import CREDENTIAL
-from services.identity.store_errors import Fault, code_of, fault_of, is_wrong_credentials
+from services.identity.store_codes import Fault
+from services.identity.store_errors import code_of, fault_of, is_wrong_credentials
 
 SETUP = {"mysql": "SET SESSION time_zone = '+00:00'", "postgresql": "SET TIME ZONE 'UTC'"}
 TIMES = ("createdAt", "updatedAt", "banExpires", "accessTokenExpiresAt", "refreshTokenExpiresAt")

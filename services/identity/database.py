@@ -1,7 +1,6 @@
 """The one way to the database: transactions, their retries, and what follows a commit."""
 
 import asyncio
-import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -17,20 +16,12 @@ from runtime.errors import ServiceError
 from runtime.tasks import Tasks, TooManyTasksError
 from runtime.telemetry import store_call
 from services.identity.engine import Limits, open_engine
-from services.identity.store_errors import (
-    Fault,
-    OrphanError,
-    TwiceError,
-    busy,
-    code_of,
-    fault_of,
-    gone,
-    is_wrong_credentials,
-)
+from services.identity.store_codes import NOT_COMMITTED, Fault
+from services.identity.store_errors import OrphanError, TwiceError, busy, fault_of, gone
+from services.identity.store_log import FailureLog
 from services.identity.store_url import StoreUrl
 from trivet.client.deadline import remaining
 
-logger = logging.getLogger(__name__)
 T = TypeVar("T")
 ATTEMPTS = 5
 BACK_OFF_SECONDS = 0.01
@@ -55,11 +46,7 @@ class Transaction:
         try:
             return await self._connection.execute(statement)
         except Exception as error:  # only two are answered here, the rest goes on to `Database`
-            match fault_of(error):
-                case Fault.TWICE:
-                    raise TwiceError from None
-                case Fault.ORPHAN:
-                    raise OrphanError from None
+            _raise_refusal(fault_of(error))
             raise
 
     def then(self, follow_up: FollowUp) -> None:
@@ -87,7 +74,7 @@ class Database:
         self._limits = limits
         self._admit = admit
         self._detached = detached
-        self._told_of_refusal = False
+        self._failures = FailureLog()
         self._begin = "BEGIN IMMEDIATE" if kind == "sqlite" else "BEGIN"
         # SQLite has one writer, whose turn is fair here; its own waiting is not. The queue moves, so a call waits in it
         # for as long as its caller waits.
@@ -151,18 +138,11 @@ class Database:
             except (ServiceError, TwiceError, OrphanError):
                 raise
             except Exception as error:  # of drivers and the network: `fault_of` knows them
-                self._tell_once(error)
+                self._failures.note(error)
                 fault = _worth_another(error, again)
                 retried.labels(fault.name).inc()
             await asyncio.sleep(random.uniform(0.5, 1.5) * BACK_OFF_SECONDS * 2**again)  # noqa: S311  # jitter
         raise busy()
-
-    def _tell_once(self, error: Exception) -> None:
-        """Say what no waiting mends: a server that is there and does not know us."""
-        if self._told_of_refusal or not is_wrong_credentials(error):
-            return
-        self._told_of_refusal = True
-        logger.error("the database refuses DATABASE_URL: wrong user, password or database name (%s)", code_of(error))
 
     async def _read(self, statement: Executable) -> Sequence[Row[Any]]:
         async with asyncio.timeout(self._limits.attempt_seconds), self._connection() as connection:
@@ -180,10 +160,14 @@ class Database:
                 is_committing = True
                 await connection.exec_driver_sql("COMMIT")
         except Exception as error:
-            if transaction is not None and is_committing and fault_of(error) is not Fault.RACE:
-                await self._follow(transaction)
-                raise gone() from error
-            raise
+            if transaction is None or not is_committing:
+                raise
+            if (fault := fault_of(error)) in NOT_COMMITTED:
+                _raise_refusal(fault)
+                raise
+            self._failures.note(error)
+            await self._follow(transaction)
+            raise gone() from error
         await failpoints.reach("identity.after_commit")
         await self._follow(transaction)
         return result
@@ -240,6 +224,14 @@ async def _roll_back(connection: AsyncConnection) -> None:
         await connection.invalidate()
 
 
+def _raise_refusal(fault: Fault) -> None:
+    """Raise what a constraint says: of a statement, or of the COMMIT where it is checked there."""
+    if fault is Fault.TWICE:
+        raise TwiceError from None
+    if fault is Fault.ORPHAN:
+        raise OrphanError from None
+
+
 def _worth_another(error: Exception, again: int) -> Fault:
     """Return the fault if it may be gone the next time, else raise what the caller is to know."""
     fault = fault_of(error)
@@ -247,9 +239,9 @@ def _worth_another(error: Exception, again: int) -> Fault:
         raise error
     if fault is Fault.BUSY:
         raise busy() from error
-    # A connection may be an old one to a server that has come back: one more try, unless time is up.
-    if fault is Fault.GONE and (again > 0 or isinstance(error, TimeoutError)):
-        logger.debug("the database does not answer", exc_info=error)
+    # A connection may be an old one, to a server that has come back or is the primary no more: one more try, unless
+    # time is up.
+    if fault in (Fault.GONE, Fault.READ_ONLY) and (again > 0 or isinstance(error, TimeoutError)):
         raise gone() from error
     return fault
 

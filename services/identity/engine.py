@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from runtime.telemetry import store_pool_in_use, store_pool_size
+from services.identity.store_codes import Fault
+from services.identity.store_errors import fault_of
 from services.identity.store_url import StoreUrl
 
 SQLITE_STEPS = 20_000
@@ -49,6 +52,7 @@ def open_engine(store: StoreUrl, limits: Limits) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "connect", _session_setup(store.kind, limits))
     _close_idle(engine, limits.idle_seconds)
+    _leave_read_only(engine)
     if store.kind == "sqlite":
         _end_long_statements(engine, limits.statement_seconds)
     if isinstance(pool := engine.sync_engine.pool, QueuePool):
@@ -126,6 +130,16 @@ def _end_long_statements(engine: AsyncEngine, seconds: float) -> None:
 
     event.listen(engine.sync_engine, "connect", connected)
     event.listen(engine.sync_engine, "before_cursor_execute", began)
+
+
+def _leave_read_only(engine: AsyncEngine) -> None:
+    """Drop the pool's connections when one leads to a read-only server: after a fail-over the primary is elsewhere."""
+
+    def failed(context: ExceptionContext) -> None:
+        if fault_of(context.original_exception) is Fault.READ_ONLY:
+            context.is_disconnect = True
+
+    event.listen(engine.sync_engine, "handle_error", failed)
 
 
 def _close_idle(engine: AsyncEngine, idle_seconds: float) -> None:

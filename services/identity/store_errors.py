@@ -1,23 +1,14 @@
-"""What the drivers' errors mean: the one place that knows their numbers."""
+"""What an error of SQLAlchemy, a driver or the network means, by the codes of `store_codes.py`."""
 
 import sqlite3
-from enum import Enum
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from runtime.errors import ServiceError, Unavailable
+from services.identity.store_codes import FAULTS, POSTGRESQL_BUGS, WRONG_CREDENTIALS, Fault
 
-
-class Fault(Enum):
-    """What to do about an error."""
-
-    TWICE = "something that must be unique is there already"
-    ORPHAN = "the row that another refers to is gone"
-    RACE = "the store chose this transaction to give way; it may be run again"
-    BUSY = "the store takes no more work now"
-    GONE = "the store cannot be reached or does not answer"
-    BUG = "the statement is wrong"
+MOST_WORDS = 300
 
 
 class TwiceError(Exception):
@@ -26,42 +17,6 @@ class TwiceError(Exception):
 
 class OrphanError(Exception):
     """A foreign key refused a row."""
-
-
-# MySQL's and MariaDB's numbers, PostgreSQL's SQLSTATEs and SQLite's names.
-FAULTS: dict[int | str, Fault] = {
-    1062: Fault.TWICE,
-    "23505": Fault.TWICE,
-    "SQLITE_CONSTRAINT_UNIQUE": Fault.TWICE,
-    "SQLITE_CONSTRAINT_PRIMARYKEY": Fault.TWICE,
-    1452: Fault.ORPHAN,
-    "23503": Fault.ORPHAN,
-    "SQLITE_CONSTRAINT_FOREIGNKEY": Fault.ORPHAN,
-    1213: Fault.RACE,  # deadlock
-    1205: Fault.RACE,  # waited too long for a lock
-    1020: Fault.RACE,  # the row changed since it was read (MariaDB's snapshot isolation)
-    "40001": Fault.RACE,
-    "40P01": Fault.RACE,
-    "55P03": Fault.RACE,
-    1040: Fault.BUSY,  # too many connections
-    1203: Fault.BUSY,
-    1969: Fault.BUSY,  # MariaDB: max_statement_time
-    3024: Fault.BUSY,  # MySQL: max_execution_time
-    "57014": Fault.BUSY,  # statement_timeout
-    "53300": Fault.BUSY,
-    "SQLITE_BUSY": Fault.BUSY,
-    "SQLITE_BUSY_SNAPSHOT": Fault.RACE,
-    "SQLITE_LOCKED": Fault.BUSY,
-    "SQLITE_INTERRUPT": Fault.BUSY,  # our own time-out, see engine.py
-    1054: Fault.BUG,
-    1064: Fault.BUG,
-    1146: Fault.BUG,
-    1406: Fault.BUG,
-    "SQLITE_ERROR": Fault.BUG,
-}
-# PostgreSQL's classes of errors that no retry mends: bad data, constraints, syntax and privileges.
-POSTGRESQL_BUGS = ("22", "23", "42")
-WRONG_CREDENTIALS = {1044, 1045, 1049, 1698, "28P01", "28000", "3D000"}
 
 
 def code_of(error: BaseException) -> int | str | None:
@@ -91,6 +46,18 @@ def fault_of(error: BaseException) -> Fault:
         lost = error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError")
         return Fault.GONE if lost else Fault.BUG
     return Fault.GONE if isinstance(error, (OSError, TimeoutError)) or code is not None else Fault.BUG
+
+
+def words_of(error: BaseException) -> str:
+    """Return the driver's own words about an error and its code, on one line.
+
+    PostgreSQL's DETAIL stays out: it can hold a row's values.
+    """
+    cause = error.driver_exception if isinstance(error, DBAPIError) else error
+    said = " ".join(str(part) for part in cause.args if part != code_of(error)) or str(cause)
+    line = " ".join(said.split())[:MOST_WORDS]
+    code = code_of(error)
+    return ": ".join(part for part in (type(cause).__name__, line, f"code {code}" if code is not None else "") if part)
 
 
 def is_wrong_credentials(error: BaseException) -> bool:

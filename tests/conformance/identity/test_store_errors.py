@@ -5,7 +5,8 @@ import sqlite3
 import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from services.identity.store_errors import Fault, fault_of, is_wrong_credentials
+from services.identity.store_codes import Fault
+from services.identity.store_errors import fault_of, is_wrong_credentials, words_of
 
 
 class PostgresError(Exception):
@@ -25,7 +26,7 @@ class PostgresError(Exception):
         ("53300", Fault.BUSY),
         ("57P01", Fault.GONE),  # shut down by its administrator
         ("57P03", Fault.GONE),  # starting up
-        ("25006", Fault.GONE),  # a replica: it takes no writes
+        ("25006", Fault.READ_ONLY),  # a replica: it takes no writes
         ("28P01", Fault.GONE),
         ("42P01", Fault.BUG),
         ("22001", Fault.BUG),
@@ -44,7 +45,7 @@ def test_a_sqlstate_says_what_to_do(sqlstate: str, fault: Fault) -> None:
         (1040, Fault.BUSY),
         (1969, Fault.BUSY),
         (2013, Fault.GONE),
-        (1290, Fault.GONE),  # a replica: it takes no writes
+        (1290, Fault.READ_ONLY),  # a replica: it takes no writes
         (1146, Fault.BUG),
     ],
 )
@@ -74,3 +75,15 @@ def test_settings_that_will_never_do_are_known() -> None:
     assert is_wrong_credentials(PostgresError("28P01"))
     assert is_wrong_credentials(OperationalError("", {}, Exception(1045, "denied")))
     assert not is_wrong_credentials(ConnectionRefusedError(111, "refused"))
+
+
+def test_the_drivers_words_come_with_its_code_and_without_a_rows_values() -> None:
+    told = OperationalError("UPDATE", {}, Exception(1205, "Lock wait timeout exceeded;\n try restarting"))
+    assert words_of(told) == "Exception: Lock wait timeout exceeded; try restarting: code 1205"
+    detailed = PostgresError("23514")
+    detailed.detail = "Failing row contains (ann@x.io)."  # type: ignore[attr-defined]  # as asyncpg sets it
+    assert words_of(DBAPIError("INSERT", {}, detailed)) == "PostgresError: in words: code 23514"
+    assert (
+        words_of(ConnectionRefusedError(111, "Connection refused")) == "ConnectionRefusedError: 111 Connection refused"
+    )
+    assert words_of(TimeoutError()) == "TimeoutError"

@@ -1,0 +1,86 @@
+"""What each server's error codes mean: the only place that knows their numbers, each with its source.
+
+Sources: MySQL's "Server Error Message Reference" (MariaDB and TiDB keep its numbers), MariaDB's "Error Codes",
+TiDB's "Error Codes and Troubleshooting", PostgreSQL's appendix A, SQLite's "Result and Extended Result Codes".
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Fault(Enum):
+    """What to do about an error."""
+
+    TWICE = "something that must be unique is there already"
+    ORPHAN = "the row that another refers to is gone"
+    RACE = "the store chose this transaction to give way and undid it; it can be run again"
+    READ_ONLY = "this server takes no writes: connect again, to the primary"
+    BUSY = "the store takes no more work now"
+    GONE = "the store cannot be reached or does not answer"
+    BUG = "the statement is wrong"
+
+
+# At COMMIT these say that nothing was committed. After any other error the outcome is unknown.
+NOT_COMMITTED = frozenset({Fault.TWICE, Fault.ORPHAN, Fault.RACE, Fault.READ_ONLY})
+
+
+class Code(NamedTuple):
+    """A code of a server: a number or a SQLSTATE or SQLite's name, what it means, and who sends it by what name."""
+
+    code: int | str
+    fault: Fault
+    source: str
+
+
+CODES = (
+    Code(1062, Fault.TWICE, "MySQL ER_DUP_ENTRY"),
+    Code("23505", Fault.TWICE, "PostgreSQL unique_violation"),
+    Code("SQLITE_CONSTRAINT_UNIQUE", Fault.TWICE, "SQLite"),
+    Code("SQLITE_CONSTRAINT_PRIMARYKEY", Fault.TWICE, "SQLite"),
+    Code(1452, Fault.ORPHAN, "MySQL ER_NO_REFERENCED_ROW_2"),
+    Code("23503", Fault.ORPHAN, "PostgreSQL foreign_key_violation"),
+    Code("SQLITE_CONSTRAINT_FOREIGNKEY", Fault.ORPHAN, "SQLite"),
+    Code(1213, Fault.RACE, "MySQL ER_LOCK_DEADLOCK; Galera: a write set failed certification"),
+    Code(1205, Fault.RACE, "MySQL ER_LOCK_WAIT_TIMEOUT"),
+    Code(1020, Fault.RACE, "MariaDB ER_CHECKREAD: the row changed under snapshot isolation"),
+    Code(1047, Fault.RACE, "Galera ER_UNKNOWN_COM_ERROR: the node is not synced, or not in the primary component"),
+    Code(1180, Fault.RACE, "Galera ER_ERROR_DURING_COMMIT: the node lost its group, and undid the transaction"),
+    Code(3101, Fault.RACE, "MySQL ER_TRANSACTION_ROLLBACK_DURING_COMMIT: Group Replication's certification"),
+    Code(8002, Fault.RACE, "TiDB ErrForUpdateCantRetry"),
+    Code(8022, Fault.RACE, "TiDB ErrTxnRetryable: the commit failed and was undone"),
+    Code(8028, Fault.RACE, "TiDB ErrInfoSchemaChanged: a migration ran during the transaction"),
+    Code(9007, Fault.RACE, "TiDB ErrWriteConflict"),
+    Code("40001", Fault.RACE, "PostgreSQL serialization_failure"),
+    Code("40P01", Fault.RACE, "PostgreSQL deadlock_detected"),
+    Code("55P03", Fault.RACE, "PostgreSQL lock_not_available"),
+    Code("SQLITE_BUSY_SNAPSHOT", Fault.RACE, "SQLite"),
+    Code(1290, Fault.READ_ONLY, "MySQL ER_OPTION_PREVENTS_STATEMENT: --read-only or --super-read-only"),
+    Code(1792, Fault.READ_ONLY, "MySQL ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION"),
+    Code(1836, Fault.READ_ONLY, "MySQL ER_READ_ONLY_MODE"),
+    Code(3100, Fault.READ_ONLY, "MySQL ER_RUN_HOOK_ERROR: Group Replication refused it before the commit"),
+    Code("25006", Fault.READ_ONLY, "PostgreSQL read_only_sql_transaction: a standby"),
+    Code(1040, Fault.BUSY, "MySQL ER_CON_COUNT_ERROR"),
+    Code(1203, Fault.BUSY, "MySQL ER_TOO_MANY_USER_CONNECTIONS"),
+    Code(1969, Fault.BUSY, "MariaDB ER_STATEMENT_TIMEOUT: max_statement_time"),
+    Code(3024, Fault.BUSY, "MySQL ER_QUERY_TIMEOUT: max_execution_time"),
+    Code(8175, Fault.BUSY, "TiDB ErrMemoryExceedForQuery"),
+    Code(9001, Fault.BUSY, "TiDB ErrPDServerTimeout"),
+    Code(9002, Fault.BUSY, "TiDB ErrTiKVServerTimeout"),
+    Code(9003, Fault.BUSY, "TiDB ErrTiKVServerBusy"),
+    Code(9004, Fault.BUSY, "TiDB ErrResolveLockTimeout"),
+    Code(9005, Fault.BUSY, "TiDB ErrRegionUnavailable"),
+    Code("57014", Fault.BUSY, "PostgreSQL query_canceled: statement_timeout"),
+    Code("53300", Fault.BUSY, "PostgreSQL too_many_connections"),
+    Code("SQLITE_BUSY", Fault.BUSY, "SQLite"),
+    Code("SQLITE_LOCKED", Fault.BUSY, "SQLite"),
+    Code("SQLITE_INTERRUPT", Fault.BUSY, "SQLite: our own time-out, see engine.py"),
+    Code(1054, Fault.BUG, "MySQL ER_BAD_FIELD_ERROR"),
+    Code(1064, Fault.BUG, "MySQL ER_PARSE_ERROR"),
+    Code(1146, Fault.BUG, "MySQL ER_NO_SUCH_TABLE"),
+    Code(1406, Fault.BUG, "MySQL ER_DATA_TOO_LONG"),
+    Code("SQLITE_ERROR", Fault.BUG, "SQLite"),
+)
+FAULTS = {each.code: each.fault for each in CODES}
+# PostgreSQL's classes of errors that no retry mends: bad data, constraints, syntax and privileges.
+POSTGRESQL_BUGS = ("22", "23", "42")
+WRONG_CREDENTIALS = frozenset({1044, 1045, 1049, 1698, "28P01", "28000", "3D000"})
