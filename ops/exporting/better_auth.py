@@ -3,31 +3,36 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, create_engine, delete, event, func, inspect, or_, select, update
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.pool import NullPool
 
 from ops.errors import Refused, WrongSettings
 from ops.exporting import tables
 from ops.exporting.people import Leaving
 from ops.exporting.records import Record, account_record, iso, user_record
-from ops.importing.better_auth import ACCOUNT, USER, Named, named
+from ops.importing.better_auth import ACCOUNT, USER
+from ops.importing.named import Named, named
 from ops.importing.report import Report
 from ops.importing.source import Source
+from ops.importing.times import number_in
+from ops.importing.values import TIMES
 from runtime.sealing import Sealer
 from services.identity import store_url
 from services.identity.accounts import CREDENTIAL
 from services.identity.store_codes import Fault
 from services.identity.store_errors import code_of, fault_of, is_wrong_credentials
 
-SETUP = {"mysql": "SET SESSION time_zone = '+00:00'", "postgresql": "SET TIME ZONE 'UTC'"}
-TIMES = ("createdAt", "updatedAt", "banExpires", "accessTokenExpiresAt", "refreshTokenExpiresAt")
+SETUP = {"postgresql": "SET TIME ZONE 'UTC'"}
+"""A session on MySQL keeps the server's zone, as the app's sessions do that will read TIMESTAMP columns."""
 OURS = frozenset({"users", "outbox", "requests", "stripe_events"})
 """Tables of Trivet's that are together in none but its own databases."""
+DOES_NOT_FIT = (1264, 1292, 1366, 1406)
+"""MySQL's numbers for a value that its column does not take; its driver calls some of them operational."""
 ADMIN = ("role", "banned", "banReason", "banExpires")
 
 
@@ -38,7 +43,7 @@ class BetterAuthTarget:
     alive again.
     """
 
-    def __init__(self, engine: Engine, kind: str, sealer: Sealer | None) -> None:
+    def __init__(self, engine: Engine, kind: str, sealer: Sealer | None, zone: tzinfo | None = None) -> None:
         self._engine = engine
         self._kind = kind
         self._sealer = sealer
@@ -51,18 +56,23 @@ class BetterAuthTarget:
             self.has_made = [table for table in tables.metadata.sorted_tables if table.name not in there]
             tables.metadata.create_all(connection, self.has_made)
         with engine.connect() as connection:
-            source = Source(connection)
+            source = Source(connection, zone, option="--to")
             found = {name: source.find(name) for name in ("user", "account", "session")}
-        self._user = _named(found["user"], (*USER,), ("id", "email", "name"))
-        self._account = _named(found["account"], ACCOUNT, ACCOUNT[:4])
-        self._session = _named(found["session"], ("id", "userId"), ("id", "userId"))
+            self._user = _named(found["user"], (*USER,), ("id", "email", "name"))
+            self._account = _named(found["account"], ACCOUNT, ACCOUNT[:4])
+            self._session = _named(found["session"], ("id", "userId"), ("id", "userId"))
+            self._written = {each.table.name: Written(each, source) for each in (self._user, self._account)}
+            self.remarks = source.remarks
 
     def count(self) -> int:
         with self._engine.connect() as connection:
             return int(connection.execute(select(func.count()).select_from(self._user.table)).scalar_one())
 
     def write(self, people: Sequence[Leaving], report: Report) -> None:
-        """Write a page of people. Raises Refused if the database fails; what was written before stays."""
+        """Write a page of people. Raises Refused if the database fails; what was written before stays.
+
+        Somebody whose values do not fit there, such as a time after 2038 in a TIMESTAMP of MySQL's, is left out alone.
+        """
         page = Report()
         try:
             with self._engine.begin() as connection:
@@ -70,12 +80,22 @@ class BetterAuthTarget:
                 self._write_accounts(connection, written, page)
                 self._end_sessions(connection, written, page)
         except DBAPIError as error:
+            if isinstance(error, DataError) or code_of(error) in DOES_NOT_FIT:
+                self._write_each(people, report)
+                return
             if fault_of(error) is Fault.BUG:
                 raise Refused(
                     f"--to: the tables do not take our rows ({code_of(error)}): are they Better Auth's?"
                 ) from None
             raise Refused(f"--to: the database fails ({code_of(error) or 'no code'}): run it again") from None
         report.add(page)
+
+    def _write_each(self, people: Sequence[Leaving], report: Report) -> None:
+        if len(people) == 1:
+            report.skip("users", "the columns there do not take their values", people[0].user["id"])
+            return
+        for person in people:
+            self.write([person], report)
 
     def _write_users(self, connection: Connection, people: Sequence[Leaving], report: Report) -> list[Leaving]:
         table, names = self._user.table, self._user.spelled
@@ -107,7 +127,7 @@ class BetterAuthTarget:
         row: Record = {}
         for name, value in record.items():
             if name in self._user.spelled:
-                row[self._user.spelled[name]] = self._bound(name, value)
+                row[self._user.spelled[name]] = self._bound(self._user, name, value)
             elif name in columns:
                 row[name] = value
             elif value is not None and name not in ADMIN:
@@ -127,7 +147,9 @@ class BetterAuthTarget:
             there = by_key.pop((record["userId"], record["providerId"], record["accountId"]), None)
             if there is not None:
                 record["id"] = there
-            row = {names[name]: self._bound(name, value) for name, value in record.items() if name in names}
+            row = {
+                names[name]: self._bound(self._account, name, value) for name, value in record.items() if name in names
+            }
             (fresh if there is None else known).append(row)
         self._put(connection, self._account, fresh, known)
         report.count("accounts", "exported", len(fresh))
@@ -157,15 +179,32 @@ class BetterAuthTarget:
                 update(into.table).where(and_(into.table.c[own] == bindparam("own"))).values(values), {"own": row[own]}
             )
 
-    def _bound(self, name: str, value: Any) -> Any:
+    def _bound(self, into: Named, name: str, value: Any) -> Any:
         """Return a value as the engine's driver takes it, and as the original reads it."""
         if isinstance(value, bool) and self._kind == "sqlite":
             return int(value)
         if isinstance(value, datetime) and name in TIMES:
-            if self._kind == "sqlite":
-                return iso(value)
-            return value.astimezone(UTC).replace(tzinfo=None) if self._kind == "mysql" else value
+            return self._written[into.table.name].time(into.spelled[name], value)
         return value
+
+
+class Written:
+    """How times are written into one table: as the app that reads them writes its own."""
+
+    def __init__(self, into: Named, source: Source) -> None:
+        columns = [column for name, column in into.spelled.items() if name in TIMES]
+        self._is_text = source.is_loose
+        self._zoneless = set(source.zoneless(into.table, columns))
+        self._times = source.times(into.table, columns)
+
+    def time(self, column: str, value: datetime) -> Any:
+        """Return a time for a column: a number where numbers are, a text in SQLite, a local time where no zone is."""
+        numbers = self._times.columns.get(column)
+        if numbers is not None and numbers.count:
+            return number_in(numbers.unit, value)
+        if self._is_text:
+            return iso(value)
+        return value.astimezone(self._times.zone).replace(tzinfo=None) if column in self._zoneless else value
 
 
 def _is_ours(connection: Connection) -> bool:
@@ -182,7 +221,7 @@ def _named(table: Any, wanted: Sequence[str], required: Sequence[str]) -> Named:
 
 
 @contextmanager
-def opened(address: str, sealer: Sealer | None) -> Iterator[BetterAuthTarget]:
+def opened(address: str, sealer: Sealer | None, zone: tzinfo | None = None) -> Iterator[BetterAuthTarget]:
     """Open a target by its URL, and make the tables that are missing. Raises WrongSettings and Refused."""
     try:
         store = store_url.parse(address)
@@ -202,7 +241,7 @@ def opened(address: str, sealer: Sealer | None) -> Iterator[BetterAuthTarget]:
             connection.commit()
 
     try:
-        yield BetterAuthTarget(engine, store.kind, sealer)
+        yield BetterAuthTarget(engine, store.kind, sealer, zone)
     except DBAPIError as error:
         if is_wrong_credentials(error) or "password authentication failed" in str(error):
             raise WrongSettings("--to: the database refuses the user, the password or the name") from None

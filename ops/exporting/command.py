@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops.errors import Refused, WrongSettings
+from ops.importing.command import TimeZone, progress
 from ops.showing import note, warn_of_password
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def better_auth(
     module: Annotated[
         Path | None, typer.Option("--password-module", metavar="FILE", help="Write password.hash and .verify there.")
     ] = None,
+    time_zone: TimeZone = "",
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Export users, accounts and password hashes into Better Auth's tables, which are made where they are missing.
@@ -55,7 +57,7 @@ def better_auth(
     if module is not None:
         _write_module(module)
     try:
-        report = asyncio.run(_exported(ours, to, own))
+        report = asyncio.run(_exported(ours, to, own, time_zone))
     except ServiceError as error:
         raise Refused(error.message) from None
     report.show(json=json)
@@ -64,13 +66,12 @@ def better_auth(
         note("the hashes are Argon2id's: --password-module FILE writes what checks them in Better Auth")
 
 
-async def _exported(address: str, to: str, sealer: "Sealer | None") -> "Report":
+async def _exported(address: str, to: str, sealer: "Sealer | None", time_zone: str) -> "Report":
     """Read and write page by page. Writing blocks this loop, on which nothing but reading waits.
 
     Ours is known to hold our tables before the target is looked at, which may hold none of them.
     """
     from ops.exporting.people import pages
-    from ops.importing.command import progress
     from ops.importing.report import Report
     from services.identity import store_url
     from services.identity.database import Database
@@ -83,7 +84,7 @@ async def _exported(address: str, to: str, sealer: "Sealer | None") -> "Report":
         from services.identity.outbox import Outbox
 
         total = await Users(database, Outbox(database, _nobody)).count(Filter())
-        with _writer(to, sealer) as (write, finish):
+        with _writer(to, sealer, time_zone) as (write, finish):
             with progress("users", total) as advance:
                 async for page in pages(database):
                     write(page, report)
@@ -97,19 +98,23 @@ async def _nobody(_: object) -> bool:
 
 
 @contextmanager
-def _writer(to: str, sealer: "Sealer | None") -> "Iterator[tuple[Write, Callable[[Report], None]]]":
+def _writer(to: str, sealer: "Sealer | None", time_zone: str) -> "Iterator[tuple[Write, Callable[[Report], None]]]":
     """Open what is written to; yield what writes a page, and what completes the report."""
     if "://" not in to:
         with _new_file(Path(to)) as write_text:
             yield _in_lines(write_text, sealer), lambda _: None
         return
     from ops.exporting.better_auth import opened
+    from ops.importing.zones import parsed
 
-    with opened(to, sealer) as target:
+    with opened(to, sealer, parsed(time_zone)) as target:
+        for line in target.remarks:
+            note(f"warning: {line}")
         for table in target.has_made:
             note(f"made the table `{table.name}`")
 
         def finish(report: "Report") -> None:
+            report.remarks = target.remarks
             there = report.counts["users", "exported"] + report.counts["users", "updated there"]
             if (others := target.count() - there) > 0:
                 report.note(

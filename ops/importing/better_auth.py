@@ -1,19 +1,21 @@
 """People out of a Better Auth database: its tables `user`, `account` and `session`, and what they mean to us."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnClause, TableClause, column, func, select
+from sqlalchemy import ColumnClause, ColumnElement, column, null, select
 
 from ops.errors import WrongSettings
+from ops.importing.doubles import losers
 from ops.importing.linked import Linked
-from ops.importing.people import Person, additional, credential, user_row
+from ops.importing.named import Named, named
+from ops.importing.people import Person, additional, credential, dates_of, user_row
 from ops.importing.report import Report
 from ops.importing.source import Row, Source
-from ops.importing.values import line, moment, row_id
+from ops.importing.times import Times, Unreadable
+from ops.importing.values import TIMES, line, read, row_id
 from runtime.fields import Fields
 from runtime.ids import new_id, token_hash
 from runtime.sealing import Sealer
@@ -42,37 +44,18 @@ ACCOUNT = (
     *("id", "accountId", "providerId", "userId", "accessToken", "refreshToken", "idToken", "accessTokenExpiresAt"),
     *("refreshTokenExpiresAt", "scope", "password", "createdAt", "updatedAt"),
 )
-SNAKE = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
 
 @dataclass(frozen=True)
-class Named:
-    """A table, and how the original's names for its columns are spelled in it."""
+class Read:
+    """A table, and how its times are read."""
 
-    table: TableClause
-    spelled: Mapping[str, str]
+    named: Named
+    times: Times
 
     def values(self, row: Row) -> Row:
-        """Return a row by the original's names."""
-        return {name: row[spelling] for name, spelling in self.spelled.items()}
-
-    def rest(self, row: Row) -> Row:
-        """Return what a row holds besides."""
-        known = set(self.spelled.values())
-        return {name: value for name, value in row.items() if name not in known}
-
-
-def named(table: TableClause, wanted: Sequence[str], *, required: Sequence[str]) -> Named:
-    """Find columns in camelCase, as the original names them, or in snake_case. Raises WrongSettings."""
-    there = {each.name for each in table.c}
-    spelled = {}
-    for name in wanted:
-        spellings = (name, SNAKE.sub(lambda match: "_" + match[1].lower(), name), name.lower())
-        if (spelling := next((each for each in spellings if each in there), None)) is not None:
-            spelled[name] = spelling
-    if missing := [name for name in required if name not in spelled]:
-        raise WrongSettings(f"--from: the table {table.name} has no column {', '.join(missing)}: is it Better Auth's?")
-    return Named(table, spelled)
+        """Return a row's values by the original's names. Raises Unreadable."""
+        return read(row, self.named.spelled, self.times)
 
 
 class BetterAuth:
@@ -88,18 +71,29 @@ class BetterAuth:
         self._fields = fields
         self._linked = Linked(sealer, issuers)
         self._now = now
-        users = source.find("user", "users")
+        users = self._read(("user", "users"), tuple(USER), ("id", "email"), dates_of(fields))
         if users is None:
             raise WrongSettings("--from: there is no table `user`: is it Better Auth's database?")
-        self._users = named(users, tuple(USER), required=("id", "email"))
-        accounts = source.find("account", "accounts")
-        self._accounts = named(accounts, ACCOUNT, required=ACCOUNT[:4]) if accounts is not None else None
-        sessions = source.find("session", "sessions")
-        self._sessions = named(sessions, SESSION, required=SESSION[:4]) if sessions is not None else None
+        self._users = users
+        self._accounts = self._read(("account", "accounts"), ACCOUNT, ACCOUNT[:4])
+        self._sessions = self._read(("session", "sessions"), SESSION, SESSION[:4])
+
+    def _read(
+        self, names: Sequence[str], wanted: Sequence[str], required: Sequence[str], own: Sequence[str] = ()
+    ) -> Read | None:
+        """Find a table and look at its times, those of a product's `own` fields too."""
+        table = self._source.find(*names)
+        if table is None:
+            return None
+        found = named(table, wanted, required=required)
+        columns = [column for name, column in found.spelled.items() if name in TIMES]
+        columns += [name for name in own if name in table.c and name not in found.spelled.values()]
+        past = [found.spelled[name] for name in ("createdAt", "updatedAt") if name in found.spelled]
+        return Read(found, self._source.times(table, columns, past))
 
     @property
     def total(self) -> int:
-        return self._source.count(self._users.table)
+        return self._source.count(self._users.named.table)
 
     @property
     def missing(self) -> list[str]:
@@ -107,14 +101,25 @@ class BetterAuth:
         found = {"account": self._accounts, "session": self._sessions}
         return [name for name, table in found.items() if table is None]
 
+    @property
+    def remarks(self) -> list[str]:
+        """How times were read, once everything has been."""
+        tables = [each for each in (self._users, self._accounts, self._sessions) if each is not None]
+        return [line for each in tables for line in each.times.remarks(each.named.table.name)]
+
     def pages(self, report: Report) -> Iterator[list[Person]]:
-        """Yield people, oldest spelling of an address first; what is left out is told to the report."""
-        losers = self._losers()
-        for rows in self._source.pages(self._users.table, self._users.spelled["id"], PAGE):
+        """Yield people; what is left out is told to the report."""
+        table, names = self._users.named.table, self._users.named.spelled
+        chosen = [table.c[names["id"]], table.c[names["email"]], self._created()]
+        created = names.get("createdAt", "")
+        younger = losers(
+            lambda: self._source.stream(select(*chosen)), lambda time: self._users.times.read(created, time)
+        )
+        for rows in self._source.pages(table, names["id"], PAGE):
             people: dict[Any, Person] = {}
             for row in rows:
-                source_id = row[self._users.spelled["id"]]
-                if source_id in losers:
+                source_id = row[names["id"]]
+                if source_id in younger:
                     report.skip("users", "an older user has the same address in other letters", source_id)
                 elif (person := self._person(row, report)) is not None:
                     people[source_id] = person
@@ -122,68 +127,60 @@ class BetterAuth:
             self._add_sessions(people, report)
             yield list(people.values())
 
-    def _losers(self) -> set[Any]:
-        """Return the ids of those whose address an older user has too, once both are in small letters."""
-        table, names = self._users.table, self._users.spelled
-        lowered = func.lower(table.c[names["email"]])
-        double = [row[0] for row in self._source.all(select(lowered).group_by(lowered).having(func.count() > 1))]
-        losers: set[Any] = set()
-        for first in range(0, len(double), PAGE):
-            chosen = [table.c[names["id"]], lowered, *(table.c[names[n]] for n in ("createdAt",) if n in names)]
-            found = self._source.all(select(*chosen).where(lowered.in_(double[first : first + PAGE])))
-            by_email: dict[str, list[tuple[str, str, Any]]] = {}
-            for user_id, email, *created in found:
-                by_email.setdefault(email, []).append((str(created), str(user_id), user_id))
-            for same in by_email.values():
-                losers |= {user_id for _, _, user_id in sorted(same)[1:]}
-        return losers
+    def _created(self) -> ColumnElement[Any]:
+        name = self._users.named.spelled.get("createdAt")
+        return null() if name is None else self._users.named.table.c[name]
 
     def _person(self, row: Row, report: Report) -> Person | None:
-        values = {USER[name]: value for name, value in self._users.values(row).items()}
+        try:
+            values = {USER[name]: value for name, value in self._users.values(row).items()}
+        except Unreadable as error:
+            report.skip("users", str(error), row[self._users.named.spelled["id"]])
+            return None
         user = user_row(values, self._now, report)
         if user is None:
             return None
-        user["additional"] = additional(self._users.rest(row), self._fields, user["id"], report)
+        rest = self._users.named.rest(row)
+        user["additional"] = additional(rest, self._fields, self._users.times, user["id"], report)
         return Person(user)
 
-    def _owned(self, named: Named, ids: Sequence[Any]) -> Iterator[Row]:
-        """Yield the rows that belong to users."""
-        if not ids:
+    def _owned(self, read: Read, people: Mapping[Any, Person]) -> Iterator[tuple[Person, Row]]:
+        """Yield the rows that belong to people, each with its owner."""
+        if not people:
             return
-        theirs: ColumnClause[Any] = column(named.table.c[named.spelled["userId"]].name)
-        for rows in self._source.pages(named.table, named.spelled["id"], OWNED_PAGE, theirs.in_(ids)):
-            yield from map(named.values, rows)
+        owner, key = read.named.spelled["userId"], read.named.spelled["id"]
+        theirs: ColumnClause[Any] = column(read.named.table.c[owner].name)
+        for rows in self._source.pages(read.named.table, key, OWNED_PAGE, theirs.in_(list(people))):
+            for row in rows:
+                person = people.get(row[owner])
+                if person is not None:  # MySQL finds `ABC` for `abc`
+                    yield person, row
 
     def _add_accounts(self, people: Mapping[Any, Person], report: Report) -> None:
         if self._accounts is None:
             return
-        for values in self._owned(self._accounts, list(people)):
-            person = people.get(values["userId"])
-            if person is None:  # MySQL finds `ABC` for `abc`
+        for person, row in self._owned(self._accounts, people):
+            try:
+                values = self._accounts.values(row)
+            except Unreadable as error:
+                report.skip("accounts", str(error), row[self._accounts.named.spelled["id"]])
                 continue
             account_id = row_id(values["id"]) or new_id()
-            try:
-                if values["providerId"] == CREDENTIAL:
-                    account = credential(person, account_id, values.get("password"), report)
-                else:
-                    account = self._linked.row(person, account_id, values, report)
-            except ValueError:
-                report.skip("accounts", "a time is none", account_id)
-                continue
+            if values["providerId"] == CREDENTIAL:
+                account = credential(person, account_id, values.get("password"), report)
+            else:
+                account = self._linked.row(person, account_id, values, report)
             if account is not None:
                 person.accounts.append(account)
 
     def _add_sessions(self, people: Mapping[Any, Person], report: Report) -> None:
         if self._sessions is None:
             return
-        for values in self._owned(self._sessions, list(people)):
-            person = people.get(values["userId"])
-            if person is None:
-                continue
+        for person, row in self._owned(self._sessions, people):
             try:
-                session = self._session(person, values, report)
-            except ValueError:
-                report.skip("sessions", "a time is none", row_id(values["id"]))
+                session = self._session(person, self._sessions.values(row), report)
+            except Unreadable as error:
+                report.skip("sessions", str(error), row[self._sessions.named.spelled["id"]])
                 continue
             if session is not None and len(person.sessions) < MAX_SESSIONS:
                 person.sessions.append(session)
@@ -192,7 +189,7 @@ class BetterAuth:
 
     def _session(self, person: Person, values: Row, report: Report) -> Row | None:
         session_id, token = row_id(values["id"]) or new_id(), str(values["token"] or "")
-        expires = moment(values["expiresAt"])
+        expires: datetime | None = values["expiresAt"]
         if not token or expires is None or expires <= self._now:
             report.skip("sessions", "expired", session_id)
             return None
@@ -202,7 +199,7 @@ class BetterAuth:
         if values.get("impersonatedBy"):
             report.skip("sessions", "an administrator's session in somebody else's name", session_id)
             return None
-        updated = moment(values.get("updatedAt")) or self._now
+        updated: datetime = values.get("updatedAt") or self._now
         return {
             "id": session_id,
             "user_id": person.id,
@@ -213,6 +210,6 @@ class BetterAuth:
             "ip_address": line(values.get("ipAddress"), IP_ADDRESS_LENGTH),
             "user_agent": line(values.get("userAgent"), USER_AGENT_LENGTH),
             "additional": None,
-            "created_at": moment(values.get("createdAt")) or updated,
+            "created_at": values.get("createdAt") or updated,
             "updated_at": updated,
         }

@@ -31,6 +31,9 @@ ADDRESS = "mysql://, mariadb://, postgresql:// or sqlite:///PATH; from TRIVET_IM
 From = Annotated[str, typer.Option("--from", metavar="URL", envvar="TRIVET_IMPORT_FROM", help=ADDRESS)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and check everything, and write nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+TimeZone = Annotated[
+    str, typer.Option(metavar="ZONE", help="Of times without a zone: UTC, +02:00 or a name such as Europe/Berlin.")
+]
 Pairs = list[str]
 
 
@@ -40,6 +43,7 @@ def better_auth(
     issuer: Annotated[
         Pairs | None, typer.Option(metavar="PROVIDER=URL", help="The issuer of a provider with OpenID Connect.")
     ] = None,
+    time_zone: TimeZone = "",
     dry_run: DryRun = False,
     json: AsJson = False,
 ) -> None:
@@ -53,7 +57,7 @@ def better_auth(
     def reader(source: "Source", settings: "SealingSettings", now: datetime) -> "Reader":
         return BetterAuth(source, settings.user_fields, sealer(settings), issuers, now)
 
-    _run(address, reader, dry_run=dry_run, json=json)
+    _run(address, time_zone, reader, dry_run=dry_run, json=json)
 
 
 @app.command()
@@ -63,6 +67,7 @@ def plain(
     columns: Annotated[
         Pairs | None, typer.Option("--map", metavar="OURS=THEIRS", help="For example email=mail; by comma, or again.")
     ] = None,
+    time_zone: TimeZone = "",
     dry_run: DryRun = False,
     json: AsJson = False,
 ) -> None:
@@ -75,14 +80,20 @@ def plain(
     def reader(source: "Source", settings: "SealingSettings", now: datetime) -> "Reader":
         return Plain(source, table, mapping, settings.user_fields, now)
 
-    _run(address, reader, dry_run=dry_run, json=json)
+    _run(address, time_zone, reader, dry_run=dry_run, json=json)
 
 
 def _run(
-    address: str, reader: "Callable[[Source, SealingSettings, datetime], Reader]", *, dry_run: bool, json: bool
+    address: str,
+    time_zone: str,
+    reader: "Callable[[Source, SealingSettings, datetime], Reader]",
+    *,
+    dry_run: bool,
+    json: bool,
 ) -> None:
     from ops.database import url
     from ops.importing.source import opened
+    from ops.importing.zones import parsed
     from ops.reading import read_settings
     from ops.sealing import SealingSettings
     from runtime.errors import ServiceError
@@ -91,11 +102,14 @@ def _run(
     settings = read_settings(SealingSettings)
     ours = url()
     try:
-        with opened(address) as source:
+        with opened(address, parsed(time_zone)) as source:
             people = reader(source, settings, datetime.now(UTC))
+            for line in source.remarks:
+                note(f"warning: {line}")
             for name in people.missing:
                 note(f"there is no table `{name}`: nothing of it is imported")
             report = asyncio.run(_imported(ours, people, dry_run=dry_run))
+            report.remarks = [*source.remarks, *people.remarks]
     except ServiceError as error:
         raise Refused(f"{error.message}; what was imported stays, run it again for the rest") from None
     report.show(json=json)

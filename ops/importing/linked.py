@@ -10,7 +10,7 @@ from typing import Any
 from ops.importing.people import Person
 from ops.importing.report import Report
 from ops.importing.source import Row
-from ops.importing.values import line, moment
+from ops.importing.values import line
 from runtime.sealing import Sealer
 from services.identity.oauth.providers import BUILT_IN, Registration
 from services.identity.oauth.tokens import MAX_LENGTH, purpose
@@ -28,12 +28,12 @@ class Linked:
         self._issuers = issuers
 
     def row(self, person: Person, account_id: str, values: Row, report: Report) -> Row | None:
-        """Return a row of accounts; None if there can be none, with the reason in the report. Raises ValueError."""
+        """Return a row of accounts; None if there can be none, with the reason in the report."""
         provider, theirs = str(values["providerId"]), str(values["accountId"] or "")
         if not 0 < len(provider) <= 64 or not provider.isascii() or not 0 < len(theirs) <= 255:
             report.skip("accounts", "the provider or the account there has no name that fits", account_id)
             return None
-        created = moment(values.get("createdAt")) or person.user["created_at"]
+        created = values.get("createdAt") or person.user["created_at"]
         tokens = {name: self._sealed(values.get(own), account_id, name, report) for name, own in TOKENS.items()}
         return {
             "id": account_id,
@@ -42,12 +42,12 @@ class Linked:
             "provider": provider,
             "issuer": self._issuer(provider, values.get("idToken"), account_id, report),
             **tokens,
-            "access_token_expires_at": moment(values.get("accessTokenExpiresAt")),
-            "refresh_token_expires_at": moment(values.get("refreshTokenExpiresAt")),
+            "access_token_expires_at": values.get("accessTokenExpiresAt"),
+            "refresh_token_expires_at": values.get("refreshTokenExpiresAt"),
             "scope": line(values.get("scope"), 4_096) or None,
             "password": None,
             "created_at": created,
-            "updated_at": moment(values.get("updatedAt")) or created,
+            "updated_at": values.get("updatedAt") or created,
         }
 
     def _sealed(self, token: Any, account_id: str, name: str, report: Report) -> str | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from argon2 import extract_parameters
@@ -9,7 +10,8 @@ from argon2.exceptions import InvalidHashError
 
 from ops.importing.report import Report
 from ops.importing.source import Row
-from ops.importing.values import field_value, flag, line, moment, row_id
+from ops.importing.times import Times
+from ops.importing.values import field_value, line, row_id
 from runtime.errors import InvalidArgument
 from runtime.fields import Fields
 from services.identity.accounts import CREDENTIAL
@@ -40,35 +42,33 @@ class Person:
 
 
 def user_row(values: Row, now: datetime, report: Report) -> Row | None:
-    """Return a row of users, of values by our names; None if there can be none, with the reason in the report."""
+    """Return a row of users; None if there can be none, with the reason in the report.
+
+    `values` are by our names, as `values.read` returns them.
+    """
     user_id = row_id(values["id"])
     if user_id is None:
         report.skip("users", "the id is no text of up to 36 letters, digits, dashes and underscores", values["id"])
         return None
     try:
         email = normal_email(str(values.get("email") or "").strip())
-        created = moment(values.get("created_at")) or now
-        updated = moment(values.get("updated_at")) or created
-        ban_expires = moment(values.get("ban_expires"))
     except InvalidArgument:
         report.skip("users", "there is no email address, or it is none", user_id)
         return None
-    except ValueError:
-        report.skip("users", "a time is none", user_id)
-        return None
+    created = values.get("created_at") or now
     return {
         "id": user_id,
         "email": email,
         "name": line(values.get("name"), 255),
         "image": _image(values.get("image"), user_id, report),
-        "email_verified": flag(values.get("email_verified")),
+        "email_verified": bool(values.get("email_verified")),
         "role": _role(values.get("role"), user_id, report).value,
-        "banned": flag(values.get("banned")),
+        "banned": bool(values.get("banned")),
         "ban_reason": line(values.get("ban_reason"), 512) or None,
-        "ban_expires": ban_expires,
+        "ban_expires": values.get("ban_expires"),
         "additional": None,
         "created_at": created,
-        "updated_at": updated,
+        "updated_at": values.get("updated_at") or created,
     }
 
 
@@ -89,7 +89,12 @@ def _role(value: Any, user_id: str, report: Report) -> Role:
     return Role.ADMIN if "admin" in words else Role.USER
 
 
-def additional(values: Row, fields: Fields, user_id: str, report: Report) -> str | None:
+def dates_of(fields: Fields) -> list[str]:
+    """Return the product's fields that hold times."""
+    return [name for name, each in fields.items() if each.type == "date"]
+
+
+def additional(values: Row, fields: Fields, times: Times, user_id: str, report: Report) -> str | None:
     """Return what a product has added to users, as we keep it; what is not declared is counted as left out."""
     kept: dict[str, Any] = {}
     for name, value in values.items():
@@ -99,7 +104,7 @@ def additional(values: Row, fields: Fields, user_id: str, report: Report) -> str
             report.note("users", f"the column {name} is not declared in TRIVET_USER_FIELDS", user_id)
             continue
         try:
-            kept[name] = field_value(fields[name], value)
+            kept[name] = field_value(fields[name], value, partial(times.read, name))
         except (ValueError, TypeError):
             report.note("users", f"the column {name} does not hold what TRIVET_USER_FIELDS says", user_id)
     try:

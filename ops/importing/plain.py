@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, null, select
 
 from ops.errors import WrongSettings
 from ops.importing.better_auth import PAGE
-from ops.importing.people import Person, additional, credential, user_row
+from ops.importing.doubles import losers
+from ops.importing.people import Person, additional, credential, dates_of, user_row
 from ops.importing.report import Report
 from ops.importing.source import Row, Source
+from ops.importing.times import Unreadable
+from ops.importing.values import TIMES, read
 from runtime.fields import Fields
 from runtime.ids import new_id
 
@@ -39,11 +43,20 @@ class Plain:
         if "email" not in self._names:
             raise WrongSettings(f"the table {table} has no column email: name it with --map email=COLUMN")
         self._source, self._table, self._fields, self._now = source, found, fields, now
+        columns = [column for name, column in self._names.items() if name in TIMES]
+        columns += [name for name in dates_of(fields) if name in there and name not in self._names.values()]
+        past = [self._names[name] for name in ("created_at", "updated_at") if name in self._names]
+        self._times = source.times(found, columns, past)
         self.missing: list[str] = []
 
     @property
     def total(self) -> int:
         return self._source.count(self._table)
+
+    @property
+    def remarks(self) -> list[str]:
+        """How times were read, once everything has been."""
+        return self._times.remarks(self._table.name)
 
     def pages(self, report: Report) -> Iterator[list[Person]]:
         """Yield people; what is left out is told to the report."""
@@ -51,18 +64,39 @@ class Plain:
         nameless = select(func.count()).select_from(self._table).where(self._table.c[key].is_(None))
         if (number := self._source.all(nameless)[0][0]) > 0:
             report.skip("users", f"the column {key} is empty", None, number)
+        created = self._names.get("created_at", "")
+        chosen = [
+            self._table.c[key],
+            self._table.c[self._names["email"]],
+            self._table.c[created] if created else null(),
+        ]
+        younger = losers(lambda: self._source.stream(select(*chosen)), lambda time: self._times.read(created, time))
         for rows in self._source.pages(self._table, key, PAGE):
-            yield [person for row in rows if (person := self._person(row, report)) is not None]
+            people = []
+            for row in rows:
+                if row[key] in younger:
+                    report.skip("users", "an older user has the same address in other letters", self._shown(row))
+                elif (person := self._person(row, report)) is not None:
+                    people.append(person)
+            yield people
+
+    def _shown(self, row: Row) -> Any:
+        """Return what a report may name a row by: never an address."""
+        return row[self._names["id"]] if "id" in self._names else None
 
     def _person(self, row: Row, report: Report) -> Person | None:
-        values = {name: row[theirs] for name, theirs in self._names.items()}
+        try:
+            values = read(row, self._names, self._times)
+        except Unreadable as error:
+            report.skip("users", str(error), self._shown(row))
+            return None
         values.setdefault("id", new_id())
         user = user_row(values, self._now, report)
         if user is None:
             return None
         known = set(self._names.values())
         rest = {name: value for name, value in row.items() if name not in known}
-        user["additional"] = additional(rest, self._fields, user["id"], report)
+        user["additional"] = additional(rest, self._fields, self._times, user["id"], report)
         person = Person(user)
         account = credential(person, new_id(), values.get("password_hash"), report)
         if account is not None:

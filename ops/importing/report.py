@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from ops.showing import as_json, table
+from ops.showing import as_json, plain, table
 
 EXAMPLES = 5
 
@@ -15,6 +15,8 @@ class Report:
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     examples: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+    remarks: list[str] = field(default_factory=list)
+    """How values were understood, for the operator to check."""
 
     def count(self, of: str, outcome: str, number: int = 1) -> None:
         if number:
@@ -45,7 +47,7 @@ class Report:
     def show(self, *, json: bool) -> None:
         """Print it."""
         if json:
-            as_json({"counts": self._counted(), "reasons": self._reasons()})
+            as_json({"counts": self._counted(), "reasons": self._reasons(), "remarks": self.remarks})
             return
         rows = [(of, outcome, f"{number:,}") for (of, outcome), number in sorted(self.counts.items())]
         table(("TABLE", "OUTCOME", "ROWS"), rows)
@@ -53,6 +55,9 @@ class Report:
             print()
             why = [(of, f"{n:,}", reason, " ".join(self.examples[of, reason])) for (of, reason), n in self._sorted()]
             table(("TABLE", "ROWS", "WHAT WAS LEFT OUT, AND WHY", "FOR EXAMPLE"), why)
+        if self.remarks:
+            print()
+            print(*map(plain, self.remarks), sep="\n")
 
     def _sorted(self) -> list[tuple[tuple[str, str], int]]:
         return sorted(self.reasons.items())

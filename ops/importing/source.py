@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, tzinfo
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,30 +24,41 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.elements import quoted_name
+from sqlalchemy.types import Date, DateTime, TypeEngine
 
 from ops.errors import Refused, WrongSettings
+from ops.importing.times import Times, surveyed
+from ops.importing.zones import FURTHEST, ServerZone, assumed, is_ahead, is_zoneless, local_now, server_zone
 from services.identity import store_url
 from services.identity.store_errors import code_of, is_wrong_credentials
 from services.identity.store_url import StoreUrl
 
 SETUP = {
-    # Times without a zone are UTC, as Better Auth writes them where Node runs in UTC.
-    "mysql": ("SET SESSION time_zone = '+00:00'", "SET SESSION TRANSACTION READ ONLY"),
+    # The session keeps the server's zone: so the app's sessions see what MySQL's TIMESTAMP columns hold.
+    "mysql": ("SET SESSION TRANSACTION READ ONLY",),
     "postgresql": ("SET TIME ZONE 'UTC'", "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"),
     "sqlite": ("PRAGMA query_only = ON",),
 }
+STREAMED = 2_000
 Row = dict[str, Any]
 
 
 class Source:
     """A connection in one transaction that only reads, where the engine can: all pages are of one moment.
 
-    Values come as the driver has them: what a column is declared as says little in SQLite.
+    Values come as the driver has them: what a column is declared as says little in SQLite. `zone` is the zone of
+    times that are kept without one; None if the operator did not say.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, zone: tzinfo | None = None, *, option: str = "--from") -> None:
         self._connection = connection
+        self._dialect = connection.dialect.name
         self._names = set(inspect(connection).get_table_names())
+        self._declared: dict[str, dict[str, TypeEngine[Any]]] = {}
+        self._zone = zone
+        self._option = option
+        self.remarks: list[str] = []
+        """What the operator must know of how the times are read."""
 
     def find(self, *names: str) -> TableClause | None:
         """Return the first of these tables that is there, with all of its columns; None if none is."""
@@ -53,7 +66,53 @@ class Source:
         if name is None:
             return None
         found = inspect(self._connection).get_columns(name)
+        self._declared[name] = {each["name"]: each["type"] for each in found}
         return table(quoted_name(name, True), *(column(quoted_name(each["name"], True)) for each in found))
+
+    def times(self, of: TableClause, columns: Sequence[str], past: Sequence[str] = ()) -> Times:
+        """Return how to read a table's columns of times, all of which are looked at; those in `past` have come.
+
+        Raises WrongSettings where the operator must say the zone.
+        """
+        zoneless = self.zoneless(of, columns)
+        zone = self._zone or (assumed(self._option, self.server_zone) if zoneless else UTC)
+        if zoneless:
+            self._compare(of, [name for name in past if name in zoneless], zone)
+            self.remarks.append(
+                f"the times in `{of.name}` ({', '.join(zoneless)}) are kept without a zone and taken as {zone}; the "
+                f"server's own is {self.server_zone.name}: if the app means another, say --time-zone"
+            )
+        loose = [name for name in columns if self._may_hold_numbers(self._declared[of.name][name])]
+        rows = self.stream(select(*(of.c[name] for name in loose))) if loose else ()
+        return Times(zone, surveyed(loose, rows), told=bool(zoneless))
+
+    def _may_hold_numbers(self, declared: TypeEngine[Any]) -> bool:
+        """Whether a column may hold numbers."""
+        return self.is_loose or not isinstance(declared, DateTime | Date)
+
+    def zoneless(self, of: TableClause, columns: Sequence[str]) -> list[str]:
+        """Return those of a table's columns that keep times without their zone."""
+        return [name for name in columns if is_zoneless(self._declared[of.name][name], self._dialect)]
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether any column takes any value, as in SQLite."""
+        return self._dialect == "sqlite"
+
+    @cached_property
+    def server_zone(self) -> ServerZone:
+        return server_zone(self._connection)
+
+    def _compare(self, of: TableClause, columns: Sequence[str], zone: tzinfo) -> None:
+        """Compare the newest times with now: what lies hours ahead was written in another zone."""
+        for name in columns:
+            near = self.all(select(func.max(of.c[name])).where(of.c[name] <= local_now(zone) + FURTHEST))
+            if not is_ahead(near[0][0], zone):
+                continue
+            ahead = f"the newest time in `{of.name}`.{name} has not come yet if it is of the zone {zone}"
+            if self._zone is None:
+                raise WrongSettings(f"{self._option}: {ahead}: say --time-zone with the zone that the app writes")
+            self.remarks.append(f"{ahead}: is --time-zone right?")
 
     def count(self, of: TableClause) -> int:
         return int(self._connection.execute(select(func.count()).select_from(of)).scalar_one())
@@ -72,13 +131,18 @@ class Source:
                 return
             place = rows[-1][key]
 
+    def stream(self, statement: Any) -> Iterator[Any]:
+        """Yield what a large question finds, without holding all of it."""
+        with self._connection.execute(statement, execution_options={"yield_per": STREAMED}) as rows:
+            yield from rows
+
     def all(self, statement: Any) -> Sequence[Any]:
         """Return what a small question finds."""
         return self._connection.execute(statement).all()
 
 
 @contextmanager
-def opened(address: str) -> Iterator[Source]:
+def opened(address: str, zone: tzinfo | None = None) -> Iterator[Source]:
     """Open a source by its URL. Raises WrongSettings and Refused with what the operator can mend."""
     try:
         store = store_url.parse(address)
@@ -90,7 +154,7 @@ def opened(address: str) -> Iterator[Source]:
     engine = create_engine(url, connect_args=arguments, poolclass=NullPool, hide_parameters=True)
     try:
         with _reading(engine, store) as connection:
-            yield Source(connection)
+            yield Source(connection, zone)
     except DBAPIError as error:
         if is_wrong_credentials(error) or "password authentication failed" in str(error):
             raise WrongSettings("--from: the database refuses the user, the password or the name") from None
@@ -104,6 +168,7 @@ def _reading(engine: Engine, store: StoreUrl) -> Iterator[Connection]:
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
+        _take_anything(store.kind, connection)
         for statement in SETUP[store.kind]:
             cursor.execute(statement)
         cursor.close()
@@ -115,3 +180,34 @@ def _reading(engine: Engine, store: StoreUrl) -> Iterator[Connection]:
         if store.kind == "sqlite":
             connection.execute(text("BEGIN"))
         yield connection
+
+
+def _take_anything(kind: str, connection: Any) -> None:
+    """Have the driver answer what Python cannot hold as the engine spells it: one such value must not end a page."""
+    if kind == "sqlite":
+        connection.text_factory = _text
+    elif kind == "postgresql":
+        from psycopg.types import datetime as types
+
+        for name in ("Date", "Time", "Timetz", "Timestamp", "Timestamptz", "Interval"):
+            connection.adapters.register_loader(name.lower(), _tolerant(getattr(types, f"{name}Loader")))
+
+
+def _text(value: bytes) -> str | bytes:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
+def _tolerant(loader: Any) -> Any:
+    from psycopg import DataError
+
+    class Tolerant(loader):  # type: ignore[misc]  # one of psycopg's
+        def load(self, data: Any) -> Any:
+            try:
+                return super().load(data)
+            except DataError:
+                return bytes(data).decode()
+
+    return Tolerant

@@ -149,6 +149,7 @@ def mariadb() -> Iterator[Engine]:
             f"--socket={folder}/s",
             f"--tmpdir={folder}",  # a server that starts removes the temporary tables of all others in its own
             "--bind-address=127.0.0.1",
+            "--default-time-zone=+00:00",
             f"--port={port}",
             "--skip-name-resolve",
             "--innodb-buffer-pool-size=64M",
@@ -176,7 +177,8 @@ def postgresql() -> Iterator[Engine]:
             shutil.chown(password, user)
         making = [initdb, "-D", str(data), "-U", "trivet", "-A", "scram-sha-256", f"--pwfile={password}", "-E", "UTF8"]
         subprocess.run(run_as(user, making), check=True, capture_output=True)
-        command = run_as(user, [server, "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", str(folder)])
+        listening = ["-h", "127.0.0.1", "-p", str(port), "-k", str(folder)]
+        command = run_as(user, [server, "-D", str(data), *listening, "-c", "timezone=UTC"])
         with running(Engine("postgresql", ""), command, port, folder) as engine:
             engine.url = f"postgresql://trivet:trivet-test@127.0.0.1:{port}/postgres"
             yield engine

@@ -1,0 +1,176 @@
+"""Times of another system: texts, numbers in one unit per column, and times without a zone in the app's zone."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from decimal import Decimal
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
+Number = int | float | Decimal
+
+
+class Unreadable(ValueError):
+    """A value that cannot be kept; the text names its column, never the value."""
+
+
+class Unit(Enum):
+    """What a column's numbers count since 1970, by how many of them are in a second."""
+
+    SECONDS = 1
+    MILLISECONDS = 1_000
+    MICROSECONDS = 1_000_000
+    NANOSECONDS = 1_000_000_000
+
+
+def _seconds(year: int) -> float:
+    return (datetime(year, 1, 1, tzinfo=UTC) - EPOCH).total_seconds()
+
+
+POSSIBLE = (_seconds(1), _seconds(9999) + 366 * 86_400)
+LIKELY = (_seconds(1900), _seconds(2100))
+RECENT = (_seconds(1985), _seconds(2100))
+"""When nearly all times of accounts and sessions are."""
+
+
+@dataclass
+class Numbers:
+    """All numbers in one column of times, and the unit that fits them best."""
+
+    count: int = 0
+    least: Number = 0
+    most: Number = 0
+    impossible: dict[Unit, int] = field(default_factory=lambda: dict.fromkeys(Unit, 0))
+    likely: dict[Unit, int] = field(default_factory=lambda: dict.fromkeys(Unit, 0))
+    recent: dict[Unit, int] = field(default_factory=lambda: dict.fromkeys(Unit, 0))
+
+    def add(self, number: Number) -> None:
+        """Take a number into account. Infinity and NaN fit no unit."""
+        if not math.isfinite(number):
+            return
+        self.least = min(self.least, number) if self.count else number
+        self.most = max(self.most, number) if self.count else number
+        self.count += 1
+        for unit in Unit:
+            seconds = float(number) / unit.value
+            self.impossible[unit] += not POSSIBLE[0] <= seconds < POSSIBLE[1]
+            self.likely[unit] += LIKELY[0] <= seconds < LIKELY[1]
+            self.recent[unit] += RECENT[0] <= seconds < RECENT[1]
+
+    @cached_property
+    def unit(self) -> Unit:
+        """The unit in which the most numbers are times of these decades, and the fewest are none at all.
+
+        One number decides nothing: a far future that stands for "never" must not move everybody else's times, and
+        nothing finer than milliseconds is believed without times of these decades.
+        """
+        coarse = (Unit.SECONDS, Unit.MILLISECONDS)
+
+        def fit(unit: Unit) -> tuple[int, int, int, int]:
+            impossible = self.impossible[unit]
+            return 2 * self.recent[unit] - impossible, -impossible, self.likely[unit], -unit.value
+
+        return max((unit for unit in Unit if unit in coarse or self.recent[unit]), key=fit)
+
+    @property
+    def weight(self) -> int:
+        """How many numbers are times of these decades in the best unit."""
+        return self.recent[self.unit]
+
+
+@dataclass
+class Times:
+    """How the times of one table are read: its columns' units, and the zone of what is written without one."""
+
+    zone: tzinfo = UTC
+    columns: Mapping[str, Numbers] = field(default_factory=dict)
+    told: bool = False
+    """Whether the operator has been told already that times there have no zone."""
+    met_zoneless: bool = False
+
+    def read(self, column: str, value: Any) -> datetime | None:
+        """Return a time in UTC to the millisecond; None for none. Raises Unreadable."""
+        if value is None or value == "":
+            return None
+        try:
+            found = self._read(column, value)
+            if found.tzinfo is None:
+                self.met_zoneless = True
+                found = found.replace(tzinfo=self.zone)
+            found = found.astimezone(UTC)
+        except (ValueError, TypeError, OverflowError):
+            raise Unreadable(f"the column {column} holds no time in the years 1 to 9999") from None
+        return found.replace(microsecond=found.microsecond // 1000 * 1000)
+
+    def _read(self, column: str, value: Any) -> datetime:
+        if isinstance(value, bytes | bytearray | memoryview):
+            value = bytes(value).decode()
+        if isinstance(value, datetime):
+            return value
+        if isinstance(value, date):
+            return datetime.combine(value, time())
+        number = number_of(value)
+        if number is None:
+            return datetime.fromisoformat(value)
+        unit = self.columns[column].unit if column in self.columns else _alone(number)
+        return EPOCH + timedelta(microseconds=int(number * 1_000_000 / unit.value))
+
+    def remarks(self, table: str) -> list[str]:
+        """Say in which unit each column's numbers were read, and in which zone times without one."""
+        zoneless = [f"{table}: times without a zone are read as {self.zone}"]
+        return zoneless * (self.met_zoneless and not self.told) + [
+            f"{table}.{column}: {numbers.count:,} numbers are read as {numbers.unit.name.lower()}, "
+            f"{self._shown(column, numbers.least)} to {self._shown(column, numbers.most)}"
+            for column, numbers in self.columns.items()
+            if numbers.count
+        ]
+
+    def _shown(self, column: str, number: Number) -> str:
+        try:
+            shown = self.read(column, number)
+        except Unreadable:
+            return "a time that cannot be kept"
+        return f"{shown:%Y-%m-%d}" if shown else ""
+
+
+def surveyed(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, Numbers]:
+    """Return the numbers of each column of times of one table."""
+    found = {column: Numbers() for column in columns}
+    for row in rows:
+        for column, value in zip(columns, row, strict=True):
+            if (number := number_of(value)) is not None:
+                found[column].add(number)
+    # A column that holds no time of these decades, such as bans until the year 9999, goes by the others of its table.
+    clearest = max(found.values(), key=lambda numbers: numbers.weight, default=None)
+    if clearest is not None and clearest.weight:
+        for numbers in found.values():
+            numbers.unit = numbers.unit if numbers.weight else clearest.unit
+    return found
+
+
+def number_of(value: Any) -> Number | None:
+    """Return the number that a value is or spells, None if it is none."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        value = bytes(value).decode(errors="replace")
+    if isinstance(value, str):
+        text = value.strip()
+        if not NUMBER.fullmatch(text):
+            return None
+        return Decimal(text) if "." in text else int(text)
+    return value if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else None
+
+
+def number_in(unit: Unit, moment: datetime) -> int:
+    """Return a time as a number of a unit."""
+    return (moment - EPOCH) // timedelta(microseconds=1) * unit.value // 1_000_000
+
+
+def _alone(number: Number) -> Unit:
+    numbers = Numbers()
+    numbers.add(number)
+    return numbers.unit
