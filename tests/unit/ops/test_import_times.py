@@ -103,7 +103,12 @@ def test_a_column_without_times_of_these_decades_goes_by_the_others_of_its_table
 def test_of_two_spellings_the_oldest_stays_by_time_and_not_by_its_text() -> None:
     """`[datetime.datetime(2024, 10, 1...` sorts before `2024, 2, 3`; a time that cannot be read is the youngest."""
     february, october = (datetime.fromisoformat(text) for text in ("2024-02-03", "2024-10-01"))
-    rows = [("1", "Ann@x.io", february), ("2", "ann@x.io", october), ("3", " ANN@x.io", None), ("4", "b@x.io", october)]
+    rows: list[tuple[str, str, Any]] = [
+        ("1", "Ann@x.io", february),
+        ("2", "ann@x.io", october),
+        ("3", " ANN@x.io", None),
+        ("4", "b@x.io", october),
+    ]
     rows += [("5", "É@x.io", "infinity"), ("6", "é@x.io", "2024-10-01"), ("7", "É@x.io", 1_706_918_400_000)]
     assert losers(lambda: rows, lambda value: Times().read("at", value)) == {"2", "3", "5", "6"}
 
