@@ -11,6 +11,7 @@ from ops.errors import WRONG
 from ops.exporting.command import app as exporting
 from ops.importing.command import app as importing
 from ops.keyring import actor
+from ops.outbox import app as outbox
 from ops.reseal import app as keys
 from ops.users import app as users
 
@@ -24,6 +25,7 @@ app.command()(actor)
 app.add_typer(keys, name="keys")
 app.add_typer(database, name="db")
 app.add_typer(users, name="users")
+app.add_typer(outbox, name="outbox")
 app.add_typer(importing, name="import")
 app.add_typer(exporting, name="export")
 

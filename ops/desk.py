@@ -16,6 +16,7 @@ from services.identity import store_url
 from services.identity.accounts import Accounts
 from services.identity.admin import Administration
 from services.identity.audit import Audit
+from services.identity.backlog import Backlog
 from services.identity.database import Database
 from services.identity.emails import normal_email
 from services.identity.outbox import Outbox
@@ -37,6 +38,7 @@ class Desk:
     sessions: Sessions
     administration: Administration
     audit: Audit
+    backlog: Backlog
 
     async def user(self, who: str, mend: str = "look with `trivet users list`") -> User:
         """Return the user with an address or an id. Raises Refused, which tells how to mend that there is none."""
@@ -62,7 +64,7 @@ async def opened(address: str) -> AsyncIterator[Desk]:
         audit, accounts, users = Audit(database, outbox), Accounts(database), Users(database, outbox)
         sessions = Sessions(database, outbox, Lifetimes())
         administration = Administration(database, users, accounts, sessions, outbox, audit)
-        yield Desk(database, users, accounts, sessions, administration, audit)
+        yield Desk(database, users, accounts, sessions, administration, audit, Backlog(database))
 
 
 async def _leave_it_to_the_relay(_: object) -> bool:

@@ -83,7 +83,12 @@ class Unimplemented(ServiceError):
 
 
 class RefusedError(Exception):
-    """Whoever was told something says that it can never be right, so that nobody tells it again.
+    """The receiver does not take this message, though it is there: try it again later, and others meanwhile.
 
-    The text says why, and holds no secret. It is for whoever tells, and never an answer to a caller.
+    The text says why, and holds no secret; `reason` is the receiver's own word. It is for the program that delivers,
+    and never an answer to a caller.
     """
+
+    def __init__(self, why: str = "", *, reason: str = "") -> None:
+        super().__init__(why)
+        self.reason = reason

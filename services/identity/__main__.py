@@ -16,6 +16,7 @@ from runtime.settings import read
 from runtime.tasks import Tasks
 from runtime.telemetry import start_tracing
 from services.identity import fields
+from services.identity.backlog import Backlog
 from services.identity.database import Database
 from services.identity.hashing import Hasher
 from services.identity.oauth.parts import Parts as OAuthParts
@@ -54,6 +55,7 @@ from trivet.identity.v1.user_service_pb2_grpc import (
 logger = logging.getLogger(__name__)
 PACKAGE = "trivet.identity.v1"
 RELAY_AFTER = timedelta(seconds=1)
+MEASURE_SECONDS = 10.0
 RELAY_PAUSE_SECONDS = 1.0  # also while the cache is away: whoever signed out may be believed until it is told
 
 
@@ -106,8 +108,10 @@ def _oauth(
 def _repeated(
     settings: IdentitySettings, database: Database, outbox: Outbox, subscriptions: Subscriptions
 ) -> Iterator[AbstractAsyncContextManager[None]]:
-    relay = partial(outbox.relay, older_than=RELAY_AFTER)
-    yield periodically("relay", settings.relay_seconds, relay, longest=RELAY_PAUSE_SECONDS)
+    for topic in outbox.topics:  # each on its own: a slow receiver delays its own topic alone
+        relay = partial(outbox.relay, topic, older_than=RELAY_AFTER)
+        yield periodically(f"relay of {topic}", settings.relay_seconds, relay, longest=RELAY_PAUSE_SECONDS)
+    yield periodically("count of parked notes", MEASURE_SECONDS, Backlog(database).measure)
     yield periodically("sweeper", settings.sweep_seconds, Sweeper(database).sweep)
     yield periodically("sweeper of subscriptions", settings.sweep_seconds, subscriptions.sweep)
 

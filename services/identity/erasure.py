@@ -18,4 +18,4 @@ def user_of(note: Note) -> str:
     try:
         return str(json.loads(note.payload)["user_id"])
     except (ValueError, KeyError, TypeError):
-        raise RefusedError("its payload is not one of ours") from None
+        raise RefusedError("its payload cannot be read") from None

@@ -47,4 +47,4 @@ def opened(note: Note, sealer: Sealer) -> tuple[str, Mail]:
     except BrokenSealError:
         raise RefusedError("it was sealed under a key that is not in TRIVET_SEAL_KEYS") from None
     except (ValueError, KeyError, TypeError):
-        raise RefusedError("its payload is not one of ours") from None
+        raise RefusedError("its payload cannot be read") from None

@@ -1,17 +1,18 @@
-"""What others must know of a change: written with it, told after it, and told again until they have confirmed it."""
+"""What other services must know of a change: written with it, delivered after it, and again until it is confirmed."""
 
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from prometheus_client import Counter, Gauge
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from runtime import failpoints
 from runtime.clock import Clock, utc_now
-from runtime.errors import RefusedError, ServiceError
+from runtime.errors import RefusedError, ServiceError, Unavailable
+from runtime.patience import Patience
 from services.identity import schema
 from services.identity.database import Database, Transaction
 
@@ -19,37 +20,41 @@ logger = logging.getLogger(__name__)
 outbox = schema.outbox
 INVALIDATIONS = "cache.invalidate"
 KEY_LENGTH = 255
+CAUSE_LENGTH = 255
 BATCH = 100
-MAX_REFUSALS = 5
+PATIENCE = Patience(attempts=24, first=timedelta(seconds=2), longest=timedelta(hours=1))
+"""How often a note that is refused is sent: its pauses grow to an hour, and add up to some 7 to 13 hours."""
 PARKED = "parked:"
-"""What the topic of a dead letter begins with: there no relay looks for work, and the index finds them all."""
+"""What the topic of a dead letter begins with: no relay reads there, and the index finds them all."""
 
 unconfirmed = Counter("trivet_invalidations_unconfirmed_total", "Invalidations left to the relay by their call.")
-lag = Gauge("trivet_outbox_lag_seconds", "Age of the oldest row that waits to be confirmed.")
-parked = Gauge("trivet_outbox_parked", "Rows that were refused too often: they want a person.")
+lag = Gauge("trivet_outbox_lag_seconds", "How long the oldest note that is due has waited for its receiver.", ["topic"])
+refused = Counter("trivet_outbox_refused_total", "Attempts to deliver a note that its receiver refused.", ["topic"])
 
 
 Invalidate = Callable[[Sequence[str]], Awaitable[bool]]
 """Drops what caches made of the tags; returns whether all of them have confirmed.
 
-Raises ServiceError when the cache cannot be reached, RefusedError when it will never take these tags.
+Raises Unavailable when the cache cannot be reached, RefusedError when it does not take these tags.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One row that waits: what it is about, and what its topic's receiver is to be told."""
+    """One row that waits: what it is about, what its receiver is sent, how often it was refused, when it was due."""
 
     id: int
     key: str
     payload: str
     created_at: datetime
+    attempts: int = 0
+    due_at: datetime | None = None
 
 
 Deliver = Callable[[Sequence[Note]], Awaitable[None]]
-"""Tells a receiver; it has confirmed all of the notes when this returns. It may be told any of them twice.
+"""Sends notes to a receiver, which has confirmed all of them when this returns. It can be sent any of them twice.
 
-Raises ServiceError when the receiver cannot be reached, RefusedError when it will never take one of the notes.
+Raises Unavailable when the receiver cannot be reached, RefusedError when it does not take one of the notes.
 """
 
 
@@ -65,7 +70,7 @@ class Invalidation:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Who is told of a topic. `at_once`: also straight after the commit, which no answer waits for."""
+    """Where a topic's notes go. `at_once`: also straight after the commit, which no answer waits for."""
 
     deliver: Deliver
     batch: int = 1
@@ -73,11 +78,12 @@ class Receiver:
 
 
 class Outbox:
-    """Notes to others, at least once each, by topic.
+    """Notes to other services, delivered at least once each, by topic and in no fixed order.
 
     A change adds one in its own transaction. An invalidation is sent after the commit from a task of the service's
-    own, which neither the call's cancel nor its deadline reaches; confirmed, its row is removed. `relay` sends what is
-    left, oldest first; a topic whose receiver is away does not hold up the others.
+    own, which neither the call's cancel nor its deadline reaches; once it is confirmed, its row is removed. `relay`
+    sends what is left, the longest due first. A receiver that is away holds up its own topic alone; a note that is
+    refused holds up nothing: it is sent again after growing pauses, and parked after the last of them.
     """
 
     def __init__(
@@ -92,6 +98,14 @@ class Outbox:
         self._invalidate = invalidate
         self._receivers = {INVALIDATIONS: Receiver(self._invalidate_all), **(receivers or {})}
         self._now = now
+        self._away_at: dict[str, int] = {}
+        self._refused: set[str] = set()
+        self._causes: dict[str, str] = {}
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """The topics that have a receiver."""
+        return tuple(self._receivers)
 
     async def add(self, transaction: Transaction, *tags: str) -> Invalidation:
         """Have the tags invalidated after the transaction, whatever becomes of the call or this process."""
@@ -101,22 +115,21 @@ class Outbox:
         return invalidation
 
     async def put(self, transaction: Transaction, topic: str, key: str, payload: str) -> None:
-        """Have a topic's receiver told after the transaction. The payload holds no secret that is not sealed."""
+        """Have a note delivered to its topic's receiver after the transaction. Secrets in the payload are sealed."""
         note = await self._insert(transaction, topic, key, payload)
         receiver = self._receivers.get(topic)
         if receiver is not None and receiver.at_once:
 
             async def send() -> None:
-                self._database.tasks.start(self._send_now(topic, note))
+                self._database.tasks.start(self._send_now(topic, receiver, note))
 
             transaction.then(send)
 
     async def _insert(self, transaction: Transaction, topic: str, key: str, payload: str) -> Note:
         now = self._now()
+        times = {"created_at": now, "updated_at": now, "next_attempt_at": now}
         row = await transaction.execute(
-            insert(outbox).values(
-                created_at=now, updated_at=now, topic=topic, key=key[:KEY_LENGTH], payload=payload, attempts=0
-            )
+            insert(outbox).values(topic=topic, key=key[:KEY_LENGTH], payload=payload, attempts=0, **times)
         )
         assert row.inserted_primary_key is not None
         return Note(int(row.inserted_primary_key[0]), key, payload, now)
@@ -134,43 +147,52 @@ class Outbox:
         # The caller need not wait for this: a row that stays is only sent once more.
         self._database.tasks.start(self._remove([row_id]))
 
-    async def _send_now(self, topic: str, note: Note) -> None:
+    async def _send_now(self, topic: str, receiver: Receiver, note: Note) -> None:
         try:
-            await self._receivers[topic].deliver([note])
-            await failpoints.reach("identity.after_delivery")
-            await self._remove([note.id])
+            await self._deliver(topic, receiver, [note])
         except (ServiceError, RefusedError):
             logger.debug("a note of %s is left to the relay", topic)
 
-    async def relay(self, *, older_than: timedelta = timedelta()) -> int:
-        """Send the oldest rows that are still there; return how many were confirmed.
+    async def relay(self, *topics: str, older_than: timedelta = timedelta()) -> int:
+        """Send the due notes of these topics, or of all; return how many were confirmed.
 
-        Two relays at once send some twice, which harms nobody. Raises ServiceError when a receiver or the database is
-        gone, after all others were told; rows that are refused MAX_REFUSALS times are parked, so the others go on.
+        Two relays at once send some twice, which does no harm. Raises Unavailable when a receiver or the database is
+        away, after the other topics had their turn.
         """
-        confirmed, oldest, failure = 0, self._now(), None
-        for topic, receiver in self._receivers.items():
-            notes = await self._waiting(topic, older_than)
-            oldest = min([oldest, *(note.created_at for note in notes[:1])])
+        confirmed, failure = 0, None
+        for topic in topics or self.topics:
             try:
-                confirmed += await self._deliver_all(topic, receiver, notes)
+                confirmed += await self._relay(topic, older_than)
             except ServiceError as error:
                 failure = error
-        lag.set((self._now() - oldest).total_seconds())
-        await self._count_parked()
         if failure is not None:
             raise failure
         return confirmed
 
-    async def _waiting(self, topic: str, older_than: timedelta) -> list[Note]:
+    async def _relay(self, topic: str, older_than: timedelta) -> int:
+        notes = await self._due(topic, older_than)
+        lag.labels(topic).set((self._now() - (notes[0].due_at or self._now())).total_seconds() if notes else 0)
+        # Where the receiver seemed to be away the last time, the others are tried first: a note that it cannot
+        # answer in time, or that ends its process, stops no other.
+        away_at = self._away_at.pop(topic, 0)
+        notes.sort(key=lambda note: note.id <= away_at)
+        self._refused.discard(topic)
+        confirmed = await self._deliver_all(topic, self._receivers[topic], notes)
+        if confirmed and topic not in self._refused:
+            self._causes.pop(topic, None)
+        return confirmed
+
+    async def _due(self, topic: str, older_than: timedelta) -> list[Note]:
+        columns = (outbox.c.id, outbox.c.key, outbox.c.payload, outbox.c.created_at, outbox.c.attempts)
         rows = await self._database.rows(
-            "outbox.oldest",
-            select(outbox.c.id, outbox.c.key, outbox.c.payload, outbox.c.created_at)
-            .where(outbox.c.topic == topic, outbox.c.created_at <= self._now() - older_than)
-            .order_by(outbox.c.id)
+            "outbox.due",
+            select(*columns, outbox.c.next_attempt_at)
+            .where(outbox.c.topic == topic, outbox.c.next_attempt_at <= self._now() - older_than)
+            .order_by(outbox.c.next_attempt_at, outbox.c.id)
             .limit(BATCH),
         )
-        return [Note(row.id, row.key, row.payload, row.created_at) for row in rows]
+        # A row of a process before this column was there has been due since it was made.
+        return [Note(*row[:5], due_at=max(row.created_at, row.next_attempt_at)) for row in rows]
 
     async def _deliver_all(self, topic: str, receiver: Receiver, notes: Sequence[Note]) -> int:
         confirmed = 0
@@ -178,24 +200,26 @@ class Outbox:
             batch = notes[first : first + receiver.batch]
             try:
                 confirmed += await self._deliver(topic, receiver, batch)
-            except RefusedError:  # by one of them: the others are not to blame
-                for note in batch:
-                    confirmed += await self._deliver_alone(topic, receiver, note)
+            except RefusedError as error:
+                if len(batch) == 1:
+                    await self._put_off(topic, batch[0], error)
+                else:  # one of them is refused: the others are not to blame
+                    confirmed += await self._deliver_all(topic, replace(receiver, batch=1), batch)
+            except Unavailable:
+                self._away_at[topic] = batch[-1].id
+                raise
         return confirmed
 
-    async def _deliver_alone(self, topic: str, receiver: Receiver, note: Note) -> int:
-        try:
-            return await self._deliver(topic, receiver, [note])
-        except RefusedError as error:
-            logger.error("a note of %s was refused: outbox row %d: %s", topic, note.id, error)
-            await self._note_refusal(topic, note.id)
-            return 0
-
     async def _deliver(self, topic: str, receiver: Receiver, notes: Sequence[Note]) -> int:
+        """Send notes and remove them; return how many were confirmed. Raises Unavailable and RefusedError."""
         try:
             await receiver.deliver(notes)
         except _UnconfirmedError:
             return 0
+        except (Unavailable, RefusedError):
+            raise
+        except Exception as error:  # a mistake of ours must not stop the topic
+            raise _UnexpectedError(f"unexpected: {type(error).__name__}") from error
         await failpoints.reach("identity.after_delivery")
         await self._remove([note.id for note in notes])
         return len(notes)
@@ -211,28 +235,49 @@ class Outbox:
 
         await self._database.transaction("outbox.remove", work)
 
-    async def _note_refusal(self, topic: str, row_id: int) -> None:
-        this = update(outbox).where(outbox.c.id == row_id, outbox.c.topic == topic)  # not one that is parked meanwhile
+    async def _put_off(self, topic: str, note: Note, error: RefusedError) -> None:
+        refused.labels(topic).inc()
+        self._refused.add(topic)
+        attempts, now = note.attempts + 1, self._now()
+        is_last = attempts >= PATIENCE.attempts
+        values = {
+            "topic": PARKED + topic if is_last else topic,
+            "attempts": attempts,
+            "next_attempt_at": now + PATIENCE.pause(attempts),
+            "last_error": str(error)[:CAUSE_LENGTH],
+            "updated_at": now,
+        }
+        # Of two relays that were refused at once, one counts.
+        same = (outbox.c.id == note.id, outbox.c.topic == topic, outbox.c.attempts == note.attempts)
 
         async def work(transaction: Transaction) -> None:
-            await transaction.execute(this.values(attempts=outbox.c.attempts + 1, updated_at=self._now()))
-            await transaction.execute(this.where(outbox.c.attempts >= MAX_REFUSALS).values(topic=PARKED + topic))
+            await transaction.execute(update(outbox).where(*same).values(**values))
 
-        await self._database.transaction("outbox.refused", work)
+        await self._database.transaction("outbox.put_off", work)
+        self._tell(topic, note, error, is_parked=is_last)
 
-    async def _count_parked(self) -> None:
-        is_parked = outbox.c.topic.between(PARKED, PARKED + "\x7f")  # above every topic's letters
-        statement = select(func.count()).select_from(outbox).where(is_parked)
-        row = await self._database.row("outbox.parked", statement)
-        parked.set(row[0] if row else 0)
+    def _tell(self, topic: str, note: Note, error: RefusedError, *, is_parked: bool) -> None:
+        if is_parked:
+            event = "outbox note %d of %s is parked after its last attempt: %s: see `trivet outbox list --parked`"
+            logger.error(event, note.id, topic, error)
+        elif self._causes.get(topic) != str(error):  # once, however many notes it concerns
+            self._causes[topic] = str(error)
+            event = "outbox note %d of %s is refused and sent again later: %s: see `trivet outbox list`"
+            logger.error(
+                event, note.id, topic, error, exc_info=error.__cause__ if isinstance(error, _UnexpectedError) else None
+            )
+
+
+class _UnexpectedError(RefusedError):
+    """Delivering failed by a mistake of ours, which is logged with its traceback."""
 
 
 class _UnconfirmedError(Exception):
-    """Somebody has not confirmed yet: the note stays for the next time."""
+    """A cache has not confirmed yet: the note stays for the next time."""
 
 
 def _tags(payload: str) -> list[str]:
     try:
         return [str(tag) for tag in json.loads(payload)["tags"]]
     except (ValueError, KeyError, TypeError):
-        raise RefusedError("its payload is not one of ours") from None
+        raise RefusedError("its payload cannot be read") from None

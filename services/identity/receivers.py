@@ -10,10 +10,11 @@ import grpc
 
 from runtime.clock import timestamp
 from runtime.errors import RefusedError, Unavailable
+from runtime.refusals import undelivered
 from runtime.sealing import Sealer
 from services.identity import audit, erasure, mail
 from services.identity.outbox import Note, Receiver
-from trivet.client import Channel, reason_of
+from trivet.client import Channel
 from trivet.notifications.v1.audit_service_pb2 import AuditEvent, RecordAuditEventsRequest
 from trivet.notifications.v1.audit_service_pb2_grpc import AuditServiceStub
 from trivet.notifications.v1.notification_service_pb2 import (
@@ -30,13 +31,6 @@ Answer = TypeVar("Answer")
 
 SECONDS = 2.0
 AUDIT_BATCH = 100
-# Codes that say that the request itself is wrong, or that nobody has set up what it takes.
-REFUSALS = (
-    grpc.StatusCode.INVALID_ARGUMENT,
-    grpc.StatusCode.FAILED_PRECONDITION,
-    grpc.StatusCode.PERMISSION_DENIED,
-    grpc.StatusCode.UNIMPLEMENTED,
-)
 
 
 def receivers(channel: Channel, sealer: Sealer) -> Mapping[str, Receiver]:
@@ -69,7 +63,7 @@ async def _send_mail(stub: NotificationServiceStub, sealer: Sealer, notes: Seque
         try:
             await told(stub.CreateNotification(request, timeout=SECONDS))
         except RefusedError as error:
-            if str(error) != "USER_ERASED":  # by then there is nobody to write to
+            if error.reason != "USER_ERASED":  # by then there is nobody to write to
                 raise
 
 
@@ -91,7 +85,7 @@ def _event(note: Note) -> AuditEvent:
             **values["origin"],
         )
     except (ValueError, KeyError, TypeError):
-        raise RefusedError("its payload is not one of ours") from None
+        raise RefusedError("its payload cannot be read") from None
 
 
 async def _erase(stub: UserDataServiceStub, notes: Sequence[Note]) -> None:
@@ -107,6 +101,4 @@ async def told(call: Awaitable[Answer]) -> Answer:
     try:
         return await call
     except grpc.aio.AioRpcError as error:
-        if error.code() in REFUSALS:
-            raise RefusedError(reason_of(error) or error.code().name) from error
-        raise Unavailable("NOTIFICATIONS_UNAVAILABLE", "the notifications service does not answer") from error
+        raise undelivered(error, "notifications") from error

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from services.identity.columns import Ascii, Exact, Moment, growing_integer
@@ -125,7 +126,9 @@ outbox = _table(
     Column("key", Exact(255), nullable=False),
     Column("payload", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
-    Index("ix_outbox_topic_id", "topic", "id"),
+    Column("next_attempt_at", Moment, nullable=False, server_default=text("'1970-01-01 00:00:00'")),
+    Column("last_error", String(255)),
+    Index("ix_outbox_topic_next_attempt_at", "topic", "next_attempt_at", "id"),
     key=Column("id", growing_integer(), primary_key=True, autoincrement=True),
 )
 

@@ -36,7 +36,7 @@ T = TypeVar("T")
 Invalidate = Callable[[Sequence[str]], Awaitable[bool]]
 """Drops what caches made of the tags; returns whether all of them have confirmed.
 
-Raises ServiceError when the cache cannot be reached, RefusedError when it will never take these tags.
+Raises ServiceError when the cache cannot be reached, RefusedError when it does not take these tags.
 """
 
 
@@ -80,6 +80,7 @@ class CachedAnswers(Answers):
         self._monotonic = monotonic
         self._tasks = Tasks("cached answers")
         self._owed: dict[str, _Debt] = {}
+        self._refusal = ""
 
     async def settle(self, tags: Sequence[str], write: Callable[[], Awaitable[T]]) -> T:
         """Do the write and then have the answers dropped, in a task of its own: the caller's cancel skips neither.
@@ -119,7 +120,7 @@ class CachedAnswers(Answers):
                 await asyncio.wait({self._tasks.start(self._tell(tags))}, timeout=WAIT_SECONDS)
 
     async def _tell(self, tags: Sequence[str]) -> bool:
-        """Have what is made of the tags dropped; return whether that was confirmed, or can never be."""
+        """Have what is made of the tags dropped; return whether that was confirmed."""
         told = {tag: self._owed.get(tag) for tag in tags}
         try:
             if not await self._invalidate(tags):
@@ -127,9 +128,13 @@ class CachedAnswers(Answers):
         except ServiceError:
             unconfirmed.inc()
             return False
-        except RefusedError:
-            logger.exception("the cache refuses to drop answers")
-            lost.inc(len(told))
+        except RefusedError as error:
+            unconfirmed.inc()
+            if self._refusal != (refusal := str(error)):
+                logger.error("the cache refuses to drop answers, they are told again: %s", refusal)
+                self._refusal = refusal
+            return False
+        self._refusal = ""
         for tag, debt in told.items():
             if self._owed.get(tag) is debt:  # and no later change is owed
                 self._owed.pop(tag, None)

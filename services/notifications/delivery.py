@@ -12,10 +12,10 @@ from prometheus_client import Counter, Gauge
 from runtime import failpoints
 from runtime.clock import Clock, utc_now
 from runtime.errors import Unavailable
+from runtime.patience import Patience
 from runtime.sealing import BrokenSealError
 from runtime.tasks import Tasks
 from services.notifications.letters import Letters
-from services.notifications.patience import Patience
 from services.notifications.queue import Claim, Queue
 from services.notifications.smtp import Mailer, NotSentError, Outgoing, RefusedForGoodError
 

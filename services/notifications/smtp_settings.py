@@ -11,9 +11,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import SecretStr, model_validator
 
+from runtime.patience import Patience
 from runtime.settings import Settings, from_env
 from services.notifications.drafts import ADDRESS, LINE_BREAK
-from services.notifications.patience import Patience
 
 PORTS = {"smtp": 587, "smtps": 465}
 SHAPE = "must be smtp://USER:PASSWORD@HOST:PORT or smtps://USER:PASSWORD@HOST:PORT"

@@ -65,6 +65,11 @@ class Scene:
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as rows:
             return [row[0] for row in rows.execute("SELECT payload FROM outbox WHERE topic = ? ORDER BY id", (topic,))]
 
+    def refused(self) -> list[tuple[int, str]]:
+        """Return how often each note that was refused was, and why the last time."""
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as rows:
+            return rows.execute("SELECT attempts, last_error FROM outbox WHERE attempts > 0").fetchall()
+
     def put(self, topic: str, *payloads: str) -> None:
         """Put rows into the outbox as identity does."""
         now = "2026-01-01 00:00:00.000"
@@ -162,19 +167,40 @@ def event(user_id: str, detail: str, **values: object) -> str:
     return json.dumps(known | {"origin": origin, "detail": detail} | values)
 
 
-async def test_a_note_that_is_none_is_parked_and_holds_up_no_other(scene: Scene) -> None:
+async def test_a_note_that_cannot_be_read_is_put_off_and_holds_up_no_other(scene: Scene) -> None:
     """R24: a poison message, in each topic."""
     with scene.identity(), scene.notifications():
         scene.put(audit.TOPIC, "{}", event("ann", "kept"), event("ann", "", happened="NOT A KIND"))
         scene.put(erasure.TOPIC, "[]")
         scene.put(mail.TOPIC, "1.00000000.nonsense")
-
-        def all_parked() -> bool:
-            with closing(sqlite3.connect(f"file:{scene.database}?mode=ro", uri=True)) as rows:
-                return [row[0] for row in rows.execute("SELECT attempts FROM outbox")] == [5] * 4
-
-        await until(all_parked, 30)
+        await until(lambda: sorted(attempts >= 2 for attempts, _ in scene.refused()) == [True] * 4, 30)
+        assert {cause for _, cause in scene.refused()} == {
+            "its payload cannot be read",
+            "it was sealed under a key that is not in TRIVET_SEAL_KEYS",
+            "INVALID_ARGUMENT INVALID_FIELD",
+        }
         assert [row["personal"]["detail"] for row in await scene.documents("audit")] == ["kept"]
+
+
+async def test_mail_is_sent_once_a_mail_server_is_configured(scene: Scene) -> None:
+    """A service in production that is started without TRIVET_SMTP_URL refuses mail, and loses none."""
+    with scene.identity() as identity:
+        async with client(identity) as channel:
+            api = stubs(channel)
+            await api.sign_up(EMAIL)
+            with scene.notifications(TRIVET_ENV="production", TRIVET_SMTP_URL="", TRIVET_MAIL_FROM=""):
+                await reset(api)
+                await until(lambda: bool(scene.refused()), 20)
+                await scene.confirmed(audit.TOPIC)
+        [(attempts, cause)] = scene.refused()
+        assert attempts >= 1
+        assert cause == "FAILED_PRECONDITION EMAIL_NOT_CONFIGURED"
+        assert scene.server.post.mails == []
+        with scene.notifications():
+            await scene.confirmed(mail.TOPIC)
+            await until(lambda: bool(scene.server.post.mails), 20)
+        [sent] = scene.server.post.mails
+        assert sent["to"] == EMAIL
 
 
 async def test_who_is_deleted_is_forgotten_and_a_late_mail_brings_nothing_back(scene: Scene) -> None:

@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from sqlalchemy import func, insert, select
 
 from runtime.errors import RefusedError, Unavailable
 from services.identity import schema
+from services.identity.backlog import BATCH, Backlog, Choice, parked
 from services.identity.database import Transaction
-from services.identity.outbox import MAX_REFUSALS, Outbox, parked
+from services.identity.outbox import INVALIDATIONS, PATIENCE, Note, Outbox, Receiver, lag, refused
 from tests.conformance.identity.conftest import Identity
 from tests.harness.waiting import until
 
@@ -25,6 +28,10 @@ async def _waiting(identity: Identity) -> int:
 
 async def _is_empty(identity: Identity) -> bool:
     return await _waiting(identity) == 0
+
+
+async def _is_one(identity: Identity) -> bool:
+    return await _waiting(identity) == 1
 
 
 async def _add(outbox: Outbox, identity: Identity, *tags: str, fails: bool = False) -> None:
@@ -49,7 +56,7 @@ async def test_a_change_that_is_rolled_back_is_not_told(identity: Identity) -> N
     assert await _is_empty(identity)
 
 
-async def test_what_the_cache_did_not_hear_is_sent_again_oldest_first(identity: Identity) -> None:
+async def test_what_the_cache_did_not_hear_is_sent_again(identity: Identity) -> None:
     identity.cache.error = AWAY
     for tag in ("user:a", "user:b", "user:c"):
         await _add(identity.outbox, identity, tag)
@@ -58,14 +65,14 @@ async def test_what_the_cache_did_not_hear_is_sent_again_oldest_first(identity: 
     assert await _waiting(identity) == 3
     identity.cache.error = None
     assert await identity.outbox.relay() == 3
-    assert identity.cache.told == [("user:a",), ("user:b",), ("user:c",)]
+    assert identity.cache.told == [("user:b",), ("user:c",), ("user:a",)], "where it was away comes last"
     assert await _is_empty(identity)
 
 
 async def test_a_long_absence_of_the_cache_parks_nothing(identity: Identity) -> None:
     identity.cache.error = AWAY
     await _add(identity.outbox, identity, "user:a")
-    for _ in range(MAX_REFUSALS + 1):
+    for _ in range(PATIENCE.attempts + 1):
         with pytest.raises(Unavailable):
             await identity.outbox.relay()
     identity.cache.error = None
@@ -102,43 +109,185 @@ async def test_two_relays_at_once_harm_nobody(identity: Identity) -> None:
 
 
 async def test_a_row_that_is_refused_for_good_is_parked_and_the_others_go_on(identity: Identity) -> None:
-    now = identity.clock()
-    poison = {"created_at": now, "updated_at": now, "topic": "cache.invalidate", "key": "", "attempts": 0}
-
-    async def work(transaction: Transaction) -> None:
-        for payload in ("not json", json.dumps({"tags": 7}), json.dumps(["tags"])):
-            await transaction.execute(insert(schema.outbox).values(payload=payload, **poison))
-
-    await identity.database.transaction("tests.poison", work)
+    await _insert(identity, "not json", json.dumps({"tags": 7}), json.dumps(["tags"]))
     identity.cache.error = AWAY
     await _add(identity.outbox, identity, "user:a")
     identity.cache.error = None
     assert await identity.outbox.relay() == 1
-    for _ in range(MAX_REFUSALS):
-        assert await identity.outbox.relay() == 0
-    assert parked._value.get() == 3
-    assert await _waiting(identity) == 3
+    await _until_parked(identity)
+    backlog = Backlog(identity.database, now=identity.clock)
+    await backlog.measure()
+    assert parked.labels(INVALIDATIONS)._value.get() == 3
     topics = await identity.database.rows("tests.topics", select(schema.outbox.c.topic, schema.outbox.c.attempts))
-    assert set(topics) == {("parked:cache.invalidate", MAX_REFUSALS)}
+    assert set(topics) == {("parked:cache.invalidate", PATIENCE.attempts)}
+    await backlog.drop(Choice())
+    await backlog.measure()
+    assert parked.labels(INVALIDATIONS)._value.get() == 0
 
 
 async def test_a_dead_letter_of_a_former_version_is_parked_at_its_next_refusal(identity: Identity) -> None:
+    await _insert(identity, "not json", attempts=PATIENCE.attempts)
+    assert await identity.outbox.relay() == 0
+    assert [note.is_parked for note in await Backlog(identity.database).list(Choice(), 10)] == [True]
+
+
+async def test_a_row_of_an_older_process_is_due_at_once(identity: Identity) -> None:
+    """It knows neither the time of the next attempt nor the cause, and the database gives both."""
+    await _insert(identity, json.dumps({"tags": ["user:a"]}))
+    identity.clock.move(seconds=7)
+    identity.cache.error = AWAY
+    with pytest.raises(Unavailable):
+        await identity.outbox.relay()
+    assert lag.labels(INVALIDATIONS)._value.get() == 7
+    identity.cache.error = None
+    assert await identity.outbox.relay() == 1
+
+
+async def test_a_refused_note_lets_the_next_go_and_comes_back_after_growing_pauses(identity: Identity) -> None:
+    identity.cache.error = RefusedError("INTERNAL")
+    await _add(identity.outbox, identity, "user:a")
+    asked: list[float] = []
+    begun = identity.clock()
+    for attempt in range(1, 6):
+        before = refused.labels(INVALIDATIONS)._value.get()
+        while refused.labels(INVALIDATIONS)._value.get() == before:
+            identity.clock.move(seconds=0.5)
+            await identity.outbox.relay()
+        asked.append((identity.clock() - begun).total_seconds())
+        [note] = await Backlog(identity.database).list(Choice(), 10)
+        assert (note.attempts, note.cause, note.is_parked) == (attempt, "INTERNAL", False)
+    pauses = [later - earlier for earlier, later in pairwise(asked)]
+    for pause, longest in zip(pauses, (2, 4, 8, 16), strict=True):
+        assert longest / 2 <= pause <= longest + 0.5
+    identity.cache.error = None
+    await _add(identity.outbox, identity, "user:b")
+    assert identity.cache.told == [("user:b",)]
+    await until(lambda: _is_one(identity), 2)
+    identity.clock.move(seconds=32)
+    assert await identity.outbox.relay() == 1
+
+
+async def test_a_refused_note_is_sent_for_hours_before_it_is_parked(identity: Identity) -> None:
+    identity.cache.error = RefusedError("FAILED_PRECONDITION MAIL_NOT_CONFIGURED")
+    await _add(identity.outbox, identity, "user:a")
+    begun = identity.clock()
+    await _until_parked(identity, step=timedelta(minutes=10))
+    assert timedelta(hours=6) <= identity.clock() - begun <= timedelta(hours=18)
+
+
+async def test_a_mistake_of_ours_stops_no_topic_and_is_logged_once(
+    identity: Identity, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A note whose receiver raises something that nobody expected is refused like any other."""
+    sent: list[str] = []
+
+    async def deliver(notes: Sequence[Note]) -> None:
+        for note in notes:
+            if note.payload.startswith("poison"):
+                raise ZeroDivisionError
+            sent.append(note.payload)
+
+    outbox = Outbox(identity.database, identity.cache, {"tests": Receiver(deliver, batch=10)}, now=identity.clock)
+    await _put(outbox, identity, "poison 1", "a", "poison 2", "b")
+    assert await outbox.relay() == 2
+    assert sent == ["a", "b"]
+    [said] = [record for record in caplog.records if "is refused" in record.getMessage()]
+    assert "unexpected: ZeroDivisionError" in said.getMessage()
+    assert said.exc_info
+
+
+async def test_a_note_that_a_receiver_cannot_answer_stops_no_other(identity: Identity) -> None:
+    """It answers in no time, or dies of it: the receiver is taken to be away, and then for the next one it is not."""
+    sent: list[str] = []
+
+    async def deliver(notes: Sequence[Note]) -> None:
+        if notes[0].payload == "deadly":
+            raise AWAY
+        sent.append(notes[0].payload)
+
+    outbox = Outbox(identity.database, identity.cache, {"tests": Receiver(deliver)}, now=identity.clock)
+    await _put(outbox, identity, "deadly", "a", "b")
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await outbox.relay()
+    assert sent == ["a", "b"]
+    [note] = await Backlog(identity.database).list(Choice(), 10)
+    assert note.attempts == 0
+
+
+async def test_two_relays_that_are_refused_at_once_count_one_attempt(identity: Identity) -> None:
+    both = asyncio.Barrier(2)
+
+    async def refuse(_: Sequence[Note]) -> None:
+        await both.wait()
+        raise RefusedError("INTERNAL")
+
+    receivers = {"tests": Receiver(refuse)}
+    one, other = [Outbox(identity.database, identity.cache, receivers, now=identity.clock) for _ in range(2)]
+    await _put(one, identity, "a")
+    await asyncio.gather(one.relay(), other.relay())
+    [note] = await Backlog(identity.database).list(Choice(), 10)
+    assert note.attempts == 1
+
+
+async def test_what_waits_is_listed_sent_again_and_dropped(identity: Identity) -> None:
+    identity.cache.error = RefusedError("FAILED_PRECONDITION MAIL_NOT_CONFIGURED")
+    for number in range(3):
+        await _add(identity.outbox, identity, f"user:{number}")
+    await _until_parked(identity)
+    await _put(identity.outbox, identity, "fresh")
+    await _insert(identity, "not json", topic="parked:tests", attempts=7)
+    backlog = Backlog(identity.database, now=identity.clock)
+    found = await backlog.list(Choice(topic=INVALIDATIONS), 10)
+    assert {(note.key, note.is_parked, note.cause) for note in found} == {
+        (f"user:{number}", True, "FAILED_PRECONDITION MAIL_NOT_CONFIGURED") for number in range(3)
+    }
+    assert len(await backlog.list(Choice(), 10)) == 5
+    assert len(await backlog.list(Choice(), 10, only_parked=True)) == 4
+    assert await backlog.counts() == {INVALIDATIONS: 3, "tests": 1}
+    ids = [note.id for note in found]
+    identity.cache.error = None
+    assert await backlog.retry(Choice(ids[:1])) == 1
+    assert await identity.outbox.relay() == 1
+    assert await backlog.drop(Choice(ids)) == 2, "one of them is gone"
+    assert await backlog.drop(Choice(topic="other")) == 0
+    assert await backlog.retry(Choice()) == 1, "a note that was never refused is sent anyway"
+    assert await backlog.drop(Choice()) == 0, "nothing is parked"
+    assert [(note.topic, note.attempts) for note in await backlog.list(Choice(), 10)] == [("tests", 0), ("tests", 0)]
+
+
+async def test_many_are_sent_again_in_batches(identity: Identity) -> None:
+    await _insert(identity, *["not json"] * (2 * BATCH + 1), topic=f"parked:{INVALIDATIONS}", attempts=24)
+    backlog = Backlog(identity.database, now=identity.clock)
+    assert await backlog.retry(Choice(topic=INVALIDATIONS)) == 2 * BATCH + 1
+    assert await backlog.counts() == {}
+
+
+async def _insert(identity: Identity, *payloads: str, topic: str = INVALIDATIONS, attempts: int = 0) -> None:
+    """Insert rows as the release before this one does."""
     now = identity.clock()
-    values = {"created_at": now, "updated_at": now, "key": "", "payload": "not json", "attempts": MAX_REFUSALS}
+    values = {"created_at": now, "updated_at": now, "topic": topic, "key": "", "attempts": attempts}
 
     async def work(transaction: Transaction) -> None:
-        await transaction.execute(insert(schema.outbox).values(topic="cache.invalidate", **values))
+        rows = [values | {"payload": payload} for payload in payloads]
+        await transaction.execute(insert(schema.outbox).values(rows))
 
-    await identity.database.transaction("tests.poison", work)
-    assert await identity.outbox.relay() == 0
-    assert parked._value.get() == 1
+    await identity.database.transaction("tests.insert", work)
 
 
-async def test_a_refusal_of_the_cache_counts_too(identity: Identity) -> None:
-    identity.cache.error = RefusedError()
-    await _add(identity.outbox, identity, "user:a")
-    for _ in range(MAX_REFUSALS):
+async def _put(outbox: Outbox, identity: Identity, *payloads: str) -> None:
+    async def work(transaction: Transaction) -> None:
+        for payload in payloads:
+            await outbox.put(transaction, "tests", "", payload)
+
+    await identity.database.transaction("tests.put", work)
+
+
+async def _until_parked(identity: Identity, step: timedelta = PATIENCE.longest) -> None:
+    """Relay, a step of time after the other, until every note is parked."""
+    for _ in range(1_000):
         await identity.outbox.relay()
-    identity.cache.error = None
-    assert await identity.outbox.relay() == 0
-    assert await _waiting(identity) == 1
+        if all(note.is_parked for note in await Backlog(identity.database).list(Choice(), 10)):
+            return
+        identity.clock.move(seconds=step.total_seconds())
+    raise AssertionError("not every note is parked")

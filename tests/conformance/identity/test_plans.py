@@ -9,6 +9,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.schema import CreateIndex, DropIndex
 
 from services.identity import schema
+from services.identity.backlog import Backlog
 from services.identity.database import Database
 from services.identity.requests import Request, Requests
 from services.identity.store_url import StoreUrl
@@ -102,9 +103,11 @@ HOT = {
     "how many administrators": Hot(lambda i, _: i.users.count(Filter(role=Role.ADMIN)), {"users": {"ix_users_role"}}),
     "an earlier answer": Hot(_find_request, {"requests": {"uq_requests_caller_request_id"}}),
     "notes of a topic": Hot(
-        lambda i, _: i.outbox._waiting("cache.invalidate", timedelta()), {"outbox": {"ix_outbox_topic_id"}}
+        lambda i, _: i.outbox._due("cache.invalidate", timedelta()), {"outbox": {"ix_outbox_topic_next_attempt_at"}}
     ),
-    "how many notes are parked": Hot(lambda i, _: i.outbox._count_parked(), {"outbox": {"ix_outbox_topic_id"}}),
+    "how many notes are parked": Hot(
+        lambda i, _: Backlog(i.database).counts(), {"outbox": {"ix_outbox_topic_next_attempt_at"}}
+    ),
     "removing a note": Hot(lambda i, _: i.outbox._remove([17]), {"outbox": {"pk_outbox"}}),
     "the end of a session": Hot(
         lambda i, some: i.sessions.sign_out(some.token), {"sessions": SESSION | {"pk_sessions"}}
@@ -201,7 +204,7 @@ async def test_a_missing_index_is_seen(tidy: Identity, store: StoreUrl) -> None:
         "a one-time secret": "ix_verifications_value",
         "how many administrators": "ix_users_role",
         "subscriptions of a customer": "ix_subscriptions_stripe_customer_id",
-        "how many notes are parked": "ix_outbox_topic_id",
+        "how many notes are parked": "ix_outbox_topic_next_attempt_at",
     }
     indexes = {str(index.name): index for table in schema.metadata.sorted_tables for index in table.indexes}
     async with Database.open(store, PATIENT) as patient, patient.engine.connect() as connection:

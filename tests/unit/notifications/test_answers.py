@@ -173,11 +173,20 @@ async def test_a_confirmation_of_an_earlier_change_does_not_pay_for_a_later_one(
     assert told == 3
 
 
-async def test_a_refusal_for_good_is_not_told_again(kept: CachedAnswers, cache: Cache) -> None:
-    cache.answer = RefusedError()
+async def test_a_refusal_is_told_again_and_logged_once(
+    kept: CachedAnswers, cache: Cache, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A cache that is overloaded, or does not know our key yet, refuses; an answer that it keeps would be wrong."""
+    cache.answer = RefusedError("RESOURCE_EXHAUSTED")
     await kept.settle(["unread:ann"], written)
     await kept.relay()
-    assert len(cache.told) == 1
+    assert [line.getMessage() for line in caplog.records] == [
+        "the cache refuses to drop answers, they are told again: RESOURCE_EXHAUSTED"
+    ]
+    cache.answer = True
+    await kept.relay()
+    await kept.relay()
+    assert len(cache.told) == 3
 
 
 async def test_a_cache_that_hangs_holds_an_answer_back_for_a_moment_only(

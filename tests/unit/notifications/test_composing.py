@@ -6,8 +6,8 @@ from email.headerregistry import Address
 
 import pytest
 
+from runtime.patience import Patience
 from services.notifications.drafts import Email
-from services.notifications.patience import Patience
 from services.notifications.smtp import Outgoing, RefusedForGoodError, composed
 
 SENDER = Address("Trivet", addr_spec="noreply@example.com")

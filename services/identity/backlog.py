@@ -1,0 +1,119 @@
+"""What waits in the outbox, for a person to look at: notes that are due, put off or parked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from prometheus_client import Gauge
+from sqlalchemy import ColumnElement, Executable, delete, func, or_, select, update
+
+from runtime.clock import Clock, utc_now
+from services.identity import schema
+from services.identity.database import Database, Transaction
+from services.identity.outbox import PARKED
+
+outbox = schema.outbox
+BATCH = 500
+IS_PARKED = outbox.c.topic.between(PARKED, PARKED + "\x7f")  # above every topic's letters
+
+parked = Gauge(
+    "trivet_outbox_parked", "Notes that were refused too often: see `trivet outbox list --parked`.", ["topic"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One note, without its payload. `cause` is why it was refused the last time, empty if it was not."""
+
+    id: int
+    topic: str
+    key: str
+    is_parked: bool
+    attempts: int
+    created_at: datetime
+    next_attempt_at: datetime
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which notes are meant: these, or all; of one topic, or of any."""
+
+    ids: Sequence[int] = ()
+    topic: str = ""
+
+    def where(self) -> list[ColumnElement[bool]]:
+        conditions: list[ColumnElement[bool]] = []
+        if self.ids:
+            conditions.append(outbox.c.id.in_(self.ids))
+        if self.topic:
+            conditions.append(or_(outbox.c.topic == self.topic, outbox.c.topic == PARKED + self.topic))
+        return conditions
+
+
+class Backlog:
+    """The notes of a database. Every method raises Unavailable when it is gone."""
+
+    def __init__(self, database: Database, *, now: Clock = utc_now) -> None:
+        self._database = database
+        self._now = now
+        self._seen: frozenset[str] = frozenset()
+
+    async def list(self, chosen: Choice, limit: int, *, only_parked: bool = False) -> list[Waiting]:
+        """Return up to `limit` notes, oldest first."""
+        conditions = [*chosen.where(), *([IS_PARKED] if only_parked else [])]
+        rows = await self._database.rows(
+            "outbox.list", select(outbox).where(*conditions).order_by(outbox.c.id).limit(limit)
+        )
+        return [
+            Waiting(
+                row.id,
+                row.topic.removeprefix(PARKED),
+                row.key,
+                row.topic.startswith(PARKED),
+                row.attempts,
+                row.created_at,
+                max(row.next_attempt_at, row.created_at),
+                row.last_error or "",
+            )
+            for row in rows
+        ]
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many notes are parked, by topic."""
+        statement = select(outbox.c.topic, func.count()).where(IS_PARKED).group_by(outbox.c.topic)
+        rows = await self._database.rows("outbox.parked", statement)
+        return {topic.removeprefix(PARKED): count for topic, count in rows}
+
+    async def retry(self, chosen: Choice) -> int:
+        """Have notes that were refused, parked ones too, sent again now, with all their attempts; return how many."""
+        topic = func.substr(outbox.c.topic, len(PARKED) + 1)
+        fresh = {"attempts": 0, "next_attempt_at": self._now(), "updated_at": self._now()}
+        afresh = update(outbox).values(fresh)
+        sent = await self._in_batches(chosen, IS_PARKED, lambda these: afresh.where(*these).values(topic=topic))
+        return sent + await self._in_batches(chosen, outbox.c.attempts > 0, lambda these: afresh.where(*these))
+
+    async def drop(self, chosen: Choice) -> int:
+        """Remove parked notes for good; return how many. What they were to tell is never told."""
+        return await self._in_batches(chosen, IS_PARKED, lambda these: delete(outbox).where(*these))
+
+    async def measure(self) -> None:
+        """Set the metric of parked notes."""
+        counts = await self.counts()
+        for topic in self._seen | counts.keys():
+            parked.labels(topic).set(counts.get(topic, 0))
+        self._seen = frozenset(counts)
+
+    async def _in_batches(self, chosen: Choice, which: ColumnElement[bool], change: Any) -> int:
+        """Change all that are chosen, a batch in a transaction; a note that is changed is `which` no more."""
+        found = select(outbox.c.id).where(which, *chosen.where()).order_by(outbox.c.id).limit(BATCH)
+        total = 0
+        while ids := [row.id for row in await self._database.rows("outbox.chosen", found)]:
+            statement: Executable = change((outbox.c.id.in_(ids), which))
+
+            async def work(transaction: Transaction, statement: Executable = statement) -> int:
+                return (await transaction.execute(statement)).rowcount
+
+            total += await self._database.transaction("outbox.change", work)
+        return total

@@ -1,0 +1,94 @@
+"""`trivet outbox`: what an operator does about notes that could not be delivered, with no stack running."""
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.identity import migrate
+from tests.harness.stack import environment, trivet
+
+PAYLOAD = "sealed-and-secret"
+CAUSE = "FAILED_PRECONDITION EMAIL_NOT_CONFIGURED"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A database with notes in its outbox, and the command on it."""
+
+    file: Path
+
+    def run(self, *arguments: str, status: int = 0) -> str:
+        own = environment(self.file.parent, DATABASE_URL=f"sqlite:///{self.file}")
+        done = trivet("outbox", *arguments, environment=own)
+        assert done.returncode == status, done.stderr
+        return done.stdout + done.stderr
+
+    def list(self, *arguments: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.run("list", "--json", *arguments))
+        return found
+
+    def put(self, topic: str, attempts: int, age: timedelta) -> None:
+        made = (datetime.now(UTC) - age).strftime("%Y-%m-%d %H:%M:%S.000000")
+        columns = "(created_at, updated_at, topic, key, payload, attempts, next_attempt_at, last_error)"
+        values = (made, made, topic, "a-user", PAYLOAD, attempts, made, CAUSE if attempts else None)
+        with closing(sqlite3.connect(self.file)) as rows, rows:
+            rows.execute(f"INSERT INTO outbox {columns} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = Desk(tmp_path / "trivet.db")
+    migrate.upgrade(f"sqlite:///{desk.file}")
+    desk.put("parked:mail.send", 24, timedelta(days=2, hours=3))
+    desk.put("mail.send", 3, timedelta(hours=5, minutes=7))
+    desk.put("parked:audit.record", 24, timedelta(minutes=9))
+    desk.put("audit.record", 0, timedelta(seconds=1))
+    return desk
+
+
+def test_notes_are_listed_with_age_and_cause_and_without_what_they_hold(desk: Desk) -> None:
+    shown = desk.run("list")
+    lines = shown.splitlines()
+    assert [line.split()[1] for line in lines[1:5]] == ["mail.send", "mail.send", "audit.record", "audit.record"]
+    assert "2d 3h" in lines[1]
+    assert lines[1].endswith(CAUSE)
+    assert "parked" in lines[1]
+    assert "5h 7m" in lines[2]
+    assert "parked" not in lines[2]
+    assert lines[4].split()[-2:] == ["now", "-"]
+    assert lines[5] == "trivet: parked: 1 of audit.record, 1 of mail.send"
+    assert PAYLOAD not in shown
+    assert [note["id"] for note in desk.list("--parked")["notes"]] == [1, 3]
+    assert [note["id"] for note in desk.list("--topic", "mail.send")["notes"]] == [1, 2]
+    [first] = desk.list("--limit", "1")["notes"]
+    assert (first["is_parked"], first["attempts"], first["cause"]) == (True, 24, CAUSE)
+
+
+def test_refused_notes_are_sent_again_by_id_by_topic_or_all(desk: Desk) -> None:
+    assert "notes sent again: 1\n" in desk.run("retry", "1")
+    assert {note["id"]: note["attempts"] for note in desk.list()["notes"]} == {1: 0, 2: 3, 3: 24, 4: 0}
+    assert "notes sent again: 1\n" in desk.run("retry", "--all", "--topic", "mail.send")
+    assert desk.list()["parked"] == {"audit.record": 1}
+    assert "notes sent again: 1\n" in desk.run("retry", "--all")
+    assert {note["attempts"] for note in desk.list()["notes"]} == {0}
+    assert "0 of 1 notes: none of the others was refused" in desk.run("retry", "1", status=1)
+
+
+def test_parked_notes_alone_are_dropped_and_only_with_a_yes(desk: Desk) -> None:
+    assert "say --yes" in desk.run("drop", "--all", status=2)
+    assert len(desk.list()["notes"]) == 4
+    assert "1 of 2 notes: none of the others is parked" in desk.run("drop", "1", "2", "--yes", status=1)
+    assert [note["id"] for note in desk.list()["notes"]] == [2, 3, 4]
+    assert desk.run("drop", "--all", "--yes") == "notes dropped: 1\n"
+    assert [note["id"] for note in desk.list()["notes"]] == [2, 4]
+
+
+def test_a_command_must_say_which_notes_it_means(desk: Desk) -> None:
+    for command in (("retry",), ("drop", "--yes"), ("retry", "1", "--all")):
+        assert "name the notes by their ids, or say --all" in desk.run(*command, status=2)
