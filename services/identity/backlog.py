@@ -84,7 +84,7 @@ class Backlog:
         """Return how many notes are parked, by topic."""
         statement = select(outbox.c.topic, func.count()).where(IS_PARKED).group_by(outbox.c.topic)
         rows = await self._database.rows("outbox.parked", statement)
-        return {topic.removeprefix(PARKED): count for topic, count in rows}
+        return {str(row[0]).removeprefix(PARKED): int(row[1]) for row in rows}
 
     async def retry(self, chosen: Choice) -> int:
         """Have notes that were refused, parked ones too, sent again now, with all their attempts; return how many."""

@@ -183,16 +183,19 @@ class Outbox:
         return confirmed
 
     async def _due(self, topic: str, older_than: timedelta) -> list[Note]:
-        columns = (outbox.c.id, outbox.c.key, outbox.c.payload, outbox.c.created_at, outbox.c.attempts)
+        columns = [outbox.c[name] for name in ("id", "key", "payload", "created_at", "attempts", "next_attempt_at")]
         rows = await self._database.rows(
             "outbox.due",
-            select(*columns, outbox.c.next_attempt_at)
+            select(*columns)
             .where(outbox.c.topic == topic, outbox.c.next_attempt_at <= self._now() - older_than)
             .order_by(outbox.c.next_attempt_at, outbox.c.id)
             .limit(BATCH),
         )
         # A row of a process before this column was there has been due since it was made.
-        return [Note(*row[:5], due_at=max(row.created_at, row.next_attempt_at)) for row in rows]
+        return [
+            Note(row.id, row.key, row.payload, row.created_at, row.attempts, max(row.created_at, row.next_attempt_at))
+            for row in rows
+        ]
 
     async def _deliver_all(self, topic: str, receiver: Receiver, notes: Sequence[Note]) -> int:
         confirmed = 0
