@@ -82,9 +82,9 @@ class Backlog:
 
     async def counts(self) -> dict[str, int]:
         """Return how many notes are parked, by topic."""
-        statement = select(outbox.c.topic, func.count()).where(IS_PARKED).group_by(outbox.c.topic)
+        statement = select(outbox.c.topic, func.count().label("notes")).where(IS_PARKED).group_by(outbox.c.topic)
         rows = await self._database.rows("outbox.parked", statement)
-        return {str(row[0]).removeprefix(PARKED): int(row[1]) for row in rows}
+        return {row.topic.removeprefix(PARKED): row.notes for row in rows}
 
     async def retry(self, chosen: Choice) -> int:
         """Have notes that were refused, parked ones too, sent again now, with all their attempts; return how many."""
