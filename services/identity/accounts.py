@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, literal, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from runtime.clock import Clock, utc_now
 from runtime.ids import new_id
 from services.identity import schema
 from services.identity.database import Database, Transaction
-from services.identity.sessions import Opened
 from services.identity.users import COLUMNS as USER_COLUMNS
 from services.identity.users import User, user_of
 
@@ -95,19 +93,3 @@ class Accounts:
             .values(password=new_hash, updated_at=self._now())
         )
         return found.rowcount > 0
-
-    async def insert_session(self, transaction: Transaction, opened: Opened, password_hash: str) -> bool:
-        """Write a session if its user still has this password; return whether.
-
-        Between the look at the password and this, hashing took its time: a change of password that fell in between
-        has ended all sessions, and this one must not be left over.
-        """
-        row = opened.row
-        values: list[Any] = [literal(value, schema.sessions.c[name].type) for name, value in row.items()]
-        unchanged = select(*values).where(
-            accounts.c.user_id == opened.session.user_id,
-            accounts.c.provider == CREDENTIAL,
-            accounts.c.password == password_hash,
-        )
-        done = await transaction.execute(insert(schema.sessions).from_select(list(row), unchanged))
-        return done.rowcount > 0

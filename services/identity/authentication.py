@@ -13,10 +13,13 @@ from services.identity.email_rules import EmailRules
 from services.identity.emails import normal_email
 from services.identity.hashing import Hasher
 from services.identity.mails import Mails
+from services.identity.openings import Proof
 from services.identity.passwords import new_password, normal_password
 from services.identity.renewal import Renewal
 from services.identity.sessions import Opened, Origin, Sessions
-from services.identity.users import User, not_found
+from services.identity.users import User, Users, not_found
+
+ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Authentication:
     def __init__(
         self,
         database: Database,
+        users: Users,
         accounts: Accounts,
         sessions: Sessions,
         hasher: Hasher,
@@ -44,6 +48,7 @@ class Authentication:
         now: Clock = utc_now,
     ) -> None:
         self._database = database
+        self._users = users
         self._accounts = accounts
         self._sessions = sessions
         self._hasher = hasher
@@ -67,16 +72,47 @@ class Authentication:
             # Of somebody unknown too, so that both take as long.
             await self._note_failure(found, origin, "wrong password" if found else "unknown address")
             raise _refused()
+        return await self.open_by_password(found, candidate, origin, callback_url=callback_url)
+
+    async def open_by_password(
+        self, found: Credential, password: str, origin: Origin, *, callback_url: str = ""
+    ) -> SignedIn:
+        """Open a session for the user whose password this was when `found` was read.
+
+        Raises Unauthenticated if it is not any more, or the user is gone, and PermissionDenied (EMAIL_NOT_VERIFIED,
+        BANNED_USER).
+        """
+        for _ in range(ATTEMPTS):
+            await self._admit(found, origin, callback_url)
+            opened = await self._open(found, origin)
+            if opened is not None:
+                self._renewal.after(found.user.id, found.password or "", password)
+                return SignedIn(found.user, opened)
+            # The user or the hash has changed since it was read. Only the hash changes when it is renewed.
+            found = await self._again(found, password)
+        raise _refused()
+
+    async def _again(self, found: Credential, password: str) -> Credential:
+        now = await self._accounts.by_user(found.user.id)
+        if now is None:
+            raise _refused()
+        if now.password != found.password and not await self._hasher.verify(now.password, password):
+            raise _refused()
+        return now
+
+    async def _admit(self, found: Credential, origin: Origin, callback_url: str) -> None:
         if self._rules.require_verification and not found.user.email_verified:
             await self._remind(found.user, origin, callback_url)
             raise PermissionDenied("EMAIL_NOT_VERIFIED", "the address has to be verified first")
         if found.user.is_kept_out(self._now()):
             await self._note_failure(found, origin, "banned")
-            raise PermissionDenied("BANNED_USER", "This user is banned")
-        return await self.open_by_password(found, candidate, origin)
+            raise _banned()
 
     async def _remind(self, user: User, origin: Origin, callback_url: str) -> None:
         async def work(transaction: Transaction) -> None:
+            found = await self._users.find_locked_by_email(transaction, user.email)
+            if found is None or found.id != user.id:  # deleted, or has another address, since it was read
+                raise _refused()
             if self._rules.verify_on_sign_in:
                 await self._mails.verify_email(transaction, user, callback_url)
             event = Event(Happened.SIGN_IN_FAILED, user.id, origin=origin, detail="address not verified")
@@ -85,33 +121,20 @@ class Authentication:
         await self._database.transaction("users.remind", work)
 
     async def open_for(self, transaction: Transaction, user: User, origin: Origin) -> Opened | None:
-        """Open a session for somebody who has proved who they are otherwise; None if they are kept out."""
-        if user.is_kept_out(self._now()):
-            return None
-        opened = self._sessions.begin(user.id, origin)
-        await self._sessions.insert(transaction, opened)
-        await self._audit.note(transaction, Event(Happened.SIGNED_IN, user.id, origin=origin))
+        """Open a session for a user who proved who they are without a password; None if they are banned."""
+        opened = await self._sessions.open(transaction, Proof(user.id), origin)
+        if opened is not None:
+            await self._audit.note(transaction, Event(Happened.SIGNED_IN, user.id, origin=origin))
         return opened
 
-    async def open_by_password(self, found: Credential, password: str, origin: Origin) -> SignedIn:
-        """Open a session for whoever typed the password of `found`. Raises Unauthenticated if it is another by now."""
-        opened, stored = self._sessions.begin(found.user.id, origin), found.password or ""
-        if not await self._insert_session(opened, stored, origin):
-            # Changed, or only hashed anew after a sign-in at the same time: then the password is right still.
-            now = await self._accounts.by_user(found.user.id)
-            stored = (now and now.password) or ""
-            right = await self._hasher.verify(stored or None, password)
-            if not right or not await self._insert_session(opened, stored, origin):
-                raise _refused()
-        self._renewal.after(found.user.id, stored, password)
-        return SignedIn(found.user, opened)
+    async def _open(self, found: Credential, origin: Origin) -> Opened | None:
+        proof = Proof(found.user.id, found.password or "", self._rules.require_verification)
 
-    async def _insert_session(self, opened: Opened, stored: str, origin: Origin) -> bool:
-        async def work(transaction: Transaction) -> bool:
-            if not await self._accounts.insert_session(transaction, opened, stored):
-                return False
-            await self._audit.note(transaction, Event(Happened.SIGNED_IN, opened.session.user_id, origin=origin))
-            return True
+        async def work(transaction: Transaction) -> Opened | None:
+            opened = await self._sessions.open(transaction, proof, origin)
+            if opened is not None:
+                await self._audit.note(transaction, Event(Happened.SIGNED_IN, found.user.id, origin=origin))
+            return opened
 
         return await self._database.transaction("sessions.open", work)
 
@@ -145,37 +168,49 @@ class Authentication:
         """Put a new password in the current one's place; return the user, and the new session if one was asked for.
 
         `end_others`: True ends every session and opens a new one, False ends none, None ends all but `keep`.
-        Raises what `verify_password` does, and InvalidArgument for a new password that is not taken.
+        Raises what `verify_password` does, PermissionDenied (BANNED_USER), and InvalidArgument for a new password that
+        is not taken.
         """
         password = new_password(new, refuse_common=self._refuse_common, field="new_password")
         found = await self.verify_password(user_id, current)
         new_hash = await self._hasher.hash(password)
-        opened = self._sessions.begin(user_id, origin) if end_others else None
 
-        async def work(transaction: Transaction, old_hash: str) -> bool:
+        async def work(transaction: Transaction, old_hash: str) -> Opened | None:
+            opened = None
+            if end_others:
+                # Before the new password: every transaction locks the user's row before the credential's.
+                opened = await self._sessions.open(transaction, Proof(user_id, old_hash), origin)
+                if opened is None:
+                    raise _OvertakenError
             if not await self._accounts.replace_password(transaction, user_id, old_hash, new_hash):
-                return False
+                raise _OvertakenError
             if end_others is not False:
-                await self._sessions.end_all(transaction, user_id, keep="" if end_others else keep)
-            if opened is not None:
-                await self._sessions.insert(transaction, opened)
+                await self._sessions.end_all(transaction, user_id, keep=opened.session.id if opened else keep)
             await self._audit.note(transaction, Event(Happened.PASSWORD_CHANGED, user_id, origin=origin))
-            return True
+            return opened
 
-        async def replace(old_hash: str | None) -> bool:
-            done = partial(work, old_hash=old_hash or "")
-            return await self._database.transaction("accounts.change_password", done)
+        for _ in range(ATTEMPTS):
+            if found.user.is_kept_out(self._now()):
+                raise _banned()
+            try:
+                change = partial(work, old_hash=found.password or "")
+                return found.user, await self._database.transaction("accounts.change_password", change)
+            except _OvertakenError:
+                # The user or the hash has changed since it was read. Only the hash changes when it is renewed.
+                found = await self.verify_password(user_id, current)
+        raise _wrong()
 
-        if not await replace(found.password):
-            # Changed, or only hashed anew after a sign-in at the same time: then the current one is right still.
-            found = await self.verify_password(user_id, current)
-            if not await replace(found.password):
-                raise _wrong()
-        return found.user, opened
+
+class _OvertakenError(Exception):
+    """Another change was committed since the password was checked."""
 
 
 def _refused() -> Unauthenticated:
     return Unauthenticated("INVALID_EMAIL_OR_PASSWORD", "Invalid email or password")
+
+
+def _banned() -> PermissionDenied:
+    return PermissionDenied("BANNED_USER", "This user is banned")
 
 
 def _wrong() -> InvalidArgument:

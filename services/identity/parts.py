@@ -64,7 +64,7 @@ def assemble(
     audit, links = Audit(database, outbox, now=now), Links(site.base_url, site.secrets, now=now)
     mails = Mails(Post(outbox, sealer), links, site.base_url)
     authentication = Authentication(
-        database, accounts, sessions, hasher, audit, mails, rules, refuse_common=common, now=now
+        database, users, accounts, sessions, hasher, audit, mails, rules, refuse_common=common, now=now
     )
     return Parts(
         users,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Row, Select, bindparam, delete, select, tuple_, update
 
 from runtime import failpoints
 from runtime.clock import Clock, utc_now
@@ -14,6 +14,7 @@ from runtime.ids import new_id, token_hash
 from services.identity import schema
 from services.identity.database import Database, Transaction
 from services.identity.fields import merged
+from services.identity.openings import Proof, insert_while
 from services.identity.outbox import Invalidation, Outbox
 from services.identity.users import COLUMNS as USER_COLUMNS
 from services.identity.users import User, user_of
@@ -150,9 +151,14 @@ class Sessions:
         )
         return Opened(session, new_id())
 
-    async def insert(self, transaction: Transaction, opened: Opened) -> None:
-        """Write a session that `begin` made. Raises OrphanError if its user is gone."""
-        await transaction.execute(insert(sessions).values(**opened.row))
+    async def open(self, transaction: Transaction, proof: Proof, origin: Origin) -> Opened | None:
+        """Write a session, the only way there is; None if what `proof` says does not hold any more.
+
+        Until the transaction ends nothing of it changes: what does so later ends this session too.
+        """
+        opened = self.begin(proof.user_id, origin)
+        written = await transaction.execute(insert_while(proof, opened.row, self._now()))
+        return opened if written.rowcount else None
 
     async def verify(self, token: str) -> Verified:
         """Return whose session a token opens, with one statement.

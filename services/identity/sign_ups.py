@@ -17,6 +17,7 @@ from services.identity.email_rules import EmailRules
 from services.identity.emails import normal_email
 from services.identity.hashing import Hasher
 from services.identity.mails import Mails
+from services.identity.openings import Proof
 from services.identity.passwords import new_password
 from services.identity.requests import Request, Requests
 from services.identity.sessions import Opened, Origin, Sessions
@@ -141,14 +142,14 @@ class SignUps:
         self, new: NewUser, email: str, password_hash: str, origin: Origin, asked: Request | None
     ) -> SignedUp:
         user = self._new_user(new, email)
-        opened = self._sessions.begin(user.id, origin) if self._rules.signing_up_opens_a_session else None
 
         async def work(transaction: Transaction) -> SignedUp:
             if asked is not None:
                 await self._requests.keep(transaction, asked, user.id)
             await self._write(transaction, user, password_hash)
-            if opened is not None:
-                await self._sessions.insert(transaction, opened)
+            opened = None
+            if self._rules.signing_up_opens_a_session:
+                opened = await self._sessions.open(transaction, Proof(user.id), origin)
             if self._rules.verify_on_sign_up:
                 await self._mails.verify_email(transaction, user, new.callback_url)
             await self._audit.note(transaction, Event(Happened.SIGNED_UP, user.id, origin=origin))

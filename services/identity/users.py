@@ -139,6 +139,11 @@ class Users:
             raise not_found()
         return user_of(row)
 
+    async def find_locked_by_email(self, transaction: Transaction, email: str) -> User | None:
+        """Return the user with an address, who does not change before the transaction has ended; None if unknown."""
+        row = (await transaction.execute(select(*COLUMNS).where(users.c.email == email).with_for_update())).first()
+        return user_of(row) if row else None
+
     async def verify_email(self, transaction: Transaction, user_id: str) -> User:
         """Write that a user's address is proved; return the user. Raises NotFound."""
         return await self._set(transaction, user_id, email_verified=True)

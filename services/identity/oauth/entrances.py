@@ -17,6 +17,7 @@ from services.identity.oauth.linked import Identity, LinkedAccounts
 from services.identity.oauth.profiles import Profile
 from services.identity.oauth.settings import OAuthRules
 from services.identity.oauth.tokens import Tokens
+from services.identity.openings import Proof
 from services.identity.outbox import Outbox
 from services.identity.sessions import Opened, Origin, Sessions
 from services.identity.store_errors import TwiceError
@@ -187,8 +188,8 @@ class Entrances:
         return replace(await self._open(transaction, who, user, origin), created=True)
 
     async def _open(self, transaction: Transaction, who: Vouched, user: User, origin: Origin) -> Entered:
-        opened = self._sessions.begin(user.id, origin)
-        await self._sessions.insert(transaction, opened)
+        opened = await self._sessions.open(transaction, Proof(user.id), origin)
+        assert opened is not None, "the user was locked, and not banned, or has just been written"
         event = Event(Happened.SIGNED_IN, user.id, origin=origin, detail=who.identity.provider)
         await self._audit.note(transaction, event)
         return Entered(user, opened)

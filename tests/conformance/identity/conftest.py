@@ -10,6 +10,7 @@ import pytest
 from runtime.sealing import Sealer
 from services.identity import migrate, store_url
 from services.identity.accounts import Accounts
+from services.identity.admin import Administration
 from services.identity.authentication import Authentication
 from services.identity.database import Database, Transaction
 from services.identity.email_rules import EmailRules
@@ -74,6 +75,7 @@ class Identity:
     authentication: Authentication
     sign_ups: SignUps
     deletion: UserDeletion
+    administration: Administration
     outbox: Outbox
     cache: Listener
     clock: Clock
@@ -146,6 +148,7 @@ def build(database: Database, hasher: Hasher, *, refuse_common: bool = True) -> 
         parts.authentication,
         parts.sign_ups,
         parts.deletion,
+        parts.administration,
         outbox,
         cache,
         clock,

@@ -20,20 +20,7 @@ from tests.conformance.identity.conftest import OPERATOR, PASSWORD, Identity
 
 @pytest.fixture
 def admin(identity: Identity) -> Administration:
-    return administration(identity)
-
-
-def administration(identity: Identity) -> Administration:
-    audit = Audit(identity.database, identity.outbox, now=identity.clock)
-    return Administration(
-        identity.database,
-        identity.users,
-        identity.accounts,
-        identity.sessions,
-        identity.outbox,
-        audit,
-        now=identity.clock,
-    )
+    return identity.administration
 
 
 async def _events(identity: Identity) -> list[tuple[str, str, str]]:

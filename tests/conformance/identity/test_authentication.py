@@ -146,24 +146,6 @@ async def test_of_two_changes_at_once_one_wins(identity: Identity) -> None:
     assert [isinstance(each, InvalidArgument) for each in done].count(False) == 1
 
 
-async def test_a_sign_in_that_a_change_of_password_overtakes_opens_nothing(identity: Identity) -> None:
-    """Between the look at the hash and the new session another password may have come into force."""
-    user, _ = await identity.sign_up()
-    found = await identity.accounts.by_email("ann@x.io")
-    assert found is not None
-    assert found.password is not None
-    await identity.authentication.change_password(
-        user.id, PASSWORD, NEW_PASSWORD, end_others=None, keep="", origin=HERE
-    )
-    assert (
-        await identity.authentication._insert_session(
-            identity.sessions.begin(user.id, HERE), found.password or "", HERE
-        )
-        is False
-    )
-    assert await identity.sessions.list(user.id, 10) == []
-
-
 @pytest.mark.parametrize(
     "email", ["nope", "a@b", "@x.io", "a b@x.io", "a@x.io\n", ".a@x.io", "a..b@x.io", "a" * 252 + "@x.io"]
 )

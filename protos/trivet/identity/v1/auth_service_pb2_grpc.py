@@ -98,8 +98,9 @@ class AuthServiceServicer:
 
     def ChangePassword(self, request, context):
         """Changes a password. Other sessions end unless told otherwise.
-        Fails with INVALID_ARGUMENT (INVALID_PASSWORD if the current one is wrong, and those of SignUp) and
-        FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if the user has no password).
+        Fails with INVALID_ARGUMENT (INVALID_PASSWORD if the current one is wrong, and those of SignUp),
+        FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if the user has no password) and PERMISSION_DENIED (BANNED_USER
+        if the user was banned during the call).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,8 +35,9 @@ class AuthServiceStub:
     """Ends the session that the token opens; an unknown token is no error."""
     ChangePassword: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ChangePasswordRequest, _auth_service_pb2.ChangePasswordResponse]
     """Changes a password. Other sessions end unless told otherwise.
-    Fails with INVALID_ARGUMENT (INVALID_PASSWORD if the current one is wrong, and those of SignUp) and
-    FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if the user has no password).
+    Fails with INVALID_ARGUMENT (INVALID_PASSWORD if the current one is wrong, and those of SignUp),
+    FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if the user has no password) and PERMISSION_DENIED (BANNED_USER
+    if the user was banned during the call).
     """
     VerifyPassword: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.VerifyPasswordRequest, _auth_service_pb2.VerifyPasswordResponse]
     """Checks a password without opening anything.
@@ -88,8 +89,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_auth_service_pb2.ChangePasswordRequest, _abc.Awaitable[_auth_service_pb2.ChangePasswordResponse]],
     ) -> _abc.Awaitable[_auth_service_pb2.ChangePasswordResponse]:
         """Changes a password. Other sessions end unless told otherwise.
-        Fails with INVALID_ARGUMENT (INVALID_PASSWORD if the current one is wrong, and those of SignUp) and
-        FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if the user has no password).
+        Fails with INVALID_ARGUMENT (INVALID_PASSWORD if the current one is wrong, and those of SignUp),
+        FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if the user has no password) and PERMISSION_DENIED (BANNED_USER
+        if the user was banned during the call).
         """
 
     @_abc_1.abstractmethod
