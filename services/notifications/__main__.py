@@ -38,6 +38,7 @@ from services.notifications.store import open_store
 from services.notifications.user_data import UserData
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Signer, connect
+from trivet.notifications.v1 import analytics_service_pb2, delivery_service_pb2
 from trivet.notifications.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from trivet.notifications.v1.delivery_service_pb2_grpc import add_PreferenceServiceServicer_to_server
 from trivet.notifications.v1.log_service_pb2_grpc import add_LogServiceServicer_to_server
@@ -48,7 +49,14 @@ from trivet.notifications.v1.notification_service_pb2_grpc import (
 from trivet.notifications.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server
 
 PACKAGE = "trivet.notifications.v1"
-NOT_IMPLEMENTED = tuple(f"{PACKAGE}.{name}" for name in ("AnalyticsService", "DeliveryService", "DeviceService"))
+NOT_IMPLEMENTED = tuple(
+    file.DESCRIPTOR.services_by_name[name].full_name
+    for file, name in (
+        (analytics_service_pb2, "AnalyticsService"),
+        (delivery_service_pb2, "DeliveryService"),
+        (delivery_service_pb2, "DeviceService"),
+    )
+)
 
 
 async def main(settings: NotificationsSettings) -> None:
