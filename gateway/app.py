@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 from gateway import auth, docs, health, mailbox, me, webhooks
 from gateway.ahead import Ahead
 from gateway.deps import Deps
+from gateway.landing import Landing
 from gateway.middleware.admission import Admission
 from gateway.middleware.body_limit import BodyLimit
 from gateway.middleware.cors import Cors
@@ -34,7 +35,7 @@ def hand_written(deps: Deps) -> list[BaseRoute]:
 def build_app(deps: Deps) -> ASGIApp:
     """Return the whole application."""
     routed = {process: (*served, *NOT_IMPLEMENTED.get(process, ())) for process, served in SERVICES.items()}
-    app: ASGIApp = Router(hand_written(deps), otherwise=Transcoder(deps, routed))
+    app: ASGIApp = Router(hand_written(deps), otherwise=Landing(Transcoder(deps, routed), deps.settings))
     app = Deadline(app)
     app = BodyLimit(app, seconds=2 * deps.settings.header_seconds)
     app = Admission(app)

@@ -123,6 +123,20 @@ class SiteSettings(Settings):
     base_url: str = from_env("TRIVET_BASE_URL", default="", description="The address that browsers use.")
     http_port: int = from_env("TRIVET_HTTP_PORT", default=8080, ge=0, le=65535, description="Where HTTP is served.")
 
+    error_url: str = from_env(
+        "TRIVET_ERROR_URL",
+        default="",
+        description="The product's page for failed sign-ins and bad links, told by ?error=CODE; else the gateway's.",
+    )
+
+    @field_validator("error_url")
+    @classmethod
+    def _is_absolute(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and not (parts.scheme and (parts.netloc or parts.path)):
+            raise ValueError("must be an absolute address, for example https://app.example.com/sign-in-failed")
+        return value
+
     @field_validator("secrets_old")
     @classmethod
     def _are_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:

@@ -1,14 +1,13 @@
 """Endpoints that say something and do nothing."""
 
-import re
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from gateway.auth.redirects import with_query
 from gateway.auth.validation import Anything
 from gateway.auth.visit import Visit
-
-ERROR_CODE = re.compile("[A-Za-z0-9_'-]+")
+from gateway.landing import ERROR_CODE
 
 
 async def ok(visit: Visit, _: Anything) -> Response:
@@ -16,9 +15,11 @@ async def ok(visit: Visit, _: Anything) -> Response:
 
 
 async def error(visit: Visit, _: Anything) -> Response:
-    """Send the browser to the front page with what went wrong: it was on its way from another site."""
+    """Send the browser to the product's page for errors, or to the front page, with what went wrong."""
     code = visit.request.query_params.get("error", "")
     said = {"error": code if ERROR_CODE.fullmatch(code) else "UNKNOWN"}
     if description := visit.request.query_params.get("error_description"):
         said["error_description"] = description
-    return Response(status_code=302, headers={"location": f"/?{urlencode(said)}"})
+    page = visit.deps.settings.error_url
+    location = with_query(page, **said) if page else f"/?{urlencode(said)}"
+    return Response(status_code=302, headers={"location": location})

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway import landing
 from gateway.auth import csrf
 from gateway.auth.bodies import JSON, query_of, read_body
 from gateway.auth.endpoints import Endpoint, Found, find
@@ -33,6 +34,7 @@ class AuthProtocol:
         self._limits = (
             Limits(backends.limits, backends.cache, windows=deps.windows) if deps.settings.rate_limit_on else None
         )
+        self._back = landing.way_back(deps.settings)
         self._data = SessionData.of(deps.settings, deps.reads.cookies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,6 +44,7 @@ class AuthProtocol:
         await response(scope, receive, send)
 
     async def _respond(self, visit: Visit, found: Found | None) -> Response:
+        refusal: Refusal | None = None
         try:
             await _limit(visit, found.template if found else "")
             if found is None:
@@ -50,10 +53,15 @@ class AuthProtocol:
             # The template: what stands in the path's open segments may be a secret.
             exchange_of(visit.request.scope).route = f"{BASE_PATH}{found.template}"
             response = await _answer(visit, found.template, found.endpoint)
-        except Refusal as refusal:
-            response = _said(refusal)
+        except Refusal as error:
+            refusal = error
+            response = _said(error)
         except grpc.aio.AioRpcError as error:
-            response = _failed(error)
+            refusal = refusal_of(error)
+            response = _said(refusal) if refusal else _unexpected(error)
+        if found and response.status_code >= 400 and landing.asks_for_a_page(visit.request.scope):
+            code = refusal.code if refusal else None
+            response = landing.failed(code or "UNKNOWN", response.status_code, self._back)
         response.raw_headers.extend(found.endpoint.headers if found else ())
         return visit.dress(response)
 
@@ -97,9 +105,7 @@ def _said(refusal: Refusal) -> Response:
     return Response(refusal.body, refusal.status, refusal.headers, media_type=JSON)
 
 
-def _failed(error: grpc.aio.AioRpcError) -> Response:
-    """Return what a failed call means to the client, or the original's silent 500 for what nobody expected."""
-    if (refusal := refusal_of(error)) is not None:
-        return _said(refusal)
+def _unexpected(error: grpc.aio.AioRpcError) -> Response:
+    """Return the original's silent 500 for a failure that nobody expected."""
     logger.error("a service failed with %s", error.code().name)
     return Response(status_code=500)

@@ -102,7 +102,8 @@ def _oauth(
     verify_new = parts.mails.verify_email if settings.email_rules.verify_on_sign_up else None
     store = Store(database, parts.users, parts.sessions, parts.verifications, outbox, parts.audit, sealer, verify_new)
     rules, loopback = settings.oauth_rules, not settings.is_production
-    return open_oauth(store, settings.providers, rules, settings.base_url, loopback=loopback)
+    page = settings.error_url
+    return open_oauth(store, settings.providers, rules, settings.base_url, loopback=loopback, error_url=page)
 
 
 def _repeated(

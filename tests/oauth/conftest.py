@@ -76,18 +76,19 @@ def somebody() -> Person:
 
 @pytest.fixture
 def ann(gateway: Process) -> Iterator[Visitor]:
-    with _visiting(gateway) as visiting:
+    with visiting_of(gateway) as visiting:
         yield visiting
 
 
 @pytest.fixture
 def ben(gateway: Process) -> Iterator[Visitor]:
-    with _visiting(gateway) as visiting:
+    with visiting_of(gateway) as visiting:
         yield visiting
 
 
 @contextmanager
-def _visiting(gateway: Process) -> Iterator[Visitor]:
+def visiting_of(gateway: Process) -> Iterator[Visitor]:
+    """A visitor whose browsers are closed at the end."""
     visiting = visitor(gateway)
     with visiting.here, visiting.there:
         yield visiting

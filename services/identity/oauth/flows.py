@@ -83,7 +83,7 @@ class OAuth:
         rules: OAuthRules,
         *,
         base_url: str,
-        auth_url: str,
+        error_url: str,
     ) -> None:
         self._providers = providers
         self._relying = relying
@@ -93,7 +93,7 @@ class OAuth:
         self._users = users
         self._rules = rules
         self._base_url = base_url
-        self._error_url = f"{auth_url}/error"
+        self._error_url = error_url
 
     async def begin(self, wish: Wish) -> tuple[str, str]:
         """Begin a transaction; return the provider's page for it and its state.

@@ -59,10 +59,14 @@ async def open_oauth(
     base_url: str,
     *,
     loopback: bool,
+    error_url: str = "",
     seconds: float = TOTAL_SECONDS,
     now: Clock = utc_now,
 ) -> AsyncIterator[Parts]:
-    """Open the way to the providers. `loopback` lets plain http through to this machine."""
+    """Open the way to the providers. `loopback` lets plain http through to this machine.
+
+    `error_url` is where a failed sign-in ends that names no page of its own; the gateway's page if it is empty.
+    """
     auth_url = base_url.rstrip("/") + BASE_PATH
     opened = Exchanges.open(loopback=loopback, seconds=seconds) if providers else nullcontext(Exchanges.with_nobody())
     async with opened as exchanges:
@@ -90,7 +94,7 @@ async def open_oauth(
             store.users,
             rules,
             base_url=base_url,
-            auth_url=auth_url,
+            error_url=error_url or f"{auth_url}/error",
         )
         brought = BroughtTokens(by_id, relying, entrances, store.users, rules)
         access = ProviderAccess(linked, relying, Leases(store.database, now=now), by_id, now=now)
