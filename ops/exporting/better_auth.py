@@ -18,9 +18,10 @@ from ops.exporting.records import Record, account_record, iso, user_record
 from ops.importing.better_auth import ACCOUNT, USER
 from ops.importing.named import Named, named
 from ops.importing.report import Report
-from ops.importing.source import Source
+from ops.importing.source import Source, note_ignored
 from ops.importing.times import number_in
 from ops.importing.values import TIMES
+from ops.importing.zones import of_driver
 from runtime.sealing import Sealer
 from services.identity import store_url
 from services.identity.accounts import CREDENTIAL
@@ -227,6 +228,7 @@ def opened(address: str, sealer: Sealer | None, zone: tzinfo | None = None) -> I
         store = store_url.parse(address)
     except ValueError as error:
         raise WrongSettings(f"--to: {error}") from None
+    note_ignored("--to", store)
     url, arguments = store.for_operator()
     if store.kind == "sqlite" and store.url.database:
         os.close(os.open(store.url.database, os.O_CREAT | os.O_RDONLY, 0o600))  # a new one holds password hashes
@@ -241,7 +243,7 @@ def opened(address: str, sealer: Sealer | None, zone: tzinfo | None = None) -> I
             connection.commit()
 
     try:
-        yield BetterAuthTarget(engine, store.kind, sealer, zone)
+        yield BetterAuthTarget(engine, store.kind, sealer, zone or of_driver(store.parameters.time_zone))
     except DBAPIError as error:
         if is_wrong_credentials(error) or "password authentication failed" in str(error):
             raise WrongSettings("--to: the database refuses the user, the password or the name") from None

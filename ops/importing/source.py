@@ -28,7 +28,8 @@ from sqlalchemy.types import Date, DateTime, TypeEngine
 
 from ops.errors import Refused, WrongSettings
 from ops.importing.times import Times, surveyed
-from ops.importing.zones import FURTHEST, ServerZone, assumed, is_ahead, is_zoneless, local_now, server_zone
+from ops.importing.zones import FURTHEST, ServerZone, assumed, is_ahead, is_zoneless, local_now, of_driver, server_zone
+from ops.showing import note
 from services.identity import store_url
 from services.identity.store_errors import code_of, is_wrong_credentials
 from services.identity.store_url import StoreUrl
@@ -150,17 +151,25 @@ def opened(address: str, zone: tzinfo | None = None) -> Iterator[Source]:
         raise WrongSettings(f"--from: {error}") from None
     if store.kind == "sqlite" and not Path(store.url.database or "").is_file():
         raise WrongSettings("--from: there is no such SQLite file")
+    note_ignored("--from", store)
     url, arguments = store.for_operator()
     engine = create_engine(url, connect_args=arguments, poolclass=NullPool, hide_parameters=True)
     try:
         with _reading(engine, store) as connection:
-            yield Source(connection, zone)
+            yield Source(connection, zone or of_driver(store.parameters.time_zone))
     except DBAPIError as error:
         if is_wrong_credentials(error) or "password authentication failed" in str(error):
             raise WrongSettings("--from: the database refuses the user, the password or the name") from None
         raise Refused(f"--from: the database fails or does not answer ({code_of(error) or 'no code'})") from None
     finally:
         engine.dispose()
+
+
+def note_ignored(option: str, store: StoreUrl) -> None:
+    """Say which parameters of an address change nothing."""
+    for name, why in store.parameters.ignored.items():
+        if name.lower() not in ("timezone", "servertimezone"):
+            note(f"{option}: the parameter {name} changes nothing here: {why}")
 
 
 @contextmanager

@@ -51,6 +51,14 @@ def parsed(text: str) -> tzinfo | None:
         ) from None
 
 
+def of_driver(text: str) -> tzinfo | None:
+    """Return the zone that a URL tells an app's driver, as in mysql2's `timezone=Z`; None for `local` and the like."""
+    try:
+        return parsed(text)
+    except WrongSettings:
+        return None
+
+
 def server_zone(connection: Connection) -> ServerZone:
     """Ask the server. SQLite has no zone of its own and counts as UTC."""
     statement = SERVER_ZONE.get(connection.dialect.name)

@@ -61,6 +61,8 @@ RELAY_PAUSE_SECONDS = 1.0  # also while the cache is away: whoever signed out ma
 
 async def main(settings: IdentitySettings) -> None:
     fields.declare(settings.user_fields, settings.session_fields)
+    for name, why in settings.store.parameters.ignored.items():
+        logger.warning("DATABASE_URL: the parameter %s changes nothing here: %s", name, why)
     if settings.is_production and settings.store.is_plain_and_far:
         logger.warning("what is said to the database can be read on the way: set sslmode in DATABASE_URL")
     async with AsyncExitStack() as stack:

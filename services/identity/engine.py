@@ -41,7 +41,7 @@ def open_engine(store: StoreUrl, limits: Limits) -> AsyncEngine:
     url, arguments = store.for_service()
     engine = create_async_engine(
         url,
-        connect_args=arguments | _driver_limits(store.kind, limits),
+        connect_args=arguments | _driver_limits(store, limits),
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         hide_parameters=True,
@@ -61,10 +61,10 @@ def open_engine(store: StoreUrl, limits: Limits) -> AsyncEngine:
     return engine
 
 
-def _driver_limits(kind: str, limits: Limits) -> dict[str, Any]:
-    if kind == "mysql":
+def _driver_limits(store: StoreUrl, limits: Limits) -> dict[str, Any]:
+    if store.kind == "mysql":
         return {"connect_timeout": limits.connect_seconds, "read_timeout": limits.attempt_seconds, "charset": "utf8mb4"}
-    if kind == "postgresql":
+    if store.kind == "postgresql":
         milliseconds = str(int(limits.statement_seconds * 1000))
         return {
             "timeout": limits.connect_seconds,
@@ -77,6 +77,7 @@ def _driver_limits(kind: str, limits: Limits) -> dict[str, Any]:
                 "idle_in_transaction_session_timeout": milliseconds,
                 # Above the second after which PostgreSQL looks for a deadlock, or both sides would give way.
                 "lock_timeout": str(int(limits.lock_seconds * 1000)),
+                **store.session_settings,
             },
         }
     return {"timeout": limits.lock_seconds}

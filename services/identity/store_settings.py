@@ -60,4 +60,5 @@ class StoreSettings(Settings):
 
     @property
     def limits(self) -> Limits:
-        return Limits(connections=self.pool_connections, idle_seconds=self.pool_idle_ms / 1000)
+        of_url = None if "pool_connections" in self.model_fields_set else self.store.parameters.connections
+        return Limits(connections=of_url or self.pool_connections, idle_seconds=self.pool_idle_ms / 1000)

@@ -1,12 +1,22 @@
 """What a DATABASE_URL means to the drivers: which of them, and how the way to the server is protected."""
 
 import ipaddress
+import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from services.identity.store_parameters import (
+    CHAIN_IS_VERIFIED,
+    NAME_IS_VERIFIED,
+    UNPROTECTED,
+    UNVERIFIED,
+    Parameters,
+    understood,
+)
 
 DRIVERS = {"mysql": ("asyncmy", "pymysql"), "postgresql": ("asyncpg", "psycopg"), "sqlite": ("aiosqlite", "pysqlite")}
 SCHEMES = {
@@ -16,53 +26,86 @@ SCHEMES = {
     "postgres": "postgresql",
     "sqlite": "sqlite",
 }
-TLS_PARAMETERS = ("mode", "ca", "cert", "key")
-UNPROTECTED = ("", "disable", "disabled", "allow", "prefer", "preferred", "false", "0")
-UNVERIFIED = ("require", "required", "true", "1")
-NAME_IS_VERIFIED = ("verify-full", "verify_identity", "verify-identity")
-CHAIN_IS_VERIFIED = ("verify-ca", "verify_ca")
+LIBPQ = {
+    **dict.fromkeys(("disabled", "false", "0"), "disable"),
+    "preferred": "prefer",
+    **dict.fromkeys(UNVERIFIED, "require"),
+    **dict.fromkeys(CHAIN_IS_VERIFIED, "verify-ca"),
+    **dict.fromkeys(NAME_IS_VERIFIED, "verify-full"),
+}
+"""The modes of TLS as libpq spells them."""
 
 
 @dataclass(frozen=True)
 class StoreUrl:
-    """A database: its kind, where it is, and the TLS parameters that came with its address."""
+    """A database: its kind, where it is, and what the parameters of its address ask for."""
 
     kind: str
     url: URL = field(repr=False)
-    tls: dict[str, str] = field(repr=False)
+    parameters: Parameters = field(default_factory=Parameters)
 
     @property
     def is_plain_and_far(self) -> bool:
         """Whether what is said to the server can be read on the way."""
-        return self.kind != "sqlite" and not _is_near(self.url.host or "") and self._mode in UNPROTECTED
+        if self.kind == "sqlite" or self.parameters.socket.startswith("/") or _is_near(self.url.host or ""):
+            return False
+        return self._mode in UNPROTECTED
 
     @property
     def _mode(self) -> str:
-        return self.tls.get("mode", "verify-ca" if "ca" in self.tls else "").lower()
+        return self._tls.get("mode", "verify-ca" if "ca" in self._tls else "")
+
+    @property
+    def _tls(self) -> dict[str, str]:
+        return self.parameters.tls
 
     def for_service(self) -> tuple[URL, dict[str, Any]]:
         """Return the address and the arguments of the asynchronous driver."""
-        return self.url.set(drivername=f"{self.kind}+{DRIVERS[self.kind][0]}"), self._tls_argument()
+        url = self.url.set(drivername=f"{self.kind}+{DRIVERS[self.kind][0]}")
+        arguments = self._tls_argument() | self._socket_argument()
+        if self.parameters.target:
+            arguments["target_session_attrs"] = self.parameters.target
+        if settings := self.session_settings:
+            arguments["server_settings"] = settings
+        return url, arguments
 
     def for_operator(self) -> tuple[URL, dict[str, Any]]:
         """Return the address and the arguments of the synchronous driver, for migrations."""
         url = self.url.set(drivername=f"{self.kind}+{DRIVERS[self.kind][1]}")
-        if self.kind == "postgresql":
-            # libpq reads these itself.
-            names = {"mode": "sslmode", "ca": "sslrootcert", "cert": "sslcert", "key": "sslkey"}
-            return url.update_query_dict({names[name]: value for name, value in self.tls.items()}), {}
-        return url, self._tls_argument()
+        if self.kind != "postgresql":
+            return url, self._tls_argument() | self._socket_argument()
+        # libpq reads these itself.
+        names = {"ca": "sslrootcert", "cert": "sslcert", "key": "sslkey", "password": "sslpassword"}
+        query = {names[name]: value for name, value in self._tls.items() if name in names}
+        if mode := self._tls.get("mode"):
+            query["sslmode"] = LIBPQ.get(mode, mode)
+        if query.get("sslmode") == "verify-full" and "sslrootcert" not in query:
+            # Where the other driver looks by default.
+            query["sslrootcert"] = ssl.get_default_verify_paths().cafile or "system"
+        settings = self.session_settings
+        options = [settings.pop("options", ""), _option("search_path", settings.pop("search_path", ""))]
+        query |= settings | {"options": " ".join(filter(None, options)), "target_session_attrs": self.parameters.target}
+        return url.update_query_dict({name: value for name, value in query.items() if value}), {}
+
+    @property
+    def session_settings(self) -> dict[str, str]:
+        """What a session on PostgreSQL is told at its beginning."""
+        schema = self.parameters.schema.replace('"', '""')
+        return self.parameters.session | ({"search_path": f'"{schema}"'} if schema else {})
+
+    def _socket_argument(self) -> dict[str, Any]:
+        return {"unix_socket": self.parameters.socket} if self.kind == "mysql" and self.parameters.socket else {}
 
     def _tls_argument(self) -> dict[str, Any]:
         if self.kind == "sqlite" or self._mode in UNPROTECTED:
             return {}
-        context = ssl.create_default_context(cafile=self.tls.get("ca"))
+        context = ssl.create_default_context(cafile=self._tls.get("ca"))
         if self._mode not in NAME_IS_VERIFIED:
             context.check_hostname = False
-        if self._mode in UNVERIFIED and "ca" not in self.tls:
+        if self._mode in UNVERIFIED and "ca" not in self._tls:
             context.verify_mode = ssl.CERT_NONE
-        if "cert" in self.tls:
-            context.load_cert_chain(self.tls["cert"], self.tls.get("key"))
+        if "cert" in self._tls:
+            context.load_cert_chain(self._tls["cert"], self._tls.get("key"), self._tls.get("password"))
         return {"ssl": context}
 
 
@@ -75,24 +118,24 @@ def parse(text: str) -> StoreUrl:
     kind = SCHEMES.get(url.drivername.partition("+")[0])
     if kind is None:
         raise ValueError("expected mysql://, mariadb://, postgresql:// or sqlite:///PATH")
+    parameters = understood(kind, url.query)
+    url = url.set(query={})
+    if kind == "postgresql" and parameters.socket:
+        url = url.set(host=parameters.socket)
+    elif kind == "mysql" and parameters.socket and not url.host:
+        url = url.set(host="localhost")
+    if parameters.user:
+        url = url.set(username=parameters.user)
+    if parameters.password:
+        url = url.set(password=parameters.password)
     if not url.database or (kind != "sqlite" and not url.host):
         raise ValueError("the address lacks a host or the database's name")
-    tls: dict[str, str] = {}
-    rest: dict[str, str] = {}
-    for name, value in url.query.items():
-        part = _tls_parameter(name)
-        (tls if part else rest)[part or name] = value if isinstance(value, str) else value[-1]
-    mode = tls.get("mode", "").lower()
-    if mode not in (*UNPROTECTED, *UNVERIFIED, *NAME_IS_VERIFIED, *CHAIN_IS_VERIFIED):
-        raise ValueError("its TLS mode is none of disable, require, verify-ca and verify-full")
-    return StoreUrl(kind, url.set(query=rest), tls)
+    return StoreUrl(kind, url, parameters)
 
 
-def _tls_parameter(name: str) -> str | None:
-    """Return which of mode, ca, cert and key a parameter is, in MySQL's spelling or libpq's; None if none."""
-    plain = name.lower().replace("-", "").replace("_", "")
-    names = {"ssl": "mode", "sslmode": "mode", "sslrootcert": "ca", "sslca": "ca", "sslcert": "cert", "sslkey": "key"}
-    return names.get(plain)
+def _option(name: str, value: str) -> str:
+    """Return a setting as a server's command line has it, for libpq's `options`."""
+    return f"-c {name}=" + re.sub(r"([\\\s])", r"\\\1", value) if value else ""
 
 
 def _is_near(host: str) -> bool:

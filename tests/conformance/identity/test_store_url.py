@@ -42,6 +42,16 @@ def test_an_address_does_not_show_itself() -> None:
         ("sslmode=verify-full", ssl.CERT_REQUIRED, True),
         ("ssl-mode=VERIFY_IDENTITY", ssl.CERT_REQUIRED, True),
         ("ssl=true", ssl.CERT_NONE, False),
+        ("sslmode=no-verify", ssl.CERT_NONE, False),
+        ("sslaccept=accept_invalid_certs", ssl.CERT_NONE, False),
+        ("sslmode=require&sslaccept=strict", ssl.CERT_REQUIRED, True),
+        ("sslaccept=strict&sslmode=prefer", ssl.CERT_REQUIRED, True),
+        ('ssl={"rejectUnauthorized":true}', ssl.CERT_REQUIRED, True),
+        ('ssl={"rejectUnauthorized":false}', ssl.CERT_NONE, False),
+        ("tls=true", ssl.CERT_REQUIRED, True),
+        ("tls=skip-verify", ssl.CERT_NONE, False),
+        ("sslrootcert=system", ssl.CERT_REQUIRED, True),
+        ("useSSL=true", ssl.CERT_NONE, False),
     ],
 )
 def test_tls_is_as_strict_as_asked(query: str, verify: ssl.VerifyMode, names: bool) -> None:
@@ -49,13 +59,33 @@ def test_tls_is_as_strict_as_asked(query: str, verify: ssl.VerifyMode, names: bo
         store = store_url.parse(f"{scheme}://h/d?{query}&charset=x")
         url, arguments = store.for_service()
         assert (arguments["ssl"].verify_mode, arguments["ssl"].check_hostname) == (verify, names)
-        assert dict(url.query) == {"charset": "x"}
+        assert dict(url.query) == {}, "a driver is given arguments alone, all of which it knows"
 
 
 def test_libpq_reads_its_own_parameters() -> None:
     url, arguments = store_url.parse("postgresql://h/d?sslmode=verify-full&sslrootcert=/ca.pem").for_operator()
     assert dict(url.query) == {"sslmode": "verify-full", "sslrootcert": "/ca.pem"}
     assert arguments == {}
+
+
+@pytest.mark.parametrize(
+    ("query", "sslmode"),
+    [
+        ("ssl=true", "require"),
+        ("ssl-mode=VERIFY_CA", "verify-ca"),
+        ("sslmode=no-verify", "require"),
+        ("ssl=0", "disable"),
+    ],
+)
+def test_libpq_is_told_by_its_own_words(query: str, sslmode: str) -> None:
+    url, _ = store_url.parse(f"postgresql://h/d?{query}").for_operator()
+    assert dict(url.query) == {"sslmode": sslmode}
+
+
+def test_what_is_not_said_is_verified_against_the_systems_authorities() -> None:
+    url, _ = store_url.parse("postgresql://h/d?sslaccept=strict").for_operator()
+    assert url.query["sslmode"] == "verify-full"
+    assert url.query["sslrootcert"] in ("system", ssl.get_default_verify_paths().cafile)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +98,9 @@ def test_libpq_reads_its_own_parameters() -> None:
         ("mysql://localhost/d", False),
         ("postgresql://[::1]/d", False),
         ("sqlite:///x.db", False),
+        ("mysql://db.internal/d?socket=/run/mysqld.sock", False),
+        ("postgresql:///d?host=/run/postgresql", False),
+        ("postgresql:///d?host=db.internal", True),
     ],
 )
 def test_it_is_known_when_others_could_read_along(text: str, is_plain: bool) -> None:
