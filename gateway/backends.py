@@ -1,13 +1,14 @@
 """The three services behind the gateway: one channel each, and the stubs that the gateway calls."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from gateway.own_calls import OwnChannel
 from gateway.settings import GatewaySettings
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub, RateLimitServiceStub
-from trivet.client import Channel, Signer, connect
+from trivet.client import Channel, Signer
 from trivet.identity.v1.account_service_pb2_grpc import AccountServiceStub, VerificationServiceStub
 from trivet.identity.v1.auth_service_pb2_grpc import AuthServiceStub
 from trivet.identity.v1.session_service_pb2_grpc import SessionServiceStub
@@ -21,7 +22,7 @@ from trivet.notifications.v1.notification_service_pb2_grpc import MailboxService
 class Backends:
     """Channels by process name, and typed stubs over them."""
 
-    channels: dict[str, Channel]
+    channels: Mapping[str, Channel]
     auth: AuthServiceStub
     sessions: SessionServiceStub
     users: UserServiceStub
@@ -53,7 +54,7 @@ async def open_backends(settings: GatewaySettings) -> AsyncIterator[Backends]:
     }
     async with AsyncExitStack() as stack:
         channels = {
-            name: await stack.enter_async_context(connect(address, name, signer, lengthens=True))
+            name: await stack.enter_async_context(OwnChannel.open(address, name, signer, lengthens=True))
             for name, address in addresses.items()
         }
         yield Backends(

@@ -1,55 +1,39 @@
-"""Whether this process lives, and whether what it composes is ready."""
+"""Whether this process lives, and whether it can do its main job."""
 
-import asyncio
-import time
-from typing import Any
+from collections.abc import Sequence
 
-import grpc
 import msgspec
-from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.deps import Deps
-from trivet.client import Channel
-
-PROBE_SECONDS = 1.5
-CHECK = "/grpc.health.v1.Health/Check"
+from gateway.readiness import Readiness
 
 
 def routes(deps: Deps) -> list[BaseRoute]:
     """Return the probes' routes."""
+    readiness = Readiness(deps.backends)
 
     async def healthz(_: Request) -> Response:
         """Alive: depends on nothing else, so that a dead store never restarts a gateway."""
         return Response(b'{"status":"ok"}', media_type="application/json")
 
     async def readyz(_: Request) -> Response:
-        """Ready: every service and every store answers, and this process is not about to end."""
-        channels = deps.backends.channels
-        states = await asyncio.gather(*(_service(channel) for channel in channels.values()))
-        services = dict(zip(channels, states, strict=True))
-        is_up = all(state["state"] == "up" and state["store"]["state"] == "up" for state in states)
-        status = "draining" if deps.draining.is_set() else "ok" if is_up else "down"
-        content = msgspec.json.encode({"status": status, "services": services})
-        return Response(content, 200 if status == "ok" else 503, media_type="application/json")
+        """Ready: this process is not about to end, and identity answers. `degraded` names the services that fail.
+
+        Without the cache or notifications a gateway is ready: that costs speed, or notifications, and no sign-in. The
+        metrics port has the details.
+        """
+        if deps.draining.is_set():
+            return _answer("draining", 503)
+        found = await readiness.report()
+        if not found.is_able:
+            return _answer("down", 503, found.degraded)
+        return _answer("degraded" if found.degraded else "ok", 200, found.degraded)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz)]
 
 
-async def _service(channel: Channel) -> dict[str, Any]:
-    """Ask a service and its store side by side. A service lives if it answers at all, whatever its store does."""
-    store, service = await asyncio.gather(_probe(channel, "store"), _probe(channel, ""))
-    return {**service, "store": store}
-
-
-async def _probe(channel: Channel, name: str) -> dict[str, Any]:
-    began = time.perf_counter()
-    try:
-        check = channel.unary_unary(CHECK, HealthCheckRequest.SerializeToString, HealthCheckResponse.FromString)
-        answer = await check(HealthCheckRequest(service=name), timeout=PROBE_SECONDS)
-        is_up = name == "" or answer.status == HealthCheckResponse.SERVING
-    except (grpc.RpcError, LookupError):  # LookupError: no key is shared with the service
-        is_up = False
-    return {"state": "up" if is_up else "down", "ms": round((time.perf_counter() - began) * 1000, 1)}
+def _answer(status: str, code: int, degraded: Sequence[str] = ()) -> Response:
+    return Response(msgspec.json.encode({"status": status, "degraded": degraded}), code, media_type="application/json")

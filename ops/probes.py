@@ -55,7 +55,7 @@ async def is_ready(host: str, port: int) -> None:
     finally:
         writer.close()
     if status[1:2] != [b"200"]:
-        raise Unready("its /readyz names a part that is not ready")
+        raise Unready("its /readyz says that identity does not answer it")
 
 
 async def _connect(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -45,11 +45,14 @@ class Verifier:
         A caller uses a signature for some seconds: one that was found valid is only looked at for its age.
         """
         if not value:
-            raise _refused("no actor: send `trivet-actor` metadata, see `trivet actor`")
+            raise self._refused("no actor: send `trivet-actor` metadata, see `trivet actor`", "key")
         known = self._known.get(value) or self._verified(value)
         actor, expires = known
-        if not -SKEW_SECONDS <= expires - self._now() <= LIFETIME_SECONDS + SKEW_SECONDS:
-            raise _refused("the actor has expired: sign a new one")
+        left = expires - self._now()
+        if left < -SKEW_SECONDS:
+            raise self._refused(f"the actor expired {-left:.0f} s ago: sign a new one, or set the clock", "clock")
+        if left > LIFETIME_SECONDS + SKEW_SECONDS:
+            raise self._refused(f"the actor expires in {left:.0f} s, which is too late: set the clock", "clock")
         if value not in self._known:
             if len(self._known) >= MAX_KNOWN:
                 del self._known[next(iter(self._known))]
@@ -61,21 +64,21 @@ class Verifier:
         claim, _, signature = value.rpartition(".")
         parts = claim.split(".")
         if len(parts) != 7 or parts[0] != VERSION or not _EXPIRES.fullmatch(parts[3]):
-            raise _refused("the actor is malformed")
+            raise self._refused("the actor is malformed", "key")
         _, caller, audience, expires, user_id, role, session_id = parts
         key = self._keys.get(caller)
         # One answer for an unknown caller and a wrong signature: callers' names are nobody's business.
         if key is None or not signature.isascii() or not hmac.compare_digest(mac(key, claim), signature):
-            raise _refused("the actor's signature is not valid here")
+            raise self._refused("the actor's signature is not valid here", "key")
         if audience != self._audience:
-            raise _refused(f"the actor is meant for another service than {self._audience}")
+            raise self._refused(f"the actor is meant for another service than {self._audience}", "key")
         if user_id and caller not in self._people_callers:
-            raise _refused(f"{caller} may not call for people: see TRIVET_PEOPLE_CALLERS")
+            raise self._refused(f"{caller} may not call for people: see TRIVET_PEOPLE_CALLERS", "policy")
         return Actor(caller, user_id, role, session_id), int(expires)
 
-
-def _refused(message: str) -> Unauthenticated:
-    return Unauthenticated("INVALID_ACTOR", message)
+    def _refused(self, message: str, cause: str) -> Unauthenticated:
+        """Return the refusal of a caller. `cause`, what its operator has to mend, is `key`, `clock` or `policy`."""
+        return Unauthenticated("INVALID_ACTOR", message, service=self._audience, cause=cause)
 
 
 def subject(asked: str, field: str = "user_id") -> str:

@@ -92,6 +92,10 @@ def acting_for(user_id: str, role: str, session_id: str = "") -> Iterator[None]:
         _person.reset(token)
 
 
+class NoKeyError(LookupError):
+    """No key is shared with a service."""
+
+
 class Signer:
     """Signs what `caller` says to each service it shares a key with.
 
@@ -105,7 +109,7 @@ class Signer:
         self._signed: dict[tuple[str, Actor | None], tuple[float, str]] = {}
 
     def __call__(self, audience: str) -> str:
-        """Return the `trivet-actor` value for one call. Raises LookupError without a key for the audience."""
+        """Return the `trivet-actor` value for one call. Raises NoKeyError without a key for the audience."""
         person, now = _person.get(), self._now()
         signed_at, value = self._signed.get((audience, person), (-math.inf, ""))
         # A clock that was set back makes a signature look as if it came from the future.
@@ -122,6 +126,6 @@ class Signer:
     def _sign(self, audience: str, person: Actor | None, now: float) -> str:
         key = self._keys.get(audience)
         if key is None:
-            raise LookupError(f"{self.caller} shares no key with {audience}: see `trivet keys`")
+            raise NoKeyError(f"{self.caller} shares no key with {audience}: see `trivet keys`")
         actor = Actor(self.caller) if person is None else replace(person, caller=self.caller)
         return sign(actor, audience, key, expires=int(now) + LIFETIME_SECONDS)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import grpc
 from grpc import aio
@@ -47,12 +47,7 @@ def connect(
     than is left of the work it is part of. With `lengthens`, a call of an RPC that declares a deadline has all of it,
     and the time that it takes is added to the work's. Close the channel, or use it as an async context manager.
     """
-    options = (*OPTIONS, ("grpc.service_config", service_config(audience)))
-    if credentials is None:
-        inner = aio.insecure_channel(target, options=options)
-    else:
-        inner = aio.secure_channel(target, credentials, options=options)
-    return Channel(inner, audience, sign, timeout, lengthens=lengthens)
+    return Channel.open(target, audience, sign, timeout=timeout, credentials=credentials, lengthens=lengthens)
 
 
 class Channel(aio.Channel):
@@ -72,7 +67,26 @@ class Channel(aio.Channel):
             if (seconds := declared_deadline(method)) is not None
         }
 
-    async def __aenter__(self) -> "Channel":
+    @classmethod
+    def open(
+        cls,
+        target: str,
+        audience: str,
+        sign: Signer,
+        *,
+        timeout: float = DEFAULT_TIMEOUT_SECONDS,
+        credentials: grpc.ChannelCredentials | None = None,
+        lengthens: bool = False,
+    ) -> Self:
+        """Open a channel, see `connect`."""
+        options = (*OPTIONS, ("grpc.service_config", service_config(audience)))
+        if credentials is None:
+            inner = aio.insecure_channel(target, options=options)
+        else:
+            inner = aio.secure_channel(target, credentials, options=options)
+        return cls(inner, audience, sign, timeout, lengthens=lengthens)
+
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:

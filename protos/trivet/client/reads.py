@@ -13,6 +13,7 @@ from opentelemetry import trace
 
 from trivet.cache.v1.cache_pb2 import Lookup
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.client.errors import said_by
 from trivet.client.flights import Flights
 from trivet.client.lease import METADATA_KEY, Metadata, format_lease
 from trivet.client.lookups import Lookups
@@ -72,7 +73,7 @@ class CachedReads:
         self.bypassed += 1
         now = self.near.monotonic()
         if now >= self._rests_until:  # those who waited for the same call say it once
-            logger.warning("the cache does not answer: %s", error.code().name)
+            logger.warning("the cache does not answer: %s", said_by(error))
         self._rests_until = now + REST_SECONDS
 
 

@@ -13,6 +13,7 @@ from grpc import aio
 
 from trivet.cache.v1 import cache_pb2 as pb
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.client.errors import said_by
 from trivet.client.nearcache import NOWHERE, NearCache, Position
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class Watch:
                 await self._visit()
             except (aio.AioRpcError, aio.UsageError, asyncio.InvalidStateError, TimeoutError, LookupError) as error:
                 if self._pause == FIRST_PAUSE_SECONDS:  # said once, until it has worked again
-                    why = error.code().name if isinstance(error, aio.AioRpcError) else type(error).__name__
+                    why = said_by(error) if isinstance(error, aio.AioRpcError) else type(error).__name__
                     logger.warning("nothing is served from memory: the cache cannot be watched: %s", why)
             # Half of it at random, so that many readers do not come back at once.
             await asyncio.sleep(self._pause * random.uniform(0.5, 1))  # noqa: S311  # nothing to guess

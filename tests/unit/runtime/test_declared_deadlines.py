@@ -2,9 +2,9 @@
 
 import pytest
 
-from gateway.health import PROBE_SECONDS
 from gateway.me import PART_SECONDS
 from gateway.middleware.deadline import REQUEST_SECONDS
+from gateway.readiness import PROBE_SECONDS
 from runtime.concerns import Deadline
 from runtime.server import STORE_CHECK_SECONDS
 from runtime.settings import ServiceSettings
@@ -76,6 +76,7 @@ def test_limits_of_a_service_are_below_the_deadlines_that_its_callers_give() -> 
         (log_query.WALK_SECONDS, DEFAULT_TIMEOUT_SECONDS),
         (user_data.ERASE_SECONDS, receivers.SECONDS),
         (STORE_CHECK_SECONDS, PROBE_SECONDS),
+        (PROBE_SECONDS, REQUEST_SECONDS),
         (PART_SECONDS, REQUEST_SECONDS),
         (DEFAULT_TIMEOUT_SECONDS, REQUEST_SECONDS),
         (DEFAULT_TIMEOUT_SECONDS, ServiceSettings.model_fields["call_limit_seconds"].default),

@@ -1,0 +1,58 @@
+"""A service that refuses the gateway itself is a failure of the stack, and never of the person who asks."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from grpc import aio
+
+from trivet.client import Channel
+from trivet.client.actor import NoKeyError
+from trivet.client.errors import info_of, is_refused_caller
+
+logger = logging.getLogger(__name__)
+
+SAID_EVERY_SECONDS = 30.0
+MENDS = {
+    "clock": "set the clocks of both machines",
+    "key": "give both the same key: TRIVET_CALL_KEYS of the gateway, TRIVET_ACCEPT_KEYS of the service",
+}
+OTHERWISE = "run the same version of both, and name the gateway in the service's policy"
+
+
+class OwnChannel(Channel):
+    """The gateway's channel. What a service refuses of the gateway's own is raised as UNAVAILABLE, and logged."""
+
+    _said_at = -SAID_EVERY_SECONDS
+
+    def unary_unary(self, *args: Any, **kwargs: Any) -> Any:
+        return OwnCall(super().unary_unary(*args, **kwargs), self)
+
+    def refused(self, said: str, mend: str) -> aio.AioRpcError:
+        """Return what a call fails with that a service refused; a line of the log says why, now and then."""
+        now = time.monotonic()
+        if now - self._said_at >= SAID_EVERY_SECONDS:
+            self._said_at = now
+            logger.error("%s refuses the gateway's own calls: %s: %s", self._audience, said, mend)
+        return aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, aio.Metadata(), aio.Metadata())
+
+
+class OwnCall:
+    """One RPC of a stub."""
+
+    def __init__(self, call: Callable[..., Any], channel: OwnChannel) -> None:
+        self._call = call
+        self._channel = channel
+
+    async def __call__(self, request: Any, **kwargs: Any) -> Any:
+        try:
+            return await self._call(request, **kwargs)
+        except aio.AioRpcError as error:
+            if not is_refused_caller(error):
+                raise
+            mend = MENDS.get(info_of(error).metadata["cause"], OTHERWISE)
+            raise self._channel.refused(error.details() or error.code().name, mend) from None
+        except NoKeyError as error:
+            raise self._channel.refused(str(error), MENDS["key"]) from None

@@ -1,0 +1,96 @@
+"""Whether this gateway can do its main job, to know who is signed in, and which parts of the stack are away."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from prometheus_client import Gauge
+
+from gateway.backends import Backends
+from trivet.client import reason_of
+from trivet.identity.v1.session_service_pb2 import VerifySessionRequest
+
+PROBE_SECONDS = 1.5
+SHARED_SECONDS = 1.0
+CHECK = "/grpc.health.v1.Health/Check"
+NOBODY = "-"
+"""A token that opens no session: no token has this shape."""
+
+part_up = Gauge(
+    "trivet_gateway_part_up", "1 if a service, or its store, answered the last probe of /readyz.", ["service", "part"]
+)
+probe_seconds = Gauge("trivet_gateway_probe_seconds", "How long the last probe of a service took.", ["service"])
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a probe found of a service and of its store."""
+
+    is_up: bool
+    store_is_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a round of probes found. `degraded` names the services that fail or lack their store."""
+
+    is_able: bool
+    degraded: tuple[str, ...]
+
+
+class Readiness:
+    """Probes the services side by side. All who ask within SHARED_SECONDS share one result."""
+
+    def __init__(self, backends: Backends, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._backends = backends
+        self._monotonic = monotonic
+        self._probing: asyncio.Task[Report] | None = None
+        self._ended_at = 0.0
+
+    async def report(self) -> Report:
+        """Return the shared result, from a new round of probes if the last is older than SHARED_SECONDS."""
+        if self._probing is None or (self._probing.done() and self._monotonic() - self._ended_at >= SHARED_SECONDS):
+            self._probing = asyncio.create_task(self._probe())
+        # Whoever began the round can leave; the others still wait for it.
+        return await asyncio.shield(self._probing)
+
+    async def _probe(self) -> Report:
+        try:
+            others = [name for name in self._backends.channels if name != "identity"]
+            identity, *rest = await asyncio.gather(self._identity(), *map(self._service, others))
+        finally:
+            self._ended_at = self._monotonic()
+        parts: Mapping[str, Part] = {"identity": identity, **dict(zip(others, rest, strict=True))}
+        for name, part in parts.items():
+            part_up.labels(name, "service").set(part.is_up)
+            part_up.labels(name, "store").set(part.store_is_up)
+        return Report(identity.store_is_up, tuple(name for name, part in parts.items() if not part.store_is_up))
+
+    async def _identity(self) -> Part:
+        """Ask who is signed in, as a request would: that takes our signature, identity and its database."""
+        began = time.perf_counter()
+        try:
+            await self._backends.sessions.VerifySession(VerifySessionRequest(token=NOBODY), timeout=PROBE_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            # A reason is written by the service itself, which lives though its store does not.
+            return Part(reason_of(error) != "", error.code() is grpc.StatusCode.NOT_FOUND)
+        finally:
+            probe_seconds.labels("identity").set(time.perf_counter() - began)
+        return Part(True, True)
+
+    async def _service(self, name: str) -> Part:
+        """Ask a service for its store. A service lives if it answers at all."""
+        began = time.perf_counter()
+        check = self._backends.channels[name].unary_unary(
+            CHECK, HealthCheckRequest.SerializeToString, HealthCheckResponse.FromString
+        )
+        try:
+            answer = await check(HealthCheckRequest(service="store"), timeout=PROBE_SECONDS)
+        except grpc.aio.AioRpcError:
+            return Part(False, False)
+        finally:
+            probe_seconds.labels(name).set(time.perf_counter() - began)
+        return Part(True, answer.status == HealthCheckResponse.SERVING)
