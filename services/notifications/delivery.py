@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from prometheus_client import Counter, Gauge
 
@@ -17,17 +18,22 @@ from runtime.sealing import BrokenSealError
 from runtime.tasks import Tasks
 from services.notifications.letters import Letters
 from services.notifications.queue import Claim, Queue
-from services.notifications.smtp import Mailer, NotSentError, Outgoing, RefusedForGoodError
+from services.notifications.smtp import Mailer, Outgoing
+from services.notifications.smtp_refusals import NotSentError, RefusedForGoodError, RefusedUsError
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 MEASURE_SECONDS = 10.0
 MARK_AGAIN_SECONDS = 0.25
+SAY_AGAIN_SECONDS = 600.0
+HELD_FOR = timedelta(days=5)
+"""How long a mail waits for a server that refuses us; RFC 5321 (4.5.4.1) gives up after four or five days."""
 
 sent = Counter("trivet_mails_sent_total", "Mails that the mail server has taken.")
 failed = Counter("trivet_mails_failed_total", "Mails that were given up: refused for good, or tried too often.")
 retried = Counter("trivet_mails_retried_total", "Tries after which a mail was put off.")
+refused = Gauge("trivet_mail_sender_refused", "1 while the mail server refuses our sender, host or login, else 0.")
 queue_length = Gauge("trivet_mail_queue_length", "Mails that are to be sent, up to 10,000.")
 queue_age = Gauge("trivet_mail_queue_oldest_seconds", "How long the oldest of them has waited.")
 
@@ -37,6 +43,9 @@ class Delivery:
 
     At least once: whoever dies between the server's yes and its mark leaves a mail that is sent once more, when the
     lease has run out. `attempts` are counted when a mail is claimed, so one that kills its worker is given up too.
+
+    A server that refuses us, whatever the mail, costs no mail an attempt. All of them wait, and after a pause that
+    grows one alone is tried.
     """
 
     def __init__(
@@ -60,6 +69,9 @@ class Delivery:
         self._stopping = False
         self._measured = -MEASURE_SECONDS
         self._trouble = ""
+        self._refusals = 0
+        self._rests_until = 0.0
+        self._said_at = -SAY_AGAIN_SECONDS
 
     def wake(self) -> None:
         """Have it look at once: there is one more to send."""
@@ -82,7 +94,7 @@ class Delivery:
             self._something_new.clear()
             try:
                 await self._measure()
-                if len(self._tasks) < self._at_once and await self._begin_one():
+                if self._has_room() and await self._begin_one():
                     continue
             except Unavailable:
                 logger.debug("the queue of mails cannot be looked at: the store is away")
@@ -91,6 +103,12 @@ class Delivery:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._something_new.wait()
+
+    def _has_room(self) -> bool:
+        """Whether one more mail may be sent now; while the server refuses us, one at a time, and none amid a pause."""
+        if self._refusals and time.monotonic() < self._rests_until:
+            return False
+        return len(self._tasks) < (1 if self._refusals else self._at_once)
 
     async def _begin_one(self) -> bool:
         claim = await self._queue.claim()
@@ -105,6 +123,8 @@ class Delivery:
             await self._send(claim)
         except RefusedForGoodError as error:
             await self._give_up(claim, str(error))
+        except RefusedUsError as error:
+            await self._hold(claim, error)
         except NotSentError as error:
             await self._try_later(claim, str(error))
         except BrokenSealError:
@@ -121,11 +141,34 @@ class Delivery:
         await failpoints.reach("notifications.before_send")
         await self._mailer.send(Outgoing(email, claim.notification_id, claim.created_at))
         await failpoints.reach("notifications.after_send")
-        if self._trouble:
-            logger.info("mail is taken again")
-            self._trouble = ""
+        self._all_is_well()
         sent.inc()
         await self._mark(claim, lambda: self._queue.sent(claim))
+
+    def _all_is_well(self) -> None:
+        if self._trouble:
+            logger.info("mail is taken again")
+        self._trouble, self._refusals, self._said_at = "", 0, -SAY_AGAIN_SECONDS
+        refused.set(0)
+
+    async def _hold(self, claim: Claim, error: RefusedUsError) -> None:
+        """Keep a mail that the server would take from somebody else, and leave the server alone for a while."""
+        age, now = self._clock() - claim.created_at, time.monotonic()
+        if age >= HELD_FOR:
+            await self._give_up(claim, str(error))
+            return
+        if error.is_for_all and now >= self._rests_until:  # of several that were under way, one counts
+            self._refusals += 1
+            self._rests_until = now + self._patience.pause(self._refusals).total_seconds()
+            refused.set(1)
+        if self._trouble != str(error) or now - self._said_at >= SAY_AGAIN_SECONDS:
+            which = "all mail waits" if error.is_for_all else "this mail waits"
+            mend = "look at TRIVET_MAIL_FROM, TRIVET_SMTP_URL, and the SPF, DKIM and relay rules for this host"
+            logger.error("%s: %s: %s%s", which, error, mend, f"; the server says: {error.words}" if error.words else "")
+            self._trouble, self._said_at = str(error), now
+        retried.inc()
+        pause = self._patience.pause_at(age)
+        await self._mark(claim, lambda: self._queue.put_off(claim, pause, str(error), is_counted=False))
 
     async def _try_later(self, claim: Claim, why: str) -> None:
         if claim.attempts >= self._patience.attempts:

@@ -74,11 +74,12 @@ class Queue:
         """Keep that the mail could not be sent, and erase it; False if the lease was lost."""
         return await self._end(claim, {"status": FAILED, "lastError": why})
 
-    async def put_off(self, claim: Claim, by: timedelta, why: str) -> bool:
-        """Have the mail tried again later; False if the lease was lost."""
+    async def put_off(self, claim: Claim, by: timedelta, why: str, *, is_counted: bool = True) -> bool:
+        """Have the mail tried again later; False if the lease was lost. If not `is_counted`, the try cost nothing."""
         now = self._clock()
         later = {"status": QUEUED, "nextAttemptAt": now + by, "lastError": why, "updatedAt": now}
-        return await self._change(claim, {"$set": later, "$unset": dict.fromkeys(("lease", "leaseUntil"), "")})
+        change: Document = {"$set": later, "$unset": dict.fromkeys(("lease", "leaseUntil"), "")}
+        return await self._change(claim, change if is_counted else change | {"$inc": {"attempts": -1}})
 
     async def waiting(self) -> Waiting:
         """Count what is not done, whenever it is due."""

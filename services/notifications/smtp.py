@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import re
 import ssl
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,23 +18,14 @@ from aiosmtplib.errors import (
     SMTPNotSupported,
     SMTPRecipientsRefused,
     SMTPResponseException,
+    SMTPSenderRefused,
 )
 
 from services.notifications.drafts import LINE_BREAK, Email
+from services.notifications.smtp_refusals import NotSentError, RefusedForGoodError, Step, refusal
 from services.notifications.smtp_settings import SmtpServer
 
-PERMANENT = 500
 GOODBYE_SECONDS = 1.0
-# RFC 3463's code at the start of an answer. The words behind it are the server's, and may quote anything.
-ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
-
-
-class NotSentError(Exception):
-    """The mail was not accepted now, or nobody knows; the text says why, and holds no secret."""
-
-
-class RefusedForGoodError(Exception):
-    """The server will never take this mail; the text says why, and holds no secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +49,8 @@ class Mailer:
     async def send(self, mail: Outgoing) -> None:
         """Return once the server has the mail. Raises NotSentError and RefusedForGoodError.
 
-        A server that cannot be reached, proves not who it is or refuses us is never the mail's fault: NotSentError.
+        A server that cannot be reached or does not prove who it is is never the mail's fault: NotSentError. One that
+        refuses us for good is neither: RefusedUsError, a NotSentError of its own.
         """
         message = composed(mail, self._sender)
         client = self._client()
@@ -108,9 +99,9 @@ async def _connected(client: aiosmtplib.SMTP) -> None:
     try:
         await client.connect()
     except SMTPAuthenticationError as error:
-        raise NotSentError(_answer(error, "our user or password")) from None
+        raise refusal(error, Step.LOGIN) from None
     except SMTPResponseException as error:
-        raise NotSentError(_answer(error, "us")) from None
+        raise refusal(error, Step.GREETING) from None
     except (SMTPException, OSError, ValueError) as error:
         cause = error.__cause__ if isinstance(error, SMTPConnectError) else error
         raise NotSentError(_why_unreachable(cause or error)) from None
@@ -120,24 +111,15 @@ async def _handed_over(client: aiosmtplib.SMTP, sender: str, to: str, message: E
     try:
         await client.send_message(message, sender=sender, recipients=[to])
     except SMTPRecipientsRefused as error:
-        first = error.recipients[0]
-        raise _by_code(first, "the address") from None
+        raise refusal(error.recipients[0], Step.RECIPIENT) from None
+    except SMTPSenderRefused as error:
+        raise refusal(error, Step.SENDER) from None
     except SMTPResponseException as error:
-        raise _by_code(error, "the mail") from None
+        raise refusal(error, Step.MAIL) from None
     except (SMTPNotSupported, ValueError):
         raise RefusedForGoodError("the mail server takes no address like this one") from None
     except (SMTPException, OSError) as error:
         raise NotSentError(_why_unreachable(error)) from None
-
-
-def _by_code(error: SMTPResponseException, what: str) -> NotSentError | RefusedForGoodError:
-    kind = RefusedForGoodError if error.code >= PERMANENT else NotSentError
-    return kind(_answer(error, what))
-
-
-def _answer(error: SMTPResponseException, what: str) -> str:
-    enhanced = ENHANCED.match(error.message)
-    return f"the mail server refused {what}: {error.code}{f' {enhanced[0]}' if enhanced else ''}"
 
 
 def _why_unreachable(error: BaseException) -> str:

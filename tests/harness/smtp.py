@@ -24,9 +24,14 @@ OK = "250 OK"
 
 @dataclass
 class Post:
-    """What a server was given, and what it answers: the answers in turn, and then always OK. None is never."""
+    """What a server was given, and what it answers: the answers in turn, and then always OK. None is never.
+
+    `sender` is what it answers to every MAIL FROM, and `senders` how often it did.
+    """
 
     wants_login: bool = False
+    sender: str = OK
+    senders: int = 0
     rcpt: list[str] = field(default_factory=list)
     data: list[str | None] = field(default_factory=list)
     mails: list[EmailMessage] = field(default_factory=list)
@@ -35,6 +40,15 @@ class Post:
     at_once: int = 0
     most_at_once: int = 0
     were_encrypted: list[bool] = field(default_factory=list)
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        self.senders += 1
+        if self.sender == OK:
+            envelope.mail_from = address
+            envelope.mail_options.extend(options)
+        return self.sender
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

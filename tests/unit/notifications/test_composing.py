@@ -8,7 +8,8 @@ import pytest
 
 from runtime.patience import Patience
 from services.notifications.drafts import Email
-from services.notifications.smtp import Outgoing, RefusedForGoodError, composed
+from services.notifications.smtp import Outgoing, composed
+from services.notifications.smtp_refusals import RefusedForGoodError
 
 SENDER = Address("Trivet", addr_spec="noreply@example.com")
 MAIL = Outgoing(Email("ann@x.io", "Hello", "text"), "id1", datetime(2026, 3, 1, 12, tzinfo=UTC))
@@ -38,4 +39,11 @@ def test_pauses_double_up_to_a_quarter_of_an_hour_and_are_spread() -> None:
     patience = Patience(12, timedelta(seconds=5))
     for attempts, bound in ((1, 5), (2, 10), (5, 80), (8, 640), (9, 900), (99, 900)):
         pauses = {patience.pause(attempts).total_seconds() for _ in range(50)}
+        assert bound / 2 <= min(pauses) < max(pauses) <= bound
+
+
+def test_where_attempts_are_not_counted_a_pause_is_as_long_as_the_wait_so_far() -> None:
+    patience = Patience(12, timedelta(seconds=5))
+    for age, bound in ((0, 5), (7, 7), (300, 300), (86_400, 900)):
+        pauses = {patience.pause_at(timedelta(seconds=age)).total_seconds() for _ in range(50)}
         assert bound / 2 <= min(pauses) < max(pauses) <= bound

@@ -1,0 +1,91 @@
+"""What a mail server's refusal means: try later, never again, or mend this installation first."""
+
+import re
+from enum import Enum
+
+from aiosmtplib.errors import SMTPResponseException
+
+PERMANENT = 500
+WORDS = 200
+# RFC 3463's code at the start of an answer. The words behind it are the server's, and may quote anything.
+ENHANCED = re.compile(r"[245]\.(\d{1,3})\.(\d{1,3})\b")
+LOGIN_CODES = (530, 534, 535, 538)  # RFC 4954
+TOO_LARGE = 552
+# Details of RFC 3463's subjects that name the sender or its host: RFC 3463 and 4954, RFC 7372 (DKIM, SPF, reverse DNS),
+# RFC 7505 (no mail for the sender's domain).
+BAD_SENDER = {(1, 7), (1, 8), *((7, detail) for detail in (8, 9, 10, 11, *range(20, 28)))}
+BAD_MAIL = {(2, 3), (3, 4)}  # larger than this server takes
+MEDIA = 6  # the subject of everything about the form of a message
+SECURITY = 7  # the subject that servers also use for their rules about recipients and contents
+NAMES_US = re.compile(
+    r"\b(?:spf|dkim|dmarc|relay\w*|sender|helo|ehlo|ptr|rdns|reverse dns|client host|authenticat\w*"
+    r"|block ?list\w*|black ?list\w*|dnsbl|spamhaus|reputation)\b|\b\d{1,3}(?:\.\d{1,3}){3}\b",
+    re.IGNORECASE,
+)
+ADDRESS = re.compile(r"\S+@\S+")
+
+
+class NotSentError(Exception):
+    """The mail was not accepted now, or nobody knows; the text says why, and holds no secret."""
+
+
+class RefusedUsError(NotSentError):
+    """The server refuses this installation, not the mail: its sender, its host, or its login.
+
+    `is_for_all`: it was refused before the server knew of a recipient, so every other mail would be too. `words` are
+    the server's own; they quote no recipient, for they are empty where it knew of one.
+    """
+
+    def __init__(self, why: str, *, is_for_all: bool, words: str = "") -> None:
+        super().__init__(why)
+        self.is_for_all = is_for_all
+        self.words = words
+
+
+class RefusedForGoodError(Exception):
+    """The server will never take this mail; the text says why, and holds no secret."""
+
+
+class Step(Enum):
+    """At which step of handing a mail over the server refuses, as the errors name it."""
+
+    GREETING = "us"
+    LOGIN = "our user or password"
+    SENDER = "us as the sender"
+    RECIPIENT = "the address"
+    MAIL = "the mail"
+
+
+def refusal(error: SMTPResponseException, step: Step) -> NotSentError | RefusedForGoodError:
+    """Return what the server's answer at this step means."""
+    enhanced = ENHANCED.match(error.message)
+    why = f"the mail server refused {step.value}: {error.code}{f' {enhanced[0]}' if enhanced else ''}"
+    if error.code < PERMANENT:
+        return NotSentError(why)
+    code = (int(enhanced[1]), int(enhanced[2])) if enhanced else None
+    if step in (Step.GREETING, Step.LOGIN, Step.SENDER):
+        if step is Step.SENDER and _is_about_the_mail(error.code, code):
+            return RefusedForGoodError(why)
+        words = "" if step is Step.LOGIN else _printable(error.message)
+        return RefusedUsError(why, is_for_all=True, words=words)
+    if _is_about_us(error.code, code, error.message):
+        return RefusedUsError(why, is_for_all=False)
+    return RefusedForGoodError(why)
+
+
+def _is_about_the_mail(code: int, enhanced: tuple[int, int] | None) -> bool:
+    """Whether MAIL FROM is refused for its parameters: the size, or the form, of this one mail."""
+    return code == TOO_LARGE or (enhanced is not None and (enhanced in BAD_MAIL or enhanced[0] == MEDIA))
+
+
+def _is_about_us(code: int, enhanced: tuple[int, int] | None, message: str) -> bool:
+    if code in LOGIN_CODES or enhanced in BAD_SENDER:
+        return True
+    # Many servers say no more than 5.7.1, or no such code at all: their words tell the rest.
+    if enhanced is None or enhanced[0] == SECURITY:
+        return NAMES_US.search(ADDRESS.sub("", message)) is not None
+    return False
+
+
+def _printable(message: str) -> str:
+    return "".join(letter if letter.isascii() and letter.isprintable() else " " for letter in message)[:WORDS]

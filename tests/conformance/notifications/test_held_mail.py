@@ -1,0 +1,37 @@
+"""Mail that waits for a server that refuses us, by a worker on a database with a clock of the tests'."""
+
+import ssl
+from datetime import timedelta
+from email.headerregistry import Address
+
+from runtime.patience import Patience
+from services.notifications.delivery import HELD_FOR, Delivery
+from services.notifications.smtp import Mailer
+from services.notifications.smtp_settings import SmtpServer
+from tests.conformance.notifications.conftest import LETTERS, House
+from tests.conformance.notifications.test_queue import post, stored
+from tests.harness.smtp import MailServer, mail_server
+
+SENDER = Address("Trivet", addr_spec="noreply@trivet.example")
+
+
+def _delivery(at: House, server: MailServer) -> Delivery:
+    mailer = Mailer(SmtpServer("127.0.0.1", server.port), SENDER, ssl.create_default_context(), timeout=10)
+    return Delivery(at.queue, LETTERS, mailer, Patience(attempts=1), clock=at.clock)
+
+
+async def test_mail_that_nobody_may_send_is_given_up_after_five_days(at: House) -> None:
+    with mail_server() as server:
+        server.post.sender = "550 5.7.1 not you"
+        delivery = _delivery(at, server)
+        await post(at, "1")
+        for ages, status in ((timedelta(), "queued"), (HELD_FOR - timedelta(hours=1), "queued"), (HELD_FOR, "failed")):
+            at.clock.now = at.clock.now + ages
+            claim = await at.queue.claim()
+            assert claim is not None
+            assert claim.attempts == 1
+            await delivery._deliver(claim)
+            row = await stored(at, claim)
+            assert row["status"] == status
+            assert row["lastError"] == "the mail server refused us as the sender: 550 5.7.1"
+        assert "mail" not in row
