@@ -14,6 +14,7 @@ from ops.ports import Ports
 from ops.screen import Screen
 from ops.settings import StackSettings
 from ops.stores import Stores
+from runtime.settings import local_url
 
 CHILD_GRACE_SECONDS = "1"
 
@@ -35,7 +36,7 @@ def main() -> None:
             chosen_stores.parts,
         ]
         addresses = _addresses(settings, chosen, chosen_stores, folder)
-        plan.follow(Plan(tiers, f"http://127.0.0.1:{chosen.http}", addresses, lock, began))
+        plan.follow(Plan(tiers, local_url(settings.host, chosen.http), addresses, lock, began))
 
 
 def _process(name: str, settings: StackSettings, chosen: Ports, of: Stores, screen: Screen) -> Part:
@@ -62,7 +63,7 @@ def _process(name: str, settings: StackSettings, chosen: Ports, of: Stores, scre
 
 def _addresses(settings: StackSettings, chosen: Ports, of: Stores, folder: Path) -> list[tuple[str, str]]:
     host = _reachable(settings.host)
-    rows = [("docs", f"http://127.0.0.1:{chosen.http}/docs")]
+    rows = [("docs", f"{local_url(settings.host, chosen.http)}/docs")]
     rows += [(name, f"{host}:{chosen.services[name]}") for name in SERVICES]
     rows += [(f"{name} metrics", f"http://{host}:{port}/metrics") for name, port in chosen.metrics.items()]
     first = chosen.metrics["gateway"]

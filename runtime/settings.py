@@ -15,6 +15,7 @@ from trivet.client.actor import decode_pair_keys
 
 MIN_SECRET_LENGTH = 32
 SEAL_KEY_LENGTH = 32
+LOCAL_HOSTS = ("127.0.0.1", "0.0.0.0", "::1", "::", "localhost", "")  # noqa: S104  # compared, not bound
 
 
 class Environment(Enum):
@@ -113,6 +114,14 @@ class Settings(BaseSettings):
         return self.log_format == "json" or (self.log_format == "auto" and not sys.stderr.isatty())
 
 
+def local_url(host: str, port: int) -> str:
+    """Return how a browser on this machine reaches a server that listens on `host`: by `localhost` wherever it can.
+
+    Browsers keep the cookies of `localhost` and `127.0.0.1` apart, and pages in development are at `localhost`.
+    """
+    return f"http://{'localhost' if host in LOCAL_HOSTS else host}:{port}"
+
+
 class SiteSettings(Settings):
     """What those are told who sign what browsers keep, and write the links that browsers follow."""
 
@@ -149,7 +158,7 @@ class SiteSettings(Settings):
         if not self.base_url:
             if self.is_production:
                 raise ValueError("TRIVET_BASE_URL must be set in production, for example https://app.example.com")
-            self.base_url = f"http://127.0.0.1:{self.http_port}"
+            self.base_url = local_url(self.host, self.http_port)
         if urlsplit(self.base_url).scheme not in ("http", "https") or not urlsplit(self.base_url).hostname:
             raise ValueError("TRIVET_BASE_URL must be like https://app.example.com")
         return self

@@ -5,6 +5,7 @@ import re
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.exchange import Header, exchange_of, header
+from gateway.origin_advice import OriginAdvice
 from gateway.origins import Origins
 
 EXPOSED = b"set-auth-token, set-auth-jwt, x-retry-after, retry-after, x-request-id, traceparent, etag"
@@ -20,12 +21,15 @@ class Cors:
     def __init__(self, app: ASGIApp, origins: Origins) -> None:
         self._app = app
         self._origins = origins
+        self._advice = OriginAdvice()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = exchange_of(scope).headers
         headers.append(VARY)
         origin = header(scope, b"origin")
         trusted = bool(origin) and self._origins.trusts(origin)
+        if origin:
+            self._advice.consider(origin, header(scope, b"host"), trusted=trusted)
         if scope["method"] == "OPTIONS" and origin and header(scope, b"access-control-request-method"):
             headers += _admitting(origin) if trusted else ()
             await _preflight(scope, send, trusted=trusted)

@@ -13,7 +13,7 @@ from tests.harness.stack import Stack
 from tests.harness.stack import stack as run_stack
 
 DEFAULTS = {
-    "127.0.0.1:8080": "gateway",
+    "localhost:8080": "gateway",
     "127.0.0.1:50051": "identity",
     "127.0.0.1:50052": "notifications",
     "127.0.0.1:50053": "cache",

@@ -19,7 +19,7 @@ SERVICES = ("identity", "notifications", "cache")
 
 
 def test_it_says_once_that_it_is_ready_and_lists_every_address_under_it(stack: Stack) -> None:
-    assert stack.output.count("trivet: ready on http://127.0.0.1:") == 1
+    assert stack.output.count("trivet: ready on http://localhost:") == 1
     assert {"docs", *SERVICES, "sql", "mongodb", "redis", "data"} <= stack.addresses.keys()
     for name in (*SERVICES, "gateway"):
         assert httpx.get(stack.addresses[f"{name} metrics"]).status_code == 200, name
@@ -73,7 +73,7 @@ def test_a_second_stack_needs_only_another_http_port(tmp_path: Path) -> None:
         second = Stack(own, tmp_path / "second.log")
         try:
             second.wait_until_ready()
-            assert second.url == f"http://127.0.0.1:{http}"
+            assert second.url == f"http://localhost:{http}"
             assert "trivet: port 50051 is taken, identity listens on " in second.output
             assert second.addresses["data"] == str(ROOT / ".data" / str(http))
         finally:
