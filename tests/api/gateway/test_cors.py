@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from tests.api.gateway.conftest import PAGE
+from tests.api.gateway.session_scene import BY_ITSELF
 from tests.api.gateway.stand_ins import USER, StandIns
 
 FOREIGN = [
@@ -50,7 +51,7 @@ async def test_a_preflight_is_answered_without_a_session(http: httpx.AsyncClient
     assert "PATCH" in answer.headers["access-control-allow-methods"]
     assert answer.headers["access-control-allow-headers"] == asked
     assert answer.headers["access-control-allow-origin"] == PAGE
-    assert {call.name for call in services.calls} <= {"WriteLogs"}  # of whoever asked before
+    assert {call.name for call in services.calls} <= BY_ITSELF
 
 
 async def test_a_failure_can_be_read_by_the_page_too(http: httpx.AsyncClient) -> None:
