@@ -3,9 +3,10 @@
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from gateway.origin_patterns import pattern_of
 from runtime.fields import NONE, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
 from runtime.settings import Keys, PairKeysField, SiteSettings, Words, from_env, split_words
 
@@ -88,11 +89,15 @@ class GatewaySettings(SiteSettings):
         "TRIVET_CALL_KEYS", default=Keys(), description="SERVICE=HEX,...: the key shared with each service."
     )
 
-    @model_validator(mode="after")
-    def _trusts_nobody_blindly(self) -> Self:
-        if "*" in self.trusted_origins:
-            raise ValueError("TRIVET_TRUSTED_ORIGINS must not be `*`: name them, `https://*.example.com` is allowed")
-        return self
+    @field_validator("trusted_origins")
+    @classmethod
+    def _are_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            try:
+                pattern_of(text)
+            except ValueError as error:
+                raise ValueError(f"`{text}` {error}") from None
+        return value
 
     @model_validator(mode="after")
     def _has_a_port_for_each_worker(self) -> Self:

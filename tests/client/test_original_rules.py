@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.client.conftest import HERE, SECONDS
 from tests.differential.spellings import NAME, spelled
+from tests.differential.trusted import DIFFERENT, VERDICTS
 from tests.unit.auth.test_cookies import SECRET, SIGNED, TOKEN
 
 
@@ -24,3 +25,11 @@ def test_the_original_reads_every_spelling_of_a_cookie(node: str) -> None:
         node, [{"ask": "cookie", "header": header, "name": NAME, "secret": SECRET} for header in table.values()]
     )
     assert dict(zip(table, answers, strict=True)) == dict.fromkeys(table, TOKEN)
+
+
+def test_the_original_admits_and_refuses_the_same_urls(node: str) -> None:
+    pairs = [(pattern, url) for pattern, verdicts in VERDICTS.items() for url in verdicts.admitted + verdicts.refused]
+    answers = asked(node, [{"ask": "origin", "pattern": pattern, "url": url} for pattern, url in pairs])
+    ours = [url in VERDICTS[pattern].admitted for pattern, url in pairs]
+    different = {pair for pair, theirs, mine in zip(pairs, answers, ours, strict=True) if theirs != mine}
+    assert different == set(DIFFERENT)

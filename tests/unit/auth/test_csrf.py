@@ -130,6 +130,18 @@ def test_no_callback_leads_elsewhere_however_it_is_spelled(name: str, url: str) 
     _expect(csrf.CALLBACKS[name], lambda: csrf.check_callbacks(request({}), {name: url}, ORIGINS))
 
 
+@pytest.mark.parametrize("name", csrf.CALLBACKS)
+@pytest.mark.parametrize(
+    "rest", ["/../evil", "/%2e%2e/evil", "/x/%2E%2E/../evil", "/..%2fevil", "evil", "/%5c..%5cevil"]
+)
+@pytest.mark.parametrize("app", ["myapp://callback/auth", "https://app.io/cb"])
+def test_no_callback_leaves_the_path_that_a_trusted_origin_names(name: str, rest: str, app: str) -> None:
+    """C2: or a reset token would go to another part of the app."""
+    known = Origins(GatewaySettings(secret="s" * 32, base_url=SELF, trusted_origins=(app,)))
+    csrf.check_callbacks(request({}), {name: f"{app}/done?x=1"}, known)
+    _expect(csrf.CALLBACKS[name], lambda: csrf.check_callbacks(request({}), {name: app + rest}, known))
+
+
 def test_a_callback_in_the_query_is_judged_as_well() -> None:
     """C2."""
     foreign = request({}, "callbackURL=https%3A%2F%2Fe.vil")

@@ -1,9 +1,13 @@
 """Which origins are trusted, and where a link may lead."""
 
+import re
+import time
+
 import pytest
 
 from gateway.origins import Origins, origin_of
 from gateway.settings import GatewaySettings
+from tests.differential.trusted import POINTLESS, VERDICTS
 
 
 def origins(*trusted: str, base_url: str = "https://app.example.com") -> Origins:
@@ -38,7 +42,7 @@ def origins(*trusted: str, base_url: str = "https://app.example.com") -> Origins
         ("https://pr-?.good.com", ["https://pr-1.good.com"], ["https://pr-12.good.com", "https://pr-.good.com"]),
         ("http://localhost:*", ["http://localhost:3000"], ["http://localhost.evil.io:3000"]),
         ("http://192.168.1.*", ["http://192.168.1.7"], ["http://192.168.1.7.evil.io", "http://192.168.1.evil"]),
-        ("http://*.*.*.*", ["http://a.b.c.d"], ["http://192.168.1.7"]),
+        ("http://*.*.*.x", ["http://a.b.c.x"], ["http://192.168.1.7"]),
     ],
 )
 def test_a_pattern_matches_labels_never_substrings(pattern: str, trusted: list[str], foreign: list[str]) -> None:
@@ -54,10 +58,51 @@ def test_our_own_origin_is_trusted_and_null_and_nothing_are_not() -> None:
     assert not any(known.trusts(origin) for origin in ("null", "", "*", "https://", "app.example.com"))
 
 
-def test_a_bare_wildcard_is_refused_at_start_up() -> None:
+@pytest.mark.parametrize("pattern", VERDICTS)
+def test_a_pattern_admits_what_the_original_admits(pattern: str) -> None:
+    """C2, C3: `tests/client` asks the original about the same table."""
+    known = origins(pattern)
+    assert [url for url in VERDICTS[pattern].admitted if not known.trusts_url(url)] == []
+    assert [url for url in VERDICTS[pattern].refused if known.trusts_url(url)] == []
+
+
+@pytest.mark.parametrize("pattern", POINTLESS)
+def test_what_could_match_nothing_or_every_page_is_refused_at_start(pattern: str) -> None:
     """C3."""
-    with pytest.raises(ValueError, match=r"must not be `\*`"):
-        origins("*")
+    with pytest.raises(ValueError, match=re.escape(POINTLESS[pattern])) as refused:
+        origins(pattern)
+    assert f"`{pattern}` " in str(refused.value)
+
+
+def test_a_path_pins_links_and_no_page_sends_cookies_by_it() -> None:
+    """An Origin header has no path, so it proves nothing of one."""
+    known = origins("https://a.io/cb", "https://*.good.io/cb/**", "https://b.io/", "https://*.c.io/**")
+    assert not known.trusts("https://a.io")
+    assert not known.trusts("https://x.good.io")
+    assert known.trusts_url("https://x.good.io/cb/done")
+    assert known.trusts("https://b.io")
+    assert known.trusts("https://x.c.io")
+
+
+@pytest.mark.parametrize("origin", ["chrome-extension://abcdef", "exp://192.168.1.5:8081", "capacitor://localhost"])
+def test_an_app_s_own_origin_may_send_cookies(origin: str) -> None:
+    known = origins("chrome-extension://*", "exp://192.168.*.*:*/**", "capacitor://localhost")
+    assert known.trusts(origin)
+    assert not origins().trusts(origin)
+
+
+@pytest.mark.parametrize("url", ["exp://" + "a" * 300 + "/x", "exp://a/" + "x" * 5_000])
+def test_what_is_longer_than_any_address_is_not_compared(url: str) -> None:
+    assert not origins("exp://**").trusts_url(url)
+
+
+def test_many_wildcards_take_no_longer() -> None:
+    """A backtracking expression would take minutes for this, on the event loop."""
+    known = origins("exp://*a*a*a*a*a*a*b/*a*a*a*a*a*a*b", "https://*-*-*-*-*-*-*.b.io")
+    began = time.perf_counter()
+    for url in ("exp://" + "a" * 250, "exp://aaaab/" + "a" * 4_000, "https://" + "-" * 250 + ".c.io"):
+        assert not known.trusts_url(url)
+    assert time.perf_counter() - began < 1
 
 
 @pytest.mark.parametrize(
