@@ -17,7 +17,7 @@ SIGNING = ("gateway", "identity")
 """The gateway signs cookies, identity the links in its mails."""
 COMMON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
 COMMON_PREFIXES = ("OTEL_", "PYTHON", "GRPC_", "TRIVET_FAILPOINTS")
-OF_THE_STACK = ("TRIVET_ACCEPT_KEYS", "TRIVET_CALL_KEYS", "TRIVET_METRICS_PORT", "TRIVET_SEAL_KEYS")
+OF_THE_STACK = ("TRIVET_ACCEPT_KEYS", "TRIVET_CALL_KEYS", "TRIVET_METRICS_PORT", "TRIVET_SEAL_KEYS", "TRIVET_STACK_ID")
 """What the stack makes for each process; the same value for all would be wrong."""
 
 

@@ -6,10 +6,12 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NoReturn
 
 from ops.part import Part
+from ops.running import Running
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -19,7 +21,8 @@ class Plan:
     """`tiers` are in the order of stopping, `lock` is the descriptor that holds the data folder."""
 
     tiers: Sequence[Sequence[Part]]
-    url: str
+    running: Running
+    folder: Path
     addresses: Sequence[tuple[str, str]]
     lock: int
     began: float

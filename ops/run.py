@@ -11,6 +11,7 @@ from ops.keys import SERVICES
 from ops.part import Part
 from ops.plan import Plan
 from ops.ports import Ports
+from ops.running import Running, new_stack_id
 from ops.screen import Screen
 from ops.settings import StackSettings
 from ops.stores import Stores
@@ -28,18 +29,25 @@ def main() -> None:
     folder = settings.data_folder
     with owned(folder) as lock:
         chosen_stores = stores.choose(settings, folder, chosen)
+        running = _running(settings, chosen)
         for name, (taken, instead) in chosen.moved.items():
             screen.say(f"port {taken} is taken, {name} listens on {instead}")
         tiers = [
-            [_process("gateway", settings, chosen, chosen_stores, screen)],
-            [_process(name, settings, chosen, chosen_stores, screen) for name in SERVICES],
+            [_process("gateway", settings, chosen, chosen_stores, screen, running)],
+            [_process(name, settings, chosen, chosen_stores, screen, running) for name in SERVICES],
             chosen_stores.parts,
         ]
         addresses = _addresses(settings, chosen, chosen_stores, folder)
-        plan.follow(Plan(tiers, local_url(settings.host, chosen.http), addresses, lock, began))
+        plan.follow(Plan(tiers, running, folder, addresses, lock, began))
 
 
-def _process(name: str, settings: StackSettings, chosen: Ports, of: Stores, screen: Screen) -> Part:
+def _running(settings: StackSettings, chosen: Ports) -> Running:
+    host = _reachable(settings.host)
+    services = {name: f"{host}:{port}" for name, port in chosen.services.items()}
+    return Running(new_stack_id(), local_url(settings.host, chosen.http), services)
+
+
+def _process(name: str, settings: StackSettings, chosen: Ports, of: Stores, screen: Screen, running: Running) -> Part:
     port = chosen.http if name == "gateway" else chosen.services[name]
     host = _reachable(settings.host)
     made = {
@@ -49,7 +57,8 @@ def _process(name: str, settings: StackSettings, chosen: Ports, of: Stores, scre
         "TRIVET_HTTP_PORT": str(chosen.http),
         **({} if name == "gateway" else {f"TRIVET_{name.upper()}_PORT": str(port)}),
         "TRIVET_METRICS_PORT": str(chosen.metrics[name]),
-        **{f"TRIVET_{service.upper()}_ADDRESS": f"{host}:{chosen.services[service]}" for service in SERVICES},
+        "TRIVET_STACK_ID": running.stack_id,
+        **{f"TRIVET_{service.upper()}_ADDRESS": address for service, address in running.services.items()},
     }
     if "TRIVET_GRACE_SECONDS" not in os.environ:
         made["TRIVET_GRACE_SECONDS"] = CHILD_GRACE_SECONDS

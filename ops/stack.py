@@ -10,6 +10,7 @@ from ops.ending import status_of
 from ops.errors import WRONG, Refused, WrongSettings
 from ops.part import Part
 from ops.plan import Plan, handed_over
+from ops.running import told
 from ops.screen import Screen
 from ops.spawn import Guard, end_group, guarding, spawn
 from ops.supervisor import Supervisor
@@ -17,6 +18,12 @@ from ops.supervisor import Supervisor
 
 async def run(plan: Plan, screen: Screen) -> None:
     """Run the stack until it is told to stop. Raises Refused when it cannot work."""
+    with told(plan.folder, plan.running):
+        await _run(plan, screen)
+    screen.say("stopped")
+
+
+async def _run(plan: Plan, screen: Screen) -> None:
     async with guarding(plan.lock) as guard:
         supervisor = Supervisor(plan.tiers, guard, screen)
 
@@ -24,10 +31,9 @@ async def run(plan: Plan, screen: Screen) -> None:
             await _migrate(guard, plan.part("identity"), screen)
 
         def announce() -> None:
-            screen.summary(f"ready on {plan.url}", [*plan.addresses, ("started in", _since(plan.began))])
+            screen.summary(f"ready on {plan.running.url}", [*plan.addresses, ("started in", _since(plan.began))])
 
         await supervisor.run(announce, {"identity": migrated})
-    screen.say("stopped")
 
 
 async def _migrate(guard: Guard, identity: Part, screen: Screen) -> None:

@@ -46,6 +46,9 @@ MAX_CONCURRENT_RPCS = 2_000
 
 STATUS = {True: health_pb2.HealthCheckResponse.SERVING, False: health_pb2.HealthCheckResponse.NOT_SERVING}
 
+STACK = "stack/{}"
+"""The name that health knows in the services of one run of a stack: so a command proves whom it has reached."""
+
 Ping = Callable[[], Awaitable[None]]
 
 
@@ -166,6 +169,8 @@ class Server:
             telemetry.start_metrics(self._settings.host, self._settings.metrics_port)
         for service in self._healths:  # grpc's own beginning is SERVING, before the store was asked
             await self._health.set(service, STATUS[False])
+        if self._settings.stack_id:
+            await self._health.set(STACK.format(self._settings.stack_id), STATUS[True])
         await self._server.start()
         logger.info("%s listens on %s:%d", self._name, self._settings.host, self.port)
         watching = asyncio.create_task(self._watch_store())

@@ -194,6 +194,9 @@ class ServiceSettings(Settings):
         gt=0,
         description="The longest that a unary call takes, unless its .proto declares a deadline.",
     )
+    stack_id: str = from_env(
+        "TRIVET_STACK_ID", default="", description="Which stack it belongs to; `trivet run` makes one for each run."
+    )
     grace_seconds: float = from_env(
         "TRIVET_GRACE_SECONDS", default=2.0, ge=0, description="How long calls under way may take at the end."
     )

@@ -6,16 +6,20 @@ from typing import Any
 
 import grpc
 from google.protobuf.json_format import MessageToDict
+from grpc_health.v1 import health_pb2
 from sqlalchemy import Table, select
 
 from ops.data import secret
 from ops.desk import Desk
+from ops.errors import Refused
 from ops.keys import pair_key
+from ops.running import Running, found
 from ops.settings import OpsSettings
+from runtime.server import STACK
 from runtime.settings import from_env
 from services.identity import schema
 from services.identity.database import Database
-from trivet.client import Signer, connect
+from trivet.client import Channel, Signer, connect
 from trivet.notifications.v1.user_data_service_pb2 import ExportUserDataRequest
 from trivet.notifications.v1.user_data_service_pb2_grpc import UserDataServiceStub
 
@@ -41,13 +45,8 @@ class PersonSettings(OpsSettings):
     """What is told beyond what every subcommand is."""
 
     notifications_address: str = from_env(
-        "TRIVET_NOTIFICATIONS_ADDRESS", default="", description="HOST:PORT; by default this machine's."
+        "TRIVET_NOTIFICATIONS_ADDRESS", default="", description="HOST:PORT; by default the running stack's."
     )
-    notifications_port: int = from_env("TRIVET_NOTIFICATIONS_PORT", default=50052, ge=0, le=65535, description="gRPC.")
-
-    @property
-    def address(self) -> str:
-        return self.notifications_address or f"127.0.0.1:{self.notifications_port}"
 
 
 async def held(desk: Desk, who: str, settings: PersonSettings, *, sql_only: bool) -> tuple[dict[str, Any], str]:
@@ -56,21 +55,28 @@ async def held(desk: Desk, who: str, settings: PersonSettings, *, sql_only: bool
     data = await _in_sql(desk.database, user_id)
     if sql_only:
         return data | {"missing": f"{IN_MONGODB} were not asked for"}, ""
+    running = found(settings.data_folder)
+    address = settings.notifications_address or (running.services["notifications"] if running else "")
+    if not address:
+        raise Refused(
+            f"no stack runs with {settings.data_folder}: start it, name the notifications service with "
+            "TRIVET_NOTIFICATIONS_ADDRESS, or say --sql-only"
+        )
     lists: dict[str, list[Any]] = {name: [] for name in LISTS.values()}
     why = ""
     try:
-        await _in_mongodb(user_id, settings, lists)
+        await _in_mongodb(user_id, settings, address, running, lists)
     except grpc.aio.AioRpcError as error:
         why = f"{error.code().name} ({error.details()})"
     except TimeoutError:
         why = "no end in 5 minutes"
-    missing = f"{IN_MONGODB}: the notifications service at {settings.address} says {why}" if why else ""
+    missing = f"{IN_MONGODB}: the notifications service at {address} says {why}" if why else ""
     return data | lists | ({"missing": missing} if missing else {}), missing
 
 
 async def _in_sql(database: Database, user_id: str) -> dict[str, Any]:
-    found = await database.rows("export.user", select(schema.users).where(schema.users.c.id == user_id))
-    data: dict[str, Any] = {"user": _shown(schema.users, found[0]._mapping) if found else None}
+    users = await database.rows("export.user", select(schema.users).where(schema.users.c.id == user_id))
+    data: dict[str, Any] = {"user": _shown(schema.users, users[0]._mapping) if users else None}
     for table in OWNED:
         rows = await database.rows("export.owned", select(table).where(table.c.user_id == user_id))
         data[table.name] = [_shown(table, row._mapping) for row in rows]
@@ -84,11 +90,15 @@ def _shown(table: Table, row: Any) -> dict[str, Any]:
     return shown
 
 
-async def _in_mongodb(user_id: str, settings: PersonSettings, lists: dict[str, list[Any]]) -> None:
-    """Read what the notifications service holds, page by page. Raises AioRpcError and TimeoutError."""
+async def _in_mongodb(
+    user_id: str, settings: PersonSettings, address: str, running: Running | None, lists: dict[str, list[Any]]
+) -> None:
+    """Read what the notifications service holds, page by page. Raises AioRpcError, TimeoutError and Refused."""
     key = pair_key(secret(settings), CALLER, "notifications")
     until = time.monotonic() + TOTAL_SECONDS
-    async with connect(settings.address, "notifications", Signer(CALLER, {"notifications": key})) as channel:
+    async with connect(address, "notifications", Signer(CALLER, {"notifications": key})) as channel:
+        if running is not None:
+            await _prove(channel, address, running, settings)
         stub, token = UserDataServiceStub(channel), ""
         while True:
             request = ExportUserDataRequest(user_id=user_id, page_size=1_000, page_token=token)
@@ -99,3 +109,21 @@ async def _in_mongodb(user_id: str, settings: PersonSettings, lists: dict[str, l
                 return
             if time.monotonic() > until:
                 raise TimeoutError
+
+
+async def _prove(channel: Channel, address: str, running: Running, settings: PersonSettings) -> None:
+    """Raise Refused unless what answers is of the stack that runs with our data: others have the same secret."""
+    check = channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+    try:
+        await check(health_pb2.HealthCheckRequest(service=STACK.format(running.stack_id)), timeout=SECONDS)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise
+        raise Refused(
+            f"what answers at {address} is not the stack that runs with {settings.data_folder}: TRIVET_DATA or "
+            "TRIVET_HTTP_PORT choose the stack, TRIVET_NOTIFICATIONS_ADDRESS its notifications service"
+        ) from None

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from ops import running
 from tests.e2e.accounts import PASSWORD, sign_in, sign_up
 from tests.harness.processes import ROOT
-from tests.harness.stack import Stack, environment, trivet
+from tests.harness.stack import Stack, environment, is_running, trivet
+from tests.harness.stack import stack as another_stack
 from tests.harness.waiting import eventually
 
 
@@ -114,10 +116,10 @@ def test_a_persons_data_comes_from_every_store_and_holds_no_secret(stack: Stack)
     user_id = sign_up(stack.url, "export@example.com")
 
     def has_events() -> bool:
-        return bool(_json(stack_at(stack), "export", user_id)["audit_events"])
+        return bool(_json(stack, "export", user_id)["audit_events"])
 
     eventually(has_events, seconds=20)
-    data = _json(stack_at(stack), "export", "export@example.com")
+    data = _json(stack, "export", "export@example.com")
     assert data["user"]["id"] == user_id
     assert data["preferences"] == []
     assert [account["provider"] for account in data["accounts"]] == ["credential"]
@@ -128,10 +130,35 @@ def test_a_persons_data_comes_from_every_store_and_holds_no_secret(stack: Stack)
         assert secret not in text.replace("wrong password", ""), secret
 
 
-def stack_at(stack: Stack) -> Stack:
-    """The same stack, whose notifications service is on a free port: tell the command where."""
-    stack.environment["TRIVET_NOTIFICATIONS_ADDRESS"] = stack.addresses["notifications"]
-    return stack
+def test_of_two_stacks_with_one_secret_a_command_asks_its_own(stack: Stack, tmp_path: Path) -> None:
+    """Both have the secret of one clone; the other's services would say that they hold nothing of the person."""
+    user_id = sign_up(stack.url, "two-stacks@example.com")
+    with another_stack(tmp_path / "second") as second:
+        other_id = sign_up(second.url, "second@example.com")
+        for each, mine in ((stack, user_id), (second, other_id)):
+
+            def has_events(each: Stack = each, mine: str = mine) -> bool:
+                return bool(_json(each, "export", mine)["audit_events"])
+
+            eventually(has_events, seconds=20)
+        wrong = dict(second.environment, TRIVET_NOTIFICATIONS_ADDRESS=stack.addresses["notifications"])
+        refused = trivet("users", "export", other_id, environment=wrong)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert f"what answers at {stack.addresses['notifications']} is not the stack that runs with" in refused.stderr
+    gone = trivet("users", "export", other_id, environment=second.environment)
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert f"no stack runs with {second.environment['TRIVET_DATA']}: start it" in gone.stderr
+
+
+def test_where_a_killed_stack_listened_is_not_believed(data: Path) -> None:
+    """Its ports may be another stack's by now."""
+    with another_stack(data) as killed:
+        children = [*killed.children().values()]
+        killed.process.kill()
+        killed.process.wait()
+        eventually(lambda: not any(map(is_running, children)), seconds=20)
+    assert (data / "running.json").exists()
+    assert running.found(data) is None
 
 
 def test_without_the_notifications_service_the_rest_comes_and_the_status_is_1(data: Path) -> None:

@@ -13,12 +13,15 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT / 'protos'}{os.pathsep}{ROOT}
 DECIDING = "from ops.environment import PROCESSES, settings_of; [settings_of(name) for name in PROCESSES]"
 FOLLOWED = """
 import os, signal, sys
+from pathlib import Path
 from ops.plan import Plan, follow
+from ops.running import Running
 
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
 os.kill(os.getpid(), signal.SIGINT)  # it comes while this program makes way for the other
 lock = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
-follow(Plan([[], [], []], "http://127.0.0.1:1", [], lock, 0.0))
+running = Running("an-id", "http://127.0.0.1:1", {})
+follow(Plan([[], [], []], running, Path(sys.argv[1]).parent, [], lock, 0.0))
 """
 
 
