@@ -13,6 +13,7 @@ from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
 from gateway.errors import Refused
+from runtime.structs import is_exact
 
 Kind = FieldDescriptor
 INTEGER = re.compile(r"-?[0-9]{1,20}")
@@ -29,6 +30,7 @@ EXPECTED = {
     "google.protobuf.Struct": "an object",
     "google.protobuf.ListValue": "an array",
 }
+FREE_FORM = frozenset(f"google.protobuf.{name}" for name in ("Struct", "ListValue", "Value"))
 WRAPPERS = frozenset(
     f"google.protobuf.{name}Value"
     for name in ("Bool", "Bytes", "Double", "Float", "Int32", "Int64", "String", "UInt32", "UInt64")
@@ -84,9 +86,23 @@ def merge_message(message: Message, value: Any, where: str) -> None:
         merge(message, value, where)
         return
     try:
+        if name in FREE_FORM:
+            check_numbers(value, where)
         ParseDict(value, message)
     except (ParseError, ValueError, TypeError, RecursionError, AttributeError):
         raise invalid(where, EXPECTED.get(name, "another value")) from None
+
+
+def check_numbers(value: Any, where: str) -> None:
+    """Raise Refused for an integer, anywhere in a value for a Struct, that a double cannot hold digit by digit."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            check_numbers(item, f"{where}.{key}"[:256])
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            check_numbers(item, f"{where}[{index}]")
+    elif isinstance(value, int) and not is_exact(value):
+        raise invalid(where, "a number that a double holds exactly: send larger integers as strings")
 
 
 def _merge_repeated(message: Message, field: FieldDescriptor, items: Any, where: str) -> None:

@@ -16,6 +16,8 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
+from runtime.structs import whole
+
 Convert = Callable[[Any], Any]
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # UTC, written without an offset
 LONG = frozenset({FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64})
@@ -125,6 +127,10 @@ def _list(message: Any) -> list[Any]:
     return [_value(value) for value in message.values]
 
 
+def _number(value: float) -> float | str:
+    return whole(value) if math.isfinite(value) else _double(value)
+
+
 def _value(message: Any) -> Any:
     kind = message.WhichOneof("kind")
     if kind is None or kind == "null_value":
@@ -134,7 +140,7 @@ def _value(message: Any) -> Any:
 
 
 VALUES: dict[str, Convert] = {
-    "number_value": _double,
+    "number_value": _number,
     "string_value": _same,
     "bool_value": _same,
     "struct_value": _struct,

@@ -7,7 +7,10 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.deps import Deps
 from gateway.json_out import converter
-from trivet.notifications.v1.notification_service_pb2 import ListMailboxMessagesRequest
+from gateway.paging import whole
+from trivet.notifications.v1.notification_service_pb2 import ListMailboxMessagesRequest, MailboxMessage
+
+MAX_LISTED = 100
 
 
 def routes(deps: Deps) -> list[BaseRoute]:
@@ -16,10 +19,14 @@ def routes(deps: Deps) -> list[BaseRoute]:
         return []
 
     async def mailbox(_: Request) -> Response:
-        """The mail that would have been sent, newest first, with the links in it."""
-        answer = await deps.backends.mailbox.ListMailboxMessages(ListMailboxMessagesRequest())
-        convert = converter(answer.DESCRIPTOR)
-        messages = [_shown(message) for message in convert(answer)["messages"]]
+        """The mail that would have been sent, the newest hundred, newest first, with the links in it."""
+        kept = await whole(
+            lambda token: deps.backends.mailbox.ListMailboxMessages(ListMailboxMessagesRequest(page_token=token)),
+            lambda page: page.messages,
+            most=MAX_LISTED,
+        )
+        convert = converter(MailboxMessage.DESCRIPTOR)
+        messages = [_shown(convert(message)) for message in kept]
         return Response(msgspec.json.encode({"messages": messages}), media_type="application/json")
 
     return [Route("/dev/mailbox", mailbox)]

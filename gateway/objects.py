@@ -73,11 +73,5 @@ def session_object(session: Session, token: str) -> Object:
 
 
 def _with(made: UserObject | SessionObject, additional: Struct) -> Object:
-    return builtins(made) | {name: _plain(value) for name, value in converter(Struct.DESCRIPTOR)(additional).items()}
-
-
-def _plain(value: Any) -> Any:
-    """Return a value with whole numbers written as such: protobuf knows none but doubles."""
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+    members: dict[str, Any] = converter(Struct.DESCRIPTOR)(additional)
+    return builtins(made) | members

@@ -65,7 +65,7 @@ class RequestLog:
         if not batch:
             return
         try:
-            await self._logs.WriteLogs(WriteLogsRequest(entries=batch), timeout=timeout)
+            answer = await self._logs.WriteLogs(WriteLogsRequest(entries=batch), timeout=timeout)
         except asyncio.CancelledError:
             self._queue.extendleft(reversed(batch))
             raise
@@ -73,6 +73,12 @@ class RequestLog:
             dropped.labels("write_failed").inc(len(batch))
             reason = error.code().name if isinstance(error, grpc.aio.AioRpcError) else str(error)
             logger.warning("%d log entries of requests are lost: %s", len(batch), reason)
+            return
+        if answer.rejected:
+            dropped.labels("rejected").inc(len(answer.rejected))
+            logger.warning(
+                "%d log entries of requests are rejected: %s", len(answer.rejected), answer.rejected[0].message
+            )
 
     async def drain(self, timeout: float) -> None:
         """Send what is left, as far as it goes in `timeout` seconds."""

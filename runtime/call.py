@@ -6,11 +6,18 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from grpc import aio
+
+from runtime.errors import InvalidArgument
+
+T = TypeVar("T")
+
+MAX_REQUEST_BYTES = 4 * 1024 * 1024
+"""The largest request. gRPC's own limit is above it, because gRPC would answer RESOURCE_EXHAUSTED: try again later."""
 
 WRITE_SECONDS = 30.0
 """How long a message on a stream may wait for its reader, who is then taken to be gone."""
@@ -27,6 +34,16 @@ class Call:
     request: Any  # None until the concern Received has read it; an iterator of messages in a stream
     context: Context
     metadata: dict[str, Any]
+
+
+def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
+    """Return a request as a message. Raises InvalidArgument for one over 4 MiB, which is not decoded."""
+    if len(body) > MAX_REQUEST_BYTES:
+        raise InvalidArgument(
+            "REQUEST_TOO_LARGE",
+            f"the request has {len(body)} bytes and may have {MAX_REQUEST_BYTES}: send less at a time",
+        )
+    return decode(body)
 
 
 class Concern:
@@ -79,10 +96,10 @@ class Chain(aio.ServerInterceptor):
             return grpc.stream_stream_rpc_method_handler(
                 self._stream(method, handler.unary_stream), response_serializer=handler.response_serializer
             )
-        if handler.stream_stream is not None:
+        if handler.stream_stream is not None and handler.request_deserializer is not None:
             return grpc.stream_stream_rpc_method_handler(
                 self._stream(method, handler.stream_stream),
-                request_deserializer=handler.request_deserializer,
+                request_deserializer=partial(decoded, handler.request_deserializer),
                 response_serializer=handler.response_serializer,
             )
         raise TypeError(f"{method}: an RPC that takes a stream and answers once is not served")

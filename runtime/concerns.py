@@ -21,7 +21,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from prometheus_client import Gauge
 
 from runtime.actor import Verifier, current_actor
-from runtime.call import Call, Concern, Context, Proceed
+from runtime.call import Call, Concern, Context, Proceed, decoded
 from runtime.errors import DeadlineExceeded, InvalidArgument, PermissionDenied, ServiceError
 from runtime.lease import current_lease, parse_lease
 from runtime.policy import Policy, authorize
@@ -219,7 +219,7 @@ class Received(Concern):
             if body is aio.EOF:
                 raise malformed()
             try:
-                call.request = decode(body)
+                call.request = decoded(decode, body)
             except DecodeError:
                 raise malformed() from None
         return await proceed(call)

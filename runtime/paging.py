@@ -1,15 +1,89 @@
-"""Pages by opaque token (AIP-158): what a token holds, and what a page may ask for."""
+"""Pages by opaque token (AIP-158): what a token holds, what a page may ask for, and where it ends."""
 
 import base64
 import hashlib
 import json
 import math
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, Generic, Protocol, TypeVar
 
 from runtime.errors import InvalidArgument
 
 MAX_PAGE_SIZE = 1_000
 MAX_PAGE = 100_000
+PAGE_BYTES = 1024 * 1024
+"""Where a page ends, however many rows were asked for. gRPC clients refuse a message of more than 4 MiB."""
+FRAME_BYTES = 6
+"""The tag and the length of a row within its page, at most."""
+FIRST_CHUNK = 100
+
+
+class Sized(Protocol):
+    def ByteSize(self) -> int:  # noqa: N802  # protobuf's name
+        """Return the size on the wire."""
+
+
+R = TypeVar("R")
+M = TypeVar("M", bound=Sized)
+Find = Callable[[int, R | None], Awaitable[Sequence[R]]]
+"""Returns up to so many rows: the first ones, or those that follow the given row."""
+
+
+class Page(Generic[R, M]):
+    """A page in the making: up to `size` rows as messages, and up to 1 MiB of them, but at least one.
+
+    `last` is the row of the last message, None on an empty page. `is_full` says that other rows follow it.
+    """
+
+    def __init__(self, size: int, encode: Callable[[R], M]) -> None:
+        self.messages: list[M] = []
+        self.last: R | None = None
+        self.is_full = False
+        self._size = size
+        self._encode = encode
+        self._room = PAGE_BYTES
+
+    @property
+    def missing(self) -> int:
+        """How many rows to look for: those that have a place, and one more, which tells whether others follow."""
+        return self._size + 1 - len(self.messages)
+
+    @property
+    def next_after(self) -> R | None:
+        """The row behind which the next page begins; None if this is the last page."""
+        return self.last if self.is_full else None
+
+    async def fill(self, rows: AsyncIterable[R]) -> None:
+        """Add rows until the page is full. Adds none if reading them fails."""
+        messages, last, room = list(self.messages), self.last, self._room
+        async for row in rows:
+            message = self._encode(row)
+            weight = message.ByteSize() + FRAME_BYTES
+            if len(messages) >= self._size or (messages and weight > room):
+                self.is_full = True
+                break
+            messages.append(message)
+            last, room = row, room - weight
+        self.messages, self.last, self._room = messages, last, room
+
+    async def read(self, find: Find[R]) -> None:
+        """Fill the page with what `find` returns, few rows at first: large ones fill it long before all are read."""
+        async with aclosing(_in_chunks(find, self.missing)) as rows:
+            await self.fill(rows)
+
+
+async def _in_chunks(find: Find[R], most: int) -> AsyncGenerator[R, None]:
+    behind: R | None = None
+    chunk = FIRST_CHUNK
+    while most > 0:
+        limit = min(chunk, most)
+        rows = await find(limit, behind)
+        for row in rows:
+            yield row
+        if len(rows) < limit:
+            return
+        behind, most, chunk = rows[-1], most - limit, chunk * 2
 
 
 def page_size(asked: int | None, default: int) -> int:

@@ -57,3 +57,11 @@ class Tasks:
         for task in tuple(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+
+
+async def outcome(work: Coroutine[Any, Any, T]) -> tuple[T | None, Exception | None]:
+    """Return the result or the exception of work whose caller may have left: a failed call is no failed task."""
+    try:
+        return await work, None
+    except Exception as error:  # raised where somebody waits for it
+        return None, error

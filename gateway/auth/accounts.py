@@ -13,6 +13,7 @@ from gateway.auth.refusals import Refusal
 from gateway.auth.validation import Anything
 from gateway.auth.visit import Visit
 from gateway.json_out import date
+from gateway.paging import whole
 from trivet.identity.v1.account_service_pb2 import (
     Account,
     GetAccessTokenRequest,
@@ -23,6 +24,7 @@ from trivet.identity.v1.account_service_pb2 import (
 )
 from trivet.identity.v1.account_service_pb2_grpc import AccountServiceStub
 
+MAX_LISTED = 1_000
 SELECTIONS: Mapping[str, Callable[[object], bool]] = {
     "accountId": lambda value: isinstance(value, str),
     "useAccountCookie": lambda value: value is True,
@@ -31,9 +33,15 @@ SELECTIONS: Mapping[str, Callable[[object], bool]] = {
 
 
 async def list_accounts(visit: Visit, _: Anything) -> Response:
+    """Answer the caller's accounts, oldest first, the first thousand if there are more."""
+    accounts = visit.deps.backends.accounts
     with visit.known.acting():
-        answer = await visit.deps.backends.accounts.ListAccounts(ListAccountsRequest())
-    return visit.json([_object(account) for account in answer.accounts])
+        found = await whole(
+            lambda token: accounts.ListAccounts(ListAccountsRequest(page_size=MAX_LISTED, page_token=token)),
+            lambda page: page.accounts,
+            most=MAX_LISTED,
+        )
+    return visit.json([_object(account) for account in found])
 
 
 def _object(account: Account) -> dict[str, object]:
@@ -69,7 +77,7 @@ async def unlink_account(visit: Visit, body: UnlinkAccount) -> Response:
 
 
 async def _has_one(accounts: AccountServiceStub) -> bool:
-    return len((await accounts.ListAccounts(ListAccountsRequest())).accounts) == 1
+    return len((await accounts.ListAccounts(ListAccountsRequest(page_size=2))).accounts) == 1
 
 
 async def selecting(visit: Visit) -> None:

@@ -11,6 +11,7 @@ from gateway.auth.validation import Anything, Record
 from gateway.auth.visit import Visit
 from gateway.cookies import TOKEN
 from gateway.objects import session_object, user_object
+from gateway.paging import whole
 from gateway.reads import session_of
 from trivet.identity.v1.session_service_pb2 import (
     ListSessionsRequest,
@@ -48,13 +49,17 @@ async def post_session(_visit: Visit, _: Anything) -> Response:
 
 async def list_sessions(visit: Visit, _: Anything) -> Response:
     """Answer the caller's active sessions, oldest first, the newest thousand if there are more."""
-    me = visit.known
+    me, sessions = visit.known, visit.deps.backends.sessions
     with me.acting():
-        answer = await visit.deps.backends.sessions.ListSessions(ListSessionsRequest(page_size=MAX_LISTED))
+        newest_first = await whole(
+            lambda token: sessions.ListSessions(ListSessionsRequest(page_size=MAX_LISTED, page_token=token)),
+            lambda page: page.sessions,
+            most=MAX_LISTED,
+        )
     return visit.json(
         [
             session_object(session, me.token if session.id == me.session.id else session.id)
-            for session in reversed(answer.sessions)
+            for session in reversed(newest_first)
         ]
     )
 

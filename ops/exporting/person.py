@@ -5,7 +5,6 @@ import time
 from typing import Any
 
 import grpc
-from google.protobuf.json_format import MessageToDict
 from grpc_health.v1 import health_pb2
 from sqlalchemy import Table, select
 
@@ -17,6 +16,7 @@ from ops.running import Running, found
 from ops.settings import OpsSettings
 from runtime.server import STACK
 from runtime.settings import from_env
+from runtime.structs import number, plain
 from services.identity import schema
 from services.identity.database import Database
 from trivet.client import Channel, Signer, connect
@@ -86,7 +86,7 @@ async def _in_sql(database: Database, user_id: str) -> dict[str, Any]:
 def _shown(table: Table, row: Any) -> dict[str, Any]:
     shown = {name: value for name, value in row.items() if name not in SECRETS.get(table.name, ())}
     if shown.get("additional"):
-        shown["additional"] = json.loads(shown["additional"])
+        shown["additional"] = json.loads(shown["additional"], parse_float=number)
     return shown
 
 
@@ -104,7 +104,7 @@ async def _in_mongodb(
             request = ExportUserDataRequest(user_id=user_id, page_size=1_000, page_token=token)
             page = await stub.ExportUserData(request, timeout=SECONDS)
             for record in page.records:
-                lists.setdefault(LISTS.get(record.kind, record.kind), []).append(MessageToDict(record.data))
+                lists.setdefault(LISTS.get(record.kind, record.kind), []).append(plain(record.data, record.kind))
             if not (token := page.next_page_token):
                 return
             if time.monotonic() > until:

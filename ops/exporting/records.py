@@ -7,6 +7,7 @@ from typing import Any
 
 from ops.exporting.people import Row
 from runtime.sealing import Sealer
+from runtime.structs import number
 from services.identity.oauth.tokens import opened_tokens
 
 Record = dict[str, Any]
@@ -14,7 +15,7 @@ Record = dict[str, Any]
 
 def user_record(row: Row) -> Record:
     """Return a user, with the admin plugin's columns and the product's own fields."""
-    more = json.loads(row["additional"]) if row["additional"] else {}
+    more = json.loads(row["additional"], parse_float=number) if row["additional"] else {}
     return more | {
         "id": row["id"],
         "name": row["name"],

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from runtime import failpoints
 from runtime.errors import ServiceError
-from runtime.tasks import Tasks, TooManyTasksError
+from runtime.tasks import Tasks, TooManyTasksError, outcome
 from runtime.telemetry import store_call
 from services.identity.engine import Limits, open_engine
 from services.identity.store_codes import NOT_COMMITTED, Fault
@@ -121,7 +121,7 @@ class Database:
             return await work
         try:
             # The outcome is a value: a call that fails is no background work that failed.
-            task = self.tasks.start(_outcome(work))
+            task = self.tasks.start(outcome(work))
         except TooManyTasksError:
             work.close()
             raise busy() from None
@@ -244,10 +244,3 @@ def _worth_another(error: Exception, again: int) -> Fault:
     if fault in (Fault.GONE, Fault.READ_ONLY) and (again > 0 or isinstance(error, TimeoutError)):
         raise gone() from error
     return fault
-
-
-async def _outcome(work: Coroutine[Any, Any, T]) -> tuple[T | None, Exception | None]:
-    try:
-        return await work, None
-    except Exception as error:  # handed to whoever waits
-        return None, error

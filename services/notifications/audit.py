@@ -1,21 +1,27 @@
 """Audit events: kept once each, as long as the setting says, and listed newest first."""
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
+from typing import Generic
 
+from prometheus_client import Counter
 from pymongo import DESCENDING
 from pymongo.errors import BulkWriteError
 
 from runtime.clock import Clock, to_milliseconds, utc_now
 from runtime.errors import InvalidArgument
+from runtime.paging import M, Page
 from services.notifications import places
 from services.notifications.erasures import Erasures
 from services.notifications.freeform import cut
 from services.notifications.logs import raise_unless_all_are_there
 from services.notifications.places import Place, behind
-from services.notifications.store import Document, Store
+from services.notifications.store import Document, Encode, Store
+
+logger = logging.getLogger(__name__)
 
 MAX_EVENTS = 100
 MAX_NAME = 128
@@ -23,6 +29,7 @@ MAX_USER_AGENT = 512
 MAX_DETAIL = 512
 ID = re.compile(r"[a-zA-Z0-9]{1,64}")
 KIND = re.compile(r"[a-z0-9._-]{1,64}")
+expired = Counter("trivet_audit_events_expired_total", "Audit events that came later than events are kept.")
 NEWEST_FIRST = [("time", DESCENDING), ("_id", DESCENDING)]
 
 
@@ -51,10 +58,10 @@ class AuditFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditPage:
+class AuditPage(Generic[M]):
     """Events newest first, and where the next page begins."""
 
-    events: list[Document]
+    events: list[M]
     next_page_token: str
 
 
@@ -71,20 +78,27 @@ class Audit:
     async def record(self, events: Sequence[AuditEvent]) -> int:
         """Keep the events, on disk when this returns; return how many. One that is there already stays as it is.
 
-        Of an erased user what happened is kept, and nothing personal. Raises InvalidArgument.
+        Of an erased user what happened is kept, and nothing personal. One that is older than events are kept is counted
+        as expired and not kept. Raises InvalidArgument.
         """
         _check(events)
+        oldest = self._clock() - self._ttl
+        if over := [event for event in events if event.time <= oldest]:
+            logger.warning("%d audit events came later than events are kept: TRIVET_AUDIT_DAYS", len(over))
+            expired.inc(len(over))
+            events = [event for event in events if event.time > oldest]
+            if not events:
+                return 0
         erased = await self._erasures.among(event.user_id for event in events)
         documents = [self._document(event, event.user_id in erased) for event in events]
         try:
-            async with self._store.call("audit.insert"):
-                await self._rows.insert_many(documents, ordered=False)
+            await self._store.run("audit.insert", lambda: self._rows.insert_many(documents, ordered=False))
         except BulkWriteError as error:
             raise_unless_all_are_there(error)
         if late := set(await self._erasures.among(event.user_id for event in events)) - set(erased):
-            async with self._store.call("audit.erase"):  # while the erasure went past
-                theirs = {"_id": {"$in": [event.id for event in events if event.user_id in late]}}
-                await self._rows.update_many(theirs, {"$unset": {"personal": ""}})
+            # The erasure went past meanwhile.
+            theirs = {"_id": {"$in": [event.id for event in events if event.user_id in late]}}
+            await self._store.run("audit.erase", lambda: self._rows.update_many(theirs, {"$unset": {"personal": ""}}))
         return len(events)
 
     def _document(self, event: AuditEvent, erased: bool) -> Document:
@@ -106,16 +120,20 @@ class Audit:
             }
         return document
 
-    async def page(self, wanted: AuditFilter, *, size: int, page_token: str = "") -> AuditPage:
-        """Return `size` events, newest first. Raises InvalidArgument for a token of another filter, an empty range."""
+    async def page(self, wanted: AuditFilter, *, size: int, encode: Encode[M], page_token: str = "") -> AuditPage[M]:
+        """Return up to `size` events or 1 MiB, newest first, each encoded.
+
+        Raises InvalidArgument for a token of another filter, an empty range.
+        """
         if wanted.start is not None and wanted.end is not None and wanted.start >= wanted.end:
             raise InvalidArgument("INVALID_FIELD", "end_time must be after start_time", field="end_time")
         key = ("audit", *astuple(wanted))
         matching = self._matching(wanted, behind(places.place(page_token, *key), "time"))
-        async with self._store.call("audit.find"):
-            rows = await self._rows.find(matching).sort(NEWEST_FIRST).limit(size + 1).to_list()
-        token = places.token(Place(rows[size - 1]["time"], rows[size - 1]["_id"]), *key) if len(rows) > size else ""
-        return AuditPage(rows[:size], token)
+        page = Page(size, encode)
+        found = self._rows.find(matching).sort(NEWEST_FIRST).limit(page.missing)
+        await self._store.fill("audit.find", page, found)
+        last = page.next_after
+        return AuditPage(page.messages, places.token(Place(last["time"], last["_id"]), *key) if last else "")
 
     def _matching(self, wanted: AuditFilter, after: Document) -> Document:
         matching: Document = after | {"expiresAt": {"$gt": self._clock()}}

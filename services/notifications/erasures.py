@@ -24,8 +24,9 @@ class Erasures:
         """Keep nothing of the user from now on. Raises Unavailable."""
         now = self._clock()
         once = {"$setOnInsert": {"erasedAt": now}, "$set": {"expiresAt": now + self._ttl}}
-        async with self._store.call("erasures.add"):
-            await self._store.erasures.update_one({"_id": user_id}, once, upsert=True)
+        await self._store.run(
+            "erasures.add", lambda: self._store.erasures.update_one({"_id": user_id}, once, upsert=True)
+        )
 
     async def check(self, user_id: str) -> None:
         """Raise FailedPrecondition if the user was erased. Raises Unavailable."""
@@ -37,6 +38,7 @@ class Erasures:
         asked = sorted(set(user_ids) - {""})
         if not asked:
             return ()
-        async with self._store.call("erasures.find"):
-            found = await self._store.erasures.find({"_id": {"$in": asked}}, {"_id": 1}).to_list()
+        found = await self._store.run(
+            "erasures.find", lambda: self._store.erasures.find({"_id": {"$in": asked}}, {"_id": 1}).to_list()
+        )
         return {str(row["_id"]) for row in found}

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from typing import Any
 
 from runtime.errors import InvalidArgument
@@ -9,6 +10,7 @@ from runtime.errors import InvalidArgument
 MAX_BYTES = 16 * 1024
 MAX_DEPTH = 8
 CUT = "…[cut]"
+ESCAPED = re.compile("%(24|25|2E|00)")
 
 
 def check(data: dict[str, Any], field: str) -> None:
@@ -61,9 +63,16 @@ def _storable_value(value: Any, depth: int) -> Any:
 
 
 def _storable_key(key: str) -> str:
-    """`http.route` becomes `http_route`: log attributes often have dots, and are not worth losing for them."""
-    key = key.replace(".", "_").replace("\0", "_")
-    return f"_{key[1:]}" if key.startswith("$") else key
+    """Return a key without what MongoDB would read, so that no two keys become one; `shown` is the way back."""
+    key = key.replace("%", "%25").replace(".", "%2E").replace("\0", "%00")
+    return f"%24{key[1:]}" if key.startswith("$") else key
+
+
+def shown(data: Any) -> Any:
+    """Return stored data with its keys as they were given."""
+    if isinstance(data, dict):
+        return {ESCAPED.sub(lambda found: chr(int(found[1], 16)), key): shown(member) for key, member in data.items()}
+    return [shown(member) for member in data] if isinstance(data, list) else data
 
 
 def cut(text: str, limit: int) -> str:

@@ -6,11 +6,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from runtime.clock import timestamp, to_milliseconds
 from runtime.errors import InvalidArgument
+from runtime.structs import plain
+from services.notifications import freeform
 from services.notifications.levels import Level
 from services.notifications.log_query import LogFilter
 from services.notifications.logs import Entry
 from services.notifications.store import Document
-from services.notifications.structs import plain
 from trivet.notifications.v1 import log_service_pb2 as log
 
 LEVELS: dict["log.LogLevel.ValueType", Level] = {
@@ -37,7 +38,7 @@ def entry(message: log.LogEntry, index: int) -> Entry:
         service=message.service,
         trace_id=message.trace_id,
         span_id=message.span_id,
-        attributes=plain(message.attributes),
+        attributes=plain(message.attributes, f"{path}.attributes"),
     )
 
 
@@ -57,7 +58,7 @@ def log_entry(document: Document) -> log.LogEntry:
         span_id=document["spanId"],
     )
     if document["attributes"]:
-        message.attributes.update(document["attributes"])
+        message.attributes.update(freeform.shown(document["attributes"]))
     return message
 
 

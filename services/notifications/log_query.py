@@ -5,16 +5,18 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
+from typing import Generic
 
 from pymongo import DESCENDING
 
 from runtime.clock import Clock, utc_now
-from runtime.errors import InvalidArgument, Unavailable
+from runtime.errors import DeadlineExceeded, InvalidArgument, Unavailable
+from runtime.paging import M, Page
 from services.notifications import places
 from services.notifications.levels import Level
 from services.notifications.logs import METHODS, OTHER_METHOD, method_name
 from services.notifications.places import Place
-from services.notifications.store import Document, Store
+from services.notifications.store import Document, Encode, Store
 from services.notifications.turns import Turns
 
 MAX_TEXT = 256
@@ -38,10 +40,10 @@ class LogFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Found(Generic[M]):
     """Entries newest first, where the next page begins, and how far back a walk without a start has looked."""
 
-    entries: list[Document]
+    entries: list[M]
     next_page_token: str
     searched_back_to: datetime | None
 
@@ -64,42 +66,39 @@ class LogReader:
         self._clock = clock
         self._monotonic = monotonic
 
-    async def query(self, wanted: LogFilter, *, size: int, page_token: str = "") -> Found:
-        """Return the `size` newest entries that match, or fewer where a long walk stops; its token walks on.
+    async def query(self, wanted: LogFilter, *, size: int, encode: Encode[M], page_token: str = "") -> Found[M]:
+        """Return the newest entries that match, each encoded: up to `size` or 1 MiB, or fewer where a long walk stops.
 
-        Raises InvalidArgument for a token of another filter, too long a text or an empty range, Unavailable when not
-        even the first window was answered in time, ResourceExhausted when too many others are looking.
+        The token walks on. Raises InvalidArgument for a token of another filter, too long a text or an empty range,
+        Unavailable or DeadlineExceeded when not even the first window was answered in time, ResourceExhausted when too
+        many others are looking.
         """
         _check(wanted)
         async with self._turns.one():
-            return await self._walk(wanted, size, page_token)
+            return await self._walk(wanted, Page(size, encode), page_token)
 
-    async def _walk(self, wanted: LogFilter, size: int, page_token: str) -> Found:
+    async def _walk(self, wanted: LogFilter, page: Page[Document, M], page_token: str) -> Found[M]:
         key = ("logs", *astuple(wanted))
         now = self._clock()
         bottom = wanted.start or now - self._longest_ttl
         matching = _matching(wanted, now)
-        found: list[Document] = []
         began, reached = self._monotonic(), None
         for when, lower in _steps(wanted, places.place(page_token, *key), bottom, now):
             if reached is not None and self._monotonic() - began > WALK_SECONDS:
                 break
+            found = self._store.logs.find(when | matching).sort(NEWEST_FIRST).limit(page.missing)
             try:
-                found += await self._find(when | matching, size + 1 - len(found))
-            except Unavailable:
+                await self._store.fill("logs.find", page, found)
+            except (Unavailable, DeadlineExceeded):
                 if reached is None:
                     raise
                 break
             reached = lower
-            if len(found) > size:
+            if page.is_full:
                 break
         else:
             reached = bottom
-        return _answer(found, size, reached or bottom, bottom, wanted, key)
-
-    async def _find(self, matching: Document, limit: int) -> list[Document]:
-        async with self._store.call("logs.find"):
-            return await self._store.logs.find(matching).sort(NEWEST_FIRST).limit(limit).to_list()
+        return _answer(page, reached or bottom, bottom, wanted, key)
 
 
 def _check(wanted: LogFilter) -> None:
@@ -155,13 +154,12 @@ def _matching(wanted: LogFilter, now: datetime) -> Document:
 
 
 def _answer(
-    found: list[Document], size: int, reached: datetime, bottom: datetime, wanted: LogFilter, key: tuple[object, ...]
-) -> Found:
+    page: Page[Document, M], reached: datetime, bottom: datetime, wanted: LogFilter, key: tuple[object, ...]
+) -> Found[M]:
     after: Place | None = None
-    if len(found) > size:
-        last = found[size - 1]
+    if (last := page.next_after) is not None:
         after = Place(last["timestamp"], last["_id"])
         reached = after.time
     elif reached > bottom:
         after = Place(reached, "")
-    return Found(found[:size], places.token(after, *key) if after else "", None if wanted.start else reached)
+    return Found(page.messages, places.token(after, *key) if after else "", None if wanted.start else reached)

@@ -45,6 +45,23 @@ class Entry:
     attributes: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An entry that was not stored: its place in the batch, and why."""
+
+    index: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How many entries of a batch were stored, and those that were not."""
+
+    count: int
+    rejected: Sequence[Rejected] = ()
+
+
 class Logs:
     """The collection, as its writers see it. What is read from it is in `log_query.py`."""
 
@@ -56,11 +73,12 @@ class Logs:
         self._ttls = ttls
         self._clock = clock
 
-    async def write(self, entries: Sequence[Entry]) -> int:
-        """Store the entries, all or as many as were there when the store went away; return how many.
+    async def write(self, entries: Sequence[Entry]) -> Written:
+        """Store the entries, all or as many as were there when the store went away.
 
-        One about a user who was erased is passed over, and counted as if it were stored: what tells of the request
-        that deleted them comes after the deletion. Raises InvalidArgument for too many or one without a message,
+        One that is older than its level is kept is rejected: no query would find it. One about a user who was erased is
+        passed over, and counted as if it were stored: what tells of the request that deleted them comes after the
+        deletion. Raises InvalidArgument for too many or one without a message,
         Unavailable when the store cannot be reached.
         """
         if len(entries) > MAX_ENTRIES:
@@ -70,22 +88,33 @@ class Logs:
                 path = f"entries[{index}].message"
                 raise InvalidArgument("REQUIRED_FIELD_MISSING", f"{path} is required", field=path)
         now = self._clock()
+        rejected = [self._rejected(index, entry) for index, entry in enumerate(entries) if self._is_over(entry, now)]
+        if rejected:
+            over = {each.index for each in rejected}
+            entries = [entry for index, entry in enumerate(entries) if index not in over]
         erased = await self._erasures.among(entry.user_id for entry in entries)
         documents = [self._document(entry, now) for entry in entries if entry.user_id not in erased]
         if documents:
             await self._insert(documents)
-        return len(entries)
+        return Written(len(entries), tuple(rejected))
+
+    def _is_over(self, entry: Entry, now: datetime) -> bool:
+        return entry.timestamp is not None and entry.timestamp <= now - self._ttls[entry.level]
+
+    def _rejected(self, index: int, entry: Entry) -> Rejected:
+        days = self._ttls[entry.level] / timedelta(days=1)
+        message = f"entries[{index}] is of {entry.timestamp}: {entry.level} entries are kept for {days:g} days"
+        return Rejected(index, "EXPIRED", message)
 
     async def _insert(self, documents: Sequence[Document]) -> None:
         try:
-            async with self._store.call("logs.insert"):
-                await self._store.logs.insert_many(documents, ordered=False)
+            await self._store.run("logs.insert", lambda: self._store.logs.insert_many(documents, ordered=False))
         except BulkWriteError as error:
             raise_unless_all_are_there(error)
         if late := await self._erasures.among(document["userId"] for document in documents):
-            async with self._store.call("logs.erase"):  # while the erasure went past
-                theirs = [document["_id"] for document in documents if document["userId"] in late]
-                await self._store.logs.delete_many({"_id": {"$in": theirs}})
+            # The erasure went past meanwhile.
+            theirs = {"_id": {"$in": [document["_id"] for document in documents if document["userId"] in late]}}
+            await self._store.run("logs.erase", lambda: self._store.logs.delete_many(theirs))
 
     def _document(self, entry: Entry, now: datetime) -> Document:
         timestamp = now if entry.timestamp is None else to_milliseconds(entry.timestamp)

@@ -2,19 +2,22 @@
 
 import html
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from pymongo import DESCENDING
 
 from runtime.errors import FailedPrecondition
+from runtime.paging import M, Page
 from runtime.sealing import BrokenSealError
+from services.notifications import places
 from services.notifications.drafts import Email
 from services.notifications.letters import Letters
+from services.notifications.places import Place, behind
 from services.notifications.queue import KEPT
 from services.notifications.store import Document, Store
 
-LIMIT = 100
 ADDRESS = re.compile(r"https?://[^\s<>\"'\x00-\x1f]+", re.IGNORECASE)
 # What ends a sentence, not an address.
 TRAILING = ".,;:!?)]}"
@@ -36,17 +39,21 @@ class Mailbox:
         self._letters = letters
         self._on = on
 
-    async def newest(self) -> list[KeptMail]:
-        """Return up to 100 kept mails, newest first. Raises FailedPrecondition when off.
+    async def page(self, *, size: int, encode: Callable[[KeptMail], M], page_token: str = "") -> tuple[list[M], str]:
+        """Return up to `size` kept mails or 1 MiB, newest first, each encoded; and the token of the next page.
 
-        One whose key is no longer in TRIVET_SEAL_KEYS is shown empty, with its subject saying so.
+        One whose key is no longer in TRIVET_SEAL_KEYS is shown empty, with its subject saying so. Raises
+        FailedPrecondition when off, and InvalidArgument for a token that is not of the mailbox.
         """
         if not self._on:
             raise FailedPrecondition("MAILBOX_OFF", "mail is kept in development only")
-        found = self._store.notifications.find({"status": KEPT}, {"mail": 1, "createdAt": 1})
-        async with self._store.call("notifications.find_kept"):
-            rows = await found.sort([("createdAt", DESCENDING), ("_id", DESCENDING)]).limit(LIMIT).to_list()
-        return [KeptMail(self._opened(row), row["createdAt"]) for row in rows]
+        matching = {"status": KEPT} | behind(places.place(page_token, "mailbox"), "createdAt")
+        page = Page[Document, M](size, lambda row: encode(KeptMail(self._opened(row), row["createdAt"])))
+        found = self._store.notifications.find(matching, {"mail": 1, "createdAt": 1})
+        newest_first = found.sort([("createdAt", DESCENDING), ("_id", DESCENDING)])
+        await self._store.fill("notifications.find_kept", page, newest_first.limit(page.missing))
+        last = page.next_after
+        return page.messages, places.token(Place(last["createdAt"], last["_id"]), "mailbox") if last else ""
 
     def _opened(self, row: Document) -> Email:
         try:

@@ -9,10 +9,10 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
+from runtime.structs import plain
 from services.notifications.drafts import Draft, Email, Kind
 from services.notifications.mailbox import KeptMail, links
 from services.notifications.store import Document
-from services.notifications.structs import plain
 from trivet.notifications.v1 import notification_service_pb2 as pb
 
 KINDS: dict["pb.NotificationType.ValueType", Kind] = {
@@ -85,7 +85,7 @@ def draft(request: pb.CreateNotificationRequest) -> Draft:
         title=wanted.title,
         message=wanted.message,
         topic=wanted.topic,
-        data=plain(wanted.data),
+        data=plain(wanted.data, "notification.data"),
         email=Email(email.to, email.subject, email.text, email.html) if wanted.HasField("email") else None,
         ttl=_duration(request.ttl) if request.HasField("ttl") else None,
         request_id=request.request_id,

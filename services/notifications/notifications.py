@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from pymongo import DESCENDING
 from pymongo.errors import DuplicateKeyError
@@ -12,6 +12,7 @@ from pymongo.errors import DuplicateKeyError
 from runtime.clock import Clock, to_milliseconds, utc_now
 from runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, Unimplemented
 from runtime.ids import new_id
+from runtime.paging import M, Page
 from services.notifications import drafts, places
 from services.notifications.answers import NOT_KEPT, Answers, unread_tag
 from services.notifications.drafts import Draft, Email, Kind
@@ -19,7 +20,7 @@ from services.notifications.erasures import Erasures
 from services.notifications.mailing import Mailing
 from services.notifications.places import Place, behind
 from services.notifications.preferences import Preferences
-from services.notifications.store import Document, Store
+from services.notifications.store import Document, Encode, Store
 
 T = TypeVar("T")
 
@@ -40,10 +41,10 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class NotificationPage(Generic[M]):
     """Notifications newest first, where the next page begins, and how many match if that was asked."""
 
-    notifications: list[Document]
+    notifications: list[M]
     next_page_token: str
     total_size: int | None = None
 
@@ -100,8 +101,7 @@ class Notifications:
 
     async def _insert(self, document: Document, email: Email | None) -> Document:
         try:
-            async with self._store.call("notifications.insert"):
-                await self._rows.insert_one(document)
+            await self._store.run("notifications.insert", lambda: self._rows.insert_one(document))
         except DuplicateKeyError:
             # Without a request id: ids are random, so that only our own insert, tried twice, can have this one.
             if "requestId" in document:
@@ -113,8 +113,8 @@ class Notifications:
         try:
             await self._erasures.check(document["userId"])
         except FailedPrecondition:  # the erasure went past meanwhile
-            async with self._store.call("notifications.delete"):
-                await self._rows.delete_one({"_id": document["_id"]})
+            this = {"_id": document["_id"]}
+            await self._store.run("notifications.delete", lambda: self._rows.delete_one(this))
             raise
         return document
 
@@ -152,8 +152,8 @@ class Notifications:
         """Return what the same request stored before, None if nothing. Raises FailedPrecondition if it was another."""
         if "requestId" not in again:
             return None
-        async with self._store.call("notifications.find_request"):
-            first = await self._rows.find_one({"caller": again["caller"], "requestId": again["requestId"]})
+        this = {"caller": again["caller"], "requestId": again["requestId"]}
+        first = await self._store.run("notifications.find_request", lambda: self._rows.find_one(this))
         if first is None:
             return None
         is_same = all(first.get(key) == again.get(key) for key in SAME) and _lifetime(first) == _lifetime(again)
@@ -166,8 +166,8 @@ class Notifications:
 
     async def get(self, notification_id: str, owner: str | None, fields: Sequence[str] = ()) -> Document:
         """Return one notification, or only the named fields of it. Raises NotFound."""
-        async with self._store.call("notifications.get"):
-            found = await self._rows.find_one(self._one(notification_id, owner), dict.fromkeys(fields, 1) or None)
+        this, projection = self._one(notification_id, owner), dict.fromkeys(fields, 1) or None
+        found = await self._store.run("notifications.get", lambda: self._rows.find_one(this, projection))
         if found is None:
             raise _not_found()
         return found
@@ -177,11 +177,13 @@ class Notifications:
         selection: Selection,
         *,
         size: int,
+        encode: Encode[M],
         page_token: str = "",
         number: int | None = None,
         fields: Sequence[str] = (),
-    ) -> Page:
-        """Return `size` notifications, newest first: those behind the token, or the page with that number from 1.
+    ) -> NotificationPage[M]:
+        """Return up to `size` notifications or 1 MiB, newest first, each encoded: those behind the token, or the page
+        with that number from 1.
 
         Only `fields` are read, besides what the order needs. By number the count of all that match is returned too.
         Raises InvalidArgument for a token that is not of this selection.
@@ -190,20 +192,22 @@ class Notifications:
         matching = self._matching(selection)
         skip = 0 if number is None else (number - 1) * size
         projection = dict.fromkeys((*fields, "createdAt"), 1) if fields else None
-        async with self._store.call("notifications.find"):
-            found = self._rows.find(matching | behind(after, "createdAt"), projection).sort(NEWEST_FIRST)
-            rows = await found.skip(skip).limit(size + 1).to_list()
-            total = None if number is None else await self._rows.count_documents(matching)
-        last = rows[size - 1] if len(rows) > size else None
+        page = Page(size, encode)
+        found = self._rows.find(matching | behind(after, "createdAt"), projection).sort(NEWEST_FIRST)
+        await self._store.fill("notifications.find", page, found.skip(skip).limit(page.missing))
+        total = None
+        if number is not None:
+            total = await self._store.run("notifications.count", lambda: self._rows.count_documents(matching))
+        last = page.next_after
         token = last and places.token(Place(last["createdAt"], last["_id"]), "notifications", *astuple(selection))
-        return Page(rows[:size], token or "", total)
+        return NotificationPage(page.messages, token or "", total)
 
     async def mark_read(self, notification_id: str, owner: str | None) -> Document:
         """Mark one as read, unless it is, and return it: a first reading keeps its time. Raises NotFound."""
 
         async def mark() -> None:
-            async with self._store.call("notifications.mark_read"):
-                await self._rows.update_one(self._one(notification_id, owner) | {"read": False}, self._reading())
+            unread = self._one(notification_id, owner) | {"read": False}
+            await self._store.run("notifications.mark_read", lambda: self._rows.update_one(unread, self._reading()))
 
         await self._settled(owner or await self._user_of(notification_id), mark)
         return await self.get(notification_id, owner)
@@ -228,9 +232,8 @@ class Notifications:
         """
 
         async def remove() -> None:
-            async with self._store.call("notifications.delete"):
-                sent = self._one(notification_id, owner) | {"nextAttemptAt": None}
-                gone = await self._rows.delete_one(sent)
+            sent = self._one(notification_id, owner) | {"nextAttemptAt": None}
+            gone = await self._store.run("notifications.delete", lambda: self._rows.delete_one(sent))
             if gone.deleted_count == 0:
                 await self.get(notification_id, owner, ["_id"])
                 raise FailedPrecondition("MAIL_NOT_SENT_YET", "a mail that waits to be sent cannot be removed")
@@ -243,24 +246,31 @@ class Notifications:
 
     async def count_unread(self, user_id: str) -> tuple[int, bool]:
         """Count the user's unread ones exactly, up to 1,000; and whether there are more."""
-        async with self._store.call("notifications.count_unread"):
-            count = await self._rows.count_documents(self._alive(userId=user_id, read=False), limit=MAX_COUNT + 1)
+        unread = self._alive(userId=user_id, read=False)
+        count = await self._store.run(
+            "notifications.count_unread", lambda: self._rows.count_documents(unread, limit=MAX_COUNT + 1)
+        )
         return min(count, MAX_COUNT), count > MAX_COUNT
 
     async def stats(self, user_id: str) -> list[Document]:
         """Count the user's by type: `_id` is the type, beside `total` and `unread`."""
         unread = {"$cond": ["$read", 0, 1]}
         by_type = {"_id": "$type", "total": {"$sum": 1}, "unread": {"$sum": unread}}
-        async with self._store.call("notifications.stats"):
-            groups = await self._rows.aggregate([{"$match": self._alive(userId=user_id)}, {"$group": by_type}])
-            return sorted(await groups.to_list(), key=lambda group: str(group["_id"]))
+        steps = [{"$match": self._alive(userId=user_id)}, {"$group": by_type}]
+
+        async def count() -> list[Document]:
+            return await (await self._rows.aggregate(steps)).to_list()
+
+        return sorted(await self._store.run("notifications.stats", count), key=lambda group: str(group["_id"]))
 
     async def _settled(self, user_id: str, write: Callable[[], Awaitable[T]]) -> T:
         return await self._answers.settle([unread_tag(user_id)], write)
 
     async def _mark(self, which: Document) -> int:
-        async with self._store.call("notifications.mark_many_read"):
-            done = await self._rows.update_many(which | self._alive(read=False), self._reading())
+        unread = which | self._alive(read=False)
+        done = await self._store.run(
+            "notifications.mark_many_read", lambda: self._rows.update_many(unread, self._reading())
+        )
         return done.modified_count
 
     def _reading(self) -> Document:

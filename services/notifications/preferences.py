@@ -48,8 +48,7 @@ class Preferences:
 
     async def all_of(self, user_id: str) -> list[Preference]:
         """Return what the user has said, by topic and type; nothing for an unknown user."""
-        async with self._store.call("preferences.find"):
-            rows = await self._rows.find({"userId": user_id}).to_list()
+        rows = await self._store.run("preferences.find", lambda: self._rows.find({"userId": user_id}).to_list())
         found = [Preference(row["userId"], row["topic"], row["type"], row["enabled"]) for row in rows]
         return sorted(found, key=lambda each: (each.topic, each.kind))
 
@@ -57,8 +56,8 @@ class Preferences:
         """Whether the user has said that they do not want to be told so."""
         if not topic or topic.startswith(ALWAYS_TOLD):
             return False
-        async with self._store.call("preferences.get"):
-            row = await self._rows.find_one({"_id": _id(user_id, topic, kind)}, {"enabled": 1})
+        this = {"_id": _id(user_id, topic, kind)}
+        row = await self._store.run("preferences.get", lambda: self._rows.find_one(this, {"enabled": 1}))
         return row is not None and not row["enabled"]
 
     async def set(self, preference: Preference) -> None:
@@ -76,19 +75,22 @@ class Preferences:
         this: Document = {"_id": _id(user_id, preference.topic, preference.kind)}
         said: Document = {"enabled": preference.enabled, "updatedAt": now}
         about: Document = {"userId": user_id, "topic": preference.topic, "type": preference.kind, "createdAt": now}
-        async with self._store.call("preferences.set"):
-            if not (await self._rows.update_one(this, {"$set": said})).matched_count:
-                if await self._rows.count_documents({"userId": user_id}, limit=MAX_PREFERENCES) >= MAX_PREFERENCES:
-                    raise FailedPrecondition("TOO_MANY_PREFERENCES", f"{MAX_PREFERENCES} preferences are kept, no more")
-                try:
-                    await self._rows.insert_one(this | about | said)
-                except DuplicateKeyError:  # another call, or the driver's own first try
-                    await self._rows.update_one(this, {"$set": said})
+
+        async def put() -> None:
+            if (await self._rows.update_one(this, {"$set": said})).matched_count:
+                return
+            if await self._rows.count_documents({"userId": user_id}, limit=MAX_PREFERENCES) >= MAX_PREFERENCES:
+                raise FailedPrecondition("TOO_MANY_PREFERENCES", f"{MAX_PREFERENCES} preferences are kept, no more")
+            try:
+                await self._rows.insert_one(this | about | said)
+            except DuplicateKeyError:  # another call, or the driver's own first try
+                await self._rows.update_one(this, {"$set": said})
+
+        await self._store.run("preferences.set", put)
         try:
             await self._erasures.check(user_id)
         except FailedPrecondition:  # the erasure went past meanwhile
-            async with self._store.call("preferences.delete"):
-                await self._rows.delete_one(this)
+            await self._store.run("preferences.delete", lambda: self._rows.delete_one(this))
             raise
 
 

@@ -54,14 +54,16 @@ class Queue:
         now, lease = self._clock(), new_id()
         until = now + self._lease
         taken = {"status": SENDING, "lease": lease, "leaseUntil": until, "nextAttemptAt": until, "updatedAt": now}
-        async with self._store.call("notifications.claim"):
-            row = await self._rows.find_one_and_update(
+        row = await self._store.run(
+            "notifications.claim",
+            lambda: self._rows.find_one_and_update(
                 {"nextAttemptAt": {"$lte": now}, "expiresAt": {"$gt": now}},
                 {"$set": taken, "$inc": {"attempts": 1}},
                 {"mail": 1, "attempts": 1, "createdAt": 1},
                 sort=[("nextAttemptAt", ASCENDING)],
                 return_document=ReturnDocument.AFTER,
-            )
+            ),
+        )
         if row is None:
             return None
         return Claim(row["_id"], row["mail"], row["attempts"], row["createdAt"], lease, until)
@@ -88,8 +90,11 @@ class Queue:
             {"$limit": COUNTED},
             {"$group": {"_id": None, "count": {"$sum": 1}, "oldest": {"$min": "$createdAt"}}},
         ]
-        async with self._store.call("notifications.waiting"):
-            found = await (await self._rows.aggregate(not_done)).to_list()
+
+        async def count() -> list[Document]:
+            return await (await self._rows.aggregate(not_done)).to_list()
+
+        found = await self._store.run("notifications.waiting", count)
         return Waiting(found[0]["count"], found[0]["oldest"]) if found else Waiting()
 
     async def _end(self, claim: Claim, outcome: Document, *gone: str) -> bool:
@@ -97,6 +102,6 @@ class Queue:
         return await self._change(claim, change)
 
     async def _change(self, claim: Claim, change: Document) -> bool:
-        async with self._store.call("notifications.mark"):
-            done = await self._rows.update_one({"_id": claim.notification_id, "lease": claim.lease}, change)
+        this = {"_id": claim.notification_id, "lease": claim.lease}
+        done = await self._store.run("notifications.mark", lambda: self._rows.update_one(this, change))
         return done.matched_count == 1

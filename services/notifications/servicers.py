@@ -1,5 +1,7 @@
 """The six gRPC services: decode, one call, encode."""
 
+from functools import partial
+
 from google.protobuf.empty_pb2 import Empty
 
 from runtime.actor import current_actor, scope, subject
@@ -13,7 +15,7 @@ from services.notifications.logs import Logs
 from services.notifications.mailbox import Mailbox
 from services.notifications.notifications import Notifications, Selection
 from services.notifications.preferences import Preferences
-from services.notifications.user_data import UserData
+from services.notifications.user_data import Record, UserData
 from trivet.notifications.v1 import audit_service_pb2 as audit
 from trivet.notifications.v1 import delivery_service_pb2 as delivery
 from trivet.notifications.v1 import log_service_pb2 as log
@@ -29,6 +31,7 @@ DEFAULT_PAGE_SIZE = 20
 DEFAULT_LOG_PAGE_SIZE = 50
 DEFAULT_AUDIT_PAGE_SIZE = 50
 DEFAULT_EXPORT_PAGE_SIZE = 100
+DEFAULT_MAILBOX_PAGE_SIZE = 100
 
 
 class NotificationServicer(NotificationServiceServicer):
@@ -55,11 +58,12 @@ class NotificationServicer(NotificationServiceServicer):
             Selection(subject(request.user_id), request.unread_only, messages.kind_of(request.type, "type")),
             size=page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_PAGE_SIZE),
             page_token=request.page_token,
+            encode=partial(messages.notification, fields=fields),
             number=page_number(request.page if request.HasField("page") else None, request.page_token),
             fields=messages.keys_of(fields),
         )
         return pb.ListNotificationsResponse(
-            notifications=[messages.notification(found, fields) for found in page.notifications],
+            notifications=page.notifications,
             next_page_token=page.next_page_token,
             total_size=page.total_size,
         )
@@ -120,8 +124,11 @@ class MailboxServicer(MailboxServiceServicer):
     async def ListMailboxMessages(
         self, request: pb.ListMailboxMessagesRequest, context: Context
     ) -> pb.ListMailboxMessagesResponse:
-        kept = await self._mailbox.newest()
-        return pb.ListMailboxMessagesResponse(messages=[messages.mailbox_message(each) for each in kept])
+        size = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_MAILBOX_PAGE_SIZE)
+        kept, token = await self._mailbox.page(
+            size=size, encode=messages.mailbox_message, page_token=request.page_token
+        )
+        return pb.ListMailboxMessagesResponse(messages=kept, next_page_token=token)
 
 
 class LogServicer(LogServiceServicer):
@@ -133,13 +140,23 @@ class LogServicer(LogServiceServicer):
 
     async def WriteLogs(self, request: log.WriteLogsRequest, context: Context) -> log.WriteLogsResponse:
         entries = [log_messages.entry(entry, index) for index, entry in enumerate(request.entries)]
-        return log.WriteLogsResponse(written_count=await self._logs.write(entries))
+        written = await self._logs.write(entries)
+        return log.WriteLogsResponse(
+            written_count=written.count,
+            rejected=[
+                log.RejectedLogEntry(index=each.index, reason=each.reason, message=each.message)
+                for each in written.rejected
+            ],
+        )
 
     async def QueryLogs(self, request: log.QueryLogsRequest, context: Context) -> log.QueryLogsResponse:
         size = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_LOG_PAGE_SIZE)
-        found = await self._reader.query(log_messages.log_filter(request), size=size, page_token=request.page_token)
+        wanted = log_messages.log_filter(request)
+        found = await self._reader.query(
+            wanted, size=size, encode=log_messages.log_entry, page_token=request.page_token
+        )
         return log.QueryLogsResponse(
-            entries=[log_messages.log_entry(entry) for entry in found.entries],
+            entries=found.entries,
             next_page_token=found.next_page_token,
             searched_back_to=timestamp(found.searched_back_to) if found.searched_back_to else None,
         )
@@ -162,10 +179,10 @@ class AuditServicer(AuditServiceServicer):
     ) -> audit.ListAuditEventsResponse:
         size = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_AUDIT_PAGE_SIZE)
         wanted = audit_messages.audit_filter(request)
-        page = await self._audit.page(wanted, size=size, page_token=request.page_token)
-        return audit.ListAuditEventsResponse(
-            events=[audit_messages.audit_event(event) for event in page.events], next_page_token=page.next_page_token
+        page = await self._audit.page(
+            wanted, size=size, encode=audit_messages.audit_event, page_token=request.page_token
         )
+        return audit.ListAuditEventsResponse(events=page.events, next_page_token=page.next_page_token)
 
 
 class UserDataServicer(UserDataServiceServicer):
@@ -182,8 +199,13 @@ class UserDataServicer(UserDataServiceServicer):
         self, request: data.ExportUserDataRequest, context: Context
     ) -> data.ExportUserDataResponse:
         size = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_EXPORT_PAGE_SIZE)
-        records, token = await self._user_data.page(request.user_id, size=size, page_token=request.page_token)
-        answer = data.ExportUserDataResponse(next_page_token=token)
-        for record in records:
-            answer.records.add(kind=record.kind).data.update(record.data)
-        return answer
+        records, token = await self._user_data.page(
+            request.user_id, size=size, encode=_user_record, page_token=request.page_token
+        )
+        return data.ExportUserDataResponse(records=records, next_page_token=token)
+
+
+def _user_record(record: Record) -> data.UserRecord:
+    message = data.UserRecord(kind=record.kind)
+    message.data.update(record.data)
+    return message

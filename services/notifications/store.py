@@ -3,17 +3,20 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pymongo
 from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.errors import ConnectionFailure, PyMongoError, WriteConcernError
 
-from runtime.errors import Unavailable
+from runtime.errors import DeadlineExceeded, Unavailable
+from runtime.paging import M, Page
+from runtime.tasks import Tasks, outcome
 from runtime.telemetry import store_call
 from services.notifications import driver_waits, indexes
 from services.notifications.pool import PoolGauges
@@ -24,22 +27,27 @@ logger = logging.getLogger(__name__)
 driver_waits.mend()
 
 Document = dict[str, Any]
+T = TypeVar("T")
+Encode = Callable[[Document], M]
+"""Makes a message of a document, for a page of them."""
 
 CONNECT_MS = 500
 SELECTION_MS = 1_000
 # A server that said «I am no longer primary» is asked again at the next heartbeat; the driver's own 10 s are too long.
 HEARTBEAT_MS = 500
 INDEX_SECONDS = 30.0
-LEAST_SECONDS = 0.001  # zero would mean no limit to the driver
 OVERRUN_SECONDS = 0.02
 
 
 class Store:
     """The database's collections. It need not be up: what needs it raises Unavailable until it is."""
 
-    def __init__(self, client: AsyncMongoClient[Document], database: str, timeout: float) -> None:
+    def __init__(self, client: AsyncMongoClient[Document], database: str, *, timeout: float, connections: int) -> None:
         self._client = client
         self._timeout = timeout
+        # Who waits for a connection waits here, where leaving costs nothing.
+        self._turns = asyncio.Semaphore(connections)
+        self._tasks = Tasks("mongodb", limit=connections)
         self.is_prepared = False
         self.database = client[database]
         # Acknowledged means on disk, on most members; for log lines the primary's word will do.
@@ -52,21 +60,45 @@ class Store:
         self.erasures: AsyncCollection[Document] = self.database.get_collection("erasures", write_concern=durable)
         self.logs: AsyncCollection[Document] = self.database.get_collection("logs", write_concern=WriteConcern(1))
 
-    @asynccontextmanager
-    async def call(self, operation: str) -> AsyncIterator[None]:
-        """Limit and time the driver's calls made inside: to the store's time-out, or what is left of the RPC.
+    async def run(self, operation: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of driver calls, which end by the store's own time-out: also after their caller has left.
 
-        Inside that time the driver tries again what can be repeated. Raises Unavailable when the store cannot be
-        reached or does not answer in time; whether a write was done is then unknown.
+        A driver call that is cancelled costs its connection, so only waiting for it is. Inside its time the driver
+        repeats what can be repeated. Raises Unavailable when the store cannot be reached or does not answer in time,
+        and DeadlineExceeded when the time of the RPC is up first; whether a write was done is then unknown.
         """
         if not self.is_prepared:
             raise Unavailable("STORE_UNAVAILABLE", "the notification store is not ready yet")
         limit = remaining(self._timeout)
+        if limit <= 0:
+            raise _late()
+        try:
+            async with asyncio.timeout(limit):
+                await self._turns.acquire()
+                task = self._tasks.start(outcome(self._limited(operation, work)))
+                task.add_done_callback(lambda _: self._turns.release())
+                result, error = await asyncio.shield(task)
+        except TimeoutError:
+            raise (_away() if limit >= self._timeout else _late()) from None
+        if error is not None:
+            raise error
+        return result  # type: ignore[return-value]  # without an error it is a T
+
+    async def fill(self, operation: str, page: Page[Document, M], found: AsyncCursor[Document]) -> None:
+        """Add what a query finds to a page until that is full. Raises as `run` does."""
+
+        async def read() -> None:
+            async with found:
+                await page.fill(found)
+
+        await self.run(operation, read)
+
+    async def _limited(self, operation: str, work: Callable[[], Awaitable[T]]) -> T:
         try:
             # The driver's limit ends the statement at the server too, but the driver overruns it looking for a server.
-            async with asyncio.timeout(limit):
-                with store_call("mongodb", operation), pymongo.timeout(max(limit - OVERRUN_SECONDS, LEAST_SECONDS)):
-                    yield
+            async with asyncio.timeout(self._timeout):
+                with store_call("mongodb", operation), pymongo.timeout(self._timeout - OVERRUN_SECONDS):
+                    return await work()
         except TimeoutError as error:
             raise _away() from error
         except PyMongoError as error:
@@ -74,10 +106,13 @@ class Store:
                 raise _away() from error
             raise  # not the store's state but our mistake
 
+    async def drain(self) -> None:
+        """Wait for the driver calls whose callers have left."""
+        await self._tasks.drain(self._timeout)
+
     async def ping(self) -> None:
         """Ask the store for a sign of life. Raises Unavailable without one, and until the indexes are made."""
-        async with self.call("ping"):
-            await self._client.admin.command("ping")
+        await self.run("ping", lambda: self._client.admin.command("ping"))
 
     async def prepare(self) -> None:
         """Make the indexes once the store answers, however long that takes. Made ones are left as they are."""
@@ -102,6 +137,10 @@ def _away() -> Unavailable:
     return Unavailable("STORE_UNAVAILABLE", "the notification store does not answer")
 
 
+def _late() -> DeadlineExceeded:
+    return DeadlineExceeded("DEADLINE_EXCEEDED", "the call's time was up before the notification store answered")
+
+
 @asynccontextmanager
 async def open_store(uri: str, *, pool_size: int = 20, timeout: float = 1.5) -> AsyncIterator[Store]:
     """Connect in the background, and make the indexes when the store is there. `timeout` is in seconds per call."""
@@ -118,7 +157,7 @@ async def open_store(uri: str, *, pool_size: int = 20, timeout: float = 1.5) -> 
         retryWrites=True,
         event_listeners=[PoolGauges()],
     )
-    store = Store(client, urlsplit(uri).path.strip("/") or DEFAULT_DATABASE, timeout)
+    store = Store(client, urlsplit(uri).path.strip("/") or DEFAULT_DATABASE, timeout=timeout, connections=pool_size)
     preparing = asyncio.create_task(store.prepare())
     try:
         yield store
@@ -126,4 +165,5 @@ async def open_store(uri: str, *, pool_size: int = 20, timeout: float = 1.5) -> 
         preparing.cancel()
         with suppress(asyncio.CancelledError):
             await preparing
+        await store.drain()
         await client.close()

@@ -1,6 +1,5 @@
 """What is held of one person: read page by page, and erased in bounded batches."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,16 +12,16 @@ from pymongo.asynchronous.collection import AsyncCollection
 
 from runtime.clock import Clock, utc_now
 from runtime.errors import InvalidArgument
-from runtime.paging import decode_token, encode_token
+from runtime.paging import M, Page, decode_token, encode_token
 from services.notifications.answers import NOT_KEPT, Answers, preferences_tag, unread_tag
 from services.notifications.erasures import Erasures
+from services.notifications.freeform import shown
 from services.notifications.places import EPOCH, MILLISECOND, Place, behind
 from services.notifications.store import Document, Store
 from trivet.client.deadline import remaining
 
 # SecantusDB removes some 100 to 250 a second, each on disk by itself: a batch must be done long before the call ends.
 BATCH = 50
-PAGE_BYTES = 1024 * 1024
 ERASE_SECONDS = 0.75
 """After this no further batch is begun, so that the answer says how far it came before its deadline."""
 HIDDEN = ("_id", "userId", "mail", "fingerprint", "lease", "leaseUntil", "nextAttemptAt", "caller", "requestId")
@@ -106,19 +105,24 @@ class UserData:
         theirs: Document = {"userId": user_id}
         if kind.empties is not None:
             theirs[kind.empties] = {"$exists": True}
-        async with self._store.call(f"{kind.collection}.erase"):
+
+        async def erase() -> int:
             found = await rows.find(theirs, {"_id": 1}).limit(BATCH).to_list()
             these = {"_id": {"$in": [row["_id"] for row in found]}}
-            if not found:
-                return 0
-            if kind.empties is None:
+            if found and kind.empties is None:
                 await rows.delete_many(these)
-            else:
+            elif found:
                 await rows.update_many(these, {"$unset": {kind.empties: ""}})
-        return len(found)
+            return len(found)
 
-    async def page(self, user_id: str, *, size: int, page_token: str = "") -> tuple[list[Record], str]:
-        """Return up to `size` records or 1 MiB, kind after kind, and the token of the next page; a kind ends a page.
+        return await self._store.run(f"{kind.collection}.erase", erase)
+
+    async def page(
+        self, user_id: str, *, size: int, encode: Callable[[Record], M], page_token: str = ""
+    ) -> tuple[list[M], str]:
+        """Return up to `size` records or 1 MiB, each encoded, kind after kind; and the token of the next page.
+
+        A kind ends a page.
 
         Raises InvalidArgument for a token that is not of this user.
         """
@@ -128,32 +132,22 @@ class UserData:
         if kind.expires:
             matching["expiresAt"] = {"$gt": self._clock()}
         order = [(kind.time, DESCENDING), ("_id", DESCENDING)]
-        async with self._store.call(f"{kind.collection}.export"):
-            rows = await self._collection(kind).find(matching).sort(order).limit(size + 1).to_list()
-        records = _that_fit([Record(kind.name, _shown(row)) for row in rows[:size]])
-        if len(rows) > len(records):
-            last = rows[len(records) - 1]
-            return records, _token(number, Place(last[kind.time], last["_id"]), user_id)
-        return records, _token(number + 1, None, user_id) if number + 1 < len(KINDS) else ""
+        page = Page[Document, M](size, lambda row: encode(Record(kind.name, _shown(row))))
+        found = self._collection(kind).find(matching).sort(order).limit(page.missing)
+        await self._store.fill(f"{kind.collection}.export", page, found)
+        if (last := page.next_after) is not None:
+            return page.messages, _token(number, Place(last[kind.time], last["_id"]), user_id)
+        return page.messages, _token(number + 1, None, user_id) if number + 1 < len(KINDS) else ""
 
     def _collection(self, kind: Kind) -> AsyncCollection[Document]:
         found: AsyncCollection[Document] = getattr(self._store, kind.collection)
         return found
 
 
-def _that_fit(records: list[Record]) -> list[Record]:
-    """Return the first of the records, one at least, that make a message which any client takes."""
-    left = PAGE_BYTES
-    for index, record in enumerate(records):
-        left -= len(json.dumps(record.data).encode())
-        if left < 0 and index:
-            return records[:index]
-    return records
-
-
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document as JSON has it, without what is only ours, and without mail that waits to be sent."""
-    return {"id": row["_id"], **{key: _plain(value) for key, value in row.items() if key not in HIDDEN}}
+    data = {"id": row["_id"], **{key: _plain(value) for key, value in row.items() if key not in HIDDEN}}
+    return data | {"attributes": shown(data["attributes"])} if "attributes" in data else data
 
 
 def _plain(value: Any) -> Any:

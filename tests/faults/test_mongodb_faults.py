@@ -195,8 +195,10 @@ async def test_a_deadline_shorter_than_the_stores_own_time_out_is_kept(at: House
     async with at.failing("aggregate", "alwaysOn", {"blockConnection": True, "blockTimeMS": 1_000}):
         request = pb.CountUnreadRequest(user_id=at.user)
         code, seconds = await failure(at.notifications.CountUnread(request, timeout=0.3))
-    assert code in AWAY
-    assert seconds < 0.3 + MARGIN_SECONDS
+        short = [await failure(at.notifications.CountUnread(request, timeout=ms / 1_000)) for ms in range(2, 21)]
+    assert code is StatusCode.DEADLINE_EXCEEDED
+    assert 0.2 < seconds < 0.3 + MARGIN_SECONDS
+    assert {code for code, _ in short} == {StatusCode.DEADLINE_EXCEEDED}  # the store is not to blame
 
 
 async def test_every_acknowledged_notification_survives_kill_9_of_the_store(at: House) -> None:

@@ -36,7 +36,7 @@ def test_accounts_are_listed_without_their_tokens(ann: Visitor, acme: Provider) 
         headers={"cookie": f"better-auth.session_token={ann.here.cookies['better-auth.session_token']}"},
     )
     assert v1.status_code == 200
-    assert "oken" not in v1.text
+    assert "oken" not in v1.text.replace("nextPageToken", "")
     assert [each["id"] for each in v1.json()["accounts"]] == [account["id"]]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, RowMapping, delete, insert, select, update
+from sqlalchemy import Row, RowMapping, delete, insert, select, tuple_, update
 
 from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition, NotFound
@@ -60,10 +60,13 @@ class LinkedAccounts:
         self._audit = audit
         self._now = now
 
-    async def list(self, user_id: str) -> list[Linked]:
-        """Return a user's accounts, oldest first."""
-        order = (accounts.c.created_at, accounts.c.id)
-        statement = select(accounts).where(accounts.c.user_id == user_id).order_by(*order)
+    async def list(self, user_id: str, limit: int, after: tuple[datetime, str] | None = None) -> list[Linked]:
+        """Return up to `limit` accounts of a user, oldest first, behind (created_at, id) if given."""
+        key = (accounts.c.created_at, accounts.c.id)
+        statement = select(accounts).where(accounts.c.user_id == user_id)
+        if after is not None:
+            statement = statement.where(tuple_(*key) > tuple_(*after, types=[part.type for part in key]))
+        statement = statement.order_by(*key).limit(limit)
         return [linked_of(row) for row in await self._database.rows("accounts.list", statement)]
 
     async def find(self, user_id: str, row_id: str) -> Kept:

@@ -9,14 +9,18 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from runtime.actor import current_actor, subject
 from runtime.clock import timestamp
 from runtime.errors import PermissionDenied
+from runtime.paging import Page, decode_token, encode_token, page_size
 from services.identity.authentication import Authentication
 from services.identity.oauth.access import ProviderAccess
 from services.identity.oauth.brought import Brought, BroughtTokens
 from services.identity.oauth.flows import Callback, OAuth, Wish
 from services.identity.oauth.linked import Linked, LinkedAccounts
 from services.identity.servicers.encoding import Context, decode_id, decode_origin, encode_session, encode_user
+from services.identity.servicers.sessions import decode_place
 from trivet.identity.v1 import account_service_pb2 as pb
 from trivet.identity.v1.account_service_pb2_grpc import AccountServiceServicer
+
+DEFAULT_PAGE_SIZE = 100
 
 
 class AccountServicer(AccountServiceServicer):
@@ -35,8 +39,18 @@ class AccountServicer(AccountServiceServicer):
         self._authentication = authentication
 
     async def ListAccounts(self, request: pb.ListAccountsRequest, context: Context) -> pb.ListAccountsResponse:
-        found = await self._linked.list(decode_id(subject(request.user_id)))
-        return pb.ListAccountsResponse(accounts=map(encode_account, found))
+        user_id = decode_id(subject(request.user_id))
+        limit = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_PAGE_SIZE)
+        after = decode_place(decode_token(request.page_token, "accounts", user_id))
+        page = Page(limit, encode_account)
+
+        async def find(few: int, behind: Linked | None) -> list[Linked]:
+            return await self._linked.list(user_id, few, (behind.created_at, behind.id) if behind else after)
+
+        await page.read(find)
+        last = page.next_after
+        token = encode_token([last.created_at.isoformat(), last.id], "accounts", user_id) if last else ""
+        return pb.ListAccountsResponse(accounts=page.messages, next_page_token=token)
 
     async def UnlinkAccount(self, request: pb.UnlinkAccountRequest, context: Context) -> Empty:
         user_id = decode_id(subject(request.user_id))

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from google.protobuf.struct_pb2 import ListValue, Struct
+from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc.aio import ServicerContext
 
@@ -11,6 +11,7 @@ from runtime.actor import current_actor
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
 from runtime.ids import ALPHABET
+from runtime.structs import plain
 from services.identity.fields import Additional, of_sessions, of_users
 from services.identity.schema import ID_LENGTH
 from services.identity.sessions import Origin, Session
@@ -103,9 +104,7 @@ def decode_image(text: str | None, field: str) -> str | None:
 
 def decode_additional(given: Struct, kind: Additional, field: str) -> dict[str, Any]:
     """Return values of a product's own fields. Raises InvalidArgument for what the caller may not set so."""
-    # What is nested deeper stays a message, which is of no field's type.
-    values = {name: list(value) if isinstance(value, ListValue) else value for name, value in given.items()}
-    return kind.accepted(values, field, by_person=current_actor.get().is_person)
+    return kind.accepted(plain(given, field), field, by_person=current_actor.get().is_person)
 
 
 def _struct(values: dict[str, Any] | None) -> Struct | None:

@@ -6,7 +6,7 @@ from typing import Any
 from runtime.actor import current_actor, subject
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
-from runtime.paging import decode_token, encode_token, page_size
+from runtime.paging import Page, decode_token, encode_token, page_size
 from services.identity.fields import of_sessions
 from services.identity.servicers.encoding import (
     Context,
@@ -15,7 +15,7 @@ from services.identity.servicers.encoding import (
     encode_session,
     encode_user,
 )
-from services.identity.sessions import Sessions
+from services.identity.sessions import Session, Sessions
 from trivet.identity.v1.session_service_pb2 import (
     ListSessionsRequest,
     ListSessionsResponse,
@@ -71,10 +71,15 @@ class SessionServicer(SessionServiceServicer):
         user_id = decode_id(subject(request.user_id))
         limit = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_PAGE_SIZE)
         after = decode_place(decode_token(request.page_token, "sessions", user_id))
-        found = await self._sessions.list(user_id, limit + 1, after)
-        last = found[limit - 1] if len(found) > limit else None
+        page = Page(limit, encode_session)
+
+        async def find(few: int, behind: Session | None) -> list[Session]:
+            return await self._sessions.list(user_id, few, (behind.created_at, behind.id) if behind else after)
+
+        await page.read(find)
+        last = page.next_after
         token = encode_token([last.created_at.isoformat(), last.id], "sessions", user_id) if last else ""
-        return ListSessionsResponse(sessions=map(encode_session, found[:limit]), next_page_token=token)
+        return ListSessionsResponse(sessions=page.messages, next_page_token=token)
 
     async def RevokeSession(self, request: RevokeSessionRequest, context: Context) -> RevokeSessionResponse:
         user_id = decode_id(subject(request.user_id))

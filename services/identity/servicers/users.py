@@ -9,7 +9,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from runtime.actor import current_actor, subject
 from runtime.errors import InvalidArgument
-from runtime.paging import decode_token, encode_token, page_number, page_size
+from runtime.paging import Page, decode_token, encode_token, page_number, page_size
 from services.identity.authentication import Authentication
 from services.identity.email_rules import EmailRules
 from services.identity.fields import of_users
@@ -94,10 +94,18 @@ class UserServicer(UserServiceServicer):
         query = ("users", *parts, order.name)
         after = _place(decode_token(request.page_token, *query), order)
         offset = (page - 1) * limit if page else 0
-        found = await self._users.list(wanted, order, limit + 1, after=after, offset=offset)
-        token = encode_token(_key(found[limit - 1], order), *query) if len(found) > limit else ""
+        found = Page(limit, encode_user)
+
+        async def find(few: int, behind: User | None) -> list[User]:
+            if behind is None:
+                return await self._users.list(wanted, order, few, after=after, offset=offset)
+            return await self._users.list(wanted, order, few, after=(getattr(behind, order.value[0]), behind.id))
+
+        await found.read(find)
+        last = found.next_after
+        token = encode_token(_key(last, order), *query) if last else ""
         total = await self._users.count(wanted) if page else 0
-        return ListUsersResponse(users=map(encode_user, found[:limit]), next_page_token=token, total_size=total)
+        return ListUsersResponse(users=found.messages, next_page_token=token, total_size=total)
 
 
 def _changes(request: UpdateUserRequest) -> tuple[dict[str, str | None], dict[str, Any]]:

@@ -55,6 +55,8 @@ async def test_a_body_that_is_no_json_is_named_so(http: httpx.AsyncClient, body:
         ({"readTime": "yesterday"}, "notification.readTime"),
         ({"readTime": 5}, "notification.readTime"),
         ({"data": []}, "notification.data"),
+        ({"data": {"a": [1, {"b": 9007199254740993}]}}, "notification.data.a[1].b"),
+        ({"data": {"a": 10**400}}, "notification.data.a"),
         ({"email": "a@x.io"}, "notification.email"),
         ({"email": {"to": {"$ne": None}}}, "notification.email.to"),
         ([], "notification"),

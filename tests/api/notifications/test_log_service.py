@@ -1,5 +1,6 @@
 """LogService through the real process."""
 
+import time
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from trivet.notifications.v1 import log_service_pb2 as pb
 
 async def test_an_entry_is_found_as_it_was_written(api: Api, user: str) -> None:
     entry = pb.LogEntry(
-        timestamp=Timestamp(seconds=1_795_000_000, nanos=123_000_000),
+        timestamp=Timestamp(seconds=int(time.time()) - 3_600, nanos=123_000_000),
         level=pb.LOG_LEVEL_ERROR,
         message="GET /v1/me failed",
         user_id=user,
@@ -34,6 +35,15 @@ async def test_an_entry_is_found_as_it_was_written(api: Api, user: str) -> None:
     entry.id = found.entries[0].id
     assert list(found.entries) == [entry]
     assert not found.HasField("searched_back_to")
+
+
+async def test_an_entry_that_is_too_old_is_named_in_the_answer(api: Api, user: str) -> None:
+    old = Timestamp(seconds=int(time.time()) - 91 * 24 * 3_600)
+    entries = [pb.LogEntry(message="now", user_id=user), pb.LogEntry(message="old", user_id=user, timestamp=old)]
+    answer = await api.logs.WriteLogs(pb.WriteLogsRequest(entries=entries))
+    assert answer.written_count == 1
+    assert [(each.index, each.reason) for each in answer.rejected] == [(1, "EXPIRED")]
+    assert "info entries are kept for 14 days" in answer.rejected[0].message
 
 
 async def test_pages_of_a_walk_hold_each_entry_once(api: Api, user: str) -> None:

@@ -4,9 +4,11 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from bson import encode
 from pymongo import AsyncMongoClient
 
 from runtime.clock import utc_now
@@ -24,7 +26,7 @@ from services.notifications.notifications import Notifications, Selection
 from services.notifications.preferences import Preferences
 from services.notifications.queue import Queue
 from services.notifications.store import Document, Store, open_store
-from services.notifications.user_data import UserData
+from services.notifications.user_data import Record, UserData
 from tests.conftest import Engines
 from tests.harness.engines import Engine
 from tests.harness.waiting import until
@@ -40,6 +42,26 @@ LOG_TTLS: dict[Level, timedelta] = {
     "warning": timedelta(days=30),
     "error": timedelta(days=90),
 }
+
+
+class Stored(dict[str, Any]):
+    """A document as the store has it, where a service would make a message."""
+
+    def ByteSize(self) -> int:  # protobuf's name
+        return len(encode(self))
+
+
+as_stored = Stored
+
+
+@dataclass
+class Shown:
+    """A record of an export as it is, where a service would make a message."""
+
+    record: Record
+
+    def ByteSize(self) -> int:  # protobuf's name
+        return len(encode(self.record.data))
 
 
 @dataclass
@@ -81,8 +103,17 @@ class House:
         return told
 
     async def titles(self, user_id: str, size: int = 20) -> list[str]:
-        page = await self.notifications.page(Selection(user_id), size=size)
+        page = await self.notifications.page(Selection(user_id), encode=as_stored, size=size)
         return [row["title"] for row in page.notifications]
+
+
+async def export(at: House, user_id: str, size: int = 100) -> list[Record]:
+    """Return all records that are held of a user, page by page."""
+    shown, token = await at.user_data.page(user_id, size=size, encode=Shown)
+    while token:
+        more, token = await at.user_data.page(user_id, size=size, encode=Shown, page_token=token)
+        shown += more
+    return [each.record for each in shown]
 
 
 def house(store: Store) -> House:

@@ -50,7 +50,7 @@ class Plan:
 async def recorded_store(url: str, name: str) -> AsyncIterator[tuple[Store, Recorder]]:
     recorder = Recorder()
     client: AsyncMongoClient[Document] = AsyncMongoClient(url, tz_aware=True, event_listeners=[recorder])
-    store = Store(client, name, timeout=10.0)
+    store = Store(client, name, timeout=10.0, connections=20)
     await store.prepare()
     try:
         yield store, recorder

@@ -5,12 +5,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from prometheus_client import REGISTRY
 
 from runtime.errors import InvalidArgument
 from runtime.ids import new_id
 from services.notifications.audit import AuditEvent, AuditFilter
 from services.notifications.audit_messages import audit_event
-from tests.conformance.notifications.conftest import AUDIT_TTL, House
+from tests.conformance.notifications.conftest import AUDIT_TTL, House, as_stored
 
 SECOND = timedelta(seconds=1)
 
@@ -21,13 +22,13 @@ def event(at: House, kind: str = "signed_in", user_id: str = "ann", **values: st
 
 
 async def kinds(at: House, wanted: AuditFilter | None = None) -> list[str]:
-    return [row["kind"] for row in (await at.audit.page(wanted or AuditFilter(), size=50)).events]
+    return [row["kind"] for row in (await at.audit.page(wanted or AuditFilter(), encode=as_stored, size=50)).events]
 
 
 async def test_an_event_is_kept_whole_and_answered_whole(at: House) -> None:
     told = event(at, actor="service:ops", ip_address="192.0.2.1", user_agent="Firefox", detail="password")
     assert await at.audit.record([told]) == 1
-    [row] = (await at.audit.page(AuditFilter(), size=1)).events
+    [row] = (await at.audit.page(AuditFilter(), encode=as_stored, size=1)).events
     answered = audit_event(row)
     assert (answered.id, answered.kind, answered.user_id, answered.actor) == (
         told.id,
@@ -45,6 +46,19 @@ async def test_an_event_that_is_told_twice_is_kept_once_as_it_was_first(at: Hous
     assert await at.audit.record([told]) == 1
     assert await at.audit.record([replace(told, kind="other"), event(at, "second")]) == 2
     assert await kinds(at) == ["second", "signed_in"]
+
+
+async def test_an_event_that_is_older_than_events_are_kept_is_counted_and_not_as_kept(
+    at: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An outbox may tell of it late, and nobody would ever find it."""
+    before = REGISTRY.get_sample_value("trivet_audit_events_expired_total") or 0
+    old = replace(event(at), time=at.clock.now - AUDIT_TTL)
+    assert await at.audit.record([old, event(at, "second")]) == 1
+    assert await at.audit.record([old]) == 0
+    assert REGISTRY.get_sample_value("trivet_audit_events_expired_total") == before + 2
+    assert "TRIVET_AUDIT_DAYS" in caplog.text
+    assert await kinds(at) == ["second"]
 
 
 async def test_twenty_at_once_keep_one(at: House) -> None:
@@ -77,7 +91,7 @@ async def test_pages_hold_each_event_once_also_within_one_millisecond_and_a_rang
     for wanted in (AuditFilter(), AuditFilter("ann", start=now, end=now + SECOND)):
         seen, token = [], ""
         while True:
-            page = await at.audit.page(wanted, size=3, page_token=token)
+            page = await at.audit.page(wanted, encode=as_stored, size=3, page_token=token)
             seen += [row["kind"] for row in page.events]
             if not (token := page.next_page_token):
                 break
@@ -86,9 +100,9 @@ async def test_pages_hold_each_event_once_also_within_one_millisecond_and_a_rang
 
 async def test_a_token_is_good_for_its_own_filter(at: House) -> None:
     await at.audit.record([event(at) for _ in range(3)])
-    token = (await at.audit.page(AuditFilter(), size=1)).next_page_token
+    token = (await at.audit.page(AuditFilter(), encode=as_stored, size=1)).next_page_token
     with pytest.raises(InvalidArgument) as refused:
-        await at.audit.page(AuditFilter(user_id="ann"), size=1, page_token=token)
+        await at.audit.page(AuditFilter(user_id="ann"), encode=as_stored, size=1, page_token=token)
     assert refused.value.reason == "INVALID_PAGE_TOKEN"
 
 
@@ -123,10 +137,10 @@ async def test_more_than_a_hundred_and_an_empty_range_are_refused(at: House) -> 
     with pytest.raises(InvalidArgument):
         await at.audit.record([event(at) for _ in range(101)])
     with pytest.raises(InvalidArgument):
-        await at.audit.page(AuditFilter(start=at.clock.now, end=at.clock.now), size=1)
+        await at.audit.page(AuditFilter(start=at.clock.now, end=at.clock.now), encode=as_stored, size=1)
 
 
 async def test_what_is_too_long_is_cut_rather_than_lost(at: House) -> None:
     await at.audit.record([event(at, user_agent="x" * 9_999, detail="y" * 9_999)])
-    [row] = (await at.audit.page(AuditFilter(), size=1)).events
+    [row] = (await at.audit.page(AuditFilter(), encode=as_stored, size=1)).events
     assert len(row["personal"]["userAgent"]) == len(row["personal"]["detail"]) == 512

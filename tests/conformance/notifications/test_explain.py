@@ -14,10 +14,11 @@ import pytest
 from runtime.ids import new_id
 from runtime.paging import encode_token
 from services.notifications.audit import AuditFilter
-from services.notifications.log_query import LogFilter
-from services.notifications.notifications import Selection
+from services.notifications.log_query import Found, LogFilter
+from services.notifications.messages import mailbox_message
+from services.notifications.notifications import NotificationPage, Selection
 from services.notifications.store import Document
-from tests.conformance.notifications.conftest import ENGINES, House, drop, house
+from tests.conformance.notifications.conftest import ENGINES, House, Shown, Stored, as_stored, drop, house
 from tests.conformance.notifications.plans import Plan, Recorder, explain, keeps_order, recorded_store
 from tests.conftest import Engines
 
@@ -49,48 +50,56 @@ class Recorded:
     recorder: Recorder
 
 
+async def listed(at: House, selection: Selection) -> NotificationPage[Stored]:
+    return await at.notifications.page(selection, encode=as_stored, size=PAGE)
+
+
+async def searched(at: House, wanted: LogFilter) -> Found[Stored]:
+    return await at.reader.query(wanted, encode=as_stored, size=PAGE)
+
+
 async def second_page(at: House) -> None:
-    first = await at.notifications.page(Selection("u1"), size=PAGE)
-    await at.notifications.page(Selection("u1"), size=PAGE, page_token=first.next_page_token)
+    first = await listed(at, Selection("u1"))
+    await at.notifications.page(Selection("u1"), encode=as_stored, size=PAGE, page_token=first.next_page_token)
 
 
 async def second_log_page(at: House) -> None:
-    first = await at.reader.query(LogFilter(), size=PAGE)
-    await at.reader.query(LogFilter(), size=PAGE, page_token=first.next_page_token)
+    first = await searched(at, LogFilter())
+    await at.reader.query(LogFilter(), encode=as_stored, size=PAGE, page_token=first.next_page_token)
 
 
 async def second_audit_page(at: House) -> None:
-    first = await at.audit.page(AuditFilter(), size=PAGE)
-    await at.audit.page(AuditFilter(), size=PAGE, page_token=first.next_page_token)
+    first = await at.audit.page(AuditFilter(), encode=as_stored, size=PAGE)
+    await at.audit.page(AuditFilter(), encode=as_stored, size=PAGE, page_token=first.next_page_token)
 
 
 async def export_of_preferences(at: House) -> None:
     """Their kind comes after the notifications, of which this user has none."""
-    await at.user_data.page("p1", size=PAGE, page_token=encode_token([1], "user data", "p1"))
+    await at.user_data.page("p1", encode=Shown, size=PAGE, page_token=encode_token([1], "user data", "p1"))
 
 
 PROMISES = {
-    "list": Promise(lambda at: at.notifications.page(Selection("u1"), size=PAGE), "by_user"),
-    "list-unread": Promise(lambda at: at.notifications.page(Selection("u1", unread_only=True), size=PAGE), "by_user"),
-    "list-type": Promise(lambda at: at.notifications.page(Selection("u1", kind="in-app"), size=PAGE), "by_user"),
+    "list": Promise(lambda at: listed(at, Selection("u1")), "by_user"),
+    "list-unread": Promise(lambda at: listed(at, Selection("u1", unread_only=True)), "by_user"),
+    "list-type": Promise(lambda at: listed(at, Selection("u1", kind="in-app")), "by_user"),
     "list-next": Promise(second_page, "by_user"),
     "count-unread": Promise(lambda at: at.notifications.count_unread("u1"), "unread", PER_USER // 2),
     "stats": Promise(lambda at: at.notifications.stats("u1"), "by_user", PER_USER),
-    "mailbox": Promise(lambda at: at.mailbox.newest(), "kept_mail", 2 * 100),
-    "logs": Promise(lambda at: at.reader.query(LogFilter(), size=PAGE), "by_time"),
+    "mailbox": Promise(lambda at: at.mailbox.page(size=PAGE, encode=mailbox_message), "kept_mail", 2 * 100),
+    "logs": Promise(lambda at: searched(at, LogFilter()), "by_time"),
     "logs-next": Promise(second_log_page, "by_time"),
-    "logs-levels": Promise(lambda at: at.reader.query(LogFilter(levels=("error",)), size=PAGE), "by_time"),
-    "logs-user": Promise(lambda at: at.reader.query(LogFilter(user_id="u1"), size=PAGE), "by_user"),
-    "logs-route": Promise(lambda at: at.reader.query(LogFilter(endpoint="/v1/e", method="GET"), size=PAGE), "by_route"),
-    "logs-endpoint": Promise(lambda at: at.reader.query(LogFilter(endpoint="/v1/e"), size=PAGE), "by_route"),
+    "logs-levels": Promise(lambda at: searched(at, LogFilter(levels=("error",))), "by_time"),
+    "logs-user": Promise(lambda at: searched(at, LogFilter(user_id="u1")), "by_user"),
+    "logs-route": Promise(lambda at: searched(at, LogFilter(endpoint="/v1/e", method="GET")), "by_route"),
+    "logs-endpoint": Promise(lambda at: searched(at, LogFilter(endpoint="/v1/e")), "by_route"),
     "mail-due": Promise(lambda at: at.queue.claim(), "due_mail", 1),
-    "audit": Promise(lambda at: at.audit.page(AuditFilter(), size=PAGE), "by_time"),
+    "audit": Promise(lambda at: at.audit.page(AuditFilter(), encode=as_stored, size=PAGE), "by_time"),
     "audit-next": Promise(second_audit_page, "by_time"),
-    "audit-user": Promise(lambda at: at.audit.page(AuditFilter("u1"), size=PAGE), "by_user"),
-    "audit-kind": Promise(lambda at: at.audit.page(AuditFilter(kind="banned"), size=PAGE), "by_kind"),
+    "audit-user": Promise(lambda at: at.audit.page(AuditFilter("u1"), encode=as_stored, size=PAGE), "by_user"),
+    "audit-kind": Promise(lambda at: at.audit.page(AuditFilter(kind="banned"), encode=as_stored, size=PAGE), "by_kind"),
     "preferences": Promise(lambda at: at.preferences.all_of("p1"), "by_user", PREFERENCES),
     "preferences-export": Promise(export_of_preferences, "by_user"),
-    "export": Promise(lambda at: at.user_data.page("u1", size=PAGE), "by_user"),
+    "export": Promise(lambda at: at.user_data.page("u1", encode=Shown, size=PAGE), "by_user"),
 }
 
 # SecantusDB 0.7.0b3 has an index answer only a filter that names no more than the index holds; ours name the expiry

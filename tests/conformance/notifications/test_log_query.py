@@ -10,7 +10,7 @@ from runtime.errors import InvalidArgument
 from services.notifications.levels import Level
 from services.notifications.log_query import LogFilter, LogReader, windows
 from services.notifications.logs import Entry
-from tests.conformance.notifications.conftest import LOG_TTLS, House
+from tests.conformance.notifications.conftest import LOG_TTLS, House, as_stored
 
 LONGEST = max(LOG_TTLS.values())
 HOUR = timedelta(hours=1)
@@ -22,7 +22,7 @@ async def log(at: House, message: str, ago: timedelta = timedelta(), level: Leve
 
 
 async def found(at: House, wanted: LogFilter, size: int = 50) -> list[str]:
-    return [entry["message"] for entry in (await at.reader.query(wanted, size=size)).entries]
+    return [entry["message"] for entry in (await at.reader.query(wanted, encode=as_stored, size=size)).entries]
 
 
 async def test_entries_are_found_newest_first(at: House) -> None:
@@ -35,7 +35,7 @@ async def test_a_range_holds_its_start_and_not_its_end(at: House) -> None:
     for hours in range(5):
         await log(at, str(hours), HOUR * hours)
     wanted = LogFilter(start=at.clock.now - 3 * HOUR, end=at.clock.now - HOUR)
-    answer = await at.reader.query(wanted, size=50)
+    answer = await at.reader.query(wanted, encode=as_stored, size=50)
     assert [entry["message"] for entry in answer.entries] == ["2", "3"]
     assert answer.searched_back_to is None
 
@@ -69,10 +69,10 @@ async def test_text_is_looked_for_inside_the_range_alone(at: House) -> None:
 
 async def test_too_long_a_text_and_an_empty_range_are_refused(at: House) -> None:
     with pytest.raises(InvalidArgument) as too_long:
-        await at.reader.query(LogFilter(text="x" * 257), size=5)
+        await at.reader.query(LogFilter(text="x" * 257), encode=as_stored, size=5)
     assert too_long.value.field == "text"
     with pytest.raises(InvalidArgument) as empty:
-        await at.reader.query(LogFilter(start=at.clock.now, end=at.clock.now), size=5)
+        await at.reader.query(LogFilter(start=at.clock.now, end=at.clock.now), encode=as_stored, size=5)
     assert empty.value.field == "end_time"
 
 
@@ -82,7 +82,7 @@ async def test_pages_hold_each_entry_once_across_windows_and_within_one_instant(
         await log(at, str(hours), HOUR * hours)
     seen, token = [], ""
     for _ in range(5):
-        answer = await at.reader.query(LogFilter(), size=2, page_token=token)
+        answer = await at.reader.query(LogFilter(), encode=as_stored, size=2, page_token=token)
         seen += [entry["message"] for entry in answer.entries]
         token = answer.next_page_token
     assert token == ""
@@ -94,10 +94,10 @@ async def test_a_walk_says_how_far_back_it_has_looked(at: House) -> None:
     await log(at, "new")
     await log(at, "old", timedelta(days=20))
     await log(at, "older", timedelta(days=40))
-    filled = await at.reader.query(LogFilter(), size=2)
+    filled = await at.reader.query(LogFilter(), encode=as_stored, size=2)
     assert filled.searched_back_to == at.clock.now - timedelta(days=20)
     assert filled.next_page_token
-    whole = await at.reader.query(LogFilter(), size=5)
+    whole = await at.reader.query(LogFilter(), encode=as_stored, size=5)
     assert whole.searched_back_to == at.clock.now - LONGEST
     assert whole.next_page_token == ""
 
@@ -107,10 +107,10 @@ async def test_a_walk_that_takes_too_long_answers_what_it_has_and_its_token_walk
     await log(at, "old", timedelta(days=20))
     ticks: Iterator[int] = count()
     slow = LogReader(at.store, LONGEST, clock=at.clock, monotonic=lambda: float(next(ticks)))
-    first = await slow.query(LogFilter(), size=5)
+    first = await slow.query(LogFilter(), encode=as_stored, size=5)
     assert [entry["message"] for entry in first.entries] == ["new"]
     assert first.searched_back_to == at.clock.now - HOUR
-    rest = await at.reader.query(LogFilter(), size=5, page_token=first.next_page_token)
+    rest = await at.reader.query(LogFilter(), encode=as_stored, size=5, page_token=first.next_page_token)
     assert [entry["message"] for entry in rest.entries] == ["old"]
 
 
@@ -125,9 +125,9 @@ async def test_a_walk_from_an_end_goes_back_from_there(at: House) -> None:
 async def test_a_token_of_another_filter_is_refused(at: House) -> None:
     await log(at, "1")
     await log(at, "2")
-    token = (await at.reader.query(LogFilter(), size=1)).next_page_token
+    token = (await at.reader.query(LogFilter(), encode=as_stored, size=1)).next_page_token
     with pytest.raises(InvalidArgument, match="page_token"):
-        await at.reader.query(LogFilter(user_id="ann"), size=1, page_token=token)
+        await at.reader.query(LogFilter(user_id="ann"), encode=as_stored, size=1, page_token=token)
 
 
 def test_windows_grow_and_leave_no_gap() -> None:

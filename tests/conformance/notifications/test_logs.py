@@ -3,14 +3,16 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from google.protobuf.json_format import MessageToDict
 from pymongo.errors import BulkWriteError
 
 from runtime.errors import InvalidArgument
 from services.notifications.levels import Level
+from services.notifications.log_messages import log_entry
 from services.notifications.log_query import LogFilter
-from services.notifications.logs import Entry, Logs
+from services.notifications.logs import Entry, Logs, Rejected, Written
 from services.notifications.store import Document
-from tests.conformance.notifications.conftest import LOG_TTLS, House
+from tests.conformance.notifications.conftest import LOG_TTLS, House, as_stored, export
 
 CUT = "…[cut]"
 
@@ -23,6 +25,7 @@ async def written(at: House, entry: Entry) -> Document:
 
 
 async def test_an_entry_is_stored_with_the_designs_fields(at: House) -> None:
+    at.clock.now = datetime(2026, 1, 3, tzinfo=UTC)
     stored = await written(
         at,
         Entry(
@@ -59,7 +62,7 @@ async def test_an_entry_is_stored_with_the_designs_fields(at: House) -> None:
 
 
 async def test_a_thousand_entries_are_one_batch_and_more_are_refused(at: House) -> None:
-    assert await at.logs.write([Entry(str(number)) for number in range(1_000)]) == 1_000
+    assert await at.logs.write([Entry(str(number)) for number in range(1_000)]) == Written(1_000)
     assert await at.store.logs.count_documents({}) == 1_000
     with pytest.raises(InvalidArgument) as refused:
         await at.logs.write([Entry("x")] * 1_001)
@@ -98,14 +101,49 @@ async def test_attributes_deeper_than_can_be_kept_are_cut(at: House) -> None:
 async def test_a_key_that_mongodb_would_read_is_renamed_because_a_line_is_not_worth_losing_for_it(at: House) -> None:
     """I1."""
     stored = await written(at, Entry("keys", attributes={"$where": "1", "http.route": "/", "n\0l": {"$gt": ""}}))
-    assert stored["attributes"] == {"_where": "1", "http_route": "/", "n_l": {"_gt": ""}}
+    assert stored["attributes"] == {"%24where": "1", "http%2Eroute": "/", "n%00l": {"%24gt": ""}}
+
+
+ALIKE = {"a.b": "1", "a_b": "2", "a%2Eb": "3", "$a": "4", "_a": "5", "%24a": "6", "in": {"x.y": ["1", {"x_y": "2"}]}}
+
+
+async def test_attributes_with_names_alike_all_live_and_are_answered_by_their_own_names(at: House) -> None:
+    await at.logs.write([Entry("alike", user_id="ann", attributes=ALIKE)])
+    found = await at.reader.query(LogFilter(), size=5, encode=log_entry)
+    assert MessageToDict(found.entries[0].attributes) == ALIKE
+    [record] = [each for each in await export(at, "ann") if each.kind == "log"]
+    assert record.data["attributes"] == ALIKE
+
+
+@pytest.mark.parametrize("level", LOG_TTLS)
+async def test_an_entry_that_is_older_than_its_level_is_kept_is_rejected_with_the_reason(
+    at: House, level: Level
+) -> None:
+    """A count of entries that no query finds would be a silent loss."""
+    over = at.clock.now - LOG_TTLS[level]
+    kept = over + timedelta(milliseconds=1)
+    entries = [Entry("kept", level, kept), Entry("over", level, over), Entry("now", level)]
+    answer = await at.logs.write(entries)
+    assert answer.count == 2
+    [rejected] = answer.rejected
+    assert (rejected.index, rejected.reason) == (1, "EXPIRED")
+    assert f"kept for {LOG_TTLS[level].days} days" in rejected.message
+    found = await at.reader.query(LogFilter(start=over), encode=as_stored, size=5)
+    assert [entry["message"] for entry in found.entries] == ["now", "kept"]
+
+
+async def test_a_batch_of_old_entries_alone_writes_nothing_and_says_so(at: House) -> None:
+    answer = await at.logs.write([Entry("old", "debug", at.clock.now - timedelta(days=30))])
+    assert (answer.count, len(answer.rejected)) == (0, 1)
+    assert isinstance(answer.rejected[0], Rejected)
+    assert await at.store.logs.count_documents({}) == 0
 
 
 async def test_control_characters_stay_data(at: House) -> None:
     """I3."""
     odd = "one\r\ntwo\x1b[31m\u2028\0end"
     await at.logs.write([Entry(odd, endpoint=odd)])
-    found = await at.reader.query(LogFilter(text="\0END"), size=5)
+    found = await at.reader.query(LogFilter(text="\0END"), encode=as_stored, size=5)
     assert [(entry["message"], entry["endpoint"]) for entry in found.entries] == [(odd, odd)]
 
 
@@ -123,15 +161,15 @@ async def test_an_entry_is_kept_as_long_as_its_level_says(at: House, level: Leve
     stored = await written(at, Entry("x", level=level))
     assert stored["expiresAt"] == at.clock.now + LOG_TTLS[level]
     at.clock.now = stored["expiresAt"] - timedelta(milliseconds=1)
-    assert len((await at.reader.query(LogFilter(), size=5)).entries) == 1
+    assert len((await at.reader.query(LogFilter(), encode=as_stored, size=5)).entries) == 1
     at.clock.now = stored["expiresAt"]
-    assert (await at.reader.query(LogFilter(), size=5)).entries == []
+    assert (await at.reader.query(LogFilter(), encode=as_stored, size=5)).entries == []
 
 
 async def test_a_writer_whose_clock_is_ahead_keeps_nothing_longer(at: House) -> None:
     stored = await written(at, Entry("from the future", timestamp=at.clock.now + timedelta(days=400)))
     assert stored["expiresAt"] == at.clock.now + LOG_TTLS["info"]
-    assert len((await at.reader.query(LogFilter(), size=5)).entries) == 1
+    assert len((await at.reader.query(LogFilter(), encode=as_stored, size=5)).entries) == 1
 
 
 class SameIds(Logs):
@@ -144,8 +182,8 @@ class SameIds(Logs):
 async def test_a_batch_that_was_written_already_is_a_success(at: House) -> None:
     """R22: the duplicate key of a retried insert is our own row."""
     logs = SameIds(at.store, at.erasures, LOG_TTLS, clock=at.clock)
-    assert await logs.write([Entry("a")]) == 1
-    assert await logs.write([Entry("a"), Entry("b")]) == 2
+    assert await logs.write([Entry("a")]) == Written(1)
+    assert await logs.write([Entry("a"), Entry("b")]) == Written(2)
     assert await at.store.logs.count_documents({}) == 2
     with pytest.raises(BulkWriteError):  # what it would be otherwise
         await at.store.logs.insert_many([{"_id": "a"}, {"_id": "c"}], ordered=False)

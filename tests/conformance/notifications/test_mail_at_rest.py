@@ -12,7 +12,7 @@ from services.notifications.drafts import Draft, Email
 from services.notifications.letters import Letters
 from services.notifications.mailing import Mailing
 from services.notifications.notifications import Notifications, Selection
-from tests.conformance.notifications.conftest import LETTERS, TTL, House
+from tests.conformance.notifications.conftest import LETTERS, TTL, House, as_stored
 
 CANARY = "canary-0123456789"
 EMAIL = Email(
@@ -73,7 +73,9 @@ async def test_a_mail_is_no_unread_notification_and_the_list_shows_its_title(at:
     await at.sending.create(DRAFT, "shop")
     assert await at.notifications.count_unread("ann") == (0, False)
     assert await at.titles("ann") == [DRAFT.title]
-    assert (await at.notifications.page(Selection("ann", unread_only=True), size=9)).notifications == []
+    assert (
+        await at.notifications.page(Selection("ann", unread_only=True), encode=as_stored, size=9)
+    ).notifications == []
     assert await at.notifications.stats("ann") == [{"_id": "email", "total": 1, "unread": 0}]
 
 

@@ -4,14 +4,16 @@ from datetime import timedelta
 
 import pytest
 
-from runtime.errors import FailedPrecondition
+from runtime.clock import from_timestamp
+from runtime.errors import FailedPrecondition, InvalidArgument
 from services.notifications.drafts import Draft, Email
 from services.notifications.letters import Letters
 from services.notifications.mailbox import Mailbox, links
 from services.notifications.mailing import Mailing
-from services.notifications.messages import KEYS, notification
-from services.notifications.notifications import Notifications
-from tests.conformance.notifications.conftest import LETTERS, TTL, House
+from services.notifications.messages import KEYS, mailbox_message, notification
+from services.notifications.notifications import Notifications, Selection
+from tests.conformance.notifications.conftest import LETTERS, TTL, House, as_stored
+from trivet.notifications.v1.notification_service_pb2 import MailboxMessage
 
 
 def mail(number: int) -> Draft:
@@ -20,13 +22,28 @@ def mail(number: int) -> Draft:
     )
 
 
-async def test_kept_mail_is_shown_newest_first_up_to_a_hundred(at: House) -> None:
+async def newest(at: House) -> list[MailboxMessage]:
+    """Return the first page."""
+    return (await at.mailbox.page(size=100, encode=mailbox_message))[0]
+
+
+async def test_kept_mail_is_shown_newest_first_page_by_page(at: House) -> None:
     await at.tell("ann", "not a mail")
     example = await at.notifications.create(mail(0), "tests")
     later = [{**example, "_id": f"~{number:03}", "mail": sealed(number, f"~{number:03}")} for number in range(120)]
     await at.store.notifications.insert_many(later)
-    kept = await at.mailbox.newest()
-    assert [each.email.subject for each in kept] == [f"Mail {number}" for number in range(119, 19, -1)]
+    kept, token = await at.mailbox.page(size=100, encode=mailbox_message)
+    assert [each.subject for each in kept] == [f"Mail {number}" for number in range(119, 19, -1)]
+    rest, token = await at.mailbox.page(size=100, encode=mailbox_message, page_token=token)
+    assert [each.subject for each in rest] == [f"Mail {number}" for number in (*range(19, -1, -1), 0)]
+    assert token == ""
+
+
+async def test_a_token_of_another_list_is_refused_by_the_mailbox(at: House) -> None:
+    await at.tell("ann", "one", "two")
+    token = (await at.notifications.page(Selection("ann"), encode=as_stored, size=1)).next_page_token
+    with pytest.raises(InvalidArgument):
+        await at.mailbox.page(size=1, encode=mailbox_message, page_token=token)
 
 
 def sealed(number: int, notification_id: str) -> str:
@@ -37,8 +54,9 @@ def sealed(number: int, notification_id: str) -> str:
 
 async def test_kept_mail_is_shown_whole(at: House) -> None:
     created = await at.notifications.create(mail(1), "tests")
-    [kept] = await at.mailbox.newest()
-    assert (kept.email, kept.created_at) == (mail(1).email, created["createdAt"])
+    [kept] = await newest(at)
+    shown = Email(kept.to, kept.subject, kept.text, kept.html)
+    assert (shown, from_timestamp(kept.create_time)) == (mail(1).email, created["createdAt"])
 
 
 async def test_a_mail_whose_key_is_gone_says_so_and_the_others_are_shown(at: House) -> None:
@@ -46,9 +64,9 @@ async def test_a_mail_whose_key_is_gone_says_so_and_the_others_are_shown(at: Hou
     others = Mailing(Letters([b"another key that has thirty-two."]), kept=True)
     at.clock.move(timedelta(seconds=1))
     await Notifications(at.store, others, at.erasures, at.preferences, ttl=TTL, clock=at.clock).create(mail(2), "tests")
-    lost, shown = await at.mailbox.newest()
-    assert "TRIVET_SEAL_KEYS" in lost.email.subject
-    assert shown.email.subject == "Mail 1"
+    lost, shown = await newest(at)
+    assert "TRIVET_SEAL_KEYS" in lost.subject
+    assert shown.subject == "Mail 1"
 
 
 async def test_the_mail_itself_is_never_part_of_a_notification_answered(at: House) -> None:
@@ -61,7 +79,7 @@ async def test_the_mail_itself_is_never_part_of_a_notification_answered(at: Hous
 
 async def test_in_production_there_is_no_mailbox(at: House) -> None:
     with pytest.raises(FailedPrecondition) as refused:
-        await Mailbox(at.store, LETTERS, on=False).newest()
+        await Mailbox(at.store, LETTERS, on=False).page(size=1, encode=mailbox_message)
     assert refused.value.reason == "MAILBOX_OFF"
 
 

@@ -9,7 +9,7 @@ from runtime.ids import new_id
 from services.notifications.drafts import Draft, Email, Kind
 from services.notifications.mailing import Mailing
 from services.notifications.notifications import Notifications, Selection
-from tests.conformance.notifications.conftest import LETTERS, TTL, House
+from tests.conformance.notifications.conftest import LETTERS, TTL, House, as_stored
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -48,7 +48,7 @@ async def test_pages_by_token_hold_each_notification_once_even_those_of_one_inst
     await at.tell("ann", "7", "8", "9")
     seen, token = [], ""
     for _ in range(4):
-        page = await at.notifications.page(Selection("ann"), size=3, page_token=token)
+        page = await at.notifications.page(Selection("ann"), encode=as_stored, size=3, page_token=token)
         seen += [row["title"] for row in page.notifications]
         token = page.next_page_token
     assert seen[:2] == ["9", "8"]
@@ -58,33 +58,33 @@ async def test_pages_by_token_hold_each_notification_once_even_those_of_one_inst
 
 async def test_a_page_by_token_goes_on_where_it_was_though_newer_ones_came(at: House) -> None:
     await at.tell("ann", "1", "2", "3", "4")
-    first = await at.notifications.page(Selection("ann"), size=2)
+    first = await at.notifications.page(Selection("ann"), encode=as_stored, size=2)
     await at.tell("ann", "5")
-    second = await at.notifications.page(Selection("ann"), size=2, page_token=first.next_page_token)
+    second = await at.notifications.page(Selection("ann"), encode=as_stored, size=2, page_token=first.next_page_token)
     assert [row["title"] for row in second.notifications] == ["2", "1"]
 
 
 async def test_a_token_of_another_selection_is_refused(at: House) -> None:
     await at.tell("ann", "1", "2")
-    token = (await at.notifications.page(Selection("ann"), size=1)).next_page_token
+    token = (await at.notifications.page(Selection("ann"), encode=as_stored, size=1)).next_page_token
     with pytest.raises(InvalidArgument, match="page_token"):
-        await at.notifications.page(Selection("bob"), size=1, page_token=token)
+        await at.notifications.page(Selection("bob"), encode=as_stored, size=1, page_token=token)
 
 
 async def test_pages_by_number_tell_how_many_there_are(at: House) -> None:
     await at.tell("ann", "1", "2", "3", "4", "5")
-    page = await at.notifications.page(Selection("ann"), size=2, number=3)
+    page = await at.notifications.page(Selection("ann"), encode=as_stored, size=2, number=3)
     assert ([row["title"] for row in page.notifications], page.total_size) == (["1"], 5)
-    beyond = await at.notifications.page(Selection("ann"), size=2, number=4)
+    beyond = await at.notifications.page(Selection("ann"), encode=as_stored, size=2, number=4)
     assert (beyond.notifications, beyond.total_size, beyond.next_page_token) == ([], 5, "")
 
 
 async def test_a_list_can_be_narrowed_to_unread_ones_and_to_one_type(at: House) -> None:
     read, _, _ = await at.tell("ann", "read", "unread", "also")
     await at.notifications.mark_read(read["_id"], "ann")
-    unread = await at.notifications.page(Selection("ann", unread_only=True), size=9)
+    unread = await at.notifications.page(Selection("ann", unread_only=True), encode=as_stored, size=9)
     assert [row["title"] for row in unread.notifications] == ["also", "unread"]
-    mails = await at.notifications.page(Selection("ann", kind="email"), size=9)
+    mails = await at.notifications.page(Selection("ann", kind="email"), encode=as_stored, size=9)
     assert mails.notifications == []
 
 

@@ -18,7 +18,7 @@ from services.notifications.notifications import Notifications
 from services.notifications.preferences import Preferences
 from services.notifications.store import Store, open_store
 from services.notifications.turns import AT_ONCE, Turns
-from tests.conformance.notifications.conftest import LETTERS
+from tests.conformance.notifications.conftest import LETTERS, as_stored
 from tests.conftest import Engines
 from tests.harness import engines
 from tests.harness.engines import Engine
@@ -63,7 +63,7 @@ async def outcome(reader: LogReader) -> tuple[ServiceError | None, float]:
     """Look through the logs; return what that failed with, and how many seconds it took."""
     began = time.monotonic()
     try:
-        await reader.query(LogFilter(), size=1)
+        await reader.query(LogFilter(), encode=as_stored, size=1)
     except ServiceError as error:
         return error, time.monotonic() - began
     return None, time.monotonic() - began

@@ -17,8 +17,8 @@ from services.notifications.logs import Entry, Logs
 from services.notifications.mailing import Mailing
 from services.notifications.notifications import Notifications
 from services.notifications.preferences import Preference, Preferences
-from services.notifications.user_data import Record, UserData
-from tests.conformance.notifications.conftest import AUDIT_TTL, LETTERS, LOG_TTLS, TTL, House
+from services.notifications.user_data import UserData
+from tests.conformance.notifications.conftest import AUDIT_TTL, LETTERS, LOG_TTLS, TTL, House, Shown, export
 
 Write = Callable[[House, Erasures], Awaitable[None]]
 
@@ -37,15 +37,6 @@ async def live(at: House, user_id: str, times: int = 3) -> None:
     await at.logs.write([Entry("was there", user_id=user_id, endpoint="/v1/me") for _ in range(times)])
     event = AuditEvent(new_id(), at.clock.now, "signed_in", user_id, "", "192.0.2.1", "Firefox", "password")
     await at.audit.record([event])
-
-
-async def export(at: House, user_id: str, size: int = 100) -> list[Record]:
-    """Return all records, page by page."""
-    records, token = await at.user_data.page(user_id, size=size)
-    while token:
-        more, token = await at.user_data.page(user_id, size=size, page_token=token)
-        records += more
-    return records
 
 
 async def held(at: House) -> bytes:
@@ -79,7 +70,7 @@ async def test_a_page_ends_at_a_mebibyte(at: House) -> None:
     for row in rows:
         await at.notifications.create(row, "tests")
         at.clock.move(timedelta(seconds=1))
-    records, token = await at.user_data.page("ann", size=60)
+    records, token = await at.user_data.page("ann", encode=Shown, size=60)
     assert 0 < len(records) < 60
     assert token
     assert [record.data["title"] for record in await export(at, "ann", 60)] == [f"{n}" for n in range(59, -1, -1)]
@@ -87,10 +78,10 @@ async def test_a_page_ends_at_a_mebibyte(at: House) -> None:
 
 async def test_a_token_is_good_for_its_own_user(at: House) -> None:
     await live(at, "ann")
-    _, token = await at.user_data.page("ann", size=1)
+    _, token = await at.user_data.page("ann", encode=Shown, size=1)
     for wrong in (token, "W10", "x"):
         with pytest.raises(InvalidArgument):
-            await at.user_data.page("bob", size=1, page_token=wrong)
+            await at.user_data.page("bob", encode=Shown, size=1, page_token=wrong)
 
 
 async def test_an_erasure_leaves_nothing_personal_and_nobody_elses_is_touched(at: House) -> None:
@@ -135,7 +126,8 @@ async def test_a_mail_that_comes_late_is_refused_and_nothing_is_kept_of_it(at: H
 async def test_a_log_line_that_comes_late_is_passed_over(at: House) -> None:
     """The line of the very request that deleted the user comes after it."""
     await at.user_data.erase("ann")
-    assert await at.logs.write([Entry("late", user_id="ann"), Entry("other", user_id="bob"), Entry("nobody's")]) == 3
+    entries = [Entry("late", user_id="ann"), Entry("other", user_id="bob"), Entry("nobody's")]
+    assert (await at.logs.write(entries)).count == 3
     rows = await at.store.logs.find().to_list()
     assert sorted(row["message"] for row in rows) == ["nobody's", "other"]
 

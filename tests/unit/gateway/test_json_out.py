@@ -127,3 +127,14 @@ def test_every_answer_that_http_may_get_has_a_plan() -> None:
     for descriptors in SERVICES.values():
         for rule in rules(descriptors):
             converter(rule.rpc.output_type)(GetMessageClass(rule.rpc.output_type)())
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(5.0, b"5"), (0.5, b"0.5"), (-0.0, b"0"), (2.0**53 + 2, b"9007199254740994"), (1e300, b"1e300")],
+)
+def test_a_whole_number_in_free_form_data_is_written_as_one(number: float, text: bytes) -> None:
+    notification = Notification()
+    notification.data.update({"n": number, "in": [{"n": number}]})
+    data = b'{"in":[{"n":' + text + b'}],"n":' + text + b"}"
+    assert data in encode(notification)

@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY
 
 from gateway.request_log import BATCH_SIZE, RequestLog, open_request_log
 from tests.harness.waiting import until
-from trivet.notifications.v1.log_service_pb2 import LogEntry, WriteLogsRequest
+from trivet.notifications.v1.log_service_pb2 import LogEntry, RejectedLogEntry, WriteLogsRequest, WriteLogsResponse
 from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
 
 
@@ -19,12 +19,14 @@ class Logs:
         self.open = asyncio.Event()
         self.open.set()
         self.asked = 0
+        self.answer = WriteLogsResponse()
 
-    async def WriteLogs(self, request: WriteLogsRequest, timeout: float) -> None:
+    async def WriteLogs(self, request: WriteLogsRequest, timeout: float) -> WriteLogsResponse:
         self.asked += 1
         async with asyncio.timeout(timeout):
             await self.open.wait()
         self.batches.append(list(request.entries))
+        return self.answer
 
     @property
     def stub(self) -> LogServiceStub:
@@ -54,6 +56,16 @@ async def test_without_the_bound_a_hung_log_store_would_take_all_memory() -> Non
     assert lost("queue_full") == before
     await unbounded.drain(5)
     assert sum(map(len, logs.batches)) == 20_000
+
+
+async def test_an_entry_that_the_log_service_rejects_is_counted() -> None:
+    before, logs = lost("rejected"), Logs()
+    logs.answer = WriteLogsResponse(rejected=[RejectedLogEntry(index=1, reason="EXPIRED", message="it is old")])
+    request_log = RequestLog(logs.stub)
+    for _ in range(2):
+        request_log.add(LogEntry())
+    await request_log.drain(1)
+    assert lost("rejected") == before + 1
 
 
 async def test_entries_are_sent_in_batches_and_a_full_one_at_once() -> None:

@@ -1,7 +1,10 @@
-"""Page tokens hold where a page ended, and come back as they went or not at all."""
+"""Page tokens come back as they went or not at all; a page ends at its size or at 1 MiB."""
 
 import base64
 import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,7 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidArgument
-from runtime.paging import MAX_PAGE, decode_token, encode_token, page_number, page_size
+from runtime.paging import (
+    FIRST_CHUNK,
+    FRAME_BYTES,
+    MAX_PAGE,
+    MAX_PAGE_SIZE,
+    PAGE_BYTES,
+    Page,
+    decode_token,
+    encode_token,
+    page_number,
+    page_size,
+)
 
 plain = st.one_of(
     st.none(),
@@ -96,3 +110,76 @@ def test_a_page_by_number_is_within_bounds_and_not_beside_a_token(asked: int, to
 
 def test_a_page_by_number_is_the_one_asked_for() -> None:
     assert (page_number(None, "token"), page_number(7, "")) == (None, 7)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row whose message has so many bytes."""
+
+    number: int
+    weight: int
+
+    def ByteSize(self) -> int:  # protobuf's name
+        return self.weight
+
+
+WEIGHTS = st.lists(st.sampled_from((0, 1, 300, 40_000, 400_000, PAGE_BYTES, 3 * PAGE_BYTES)), max_size=400)
+
+
+async def walked(rows: list[Row], size: int, *, by_chunks: bool) -> list[Page[Row, Row]]:
+    """Return every page of a list, each begun behind the last row of the one before."""
+
+    async def find(few: int, behind: Row | None) -> list[Row]:
+        begin = first if behind is None else behind.number + 1
+        return rows[begin : begin + few]
+
+    async def stored(most: int) -> AsyncIterator[Row]:
+        for row in rows[first : first + most]:
+            yield row
+
+    first, pages = 0, []
+    while True:
+        page = Page[Row, Row](size, lambda row: row)
+        await (page.read(find) if by_chunks else page.fill(stored(page.missing)))
+        pages.append(page)
+        if (last := page.next_after) is None:
+            return pages
+        first = last.number + 1
+
+
+@given(weights=WEIGHTS, size=st.integers(1, MAX_PAGE_SIZE), by_chunks=st.booleans())
+async def test_a_walk_holds_every_row_once_in_pages_of_a_mebibyte(
+    weights: list[int], size: int, by_chunks: bool
+) -> None:
+    rows = [Row(number, weight) for number, weight in enumerate(weights)]
+    pages = await walked(rows, size, by_chunks=by_chunks)
+    assert [row for page in pages for row in page.messages] == rows
+    for page in pages:
+        assert len(page.messages) <= size
+        assert len(page.messages) == 1 or sum(row.weight for row in page.messages) <= PAGE_BYTES
+    for page, following in pairwise(pages):  # and no page ends early
+        one_more = [*page.messages, following.messages[0]]
+        assert len(one_more) > size or sum(row.weight + FRAME_BYTES for row in one_more) > PAGE_BYTES
+
+
+async def test_a_page_of_large_rows_is_read_few_at_a_time() -> None:
+    asked: list[int] = []
+
+    async def find(few: int, _: Row | None) -> list[Row]:
+        asked.append(few)
+        return [Row(number, 100_000) for number in range(few)]
+
+    page = Page[Row, Row](1_000, lambda row: row)
+    await page.read(find)
+    assert (asked, len(page.messages), page.is_full) == ([FIRST_CHUNK], 10, True)
+
+
+async def test_what_was_read_before_a_failure_is_not_on_the_page() -> None:
+    async def failing() -> AsyncIterator[Row]:
+        yield Row(0, 1)
+        raise KeyError
+
+    page = Page[Row, Row](5, lambda row: row)
+    with pytest.raises(KeyError):
+        await page.fill(failing())
+    assert (page.messages, page.last, page.missing) == ([], None, 6)

@@ -12,7 +12,7 @@ import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from runtime.call import Context
+from runtime.call import MAX_REQUEST_BYTES, Context
 from runtime.policy import People, Rule
 from runtime.server import Server
 from tests.harness.rpc import KEY, POLICY, SERVICE, Served, Users, answers, raw, served, settings
@@ -56,11 +56,32 @@ async def test_metadata_over_8_kib_is_refused_and_the_service_stays_up() -> None
         assert await still_serves(running)
 
 
+def of_size(size: int) -> UpdateUserRequest:
+    """Return a request with so many bytes."""
+    request = UpdateUserRequest(user=User(id="user1", name="x" * size))
+    request.user.name = "x" * (2 * size - request.ByteSize())
+    assert request.ByteSize() == size
+    return request
+
+
 async def test_a_message_over_4_mib_is_refused_and_the_service_stays_up() -> None:
+    """RESOURCE_EXHAUSTED would say that it may be sent again later."""
+    async with served() as running:
+        with pytest.raises(aio.AioRpcError) as refused:
+            await running.stub.UpdateUser(of_size(MAX_REQUEST_BYTES + 1))
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert reason_of(refused.value) == "REQUEST_TOO_LARGE"
+        assert str(MAX_REQUEST_BYTES) in str(refused.value.details())
+        assert running.users.calls == 0
+        await running.stub.UpdateUser(of_size(MAX_REQUEST_BYTES))
+        assert await still_serves(running)
+
+
+async def test_a_message_beyond_what_grpc_takes_is_refused_and_the_service_stays_up() -> None:
     """G5."""
     async with served() as running:
         with pytest.raises(aio.AioRpcError) as refused:
-            await running.stub.UpdateUser(UpdateUserRequest(user=User(id="user1", name="x" * (4 * 1024 * 1024 + 1))))
+            await running.stub.UpdateUser(of_size(64 * 1024 * 1024 + 1))
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert running.users.calls == 0
         assert await still_serves(running)

@@ -115,6 +115,7 @@ class CacheServiceServicer:
 
     def BatchGet(self, request, context):
         """Reads up to 1,000 entries of one namespace in one round trip, in the order of the keys.
+        What does not fit into an answer of 4 MiB is answered as a miss.
         Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -142,7 +143,8 @@ class CacheServiceServicer:
 
     def BatchSet(self, request, context):
         """Writes up to 1,000 entries of one namespace in one round trip, each as Set does.
-        Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
+        Fails with INVALID_ARGUMENT (also TOO_MANY entries, and REQUEST_TOO_LARGE for a request over 4 MiB: write fewer at a
+        time), PERMISSION_DENIED and UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -28,6 +28,7 @@ class CacheServiceStub:
     """
     BatchGet: _aio.UnaryUnaryMultiCallable[_cache_pb2.BatchGetRequest, _cache_pb2.BatchGetResponse]
     """Reads up to 1,000 entries of one namespace in one round trip, in the order of the keys.
+    What does not fit into an answer of 4 MiB is answered as a miss.
     Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does.
     """
     StreamGet: _aio.StreamStreamMultiCallable[_cache_pb2.StreamGetRequest, _cache_pb2.StreamGetResponse]
@@ -43,7 +44,8 @@ class CacheServiceStub:
     """
     BatchSet: _aio.UnaryUnaryMultiCallable[_cache_pb2.BatchSetRequest, _cache_pb2.BatchSetResponse]
     """Writes up to 1,000 entries of one namespace in one round trip, each as Set does.
-    Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
+    Fails with INVALID_ARGUMENT (also TOO_MANY entries, and REQUEST_TOO_LARGE for a request over 4 MiB: write fewer at a
+    time), PERMISSION_DENIED and UNAVAILABLE.
     """
     Delete: _aio.UnaryUnaryMultiCallable[_cache_pb2.DeleteRequest, _cache_pb2.DeleteResponse]
     """Removes one entry; an entry that is not there is no error.
@@ -101,6 +103,7 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_cache_pb2.BatchGetRequest, _abc.Awaitable[_cache_pb2.BatchGetResponse]],
     ) -> _abc.Awaitable[_cache_pb2.BatchGetResponse]:
         """Reads up to 1,000 entries of one namespace in one round trip, in the order of the keys.
+        What does not fit into an answer of 4 MiB is answered as a miss.
         Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does.
         """
 
@@ -134,7 +137,8 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_cache_pb2.BatchSetRequest, _abc.Awaitable[_cache_pb2.BatchSetResponse]],
     ) -> _abc.Awaitable[_cache_pb2.BatchSetResponse]:
         """Writes up to 1,000 entries of one namespace in one round trip, each as Set does.
-        Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
+        Fails with INVALID_ARGUMENT (also TOO_MANY entries, and REQUEST_TOO_LARGE for a request over 4 MiB: write fewer at a
+        time), PERMISSION_DENIED and UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

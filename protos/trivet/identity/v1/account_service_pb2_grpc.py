@@ -89,6 +89,7 @@ class AccountServiceServicer:
 
     def ListAccounts(self, request, context):
         """Lists a user's linked accounts, oldest first.
+        Fails with INVALID_ARGUMENT (page size or token).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

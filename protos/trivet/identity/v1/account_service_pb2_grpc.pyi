@@ -18,7 +18,9 @@ class AccountServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ListAccountsRequest, _account_service_pb2.ListAccountsResponse]
-    """Lists a user's linked accounts, oldest first."""
+    """Lists a user's linked accounts, oldest first.
+    Fails with INVALID_ARGUMENT (page size or token).
+    """
     UnlinkAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UnlinkAccountRequest, _empty_pb2.Empty]
     """Removes one of a user's accounts, never the last. A person needs a session of less than a day.
     Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT,
@@ -67,7 +69,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.ListAccountsRequest,
         context: _aio.ServicerContext[_account_service_pb2.ListAccountsRequest, _abc.Awaitable[_account_service_pb2.ListAccountsResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.ListAccountsResponse]:
-        """Lists a user's linked accounts, oldest first."""
+        """Lists a user's linked accounts, oldest first.
+        Fails with INVALID_ARGUMENT (page size or token).
+        """
 
     @_abc_1.abstractmethod
     def UnlinkAccount(

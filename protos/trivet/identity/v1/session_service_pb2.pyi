@@ -209,7 +209,7 @@ class ListSessionsRequest(_message.Message):
     user_id: _builtins.str
     """The caller's own if unset."""
     page_size: _builtins.int
-    """1 to 1,000; 100 if unset."""
+    """At most this many, 1 to 1,000; 100 if unset. A page ends earlier at 1 MiB, with at least one."""
     page_token: _builtins.str
     """From the answer before."""
     def __init__(

@@ -166,11 +166,13 @@ class ListUsersRequest(_message.Message):
     order: Global___UserOrder.ValueType
     """How they are sorted."""
     page_size: _builtins.int
-    """1 to 1,000; 20 if unset."""
+    """At most this many, 1 to 1,000; 20 if unset. A page ends earlier at 1 MiB, with at least one."""
     page_token: _builtins.str
     """From the answer before."""
     page: _builtins.int
-    """Which page, counted from 1, instead of a token; the answer then holds total_size."""
+    """Which page, counted from 1, instead of a token; the answer then holds total_size. A page that ends at 1 MiB holds
+    fewer than page_size: the rest of it is behind next_page_token, not on the page with the next number.
+    """
     query: _builtins.str
     """Only whose email or name begins with this. Of a name in these spellings: as given, all small, all capitals, and
     with each or only the first word capitalized.

@@ -103,7 +103,7 @@ class RecordAuditEventsResponse(_message.Message):
 
     RECORDED_COUNT_FIELD_NUMBER: _builtins.int
     recorded_count: _builtins.int
-    """All of them, those that were there before included."""
+    """All of them, those that were there before included; but not those that are older than events are kept."""
     def __init__(
         self,
         *,
@@ -134,7 +134,7 @@ class ListAuditEventsRequest(_message.Message):
     kind: _builtins.str
     """Only this kind, if set."""
     page_size: _builtins.int
-    """1 to 1,000; 50 if unset."""
+    """At most this many, 1 to 1,000; 50 if unset. A page ends earlier at 1 MiB, with at least one."""
     page_token: _builtins.str
     """From the answer before."""
     @_builtins.property

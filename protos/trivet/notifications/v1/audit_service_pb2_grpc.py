@@ -53,7 +53,8 @@ class AuditServiceServicer:
 
     def RecordAuditEvents(self, request, context):
         """Keeps up to 100 events, on disk when this answers; an event that is told twice is kept once. Only identity may.
-        Fails with INVALID_ARGUMENT (too many events, or one without id, time or kind) and PERMISSION_DENIED.
+        Fails with INVALID_ARGUMENT (TOO_MANY events, or one without id, time or kind; REQUEST_TOO_LARGE for a request over
+        4 MiB) and PERMISSION_DENIED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

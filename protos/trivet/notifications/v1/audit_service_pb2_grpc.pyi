@@ -18,7 +18,8 @@ class AuditServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordAuditEvents: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.RecordAuditEventsRequest, _audit_service_pb2.RecordAuditEventsResponse]
     """Keeps up to 100 events, on disk when this answers; an event that is told twice is kept once. Only identity may.
-    Fails with INVALID_ARGUMENT (too many events, or one without id, time or kind) and PERMISSION_DENIED.
+    Fails with INVALID_ARGUMENT (TOO_MANY events, or one without id, time or kind; REQUEST_TOO_LARGE for a request over
+    4 MiB) and PERMISSION_DENIED.
     """
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListAuditEventsRequest, _audit_service_pb2.ListAuditEventsResponse]
     """Lists events, newest first, for an administrator.
@@ -35,7 +36,8 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_audit_service_pb2.RecordAuditEventsRequest, _abc.Awaitable[_audit_service_pb2.RecordAuditEventsResponse]],
     ) -> _abc.Awaitable[_audit_service_pb2.RecordAuditEventsResponse]:
         """Keeps up to 100 events, on disk when this answers; an event that is told twice is kept once. Only identity may.
-        Fails with INVALID_ARGUMENT (too many events, or one without id, time or kind) and PERMISSION_DENIED.
+        Fails with INVALID_ARGUMENT (TOO_MANY events, or one without id, time or kind; REQUEST_TOO_LARGE for a request over
+        4 MiB) and PERMISSION_DENIED.
         """
 
     @_abc_1.abstractmethod

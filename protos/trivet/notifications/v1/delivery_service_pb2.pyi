@@ -297,7 +297,7 @@ class ListDeliveriesRequest(_message.Message):
     state: Global___DeliveryState.ValueType
     """Only this state, if set."""
     page_size: _builtins.int
-    """1 to 1,000; 20 if unset."""
+    """At most this many, 1 to 1,000; 20 if unset. A page ends earlier at 1 MiB, with at least one."""
     page_token: _builtins.str
     """From the answer before."""
     def __init__(

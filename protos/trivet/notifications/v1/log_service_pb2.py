@@ -28,7 +28,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)trivet/notifications/v1/log_service.proto\x12\x17trivet.notifications.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x02\n\x08LogEntry\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12-\n\ttimestamp\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x05level\x18\x03 \x01(\x0e\x32!.trivet.notifications.v1.LogLevel\x12\x15\n\x07message\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07user_id\x18\x05 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x06 \x01(\t\x12\x0e\n\x06method\x18\x07 \x01(\t\x12\x0e\n\x06status\x18\x08 \x01(\x05\x12\x13\n\x0b\x64uration_ms\x18\t \x01(\x01\x12\x0f\n\x07service\x18\n \x01(\t\x12\x10\n\x08trace_id\x18\x0b \x01(\t\x12\x0f\n\x07span_id\x18\x0c \x01(\t\x12+\n\nattributes\x18\r \x01(\x0b\x32\x17.google.protobuf.Struct\"L\n\x10WriteLogsRequest\x12\x38\n\x07\x65ntries\x18\x01 \x03(\x0b\x32!.trivet.notifications.v1.LogEntryB\x04\xe2\x41\x01\x02\"*\n\x11WriteLogsResponse\x12\x15\n\rwritten_count\x18\x01 \x01(\x05\"\x9e\x02\n\x10QueryLogsRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x06levels\x18\x03 \x03(\x0e\x32!.trivet.notifications.v1.LogLevel\x12\x0f\n\x07user_id\x18\x04 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x05 \x01(\t\x12\x0e\n\x06method\x18\x06 \x01(\t\x12\x0c\n\x04text\x18\x07 \x01(\t\x12\x16\n\tpage_size\x18\x08 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\npage_token\x18\t \x01(\tB\x0c\n\n_page_size\"\x96\x01\n\x11QueryLogsResponse\x12\x32\n\x07\x65ntries\x18\x01 \x03(\x0b\x32!.trivet.notifications.v1.LogEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x34\n\x10searched_back_to\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*z\n\x08LogLevel\x12\x19\n\x15LOG_LEVEL_UNSPECIFIED\x10\x00\x12\x13\n\x0fLOG_LEVEL_DEBUG\x10\x01\x12\x12\n\x0eLOG_LEVEL_INFO\x10\x02\x12\x15\n\x11LOG_LEVEL_WARNING\x10\x03\x12\x13\n\x0fLOG_LEVEL_ERROR\x10\x04\x32\xe9\x01\n\nLogService\x12\x62\n\tWriteLogs\x12).trivet.notifications.v1.WriteLogsRequest\x1a*.trivet.notifications.v1.WriteLogsResponse\x12w\n\tQueryLogs\x12).trivet.notifications.v1.QueryLogsRequest\x1a*.trivet.notifications.v1.QueryLogsResponse\"\x13\x90\x02\x01\x82\xd3\xe4\x93\x02\n\x12\x08/v1/logsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)trivet/notifications/v1/log_service.proto\x12\x17trivet.notifications.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x02\n\x08LogEntry\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12-\n\ttimestamp\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x05level\x18\x03 \x01(\x0e\x32!.trivet.notifications.v1.LogLevel\x12\x15\n\x07message\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07user_id\x18\x05 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x06 \x01(\t\x12\x0e\n\x06method\x18\x07 \x01(\t\x12\x0e\n\x06status\x18\x08 \x01(\x05\x12\x13\n\x0b\x64uration_ms\x18\t \x01(\x01\x12\x0f\n\x07service\x18\n \x01(\t\x12\x10\n\x08trace_id\x18\x0b \x01(\t\x12\x0f\n\x07span_id\x18\x0c \x01(\t\x12+\n\nattributes\x18\r \x01(\x0b\x32\x17.google.protobuf.Struct\"L\n\x10WriteLogsRequest\x12\x38\n\x07\x65ntries\x18\x01 \x03(\x0b\x32!.trivet.notifications.v1.LogEntryB\x04\xe2\x41\x01\x02\"g\n\x11WriteLogsResponse\x12\x15\n\rwritten_count\x18\x01 \x01(\x05\x12;\n\x08rejected\x18\x02 \x03(\x0b\x32).trivet.notifications.v1.RejectedLogEntry\"B\n\x10RejectedLogEntry\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x9e\x02\n\x10QueryLogsRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x06levels\x18\x03 \x03(\x0e\x32!.trivet.notifications.v1.LogLevel\x12\x0f\n\x07user_id\x18\x04 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x05 \x01(\t\x12\x0e\n\x06method\x18\x06 \x01(\t\x12\x0c\n\x04text\x18\x07 \x01(\t\x12\x16\n\tpage_size\x18\x08 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\npage_token\x18\t \x01(\tB\x0c\n\n_page_size\"\x96\x01\n\x11QueryLogsResponse\x12\x32\n\x07\x65ntries\x18\x01 \x03(\x0b\x32!.trivet.notifications.v1.LogEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x34\n\x10searched_back_to\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*z\n\x08LogLevel\x12\x19\n\x15LOG_LEVEL_UNSPECIFIED\x10\x00\x12\x13\n\x0fLOG_LEVEL_DEBUG\x10\x01\x12\x12\n\x0eLOG_LEVEL_INFO\x10\x02\x12\x15\n\x11LOG_LEVEL_WARNING\x10\x03\x12\x13\n\x0fLOG_LEVEL_ERROR\x10\x04\x32\xe9\x01\n\nLogService\x12\x62\n\tWriteLogs\x12).trivet.notifications.v1.WriteLogsRequest\x1a*.trivet.notifications.v1.WriteLogsResponse\x12w\n\tQueryLogs\x12).trivet.notifications.v1.QueryLogsRequest\x1a*.trivet.notifications.v1.QueryLogsResponse\"\x13\x90\x02\x01\x82\xd3\xe4\x93\x02\n\x12\x08/v1/logsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,18 +43,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WRITELOGSREQUEST'].fields_by_name['entries']._serialized_options = b'\342A\001\002'
   _globals['_LOGSERVICE'].methods_by_name['QueryLogs']._loaded_options = None
   _globals['_LOGSERVICE'].methods_by_name['QueryLogs']._serialized_options = b'\220\002\001\202\323\344\223\002\n\022\010/v1/logs'
-  _globals['_LOGLEVEL']._serialized_start=1096
-  _globals['_LOGLEVEL']._serialized_end=1218
+  _globals['_LOGLEVEL']._serialized_start=1225
+  _globals['_LOGLEVEL']._serialized_end=1347
   _globals['_LOGENTRY']._serialized_start=197
   _globals['_LOGENTRY']._serialized_end=530
   _globals['_WRITELOGSREQUEST']._serialized_start=532
   _globals['_WRITELOGSREQUEST']._serialized_end=608
   _globals['_WRITELOGSRESPONSE']._serialized_start=610
-  _globals['_WRITELOGSRESPONSE']._serialized_end=652
-  _globals['_QUERYLOGSREQUEST']._serialized_start=655
-  _globals['_QUERYLOGSREQUEST']._serialized_end=941
-  _globals['_QUERYLOGSRESPONSE']._serialized_start=944
-  _globals['_QUERYLOGSRESPONSE']._serialized_end=1094
-  _globals['_LOGSERVICE']._serialized_start=1221
-  _globals['_LOGSERVICE']._serialized_end=1454
+  _globals['_WRITELOGSRESPONSE']._serialized_end=713
+  _globals['_REJECTEDLOGENTRY']._serialized_start=715
+  _globals['_REJECTEDLOGENTRY']._serialized_end=781
+  _globals['_QUERYLOGSREQUEST']._serialized_start=784
+  _globals['_QUERYLOGSREQUEST']._serialized_end=1070
+  _globals['_QUERYLOGSRESPONSE']._serialized_start=1073
+  _globals['_QUERYLOGSRESPONSE']._serialized_end=1223
+  _globals['_LOGSERVICE']._serialized_start=1350
+  _globals['_LOGSERVICE']._serialized_end=1583
 # @@protoc_insertion_point(module_scope)

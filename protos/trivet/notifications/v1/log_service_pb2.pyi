@@ -100,7 +100,7 @@ class LogEntry(_message.Message):
 
     @_builtins.property
     def attributes(self) -> _struct_pb2.Struct:
-        """Anything else, up to 16 KiB."""
+        """Anything else, up to 16 KiB as JSON; what is beyond, or deeper than 8 levels, is cut."""
 
     def __init__(
         self,
@@ -153,25 +153,61 @@ Global___WriteLogsRequest: _TypeAlias = WriteLogsRequest  # noqa: Y015
 
 @_typing.final
 class WriteLogsResponse(_message.Message):
-    """How many were written."""
+    """What was written."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     WRITTEN_COUNT_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
     written_count: _builtins.int
-    """All of them, unless the call failed."""
+    """How many entries were written: all but those rejected."""
+    @_builtins.property
+    def rejected(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectedLogEntry]:
+        """The entries that were not written, in the order of the request."""
+
     def __init__(
         self,
         *,
         written_count: _builtins.int = ...,
+        rejected: _abc.Iterable[Global___RejectedLogEntry] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["written_count", b"written_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rejected", b"rejected", "written_count", b"written_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WriteLogsResponse: _TypeAlias = WriteLogsResponse  # noqa: Y015
+
+@_typing.final
+class RejectedLogEntry(_message.Message):
+    """One entry that was not written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Its place in the request, from 0."""
+    reason: _builtins.str
+    """Why: EXPIRED for an entry that is older than its level is kept."""
+    message: _builtins.str
+    """The same in words."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectedLogEntry: _TypeAlias = RejectedLogEntry  # noqa: Y015
 
 @_typing.final
 class QueryLogsRequest(_message.Message):
@@ -197,7 +233,7 @@ class QueryLogsRequest(_message.Message):
     text: _builtins.str
     """Only messages that hold this text, if set: a plain substring, case ignored, up to 256 characters."""
     page_size: _builtins.int
-    """1 to 1,000; 50 if unset."""
+    """At most this many, 1 to 1,000; 50 if unset. A page ends earlier at 1 MiB, with at least one."""
     page_token: _builtins.str
     """From the answer before."""
     @_builtins.property

@@ -52,8 +52,10 @@ class LogServiceServicer:
     """
 
     def WriteLogs(self, request, context):
-        """Writes up to 1,000 entries. Each field that is too long is cut, and says so.
-        Fails with INVALID_ARGUMENT (too many entries, or one without a message).
+        """Writes up to 1,000 entries. Each field that is too long is cut, and says so. An entry that is older than its level is
+        kept is not written: the answer names it.
+        Fails with INVALID_ARGUMENT (TOO_MANY entries, or one without a message; REQUEST_TOO_LARGE for a request over 4 MiB:
+        write fewer at a time).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -17,8 +17,10 @@ class LogServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     WriteLogs: _aio.UnaryUnaryMultiCallable[_log_service_pb2.WriteLogsRequest, _log_service_pb2.WriteLogsResponse]
-    """Writes up to 1,000 entries. Each field that is too long is cut, and says so.
-    Fails with INVALID_ARGUMENT (too many entries, or one without a message).
+    """Writes up to 1,000 entries. Each field that is too long is cut, and says so. An entry that is older than its level is
+    kept is not written: the answer names it.
+    Fails with INVALID_ARGUMENT (TOO_MANY entries, or one without a message; REQUEST_TOO_LARGE for a request over 4 MiB:
+    write fewer at a time).
     """
     QueryLogs: _aio.UnaryUnaryMultiCallable[_log_service_pb2.QueryLogsRequest, _log_service_pb2.QueryLogsResponse]
     """Finds entries, newest first, for an administrator. Without a time range it walks back through growing windows.
@@ -35,8 +37,10 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _log_service_pb2.WriteLogsRequest,
         context: _aio.ServicerContext[_log_service_pb2.WriteLogsRequest, _abc.Awaitable[_log_service_pb2.WriteLogsResponse]],
     ) -> _abc.Awaitable[_log_service_pb2.WriteLogsResponse]:
-        """Writes up to 1,000 entries. Each field that is too long is cut, and says so.
-        Fails with INVALID_ARGUMENT (too many entries, or one without a message).
+        """Writes up to 1,000 entries. Each field that is too long is cut, and says so. An entry that is older than its level is
+        kept is not written: the answer names it.
+        Fails with INVALID_ARGUMENT (TOO_MANY entries, or one without a message; REQUEST_TOO_LARGE for a request over 4 MiB:
+        write fewer at a time).
         """
 
     @_abc_1.abstractmethod

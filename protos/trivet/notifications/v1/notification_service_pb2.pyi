@@ -253,11 +253,13 @@ class ListNotificationsRequest(_message.Message):
     user_id: _builtins.str
     """The caller's own if unset."""
     page_size: _builtins.int
-    """1 to 1,000; 20 if unset."""
+    """At most this many, 1 to 1,000; 20 if unset. A page ends earlier at 1 MiB, with at least one."""
     page_token: _builtins.str
     """From the answer before."""
     page: _builtins.int
-    """Which page, counted from 1, instead of a token; the answer then holds total_size."""
+    """Which page, counted from 1, instead of a token; the answer then holds total_size. A page that ends at 1 MiB holds
+    fewer than page_size: the rest of it is behind next_page_token, not on the page with the next number.
+    """
     unread_only: _builtins.bool
     """Only unread ones."""
     type: Global___NotificationType.ValueType
@@ -590,28 +592,42 @@ Global___NotificationTypeStats: _TypeAlias = NotificationTypeStats  # noqa: Y015
 
 @_typing.final
 class ListMailboxMessagesRequest(_message.Message):
-    """Nothing to say."""
+    """Which kept mail."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most this many, 1 to 1,000; 100 if unset. A page ends earlier at 1 MiB, with at least one."""
+    page_token: _builtins.str
+    """From the answer before."""
     def __init__(
         self,
+        *,
+        page_size: _builtins.int | None = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "page_size", b"page_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__page_size: _TypeAlias = _typing.Literal["page_size"]  # noqa: Y015
+    _WhichOneofArgType__page_size: _TypeAlias = _typing.Literal["_page_size", b"_page_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page_size) -> _WhichOneofReturnType__page_size | None: ...
 
 Global___ListMailboxMessagesRequest: _TypeAlias = ListMailboxMessagesRequest  # noqa: Y015
 
 @_typing.final
 class ListMailboxMessagesResponse(_message.Message):
-    """Kept mail."""
+    """A page of kept mail."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MESSAGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___MailboxMessage]:
         """Newest first."""
@@ -620,10 +636,11 @@ class ListMailboxMessagesResponse(_message.Message):
         self,
         *,
         messages: _abc.Iterable[Global___MailboxMessage] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

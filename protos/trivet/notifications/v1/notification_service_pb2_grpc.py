@@ -125,7 +125,7 @@ class NotificationServiceServicer:
 
     def BatchMarkRead(self, request, context):
         """Marks up to 1,000 as read; those that are not there are passed over.
-        Fails with INVALID_ARGUMENT.
+        Fails with INVALID_ARGUMENT (TOO_MANY ids; REQUEST_TOO_LARGE for a request over 4 MiB).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -488,8 +488,8 @@ class MailboxServiceServicer:
     """
 
     def ListMailboxMessages(self, request, context):
-        """Lists kept mail, newest first, up to 100.
-        Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production.
+        """Lists kept mail, newest first.
+        Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production and INVALID_ARGUMENT (page size or token).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,7 @@ class NotificationServiceStub:
     """
     BatchMarkRead: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.BatchMarkReadRequest, _notification_service_pb2.BatchMarkReadResponse]
     """Marks up to 1,000 as read; those that are not there are passed over.
-    Fails with INVALID_ARGUMENT.
+    Fails with INVALID_ARGUMENT (TOO_MANY ids; REQUEST_TOO_LARGE for a request over 4 MiB).
     """
     MarkAllRead: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.MarkAllReadRequest, _notification_service_pb2.MarkAllReadResponse]
     """Marks all of a user's as read."""
@@ -108,7 +108,7 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_notification_service_pb2.BatchMarkReadRequest, _abc.Awaitable[_notification_service_pb2.BatchMarkReadResponse]],
     ) -> _abc.Awaitable[_notification_service_pb2.BatchMarkReadResponse]:
         """Marks up to 1,000 as read; those that are not there are passed over.
-        Fails with INVALID_ARGUMENT.
+        Fails with INVALID_ARGUMENT (TOO_MANY ids; REQUEST_TOO_LARGE for a request over 4 MiB).
         """
 
     @_abc_1.abstractmethod
@@ -154,8 +154,8 @@ class MailboxServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListMailboxMessages: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.ListMailboxMessagesRequest, _notification_service_pb2.ListMailboxMessagesResponse]
-    """Lists kept mail, newest first, up to 100.
-    Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production.
+    """Lists kept mail, newest first.
+    Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production and INVALID_ARGUMENT (page size or token).
     """
 
 class MailboxServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -167,8 +167,8 @@ class MailboxServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notification_service_pb2.ListMailboxMessagesRequest,
         context: _aio.ServicerContext[_notification_service_pb2.ListMailboxMessagesRequest, _abc.Awaitable[_notification_service_pb2.ListMailboxMessagesResponse]],
     ) -> _abc.Awaitable[_notification_service_pb2.ListMailboxMessagesResponse]:
-        """Lists kept mail, newest first, up to 100.
-        Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production.
+        """Lists kept mail, newest first.
+        Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production and INVALID_ARGUMENT (page size or token).
         """
 
 def add_MailboxServiceServicer_to_server(servicer: MailboxServiceServicer, server: _aio.Server) -> None: ...

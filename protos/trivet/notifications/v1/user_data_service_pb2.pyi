@@ -79,7 +79,7 @@ class ExportUserDataRequest(_message.Message):
     user_id: _builtins.str
     """Whose."""
     page_size: _builtins.int
-    """At most so many records, 1 to 1,000; 100 if unset. A page ends earlier at 1 MiB."""
+    """At most this many, 1 to 1,000; 100 if unset. A page ends earlier at 1 MiB, with at least one."""
     page_token: _builtins.str
     """From the answer before."""
     def __init__(

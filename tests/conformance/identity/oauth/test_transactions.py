@@ -97,7 +97,7 @@ async def test_two_processes_refresh_a_token_once(doors: Doors, provider: Provid
     ended = await enter(doors)
     assert ended.entered is not None
     user_id = ended.entered.user.id
-    (account,) = await doors.linked().list(user_id)
+    (account,) = await doors.linked().list(user_id, 10)
     provider.switches.lifetime = 3_600
     async with doors.open() as one, doors.open() as other:
         ways = (one.access.get, other.access.get, one.access.refresh, other.access.refresh)
@@ -126,7 +126,7 @@ async def test_without_the_lease_two_processes_spoil_the_refresh_token(
     ended = await enter(doors)
     assert ended.entered is not None
     user_id = ended.entered.user.id
-    (account,) = await doors.linked().list(user_id)
+    (account,) = await doors.linked().list(user_id, 10)
     async with doors.open() as one, doors.open() as other:
         both = (one.access.refresh(user_id, account.id), other.access.refresh(user_id, account.id))
         found = await asyncio.gather(*both, return_exceptions=True)
@@ -148,11 +148,11 @@ async def test_two_who_remove_the_last_two_accounts_at_once_leave_one(doors: Doo
     user, _ = await doors.identity.sign_up("ann@x.io")
     await doors.entrances().link(vouched(), user.id, None, HERE)
     linked = doors.linked()
-    removing = (linked.unlink(user.id, account.id) for account in await linked.list(user.id))
+    removing = (linked.unlink(user.id, account.id) for account in await linked.list(user.id, 10))
     done = await asyncio.gather(*removing, return_exceptions=True)
     (refused,) = [each for each in done if isinstance(each, FailedPrecondition)]
     assert refused.reason == "FAILED_TO_UNLINK_LAST_ACCOUNT"
-    assert len(await linked.list(user.id)) == 1
+    assert len(await linked.list(user.id, 10)) == 1
 
 
 async def test_nobody_unlinks_or_reads_anothers_account(doors: Doors) -> None:
@@ -160,7 +160,7 @@ async def test_nobody_unlinks_or_reads_anothers_account(doors: Doors) -> None:
     ben, _ = await doors.identity.sign_up("ben@x.io")
     await doors.entrances().link(vouched(), ann.id, None, HERE)
     await doors.entrances().link(vouched("2", email="ben@x.io"), ben.id, None, HERE)
-    for account in await doors.linked().list(ann.id):
+    for account in await doors.linked().list(ann.id, 10):
         with pytest.raises(NotFound):
             await doors.linked().unlink(ben.id, account.id)
         with pytest.raises(NotFound):
@@ -170,7 +170,7 @@ async def test_nobody_unlinks_or_reads_anothers_account(doors: Doors) -> None:
 async def test_anothers_account_is_not_found_also_by_who_has_one_alone(doors: Doors) -> None:
     ann, _ = await doors.identity.sign_up("ann@x.io")
     ben, _ = await doors.identity.sign_up("ben@x.io")
-    (hers,) = await doors.linked().list(ann.id)
+    (hers,) = await doors.linked().list(ann.id, 10)
     with pytest.raises(NotFound) as refused:
         await doors.linked().unlink(ben.id, hers.id)
     assert refused.value.reason == "ACCOUNT_NOT_FOUND"
@@ -181,7 +181,7 @@ async def test_anothers_account_is_not_found_also_by_who_has_one_alone(doors: Do
 async def test_who_unlinks_a_password_still_has_the_provider(doors: Doors) -> None:
     user, _ = await doors.identity.sign_up("ann@x.io")
     await doors.entrances().link(vouched(), user.id, None, HERE)
-    (own,) = [each for each in await doors.linked().list(user.id) if each.provider == "credential"]
+    (own,) = [each for each in await doors.linked().list(user.id, 10) if each.provider == "credential"]
     await doors.linked().unlink(user.id, own.id)
     with pytest.raises(Unauthenticated):
         await doors.identity.authentication.sign_in("ann@x.io", PASSWORD, HERE)
