@@ -15,7 +15,7 @@ from runtime.errors import ResourceExhausted
 SERVICES = (health.SERVICE_NAME, *reflection.SERVICES)
 # For each RPC; far below what a server works on at once. A probe has an answer long before its time is up, and whoever
 # watches for longer begins again.
-MAX_UNARY = 400
+MAX_UNARY = 100
 MAX_STREAMS = 64
 UNARY_SECONDS = 2.0
 STREAM_SECONDS = 600.0

@@ -14,7 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from runtime import reflection, telemetry, unimplemented
 from runtime.actor import Verifier
-from runtime.call import Chain, Concern
+from runtime.call import MAX_REQUEST_BYTES, Chain, Concern
 from runtime.concerns import Allowed, Deadline, Errors, Lease, Received, Required, Trace, WhoCalls
 from runtime.errors import NotFound
 from runtime.fills import Fills
@@ -32,8 +32,8 @@ STORE_CHECK_SECONDS = 1.4
 IDENTITY, GZIP = 1 << 0, 1 << 2  # the bits of grpc_compression_algorithm
 OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.so_reuseport", 0),
-    # Above the limit of the concern Received: room for every batch whose items keep their own limits.
-    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    # Above MAX_REQUEST_BYTES, which is refused in words: gRPC's own refusal says to try again later.
+    ("grpc.max_receive_message_length", 4 * MAX_REQUEST_BYTES),
     ("grpc.max_metadata_size", 8 * 1024),
     ("grpc.absolute_max_metadata_size", 8 * 1024),
     # Uncompressed messages and gzip. gRPC stops inflating at the limit above, measured: see docs/decisions/0067.

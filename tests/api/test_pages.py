@@ -254,8 +254,8 @@ BATCHES: dict[str, Callable[[Filled], Awaitable[Any]]] = {
     "600 log entries of 8,000 characters": lambda at: LogServiceStub(at.channels["notifications"]).WriteLogs(
         log.WriteLogsRequest(entries=[log.LogEntry(message="x" * 8_000)] * 600)
     ),
-    "400 of the largest log entries": lambda at: LogServiceStub(at.channels["notifications"]).WriteLogs(
-        log.WriteLogsRequest(entries=[LINE] * 400)
+    "120 of the largest log entries": lambda at: LogServiceStub(at.channels["notifications"]).WriteLogs(
+        log.WriteLogsRequest(entries=[LINE] * 120)
     ),
     "5 cache entries of 1 MiB": lambda at: CacheServiceStub(at.channels["cache"]).BatchSet(
         cache.BatchSetRequest(

@@ -81,7 +81,7 @@ async def test_a_message_beyond_what_grpc_takes_is_refused_and_the_service_stays
     """G5."""
     async with served() as running:
         with pytest.raises(aio.AioRpcError) as refused:
-            await running.stub.UpdateUser(of_size(64 * 1024 * 1024 + 1))
+            await running.stub.UpdateUser(of_size(4 * MAX_REQUEST_BYTES + 1))
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert running.users.calls == 0
         assert await still_serves(running)
