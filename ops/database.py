@@ -6,16 +6,17 @@ SQLAlchemy and Alembic are imported where they are used: the other subcommands s
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from ops.data import made
-from ops.errors import Refused, WrongSettings
+from ops.errors import WRONG, Refused, WrongSettings
 from ops.reading import read_settings
 from ops.settings import OpsSettings
+from ops.showing import note
 from ops.stores import is_given, sqlite_file, sqlite_url
 
 if TYPE_CHECKING:
@@ -67,21 +68,46 @@ def migrate(
 
 
 @app.command()
-def rollback(steps: Annotated[int, typer.Option(min=1, help="How many migrations to take back.")] = 1) -> None:
-    """Take the last migrations back; what they held is lost."""
-    from services.identity.migrate import downgrade
+def rollback(
+    steps: Annotated[int, typer.Option(min=1, help="How many migrations to take back.")] = 1,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Take the last migrations back, after a question; the data in what they added is lost."""
+    from services.identity.migrate import downgrade, last
 
     address = url()
+    names = _once_there(lambda: last(address, steps))
+    if not yes:
+        _ask(address, names)
     _show(_once_there(lambda: downgrade(address, steps)))
 
 
+def _ask(address: str, names: Sequence[str]) -> None:
+    """Name what would be lost and where, and go on only if the operator says so. Raises Refused."""
+    from services.identity import store_url
+
+    where = store_url.parse(address).url.render_as_string()
+    if read_settings(OpsSettings).is_production:
+        where += ", which is in production"
+    note(f"this takes back {', '.join(names)} on {where}; the data in what they added is lost")
+    if not sys.stdin.isatty():
+        raise Refused("standard input is no terminal to ask on: say --yes to take them back", status=WRONG)
+    if not typer.confirm("Take them back?", err=True):
+        raise Refused("nothing was changed")
+
+
 @app.command()
-def status() -> None:
+def status(
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 if migrations are missing.")] = False,
+) -> None:
     """Say which migration the database stands at, and which are missing."""
     from services.identity.migrate import status
 
     address = url()
-    _show(_once_there(lambda: status(address)))
+    found = _once_there(lambda: status(address))
+    _show(found)
+    if check and found.pending:
+        raise Refused(f"{len(found.pending)} migrations are missing: run `trivet db migrate`")
 
 
 @app.command()

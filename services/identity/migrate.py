@@ -58,6 +58,21 @@ def downgrade(url: str, steps: int = 1) -> Status:
         return _status(connection)
 
 
+def last(url: str, steps: int) -> tuple[str, ...]:
+    """Return the names of the last `steps` migrations of the database, newest first. Raises ValueError."""
+    with _engine(url) as engine, engine.connect() as connection:
+        current = current_revision(connection)
+    try:
+        taken = list(script_directory().iterate_revisions(current or "base", "base"))
+    except CommandError:
+        raise ValueError(
+            f"the database stands at {current}, which this version does not know: use the version that migrated it"
+        ) from None
+    if len(taken) < steps:
+        raise ValueError(f"there are no {steps} migrations to take back")
+    return tuple(f"{each.revision} ({each.doc})" for each in taken[:steps])
+
+
 def status(url: str) -> Status:
     """Say where the database stands."""
     with _engine(url) as engine, engine.connect() as connection:

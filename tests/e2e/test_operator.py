@@ -1,6 +1,8 @@
 """`trivet db` and `trivet users`: what an operator does beside a running stack."""
 
 import json
+import os
+import pty
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -186,12 +188,17 @@ def test_migrate_status_and_rollback_without_a_stack(data: Path) -> None:
     own = environment(data, TRIVET_HTTP_PORT="8080")
     data.mkdir()
     (data / "trivet.db").touch()
-    assert "at        nothing: the database is empty" in trivet("db", "status", environment=own).stdout
+    empty = trivet("db", "status", environment=own)
+    assert (empty.returncode, "at        nothing: the database is empty" in empty.stdout) == (0, True)
+    checked = trivet("db", "status", "--check", environment=own)
+    assert checked.returncode == 1
+    assert "migrations are missing: run `trivet db migrate`" in checked.stderr
     assert trivet("db", "migrate", environment=own).returncode == 0
-    assert trivet("db", "status", environment=own).stdout.endswith("pending   none\n")
-    rolled_back = trivet("db", "rollback", environment=own)
+    assert trivet("db", "status", "--check", environment=own).stdout.endswith("pending   none\n")
+    rolled_back = trivet("db", "rollback", "--yes", environment=own)
     assert rolled_back.returncode == 0, rolled_back.stderr
     assert "pending   none" not in rolled_back.stdout
+    assert trivet("db", "status", "--check", environment=own).returncode == 1
 
 
 def test_rolling_back_too_far_is_one_line(data: Path) -> None:
@@ -200,3 +207,36 @@ def test_rolling_back_too_far_is_one_line(data: Path) -> None:
     refused = trivet("db", "rollback", "--steps", "99", environment=own)
     assert refused.returncode == 1
     assert refused.stderr == "trivet: there are no 99 migrations to take back\n"
+
+
+@pytest.mark.parametrize("env", ["development", "production"])
+def test_a_rollback_without_a_terminal_changes_nothing(data: Path, env: str) -> None:
+    """Standard input is no terminal: a script must say --yes."""
+    data.mkdir()
+    own = environment(data, TRIVET_ENV=env, DATABASE_URL=f"sqlite:///{data}/trivet.db")
+    assert trivet("db", "migrate", environment=own).returncode == 0
+    refused = trivet("db", "rollback", environment=own)
+    assert refused.returncode == 2
+    assert f"on sqlite:///{data}/trivet.db" in refused.stderr
+    assert ("which is in production" in refused.stderr) == (env == "production")
+    assert refused.stderr.endswith("trivet: standard input is no terminal to ask on: say --yes to take them back\n")
+    assert trivet("db", "status", "--check", environment=own).returncode == 0
+
+
+@pytest.mark.parametrize(("answer", "status"), [("n", 1), ("", 1), ("y", 0)])
+def test_a_rollback_asks_on_a_terminal(data: Path, answer: str, status: int) -> None:
+    own = environment(data)
+    assert trivet("db", "migrate", environment=own).returncode == 0
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        command = [str(ROOT / "bin/trivet"), "db", "rollback"]
+        done = subprocess.run(command, env=own, stdin=theirs, capture_output=True, text=True, timeout=60)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == status, done.stderr
+    assert "the data in what they added is lost" in done.stderr
+    assert "Take them back? [y/N]" in done.stderr
+    assert ("nothing was changed" in done.stderr) == (status == 1)
+    assert trivet("db", "status", "--check", environment=own).returncode == 1 - status
