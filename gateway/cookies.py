@@ -157,6 +157,12 @@ class SessionCookies:
                 return unsigned
         return None
 
+    def is_bare(self, request: HTTPConnection) -> bool:
+        """Whether the token of a request comes without our signature: anyone can make such a token up."""
+        authorization = request.headers.get("authorization", "")
+        token = self.bearer(authorization)
+        return token is not None and token == unquote(authorization.partition(" ")[2].strip())
+
     def bearer(self, authorization: str) -> str | None:
         """Return the token of an Authorization header's value, signed or bare; None if it holds none."""
         scheme, _, value = authorization.partition(" ")

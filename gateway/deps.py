@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from gateway.backends import Backends
+from gateway.guesses import Guesses
 from gateway.origins import Origins
 from gateway.reads import Reads
 from gateway.request_log import RequestLog
@@ -27,6 +28,13 @@ class Deps:
     near: NearCache = field(default_factory=NearCache)
     windows: Windows = field(default_factory=Windows)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @cached_property
+    def guesses(self) -> Guesses | None:
+        """The count of wrong tokens, None where nothing is limited."""
+        if not self.settings.rate_limit_on:
+            return None
+        return Guesses(self.settings, self.reads.cookies, self.backends.limits, self.windows)
 
     @cached_property
     def reads(self) -> Reads:

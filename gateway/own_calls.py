@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 from grpc import aio
 
-from trivet.client import Channel
+from trivet.client import Channel, reason_of
 from trivet.client.actor import NoKeyError
-from trivet.client.errors import info_of, is_refused_caller
+from trivet.client.errors import CALLER_REFUSED, info_of
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +19,8 @@ MENDS = {
     "clock": "set the clocks of both machines",
     "key": "give both the same key: TRIVET_CALL_KEYS of the gateway, TRIVET_ACCEPT_KEYS of the service",
 }
+OWN = CALLER_REFUSED | {"INVALID_LEASE", "MALFORMED_REQUEST"}
+"""The reasons that no person causes: the gateway writes the actor, the lease and every message."""
 OTHERWISE = "run the same version of both, and name the gateway in the service's policy"
 
 
@@ -50,7 +52,7 @@ class OwnCall:
         try:
             return await self._call(request, **kwargs)
         except aio.AioRpcError as error:
-            if not is_refused_caller(error):
+            if reason_of(error) not in OWN:
                 raise
             mend = MENDS.get(info_of(error).metadata["cause"], OTHERWISE)
             raise self._channel.refused(error.details() or error.code().name, mend) from None

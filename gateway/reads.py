@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
@@ -155,13 +156,21 @@ class Reads:
 
 
 async def session_of(request: HTTPConnection, deps: "Deps", *, authoritative: bool = False) -> SignedIn | None:
-    """Return who makes a request, by cookie or bearer token; None without a live session. Raises AioRpcError."""
+    """Return who makes a request, by cookie or bearer token; None without a live session.
+
+    Raises AioRpcError, and TooManyGuesses if the address has tried too many tokens that opened nothing.
+    """
     if not authoritative and OUTCOME in request.scope:
         if (failure := request.scope[OUTCOME]) is not None:
             raise failure
         return None
     token = deps.reads.cookies.token_of(request)
-    found = await deps.reads.session(token, authoritative=authoritative) if token else None
+    if token is None:
+        return None
+    ask = partial(deps.reads.session, token, authoritative=authoritative)
+    # What is held here was no guess.
+    is_counted = deps.guesses is not None and deps.reads.sessions.held(token_hash(token)) is None
+    found = await deps.guesses.counted(request, ask) if deps.guesses and is_counted else await ask()
     if found is not None:
         exchange_of(request.scope).user_id = found.user.id
     return found

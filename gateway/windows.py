@@ -54,6 +54,11 @@ class Windows:
         left = last + limit.seconds - self.monotonic()
         return max(1, math.ceil(left)) if count >= limit.requests and left > 0 else 0
 
+    def left(self, key: str, limit: Limit) -> int:
+        """Return how many more requests are allowed now."""
+        count, last = self._counts.get(key[:MAX_KEY], (0, 0.0))
+        return max(0, limit.requests - count) if last + limit.seconds > self.monotonic() else limit.requests
+
     def count(self, key: str, limit: Limit, at: float) -> None:
         """Count a request that was allowed at a time."""
         key = key[:MAX_KEY]
@@ -94,6 +99,14 @@ class SharedWindows:
         self._shared = shared
         self._own = own
         self._rests_until = 0.0
+
+    def wait(self, rule: str, subject: str, limit: Limit) -> int:
+        """Return what `Windows.wait` does, as far as this process knows."""
+        return self._own.wait(f"{rule}|{subject}", limit)
+
+    def left(self, rule: str, subject: str, limit: Limit) -> int:
+        """Return what `Windows.left` does, as far as this process knows."""
+        return self._own.left(f"{rule}|{subject}", limit)
 
     async def take(self, rule: str, subject: str, limit: Limit) -> int:
         """Count a request if it is allowed; return 0 then, else in how many seconds one will be."""

@@ -89,6 +89,12 @@ class SignOut(Omissible):
 async def sign_out(visit: Visit, _: SignOut) -> Response:
     """End the session, if there is one. The cookies go only once it has ended: it could not be ended again."""
     if token := visit.cookies.token_of(visit.request):
-        await visit.deps.backends.auth.SignOut(SignOutRequest(token=token))
+
+        async def end() -> bool | None:
+            answer = await visit.deps.backends.auth.SignOut(SignOutRequest(token=token))
+            return answer.revoked or None
+
+        guesses = visit.deps.guesses
+        await (guesses.counted(visit.request, end) if guesses else end())
     visit.close()
     return visit.json({"success": True})

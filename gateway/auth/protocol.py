@@ -19,6 +19,7 @@ from gateway.auth.validation import Query, validated
 from gateway.auth.visit import Visit
 from gateway.deps import Deps
 from gateway.exchange import exchange_of
+from gateway.guesses import TooManyGuesses
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,9 @@ class AuthProtocol:
         except Refusal as error:
             refusal = error
             response = _said(error)
+        except TooManyGuesses as error:
+            refusal = too_many(error.seconds)
+            response = _said(refusal)
         except grpc.aio.AioRpcError as error:
             refusal = refusal_of(error)
             response = _said(refusal) if refusal else _unexpected(error)

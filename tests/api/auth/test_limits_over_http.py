@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from gateway.guesses import LIMIT
+from runtime.ids import new_id
 from tests.api.auth.conftest import ORIGIN, PASSWORD, Site, browser, new_email, sign_up
 from tests.harness.processes import Process, process
 from tests.harness.waiting import eventually
@@ -146,6 +148,18 @@ def test_two_gateway_processes_share_one_count(limited: httpx.Client, second: Pr
     with browser(second) as other:
         statuses = [signs_in_wrongly((limited, other)[number % 2], "192.0.2.40") for number in range(6)]
     assert statuses == [401, 401, 401, 429, 429, 429]
+
+
+def test_two_gateway_processes_share_the_count_of_wrong_tokens(limited: httpx.Client, second: Process) -> None:
+    """Each gateway hears of the others' at its own next failure: one token more, and no more."""
+    statuses: list[int] = []
+    with browser(second) as other:
+        for number in range(LIMIT.requests + 30):
+            headers = seen_from("192.0.2.42") | {"authorization": f"Bearer {new_id()}"}
+            url = (limited, other)[number % 2].base_url.join("/v1/me")
+            statuses.append(limited.get(url, headers=headers).status_code)
+    assert set(statuses) == {401, 429}
+    assert LIMIT.requests <= statuses.count(401) <= LIMIT.requests + 2
 
 
 def test_gateways_that_share_nothing_allow_the_limit_each(site: Site) -> None:

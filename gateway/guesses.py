@@ -1,0 +1,102 @@
+"""How often an address may try tokens that open nothing: one count for all routes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from starlette.requests import HTTPConnection
+
+from gateway.client_address import client_address, limit_subject
+from gateway.cookies import SessionCookies
+from gateway.errors import Refused
+from gateway.settings import GatewaySettings
+from gateway.windows import Limit, SharedWindows, Windows
+from trivet.cache.v1.cache_pb2_grpc import RateLimitServiceStub
+from trivet.client.deadline import time_left
+
+LIMIT = Limit(100, 10)
+BARE, SIGNED = "wrong-token", "wrong-signed-token"
+RETRY_SECONDS = 1
+
+T = TypeVar("T")
+
+
+class TooManyGuesses(Refused):
+    """The address has tried too many tokens that opened nothing."""
+
+    def __init__(self, seconds: int) -> None:
+        message = f"too many tokens from this address opened no session: try again in {seconds} s"
+        headers = {"retry-after": str(seconds)}
+        super().__init__("RESOURCE_EXHAUSTED", "TOO_MANY_WRONG_TOKENS", message, headers=headers)
+        self.seconds = seconds
+
+
+@dataclass(slots=True)
+class _Address:
+    """The requests of one address: how many are here, how many of these ask, and the end of the next that asks."""
+
+    here: int = 0
+    asking: int = 0
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Guesses:
+    """Counts failures only, in windows that all gateways share.
+
+    Requests that ask at the same time are never more than the failures that are left, so that a burst is counted too;
+    further ones wait. Tokens that our signature proves have a count of their own: a stranger behind the same address
+    uses up the other one, and does not keep out people whose cookies we signed.
+    """
+
+    def __init__(self, settings: GatewaySettings, cookies: SessionCookies, shared: RateLimitServiceStub, own: Windows):
+        self._proxies = settings.trusted_proxies
+        self._cookies = cookies
+        self._windows = SharedWindows(shared, own)
+        self._addresses: dict[tuple[str, str], _Address] = {}
+
+    async def counted(self, request: HTTPConnection, ask: Callable[[], Awaitable[T | None]]) -> T | None:
+        """Return what `ask` finds by a request's token; None is a failure, and counted. Raises TooManyGuesses."""
+        rule = BARE if self._cookies.is_bare(request) else SIGNED
+        subject = limit_subject(client_address(request.scope, self._proxies))
+        async with self._turn(rule, subject):
+            found = await ask()
+            if found is None:
+                await self._windows.take(rule, subject, LIMIT)
+        return found
+
+    @asynccontextmanager
+    async def _turn(self, rule: str, subject: str) -> AsyncIterator[None]:
+        address = self._addresses.setdefault((rule, subject), _Address())
+        address.here += 1
+        try:
+            while (left := self._windows.left(rule, subject, LIMIT)) <= address.asking:
+                if not left:
+                    raise TooManyGuesses(self._windows.wait(rule, subject, LIMIT))
+                await _one_to_end(address)
+            address.asking += 1
+            try:
+                yield
+            finally:
+                address.asking -= 1
+                address.ended.set()
+                address.ended = asyncio.Event()
+        finally:
+            address.here -= 1
+            if not address.here:
+                self._addresses.pop((rule, subject), None)
+
+
+async def _one_to_end(address: _Address) -> None:
+    """Wait until a request that asks has its answer. Raises Refused at this request's deadline."""
+    try:
+        async with asyncio.timeout(time_left()):
+            await address.ended.wait()
+    except TimeoutError:
+        raise Refused(
+            "UNAVAILABLE",
+            "TOO_MANY_IN_FLIGHT",
+            "too many requests from this address wait to be answered: try again",
+            headers={"retry-after": str(RETRY_SECONDS)},
+        ) from None
