@@ -31,8 +31,9 @@ def request() -> HTTPConnection:
     return HTTPConnection({"type": "http", "client": ("192.0.2.1", 1), "headers": headers})
 
 
-async def nothing() -> None:
+async def nothing() -> str | None:
     """Find no session."""
+    return None
 
 
 async def test_who_waits_for_a_turn_is_answered_at_its_deadline_and_not_blamed(guesses: Guesses) -> None:
