@@ -3,9 +3,11 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from prometheus_client import Histogram
+
+from runtime.tasks import end
 
 EVERY_SECONDS = 0.05
 
@@ -30,6 +32,4 @@ async def measured_lag() -> AsyncIterator[None]:
     try:
         yield
     finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        await end(watching)

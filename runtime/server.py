@@ -23,6 +23,7 @@ from runtime.open_calls import SERVICES as OPEN_TO_ALL
 from runtime.open_calls import open_concerns
 from runtime.policy import Policy
 from runtime.settings import ServiceSettings
+from runtime.tasks import end, is_asked_to_end
 
 logger = logging.getLogger(__name__)
 Servicer = TypeVar("Servicer")
@@ -67,6 +68,10 @@ class Health(health.aio.HealthServicer):
         try:
             async with asyncio.timeout(STORE_CHECK_SECONDS):
                 await self._ping()
+        except asyncio.CancelledError:
+            if is_asked_to_end():
+                raise
+            return False  # something of the driver's was cancelled
         except Exception:  # whatever a driver raises, the store does not serve
             return False
         return True
@@ -178,12 +183,10 @@ class Server:
         try:
             yield
         finally:
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
+            await end(watching)
             await self._health.enter_graceful_shutdown()
-            for end in self._at_drain:
-                end()
+            for end_streams in self._at_drain:
+                end_streams()
             await self._server.stop(self._settings.grace_seconds)
 
     def _on_signal(self, stopping: asyncio.Event) -> None:

@@ -1,9 +1,12 @@
 """Work that outlives the call that began it: bounded, counted, awaited at the end."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeVar
 
 from prometheus_client import Counter
 
@@ -13,6 +16,8 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 dropped = Counter("trivet_tasks_dropped_total", "Background work refused because too much was waiting.", ["name"])
+failed = Counter("trivet_tasks_failed_total", "Background work that ended with an error nobody expected.", ["name"])
+SAY_AGAIN_SECONDS = 60.0
 
 
 class TooManyTasksError(Exception):
@@ -26,6 +31,17 @@ class Tasks:
         self._name = name
         self._limit = limit
         self._running: set[asyncio.Task[Any]] = set()
+        self._said, self._said_at = "", 0.0
+
+    @classmethod
+    @asynccontextmanager
+    async def draining(cls, name: str, seconds: float, *, limit: int = 1_000) -> AsyncIterator[Self]:
+        """Return tasks that have `seconds` to end when the block does. What they use must outlive the block."""
+        tasks = cls(name, limit=limit)
+        try:
+            yield tasks
+        finally:
+            await tasks.drain(seconds)
 
     def __len__(self) -> int:
         return len(self._running)
@@ -47,13 +63,19 @@ class Tasks:
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        failed.labels(self._name).inc()
+        said, now = f"{type(error).__name__}: {error}", time.monotonic()
+        if said != self._said or now - self._said_at >= SAY_AGAIN_SECONDS:  # once, however many tasks it ends
+            self._said, self._said_at = said, now
             logger.error("background work failed: %s", self._name, exc_info=error)
 
     async def drain(self, timeout: float) -> None:
-        """Wait for what is running, then cancel what is left."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=timeout)
+        """Wait for what is running, and for what that begins; then cancel what is left."""
+        ends = time.monotonic() + timeout
+        while self._running and (left := ends - time.monotonic()) > 0:
+            await asyncio.wait(self._running, timeout=left)
         for task in tuple(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -65,3 +87,17 @@ async def outcome(work: Coroutine[Any, Any, T]) -> tuple[T | None, Exception | N
         return await work, None
     except Exception as error:  # raised where somebody waits for it
         return None, error
+
+
+def is_asked_to_end() -> bool:
+    """Whether the current task was cancelled. If not, a CancelledError is of something that it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def end(task: asyncio.Task[Any]) -> None:
+    """Cancel a task, and wait until it has ended."""
+    task.cancel()
+    await asyncio.wait({task})
+    with contextlib.suppress(asyncio.CancelledError):
+        task.result()

@@ -7,9 +7,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
-from runtime.fills import Fills
+from runtime.fills import FILL_SECONDS, Fills
 from runtime.invalidations import Invalidations
 from runtime.logs import logging_to_stderr
+from runtime.periodically import periodically
 from runtime.sealing import Sealer
 from runtime.server import Server
 from runtime.settings import read
@@ -23,7 +24,6 @@ from services.identity.oauth.parts import Parts as OAuthParts
 from services.identity.oauth.parts import Store, open_oauth
 from services.identity.outbox import Outbox
 from services.identity.parts import Parts, Site, assemble
-from services.identity.periodically import periodically
 from services.identity.policy import POLICY
 from services.identity.receivers import receivers
 from services.identity.revision import SchemaCheck
@@ -66,11 +66,12 @@ async def main(settings: IdentitySettings) -> None:
     if settings.is_production and settings.store.is_plain_and_far:
         logger.warning("what is said to the database can be read on the way: set sslmode in DATABASE_URL")
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database.open(settings.store, settings.limits, admit=SchemaCheck()))
-        hasher = stack.enter_context(Hasher(settings.hashing))
         signer, sealer = Signer("identity", settings.call_keys), Sealer(settings.seal_keys)
         cache = await stack.enter_async_context(connect(settings.cache_address, "cache", signer))
         mailer = await stack.enter_async_context(connect(settings.notifications_address, "notifications", signer))
+        hasher = stack.enter_context(Hasher(settings.hashing))
+        # Opened after what its tasks use: it closes first, and waits for them.
+        database = await stack.enter_async_context(Database.open(settings.store, settings.limits, admit=SchemaCheck()))
         stub = CacheServiceStub(cache)
         outbox = Outbox(database, Invalidations(stub).invalidate, receivers(mailer, sealer))
         site = Site(
@@ -86,7 +87,7 @@ async def main(settings: IdentitySettings) -> None:
         webhook = await stack.enter_async_context(open_webhook(subscriptions, settings))
         for repeated in _repeated(settings, database, outbox, subscriptions):
             await stack.enter_async_context(repeated)
-        fills = Fills(stub, Tasks("cache fills"))
+        fills = Fills(stub, await stack.enter_async_context(Tasks.draining("cache fills", FILL_SECONDS)))
         server = Server("identity", settings, settings.port, policy=POLICY, ping=database.ping, fills=fills)
         _serve_people(server, parts, site)
         _serve_accounts(server, parts, oauth, site)
@@ -104,8 +105,15 @@ def _oauth(
     verify_new = parts.mails.verify_email if settings.email_rules.verify_on_sign_up else None
     store = Store(database, parts.users, parts.sessions, parts.verifications, outbox, parts.audit, sealer, verify_new)
     rules, loopback = settings.oauth_rules, not settings.is_production
-    page = settings.error_url
-    return open_oauth(store, settings.providers, rules, settings.base_url, loopback=loopback, error_url=page)
+    return open_oauth(
+        store,
+        settings.providers,
+        rules,
+        settings.base_url,
+        loopback=loopback,
+        error_url=settings.error_url,
+        grace=settings.grace_seconds,
+    )
 
 
 def _repeated(

@@ -1,5 +1,6 @@
 """What other services must know of a change: written with it, delivered after it, and again until it is confirmed."""
 
+import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from runtime import failpoints
 from runtime.clock import Clock, utc_now
 from runtime.errors import RefusedError, ServiceError, Unavailable
 from runtime.patience import Patience
+from runtime.tasks import TooManyTasksError
 from services.identity import schema
 from services.identity.database import Database, Transaction
 
@@ -121,7 +123,8 @@ class Outbox:
         if receiver is not None and receiver.at_once:
 
             async def send() -> None:
-                self._database.tasks.start(self._send_now(topic, receiver, note))
+                with contextlib.suppress(TooManyTasksError):  # then the relay sends it
+                    self._database.tasks.start(self._send_now(topic, receiver, note))
 
             transaction.then(send)
 
@@ -145,7 +148,8 @@ class Outbox:
         invalidation.confirmed = True
         await failpoints.reach("identity.after_invalidation")
         # The caller need not wait for this: a row that stays is only sent once more.
-        self._database.tasks.start(self._remove([row_id]))
+        with contextlib.suppress(TooManyTasksError):
+            self._database.tasks.start(self._remove([row_id]))
 
     async def _send_now(self, topic: str, receiver: Receiver, note: Note) -> None:
         try:

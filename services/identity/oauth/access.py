@@ -42,6 +42,7 @@ class ProviderAccess:
         relying: RelyingParty,
         leases: Leases,
         providers: Mapping[str, Provider],
+        tasks: Tasks,
         *,
         now: Clock = utc_now,
     ) -> None:
@@ -50,7 +51,7 @@ class ProviderAccess:
         self._leases = leases
         self._providers = providers
         self._refreshing: dict[str, asyncio.Task[Tokens | ServiceError]] = {}
-        self._tasks = Tasks("token refreshes")
+        self._tasks = tasks
         self._now = now
 
     async def get(self, user_id: str, row_id: str) -> Access:

@@ -40,9 +40,9 @@ class SigningKey:
 class Issuers:
     """The metadata and keys of the providers that are set up, and of no others: there is a bound."""
 
-    def __init__(self, exchanges: Exchanges, providers: Sequence[Provider]) -> None:
+    def __init__(self, exchanges: Exchanges, providers: Sequence[Provider], tasks: Tasks) -> None:
         self._exchanges = exchanges
-        self._tasks = Tasks("provider metadata", limit=100)
+        self._tasks = tasks
         self._ready: dict[str, Kept[Ready]] = {}
         self._keys: dict[str, Kept[tuple[SigningKey, ...]]] = {}
         for provider in providers:

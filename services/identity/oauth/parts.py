@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from runtime.clock import Clock, utc_now
 from runtime.sealing import Sealer
+from runtime.tasks import Tasks
 from services.identity.audit import Audit
 from services.identity.database import Database
 from services.identity.email_links import BASE_PATH
@@ -60,19 +61,25 @@ async def open_oauth(
     *,
     loopback: bool,
     error_url: str = "",
+    grace: float = 0,
     seconds: float = TOTAL_SECONDS,
     now: Clock = utc_now,
 ) -> AsyncIterator[Parts]:
     """Open the way to the providers. `loopback` lets plain http through to this machine.
 
-    `error_url` is where a failed sign-in ends that names no page of its own; the gateway's page if it is empty.
+    `error_url` is where a failed sign-in ends that names no page of its own; the gateway's page if it is empty. At the
+    end a token refresh under way has `grace` seconds: the provider may have replaced the only refresh token.
     """
     auth_url = base_url.rstrip("/") + BASE_PATH
     opened = Exchanges.open(loopback=loopback, seconds=seconds) if providers else nullcontext(Exchanges.with_nobody())
-    async with opened as exchanges:
+    async with (
+        opened as exchanges,
+        Tasks.draining("provider metadata", 0, limit=100) as metadata,
+        Tasks.draining("token refreshes", grace) as refreshes,
+    ):
         linked = LinkedAccounts(store.database, store.sealer, store.audit, now=now)
         relying = RelyingParty(
-            exchanges, Issuers(exchanges, providers), auth_url, now=now, seconds=lambda: now().timestamp()
+            exchanges, Issuers(exchanges, providers, metadata), auth_url, now=now, seconds=lambda: now().timestamp()
         )
         entrances = Entrances(
             store.database,
@@ -97,5 +104,5 @@ async def open_oauth(
             error_url=error_url or f"{auth_url}/error",
         )
         brought = BroughtTokens(by_id, relying, entrances, store.users, rules)
-        access = ProviderAccess(linked, relying, Leases(store.database, now=now), by_id, now=now)
+        access = ProviderAccess(linked, relying, Leases(store.database, now=now), by_id, refreshes, now=now)
         yield Parts(oauth, brought, linked, access)

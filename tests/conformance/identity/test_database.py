@@ -249,6 +249,19 @@ async def test_what_follows_a_commit_delays_no_answer_for_long(identity: Identit
     let_go.set()
 
 
+async def test_a_commit_whose_follow_ups_have_no_room_is_still_a_success(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are left to the relay, which finds their notes."""
+    _, token = await identity.sign_up()
+    await until(lambda: len(identity.database.tasks) == 0, 2)
+    monkeypatch.setattr(identity.database.tasks, "_limit", 1)  # the transaction's own
+    assert await identity.sessions.sign_out(token) == Ended(1, confirmed=False)
+    monkeypatch.undo()
+    assert identity.cache.told == []
+    assert await identity.outbox.relay() == 1
+
+
 @pytest.mark.parametrize(("idle_seconds", "connects"), [(0.0, 2), (60.0, 1)])
 async def test_a_connection_that_was_idle_too_long_is_replaced(
     store: StoreUrl, idle_seconds: float, connects: int

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from runtime.errors import RefusedError, Unavailable
-from services.identity import schema
-from services.identity.backlog import BATCH, Backlog, Choice, parked
+from services.identity import backlog, schema
+from services.identity.backlog import Backlog, Choice, parked
 from services.identity.database import Transaction
 from services.identity.outbox import INVALIDATIONS, PATIENCE, Note, Outbox, Receiver, lag, refused
 from tests.conformance.identity.conftest import Identity
@@ -115,13 +115,13 @@ async def test_a_row_that_is_refused_for_good_is_parked_and_the_others_go_on(ide
     identity.cache.error = None
     assert await identity.outbox.relay() == 1
     await _until_parked(identity)
-    backlog = Backlog(identity.database, now=identity.clock)
-    await backlog.measure()
+    notes = Backlog(identity.database, now=identity.clock)
+    await notes.measure()
     assert parked.labels(INVALIDATIONS)._value.get() == 3
     topics = await identity.database.rows("tests.topics", select(schema.outbox.c.topic, schema.outbox.c.attempts))
     assert set(topics) == {("parked:cache.invalidate", PATIENCE.attempts)}
-    await backlog.drop(Choice())
-    await backlog.measure()
+    await notes.drop(Choice())
+    await notes.measure()
     assert parked.labels(INVALIDATIONS)._value.get() == 0
 
 
@@ -237,30 +237,31 @@ async def test_what_waits_is_listed_sent_again_and_dropped(identity: Identity) -
     await _until_parked(identity)
     await _put(identity.outbox, identity, "fresh")
     await _insert(identity, "not json", topic="parked:tests", attempts=7)
-    backlog = Backlog(identity.database, now=identity.clock)
-    found = await backlog.list(Choice(topic=INVALIDATIONS), 10)
+    notes = Backlog(identity.database, now=identity.clock)
+    found = await notes.list(Choice(topic=INVALIDATIONS), 10)
     assert {(note.key, note.is_parked, note.cause) for note in found} == {
         (f"user:{number}", True, "FAILED_PRECONDITION MAIL_NOT_CONFIGURED") for number in range(3)
     }
-    assert len(await backlog.list(Choice(), 10)) == 5
-    assert len(await backlog.list(Choice(), 10, only_parked=True)) == 4
-    assert await backlog.counts() == {INVALIDATIONS: 3, "tests": 1}
+    assert len(await notes.list(Choice(), 10)) == 5
+    assert len(await notes.list(Choice(), 10, only_parked=True)) == 4
+    assert await notes.counts() == {INVALIDATIONS: 3, "tests": 1}
     ids = [note.id for note in found]
     identity.cache.error = None
-    assert await backlog.retry(Choice(ids[:1])) == 1
+    assert await notes.retry(Choice(ids[:1])) == 1
     assert await identity.outbox.relay() == 1
-    assert await backlog.drop(Choice(ids)) == 2, "one of them is gone"
-    assert await backlog.drop(Choice(topic="other")) == 0
-    assert await backlog.retry(Choice()) == 1, "a note that was never refused is sent anyway"
-    assert await backlog.drop(Choice()) == 0, "nothing is parked"
-    assert [(note.topic, note.attempts) for note in await backlog.list(Choice(), 10)] == [("tests", 0), ("tests", 0)]
+    assert await notes.drop(Choice(ids)) == 2, "one of them is gone"
+    assert await notes.drop(Choice(topic="other")) == 0
+    assert await notes.retry(Choice()) == 1, "a note that was never refused is sent anyway"
+    assert await notes.drop(Choice()) == 0, "nothing is parked"
+    assert [(note.topic, note.attempts) for note in await notes.list(Choice(), 10)] == [("tests", 0), ("tests", 0)]
 
 
-async def test_many_are_sent_again_in_batches(identity: Identity) -> None:
-    await _insert(identity, *["not json"] * (2 * BATCH + 1), topic=f"parked:{INVALIDATIONS}", attempts=24)
-    backlog = Backlog(identity.database, now=identity.clock)
-    assert await backlog.retry(Choice(topic=INVALIDATIONS)) == 2 * BATCH + 1
-    assert await backlog.counts() == {}
+async def test_many_are_sent_again_in_batches(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backlog, "BATCH", 3)
+    await _insert(identity, *["not json"] * 7, topic=f"parked:{INVALIDATIONS}", attempts=24)
+    notes = Backlog(identity.database, now=identity.clock)
+    assert await notes.retry(Choice(topic=INVALIDATIONS)) == 7
+    assert await notes.counts() == {}
 
 
 async def _insert(identity: Identity, *payloads: str, topic: str = INVALIDATIONS, attempts: int = 0) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from runtime.tasks import Tasks
 from services.identity.oauth.errors import BadTokenError, ExchangeError
 from services.identity.oauth.exchanges import Exchanges
 from services.identity.oauth.id_tokens import IdTokens
@@ -47,18 +48,18 @@ async def test_metadata_of_another_or_without_safe_addresses_is_refused(
     provider.switches.metadata = metadata
     acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
     with pytest.raises(ExchangeError):
-        await Issuers(exchanges, [acme]).ready(acme)
+        await Issuers(exchanges, [acme], Tasks("tests")).ready(acme)
 
 
 async def test_what_metadata_says_is_what_is_done(exchanges: Exchanges, provider: Provider) -> None:
     acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=f"{provider.issuer}/"))
-    ready = await Issuers(exchanges, [acme]).ready(acme)
+    ready = await Issuers(exchanges, [acme], Tasks("tests")).ready(acme)
     assert ready.provider.issuer == provider.issuer
     assert ready.provider.algorithms == ("RS256",)
     assert ready.provider.auth is ClientAuth.BASIC
     assert ready.says_iss
     provider.switches.metadata = {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
-    ready = await Issuers(exchanges, [acme]).ready(acme)
+    ready = await Issuers(exchanges, [acme], Tasks("tests")).ready(acme)
     assert ready.provider.auth is ClientAuth.POST
 
 
@@ -84,7 +85,7 @@ async def test_a_rotated_key_is_found(
 ) -> None:
     monkeypatch.setattr("services.identity.oauth.issuers.AGAIN_SECONDS", 0.0)
     acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
-    issuers = Issuers(exchanges, [acme])
+    issuers = Issuers(exchanges, [acme], Tasks("tests"))
     tokens = IdTokens(issuers)
     ready = await issuers.ready(acme)
     await tokens.verify(ready, provider.id_token(), nonce="", brought=True)
@@ -95,7 +96,7 @@ async def test_a_rotated_key_is_found(
 
 async def test_apples_nonce_may_be_hashed_and_others_not(exchanges: Exchanges, provider: Provider) -> None:
     acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
-    issuers = Issuers(exchanges, [acme])
+    issuers = Issuers(exchanges, [acme], Tasks("tests"))
     ready = await issuers.ready(acme)
     token = provider.id_token(nonce=hashlib.sha256(b"n").hexdigest())
     with pytest.raises(BadTokenError):
@@ -110,7 +111,7 @@ async def test_clocks_may_be_half_a_minute_apart(
 ) -> None:
     """O3, R28."""
     acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
-    issuers = Issuers(exchanges, [acme])
+    issuers = Issuers(exchanges, [acme], Tasks("tests"))
     ready = await issuers.ready(acme)
     now = time.time()
     tokens = IdTokens(issuers, now=lambda: now + moved)

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from runtime.call import Context
-from runtime.tasks import Tasks, TooManyTasksError, dropped
+from runtime.tasks import Tasks, TooManyTasksError, dropped, failed
 from tests.harness.rpc import served
 from trivet.client import remaining, within
 from trivet.identity.v1.resources_pb2 import User
@@ -84,6 +84,34 @@ async def test_a_failure_is_logged_with_its_traceback(caplog: pytest.LogCaptureF
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (logging.ERROR, "background work failed: failing")
     ]
+
+
+async def test_one_failure_of_many_tasks_is_logged_once_and_each_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    async def fails(why: str) -> None:
+        raise RuntimeError(why)
+
+    tasks = Tasks("flooded")
+    for why in ("boom", "boom", "boom", "bang"):
+        tasks.start(fails(why))
+    await tasks.drain(1)
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["boom", "bang"]
+    assert failed.labels("flooded")._value.get() == 4
+
+
+async def test_what_a_task_begins_at_the_end_is_waited_for_too() -> None:
+    done = []
+    async with Tasks.draining("chained", 5) as tasks:
+
+        async def second() -> None:
+            await asyncio.sleep(0)
+            done.append("second")
+
+        async def first() -> None:
+            await asyncio.sleep(0)
+            tasks.start(second())
+
+        tasks.start(first())
+    assert done == ["second"]
 
 
 async def test_draining_waits_for_a_while_and_then_cancels() -> None:

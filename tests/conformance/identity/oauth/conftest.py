@@ -60,13 +60,14 @@ class Doors:
         )
 
     @asynccontextmanager
-    async def open(self, rules: OAuthRules | None = None) -> AsyncIterator[Parts]:
+    async def open(self, rules: OAuthRules | None = None, *, grace: float = 0) -> AsyncIterator[Parts]:
         """Open everything, as a process does."""
         one = self.identity
         verifications = Verifications(one.database, now=one.clock)
         store = Store(one.database, one.users, one.sessions, verifications, one.outbox, self._audit(), self.sealer)
         acme = discovered("acme", Registration(CLIENT_ID, CLIENT_SECRET, issuer=self.provider.issuer))
-        async with open_oauth(store, [acme], rules or OAuthRules(), "http://localhost:3999", loopback=True) as parts:
+        url = "http://localhost:3999"
+        async with open_oauth(store, [acme], rules or OAuthRules(), url, loopback=True, grace=grace) as parts:
             yield parts
 
     async def rows(self, table: Any) -> list[dict[str, Any]]:

@@ -134,6 +134,34 @@ async def test_without_the_lease_two_processes_spoil_the_refresh_token(
     assert provider.reused
 
 
+@pytest.mark.parametrize(("grace", "is_kept"), [(5.0, True), (0.0, False)])
+async def test_a_refresh_under_way_at_the_end_keeps_its_tokens(
+    doors: Doors, provider: Provider, monkeypatch: pytest.MonkeyPatch, grace: float, is_kept: bool
+) -> None:
+    """The provider has replaced the refresh token when the process is asked to end; without a grace it is lost."""
+    answered, go_on, refresh = asyncio.Event(), asyncio.Event(), RelyingParty.refresh
+
+    async def slowly(self: RelyingParty, *of: Any) -> Tokens:
+        tokens = await refresh(self, *of)
+        answered.set()
+        await go_on.wait()
+        return tokens
+
+    monkeypatch.setattr(RelyingParty, "refresh", slowly)
+    ended = await enter(doors)
+    assert ended.entered is not None
+    user_id = ended.entered.user.id
+    (account,) = await doors.linked().list(user_id)
+    before = (await doors.linked().find(user_id, account.id)).tokens.refresh_token
+    async with doors.open(grace=grace) as parts:
+        call = asyncio.create_task(parts.access.refresh(user_id, account.id))
+        await answered.wait()
+        call.cancel()
+        asyncio.get_running_loop().call_later(0.05, go_on.set)
+    after = (await doors.linked().find(user_id, account.id)).tokens.refresh_token
+    assert (after != before) is is_kept
+
+
 async def test_a_lease_of_a_process_that_died_runs_out(doors: Doors, provider: Provider) -> None:
     leases = Leases(doors.identity.database, now=doors.identity.clock)
     assert await leases._take("refresh:x", "dead")

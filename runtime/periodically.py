@@ -1,0 +1,56 @@
+"""Work that comes back for as long as the process lives."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from runtime.errors import ServiceError
+from runtime.tasks import end, is_asked_to_end
+
+logger = logging.getLogger(__name__)
+LONGEST_SECONDS = 30.0
+
+
+@asynccontextmanager
+async def periodically(
+    name: str, seconds: float, work: Callable[[], Awaitable[object]], *, longest: float = LONGEST_SECONDS
+) -> AsyncIterator[None]:
+    """Do `work` every `seconds` while inside, whatever it raises.
+
+    After a failure the next pause is longer, up to `longest`. A failure is logged once, however long it lasts.
+    """
+    task = asyncio.create_task(_repeat(name, seconds, work, max(seconds, longest)))
+    try:
+        yield
+    finally:
+        await end(task)
+
+
+async def _repeat(name: str, seconds: float, work: Callable[[], Awaitable[object]], longest: float) -> None:
+    pause, told = seconds, ""
+    while True:
+        await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311  # jitter, so that replicas spread
+        failure = await _failure(work)
+        if failure is None:
+            pause, told = seconds, ""
+            continue
+        pause = min(pause * 2, longest)
+        if told != (told := f"{type(failure).__name__}: {failure}"):
+            if isinstance(failure, ServiceError):
+                logger.warning("%s failed, next try in %.1f s: %s", name, pause, failure)
+            else:
+                logger.error("%s failed, next try in %.1f s", name, pause, exc_info=failure)
+
+
+async def _failure(work: Callable[[], Awaitable[object]]) -> BaseException | None:
+    try:
+        await work()
+    except asyncio.CancelledError as error:
+        if is_asked_to_end():
+            raise
+        return error  # something that the work waited for was cancelled, not the work
+    except Exception as error:  # whatever it was, the work comes back
+        return error
+    return None
