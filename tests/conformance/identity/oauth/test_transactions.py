@@ -151,7 +151,7 @@ async def test_a_refresh_under_way_at_the_end_keeps_its_tokens(
     ended = await enter(doors)
     assert ended.entered is not None
     user_id = ended.entered.user.id
-    (account,) = await doors.linked().list(user_id)
+    (account,) = await doors.linked().list(user_id, 10)
     before = (await doors.linked().find(user_id, account.id)).tokens.refresh_token
     async with doors.open(grace=grace) as parts:
         call = asyncio.create_task(parts.access.refresh(user_id, account.id))
