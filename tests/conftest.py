@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.harness import engines, mysql_like
+from tests.harness import engines, mysql_like, pooling
 from tests.harness.engines import Engine, MissingEngineError
 
 STARTERS: dict[str, Callable[[], object]] = {
@@ -15,6 +15,7 @@ STARTERS: dict[str, Callable[[], object]] = {
     "own mysql": mysql_like.own_mysql,
     "tidb": mysql_like.tidb,
     "postgresql": engines.postgresql,
+    "pgbouncer": pooling.pgbouncer,
     "redis": engines.redis,
     "valkey": engines.valkey,
     "secantusdb": engines.secantusdb,

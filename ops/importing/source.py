@@ -34,12 +34,19 @@ from services.identity import store_url
 from services.identity.store_errors import code_of, is_wrong_credentials
 from services.identity.store_url import StoreUrl
 
-SETUP = {
+SESSION = {
     # The session keeps the server's zone: so the app's sessions see what MySQL's TIMESTAMP columns hold.
     "mysql": ("SET SESSION TRANSACTION READ ONLY",),
-    "postgresql": ("SET TIME ZONE 'UTC'", "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"),
+    "postgresql": (),
     "sqlite": ("PRAGMA query_only = ON",),
 }
+# Behind a pooler a session of PostgreSQL's goes on to other clients, so what it is to be holds for one transaction.
+TRANSACTION = {
+    "mysql": (),
+    "postgresql": ("SET TRANSACTION READ ONLY", "SET LOCAL TIME ZONE 'UTC'"),
+    "sqlite": ("BEGIN",),
+}
+NOT_SUPPORTED = 1235  # TiDB has no read-only transactions for users; nothing but SELECT is sent anyway
 STREAMED = 2_000
 Row = dict[str, Any]
 
@@ -178,16 +185,20 @@ def _reading(engine: Engine, store: StoreUrl) -> Iterator[Connection]:
     def connected(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
         _take_anything(store.kind, connection)
-        for statement in SETUP[store.kind]:
-            cursor.execute(statement)
+        for statement in SESSION[store.kind]:
+            try:
+                cursor.execute(statement)
+            except connection.Error as error:
+                if error.args[0] != NOT_SUPPORTED:
+                    raise
         cursor.close()
-        if store.kind != "sqlite":
+        if store.kind == "mysql":
             connection.commit()
 
     level = {} if store.kind == "sqlite" else {"isolation_level": "REPEATABLE READ"}
     with engine.connect().execution_options(**level) as connection:
-        if store.kind == "sqlite":
-            connection.execute(text("BEGIN"))
+        for statement in TRANSACTION[store.kind]:
+            connection.execute(text(statement))
         yield connection
 
 

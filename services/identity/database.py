@@ -16,6 +16,7 @@ from runtime import failpoints
 from runtime.errors import ServiceError
 from runtime.tasks import Tasks, TooManyTasksError, outcome
 from runtime.telemetry import store_call
+from services.identity import pooler
 from services.identity.engine import Limits, open_engine
 from services.identity.store_codes import NOT_COMMITTED, Fault
 from services.identity.store_errors import OrphanError, TwiceError, busy, fault_of, gone
@@ -156,7 +157,8 @@ class Database:
             seconds = self._limits.attempt_seconds
             async with self._my_turn(wait), asyncio.timeout(seconds), self._connection() as connection:
                 transaction = Transaction(connection)
-                await connection.exec_driver_sql(self._begin)
+                if not pooler.is_pooled(connection):
+                    await connection.exec_driver_sql(self._begin)
                 result = await work(transaction)
                 is_committing = True
                 await connection.exec_driver_sql("COMMIT")
@@ -204,11 +206,16 @@ class Database:
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
         """Hand out a connection; one whose state nobody knows is closed instead of handed out again."""
         async with self.engine.connect() as connection:
+            is_pooled = pooler.is_pooled(connection)
             try:
+                if is_pooled:
+                    await pooler.enter(connection)
                 if self._admit is not None:
                     await self._admit(connection)
                     self._admit = None
                 yield connection
+                if is_pooled:
+                    await pooler.leave(connection)
             except Exception:
                 await _roll_back(connection)
                 raise
@@ -221,7 +228,10 @@ async def _roll_back(connection: AsyncConnection) -> None:
     if connection.invalidated or connection.closed:
         return
     try:
-        await connection.exec_driver_sql("ROLLBACK")
+        if pooler.is_pooled(connection):
+            await pooler.leave(connection, "ROLLBACK")
+        else:
+            await connection.exec_driver_sql("ROLLBACK")
     except (
         Exception
     ):  # SQLite says that there is nothing to roll back; whatever it is, the connection is not used again

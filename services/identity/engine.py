@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from runtime.telemetry import store_pool_in_use, store_pool_size
+from services.identity import pooler
 from services.identity.store_codes import Fault
 from services.identity.store_errors import fault_of
 from services.identity.store_url import StoreUrl
@@ -39,6 +40,8 @@ def open_engine(store: StoreUrl, limits: Limits) -> AsyncEngine:
     COMMIT where several belong together.
     """
     url, arguments = store.for_service()
+    if store.kind == "postgresql":
+        url = url.set(drivername=pooler.DRIVER)
     engine = create_async_engine(
         url,
         connect_args=arguments | _driver_limits(store, limits),

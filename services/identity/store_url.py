@@ -85,7 +85,9 @@ class StoreUrl:
         settings = self.session_settings
         options = [settings.pop("options", ""), _option("search_path", settings.pop("search_path", ""))]
         query |= settings | {"options": " ".join(filter(None, options)), "target_session_attrs": self.parameters.target}
-        return url.update_query_dict({name: value for name, value in query.items() if value}), {}
+        # Behind a pooler a named statement is missing in the next transaction.
+        own = {"prepare_threshold": None}
+        return url.update_query_dict({name: value for name, value in query.items() if value}), own
 
     @property
     def session_settings(self) -> dict[str, str]:

@@ -130,7 +130,8 @@ def database_beside(url: str, folder: Path, name: str) -> Iterator[str]:
         yield _render(make_url(url).set(database=name))
     finally:
         with engine.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name}"))
+            force = " WITH (FORCE)" if store.kind == "postgresql" else ""  # PgBouncer keeps connections to it
+            connection.execute(text(f"DROP DATABASE {name}{force}"))
         engine.dispose()
 
 

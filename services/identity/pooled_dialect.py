@@ -1,0 +1,51 @@
+"""SQLAlchemy's asyncpg, which knows when a pooler is between: see `pooler.py`."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.engine import Connection
+
+NO_STATEMENT_IS_KEPT = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+
+
+class PooledDialect(PGDialect_asyncpg):
+    """SQLAlchemy's asyncpg, which asks at the first connection whether a pooler is between."""
+
+    supports_statement_cache = True
+    is_pooled: bool | None = None
+    begin = "BEGIN"
+
+    def connect(self, *cargs: Any, **cparams: Any) -> Any:
+        """Connect with the settings of a session, or without any where others would get that session."""
+        settings: Mapping[str, str] = cparams.get("server_settings", {})
+        name = {"server_settings": {"application_name": settings.get("application_name", "trivet")}}
+        modest = cparams | name | NO_STATEMENT_IS_KEPT
+        if self.is_pooled is None:
+            asking = super().connect(*cargs, **modest)
+            try:
+                self.is_pooled = asking.run_async(_is_pooled)
+            finally:
+                asking.terminate()
+            own = (f"SET LOCAL {key} = '{value}'" for key, value in settings.items() if key != "application_name")
+            self.begin = "; ".join(("BEGIN", *own))
+        return super().connect(*cargs, **(modest if self.is_pooled else cparams))
+
+    def initialize(self, connection: Connection) -> None:
+        """Ask the server for its version and ways, in one transaction."""
+        raw = cast(Any, connection.connection.dbapi_connection)
+        raw.run_async(lambda driver: driver.execute("BEGIN"))
+        super().initialize(connection)
+        raw.run_async(lambda driver: driver.execute("ROLLBACK"))
+
+    async def setup_asyncpg_json_codec(self, conn: Any) -> None:
+        """Leave JSON alone: no column has it, and the codec costs statements outside of a transaction."""
+
+    async def setup_asyncpg_jsonb_codec(self, conn: Any) -> None:
+        """Leave it alone as well."""
+
+
+async def _is_pooled(driver: Any) -> bool:
+    """Whether something between makes up the process id that a server tells its client."""
+    async with driver.transaction():
+        return bool(await driver.fetchval("SELECT pg_backend_pid()") != driver.get_server_pid())
