@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from datetime import datetime, tzinfo
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, create_engine, delete, event, func, inspect, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, inspect, or_, select, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DataError, DBAPIError
-from sqlalchemy.pool import NullPool
 
 from ops.errors import Refused, WrongSettings
 from ops.exporting import tables
@@ -25,10 +24,10 @@ from ops.importing.zones import of_driver
 from runtime.sealing import Sealer
 from services.identity import store_url
 from services.identity.accounts import CREDENTIAL
+from services.identity.operator_engine import operator_engine
 from services.identity.store_codes import Fault
 from services.identity.store_errors import code_of, fault_of, is_wrong_credentials
 
-SETUP = {"postgresql": "SET TIME ZONE 'UTC'"}
 """A session on MySQL keeps the server's zone, as the app's sessions do that will read TIMESTAMP columns."""
 OURS = frozenset({"users", "outbox", "requests", "stripe_events"})
 """Tables of Trivet's that are together in none but its own databases."""
@@ -229,19 +228,9 @@ def opened(address: str, sealer: Sealer | None, zone: tzinfo | None = None) -> I
     except ValueError as error:
         raise WrongSettings(f"--to: {error}") from None
     note_ignored("--to", store)
-    url, arguments = store.for_operator()
     if store.kind == "sqlite" and store.url.database:
         os.close(os.open(store.url.database, os.O_CREAT | os.O_RDONLY, 0o600))  # a new one holds password hashes
-    engine = create_engine(url, connect_args=arguments, poolclass=NullPool, hide_parameters=True)
-    if store.kind in SETUP:
-
-        @event.listens_for(engine, "connect")
-        def connected(connection: Any, _record: Any) -> None:
-            cursor = connection.cursor()
-            cursor.execute(SETUP[store.kind])
-            cursor.close()
-            connection.commit()
-
+    engine = operator_engine(store)
     try:
         yield BetterAuthTarget(engine, store.kind, sealer, zone or of_driver(store.parameters.time_zone))
     except DBAPIError as error:

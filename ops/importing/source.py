@@ -12,7 +12,6 @@ from sqlalchemy import (
     Connection,
     TableClause,
     column,
-    create_engine,
     event,
     func,
     inspect,
@@ -22,7 +21,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.elements import quoted_name
 from sqlalchemy.types import Date, DateTime, TypeEngine
 
@@ -31,6 +29,7 @@ from ops.importing.times import Times, surveyed
 from ops.importing.zones import FURTHEST, ServerZone, assumed, is_ahead, is_zoneless, local_now, of_driver, server_zone
 from ops.showing import note
 from services.identity import store_url
+from services.identity.operator_engine import operator_engine
 from services.identity.store_errors import code_of, is_wrong_credentials
 from services.identity.store_url import StoreUrl
 
@@ -43,7 +42,7 @@ SESSION = {
 # Behind a pooler a session of PostgreSQL's goes on to other clients, so what it is to be holds for one transaction.
 TRANSACTION = {
     "mysql": (),
-    "postgresql": ("SET TRANSACTION READ ONLY", "SET LOCAL TIME ZONE 'UTC'"),
+    "postgresql": ("SET TRANSACTION READ ONLY",),
     "sqlite": ("BEGIN",),
 }
 NOT_SUPPORTED = 1235  # TiDB has no read-only transactions for users; nothing but SELECT is sent anyway
@@ -159,8 +158,7 @@ def opened(address: str, zone: tzinfo | None = None) -> Iterator[Source]:
     if store.kind == "sqlite" and not Path(store.url.database or "").is_file():
         raise WrongSettings("--from: there is no such SQLite file")
     note_ignored("--from", store)
-    url, arguments = store.for_operator()
-    engine = create_engine(url, connect_args=arguments, poolclass=NullPool, hide_parameters=True)
+    engine = operator_engine(store)
     try:
         with _reading(engine, store) as connection:
             yield Source(connection, zone or of_driver(store.parameters.time_zone))

@@ -10,10 +10,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection, Engine, event, text
 
 from services.identity import store_url
+from services.identity.operator_engine import operator_engine
 from services.identity.revision import MIGRATIONS, current_revision
 
 LOCK_NAME = "trivet-migrate"
@@ -120,8 +120,7 @@ def _migrating(url: str) -> Iterator[tuple[Connection, Config]]:
 @contextmanager
 def _engine(url: str) -> Iterator[Engine]:
     store = store_url.parse(url)
-    address, arguments = store.for_operator()
-    engine = create_engine(address, connect_args=arguments, poolclass=NullPool, hide_parameters=True)
+    engine = operator_engine(store)
     if store.kind == "sqlite":
         _lock_whole_transactions(engine)
     try:

@@ -1,6 +1,7 @@
 """SQLAlchemy's asyncpg, which knows when a pooler is between: see `pooler.py`."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
@@ -27,8 +28,7 @@ class PooledDialect(PGDialect_asyncpg):
                 self.is_pooled = asking.run_async(_is_pooled)
             finally:
                 asking.terminate()
-            own = (f"SET LOCAL {key} = '{value}'" for key, value in settings.items() if key != "application_name")
-            self.begin = "; ".join(("BEGIN", *own))
+            self.begin = "; ".join(("BEGIN", *_local(settings)))
         return super().connect(*cargs, **(modest if self.is_pooled else cparams))
 
     def initialize(self, connection: Connection) -> None:
@@ -43,6 +43,19 @@ class PooledDialect(PGDialect_asyncpg):
 
     async def setup_asyncpg_jsonb_codec(self, conn: Any) -> None:
         """Leave it alone as well."""
+
+
+def _local(settings: Mapping[str, str]) -> Iterator[str]:
+    """Yield the statements that give settings to one transaction; `options` is a command line of the server's."""
+    given = re.findall(r"-c\s*([\w.]+)=((?:\\.|\S)*)", settings.get("options", ""))
+    own = {name: re.sub(r"\\(.)", r"\1", value) for name, value in given}
+    for name, value in {**settings, **own}.items():
+        if name not in ("application_name", "options"):
+            yield f"SELECT set_config({_quoted(name)}, {_quoted(value)}, true)"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 async def _is_pooled(driver: Any) -> bool:

@@ -1,7 +1,6 @@
 """What a DATABASE_URL means to the drivers: which of them, and how the way to the server is protected."""
 
 import ipaddress
-import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,7 +69,7 @@ class StoreUrl:
         return url, arguments
 
     def for_operator(self) -> tuple[URL, dict[str, Any]]:
-        """Return the address and the arguments of the synchronous driver, for migrations."""
+        """Return the address and the arguments of the synchronous driver: see `operator_engine`."""
         url = self.url.set(drivername=f"{self.kind}+{DRIVERS[self.kind][1]}")
         if self.kind != "postgresql":
             return url, self._tls_argument() | self._socket_argument()
@@ -82,9 +81,8 @@ class StoreUrl:
         if query.get("sslmode") == "verify-full" and "sslrootcert" not in query:
             # Where the other driver looks by default.
             query["sslrootcert"] = ssl.get_default_verify_paths().cafile or "system"
-        settings = self.session_settings
-        options = [settings.pop("options", ""), _option("search_path", settings.pop("search_path", ""))]
-        query |= settings | {"options": " ".join(filter(None, options)), "target_session_attrs": self.parameters.target}
+        settings = {name: value for name, value in self.parameters.session.items() if name != "search_path"}
+        query |= settings | {"target_session_attrs": self.parameters.target}
         # Behind a pooler a named statement is missing in the next transaction.
         own = {"prepare_threshold": None}
         return url.update_query_dict({name: value for name, value in query.items() if value}), own
@@ -92,8 +90,13 @@ class StoreUrl:
     @property
     def session_settings(self) -> dict[str, str]:
         """What a session on PostgreSQL is told at its beginning."""
+        return self.parameters.session | ({"search_path": self.search_path} if self.search_path else {})
+
+    @property
+    def search_path(self) -> str:
+        """Where PostgreSQL looks for tables, in its own spelling; empty for its default."""
         schema = self.parameters.schema.replace('"', '""')
-        return self.parameters.session | ({"search_path": f'"{schema}"'} if schema else {})
+        return f'"{schema}"' if schema else self.parameters.session.get("search_path", "")
 
     def _socket_argument(self) -> dict[str, Any]:
         return {"unix_socket": self.parameters.socket} if self.kind == "mysql" and self.parameters.socket else {}
@@ -133,11 +136,6 @@ def parse(text: str) -> StoreUrl:
     if not url.database or (kind != "sqlite" and not url.host):
         raise ValueError("the address lacks a host or the database's name")
     return StoreUrl(kind, url, parameters)
-
-
-def _option(name: str, value: str) -> str:
-    """Return a setting as a server's command line has it, for libpq's `options`."""
-    return f"-c {name}=" + re.sub(r"([\\\s])", r"\\\1", value) if value else ""
 
 
 def _is_near(host: str) -> bool:

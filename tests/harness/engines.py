@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
+
 START_SECONDS = 60
 # MySQL and MariaDB run these at every start; each statement is on a line of its own.
 OWN_DATABASE = (
@@ -121,6 +123,19 @@ def wait_for_port(port: int, process: "subprocess.Popen[bytes]", log: Path) -> N
     raise RuntimeError(f"{process.args!r} did not come up:\n{log.read_text(errors='replace')[-2000:]}")
 
 
+def wait_for_postgresql(url: str) -> None:
+    """Return once the server takes a log-in: it listens before that. Raises what it says after START_SECONDS."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
 def end(process: "subprocess.Popen[bytes]") -> None:
     """Stop a server that we started, hard if it must be."""
     with contextlib.suppress(ProcessLookupError):
@@ -181,6 +196,7 @@ def postgresql() -> Iterator[Engine]:
         command = run_as(user, [server, "-D", str(data), *listening, "-c", "timezone=UTC"])
         with running(Engine("postgresql", ""), command, port, folder) as engine:
             engine.url = f"postgresql://trivet:trivet-test@127.0.0.1:{port}/postgres"
+            wait_for_postgresql(engine.url)
             yield engine
 
 

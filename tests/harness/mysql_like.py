@@ -26,7 +26,7 @@ TIDB_URL = "TRIVET_TEST_TIDB_URL"
 def sql_engines() -> tuple[str, ...]:
     """Return the SQL engines that a suite runs on: those that every machine can have, and those that this one has."""
     here = {"mysql": os.environ.get(MYSQL_URL) or mysqld(), "tidb": os.environ.get(TIDB_URL)}
-    return ("sqlite", "mariadb", "postgresql", "pgbouncer", *(name for name, is_here in here.items() if is_here))
+    return ("sqlite", "mariadb", "postgresql", *(name for name, is_here in here.items() if is_here))
 
 
 @cache

@@ -92,7 +92,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("identity")
 
 
-@pytest.fixture(params=sql_engines())
+@pytest.fixture(params=(*sql_engines(), "pgbouncer"))
 def url(request: pytest.FixtureRequest, engine: Engines, folder: Path) -> str:
     """The address of each engine in turn, at the newest schema."""
     address = f"sqlite:///{folder}/trivet.db" if request.param == "sqlite" else engine.get(request.param).url

@@ -273,10 +273,11 @@ async def test_a_connection_that_was_idle_too_long_is_replaced(
         assert len(opened) == connects
 
 
-async def test_a_pool_opens_no_more_connections_than_it_may(hurried: Database) -> None:
-    opened = _connects(hurried)
-    await asyncio.gather(*(hurried.ping() for _ in range(10 * SHORT.connections)))
-    assert 1 <= len(opened) <= SHORT.connections
+async def test_a_pool_opens_no_more_connections_than_it_may(store: StoreUrl) -> None:
+    async with Database.open(store, replace(SHORT, pool_seconds=20.0)) as database:
+        opened = _connects(database)
+        await asyncio.gather(*(database.ping() for _ in range(10 * SHORT.connections)))
+        assert 1 <= len(opened) <= SHORT.connections
 
 
 def _connects(database: Database) -> list[object]:

@@ -122,7 +122,7 @@ def spellings(url: str) -> Iterator[str]:
     yield url.replace(f"{parsed.drivername}://", f"{other_name}://")
     yield url.replace("127.0.0.1", "localhost")
     if parsed.drivername == "postgresql":
-        yield f"{url}?options=-csearch_path%3Delsewhere"
+        yield f"{url}?search_path=elsewhere"
 
 
 def test_trivets_own_databases_are_not_written_to(
