@@ -35,7 +35,7 @@ class PooledDialect(PGDialect_asyncpg):
         """Ask the server for its version and ways, in one transaction."""
         raw = cast(Any, connection.connection.dbapi_connection)
         raw.run_async(lambda driver: driver.execute("BEGIN"))
-        super().initialize(connection)
+        super().initialize(connection)  # type: ignore[no-untyped-call]  # SQLAlchemy has no types for it
         raw.run_async(lambda driver: driver.execute("ROLLBACK"))
 
     async def setup_asyncpg_json_codec(self, conn: Any) -> None:
