@@ -56,3 +56,6 @@ AUDIT = (
 )
 
 ERASURES = (IndexModel([("expiresAt", ASCENDING)], name="expiry", expireAfterSeconds=0),)
+
+ALL = {"notifications": NOTIFICATIONS, "preferences": PREFERENCES, "logs": LOGS, "audit": AUDIT, "erasures": ERASURES}
+"""By collection."""

@@ -18,7 +18,7 @@ from runtime.errors import DeadlineExceeded, Unavailable
 from runtime.paging import M, Page
 from runtime.tasks import Tasks, outcome
 from runtime.telemetry import store_call
-from services.notifications import driver_waits, indexes
+from services.notifications import driver_waits, indexes, refusals
 from services.notifications.pool import PoolGauges
 from services.notifications.settings import DEFAULT_DATABASE
 from trivet.client.deadline import remaining
@@ -36,6 +36,8 @@ SELECTION_MS = 1_000
 # A server that said «I am no longer primary» is asked again at the next heartbeat; the driver's own 10 s are too long.
 HEARTBEAT_MS = 500
 INDEX_SECONDS = 30.0
+AGAIN_SECONDS = 0.3
+REFUSED_SECONDS = 2.0
 OVERRUN_SECONDS = 0.02
 
 
@@ -49,6 +51,7 @@ class Store:
         self._turns = asyncio.Semaphore(connections)
         self._tasks = Tasks("mongodb", limit=connections)
         self.is_prepared = False
+        self._told_of_rights = False
         self.database = client[database]
         # Acknowledged means on disk, on most members; for log lines the primary's word will do.
         durable = WriteConcern("majority", j=True)
@@ -104,6 +107,11 @@ class Store:
         except PyMongoError as error:
             if error.timeout or isinstance(error, ConnectionFailure | WriteConcernError):
                 raise _away() from error
+            if refusals.is_of_rights(error):
+                if not self._told_of_rights:
+                    self._told_of_rights = True
+                    await self._tell(error)
+                raise Unavailable("STORE_UNAVAILABLE", "the notification store does not let this service in") from error
             raise  # not the store's state but our mistake
 
     async def drain(self) -> None:
@@ -115,22 +123,40 @@ class Store:
         await self.run("ping", lambda: self._client.admin.command("ping"))
 
     async def prepare(self) -> None:
-        """Make the indexes once the store answers, however long that takes. Made ones are left as they are."""
+        """Make the indexes once the store answers, however long that takes. Made ones are left as they are.
+
+        What is in the way is logged once: as an error, with the server and its version, where waiting does not mend it.
+        """
         last = ""
         while not self.is_prepared:
             try:
                 with pymongo.timeout(INDEX_SECONDS):
-                    await self.notifications.create_indexes(list(indexes.NOTIFICATIONS))
-                    await self.preferences.create_indexes(list(indexes.PREFERENCES))
-                    await self.logs.create_indexes(list(indexes.LOGS))
-                    await self.audit.create_indexes(list(indexes.AUDIT))
-                    await self.erasures.create_indexes(list(indexes.ERASURES))
+                    for name, wanted in indexes.ALL.items():
+                        rows: AsyncCollection[Document] = getattr(self, name)
+                        await rows.create_indexes(list(wanted))
                 self.is_prepared = True
-            except PyMongoError as error:
-                if (reason := type(error).__name__) != last:
-                    logger.warning("the indexes cannot be made yet; trying again: %s: %s", reason, error)
+            except Exception as error:  # whatever it was, the store may be right the next time
+                pause = REFUSED_SECONDS if refusals.is_refusal(error) else AGAIN_SECONDS
+                if (reason := f"{type(error).__name__} {getattr(error, 'code', '')}") != last:
+                    await self._tell(error)
                     last = reason
-                await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311  # jitter, not a secret
+                await asyncio.sleep(random.uniform(0.5, 1.5) * pause)  # noqa: S311  # jitter, not a secret
+
+    async def _tell(self, error: Exception) -> None:
+        if not isinstance(error, PyMongoError):
+            logger.error("the indexes cannot be made: this is a mistake in Trivet", exc_info=error)
+        elif refusals.is_refusal(error):
+            server, mend = await refusals.server_of(self._client), refusals.mend_of(error)
+            logger.error("MongoDB refuses what this service needs: %s, from %s; %s", _words(error), server, mend)
+        else:
+            logger.warning("the indexes cannot be made yet; trying again: %s: %s", type(error).__name__, error)
+
+
+def _words(error: PyMongoError) -> str:
+    """Return a server's refusal by its name and code, in its own words; the driver's text holds its whole answer."""
+    details = getattr(error, "details", None) or {}
+    name, code = details.get("codeName", type(error).__name__), details.get("code", "")
+    return f"{name} {code}: {details.get('errmsg', error)}".replace(" :", ":")
 
 
 def _away() -> Unavailable:

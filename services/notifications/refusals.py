@@ -1,0 +1,63 @@
+"""What a server says that no waiting mends: it does not have what this service needs, or does not let it in."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pymongo
+from pymongo import AsyncMongoClient
+from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
+
+ASK_SECONDS = 1.0
+LOGIN = frozenset({11, 18, 8_000})
+"""UserNotFound, AuthenticationFailed, and what Atlas answers to a login."""
+RIGHTS = frozenset({13})
+"""Unauthorized."""
+OTHER_INDEX = frozenset({85, 86, 11_000})
+"""IndexOptionsConflict, IndexKeySpecsConflict, and duplicates where an index is to be unique."""
+PASSING = frozenset({24, 46, 112, 117, 262, 276, 314, 11_601, 12_587})
+"""Locks, conflicts with what else runs, and work that was interrupted."""
+KNOWN_TO_WORK = "MongoDB, SecantusDB 0.7"
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a server that is there has refused for good: its primary is no other, and it has not run out of time."""
+    if isinstance(error, OperationFailure):
+        return not (error.timeout or error.code in PASSING or error.has_error_label("RetryableWriteError"))
+    return isinstance(error, ConfigurationError)  # among others a server too old for the driver
+
+
+def is_of_rights(error: PyMongoError) -> bool:
+    """Whether the server does not let this service in."""
+    return isinstance(error, OperationFailure) and error.code in LOGIN | RIGHTS
+
+
+def mend_of(error: PyMongoError) -> str:
+    """Return what to do about a refusal."""
+    code = error.code if isinstance(error, OperationFailure) else None
+    if code in LOGIN:
+        return "check the user and the password in MONGODB_URI"
+    if code in RIGHTS:
+        return "give the user of MONGODB_URI the role readWrite on its database"
+    if code in OTHER_INDEX:
+        return "drop the index that is named: another one of that name, or rows against it, are there"
+    return f"use a server that is known to work: {KNOWN_TO_WORK} (docs/engines.md)"
+
+
+async def server_of(client: AsyncMongoClient[Any]) -> str:
+    """Return the version that the server gives, and those of a server that only speaks MongoDB's protocol."""
+    try:
+        with pymongo.timeout(ASK_SECONDS):
+            return version_of(await client.admin.command("buildInfo"))
+    except PyMongoError:  # it lets nobody in, not even for that
+        return "a server of unknown version"
+
+
+def version_of(build: Mapping[str, Any]) -> str:
+    """Return the versions in an answer to `buildInfo`."""
+    own = [f"{name} {value}" for name, value in build.items() if name != "version" and _is_version(name, value)]
+    given = f"a server of MongoDB's version {build.get('version', 'unknown')}"
+    return f"{given} ({', '.join(own)})" if own else given
+
+
+def _is_version(name: str, value: object) -> bool:
+    return name.lower().endswith("version") and isinstance(value, str)
