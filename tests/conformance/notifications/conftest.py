@@ -1,7 +1,8 @@
 """The notifications domain on each engine, in a database of the test's own, under a clock that it moves."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,6 +29,7 @@ from services.notifications.queue import Queue
 from services.notifications.store import Document, Store, open_store
 from services.notifications.user_data import Record, UserData
 from tests.conftest import Engines
+from tests.harness import engines
 from tests.harness.engines import Engine
 from tests.harness.waiting import until
 
@@ -140,6 +142,26 @@ def house(store: Store) -> House:
 @pytest.fixture(params=ENGINES)
 def server(request: pytest.FixtureRequest, engine: Engines) -> Engine:
     return engine.get(request.param)
+
+
+@pytest.fixture(scope="module")
+def own_server(engine: Engines) -> Iterator[Engine]:
+    """A SecantusDB of a file's own, to break."""
+    engine.get("secantusdb")  # names it in the report, and skips where it is missing
+    with engines.secantusdb() as own:
+        yield own
+
+
+@asynccontextmanager
+async def failing(server: Engine, command: str, **fault: object) -> AsyncIterator[None]:
+    """Have the server fail the service's commands of one name, and nobody else's."""
+    data = {"failCommands": [command], "appName": "trivet-notifications", **fault}
+    async with AsyncMongoClient[Document](server.url) as client:
+        await client.admin.command("configureFailPoint", "failCommand", mode="alwaysOn", data=data)
+        try:
+            yield
+        finally:
+            await client.admin.command("configureFailPoint", "failCommand", mode="off")
 
 
 @pytest.fixture

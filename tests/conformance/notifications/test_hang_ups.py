@@ -16,8 +16,7 @@ from services.notifications.notifications import Notifications
 from services.notifications.pool import PoolGauges
 from services.notifications.preferences import Preferences
 from services.notifications.store import Store, open_store
-from tests.conformance.notifications.conftest import LETTERS, TTL, House
-from tests.conformance.notifications.test_turns import server, slow_to_find  # noqa: F401  # a server of this file's own
+from tests.conformance.notifications.conftest import LETTERS, TTL, House, failing
 from tests.harness.engines import Engine
 from tests.harness.waiting import until
 from trivet.client.deadline import within
@@ -118,20 +117,20 @@ async def test_who_leaves_while_waiting_for_a_connection_has_nothing_done(store:
 @pytest.mark.parametrize("milliseconds", [0, 2, 20])
 async def test_a_deadline_that_is_the_callers_is_not_blamed_on_the_store(
     milliseconds: int,
-    server: Engine,  # noqa: F811  # the fixture
+    own_server: Engine,
 ) -> None:
     """R5: the store takes a second, and the caller has less."""
-    async with open_store(f"{server.url}/trivet", timeout=10.0) as store:
+    async with open_store(f"{own_server.url}/trivet", timeout=10.0) as store:
         await until(lambda: store.is_prepared, 10)
-        async with slow_to_find(server):
+        async with failing(own_server, "find", blockConnection=True, blockTimeMS=1_000):
             with pytest.raises(DeadlineExceeded), within(0.005 + milliseconds / 1_000):
                 await store.run("test.find", lambda: store.notifications.find_one({}))
 
 
-async def test_a_time_out_that_is_the_stores_is_unavailable(server: Engine) -> None:  # noqa: F811  # the fixture
-    async with open_store(f"{server.url}/trivet", timeout=0.3) as store:
+async def test_a_time_out_that_is_the_stores_is_unavailable(own_server: Engine) -> None:
+    async with open_store(f"{own_server.url}/trivet", timeout=0.3) as store:
         await until(lambda: store.is_prepared, 10)
-        async with slow_to_find(server):
+        async with failing(own_server, "find", blockConnection=True, blockTimeMS=1_000):
             with pytest.raises(Unavailable), within(5):
                 await store.run("test.find", lambda: store.notifications.find_one({}))
 

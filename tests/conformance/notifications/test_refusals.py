@@ -1,32 +1,17 @@
 """A server that refuses for good is named as an error, with what it refuses, its version and the mend."""
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from pymongo import AsyncMongoClient
 from pymongo.errors import AutoReconnect, ConfigurationError, ExecutionTimeout, OperationFailure
 
 from runtime.errors import Unavailable
 from services.notifications.refusals import KNOWN_TO_WORK, is_refusal, version_of
 from services.notifications.store import open_store
-from tests.conformance.notifications.test_turns import server  # noqa: F401  # a server of this file's own
+from tests.conformance.notifications.conftest import failing
 from tests.harness.engines import Engine
 from tests.harness.waiting import until
-
-
-@asynccontextmanager
-async def refusing(server: Engine, command: str, code: int) -> AsyncIterator[None]:  # noqa: F811  # the fixture's value
-    """Have the server refuse the service's commands of one name."""
-    data = {"failCommands": [command], "appName": "trivet-notifications", "errorCode": code}
-    async with AsyncMongoClient[dict[str, Any]](server.url) as client:
-        await client.admin.command("configureFailPoint", "failCommand", mode="alwaysOn", data=data)
-        try:
-            yield
-        finally:
-            await client.admin.command("configureFailPoint", "failCommand", mode="off")
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -45,14 +30,14 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     ],
 )
 async def test_a_server_that_refuses_the_indexes_is_named_once_as_an_error(
-    server: Engine,
+    own_server: Engine,
     caplog: pytest.LogCaptureFixture,
     code: int,
     name: str,
-    mend: str,  # the fixture
+    mend: str,
 ) -> None:
-    async with open_store(f"{server.url}/refusals{code}", timeout=2.0) as store:
-        async with refusing(server, "createIndexes", code):
+    async with open_store(f"{own_server.url}/refusals{code}", timeout=2.0) as store:
+        async with failing(own_server, "createIndexes", errorCode=code):
             await until(lambda: bool(errors(caplog)), 10)
             with pytest.raises(Unavailable):
                 await store.ping()
@@ -63,21 +48,21 @@ async def test_a_server_that_refuses_the_indexes_is_named_once_as_an_error(
     assert "secantusVersion" in told
 
 
-async def test_what_passes_by_itself_is_a_warning(server: Engine, caplog: pytest.LogCaptureFixture) -> None:  # noqa: F811
-    async with open_store(f"{server.url}/passing", timeout=2.0) as store:
-        async with refusing(server, "createIndexes", 91):
+async def test_what_passes_by_itself_is_a_warning(own_server: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    async with open_store(f"{own_server.url}/passing", timeout=2.0) as store:
+        async with failing(own_server, "createIndexes", errorCode=91):
             await until(lambda: any("cannot be made yet" in record.getMessage() for record in caplog.records), 10)
         await until(lambda: store.is_prepared, 10)
     assert errors(caplog) == []
 
 
 async def test_rights_that_are_taken_away_later_are_named_once_and_not_taken_for_our_mistake(
-    server: Engine,
-    caplog: pytest.LogCaptureFixture,  # the fixture
+    own_server: Engine,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with open_store(f"{server.url}/rights", timeout=2.0) as store:
+    async with open_store(f"{own_server.url}/rights", timeout=2.0) as store:
         await until(lambda: store.is_prepared, 10)
-        async with refusing(server, "find", 13):
+        async with failing(own_server, "find", errorCode=13):
             for _ in range(3):
                 with pytest.raises(Unavailable, match="does not let this service in"):
                     await store.run("test.find", lambda: store.notifications.find_one({}))
@@ -108,8 +93,8 @@ def test_what_is_a_refusal(error: Exception, is_for_good: bool) -> None:
     [
         ({"version": "8.0.4", "versionArray": [8, 0, 4]}, "a server of MongoDB's version 8.0.4"),
         (
-            {"version": "7.0.42", "ferretdbVersion": "v1.24.0"},
-            "a server of MongoDB's version 7.0.42 (ferretdbVersion v1.24.0)",
+            {"version": "7.0", "ferretdbVersion": "v1.24"},
+            "a server of MongoDB's version 7.0 (ferretdbVersion v1.24)",
         ),
         ({}, "a server of MongoDB's version unknown"),
     ],

@@ -2,13 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from pymongo import AsyncMongoClient
 
 from runtime.errors import ResourceExhausted, ServiceError
 from services.notifications.erasures import Erasures
@@ -18,9 +16,7 @@ from services.notifications.notifications import Notifications
 from services.notifications.preferences import Preferences
 from services.notifications.store import Store, open_store
 from services.notifications.turns import AT_ONCE, Turns
-from tests.conformance.notifications.conftest import LETTERS, as_stored
-from tests.conftest import Engines
-from tests.harness import engines
+from tests.conformance.notifications.conftest import LETTERS, as_stored, failing
 from tests.harness.engines import Engine
 from tests.harness.waiting import until
 
@@ -30,33 +26,13 @@ SLOW_MS = 1_000
 DAY = timedelta(days=1)
 
 
-@pytest.fixture(scope="module")
-def server(engine: Engines) -> Iterator[Engine]:
-    engine.get("secantusdb")  # names it in the report, and skips where it is missing
-    with engines.secantusdb() as own:
-        yield own
-
-
 @pytest.fixture
-async def slow(server: Engine) -> AsyncIterator[Store]:
+async def slow(own_server: Engine) -> AsyncIterator[Store]:
     """A store that takes a second for every search of ours, and few connections to it."""
-    async with open_store(f"{server.url}/trivet", pool_size=POOL) as store:
+    async with open_store(f"{own_server.url}/trivet", pool_size=POOL) as store:
         await until(lambda: store.is_prepared, 10)
-        async with slow_to_find(server):
+        async with failing(own_server, "find", blockConnection=True, blockTimeMS=SLOW_MS):
             yield store
-
-
-@asynccontextmanager
-async def slow_to_find(server: Engine) -> AsyncIterator[None]:
-    fault = {"appName": "trivet-notifications", "blockConnection": True, "blockTimeMS": SLOW_MS}
-    async with AsyncMongoClient[dict[str, Any]](server.url) as client:
-        await client.admin.command(
-            "configureFailPoint", "failCommand", mode="alwaysOn", data={"failCommands": ["find"], **fault}
-        )
-        try:
-            yield
-        finally:
-            await client.admin.command("configureFailPoint", "failCommand", mode="off")
 
 
 async def outcome(reader: LogReader) -> tuple[ServiceError | None, float]:
