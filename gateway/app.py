@@ -15,6 +15,7 @@ from gateway.middleware.cors import Cors
 from gateway.middleware.deadline import Deadline
 from gateway.middleware.error_net import ErrorNet
 from gateway.middleware.metrics import Metrics
+from gateway.middleware.one_host import OneHost
 from gateway.middleware.request_id import RequestId
 from gateway.middleware.request_log import LogRequests
 from gateway.middleware.security_headers import SecurityHeaders
@@ -39,6 +40,7 @@ def build_app(deps: Deps) -> ASGIApp:
     app = Deadline(app)
     app = BodyLimit(app, seconds=2 * deps.settings.header_seconds)
     app = Admission(app)
+    app = OneHost(app)
     app = ErrorNet(app)
     app = Cors(app, deps.origins)
     app = SecurityHeaders(app, https=deps.settings.base_url.startswith("https:"))

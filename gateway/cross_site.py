@@ -1,33 +1,43 @@
-"""Whether another site's page made a browser send its cookies here."""
+"""Whether another site's page made a browser send its cookies here: one rule for every route."""
 
-from starlette.types import Scope
+from collections.abc import Mapping
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
 
 from gateway.errors import Refused
-from gateway.exchange import header
-from gateway.origins import Origins, origin_of
+from gateway.origins import Origins
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-OWN_SITE = ("same-origin", "none")
+INVALID = "INVALID_ORIGIN"
+MISSING = "MISSING_OR_NULL_ORIGIN"
+SENTENCES: Mapping[str, str] = {
+    INVALID: "this page's origin is not trusted",
+    MISSING: "a change with cookies needs an Origin header: send one of a trusted page, or a bearer token alone",
+}
 
 
-def refuse_foreign_pages(scope: Scope, origins: Origins) -> None:
-    """Raise Refused if a request that changes something carries cookies, and a page that is not trusted sent it.
+def page_of(headers: Headers) -> str:
+    """Return the page that a request names, by Origin or else by Referer; empty if it names none."""
+    return ", ".join(headers.getlist("origin")) or headers.get("referer") or ""
 
-    The page is named by Origin; without one by Sec-Fetch-Site, then by Referer. A request with none of them was
-    sent by no browser, and a program's cookies are its own.
+
+def fault_of_page(headers: Headers, origins: Origins) -> str | None:
+    """Return why the page of a request is not trusted, INVALID or MISSING; None if it is.
+
+    A page that hides its origin passes if the browser says that it is of the same origin.
     """
-    if scope["method"] in SAFE_METHODS or not header(scope, b"cookie"):
-        return
-    if origin := header(scope, b"origin"):
-        _require(origins.trusts(origin))
-        return
-    referer = header(scope, b"referer")
-    if site := header(scope, b"sec-fetch-site"):
-        _require(site in OWN_SITE or (bool(referer) and origins.trusts(origin_of(referer))))
-    elif referer:
-        _require(origins.trusts(origin_of(referer)))
+    page = page_of(headers)
+    if page == "null" and headers.get("sec-fetch-site") == "same-origin":
+        return None
+    if page in ("", "null"):
+        return MISSING
+    return None if origins.trusts_url(page) else INVALID
 
 
-def _require(trusted: bool) -> None:
-    if not trusted:
-        raise Refused("PERMISSION_DENIED", "INVALID_ORIGIN", "this page's origin is not trusted")
+def refuse_foreign_pages(request: Request, origins: Origins) -> None:
+    """Raise Refused if a request that changes something carries cookies, and no trusted page sent it."""
+    if request.method in SAFE_METHODS or "cookie" not in request.headers:
+        return
+    if (fault := fault_of_page(request.headers, origins)) is not None:
+        raise Refused("PERMISSION_DENIED", fault, SENTENCES[fault])

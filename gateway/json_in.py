@@ -68,9 +68,7 @@ def merge(message: Message, value: Any, path: str = "") -> None:
         where = f"{path}.{key}" if path else key
         if field is None:
             raise Refused("INVALID_ARGUMENT", "UNKNOWN_FIELD", f"{where[:128]} is not a field here", field=where[:128])
-        if item is None and (field.message_type is None or field.message_type.full_name != "google.protobuf.Value"):
-            message.ClearField(field.name)
-        elif field.is_repeated:
+        if field.is_repeated:
             _merge_repeated(message, field, item, where)
         elif field.message_type is not None:
             merge_message(getattr(message, field.name), item, where)
@@ -79,8 +77,10 @@ def merge(message: Message, value: Any, path: str = "") -> None:
 
 
 def merge_message(message: Message, value: Any, where: str) -> None:
-    """Set a message from JSON, in the form that its type has there."""
+    """Set a message from JSON, in the form that its type has there. `null` is a value of `Value` alone."""
     name = message.DESCRIPTOR.full_name
+    if value is None and name != "google.protobuf.Value":
+        raise invalid(where, EXPECTED.get(name, "an object"))
     message.SetInParent()
     if not name.startswith("google.protobuf."):
         merge(message, value, where)

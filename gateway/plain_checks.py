@@ -20,6 +20,7 @@ from gateway.deps import Deps
 from gateway.exchange import Exchange, Header
 from gateway.held_sessions import HeldSession
 from gateway.middleware.cors import VARY, allowed
+from gateway.middleware.one_host import HOST
 from gateway.middleware.request_id import ACCEPTED
 from gateway.middleware.request_log import entry_of
 from gateway.middleware.security_headers import on_every_answer
@@ -110,6 +111,7 @@ class PlainChecks:
             len(given) != len(headers)
             or not given.keys().isdisjoint(NOT_PLAIN)
             or given.get(b"content-length", b"0") != b"0"
+            or not HOST.fullmatch(given.get(b"host", b" "))
         ):
             return None
         authorization, cookie = given.get(b"authorization", b""), given.get(b"cookie", b"")

@@ -10,6 +10,7 @@ from typing import Any
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -83,7 +84,7 @@ class Transcoder:
         if rule is None:
             raise method_not_allowed(request.method, methods)
         exchange.route = rule.template
-        refuse_foreign_pages(scope, self._deps.origins)
+        refuse_foreign_pages(request, self._deps.origins)
         signed_in = await self._who_calls(request, self._deps)
         if signed_in is None:
             raise Refused("UNAUTHENTICATED", "NOT_SIGNED_IN", "sign in first: a session cookie or bearer token")
@@ -120,7 +121,7 @@ def _operation(rule: Rule, channel: Channel) -> Operation:
 
 async def _decode(operation: Operation, request: Request, values: list[str], signed_in: SignedIn) -> Message:
     rule, message = operation.rule, operation.request()
-    if rule.body and (body := await _json(request)) is not None:
+    if rule.body and (body := await _json(request)) is not UNSET:
         if rule.body == WHOLE_BODY:
             merge(message, body)
         else:
@@ -142,10 +143,10 @@ def _adopt_idempotency_key(message: Any, key: str) -> None:
 
 
 async def _json(request: Request) -> Any:
-    """Return the body's JSON, None if there is no body. Raises Refused."""
+    """Return the body's JSON, UNSET if there is no body. Raises Refused."""
     body = await request.body()
     if not body:
-        return None
+        return UNSET
     media_type = header(request.scope, b"content-type").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise Refused("INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", "send the body as application/json", status=415)

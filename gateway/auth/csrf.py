@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from starlette.requests import Request
 
 from gateway.auth.refusals import TEXTS, Refusal, refuse
+from gateway.cross_site import fault_of_page, page_of
 from gateway.origins import Origins
 
 FETCH_METADATA = ("sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest")
@@ -28,7 +29,7 @@ def check_cookie_origin(request: Request, origins: Origins) -> None:
     A request without an Origin is judged by its Referer, and without either it is refused.
     """
     if "cookie" in request.headers:
-        _check_origin(request, origins)
+        _check_page(request, origins)
 
 
 def check_first_sign_in(request: Request, origins: Origins) -> None:
@@ -41,8 +42,8 @@ def check_first_sign_in(request: Request, origins: Origins) -> None:
     metadata = [request.headers.get(name, "").strip() for name in FETCH_METADATA]
     if metadata[:2] == ["cross-site", "navigate"]:
         raise refuse("CROSS_SITE_NAVIGATION_LOGIN_BLOCKED")
-    if any(metadata) or _origin(request):
-        _check_origin(request, origins)
+    if any(metadata) or page_of(request.headers):
+        _check_page(request, origins)
 
 
 def check_callbacks(request: Request, body: object, origins: Origins) -> None:
@@ -75,16 +76,6 @@ def _is_safe_path(url: str) -> bool:
     )
 
 
-def _check_origin(request: Request, origins: Origins) -> None:
-    origin = _origin(request)
-    if not origin or origin == "null":
-        # Sandboxed and privacy-minded pages hide their origin, and the browser still vouches for them.
-        if origin == "null" and request.headers.get("sec-fetch-site") == "same-origin":
-            return
-        raise refuse("MISSING_OR_NULL_ORIGIN")
-    if not origins.trusts_url(origin):
-        raise refuse("INVALID_ORIGIN")
-
-
-def _origin(request: Request) -> str:
-    return request.headers.get("origin") or request.headers.get("referer") or ""
+def _check_page(request: Request, origins: Origins) -> None:
+    if (fault := fault_of_page(request.headers, origins)) is not None:
+        raise refuse(fault)

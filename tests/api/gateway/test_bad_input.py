@@ -1,5 +1,6 @@
 """What is wrong with a request is said once, clearly, as 4xx in AIP-193's shape; never a 500."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from tests.api.gateway.conftest import Gateway
 from tests.api.gateway.stand_ins import ADMIN, USER, StandIns
-from tests.api.gateway.wire import head, talk
+from tests.api.gateway.wire import connection, head, talk
 
 JSON = {**USER, "content-type": "application/json"}
 
@@ -59,18 +60,29 @@ async def test_a_body_that_is_no_json_is_named_so(http: httpx.AsyncClient, body:
         ({"data": {"a": 10**400}}, "notification.data.a"),
         ({"email": "a@x.io"}, "notification.email"),
         ({"email": {"to": {"$ne": None}}}, "notification.email.to"),
+        ({"title": None}, "notification.title"),
+        ({"type": None}, "notification.type"),
+        ({"data": None}, "notification.data"),
+        ({"email": None}, "notification.email"),
         ([], "notification"),
         ("text", "notification"),
+        (None, "notification"),
     ],
     ids=str,
 )
 async def test_a_value_of_the_wrong_type_is_named_by_its_field(http: httpx.AsyncClient, body: Any, field: str) -> None:
     """I1: an operator of the document store is no string."""
-    answer = await http.post("/v1/notifications", headers=USER, json=body)
+    answer = await http.post("/v1/notifications", headers=JSON, content=json.dumps(body))
     assert answer.status_code == 400
     details = error_of(answer)["details"]
     assert details[0]["reason"] == "INVALID_VALUE"
     assert details[1]["fieldViolations"][0]["field"] == field
+
+
+async def test_null_is_no_body(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/v1/sessions:revokeAll", headers=JSON, content=b"null")
+    assert answer.status_code == 400
+    assert error_of(answer)["details"][1]["fieldViolations"][0]["field"] == "body"
 
 
 @pytest.mark.parametrize(
@@ -226,3 +238,28 @@ async def test_an_encoded_slash_parts_nothing(gateway: Gateway, path: str) -> No
 
 async def test_an_encoded_slash_in_a_query_is_nothing_special(gateway: Gateway) -> None:
     assert await talk(gateway.port, [head("GET", "/healthz?next=%2Fhome")]) == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/me", "/api/auth/get-session"])
+@pytest.mark.parametrize(
+    "lines",
+    [[], ["host:"], ["host: trivet"] * 2, ["host: trivet", "host: evil.io"], ["host: a/b"], ["host: u@trivet"]],
+    ids=str,
+)
+async def test_a_request_names_one_host(gateway: Gateway, path: str, lines: list[str]) -> None:
+    """C4: a proxy in front could take the other one for the right one."""
+    request = [f"GET {path} HTTP/1.1", *lines, f"authorization: {USER['authorization']}", "", ""]
+    async with connection(gateway.port) as (reader, writer):
+        writer.write("\r\n".join(request).encode())
+        answer = await asyncio.wait_for(reader.read(10_000), 10)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"INVALID_HOST" in answer
+
+
+@pytest.mark.parametrize("host", ["trivet:8080", "[::1]:8080", "app.example.com."])
+async def test_any_one_host_will_do(gateway: Gateway, host: str) -> None:
+    assert await talk(gateway.port, [f"GET /healthz HTTP/1.1\r\nhost: {host}\r\n\r\n".encode()]) == 200
+
+
+async def test_http_1_0_may_leave_the_host_out(gateway: Gateway) -> None:
+    assert await talk(gateway.port, [b"GET /healthz HTTP/1.0\r\n\r\n"]) == 200

@@ -61,27 +61,40 @@ async def test_a_failure_can_be_read_by_the_page_too(http: httpx.AsyncClient) ->
 
 
 @pytest.mark.parametrize(
-    ("headers", "allowed"),
+    ("headers", "reason"),
     [
-        ({"origin": PAGE}, True),
-        ({"origin": "https://evil.example"}, False),
-        ({"origin": "null"}, False),
-        ({"sec-fetch-site": "same-origin"}, True),
-        ({"sec-fetch-site": "cross-site"}, False),
-        ({"sec-fetch-site": "same-site"}, False),
-        ({"referer": f"{PAGE}/inbox"}, True),
-        ({"referer": "https://evil.example/"}, False),
-        ({}, True),
+        ({"origin": PAGE}, None),
+        ({"origin": "https://evil.example"}, "INVALID_ORIGIN"),
+        ({"origin": "https://evil.example", "referer": PAGE}, "INVALID_ORIGIN"),
+        ({"origin": "null"}, "MISSING_OR_NULL_ORIGIN"),
+        ({"origin": "null", "sec-fetch-site": "same-origin"}, None),
+        ({"origin": "null", "sec-fetch-site": "cross-site"}, "MISSING_OR_NULL_ORIGIN"),
+        ({"sec-fetch-site": "same-origin"}, "MISSING_OR_NULL_ORIGIN"),
+        ({"sec-fetch-site": "cross-site"}, "MISSING_OR_NULL_ORIGIN"),
+        ({"referer": f"{PAGE}/inbox"}, None),
+        ({"referer": "https://evil.example/"}, "INVALID_ORIGIN"),
+        ({}, "MISSING_OR_NULL_ORIGIN"),
     ],
     ids=str,
 )
-async def test_a_cookie_changes_nothing_for_a_foreign_page(
-    http: httpx.AsyncClient, services: StandIns, headers: dict[str, str], allowed: bool
+async def test_a_cookie_changes_nothing_for_a_foreign_page_under_any_route(
+    http: httpx.AsyncClient, services: StandIns, headers: dict[str, str], reason: str | None
 ) -> None:
-    """C1: a request without any word of its page was sent by no browser, so its cookies are its own."""
-    answer = await http.post("/v1/notifications:markAllRead", headers={**USER, "cookie": "a=b", **headers})
-    assert answer.status_code == (200 if allowed else 403)
-    assert any(call.name == "MarkAllRead" for call in services.calls) is allowed
+    """C1: one rule, the protocol's, under /v1 and /api/auth."""
+    sent = {**USER, "cookie": "a=b", **headers}
+    answer = await http.post("/v1/notifications:markAllRead", headers=sent)
+    assert any(call.name == "MarkAllRead" for call in services.calls) is (reason is None)
+    said = answer.json()["error"]["details"][0]["reason"] if answer.status_code == 403 else None
+    assert (answer.status_code, said) == (403 if reason else 200, reason)
+    answer = await http.post("/api/auth/get-session", headers=sent)
+    allowed = (405, "METHOD_NOT_ALLOWED_DEFER_SESSION_REQUIRED")
+    assert (answer.status_code, answer.json()["code"]) == ((403, reason) if reason else allowed)
+
+
+async def test_two_origins_are_no_trusted_page(http: httpx.AsyncClient) -> None:
+    both = [("authorization", USER["authorization"]), ("cookie", "a=b"), ("origin", PAGE), ("origin", PAGE)]
+    for path in ("/v1/notifications:markAllRead", "/api/auth/get-session"):
+        assert (await http.post(path, headers=both)).status_code == 403
 
 
 async def test_a_bearer_token_alone_needs_no_origin(http: httpx.AsyncClient) -> None:

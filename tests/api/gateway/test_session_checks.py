@@ -70,7 +70,7 @@ async def test_a_signature_that_was_found_good_is_not_good_for_another_secret(sc
     same = HeldChecks(deps, loop)
 
     def asked() -> dict[str, Any]:
-        return {"path": PATH, "method": "GET", "query_string": b"", "headers": [(b"cookie", cookie)]}
+        return {"path": PATH, "method": "GET", "query_string": b"", "headers": [(b"host", b"h"), (b"cookie", cookie)]}
 
     assert [same(asked()) is None for _ in range(2)] == [False, False]
     assert [rotated(asked()) is None for _ in range(2)] == [True, True]
