@@ -33,6 +33,7 @@ FIELDS: list[FieldDescriptor] = [field for descriptor in requests() for field in
 def test_null_is_taken_where_the_schema_allows_it_and_nowhere_else(field: FieldDescriptor) -> None:
     schema = Schemas({}).field(field)
     allows_null = not {"type", "$ref"} & set(schema)
+    assert field.containing_type is not None
     message = GetMessageClass(field.containing_type)()
     refused = None
     try:
