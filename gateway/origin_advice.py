@@ -1,11 +1,11 @@
 """Warns an operator of pages that cannot work with this gateway as it is configured; each warning is given once."""
 
 import logging
-from urllib.parse import urlsplit
+
+from gateway.places import LOOPBACK, place_of
 
 logger = logging.getLogger(__name__)
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 MAX_REMEMBERED = 100
 """How many different warnings are given; anybody can send any Origin."""
 MAX_LENGTH = 200
@@ -29,7 +29,7 @@ class OriginAdvice:
                 logger.warning(UNTRUSTED, origin[:MAX_LENGTH])
         elif _differ(origin, host) and self._is_new(origin, host):
             port = host.rpartition(":")[2] if host.rpartition(":")[2].isdecimal() else "80"
-            logger.warning(TWO_NAMES, origin, host, f"http://{_host(origin)}:{port}")
+            logger.warning(TWO_NAMES, origin, host, f"http://{_loopback(origin)}:{port}")
 
     def _is_new(self, origin: str, host: str) -> bool:
         key = (origin[:MAX_LENGTH], host[:MAX_LENGTH])
@@ -40,14 +40,12 @@ class OriginAdvice:
 
 
 def _differ(origin: str, host: str) -> bool:
-    page, gateway = _host(origin), _host(f"http://{host}")
-    return page != gateway and page in LOOPBACK and gateway in LOOPBACK
+    page, gateway = _loopback(origin), _loopback(f"http://{host}")
+    return page != gateway and "" not in (page, gateway)
 
 
-def _host(url: str) -> str:
-    """Return the host without its port, an IPv6 address in brackets; empty for what is no URL."""
-    try:
-        name = urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-    return f"[{name}]" if ":" in name else name
+def _loopback(url: str) -> str:
+    """Return the name by which a URL leads to this machine, without its port; empty for any other URL."""
+    place = place_of(url)
+    found = LOOPBACK.fullmatch(place.authority) if place is not None else None
+    return found[1] if found else ""

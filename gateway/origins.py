@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 
 from gateway.origin_patterns import pattern_of
-from gateway.places import DEFAULT_PORTS, Place, place_of
+from gateway.places import DEFAULT_PORTS, LOOPBACK, Place, place_of
 from gateway.settings import GatewaySettings
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\\@\s]*", re.ASCII)
@@ -19,10 +19,13 @@ class Origins:
     - An origin or a host with wildcards in its labels: `https://*.example.com`. `*` stands for one label or a part of
       it and never for a dot, `**` for one label or more, `?` for one character.
     - An app's scheme, also with an authority and a path: `myapp:`, `myapp://callback`, `exp://192.168.*.*:*/**`.
+
+    In development every page of this machine is trusted too, under each of its names and on every port.
     """
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._patterns = tuple(map(pattern_of, (origin_of(settings.base_url), *settings.trusted_origins)))
+        self._trusts_loopback = settings.trusts_loopback
         # Attackers choose what is asked, so what is remembered has a bound.
         self._remembered = lru_cache(maxsize=1_024)(self._trusts)
 
@@ -39,6 +42,8 @@ class Origins:
         return _ORIGIN.fullmatch(origin) is not None and self.trusts_url(origin)
 
     def _trusts_place(self, place: Place) -> bool:
+        if self._trusts_loopback and place.scheme in DEFAULT_PORTS and LOOPBACK.fullmatch(place.authority):
+            return True
         return any(pattern.matches(place) for pattern in self._patterns)
 
 

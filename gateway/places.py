@@ -12,6 +12,8 @@ MAX_URL = 4_096
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
 """What browsers drop or take for a slash."""
+LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?")
+"""The names of this machine, with any port."""
 _SEPARATORS = re.compile("%2f|%5c", re.IGNORECASE)
 
 

@@ -26,6 +26,11 @@ class GatewaySettings(SiteSettings):
     trusted_origins: Words = from_env(
         "TRIVET_TRUSTED_ORIGINS", default=(), description="Origins besides our own that may send cookies, by comma."
     )
+    trust_loopback: Literal["on", "off", ""] = from_env(
+        "TRIVET_TRUST_LOOPBACK",
+        default="",
+        description="on or off: trust every page of this machine, whatever its port; on in development if unset.",
+    )
     trusted_proxies: Networks = from_env(
         "TRIVET_TRUSTED_PROXIES", default=(), description="Networks whose X-Forwarded-For is believed, by comma."
     )
@@ -108,6 +113,10 @@ class GatewaySettings(SiteSettings):
     @property
     def rate_limit_on(self) -> bool:
         return self.rate_limit == "on" or (self.rate_limit == "" and self.is_production)
+
+    @property
+    def trusts_loopback(self) -> bool:
+        return self.trust_loopback == "on" or (self.trust_loopback == "" and not self.is_production)
 
     @property
     def docs_on(self) -> bool:

@@ -14,6 +14,7 @@ from tests.harness.engines import free_port
 from tests.harness.processes import ROOT
 from tests.harness.stack import NAMES, Stack, environment, trivet
 from tests.harness.stack import stack as run_stack
+from tests.harness.waiting import eventually
 
 SERVICES = ("identity", "notifications", "cache")
 
@@ -35,6 +36,23 @@ def test_it_shows_each_part_as_it_becomes_ready_with_milliseconds(stack: Stack) 
 def test_it_is_healthy_when_it_says_so(stack: Stack) -> None:
     assert httpx.get(f"{stack.url}/readyz").status_code == 200
     assert httpx.get(stack.addresses["docs"]).status_code == 200
+
+
+def test_a_page_of_a_dev_server_signs_up_and_stays_signed_in(stack: Stack) -> None:
+    """No origin is configured: the page's port is the dev server's, its host the one that the ready line names."""
+    page = {"origin": "http://localhost:5173"}
+    body = {"name": "Dev", "email": "dev-server@example.com", "password": "correct horse battery"}
+    with httpx.Client(base_url=stack.url, headers=page) as browser:
+        answer = browser.post("/api/auth/sign-up/email", json=body)
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, page["origin"])
+        assert browser.get("/api/auth/get-session").json()["user"]["email"] == body["email"]
+        assert browser.post("/api/auth/sign-out", json={}).status_code == 200
+
+
+def test_a_page_under_another_name_of_this_machine_is_warned_of_with_the_mend(stack: Stack) -> None:
+    address = stack.url.replace("localhost", "127.0.0.1")
+    httpx.get(f"{address}/api/auth/ok", headers={"origin": "http://localhost:5174"})
+    eventually(lambda: f"set the client's baseURL to {stack.url}" in stack.log, seconds=5)
 
 
 def test_the_embedded_database_is_in_wal_mode(stack: Stack) -> None:

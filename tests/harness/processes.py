@@ -86,6 +86,7 @@ def environment(name: str, port: int, **extra: str) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "TRIVET_ENV": "development",
         "TRIVET_LOG_FORMAT": "json",
+        "TRIVET_TRUST_LOOPBACK": "off",  # as in production: the tests' foreign pages are on this machine
         ("TRIVET_HTTP_PORT" if name == "gateway" else f"TRIVET_{name.upper()}_PORT"): str(port),
         "TRIVET_CALL_KEYS": ",".join(
             f"{service}={pair_key(SECRET, name, service).hex()}" for service in SERVICES if service != name

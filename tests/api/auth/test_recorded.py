@@ -59,8 +59,8 @@ def test_everything_listed_occurs(replays: Replays) -> None:
 
 
 def test_every_deviation_has_its_row_and_reason_in_the_documentation() -> None:
-    text = (ROOT / "docs/better-auth.md").read_text()
-    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    _, _, deviations = (ROOT / "docs/better-auth.md").read_text().partition("## Where we differ")
+    rows = [line for line in deviations.splitlines() if line.startswith("| `")]
     assert len(rows) >= len(listed()["deviation"])
     for deviation in listed()["deviation"]:
         assert any(line.startswith(f"| `{deviation['id']}` |") for line in rows), deviation["id"]

@@ -11,7 +11,8 @@ from tests.differential.trusted import POINTLESS, VERDICTS
 
 
 def origins(*trusted: str, base_url: str = "https://app.example.com") -> Origins:
-    return Origins(GatewaySettings(secret="s" * 32, base_url=base_url, trusted_origins=trusted))
+    settings = GatewaySettings(secret="s" * 32, base_url=base_url, trusted_origins=trusted, trust_loopback="off")
+    return Origins(settings)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,22 @@ def test_what_could_match_nothing_or_every_page_is_refused_at_start(pattern: str
     with pytest.raises(ValueError, match=re.escape(POINTLESS[pattern])) as refused:
         origins(pattern)
     assert f"`{pattern}` " in str(refused.value)
+
+
+PAGES_OF_THIS_MACHINE = ("http://localhost:5173", "http://127.0.0.1", "https://[::1]:8443")
+
+
+def test_in_development_every_page_of_this_machine_is_trusted() -> None:
+    """A dev server picks its port, and nobody lists them all."""
+    known = Origins(GatewaySettings(secret="s" * 32, base_url="https://app.example.com"))
+    assert all(known.trusts(page) and known.trusts_url(f"{page}/in?x=1") for page in PAGES_OF_THIS_MACHINE)
+    foreign = ("http://localhost.evil.io:5173", "http://127.0.0.1.evil.io", "http://a@localhost:1", "ftp://localhost")
+    assert not any(known.trusts(page) or known.trusts_url(page) for page in foreign)
+
+
+def test_in_production_a_page_of_this_machine_is_as_foreign_as_any() -> None:
+    known = Origins(GatewaySettings(secret="s" * 32, base_url="https://app.example.com", environment="production"))
+    assert not any(known.trusts(page) or known.trusts_url(page) for page in PAGES_OF_THIS_MACHINE)
 
 
 def test_a_path_pins_links_and_no_page_sends_cookies_by_it() -> None:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from runtime.settings import Environment, ServiceSettings, read
+from runtime.settings import Environment, ServiceSettings, SiteSettings, read
 
 CANARY = "c0ffee" * 12
 
@@ -95,3 +95,20 @@ def test_reflection_is_on_in_development_unless_told_otherwise(
     if asked is not None:
         monkeypatch.setenv("TRIVET_REFLECTION", asked)
     assert read(ServiceSettings).reflection_on is on
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://localhost:8081"),
+        ("0.0.0.0", "http://localhost:8081"),
+        ("::", "http://localhost:8081"),
+        ("192.168.1.7", "http://192.168.1.7:8081"),
+    ],
+)
+def test_the_default_base_url_is_the_name_that_pages_of_this_machine_use(
+    monkeypatch: pytest.MonkeyPatch, host: str, url: str
+) -> None:
+    for name, value in {"TRIVET_SECRET": "s" * 32, "TRIVET_HOST": host, "TRIVET_HTTP_PORT": "8081"}.items():
+        monkeypatch.setenv(name, value)
+    assert read(SiteSettings).base_url == url
