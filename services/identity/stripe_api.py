@@ -1,4 +1,4 @@
-"""Reading a subscription at Stripe: one GET, a short deadline, a bounded answer."""
+"""Reading objects at Stripe: one GET, a short deadline, a bounded answer."""
 
 import asyncio
 import json
@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -36,13 +37,17 @@ class StripeApi:
             yield cls(client, seconds=seconds)
 
     async def subscription(self, subscription_id: str) -> Mapping[str, Any] | None:
-        """Return a subscription as it is now, None if this key's account has none such.
+        """Return a subscription as it is now, None if this key's account has none such. Raises as `read` does."""
+        return await self.read("subscriptions", subscription_id)
 
-        Raises Unavailable (STRIPE_UNAVAILABLE): whoever sent the event is to send it again.
+    async def read(self, collection: str, object_id: str) -> Mapping[str, Any] | None:
+        """Return an object of a collection as it is now, None if this key's account has none such.
+
+        Raises Unavailable (STRIPE_UNAVAILABLE): Stripe is to send the event again.
         """
         try:
             async with asyncio.timeout(remaining(self._seconds)):
-                return await self._get(f"/v1/subscriptions/{subscription_id}")
+                return await self._get(f"/v1/{collection}/{quote(object_id, safe='')}")
         except (httpx.HTTPError, TimeoutError, OSError, ValueError, RecursionError) as error:
             logger.warning("Stripe's API does not answer: %s", type(error).__name__)
             raise _unavailable() from None

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,19 +23,48 @@ NAMES_OF_A_USER = ("referenceId", "userId", "user_id")
 Object = Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Thin:
+    """An event that only names the object that has changed: `collection` and `object_id` say where it is read."""
+
+    event_id: str
+    created: int
+    kind: str
+    collection: str
+    object_id: str
+
+
 class _MalformedError(Exception):
     """An event has not the shape that Stripe documents."""
 
 
-def read(text: str, plans: Mapping[str, str]) -> News | None:
-    """Return what a signed event says of a subscription, None if it is of no concern. Raises InvalidArgument."""
+WRONG_SHAPE = (ValueError, RecursionError, KeyError, TypeError, IndexError, AttributeError, _MalformedError)
+
+
+def read(text: str, plans: Mapping[str, str]) -> News | Thin | None:
+    """Return what a signed event says of a subscription, None if it is of no concern.
+
+    A type that we do not know is of no concern whatever its shape: Stripe turns an endpoint off that refuses events.
+    Raises InvalidArgument for a known type in another shape.
+    """
     try:
         event = json.loads(text)
-        event_id, created = _word(event, "id"), _second(event["created"])
-        tells = TELLS.get(_word(event, "type"))
-        return None if tells is None else tells(event_id, created, _object(event["data"]["object"]), plans)
-    except (ValueError, RecursionError, KeyError, TypeError, IndexError, AttributeError, _MalformedError):
+        kind = _word(event, "type")
+        if kind.startswith(THIN) and (known := kind.removeprefix(THIN)) in TELLS:
+            return _thin(event, known)
+        if kind not in TELLS:
+            return None
+        return TELLS[kind](_word(event, "id"), _second(event["created"]), _object(event["data"]["object"]), plans)
+    except WRONG_SHAPE:
         raise InvalidArgument("INVALID_EVENT", "this is no event as Stripe documents it", field="payload") from None
+
+
+def told(thin: Thin, found: Object, plans: Mapping[str, str]) -> News | None:
+    """Return what a thin event says of a subscription, by the object that it names. Raises InvalidArgument."""
+    try:
+        return TELLS[thin.kind](thin.event_id, thin.created, found, plans)
+    except WRONG_SHAPE:
+        raise InvalidArgument("INVALID_EVENT", "this is no object as Stripe documents it") from None
 
 
 def terms_of(subscription: Object, plans: Mapping[str, str]) -> Terms:
@@ -63,6 +93,12 @@ def _user(value: Any) -> str:
 def _subscription(event_id: str, created: int, told: Object, plans: Mapping[str, str]) -> News:
     customer, user_id = _id(told.get("customer")), user_of(told)
     return News(event_id, created, _word(told, "id"), customer, user_id, terms=_terms(told, plans))
+
+
+def _thin(event: Object, kind: str) -> Thin:
+    created = int(datetime.fromisoformat(event["created"]).timestamp())
+    collection = next(path for beginning, path in COLLECTIONS.items() if kind.startswith(beginning))
+    return Thin(_word(event, "id"), _second(created), kind, collection, _word(event["related_object"], "id"))
 
 
 def _checkout(event_id: str, created: int, told: Object, _: Mapping[str, str]) -> News | None:
@@ -100,14 +136,31 @@ TELLS: Mapping[str, Callable[[str, int, Object, Mapping[str, str]], News | None]
 }
 """By type; any other is of no concern."""
 
+THIN = "v1."
+"""What the type of a thin event about an object of API v1 begins with (docs.stripe.com/events/how-events-work)."""
+
+COLLECTIONS = {
+    "checkout.session.": "checkout/sessions",
+    "customer.subscription.": "subscriptions",
+    "invoice.": "invoices",
+}
+"""Where the objects of an event are read, by what its type begins with."""
+
 
 def _terms(told: Object, plans: Mapping[str, str]) -> Terms:
-    item = _item(told["items"]["data"], plans)
+    items = told.get("items") or {}
+    item = _item(items["data"], plans) if items.get("data") else None
+    if item is None:  # a subscription without items has no plan
+        return _terms_of_item(told, {}, "")
+    return _terms_of_item(told, item, _plan(item, plans))
+
+
+def _terms_of_item(told: Object, item: Object, plan: str) -> Terms:
     # Since 2025-03-31 the items have periods, of which all are the same but where they are billed apart.
     start, end = (item.get(name) or told.get(name) for name in ("current_period_start", "current_period_end"))
     ends_with_period = bool(told.get("cancel_at_period_end")) or (end is not None and told.get("cancel_at") == end)
     return Terms(
-        plan=_plan(item, plans),
+        plan=plan,
         status=_matching(STATUS, told["status"]),
         period_start=_moment(start),
         period_end=_moment(end),

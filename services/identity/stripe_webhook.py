@@ -12,6 +12,7 @@ from prometheus_client import Counter
 from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition
 from services.identity import stripe_events
+from services.identity.stripe_events import Thin
 from services.identity.stripe_settings import StripeSettings
 from services.identity.stripe_signature import verify
 from services.identity.stripe_terms import News
@@ -63,6 +64,7 @@ class StripeWebhook:
         self._secrets = secrets
         self._plans = plans
         self._api = api
+        self._warned = False
         self._now = now
 
     async def take(self, payload: bytes, signature: str) -> bool:
@@ -76,6 +78,8 @@ class StripeWebhook:
                 "STRIPE_NOT_CONFIGURED", "set TRIVET_STRIPE_WEBHOOK_SECRETS to take Stripe's events"
             )
         news = stripe_events.read(verify(payload, signature, self._secrets, self._now()), self._plans)
+        if isinstance(news, Thin):
+            news = await self._told(news)
         if news is None:
             taken.labels("of_no_concern").inc()
             return False
@@ -86,6 +90,19 @@ class StripeWebhook:
         if outcome is Outcome.UNKNOWN_USER:
             logger.warning("Stripe's event %s is about a user whom we do not have", news.event_id)
         return outcome in (Outcome.APPLIED, Outcome.UNCLAIMED)
+
+    async def _told(self, thin: Thin) -> News | None:
+        """Return what a thin event says, by reading its object; None if that is gone, or there is no key to read it."""
+        if self._api is None:
+            if not self._warned:
+                logger.warning(
+                    "Stripe sends thin events, which hold no data, and they are ignored: set TRIVET_STRIPE_API_KEY, "
+                    "or have the event destination send snapshots"
+                )
+            self._warned = True
+            return None
+        found = await self._api.read(thin.collection, thin.object_id)
+        return None if found is None else stripe_events.told(thin, found, self._plans)
 
     async def _look_and_apply(self, news: News, api: "StripeApi") -> Outcome:
         """Apply what the subscription is now. Of two who look at once, the later look is the one that stays."""

@@ -32,6 +32,13 @@ def event(kind: str, told: dict[str, Any], *, event_id: str = "evt_1", created: 
     return json.dumps(about | {"api_version": "2026-10-28.endive", "data": {"object": told}}).encode()
 
 
+def thin_event(kind: str, object_id: str, **changes: Any) -> bytes:
+    """Return the body of an event that only names its object."""
+    about = {"object": "v2.core.event", "id": "evt_1", "type": kind, "created": "2026-03-01T12:00:00.123Z"}
+    related = {"id": object_id, "type": "subscription", "url": f"/v1/x/{object_id}"}
+    return json.dumps(about | {"livemode": False, "context": None, "related_object": related} | changes).encode()
+
+
 def subscription(status: str = "active", **changes: Any) -> dict[str, Any]:
     """Return a subscription in the shape of API versions since 2025-03-31."""
     price = {"id": "price_pro", "object": "price", "product": "prod_1", "lookup_key": None}

@@ -17,6 +17,7 @@ from tests.harness.stripe import (
     event,
     signed,
     subscription,
+    thin_event,
 )
 from tests.harness.waiting import until
 from tests.harness.whole import Stores, Whole, whole
@@ -95,6 +96,23 @@ async def test_what_is_of_no_concern_or_about_nobody_is_answered_2xx(running: Wh
     for body in (event("charge.succeeded", {"id": "ch_1"}), told(ann, metadata={"userId": "x" * 32}, id="sub_x")):
         answer = await send(running, body)
         assert (answer.status_code, answer.json()) == (200, {"applied": False})
+
+
+@pytest.mark.parametrize(
+    "kind", ["v2.core.event_destination.ping", "v1.customer.subscription.updated", "v1.customer.created"]
+)
+async def test_thin_events_are_answered_2xx(running: Whole, kind: str) -> None:
+    """Stripe turns an endpoint off that refuses them."""
+    answer = await send(running, thin_event(kind, "x_1", id=f"evt_{new_id()}"))
+    assert (answer.status_code, answer.json()) == (200, {"applied": False})
+
+
+async def test_a_subscription_without_items_is_taken(running: Whole, ann: Person) -> None:
+    assert (await send(running, told(ann, created=int(time()) - 9))).json() == {"applied": True}
+    assert await ann.is_shown("pro", "active")
+    answer = await send(running, told(ann, "canceled", items={"object": "list", "data": []}))
+    assert (answer.status_code, answer.json()) == (200, {"applied": True})
+    assert await ann.is_shown("", "canceled")
 
 
 async def test_both_secrets_are_taken(running: Whole, ann: Person) -> None:

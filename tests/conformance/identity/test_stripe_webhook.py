@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from services.identity.stripe_terms import News, Terms
 from services.identity.stripe_webhook import LOOKS, StripeWebhook
 from services.identity.subscriptions import Subscriptions
 from tests.conformance.identity.conftest import Identity
-from tests.harness.stripe import API_KEY, NOW, SECRET, checkout, event, invoice, signed, subscription
+from tests.harness.stripe import API_KEY, NOW, SECRET, checkout, event, invoice, signed, subscription, thin_event
 
 PLANS = {"price_pro": "pro"}
 UPDATED = "customer.subscription.updated"
@@ -98,6 +99,28 @@ async def test_a_checkout_or_an_invoice_alone_brings_the_whole_subscription(stag
     stage.api.now["status"] = "past_due"
     assert await stage.send("invoice.payment_failed", invoice(), "evt_2", NOW + 1)
     assert await stage.shown() == ("pro", "past_due")
+
+
+async def test_a_thin_event_is_taken_by_what_it_names(stage: Stage) -> None:
+    body = thin_event("v1.customer.subscription.updated", "sub_1")
+    assert await stage.webhook.take(body, signed(body))
+    assert await stage.shown() == ("pro", "active")
+    assert not await stage.webhook.take(body, signed(body)), "once"
+    stage.api.status = 404
+    body = thin_event("v1.invoice.paid", "in/../1", id="evt_2")
+    assert not await stage.webhook.take(body, signed(body)), "it is another account's, or gone"
+    assert "GET /v1/invoices/in%2F..%2F1 " in stage.api.asked[-1]
+
+
+async def test_without_a_key_thin_events_are_ignored_and_the_log_says_what_to_do(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    webhook = StripeWebhook(stage.subscriptions, [SECRET], PLANS, now=lambda: datetime.fromtimestamp(NOW, UTC))
+    for number in range(3):
+        body = thin_event("v1.customer.subscription.updated", "sub_1", id=f"evt_{number}")
+        assert not await webhook.take(body, signed(body))
+    [said] = [record.getMessage() for record in caplog.records if "thin events" in record.getMessage()]
+    assert "TRIVET_STRIPE_API_KEY" in said
 
 
 async def test_an_older_event_that_comes_late_brings_nothing_old_back(stage: Stage) -> None:

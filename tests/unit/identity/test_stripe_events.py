@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from runtime.errors import InvalidArgument
-from services.identity.stripe_events import TELLS, read
+from services.identity.stripe_events import TELLS, Thin, read, told
 from services.identity.stripe_terms import News, Terms
-from tests.harness.stripe import NOW, checkout, event, invoice, old_subscription, subscription
+from tests.harness.stripe import NOW, checkout, event, invoice, old_subscription, subscription, thin_event
 
 PLANS = {"price_pro": "pro", "prod_team": "team"}
 START, END = datetime.fromtimestamp(NOW, UTC), datetime.fromtimestamp(NOW + 2_592_000, UTC)
@@ -18,7 +18,7 @@ PERIOD = {"current_period_start": NOW, "current_period_end": NOW + 2_592_000}
 
 def news(kind: str, told: dict[str, Any]) -> News:
     found = read(event(kind, told).decode(), PLANS)
-    assert found is not None
+    assert isinstance(found, News)
     return found
 
 
@@ -103,6 +103,45 @@ def test_any_other_type_is_of_no_concern(kind: str) -> None:
     assert read(event(kind, {"items": 7}).decode(), PLANS) is None
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "v2.core.event_destination.ping",
+        "v1.billing.meter.error_report_triggered",
+        "v1.customer.created",
+        "v1.customer.subscription.pending_update_applied",
+    ],
+)
+@pytest.mark.parametrize("changes", [{}, {"related_object": None}, {"created": 7, "id": None}])
+def test_a_thin_event_of_any_other_type_is_of_no_concern(kind: str, changes: dict[str, Any]) -> None:
+    assert read(thin_event(kind, "x_1", **changes).decode(), PLANS) is None
+
+
+@pytest.mark.parametrize("kind", TELLS)
+def test_a_thin_event_names_the_object_to_read(kind: str) -> None:
+    found = read(thin_event(f"v1.{kind}", "x_1").decode(), PLANS)
+    assert isinstance(found, Thin)
+    assert (found.event_id, found.created, found.kind, found.object_id) == ("evt_1", NOW, kind, "x_1")
+    whole = {"checkout/sessions": checkout("u1"), "invoices": invoice(), "subscriptions": subscription()}
+    assert told(found, whole[found.collection], PLANS) == news(kind, whole[found.collection])
+    with pytest.raises(InvalidArgument):
+        told(found, {"subscription": 7}, PLANS)
+
+
+@pytest.mark.parametrize("changes", [{"related_object": None}, {"related_object": {}}, {"created": "noon"}, {"id": 7}])
+def test_a_thin_event_in_another_shape_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgument):
+        read(thin_event("v1.customer.subscription.updated", "sub_1", **changes).decode(), PLANS)
+
+
+@pytest.mark.parametrize("items", [{"data": []}, {"object": "list", "data": []}, {}, None])
+def test_a_subscription_without_items_has_no_plan(items: dict[str, Any] | None) -> None:
+    """All that is left of it may be its end: it is told like any other."""
+    told = subscription("canceled", items=items) | PERIOD
+    assert terms(told) == Terms("", "canceled", START, END, None)
+    assert terms(without("items")).plan == ""
+
+
 def without(name: str) -> dict[str, Any]:
     return {key: value for key, value in subscription().items() if key != name}
 
@@ -110,10 +149,9 @@ def without(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "told",
     [
-        *(without(name) for name in ("id", "status", "items")),
+        *(without(name) for name in ("id", "status")),
         subscription() | {"status": 7},
         subscription(status="x" * 33),
-        subscription(items={"data": []}),
         subscription(items={"data": [{}]}),
         subscription(customer=[]),
         subscription(customer="cus\0"),
@@ -131,7 +169,7 @@ def test_an_event_in_no_shape_of_stripes_is_refused(told: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "7", "null", "{}", '"x"', "[" * 100_000, json.dumps({"id": "evt_1", "type": "x", "created": "7"})],
+    ["", "{", "[]", "7", "null", "{}", '"x"', "[" * 100_000, json.dumps({"id": "evt_1", "type": 7, "created": 7})],
 )
 def test_what_is_no_event_is_refused(text: str) -> None:
     """P4."""
