@@ -48,6 +48,7 @@ def whole(stores: Stores, *names: str, **extra: str) -> Iterator[Whole]:
         for name in names or ports:
             running.metrics_ports[name] = free_port()
             metrics = {"TRIVET_METRICS_PORT": str(running.metrics_ports[name])}
-            given: dict[str, Any] = {**addresses, **urls, **metrics, "TRIVET_RATE_LIMIT": "off", **extra}
+            own = {"TRIVET_RATE_LIMIT": "off", "TRIVET_BASE_URL": f"http://127.0.0.1:{ports['gateway']}"}
+            given: dict[str, Any] = {**addresses, **urls, **metrics, **own, **extra}
             running.processes[name] = stack.enter_context(process(name, port=ports[name], **given))
         yield running
