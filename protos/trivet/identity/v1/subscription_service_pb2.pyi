@@ -37,7 +37,7 @@ class Subscription(_message.Message):
     user_id: _builtins.str
     """Whose it is."""
     plan: _builtins.str
-    """The plan's name."""
+    """The plan's name. Empty for a subscription without items."""
     status: _builtins.str
     """For example `active`, `trialing`, `past_due`, `canceled`."""
     cancel_at_period_end: _builtins.bool

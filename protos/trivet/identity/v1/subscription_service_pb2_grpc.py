@@ -60,7 +60,8 @@ class SubscriptionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ApplyStripeEvent(self, request, context):
-        """Applies one signed event of the payment provider, once.
+        """Applies one signed event of the payment provider, once. Ignores a type that it does not know, whatever its shape.
+        Reads the object that a thin event names at the provider; without an API key it ignores thin events.
         Fails with INVALID_ARGUMENT (INVALID_SIGNATURE, STALE_SIGNATURE, PAYLOAD_TOO_LARGE, INVALID_PAYLOAD, INVALID_EVENT),
         FAILED_PRECONDITION (STRIPE_NOT_CONFIGURED), UNAVAILABLE (STRIPE_UNAVAILABLE), and ABORTED (EVENTS_RACE).
         """

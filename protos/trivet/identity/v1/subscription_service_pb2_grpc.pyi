@@ -21,7 +21,8 @@ class SubscriptionServiceStub:
     Fails with NOT_FOUND (SUBSCRIPTION_NOT_FOUND).
     """
     ApplyStripeEvent: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.ApplyStripeEventRequest, _subscription_service_pb2.ApplyStripeEventResponse]
-    """Applies one signed event of the payment provider, once.
+    """Applies one signed event of the payment provider, once. Ignores a type that it does not know, whatever its shape.
+    Reads the object that a thin event names at the provider; without an API key it ignores thin events.
     Fails with INVALID_ARGUMENT (INVALID_SIGNATURE, STALE_SIGNATURE, PAYLOAD_TOO_LARGE, INVALID_PAYLOAD, INVALID_EVENT),
     FAILED_PRECONDITION (STRIPE_NOT_CONFIGURED), UNAVAILABLE (STRIPE_UNAVAILABLE), and ABORTED (EVENTS_RACE).
     """
@@ -45,7 +46,8 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscription_service_pb2.ApplyStripeEventRequest,
         context: _aio.ServicerContext[_subscription_service_pb2.ApplyStripeEventRequest, _abc.Awaitable[_subscription_service_pb2.ApplyStripeEventResponse]],
     ) -> _abc.Awaitable[_subscription_service_pb2.ApplyStripeEventResponse]:
-        """Applies one signed event of the payment provider, once.
+        """Applies one signed event of the payment provider, once. Ignores a type that it does not know, whatever its shape.
+        Reads the object that a thin event names at the provider; without an API key it ignores thin events.
         Fails with INVALID_ARGUMENT (INVALID_SIGNATURE, STALE_SIGNATURE, PAYLOAD_TOO_LARGE, INVALID_PAYLOAD, INVALID_EVENT),
         FAILED_PRECONDITION (STRIPE_NOT_CONFIGURED), UNAVAILABLE (STRIPE_UNAVAILABLE), and ABORTED (EVENTS_RACE).
         """
