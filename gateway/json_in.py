@@ -2,17 +2,18 @@
 
 import base64
 import binascii
+import math
 import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import msgspec
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
 from gateway.errors import Refused
+from runtime import json_text
 from runtime.structs import is_exact
 
 Kind = FieldDescriptor
@@ -45,11 +46,10 @@ def invalid(field: str, expected: str) -> Refused:
 def decode(body: bytes) -> Any:
     """Return the JSON value in a body. Raises Refused for what is not JSON in UTF-8, or nested too deeply."""
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Refused("INVALID_ARGUMENT", "INVALID_JSON", "the body is not valid JSON in UTF-8") from None
-    except RecursionError:
-        raise Refused("INVALID_ARGUMENT", "INVALID_JSON", "the body is nested too deeply") from None
+        return json_text.parse(body)
+    except ValueError:
+        sentence = "the body is not valid JSON in UTF-8, or is nested too deeply"
+        raise Refused("INVALID_ARGUMENT", "INVALID_JSON", sentence) from None
 
 
 @cache
@@ -94,13 +94,15 @@ def merge_message(message: Message, value: Any, where: str) -> None:
 
 
 def check_numbers(value: Any, where: str) -> None:
-    """Raise Refused for an integer, anywhere in a value for a Struct, that a double cannot hold digit by digit."""
+    """Raise Refused for a number, anywhere in a value for a Struct, that is too large or too exact for a double."""
     if isinstance(value, dict):
         for key, item in value.items():
             check_numbers(item, f"{where}.{key}"[:256])
     elif isinstance(value, list):
         for index, item in enumerate(value):
             check_numbers(item, f"{where}[{index}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise invalid(where, "a number that a double can hold")
     elif isinstance(value, int) and not is_exact(value):
         raise invalid(where, "a number that a double holds exactly: send larger integers as strings")
 
@@ -157,9 +159,12 @@ def _number(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise invalid(where, "a number")
     try:
-        return float(value)
+        number = float(value)
     except (ValueError, OverflowError):
         raise invalid(where, "a number") from None
+    if isinstance(value, float) and not math.isfinite(number):  # written in digits; its name is a text
+        raise invalid(where, "a number that a double can hold")
+    return number
 
 
 def _enum(field: FieldDescriptor, value: Any, where: str) -> int:

@@ -7,6 +7,7 @@ import msgspec
 from starlette.requests import Request
 
 from gateway.auth.refusals import Refusal, refuse
+from runtime import json_text
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -38,8 +39,8 @@ def query_of(request: Request) -> dict[str, str | list[str]]:
 
 def _json(raw: bytes) -> object:
     try:
-        return msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return json_text.parse(raw)
+    except ValueError:
         raise refuse("BAD_REQUEST") from None
 
 

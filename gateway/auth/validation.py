@@ -1,5 +1,6 @@
 """Checks a body against its struct, and words what is wrong as zod 4 does: clients of the protocol show it."""
 
+import math
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -115,7 +116,7 @@ def _problem(wanted: Type, value: object) -> str | None:
     for kind, name in ((StructType, "object"), (ListType, "array"), (DictType, "record")):
         if isinstance(wanted, kind):
             return f"Invalid input: expected {name}, received {type_of(value)}"
-    if isinstance(wanted, FloatType) and (isinstance(value, bool) or not isinstance(value, int | float)):
+    if isinstance(wanted, FloatType) and type_of(value) != "number":
         return f"Invalid input: expected number, received {type_of(value)}"
     if isinstance(wanted, StrType):
         return _string_problem(wanted, value)
@@ -139,10 +140,12 @@ def _string_problem(wanted: StrType, value: object) -> str | None:
 
 
 def type_of(value: object) -> str:
-    """Return what zod calls the type of a JSON value."""
+    """Return what zod calls the type of a JSON value, or the value itself if it is a number beyond all."""
     if value is UNSET:
         return "undefined"
     if value is None:
         return "null"
+    if value in (math.inf, -math.inf):
+        return "Infinity" if value == math.inf else "-Infinity"
     names = ((bool, "boolean"), (str, "string"), (int | float, "number"), (list, "array"))
     return next((name for kind, name in names if isinstance(value, kind)), "object")

@@ -1,7 +1,6 @@
 """Reading objects at Stripe: one GET, a short deadline, a bounded answer."""
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -10,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from runtime import json_text
 from runtime.errors import Unavailable
 from trivet.client.deadline import remaining
 
@@ -48,7 +48,7 @@ class StripeApi:
         try:
             async with asyncio.timeout(remaining(self._seconds)):
                 return await self._get(f"/v1/{collection}/{quote(object_id, safe='')}")
-        except (httpx.HTTPError, TimeoutError, OSError, ValueError, RecursionError) as error:
+        except (httpx.HTTPError, TimeoutError, OSError, ValueError) as error:
             logger.warning("Stripe's API does not answer: %s", type(error).__name__)
             raise _unavailable() from None
 
@@ -66,7 +66,7 @@ class StripeApi:
                 body += chunk
                 if len(body) > MAX_BYTES:
                     raise ValueError("too long")
-        found = json.loads(body)
+        found = json_text.parse(bytes(body))
         if not isinstance(found, dict):
             raise ValueError("no object")
         return found

@@ -1,12 +1,12 @@
 """What an event of Stripe's means for a subscription, in its older and newer shapes (docs.stripe.com/api/events)."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from runtime import json_text
 from runtime.errors import InvalidArgument
 from services.identity.stripe_settings import PLAN_LENGTH
 from services.identity.stripe_terms import News, Terms
@@ -38,7 +38,7 @@ class _MalformedError(Exception):
     """An event has not the shape that Stripe documents."""
 
 
-WRONG_SHAPE = (ValueError, RecursionError, KeyError, TypeError, IndexError, AttributeError, _MalformedError)
+WRONG_SHAPE = (ValueError, KeyError, TypeError, IndexError, AttributeError, _MalformedError)
 
 
 def read(text: str, plans: Mapping[str, str]) -> News | Thin | None:
@@ -48,7 +48,7 @@ def read(text: str, plans: Mapping[str, str]) -> News | Thin | None:
     Raises InvalidArgument for a known type in another shape.
     """
     try:
-        event = json.loads(text)
+        event = json_text.parse(text)
         kind = _word(event, "type")
         if kind.startswith(THIN) and (known := kind.removeprefix(THIN)) in TELLS:
             return _thin(event, known)

@@ -1,7 +1,6 @@
 """Everything that is said to providers: over https, in forms and JSON, within the caller's time."""
 
 import asyncio
-import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -11,6 +10,7 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 
 from prometheus_client import Counter
 
+from runtime import json_text
 from services.identity.oauth.errors import ExchangeError, UnansweredError
 from trivet.client.deadline import remaining
 
@@ -97,8 +97,8 @@ class Exchanges:
 def _value(status: int, body: bytes) -> Any:
     """Return an answer's JSON. Raises ExchangeError if it is none, or refuses."""
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        value = json_text.parse(body)
+    except ValueError:
         raise ExchangeError(f"a provider's answer with status {status} is no JSON") from None
     if status != HTTPStatus.OK:
         is_no = 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS

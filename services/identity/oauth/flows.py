@@ -1,6 +1,5 @@
 """Signing in at a provider, from the first click to the session: what the RPCs of AccountService do."""
 
-import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,7 @@ from urllib.parse import urlencode
 
 from prometheus_client import Counter
 
+from runtime import json_text
 from runtime.errors import NotFound, PermissionDenied
 from services.identity.oauth.entrances import Entered, Entrances, Vouched
 from services.identity.oauth.errors import ExchangeError, OAuthError
@@ -247,7 +247,7 @@ def _check_issuer(ready: Ready, iss: str) -> None:
 def _name_of(user_json: str) -> str:
     """Return the name in what Apple sends at the first sign-in, empty if there is none."""
     try:
-        name = json.loads(user_json or "{}").get("name") or {}
+        name = json_text.parse(user_json or "{}").get("name") or {}
         return " ".join(part for key in NAME_PARTS if isinstance(part := name.get(key), str) and part)
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError):
         return ""

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import json
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import Any
 from joserfc import jwt
 from joserfc.errors import JoseError
 
+from runtime import json_text
 from services.identity.oauth.errors import BadTokenError
 from services.identity.oauth.issuers import Issuers, Ready
 from services.identity.oauth.profiles import Claims
@@ -54,9 +54,10 @@ class IdTokens:
         kid = header.get("kid", "")
         for key in await self._issuers.keys(ready, kid if isinstance(kid, str) else ""):
             try:
-                return dict(jwt.decode(token, key, algorithms=list(algorithms)).claims)
+                jwt.decode(token, key, algorithms=list(algorithms))
             except (JoseError, ValueError, TypeError):
                 continue
+            return dict(unchecked(token))
         raise BadTokenError("no key of the provider's has signed it")
 
     def _check_times(self, claims: Claims, oldest: int | None) -> None:
@@ -75,16 +76,16 @@ class IdTokens:
 def unchecked(token: str) -> Claims:
     """Return the claims of a token that was verified when it was stored; nothing if it is none."""
     try:
-        claims = json.loads(_decoded(token.split(".")[1]))
-    except (ValueError, IndexError, RecursionError):
+        claims = json_text.parse(_decoded(token.split(".")[1]))
+    except (ValueError, IndexError):
         return {}
     return claims if isinstance(claims, dict) else {}
 
 
 def _header(token: str) -> dict[str, Any]:
     try:
-        header = json.loads(_decoded(token.split(".")[0]))
-    except (ValueError, RecursionError):
+        header = json_text.parse(_decoded(token.split(".")[0]))
+    except ValueError:
         raise BadTokenError("it is no signed token") from None
     if not isinstance(header, dict):
         raise BadTokenError("it is no signed token")

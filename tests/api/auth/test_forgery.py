@@ -69,6 +69,15 @@ def test_a_trusted_callback_is_handed_back(client: httpx.Client) -> None:
     assert answer.headers["location"] == f"{ORIGIN}/%C3%BCnter?a=1"
 
 
+def test_a_body_is_read_as_javascript_reads_it(client: httpx.Client) -> None:
+    """A byte order mark, half a surrogate pair, and a number beyond all that nothing uses."""
+    members = f'{{"email":"{new_email()}","password":"{PASSWORD}","name":"Ann\\ud83d","unused":[1e999,{"9" * 5_000}]}}'
+    answer = client.post(
+        "/sign-up/email", content=b"\xef\xbb\xbf" + members.encode(), headers={"content-type": "application/json"}
+    )
+    assert (answer.status_code, answer.json()["user"]["name"]) == (200, "Ann\ufffd")
+
+
 @pytest.mark.parametrize("position", [0, 10, 31, 32, 33, 50, -2])
 def test_a_session_cookie_with_a_flipped_bit_opens_nothing(client: httpx.Client, position: int) -> None:
     """S6."""
@@ -89,6 +98,7 @@ def test_a_session_cookie_with_a_flipped_bit_opens_nothing(client: httpx.Client,
         (b"[" * 100_000, "application/json", 400),
         (b"1" * 5_000, "application/json", 400),
         (b'"\\ud800"', "application/json", 400),
+        (b'{"email":"a@x.io","password":1e999}', "application/json", 400),
         (b"[]", "application/json", 400),
         (b'{"email":{"$gt":""},"password":{"$ne":null}}', "application/json", 400),
         (b'{"email":["a@x.io"],"password":1}', "application/json", 400),

@@ -59,6 +59,13 @@ def told(of: Person, status: str = "active", created: int = 0, kind: str = UPDAT
     return event(kind, of.subscription(status, **changes), **about)  # type: ignore[arg-type]  # its two
 
 
+async def test_an_event_is_read_as_javascript_reads_it(running: Whole, ann: Person) -> None:
+    """The bytes that were signed, with a byte order mark, half a surrogate pair and a number beyond all in them."""
+    body = told(ann).rstrip().removesuffix(b"}") + b', "x": "\\ud800", "y": [1e999, ' + b"9" * 5_000 + b"]}"
+    answer = await send(running, b"\xef\xbb\xbf" + body)
+    assert (answer.status_code, answer.json()) == (200, {"applied": True})
+
+
 async def test_what_stripe_tells_is_shown_at_once_though_it_was_cached_that_there_is_none(
     running: Whole, ann: Person
 ) -> None:

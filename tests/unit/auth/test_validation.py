@@ -1,5 +1,7 @@
 """What is said of a body that is not as it should be, word for word as clients of the protocol know it."""
 
+import math
+
 import msgspec
 import pytest
 from msgspec import UNSET
@@ -32,6 +34,8 @@ ANN = {"name": "Ann", "email": "ann@example.com", "password": "password123"}
         (SignUp, ANN | {"email": "nope"}, "[body.email] Invalid email address"),
         (SignUp, ANN | {"email": 5}, f"[body.email] {STRING} number"),
         (SignUp, ANN | {"name": None}, f"[body.name] {STRING} null"),
+        (SignUp, ANN | {"name": math.inf}, f"[body.name] {STRING} Infinity"),
+        (SignUp, ANN | {"name": -math.inf}, f"[body.name] {STRING} -Infinity"),
         (SignUp, ANN | {"name": ""}, "[body.name] Too small: expected string to have >=1 characters"),
         (SignUp, ANN | {"name": "x" * 256}, "[body.name] Too big: expected string to have <=255 characters"),
         (SignUp, ANN | {"image": None}, f"[body.image] {STRING} null"),
