@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import grpc
 from prometheus_client import Counter, Gauge
 
+from trivet.client.outage import Outage
 from trivet.notifications.v1.log_service_pb2 import LogEntry, WriteLogsRequest
 from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
 
@@ -38,6 +39,13 @@ class RequestLog:
         self._seconds = seconds
         self._queue: deque[LogEntry] = deque()
         self._full_batch = asyncio.Event()
+        self._lost = 0
+        self._outage = Outage(
+            logger, "log entries of requests are lost: %s", "log entries of requests are written again: %d were lost"
+        )
+        self._rejects = Outage(
+            logger, "log entries of requests are rejected: %s", "log entries of requests are taken again"
+        )
 
     def add(self, entry: LogEntry) -> None:
         """Queue an entry, or count it as dropped if the queue is full."""
@@ -69,16 +77,18 @@ class RequestLog:
         except asyncio.CancelledError:
             self._queue.extendleft(reversed(batch))
             raise
-        except (grpc.RpcError, LookupError) as error:  # LookupError: no key is shared with the service
+        except Exception as error:  # nothing may end this task: the next batch may be written
             dropped.labels("write_failed").inc(len(batch))
-            reason = error.code().name if isinstance(error, grpc.aio.AioRpcError) else str(error)
-            logger.warning("%d log entries of requests are lost: %s", len(batch), reason)
+            self._lost += len(batch)
+            self._outage.begin(error.code().name if isinstance(error, grpc.aio.AioRpcError) else repr(error))
             return
+        self._outage.end(self._lost)
+        self._lost = 0
         if answer.rejected:
             dropped.labels("rejected").inc(len(answer.rejected))
-            logger.warning(
-                "%d log entries of requests are rejected: %s", len(answer.rejected), answer.rejected[0].message
-            )
+            self._rejects.begin(answer.rejected[0].message)
+        else:
+            self._rejects.end()
 
     async def drain(self, timeout: float) -> None:
         """Send what is left, as far as it goes in `timeout` seconds."""

@@ -51,16 +51,21 @@ class Worker:
                 continue
             deaths = 1 if loop.time() - began > CALM_SECONDS else deaths + 1
             delay = delay_after(deaths)
-            logger.warning("%s %s, starting again in %.1f s", self._name, how_it_ended(status), delay)
+            how = "could not be started" if status is None else how_it_ended(status)
+            logger.warning("%s %s, starting again in %.1f s", self._name, how, delay)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay)
         self.gone.set()
 
-    async def _live(self, restarts: int) -> int:
-        # Its standard input is how it learns that there is no supervisor any more; nothing is ever written to it.
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway.worker", str(restarts)), env=self._environment, stdin=PIPE
-        )
+    async def _live(self, restarts: int) -> int | None:
+        """Start it and wait for its end; return its status, or None if the system does not start it."""
+        command = (sys.executable, "-m", "gateway.worker", str(restarts))
+        try:
+            # Its standard input is how it learns that there is no supervisor any more; nothing is ever written to it.
+            self._process = await asyncio.create_subprocess_exec(*command, env=self._environment, stdin=PIPE)
+        except OSError as error:  # no memory, say, or too many processes
+            logger.error("%s: %s", self._name, error.strerror)
+            return None
         if self._stopping.is_set():  # it was told so while the program was being started
             self.signal(signal.SIGTERM)
         return await self._process.wait()

@@ -14,6 +14,7 @@ from prometheus_client import Counter
 
 from trivet.cache.v1.cache_pb2 import AcquireRequest
 from trivet.cache.v1.cache_pb2_grpc import RateLimitServiceStub
+from trivet.client.outage import Outage
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +100,9 @@ class SharedWindows:
         self._shared = shared
         self._own = own
         self._rests_until = 0.0
+        self._outage = Outage(
+            logger, "limits are this process's own: the cache answers %s", "limits are those of all gateways again"
+        )
 
     def wait(self, rule: str, subject: str, limit: Limit) -> int:
         """Return what `Windows.wait` does, as far as this process knows."""
@@ -117,10 +121,10 @@ class SharedWindows:
             try:
                 seconds = await self._ask(rule, subject, limit)
             except grpc.aio.AioRpcError as error:
-                if self._own.monotonic() >= self._rests_until:  # of those who asked together one says it
-                    logger.warning("limits are this process's own: the cache answers %s", error.code().name)
+                self._outage.begin(error.code().name)
                 self._rests_until = self._own.monotonic() + self.REST_SECONDS
             else:
+                self._outage.end()
                 # The time before the call: here no window may end later than there.
                 if seconds:
                     self._own.exhaust(key, limit, now + seconds)

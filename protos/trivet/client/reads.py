@@ -18,6 +18,7 @@ from trivet.client.flights import Flights
 from trivet.client.lease import METADATA_KEY, Metadata, format_lease
 from trivet.client.lookups import Lookups
 from trivet.client.nearcache import NearCache, Position
+from trivet.client.outage import Outage
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class CachedReads:
         self.near = near
         self.bypassed = 0
         self._rests_until = 0.0
+        self._outage = Outage(logger, "the cache does not answer: %s", "the cache answers again")
 
     @property
     def rests(self) -> bool:
@@ -71,10 +73,12 @@ class CachedReads:
     def failed(self, error: grpc.aio.AioRpcError) -> None:
         """Leave the cache service alone for a while."""
         self.bypassed += 1
-        now = self.near.monotonic()
-        if now >= self._rests_until:  # those who waited for the same call say it once
-            logger.warning("the cache does not answer: %s", said_by(error))
-        self._rests_until = now + REST_SECONDS
+        self._outage.begin(said_by(error))
+        self._rests_until = self.near.monotonic() + REST_SECONDS
+
+    def answered(self) -> None:
+        """Take note that the cache service answers."""
+        self._outage.end()
 
 
 class NearReads(Generic[T]):
@@ -139,10 +143,12 @@ class NearReads(Generic[T]):
             return None
         asked_at = self._near.monotonic()
         try:
-            return Looked(await self._lookups.get(key), asked_at)
+            looked = Looked(await self._lookups.get(key), asked_at)
         except grpc.aio.AioRpcError as error:
             self._reads.failed(error)
             return None
+        self._reads.answered()
+        return looked
 
     def _taken(self, key: str, looked: Looked) -> tuple[T | None] | None:
         """Return the one thing that the cache found, and hold it; None if it found nothing, or none of ours."""

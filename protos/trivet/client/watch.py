@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import grpc
 from grpc import aio
 
 from trivet.cache.v1 import cache_pb2 as pb
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client.errors import said_by
 from trivet.client.nearcache import NOWHERE, NearCache, Position
+from trivet.client.outage import Outage
 
 logger = logging.getLogger(__name__)
 
@@ -34,16 +34,17 @@ class Watch:
         self._near = near
         self._owes_answer = asyncio.Event()
         self._pause = FIRST_PAUSE_SECONDS
+        self._outage = Outage(
+            logger, "nothing is served from memory: the cache cannot be watched: %s", "the cache is watched again"
+        )
 
     async def run(self) -> None:
         """Visit the cache service for ever, each time from where the last visit ended."""
         while True:
             try:
                 await self._visit()
-            except (aio.AioRpcError, aio.UsageError, asyncio.InvalidStateError, TimeoutError, LookupError) as error:
-                if self._pause == FIRST_PAUSE_SECONDS:  # said once, until it has worked again
-                    why = said_by(error) if isinstance(error, aio.AioRpcError) else type(error).__name__
-                    logger.warning("nothing is served from memory: the cache cannot be watched: %s", why)
+            except Exception as error:  # whatever it is, the next visit may work: nothing may end this task
+                self._outage.begin(said_by(error) if isinstance(error, aio.AioRpcError) else repr(error))
             # Half of it at random, so that many readers do not come back at once.
             await asyncio.sleep(self._pause * random.uniform(0.5, 1))  # noqa: S311  # nothing to guess
             self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
@@ -62,14 +63,16 @@ class Watch:
         finally:
             call.cancel()
             writing.cancel()
-            with contextlib.suppress(asyncio.CancelledError, grpc.RpcError, aio.UsageError, asyncio.InvalidStateError):
-                await writing
+            await asyncio.wait((writing,))  # which lets a cancel of this task through, as awaiting the other would not
+            if not writing.cancelled():
+                writing.exception()  # it has ended with the call, and nobody else asks why
 
     def _take(self, answer: pb.WatchResponse) -> None:
         match answer.WhichOneof("event"):
             case "tick_ns":
                 self._near.echoed(answer.tick_ns / NANOSECONDS)
                 self._pause = FIRST_PAUSE_SECONDS
+                self._outage.end()
             case "invalidation":
                 self._near.moved(_read(answer.invalidation.position), answer.invalidation.tags)
                 self._owes_answer.set()

@@ -3,6 +3,9 @@
 import asyncio
 from typing import cast
 
+import grpc
+import pytest
+from grpc import aio
 from prometheus_client import REGISTRY
 
 from gateway.request_log import BATCH_SIZE, RequestLog, open_request_log
@@ -20,11 +23,14 @@ class Logs:
         self.open.set()
         self.asked = 0
         self.answer = WriteLogsResponse()
+        self.failure: Exception | None = None
 
     async def WriteLogs(self, request: WriteLogsRequest, timeout: float) -> WriteLogsResponse:
         self.asked += 1
         async with asyncio.timeout(timeout):
             await self.open.wait()
+        if self.failure is not None:
+            raise self.failure
         self.batches.append(list(request.entries))
         return self.answer
 
@@ -125,3 +131,29 @@ async def test_what_cannot_be_written_at_the_end_is_counted() -> None:
     stuck.add(LogEntry())
     await stuck.drain(0.05)
     assert lost("process_ended") == before + 1
+
+
+AWAY = aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, aio.Metadata(), aio.Metadata())
+
+
+@pytest.mark.parametrize("failure", [AWAY, ValueError("nobody expected it")], ids=["away", "unexpected"])
+async def test_a_log_service_that_is_away_is_logged_once_and_once_when_it_is_back(
+    failure: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    before, logs = lost("write_failed"), Logs()
+    logs.failure = failure
+    request_log = RequestLog(logs.stub, seconds=0.001)
+    running = asyncio.create_task(request_log.run())
+    for batch in range(1, 6):
+        request_log.add(LogEntry())
+        await until(lambda batch=batch: lost("write_failed") == before + batch)  # type: ignore[misc]  # bound to this batch
+    logs.failure = None
+    for batch in range(1, 4):
+        request_log.add(LogEntry())
+        await until(lambda batch=batch: len(logs.batches) == batch)  # type: ignore[misc]  # bound to this batch
+    running.cancel()
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", f"log entries of requests are lost: {'UNAVAILABLE' if failure is AWAY else repr(failure)}"),
+        ("INFO", "log entries of requests are written again: 5 were lost"),
+    ]
