@@ -88,7 +88,7 @@ async def test_a_watch_survives_what_nobody_expected(
 
         async def Watch(
             self, requests: AsyncIterator[pb.WatchRequest], context: Context
-        ) -> AsyncIterator[pb.WatchResponse]:  # type: ignore[override]  # a generator
+        ) -> AsyncIterator[pb.WatchResponse]:
             Cache.visits += 1
             async for request in requests:
                 yield pb.WatchResponse(tick_ns=request.tick_ns)
