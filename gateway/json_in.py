@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
@@ -17,6 +18,7 @@ from runtime import json_text
 from runtime.structs import is_exact
 
 Kind = FieldDescriptor
+UPPER = re.compile("[A-Z]")
 INTEGER = re.compile(r"-?[0-9]{1,20}")
 RANGES = {
     Kind.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
@@ -24,10 +26,11 @@ RANGES = {
     Kind.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
     Kind.CPPTYPE_UINT64: (0, 2**64 - 1),
 }
+MASK = "google.protobuf.FieldMask"
 EXPECTED = {
     "google.protobuf.Timestamp": "a time like 2026-01-31T12:00:00.000Z",
     "google.protobuf.Duration": "a duration like 3.5s",
-    "google.protobuf.FieldMask": "field names parted by commas",
+    MASK: "field names parted by commas",
     "google.protobuf.Struct": "an object",
     "google.protobuf.ListValue": "an array",
 }
@@ -52,6 +55,12 @@ def decode(body: bytes) -> Any:
         raise Refused("INVALID_ARGUMENT", "INVALID_JSON", sentence) from None
 
 
+def twice(reason: str, name: str, other: str) -> Refused:
+    """Return the refusal of one field that is given in both of its spellings."""
+    sentence = f"{name} is given already, as {other}: leave one of the two out"
+    return Refused("INVALID_ARGUMENT", reason, sentence, field=name)
+
+
 @cache
 def fields_of(descriptor: Descriptor) -> dict[str, FieldDescriptor]:
     """Return a message's fields by either of their names, lowerCamel and as in the .proto."""
@@ -63,11 +72,14 @@ def merge(message: Message, value: Any, path: str = "") -> None:
     if not isinstance(value, dict):
         raise invalid(path or "body", "an object")
     fields = fields_of(message.DESCRIPTOR)
+    spelled: dict[str, str] = {}
     for key, item in value.items():
         field = fields.get(key)
         where = f"{path}.{key}" if path else key
         if field is None:
             raise Refused("INVALID_ARGUMENT", "UNKNOWN_FIELD", f"{where[:128]} is not a field here", field=where[:128])
+        if spelled.setdefault(field.name, key) != key:
+            raise twice("AMBIGUOUS_FIELD", where, spelled[field.name])
         if field.is_repeated:
             _merge_repeated(message, field, item, where)
         elif field.message_type is not None:
@@ -85,12 +97,22 @@ def merge_message(message: Message, value: Any, where: str) -> None:
     if not name.startswith("google.protobuf."):
         merge(message, value, where)
         return
+    if name == MASK:
+        message.MergeFrom(FieldMask(paths=_paths(value, where)))
+        return
     try:
         if name in FREE_FORM:
             check_numbers(value, where)
         ParseDict(value, message)
     except (ParseError, ValueError, TypeError, RecursionError, AttributeError):
         raise invalid(where, EXPECTED.get(name, "another value")) from None
+
+
+def _paths(value: Any, where: str) -> list[str]:
+    """Return the paths of a mask, whose field names come in either spelling, as the .proto spells them."""
+    if not isinstance(value, str):
+        raise invalid(where, EXPECTED[MASK])
+    return [UPPER.sub(lambda found: f"_{found[0].lower()}", path) for path in value.split(",")] if value else []
 
 
 def check_numbers(value: Any, where: str) -> None:
@@ -174,7 +196,7 @@ def _enum(field: FieldDescriptor, value: Any, where: str) -> int:
         return int(known.number)
     if isinstance(value, int) and not isinstance(value, bool) and value in field.enum_type.values_by_number:
         return value
-    raise invalid(where, f"one of {', '.join(field.enum_type.values_by_name)}")
+    raise invalid(where, f"one of {', '.join(field.enum_type.values_by_name)}, or its number")
 
 
 def _bytes(value: Any, where: str) -> bytes:

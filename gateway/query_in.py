@@ -7,11 +7,10 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from gateway.errors import Refused
-from gateway.json_in import EXPECTED, WRAPPERS, fields_of, invalid, merge_message, scalar
+from gateway.json_in import EXPECTED, INTEGER, WRAPPERS, fields_of, invalid, merge_message, scalar, twice
 
 MAX_PARAMETERS = 200
 Kind = FieldDescriptor
-TEXTUAL = {Kind.CPPTYPE_STRING, Kind.CPPTYPE_INT64, Kind.CPPTYPE_UINT64, Kind.CPPTYPE_ENUM}
 SECRETS = frozenset({"password", "current_password", "new_password", "token"})
 """Fields that no URL may hold: proxies, logs and histories keep what stands there."""
 BOOLS = {"true": True, "false": False}
@@ -34,19 +33,25 @@ def parameters(query: bytes) -> dict[str, list[str]]:
 def merge_query(message: Message, query: bytes) -> None:
     """Set a message's fields from a query string: `type=...`, repeated names for lists, dots into messages.
 
-    What the body has said of these fields is replaced. Raises Refused for what is unknown or wrong.
+    What the body has said of these fields is replaced. Raises Refused for what is unknown, wrong or in two spellings.
     """
+    spelled: dict[tuple[str, ...], str] = {}
     for name, values in parameters(query).items():
-        _set(message, name, values)
+        path = _set(message, name, values)
+        if spelled.setdefault(path, name) != name:
+            raise twice("AMBIGUOUS_PARAMETER", name, spelled[path])
 
 
-def _set(message: Message, name: str, values: list[str]) -> None:
+def _set(message: Message, name: str, values: list[str]) -> tuple[str, ...]:
+    """Set the field that a name leads to, and return its path as the .proto spells it."""
+    path: list[str] = []
     *parents, last = name.split(".")
     for parent in parents:
         field = fields_of(message.DESCRIPTOR).get(parent)
         if field is None or field.is_repeated or field.message_type is None or _is_known(field):
             raise _unknown(name)
         message = getattr(message, field.name)
+        path.append(field.name)
     field = fields_of(message.DESCRIPTOR).get(last)
     if field is None or (field.message_type is not None and not _has_text(field)):
         raise _unknown(name)
@@ -61,10 +66,13 @@ def _set(message: Message, name: str, values: list[str]) -> None:
         setattr(message, field.name, _read(field, values[0], name))
     else:
         merge_message(getattr(message, field.name), _text_of(field, values[0]), name)
+    return (*path, field.name)
 
 
 def _read(field: FieldDescriptor, text: str, name: str) -> Any:
-    value = BOOLS.get(text, text) if field.cpp_type == Kind.CPPTYPE_BOOL else text
+    value: Any = BOOLS.get(text, text) if field.cpp_type == Kind.CPPTYPE_BOOL else text
+    if field.enum_type is not None and INTEGER.fullmatch(text):
+        value = int(text)
     return scalar(field, value, name)
 
 

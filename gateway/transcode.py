@@ -80,9 +80,9 @@ class Transcoder:
         methods, values = found
         exchange = exchange_of(scope)
         exchange.route = next(iter(methods.values())).template
-        rule = methods.get(request.method)
+        rule = methods.get("GET" if request.method == "HEAD" else request.method)
         if rule is None:
-            raise method_not_allowed(request.method, methods)
+            raise method_not_allowed(request.method, {*methods, "HEAD"} if "GET" in methods else methods)
         exchange.route = rule.template
         refuse_foreign_pages(request, self._deps.origins)
         signed_in = await self._who_calls(request, self._deps)

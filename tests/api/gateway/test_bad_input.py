@@ -134,6 +134,9 @@ async def test_an_unknown_query_parameter_is_refused(http: httpx.AsyncClient, na
         "unreadOnly=yes",
         "unreadOnly=True",
         "type=EMAIL",
+        "type=99",
+        "type=-1",
+        "type=1.0",
         "userId=%ff",
     ],
     ids=lambda query: query[:30],
@@ -143,6 +146,39 @@ async def test_a_query_value_of_the_wrong_type_is_refused(http: httpx.AsyncClien
     answer = await http.get(f"/v1/notifications?{query}", headers=USER)
     assert answer.status_code == 400
     assert error_of(answer)["status"] == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("userId=a&user_id=b", "user_id is given already, as userId: leave one of the two out"),
+        ("user_id=b&pageSize=3&userId=b", "userId is given already, as user_id: leave one of the two out"),
+        ("type=99", "type: expected one of NOTIFICATION_TYPE_UNSPECIFIED, "),
+        ("readMask=a&readMask=b", "readMask: expected one value"),
+    ],
+)
+async def test_what_is_wrong_with_a_query_is_said(http: httpx.AsyncClient, query: str, said: str) -> None:
+    answer = await http.get(f"/v1/notifications?{query}", headers=USER)
+    assert answer.status_code == 400
+    assert error_of(answer)["message"].startswith(said)
+
+
+async def test_one_parameter_of_a_message_in_two_spellings_is_refused(
+    http: httpx.AsyncClient, services: StandIns
+) -> None:
+    query = "user.emailVerified=true&user.email_verified=false"
+    answer = await http.patch(f"/v1/users/u1?{query}", headers=ADMIN, json={})
+    assert answer.status_code == 400
+    assert error_of(answer)["details"][0]["reason"] == "AMBIGUOUS_PARAMETER"
+    assert all(call.name != "UpdateUser" for call in services.calls)
+
+
+async def test_one_field_of_a_body_in_two_spellings_is_refused(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/v1/notifications", headers=USER, json={"userId": "a", "user_id": "a"})
+    assert answer.status_code == 400
+    error = error_of(answer)
+    assert error["details"][0]["reason"] == "AMBIGUOUS_FIELD"
+    assert error["details"][1]["fieldViolations"][0]["field"] == "notification.user_id"
 
 
 async def test_more_query_parameters_than_anybody_needs_are_refused(http: httpx.AsyncClient) -> None:
@@ -209,13 +245,15 @@ async def test_an_unknown_route_is_404(http: httpx.AsyncClient, path: str) -> No
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("POST", "/v1/users", "GET"),
-        ("PUT", "/v1/users/u1", "DELETE, GET, PATCH"),
+        ("POST", "/v1/users", "GET, HEAD"),
+        ("PUT", "/v1/users/u1", "DELETE, GET, HEAD, PATCH"),
         ("GET", "/v1/sessions:revokeAll", "POST"),
+        ("HEAD", "/v1/sessions:revokeAll", "POST"),
+        ("HEAD", "/webhooks/stripe", "POST"),
         ("POST", "/healthz", "GET, HEAD"),
         ("DELETE", "/v1/me", "GET, HEAD"),
-        ("BREW", "/v1/users", "GET"),
-        ("OPTIONS", "/v1/users", "GET"),
+        ("BREW", "/v1/users", "GET, HEAD"),
+        ("OPTIONS", "/v1/users", "GET, HEAD"),
     ],
 )
 async def test_a_wrong_method_is_405_and_names_the_right_ones(
@@ -224,7 +262,8 @@ async def test_a_wrong_method_is_405_and_names_the_right_ones(
     answer = await http.request(method, path, headers=USER)
     assert answer.status_code == 405
     assert answer.headers["allow"] == allow
-    assert error_of(answer)["details"][0]["reason"] == "METHOD_NOT_ALLOWED"
+    if method != "HEAD":
+        assert error_of(answer)["details"][0]["reason"] == "METHOD_NOT_ALLOWED"
 
 
 @pytest.mark.parametrize(

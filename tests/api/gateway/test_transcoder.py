@@ -80,6 +80,22 @@ async def test_every_kind_of_query_parameter_is_understood(http: httpx.AsyncClie
     assert (request.page_size, request.text) == (7, "a b")
 
 
+@pytest.mark.parametrize("levels", ["levels=LOG_LEVEL_ERROR&levels=LOG_LEVEL_WARNING", "levels=4&levels=3"])
+async def test_enums_are_words_or_numbers(http: httpx.AsyncClient, services: StandIns, levels: str) -> None:
+    assert (await http.get(f"/v1/logs?{levels}", headers=ADMIN)).status_code == 200
+    assert list(services.last("QueryLogs").request.levels) == [LOG_LEVEL_ERROR, LOG_LEVEL_WARNING]
+
+
+@pytest.mark.parametrize("mask", ["emailVerified,name", "email_verified,name", "email_verified%2Cname"])
+@pytest.mark.parametrize("name", ["updateMask", "update_mask"])
+async def test_a_mask_names_fields_in_either_spelling(
+    http: httpx.AsyncClient, services: StandIns, name: str, mask: str
+) -> None:
+    answer = await http.patch(f"/v1/users/u1?{name}={mask}", headers=USER, json={"name": "Ann"})
+    assert answer.status_code == 200
+    assert list(services.last("UpdateUser").request.update_mask.paths) == ["email_verified", "name"]
+
+
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False)])
 async def test_booleans_are_words(http: httpx.AsyncClient, services: StandIns, text: str, value: bool) -> None:
     await http.get(f"/v1/users?banned={text}", headers=ADMIN)
