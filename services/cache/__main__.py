@@ -1,8 +1,8 @@
 """The cache service: settings and wiring."""
 
 import asyncio
-import contextlib
 import sys
+from contextlib import AsyncExitStack
 
 import uvloop
 
@@ -10,6 +10,7 @@ from runtime.ids import new_id
 from runtime.logs import logging_to_stderr
 from runtime.server import Server
 from runtime.settings import read
+from runtime.tasks import end
 from runtime.telemetry import start_tracing
 from services.cache.alerts import alerted
 from services.cache.counters import Counters
@@ -32,26 +33,32 @@ WRONG_SETTINGS = 2
 
 async def main(settings: CacheSettings) -> int:
     """Serve until told to stop, or until Redis turns out to be one that cannot serve. Return the exit status."""
-    async with Store(settings.redis_url.get_secret_value(), settings.prefix) as store:
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(Store(settings.redis_url.get_secret_value(), settings.prefix))
+        entries, watchers = Entries(store), Watchers(Stream(store, new_id()))
+        stack.push_async_callback(entries.drain)
+        stack.push_async_callback(watchers.drain)
+        await stack.enter_async_context(alerted(store, watchers.hear))
         server = Server("cache", settings, settings.port, policy=POLICY, ping=store.ping)
-        watchers = Watchers(Stream(store, new_id()))
-        servicer = CacheServicer(Entries(store), Counters(store), watchers, Stats())
+        servicer = CacheServicer(entries, Counters(store), watchers, Stats())
         server.add(SERVICE, add_CacheServiceServicer_to_server, servicer)
         server.add(RATE_LIMITS, add_RateLimitServiceServicer_to_server, RateLimitServicer(Windows(store), Rates(store)))
         server.at_drain(servicer.drain)
-        serving = asyncio.create_task(server.run())
-        refused = asyncio.create_task(store.refused.wait())
-        async with alerted(store, watchers.hear):
-            await asyncio.wait((serving, refused), return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():
-            refused.cancel()
-            await serving
+        if await _serve_unless(store.refused, server):
             return 0
-        print("trivet: REDIS_URL is a Redis Cluster: give one node, Sentinel's or a managed one", file=sys.stderr)
-        serving.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await serving
-        return WRONG_SETTINGS
+    print("trivet: REDIS_URL is a Redis Cluster: give one node, Sentinel's or a managed one", file=sys.stderr)
+    return WRONG_SETTINGS
+
+
+async def _serve_unless(refused: asyncio.Event, server: Server) -> bool:
+    """Serve until told to stop; return False if `refused` is set before that."""
+    serving, waiting = asyncio.create_task(server.run()), asyncio.create_task(refused.wait())
+    try:
+        await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
+        return serving.done()
+    finally:
+        await end(waiting)
+        await end(serving)
 
 
 if __name__ == "__main__":

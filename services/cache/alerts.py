@@ -1,14 +1,17 @@
 """Hearing at once of what other processes have invalidated: Redis wakes whoever waits for the end of the stream."""
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from redis.exceptions import RedisError, ResponseError
 
+from runtime.tasks import end
 from services.cache.store import Store
 from services.cache.wire import answer_of, close, send
+
+logger = logging.getLogger(__name__)
 
 BLOCK_SECONDS = 5.0
 LATE_SECONDS = 1.0
@@ -32,15 +35,21 @@ class Alerts:
         self._hear = hear
 
     async def run(self) -> None:
-        """Listen for ever."""
+        """Listen for ever, whatever goes wrong."""
+        told = ""
         while True:
             pause = PAUSE_SECONDS
             if self._store.is_up:
                 try:
                     await self._listen()
-                except (RedisError, OSError, TimeoutError) as error:
-                    is_refused = isinstance(error, ResponseError)
-                    pause = REFUSED_PAUSE_SECONDS if is_refused else PAUSE_SECONDS
+                except ResponseError:  # it lets nobody read the stream by itself
+                    pause = REFUSED_PAUSE_SECONDS
+                except (RedisError, OSError, TimeoutError):
+                    pass  # the store tells of a Redis that is away
+                except Exception as error:  # an answer of no shape: the next one may have one
+                    pause = REFUSED_PAUSE_SECONDS
+                    if told != (told := f"{type(error).__name__}: {error}"):
+                        logger.warning("cannot listen to the invalidation stream", exc_info=error)
             await asyncio.sleep(pause)
 
     async def _listen(self) -> None:
@@ -76,6 +85,4 @@ async def alerted(store: Store, hear: Hear) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        listening.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await listening
+        await end(listening)

@@ -12,6 +12,7 @@ from services.cache.positions import Moved
 from services.cache.stream import Stream
 
 OTHERS_PAUSE_SECONDS = 0.005
+DRAIN_SECONDS = 0.2
 
 unconfirmed = Counter("trivet_cache_invalidations_unconfirmed_total", "Invalidations answered before all had applied.")
 waited = Histogram(
@@ -53,6 +54,10 @@ class Confirmations:
             with contextlib.suppress(TooManyTasksError):  # whoever waits for them next has them forgotten
                 self._forgetting.start(self._stream.forget(left))
         return True
+
+    async def drain(self) -> None:
+        """Wait for what Redis is told of processes that are gone."""
+        await self._forgetting.drain(DRAIN_SECONDS)
 
     async def _outwait(self, moved: Moved, moved_at: float, gives_up: float) -> Mapping[str, str] | None:
         """Wait; return the processes whose readers' time had to pass, None if it is time to give up."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import InvalidResponse, NoScriptError, RedisError, ResponseError
 
 from services.cache.scripts import Script
 from services.cache.sentinels import NoPrimaryError, Sentinels
@@ -35,7 +35,11 @@ async def look_at(connection: AbstractConnection) -> str:
     Raises ClusterError, ReplicaError, and redis-py's errors when it does not answer.
     """
     await send(connection, "INFO")
-    info = dict(line.split(":", 1) for line in (await answer_of(connection)).decode().splitlines() if ":" in line)
+    answer = await answer_of(connection)
+    try:
+        info = dict(line.split(":", 1) for line in answer.decode().splitlines() if ":" in line)
+    except (AttributeError, UnicodeDecodeError):
+        raise InvalidResponse(f"INFO is answered by what is no text: {answer!r:.80}") from None
     if info.get("cluster_enabled") == "1":
         raise ClusterError("this is a Redis Cluster")
     if info.get("role") != "master":

@@ -13,7 +13,7 @@ from runtime.tasks import Tasks, TooManyTasksError
 from services.cache.positions import Moved, Position, fields
 from services.cache.scripts import DELETE, GET, INVALIDATE, SET
 from services.cache.shared_reads import SharedReads
-from services.cache.store import Argument, Store
+from services.cache.store import WRITE_SECONDS, Argument, Store
 
 MAX_ANSWERED_BYTES = 3 * 1024 * 1024 + 128 * 1024
 """What one read answers at most, tags and all: more would not fit into a message, and an entry may always be a miss."""
@@ -139,6 +139,12 @@ class Entries:
         if isinstance(outcome, Unavailable):
             raise outcome
         return outcome
+
+    async def drain(self) -> None:
+        """Wait for the invalidations under way, each of which ends by the store's own time-out."""
+        await self._invalidating.drain(2 * WRITE_SECONDS)
+        for shared in self._shared.values():
+            await shared.drain()
 
     async def _invalidate(self, tags: Sequence[str]) -> Moved | Unavailable:
         store = self._store

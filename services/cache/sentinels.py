@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -82,7 +83,17 @@ class Sentinels:
             return None
         finally:
             await close(connection)
-        return (found[0].decode(), int(found[1])) if found else None
+        return _named(found)
+
+
+def _named(answer: Any) -> Address | None:
+    """Return the address in a sentinel's answer, None for one that is none: it counts as no answer."""
+    try:
+        host, port = answer
+        address = host.decode(), int(port)
+    except (TypeError, ValueError, AttributeError):
+        return None
+    return address if address[0] and 0 < address[1] < 2**16 else None
 
 
 def _address(text: str) -> Address:

@@ -1,10 +1,14 @@
 """Reads of single entries, whoever asks: those that come while a script runs share the next one."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Generic, TypeVar
 
+from runtime.tasks import end
+
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MOST_AT_ONCE = 256
@@ -17,9 +21,9 @@ FADING, ALONE = 0.9, 1.1
 class SharedReads(Generic[T]):
     """One script at a time, for all keys wanted by then: a script costs far more than one key in it.
 
-    No read shares a script that began before it. `read` never raises, and answers None for all keys where the store
-    cannot tell; whoever came meanwhile is then given None too, and does not wait for it to hang once more. While
-    several read at a time each script waits a moment for more of them; one alone waits for nobody.
+    No read shares a script that began before it. `read` answers None for all keys where the store cannot tell; one that
+    raises counts as such. Whoever came meanwhile is then given None too, and does not wait for it to hang once more.
+    While several read at a time each script waits a moment for more of them; one alone waits for nobody.
     """
 
     def __init__(self, read: Callable[[Sequence[str]], Awaitable[Sequence[T] | None]]) -> None:
@@ -27,6 +31,7 @@ class SharedReads(Generic[T]):
         self._crowd = 0.0
         self._wanted: list[tuple[str, asyncio.Future[T | None]]] = []
         self._reading: asyncio.Task[None] | None = None
+        self._told = ""
 
     async def get(self, key: str) -> T | None:
         """Return what is known of a key now."""
@@ -44,7 +49,7 @@ class SharedReads(Generic[T]):
                 await self._let_others_come()
                 batch, self._wanted = self._wanted[:MOST_AT_ONCE], self._wanted[MOST_AT_ONCE:]
                 self._crowd = max(float(len(batch)), FADING * self._crowd)
-                answers = await self._read([key for key, _ in batch])
+                answers = await self._answers([key for key, _ in batch])
                 if answers is None:
                     batch, self._wanted = [*batch, *self._wanted], []
                     answers = [None] * len(batch)  # type: ignore[list-item]  # nobody knows
@@ -53,6 +58,20 @@ class SharedReads(Generic[T]):
                         found.set_result(answer)
         finally:
             self._reading = None
+
+    async def _answers(self, keys: Sequence[str]) -> Sequence[T] | None:
+        try:
+            return await self._read(keys)
+        except Exception as error:  # whatever it was, those who wait must hear of something
+            if self._told != (told := f"{type(error).__name__}: {error}"):
+                self._told = told
+                logger.exception("reading entries failed")
+            return None
+
+    async def drain(self) -> None:
+        """End what is being read: nobody waits for it any more."""
+        if self._reading is not None:
+            await end(self._reading)
 
     async def _let_others_come(self) -> None:
         crowd = max(self._crowd, float(len(self._wanted)))

@@ -1,7 +1,6 @@
 """Redis as the cache uses it: short time-outs, and a circuit breaker that makes an absent Redis cost nothing."""
 
 import asyncio
-import contextlib
 import logging
 from typing import Any, Self
 
@@ -10,6 +9,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from runtime.errors import Unavailable
+from runtime.tasks import end
 from runtime.telemetry import store_call
 from services.cache.connections import ClusterError, Connections, LifeChangedError, ReplicaError, run
 from services.cache.scripts import SETTLE, Script
@@ -60,9 +60,7 @@ class Store:
 
     async def __aexit__(self, *exc: object) -> None:
         if self._probing is not None:
-            self._probing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._probing
+            await end(self._probing)
         await self._connections.drop()
 
     @property
@@ -171,10 +169,11 @@ class Store:
             except ClusterError:
                 self.refused.set()
                 return
-            except (RedisError, OSError, TimeoutError) as error:
+            except Exception as error:  # whatever it was, the server may be right the next time
                 errors.labels(type(error).__name__).inc()
                 if reason != (reason := f"{type(error).__name__}: {error}"):
-                    logger.warning("redis cannot be used: %s", reason)
+                    expected = isinstance(error, RedisError | OSError | TimeoutError)
+                    logger.warning("redis cannot be used: %s", reason, exc_info=None if expected else error)
                 await asyncio.sleep(PROBE_PAUSE_SECONDS)
             else:
                 if not self._owes_epoch:

@@ -1,18 +1,23 @@
 """Near caches kept honest: the stream's end read once for all readers of this process, and who has applied what."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from prometheus_client import Gauge
 
 from runtime.errors import ResourceExhausted, Unavailable
 from runtime.tasks import Tasks
-from services.cache.confirmations import Confirmations
+from services.cache.confirmations import DRAIN_SECONDS, Confirmations
 from services.cache.leases import Leases
 from services.cache.positions import Moved, Position, tell
 from services.cache.readers import Reader, Tick
 from services.cache.stream import End, Stream
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 MAX_READERS = 256
 RETRY_SECONDS = 0.1
@@ -42,6 +47,7 @@ class Watchers:
         self._reading: asyncio.Task[None] | None = None
         self._tasks = Tasks("cache.watchers")
         self._is_closed = False
+        self._told = ""
 
     def join(self, caller: str) -> Reader:
         """Return a new reader of a service's, which is to begin and to leave. Raises ResourceExhausted, Unavailable."""
@@ -124,6 +130,21 @@ class Watchers:
         finally:
             self._reading = None
 
+    async def _known_of(self, reading: Awaitable[T | None]) -> T | None:
+        """Return what a reading of the stream finds. One that raises finds nothing, as without Redis."""
+        try:
+            return await reading
+        except Exception as error:  # an answer of no shape, say: the next one may have one
+            if self._told != (told := f"{type(error).__name__}: {error}"):
+                self._told = told
+                logger.exception("reading the invalidation stream failed")
+            return None
+
+    async def drain(self) -> None:
+        """Wait for a reading under way; `close` comes first, so that no other begins."""
+        await self._tasks.drain(DRAIN_SECONDS)
+        await self._confirmations.drain()
+
     async def _read(self) -> bool:
         """Tell every reader what has happened by now, and echo the ticks that came in before; False without Redis."""
         ticks = [(reader, reader.take_ticks()) for reader in self._readers.values()]
@@ -132,7 +153,7 @@ class Watchers:
         applied = self._leases.applied(now)
         told = tell(applied) if self._leases.is_anyone_serving(now) else ""
         has_listeners = any(reader.has_begun for reader in self._readers.values())
-        end = await self._stream.end(self._known if has_listeners else None, told)
+        end = await self._known_of(self._stream.end(self._known if has_listeners else None, told))
         if end is not None:
             self._last_told = applied
             self._tell(end)
@@ -157,7 +178,9 @@ class Watchers:
                 reader.tell(event)
 
     async def _begin(self, reader: Reader, resume_from: Position | None, present: Position) -> None:
-        missed = await self._stream.between(resume_from, present) if resume_from is not None else None
+        missed = None
+        if resume_from is not None:
+            missed = await self._known_of(self._stream.between(resume_from, present))
         if reader.number not in self._readers:  # it has left meanwhile
             return
         reader.has_begun = True

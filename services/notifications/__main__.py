@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 
 import uvloop
 
-from runtime.fills import Fills
+from runtime.fills import FILL_SECONDS, Fills
 from runtime.invalidations import Invalidations
 from runtime.logs import logging_to_stderr
 from runtime.server import Server
@@ -87,7 +87,7 @@ async def main(settings: NotificationsSettings) -> None:
         reader = LogReader(store, max(settings.log_ttls.values()))
         audit = Audit(store, erasures, ttl=settings.audit_ttl)
 
-        fills = Fills(cache, Tasks("cache fills"))
+        fills = Fills(cache, await stack.enter_async_context(Tasks.draining("cache fills", FILL_SECONDS)))
         server = Server(
             "notifications",
             settings,

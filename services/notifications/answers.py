@@ -15,6 +15,7 @@ from prometheus_client import Counter
 from runtime import failpoints
 from runtime.cached_rpcs import KEY
 from runtime.errors import RefusedError, ServiceError, Unavailable
+from runtime.periodically import periodically
 from runtime.tasks import Tasks, TooManyTasksError
 from trivet.client.deadline import remaining, within
 
@@ -154,19 +155,8 @@ class CachedAnswers(Answers):
     @asynccontextmanager
     async def running(self, grace: float) -> AsyncIterator[None]:
         """Relay while inside; at the end, what is under way has `grace` seconds to finish."""
-        relaying = asyncio.create_task(self._relay_for_ever())
-        try:
-            yield
-        finally:
-            relaying.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await relaying
-            await self._tasks.drain(grace)
-
-    async def _relay_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(AGAIN_SECONDS)
+        async with periodically("relay of dropped answers", AGAIN_SECONDS, self.relay, longest=AGAIN_SECONDS):
             try:
-                await self.relay()
-            except Exception:  # whatever it was, the others must be told
-                logger.exception("relaying dropped answers failed")
+                yield
+            finally:
+                await self._tasks.drain(grace)

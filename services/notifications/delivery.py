@@ -90,6 +90,7 @@ class Delivery:
             await self._tasks.drain(grace)
 
     async def _work(self) -> None:
+        told = ""
         while not self._stopping:
             self._something_new.clear()
             try:
@@ -98,8 +99,9 @@ class Delivery:
                     continue
             except Unavailable:
                 logger.debug("the queue of mails cannot be looked at: the store is away")
-            except Exception:  # whatever it was, mail must go on
-                logger.exception("looking for mail to send failed")
+            except Exception as error:  # whatever it was, mail must go on
+                if told != (told := f"{type(error).__name__}: {error}"):  # once, however long it lasts
+                    logger.exception("looking for mail to send failed")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._something_new.wait()

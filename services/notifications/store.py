@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ from pymongo.errors import ConnectionFailure, PyMongoError, WriteConcernError
 
 from runtime.errors import DeadlineExceeded, Unavailable
 from runtime.paging import M, Page
-from runtime.tasks import Tasks, outcome
+from runtime.tasks import Tasks, end, outcome
 from runtime.telemetry import store_call
 from services.notifications import driver_waits, indexes, refusals
 from services.notifications.pool import PoolGauges
@@ -188,8 +188,6 @@ async def open_store(uri: str, *, pool_size: int = 20, timeout: float = 1.5) -> 
     try:
         yield store
     finally:
-        preparing.cancel()
-        with suppress(asyncio.CancelledError):
-            await preparing
+        await end(preparing)
         await store.drain()
         await client.close()

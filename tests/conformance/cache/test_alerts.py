@@ -2,7 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
+import pytest
+from redis.asyncio.connection import AbstractConnection
+
+from services.cache import alerts, wire
 from services.cache.alerts import alerted
 from tests.conformance.cache.conftest import Cache
 from tests.harness.waiting import until
@@ -39,3 +44,19 @@ async def test_a_connection_that_was_lost_is_made_again(cache: Cache) -> None:
             return offset in heard
 
         await until(is_heard, 10)
+
+
+async def test_an_answer_of_no_shape_does_not_end_the_listening(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = [b"what?", 5]
+
+    async def answer_of(connection: AbstractConnection) -> Any:
+        return odd.pop() if odd else await wire.answer_of(connection)
+
+    monkeypatch.setattr(alerts, "answer_of", answer_of)
+    monkeypatch.setattr(alerts, "REFUSED_PAUSE_SECONDS", 0.1)
+    async with listening(cache):  # that is, until the first event was heard
+        assert odd == []
+    said = [record for record in caplog.records if "cannot listen" in record.getMessage()]
+    assert 1 <= len(said) <= 2  # one of each kind
