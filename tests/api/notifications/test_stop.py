@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -21,7 +22,7 @@ async def test_a_change_under_way_at_the_end_still_reaches_the_cache(
     """SIGTERM comes between the write and the invalidation, and the call has no grace."""
     gate = tmp_path / "gate"
     failpoint = f"notifications.after_write=pause:{gate}"
-    settings = {"MONGODB_URI": mongodb_url, "TRIVET_CACHE_ADDRESS": cache.address}
+    settings: dict[str, Any] = {"MONGODB_URI": mongodb_url, "TRIVET_CACHE_ADDRESS": cache.address}
     lookup = GetRequest(namespace="unread", key=user)
     with process("notifications", TRIVET_GRACE_SECONDS="15", TRIVET_FAILPOINTS=failpoint, **settings) as running:
         async with client(running) as channel:

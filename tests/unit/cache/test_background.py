@@ -93,7 +93,7 @@ async def test_a_read_that_raises_is_a_miss_for_all_who_wait_and_the_next_is_rea
         return keys
 
     reads = SharedReads(read)
-    assert await asyncio.gather(reads.get("a"), reads.get("b")) == [None, None]
+    assert [await call for call in [asyncio.create_task(reads.get(key)) for key in "ab"]] == [None, None]
     assert await reads.get("c") is None
     assert await reads.get("d") == "d"
     assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
