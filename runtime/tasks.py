@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
@@ -61,6 +61,22 @@ class Tasks:
         task.add_done_callback(self._done)
         return task
 
+    async def apart(self, work: Coroutine[Any, Any, T], at_end: Callable[[], None] | None = None) -> T:
+        """Run `work` as `start` does, and return what it comes to. If the caller is cancelled, the work goes on.
+
+        `at_end` is called when the work has ended, however it ends. Raises TooManyTasksError at the bound.
+        """
+        # Not a shield around the task: that costs another turn of the loop.
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        try:
+            task = self.start(_settle(outcome, work))
+        except TooManyTasksError:
+            work.close()
+            raise
+        if at_end is not None:
+            task.add_done_callback(lambda _: at_end())
+        return await outcome
+
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
@@ -81,12 +97,19 @@ class Tasks:
         await asyncio.gather(*self._running, return_exceptions=True)
 
 
-async def outcome(work: Coroutine[Any, Any, T]) -> tuple[T | None, Exception | None]:
-    """Return the result or the exception of work whose caller may have left: a failed call is no failed task."""
+async def _settle(outcome: "asyncio.Future[T]", work: Coroutine[Any, Any, T]) -> None:
+    """Hand over the result or the exception of work whose caller may have left: a failed call is no failed task."""
     try:
-        return await work, None
+        result = await work
     except Exception as error:  # raised where somebody waits for it
-        return None, error
+        if not outcome.done():
+            outcome.set_exception(error)
+    except BaseException:
+        outcome.cancel()
+        raise
+    else:
+        if not outcome.done():
+            outcome.set_result(result)
 
 
 def is_asked_to_end() -> bool:

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from runtime.clock import Clock, utc_now
 from runtime.ids import new_id
 from services.identity import schema
 from services.identity.database import Database, Transaction
+from services.identity.reading import Reading, Values
 from services.identity.users import COLUMNS as USER_COLUMNS
 from services.identity.users import User, user_of
 
@@ -24,6 +25,16 @@ class Credential:
     password: str | None
 
 
+_OWN = (accounts.c.user_id == schema.users.c.id) & (accounts.c.provider == CREDENTIAL)
+_CREDENTIAL = select(*USER_COLUMNS, accounts.c.password).outerjoin_from(schema.users, accounts, _OWN)
+BY_EMAIL = Reading("accounts.by_email", _CREDENTIAL.where(schema.users.c.email == bindparam("email")))
+BY_USER = Reading("accounts.by_user", _CREDENTIAL.where(schema.users.c.id == bindparam("user_id")))
+
+
+def _credential(row: Values | None) -> Credential | None:
+    return Credential(user_of(row), row[-1]) if row else None
+
+
 class Accounts:
     """The accounts of a database."""
 
@@ -33,17 +44,11 @@ class Accounts:
 
     async def by_email(self, email: str) -> Credential | None:
         """Return the user with this address and their password's hash, with one statement; None if unknown."""
-        return await self._find("accounts.by_email", schema.users.c.email == email)
+        return _credential(await self._database.first(BY_EMAIL, email=email))
 
     async def by_user(self, user_id: str) -> Credential | None:
         """Return a user and their password's hash, with one statement; None if unknown."""
-        return await self._find("accounts.by_user", schema.users.c.id == user_id)
-
-    async def _find(self, operation: str, which: ColumnElement[bool]) -> Credential | None:
-        own = (accounts.c.user_id == schema.users.c.id) & (accounts.c.provider == CREDENTIAL)
-        statement = select(*USER_COLUMNS, accounts.c.password).outerjoin_from(schema.users, accounts, own).where(which)
-        row = await self._database.row(operation, statement)
-        return Credential(user_of(row), row[-1]) if row else None
+        return _credential(await self._database.first(BY_USER, user_id=user_id))
 
     async def add_credential(self, transaction: Transaction, user_id: str, password_hash: str) -> None:
         """Give a user a password. Raises TwiceError if they have one."""

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -14,10 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from runtime import failpoints
 from runtime.errors import ServiceError
-from runtime.tasks import Tasks, TooManyTasksError, outcome
+from runtime.tasks import Tasks, TooManyTasksError
 from runtime.telemetry import store_call
-from services.identity import pooler
+from services.identity.connections import Admit, Connections
 from services.identity.engine import Limits, open_engine
+from services.identity.reading import FETCH, Compiled, Reading, Values
 from services.identity.store_codes import NOT_COMMITTED, Fault
 from services.identity.store_errors import OrphanError, TwiceError, busy, fault_of, gone
 from services.identity.store_log import FailureLog
@@ -33,7 +34,6 @@ retried = Counter("trivet_store_retries_total", "Statements and transactions run
 late = Counter("trivet_follow_ups_late_total", "Answers that did not wait for all that follows their commit.")
 
 FollowUp = Callable[[], Coroutine[Any, Any, None]]
-Admit = Callable[[AsyncConnection], Awaitable[None]]
 
 
 class Transaction:
@@ -72,15 +72,16 @@ class Database:
     ) -> None:
         self.engine = engine
         self.kind = kind
+        self.connections = Connections(engine, kind, limits, admit)
         self.tasks = Tasks("database")
         self._limits = limits
-        self._admit = admit
         self._detached = detached
         self._failures = FailureLog()
         self._begin = "BEGIN IMMEDIATE" if kind == "sqlite" else "BEGIN"
+        self._compiled: dict[Reading, Compiled] = {}
         # SQLite has one writer, whose turn is fair here; its own waiting is not. The queue moves, so a call waits in it
         # for as long as its caller waits.
-        self._turn = asyncio.Semaphore(1 if kind == "sqlite" else limits.connections)
+        self._turn = asyncio.Semaphore(1) if kind == "sqlite" else None
         self._turn_seconds = limits.turn_seconds if kind == "sqlite" else limits.pool_seconds
 
     @classmethod
@@ -95,7 +96,7 @@ class Database:
             yield database
         finally:
             await database.tasks.drain(limits.attempt_seconds + FOLLOW_UP_SECONDS)
-            await database.engine.dispose()
+            await database.connections.close()
 
     async def rows(self, operation: str, statement: Executable) -> Sequence[Row[Any]]:
         """Return what one reading statement finds."""
@@ -104,6 +105,11 @@ class Database:
     async def row(self, operation: str, statement: Executable) -> Row[Any] | None:
         """Return the first row that one reading statement finds, None if there is none."""
         rows = await self.rows(operation, statement)
+        return rows[0] if rows else None
+
+    async def first(self, reading: Reading, **values: str) -> Values | None:
+        """Return the first row that a reading finds with these values of its parameters, None if there is none."""
+        rows = await self._on_its_own(self._retrying(reading.operation, lambda: self._fetch(reading, values)))
         return rows[0] if rows else None
 
     async def transaction(self, operation: str, work: Work[T]) -> T:
@@ -122,15 +128,9 @@ class Database:
         if not self._detached:
             return await work
         try:
-            # The outcome is a value: a call that fails is no background work that failed.
-            task = self.tasks.start(outcome(work))
+            return await self.tasks.apart(work)
         except TooManyTasksError:
-            work.close()
             raise busy() from None
-        result, error = await asyncio.shield(task)
-        if error is not None:
-            raise error
-        return result  # type: ignore[return-value]  # without an error it is a T
 
     async def _retrying(self, operation: str, attempt: Callable[[], Awaitable[T]]) -> T:
         for again in range(ATTEMPTS):
@@ -147,17 +147,25 @@ class Database:
         raise busy()
 
     async def _read(self, statement: Executable) -> Sequence[Row[Any]]:
-        async with asyncio.timeout(self._limits.attempt_seconds), self._connection() as connection:
-            return (await connection.execute(statement)).all()
+        async with self.connections.one(self._limits.pool_seconds) as lent:
+            return (await lent.connection.execute(statement)).all()
+
+    async def _fetch(self, reading: Reading, values: Mapping[str, str]) -> Sequence[Values]:
+        compiled = self._compiled.get(reading)
+        if compiled is None:
+            compiled = self._compiled[reading] = Compiled(reading, self.engine.dialect)
+        async with self.connections.one(self._limits.pool_seconds) as lent:
+            rows = await FETCH[self.kind](lent.driver, compiled.text, compiled.parameters(values))
+        return [compiled.decoded(row) for row in rows]
 
     async def _write(self, work: Work[T], wait: float) -> T:
         transaction: Transaction | None = None
         is_committing = False
         try:
-            seconds = self._limits.attempt_seconds
-            async with self._my_turn(wait), asyncio.timeout(seconds), self._connection() as connection:
+            async with self._my_turn(wait), self.connections.one(wait) as lent:
+                connection = lent.connection
                 transaction = Transaction(connection)
-                if not pooler.is_pooled(connection):
+                if not lent.is_pooled:
                     await connection.exec_driver_sql(self._begin)
                 result = await work(transaction)
                 is_committing = True
@@ -192,6 +200,9 @@ class Database:
 
     @asynccontextmanager
     async def _my_turn(self, wait: float) -> AsyncIterator[None]:
+        if self._turn is None:
+            yield
+            return
         try:
             async with asyncio.timeout(wait):
                 await self._turn.acquire()
@@ -201,41 +212,6 @@ class Database:
             yield
         finally:
             self._turn.release()
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
-        """Hand out a connection; one whose state nobody knows is closed instead of handed out again."""
-        async with self.engine.connect() as connection:
-            is_pooled = pooler.is_pooled(connection)
-            try:
-                if is_pooled:
-                    await pooler.enter(connection)
-                if self._admit is not None:
-                    await self._admit(connection)
-                    self._admit = None
-                yield connection
-                if is_pooled:
-                    await pooler.leave(connection)
-            except Exception:
-                await _roll_back(connection)
-                raise
-            except BaseException:  # cancelled amid an answer of the server's
-                await connection.invalidate()
-                raise
-
-
-async def _roll_back(connection: AsyncConnection) -> None:
-    if connection.invalidated or connection.closed:
-        return
-    try:
-        if pooler.is_pooled(connection):
-            await pooler.leave(connection, "ROLLBACK")
-        else:
-            await connection.exec_driver_sql("ROLLBACK")
-    except (
-        Exception
-    ):  # SQLite says that there is nothing to roll back; whatever it is, the connection is not used again
-        await connection.invalidate()
 
 
 def _raise_refusal(fault: Fault) -> None:

@@ -1,19 +1,14 @@
-"""Connections to the four kinds of database: each one's driver, its limits of time, and the pool."""
+"""How each kind of database is connected to: its driver and its limits of time."""
 
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool
 
-from runtime.telemetry import store_pool_in_use, store_pool_size
 from services.identity import pooler
-from services.identity.store_codes import Fault
-from services.identity.store_errors import fault_of
 from services.identity.store_url import StoreUrl
 
 SQLITE_STEPS = 20_000
@@ -48,25 +43,18 @@ def open_engine(store: StoreUrl, limits: Limits) -> AsyncEngine:
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         hide_parameters=True,
-        pool_size=limits.connections,
-        max_overflow=0,
-        pool_timeout=limits.pool_seconds,
-        pool_use_lifo=True,
+        poolclass=NullPool,  # `Connections` keeps them
     )
     event.listen(engine.sync_engine, "connect", _session_setup(store.kind, limits))
-    _close_idle(engine, limits.idle_seconds)
-    _leave_read_only(engine)
     if store.kind == "sqlite":
         _end_long_statements(engine, limits.statement_seconds)
-    if isinstance(pool := engine.sync_engine.pool, QueuePool):
-        store_pool_in_use.labels(store.kind).set_function(pool.checkedout)
-        store_pool_size.labels(store.kind).set_function(lambda: pool.checkedin() + pool.checkedout())
     return engine
 
 
 def _driver_limits(store: StoreUrl, limits: Limits) -> dict[str, Any]:
     if store.kind == "mysql":
-        return {"connect_timeout": limits.connect_seconds, "read_timeout": limits.attempt_seconds, "charset": "utf8mb4"}
+        # No read_timeout: `Connections` ends an attempt, and the driver would begin a task for every wait.
+        return {"connect_timeout": limits.connect_seconds, "charset": "utf8mb4"}
     if store.kind == "postgresql":
         milliseconds = str(int(limits.statement_seconds * 1000))
         return {
@@ -134,27 +122,3 @@ def _end_long_statements(engine: AsyncEngine, seconds: float) -> None:
 
     event.listen(engine.sync_engine, "connect", connected)
     event.listen(engine.sync_engine, "before_cursor_execute", began)
-
-
-def _leave_read_only(engine: AsyncEngine) -> None:
-    """Drop the pool's connections when one leads to a read-only server: after a fail-over the primary is elsewhere."""
-
-    def failed(context: ExceptionContext) -> None:
-        if fault_of(context.original_exception) is Fault.READ_ONLY:
-            context.is_disconnect = True
-
-    event.listen(engine.sync_engine, "handle_error", failed)
-
-
-def _close_idle(engine: AsyncEngine, idle_seconds: float) -> None:
-    """Replace a connection that nobody used for so long: a firewall between may have forgotten it."""
-
-    def returned(_connection: Any, record: Any) -> None:
-        record.info["returned"] = time.monotonic()
-
-    def taken(_connection: Any, record: Any, _proxy: Any) -> None:
-        if time.monotonic() - record.info.get("returned", float("inf")) > idle_seconds:
-            raise DisconnectionError
-
-    event.listen(engine.sync_engine, "checkin", returned)
-    event.listen(engine.sync_engine, "checkout", taken)

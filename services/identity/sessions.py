@@ -16,6 +16,7 @@ from services.identity.database import Database, Transaction
 from services.identity.fields import merged
 from services.identity.openings import Proof, insert_while
 from services.identity.outbox import Invalidation, Outbox
+from services.identity.reading import Reading
 from services.identity.users import COLUMNS as USER_COLUMNS
 from services.identity.users import User, user_of
 
@@ -106,6 +107,7 @@ BY_TOKEN = (
     .join_from(sessions, schema.users)
     .where(sessions.c.token_hash == bindparam("token_hash"))
 )
+VERIFY = Reading("sessions.verify", BY_TOKEN)
 
 
 def session_of(row: Row[Any] | Sequence[Any]) -> Session:
@@ -166,8 +168,7 @@ class Sessions:
         Raises NotFound if it has expired or its user is kept out, Absent if there is none. That may be remembered and
         hides nothing: a token is drawn at random as its session is written, and nobody has it to ask with before.
         """
-        statement = BY_TOKEN.params(token_hash=token_hash(token))
-        row = await self._database.row("sessions.verify", statement)
+        row = await self._database.first(VERIFY, token_hash=token_hash(token))
         await failpoints.reach("sessions.before_fill")
         return self._open(row)
 
@@ -286,7 +287,7 @@ class Sessions:
             return 0, None
         return gone.rowcount, await self._outbox.add(transaction, tag_of_all(user_id))
 
-    def _open(self, row: Row[Any] | None) -> Verified:
+    def _open(self, row: Sequence[Any] | None) -> Verified:
         if row is None:
             raise Absent("SESSION_NOT_FOUND", "the token opens no session")
         session, user, now = session_of(row), user_of(row), self._now()

@@ -42,9 +42,10 @@ def fault_of(error: BaseException) -> Fault:
         return Fault.BUG
     if isinstance(code, str) and not code.startswith("SQLITE_"):
         return Fault.BUG if code[:2] in POSTGRESQL_BUGS else Fault.GONE
+    if type(error).__name__ in ("OperationalError", "InterfaceError"):  # a driver's own, or SQLAlchemy's around it
+        return Fault.GONE
     if isinstance(error, DBAPIError):
-        lost = error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError")
-        return Fault.GONE if lost else Fault.BUG
+        return Fault.GONE if error.connection_invalidated else Fault.BUG
     return Fault.GONE if isinstance(error, (OSError, TimeoutError)) or code is not None else Fault.BUG
 
 

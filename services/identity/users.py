@@ -7,7 +7,22 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row, Select, and_, asc, delete, desc, func, or_, select, tuple_, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    asc,
+    bindparam,
+    delete,
+    desc,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from runtime.clock import Clock, utc_now
 from runtime.errors import NotFound
@@ -15,6 +30,7 @@ from services.identity import erasure, schema
 from services.identity.database import Database, Transaction
 from services.identity.fields import merged
 from services.identity.outbox import Outbox
+from services.identity.reading import Reading
 
 users = schema.users
 LAST_CHARACTER = "\U0010ffff"
@@ -48,6 +64,7 @@ class User:
 
 
 COLUMNS = tuple(users.c[name] for name in User.__dataclass_fields__)
+BY_ID = Reading("users.find", select(*COLUMNS).where(users.c.id == bindparam("user_id")))
 
 
 def user_of(row: Row[Any] | Sequence[Any]) -> User:
@@ -97,7 +114,7 @@ class Users:
 
     async def find(self, user_id: str) -> User | None:
         """Return a user, None if unknown."""
-        row = await self._database.row("users.find", select(*COLUMNS).where(users.c.id == user_id))
+        row = await self._database.first(BY_ID, user_id=user_id)
         return user_of(row) if row else None
 
     async def update(

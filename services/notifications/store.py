@@ -16,7 +16,7 @@ from pymongo.errors import ConnectionFailure, PyMongoError, WriteConcernError
 
 from runtime.errors import DeadlineExceeded, Unavailable
 from runtime.paging import M, Page
-from runtime.tasks import Tasks, end, outcome
+from runtime.tasks import Tasks, end
 from runtime.telemetry import store_call
 from services.notifications import driver_waits, indexes, refusals
 from services.notifications.pool import PoolGauges
@@ -78,14 +78,9 @@ class Store:
         try:
             async with asyncio.timeout(limit):
                 await self._turns.acquire()
-                task = self._tasks.start(outcome(self._limited(operation, work)))
-                task.add_done_callback(lambda _: self._turns.release())
-                result, error = await asyncio.shield(task)
+                return await self._tasks.apart(self._limited(operation, work), self._turns.release)
         except TimeoutError:
             raise (_away() if limit >= self._timeout else _late()) from None
-        if error is not None:
-            raise error
-        return result  # type: ignore[return-value]  # without an error it is a T
 
     async def fill(self, operation: str, page: Page[Document, M], found: AsyncCursor[Document]) -> None:
         """Add what a query finds to a page until that is full. Raises as `run` does."""

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import event
 
 from services.identity.database import Database
+from services.identity.reading import FETCH
 
 CONTROL = ("BEGIN", "COMMIT", "ROLLBACK")
 
@@ -29,16 +30,33 @@ class Sent:
 def sent_to(database: Database) -> Iterator[list[Sent]]:
     """Collect the statements that are sent while inside."""
     sent: list[Sent] = []
+    loans: dict[object, object] = {}
 
     def record(connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        sent.append(Sent(statement, parameters, connection))
+        if not (connection in loans and _is_in_transaction(sent, loans[connection])):
+            loans[connection] = object()
+        sent.append(Sent(statement, parameters, loans[connection]))
 
+    fetch = FETCH[database.kind]
+
+    async def recorded(connection: object, text: str, parameters: Any) -> Any:
+        sent.append(Sent(text, parameters, object()))
+        return await fetch(connection, text, parameters)
+
+    database.connections.drop_idle()  # a connection hears of those listeners alone that were there before it
     engine = database.engine.sync_engine
     event.listen(engine, "before_cursor_execute", record)
+    FETCH[database.kind] = recorded
     try:
         yield sent
     finally:
+        FETCH[database.kind] = fetch
         event.remove(engine, "before_cursor_execute", record)
+
+
+def _is_in_transaction(sent: list[Sent], loan: object) -> bool:
+    verbs = [each.verb for each in sent if each.loan is loan]
+    return "BEGIN" in verbs and not {"COMMIT", "ROLLBACK"} & set(verbs)
 
 
 def work_of(sent: list[Sent]) -> list[Sent]:

@@ -1,0 +1,168 @@
+"""The connections to the database: a fixed number, each lent to one piece of work at a time."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import PoolProxiedConnection
+
+from runtime.telemetry import store_pool_in_use, store_pool_size
+from services.identity import pooler
+from services.identity.engine import Limits
+from services.identity.store_codes import Fault
+from services.identity.store_errors import busy, fault_of
+
+CLOSING_SECONDS = 1.0
+
+Admit = Callable[[AsyncConnection], Awaitable[None]]
+"""Looks at a database before the first work, and raises if it is not one to work with."""
+
+
+class Lent:
+    """An open connection: SQLAlchemy's, and the driver's own below it."""
+
+    __slots__ = ("connection", "driver", "idle_since", "info", "is_pooled")
+
+    def __init__(self, connection: AsyncConnection, raw: PoolProxiedConnection) -> None:
+        self.connection = connection
+        self.driver: Any = raw.driver_connection
+        self.info = raw.info
+        self.is_pooled = pooler.is_pooled(connection)
+        self.idle_since = 0.0
+
+    def drop(self) -> None:
+        """Close it at once, without a word to the server, which may not answer."""
+        connection = self.connection.sync_connection
+        assert connection is not None
+        if not connection.closed:
+            connection.invalidate()
+            connection.close()
+
+
+class Connections:
+    """Lends connections, the one used last first, and opens one when none is idle. Those who wait are served in turn.
+
+    It takes the place of SQLAlchemy's pool. That one works through greenlets, which cost a read as much as the
+    database does, and lends a connection that comes back to whoever asks next, before those who wait.
+    """
+
+    def __init__(self, engine: AsyncEngine, kind: str, limits: Limits, admit: Admit | None) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._admit = admit
+        self._ends_statements = kind != "sqlite"
+        self._idle: list[Lent] = []
+        self._places = asyncio.Semaphore(limits.connections)
+        self.in_use = 0
+        store_pool_in_use.labels(kind).set_function(lambda: self.in_use)
+        store_pool_size.labels(kind).set_function(lambda: self.in_use + self.idle)
+
+    @contextlib.asynccontextmanager
+    async def one(self, wait: float) -> AsyncIterator[Lent]:
+        """Lend a connection for `attempt_seconds`. Raises Unavailable (STORE_BUSY) after `wait` seconds without one.
+
+        One whose state is unknown afterwards is closed. If the server is gone, or has become read-only, so are those
+        that are idle: they lead there too.
+        """
+        await self._get_place(wait)
+        self.in_use += 1
+        try:
+            async with asyncio.timeout(self._limits.attempt_seconds):
+                lent = await self._take()
+                try:
+                    if lent.is_pooled:
+                        await pooler.enter(lent.connection)
+                    if self._admit is not None:
+                        await self._admit(lent.connection)
+                        self._admit = None
+                    yield lent
+                    if lent.is_pooled:
+                        await pooler.leave(lent.connection)
+                except BaseException as error:
+                    await self._settle(lent, error)
+                    raise
+                self._put(lent)
+        finally:
+            self.in_use -= 1
+            self._places.release()
+
+    @property
+    def idle(self) -> int:
+        """How many connections are open and not in use."""
+        return len(self._idle)
+
+    def drop_idle(self) -> None:
+        """Close what is idle at once; work goes on with new connections."""
+        while self._idle:
+            self._idle.pop().drop()
+
+    async def close(self) -> None:
+        """Say goodbye to the server on every idle connection."""
+        while self._idle:
+            lent = self._idle.pop()
+            try:
+                async with asyncio.timeout(CLOSING_SECONDS):
+                    await lent.connection.close()
+            except Exception:  # whatever a driver raises, the connection is of no further use
+                lent.drop()
+
+    async def _get_place(self, wait: float) -> None:
+        if not self._places.locked():
+            await self._places.acquire()
+            return
+        try:
+            async with asyncio.timeout(wait):
+                await self._places.acquire()
+        except TimeoutError:
+            raise busy() from None
+
+    async def _take(self) -> Lent:
+        if self._idle:
+            lent = self._idle.pop()
+            if time.monotonic() - lent.idle_since <= self._limits.idle_seconds:
+                self._limit(lent)
+                return lent
+            # A firewall on the way may have forgotten it, and all others, which have been idle for longer.
+            lent.drop()
+            self.drop_idle()
+        connection = await self._engine.connect()
+        lent = Lent(connection, await connection.get_raw_connection())
+        self._limit(lent)
+        return lent
+
+    def _limit(self, lent: Lent) -> None:
+        """Set the time after which SQLite ends a statement; servers know it themselves."""
+        if not self._ends_statements:
+            lent.info["late_at"] = time.monotonic() + self._limits.statement_seconds
+
+    def _put(self, lent: Lent) -> None:
+        lent.idle_since = time.monotonic()
+        self._idle.append(lent)
+
+    async def _settle(self, lent: Lent, error: BaseException) -> None:
+        if not isinstance(error, Exception):  # cancelled amid an answer of the server's
+            lent.drop()
+            return
+        if fault_of(error) in (Fault.GONE, Fault.READ_ONLY):
+            lent.drop()
+            self.drop_idle()
+        elif await _is_rolled_back(lent):
+            self._put(lent)
+        else:
+            lent.drop()
+
+
+async def _is_rolled_back(lent: Lent) -> bool:
+    if lent.connection.invalidated or lent.connection.closed:
+        return False
+    try:
+        if lent.is_pooled:
+            await pooler.leave(lent.connection, "ROLLBACK")
+        else:
+            await lent.connection.exec_driver_sql("ROLLBACK")
+    except Exception:  # SQLite says that there is nothing to roll back; whatever it is, it is not used again
+        return False
+    return True

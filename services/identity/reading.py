@@ -1,0 +1,70 @@
+"""Reading statements that never change: compiled once, run on the driver itself, decoded by their columns' types.
+
+SQLAlchemy's execution (a greenlet, a context, a result, rows with names) costs several times what the driver does.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select
+from sqlalchemy.engine import Dialect
+
+Values = tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A SELECT whose parameters are texts, and the word for it in metrics."""
+
+    operation: str
+    statement: Select[Any]
+
+
+class Compiled:
+    """A reading in one engine's words."""
+
+    __slots__ = ("_constants", "_decoders", "_names", "text")
+
+    def __init__(self, reading: Reading, dialect: Dialect) -> None:
+        compiled = reading.statement.compile(dialect=dialect)
+        self.text = str(compiled)
+        self._names: Sequence[str] = compiled.positiontup or ()
+        self._constants: Mapping[str, Any] = compiled.params
+        types = (column.type.dialect_impl(dialect) for column in reading.statement.selected_columns)
+        decoders = (kind.result_processor(dialect, None) for kind in types)
+        self._decoders = [(place, decode) for place, decode in enumerate(decoders) if decode is not None]
+
+    def parameters(self, values: Mapping[str, str]) -> tuple[Any, ...]:
+        """Return the values and the statement's constants in the statement's order."""
+        known = {**self._constants, **values}
+        return tuple([known[name] for name in self._names])
+
+    def decoded(self, row: Sequence[Any]) -> Values:
+        """Return what the columns' types make of a row."""
+        values = list(row)
+        for place, decode in self._decoders:
+            values[place] = decode(values[place])
+        return tuple(values)
+
+
+async def _mysql(connection: Any, text: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+    async with connection.cursor() as cursor:
+        await cursor.execute(text, parameters)
+        rows: Sequence[Sequence[Any]] = await cursor.fetchall()
+        return rows
+
+
+async def _postgresql(connection: Any, text: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+    rows: Sequence[Sequence[Any]] = await connection.fetch(text, *parameters)
+    return rows
+
+
+async def _sqlite(connection: Any, text: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+    rows: Sequence[Sequence[Any]] = await connection.execute_fetchall(text, parameters)
+    return rows
+
+
+Fetch = Callable[[Any, str, Sequence[Any]], Any]
+FETCH: dict[str, Fetch] = {"mysql": _mysql, "postgresql": _postgresql, "sqlite": _sqlite}
+"""How each engine's driver runs a statement and returns its rows."""
