@@ -22,6 +22,20 @@ MENDS = {
 OWN = CALLER_REFUSED | {"INVALID_LEASE", "MALFORMED_REQUEST"}
 """The reasons that no person causes: the gateway writes the actor, the lease and every message."""
 OTHERWISE = "run the same version of both, and name the gateway in the service's policy"
+BLAMING = frozenset(
+    {
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.ALREADY_EXISTS,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.OUT_OF_RANGE,
+    }
+)
+"""Codes that blame the caller. Our services add a reason; a proxy, a limit of gRPC or another program does not."""
+NOT_OURS = "check its address, what stands between, and how many calls it has"
 
 
 class OwnChannel(Channel):
@@ -52,9 +66,13 @@ class OwnCall:
         try:
             return await self._call(request, **kwargs)
         except aio.AioRpcError as error:
-            if reason_of(error) not in OWN:
+            reason = reason_of(error)
+            if reason in OWN:
+                mend = MENDS.get(info_of(error).metadata["cause"], OTHERWISE)
+            elif not reason and error.code() in BLAMING:
+                mend = NOT_OURS
+            else:
                 raise
-            mend = MENDS.get(info_of(error).metadata["cause"], OTHERWISE)
-            raise self._channel.refused(error.details() or error.code().name, mend) from None
+            raise self._channel.refused(f"{error.code().name}: {error.details()}", mend) from None
         except NoKeyError as error:
             raise self._channel.refused(str(error), MENDS["key"]) from None

@@ -6,7 +6,7 @@ import grpc
 import pytest
 from grpc import aio
 
-from gateway.own_calls import SAID_EVERY_SECONDS, OwnChannel
+from gateway.own_calls import BLAMING, SAID_EVERY_SECONDS, OwnChannel
 from runtime.call import Context
 from runtime.errors import Unauthenticated
 from runtime.policy import People, Rule
@@ -90,3 +90,35 @@ async def test_the_line_is_written_now_and_then_however_many_calls_fail(
                 with pytest.raises(aio.AioRpcError):
                     await UserServiceStub(channel).GetUser(ME)
                 assert len(caplog.records) == expected
+
+
+async def blamed(code: grpc.StatusCode, details: str) -> aio.AioRpcError:
+    """Return what a call fails with at a server that is not ours and refuses with a bare code."""
+
+    async def refuse(_: bytes, context: aio.ServicerContext[bytes, bytes]) -> bytes:
+        await context.abort(code, details)
+
+    server = aio.server()
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(refuse)
+    server.add_registered_method_handlers(SERVICE, {"GetUser": handler})
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        return await failure(f"127.0.0.1:{port}", Signer("tests", KEYS))
+    finally:
+        await server.stop(None)
+
+
+@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code in BLAMING])
+async def test_a_refusal_that_no_service_of_ours_wrote_blames_no_person(
+    code: grpc.StatusCode, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A mesh's RBAC, a proxy's 401, gRPC's own limits: the service says nothing, so no person is told that they err."""
+    failed = await blamed(code, "RBAC: access denied")
+    assert (failed.code(), failed.details()) == (grpc.StatusCode.UNAVAILABLE, None)
+    assert f"{code.name}: RBAC: access denied" in caplog.records[-1].getMessage()
+
+
+async def test_a_bare_failure_that_blames_nobody_stays_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    assert (await blamed(grpc.StatusCode.INTERNAL, "oops")).code() is grpc.StatusCode.INTERNAL
+    assert caplog.records == []
