@@ -62,7 +62,7 @@ def migrate(
     from services.identity.migrate import upgrade
 
     address = url(may_be_new=True)
-    before = _once_there(lambda: upgrade(address), wait=wait)
+    before = _once_there(lambda: upgrade(address), address, wait=wait)
     if before.pending:
         print(f"migrated from {before.current or 'an empty database'} to {before.head}", file=sys.stderr)
 
@@ -76,10 +76,10 @@ def rollback(
     from services.identity.migrate import downgrade, last
 
     address = url()
-    names = _once_there(lambda: last(address, steps))
+    names = _once_there(lambda: last(address, steps), address)
     if not yes:
         _ask(address, names)
-    _show(_once_there(lambda: downgrade(address, steps)))
+    _show(_once_there(lambda: downgrade(address, steps), address))
 
 
 def _ask(address: str, names: Sequence[str]) -> None:
@@ -104,7 +104,7 @@ def status(
     from services.identity.migrate import status
 
     address = url()
-    found = _once_there(lambda: status(address))
+    found = _once_there(lambda: status(address), address)
     _show(found)
     if check and found.pending:
         raise Refused(f"{len(found.pending)} migrations are missing: run `trivet db migrate`")
@@ -124,44 +124,26 @@ def _show(found: "Status") -> None:
     print(f"pending   {', '.join(found.pending) or 'none'}")
 
 
-def _once_there(work: Callable[[], T], *, wait: bool = False) -> T:
+def _once_there(work: Callable[[], T], address: str, *, wait: bool = False) -> T:
     """Do the work; with `wait`, as soon as the database answers. Raises Refused with what the operator can mend."""
+    from ops.failures import explained
     from services.identity.migrate import BusyError
 
-    told = False
+    told = ""
     while True:
         try:
-            return work()
+            with explained(address):
+                return work()
         except BusyError:
             raise Refused("another migration has been under way for over a minute: try again when it ends") from None
         except ValueError as error:
             raise Refused(str(error)) from None
-        except Exception as error:  # of four drivers: what `_refusal` does not know goes on
-            if (refusal := _refusal(error)) is None:
+        except WrongSettings:
+            raise
+        except Refused as refusal:
+            if not wait:
                 raise
-            if not wait or isinstance(refusal, WrongSettings):
-                raise refusal from None
-        if not told:
-            print("trivet: waiting for the database of DATABASE_URL to answer", file=sys.stderr, flush=True)
-            told = True
+            if str(refusal) != told:
+                told = str(refusal)
+                note(f"waiting for the database to answer: {told}")
         time.sleep(TRY_EVERY_SECONDS)
-
-
-def _refusal(error: Exception) -> Refused | None:
-    """Return what a driver's error means to the operator, None if nothing that is known."""
-    from services.identity.store_codes import Fault
-    from services.identity.store_errors import code_of, fault_of, is_wrong_credentials
-
-    code = str(code_of(error))
-    if code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return WrongSettings("the SQLite file of DATABASE_URL or TRIVET_DATA is no database, or a damaged one: move it")
-    if code.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
-        return WrongSettings(
-            "the SQLite file of DATABASE_URL or TRIVET_DATA cannot be opened: its folder must be there, and both yours"
-        )
-    # libpq tells a refused log-in by its text alone.
-    if is_wrong_credentials(error) or "password authentication failed" in str(error):
-        return WrongSettings("the database refuses the user, the password or the name in DATABASE_URL")
-    if fault_of(error) in (Fault.GONE, Fault.BUSY):
-        return Refused("the database of DATABASE_URL does not answer: is it running, and is the address right?")
-    return None

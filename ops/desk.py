@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from ops.database import url
 from ops.errors import Refused
-from runtime.errors import InvalidArgument, ServiceError
+from ops.failures import explained
+from runtime.errors import InvalidArgument
 from services.identity import store_url
 from services.identity.accounts import Accounts
 from services.identity.admin import Administration
@@ -78,7 +79,6 @@ def at_desk(work: Callable[[Desk], Awaitable[T]]) -> T:
         async with opened(address) as desk:
             return await work(desk)
 
-    try:
-        return asyncio.run(run(url()))
-    except ServiceError as error:
-        raise Refused(error.message) from None
+    address = url()
+    with explained(address):
+        return asyncio.run(run(address))

@@ -27,7 +27,7 @@ def keys(
 @app.command()
 def reseal() -> None:
     """Seal providers' tokens anew under the secret in use; TRIVET_SECRETS_OLD may then forget the others."""
-    from runtime.errors import ServiceError
+    from ops.failures import explained
     from services.identity import store_url
     from services.identity.database import Database
     from services.identity.oauth.reseal import Resealed, reseal_all
@@ -40,10 +40,8 @@ def reseal() -> None:
         async with Database.open(store_url.parse(address), admit=SchemaCheck()) as database:
             return await reseal_all(database, sealing)
 
-    try:
+    with explained(address):
         done = asyncio.run(work())
-    except ServiceError as error:
-        raise Refused(error.message) from None
     print(f"{done.renewed} of {done.seen} accounts with tokens sealed anew")
     if done.broken:
         raise Refused(

@@ -14,6 +14,7 @@ from ops.errors import Refused, WrongSettings
 from ops.exporting import tables
 from ops.exporting.people import Leaving
 from ops.exporting.records import Record, account_record, iso, user_record
+from ops.failures import failure
 from ops.importing.better_auth import ACCOUNT, USER
 from ops.importing.named import Named, named
 from ops.importing.report import Report
@@ -26,9 +27,8 @@ from services.identity import store_url
 from services.identity.accounts import CREDENTIAL
 from services.identity.operator_engine import operator_engine
 from services.identity.store_codes import Fault
-from services.identity.store_errors import code_of, fault_of, is_wrong_credentials
+from services.identity.store_errors import code_of, fault_of
 
-"""A session on MySQL keeps the server's zone, as the app's sessions do that will read TIMESTAMP columns."""
 OURS = frozenset({"users", "outbox", "requests", "stripe_events"})
 """Tables of Trivet's that are together in none but its own databases."""
 DOES_NOT_FIT = (1264, 1292, 1366, 1406)
@@ -87,7 +87,7 @@ class BetterAuthTarget:
                 raise Refused(
                     f"--to: the tables do not take our rows ({code_of(error)}): are they Better Auth's?"
                 ) from None
-            raise Refused(f"--to: the database fails ({code_of(error) or 'no code'}): run it again") from None
+            raise
         report.add(page)
 
     def _write_each(self, people: Sequence[Leaving], report: Report) -> None:
@@ -222,7 +222,10 @@ def _named(table: Any, wanted: Sequence[str], required: Sequence[str]) -> Named:
 
 @contextmanager
 def opened(address: str, sealer: Sealer | None, zone: tzinfo | None = None) -> Iterator[BetterAuthTarget]:
-    """Open a target by its URL, and make the tables that are missing. Raises WrongSettings and Refused."""
+    """Open a target by its URL, and make the tables that are missing. Raises WrongSettings and Refused.
+
+    A session on MySQL keeps the server's zone, as the app's sessions do that will read TIMESTAMP columns.
+    """
     try:
         store = store_url.parse(address)
     except ValueError as error:
@@ -234,8 +237,7 @@ def opened(address: str, sealer: Sealer | None, zone: tzinfo | None = None) -> I
     try:
         yield BetterAuthTarget(engine, store.kind, sealer, zone or of_driver(store.parameters.time_zone))
     except DBAPIError as error:
-        if is_wrong_credentials(error) or "password authentication failed" in str(error):
-            raise WrongSettings("--to: the database refuses the user, the password or the name") from None
-        raise Refused(f"--to: the database fails or does not answer ({code_of(error) or 'no code'})") from None
+        code = code_of(error) or "no code"
+        raise failure(error, address, "--to") or Refused(f"--to: the database fails ({code})") from None
     finally:
         engine.dispose()

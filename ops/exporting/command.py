@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.errors import Refused, WrongSettings
+from ops.errors import WrongSettings
 from ops.importing.command import TimeZone, progress
 from ops.showing import note, warn_of_password
 
@@ -47,19 +47,17 @@ def better_auth(
     Sessions stay: only hashes of their tokens are kept. Everybody signs in again.
     """
     from ops.database import url
+    from ops.failures import explained
     from ops.reading import read_settings
     from ops.sealing import SealingSettings, sealer
-    from runtime.errors import ServiceError
 
     warn_of_password("--to", to, "TRIVET_EXPORT_TO")
     ours = url()
     own = sealer(read_settings(SealingSettings)) if with_tokens else None
     if module is not None:
         _write_module(module)
-    try:
+    with explained(ours, drivers=False):
         report = asyncio.run(_exported(ours, to, own, time_zone))
-    except ServiceError as error:
-        raise Refused(error.message) from None
     report.show(json=json)
     note("sessions cannot be exported, only hashes of their tokens are kept: everybody signs in again")
     if module is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.errors import Refused, WrongSettings
+from ops.errors import WrongSettings
 from ops.showing import note, warn_of_password
 
 if TYPE_CHECKING:
@@ -92,26 +92,24 @@ def _run(
     json: bool,
 ) -> None:
     from ops.database import url
+    from ops.failures import explained
     from ops.importing.source import opened
     from ops.importing.zones import parsed
     from ops.reading import read_settings
     from ops.sealing import SealingSettings
-    from runtime.errors import ServiceError
 
     warn_of_password("--from", address, "TRIVET_IMPORT_FROM")
     settings = read_settings(SealingSettings)
     ours = url()
-    try:
-        with opened(address, parsed(time_zone)) as source:
-            people = reader(source, settings, datetime.now(UTC))
-            for line in source.remarks:
-                note(f"warning: {line}")
-            for name in people.missing:
-                note(f"there is no table `{name}`: nothing of it is imported")
+    with opened(address, parsed(time_zone)) as source:
+        people = reader(source, settings, datetime.now(UTC))
+        for line in source.remarks:
+            note(f"warning: {line}")
+        for name in people.missing:
+            note(f"there is no table `{name}`: nothing of it is imported")
+        with explained(ours, drivers=False, more="; what was imported stays, run it again for the rest"):
             report = asyncio.run(_imported(ours, people, dry_run=dry_run))
-            report.remarks = [*source.remarks, *people.remarks]
-    except ServiceError as error:
-        raise Refused(f"{error.message}; what was imported stays, run it again for the rest") from None
+        report.remarks = [*source.remarks, *people.remarks]
     report.show(json=json)
 
 

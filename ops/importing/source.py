@@ -25,12 +25,13 @@ from sqlalchemy.sql.elements import quoted_name
 from sqlalchemy.types import Date, DateTime, TypeEngine
 
 from ops.errors import Refused, WrongSettings
+from ops.failures import failure
 from ops.importing.times import Times, surveyed
 from ops.importing.zones import FURTHEST, ServerZone, assumed, is_ahead, is_zoneless, local_now, of_driver, server_zone
 from ops.showing import note
 from services.identity import store_url
 from services.identity.operator_engine import operator_engine
-from services.identity.store_errors import code_of, is_wrong_credentials
+from services.identity.store_errors import code_of
 from services.identity.store_url import StoreUrl
 
 SESSION = {
@@ -163,9 +164,8 @@ def opened(address: str, zone: tzinfo | None = None) -> Iterator[Source]:
         with _reading(engine, store) as connection:
             yield Source(connection, zone or of_driver(store.parameters.time_zone))
     except DBAPIError as error:
-        if is_wrong_credentials(error) or "password authentication failed" in str(error):
-            raise WrongSettings("--from: the database refuses the user, the password or the name") from None
-        raise Refused(f"--from: the database fails or does not answer ({code_of(error) or 'no code'})") from None
+        code = code_of(error) or "no code"
+        raise failure(error, address, "--from") or Refused(f"--from: the database fails ({code})") from None
     finally:
         engine.dispose()
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, event, text
 from services.identity import store_url
 from services.identity.operator_engine import operator_engine
 from services.identity.revision import MIGRATIONS, current_revision
+from services.identity.store_versions import check_version
 
 LOCK_NAME = "trivet-migrate"
 LOCK_NUMBER = 0x7472_6976_6574  # "trivet"
@@ -37,7 +38,7 @@ class BusyError(Exception):
 def upgrade(url: str) -> Status:
     """Bring the database to our schema, and say where it stood before. Two at once do it one after the other.
 
-    Raises BusyError if another takes over a minute.
+    Raises BusyError if another takes over a minute, and TooOldError, as the others here do, for an old server.
     """
     with _migrating(url) as (connection, config):
         before = _status(connection)
@@ -76,6 +77,7 @@ def last(url: str, steps: int) -> tuple[str, ...]:
 def status(url: str) -> Status:
     """Say where the database stands."""
     with _engine(url) as engine, engine.connect() as connection:
+        check_version(connection)
         return _status(connection)
 
 
@@ -112,6 +114,7 @@ def _config() -> Config:
 @contextmanager
 def _migrating(url: str) -> Iterator[tuple[Connection, Config]]:
     with _engine(url) as engine, engine.begin() as connection, _only_one(connection):
+        check_version(connection)
         config = _config()
         config.attributes["connection"] = connection
         yield connection, config

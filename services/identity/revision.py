@@ -11,6 +11,7 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, sel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.errors import Unavailable
+from services.identity.store_versions import TooOldError, check_version
 
 logger = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -46,7 +47,17 @@ class SchemaCheck:
         self._said: str | None = ""
 
     async def __call__(self, connection: AsyncConnection) -> None:
-        """Raise Unavailable (SCHEMA_OUTDATED) while the schema is an older one; say once in the log what to run."""
+        """Raise Unavailable while the schema is an older one (SCHEMA_OUTDATED) or the server is (STORE_TOO_OLD).
+
+        The log says once what to do.
+        """
+        try:
+            await connection.run_sync(check_version)
+        except TooOldError as error:
+            if self._said != str(error):
+                self._said = str(error)
+                logger.error("the database of DATABASE_URL cannot be used: %s", error)
+            raise Unavailable("STORE_TOO_OLD", "the database server is older than this service works with") from error
         found = await connection.run_sync(current_revision)
         if found is not None and found not in self._older:
             return

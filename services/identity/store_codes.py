@@ -83,4 +83,3 @@ CODES = (
 FAULTS = {each.code: each.fault for each in CODES}
 # PostgreSQL's classes of errors that no retry mends: bad data, constraints, syntax and privileges.
 POSTGRESQL_BUGS = ("22", "23", "42")
-WRONG_CREDENTIALS = frozenset({1044, 1045, 1049, 1698, "28P01", "28000", "3D000"})

@@ -6,7 +6,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from runtime.errors import ServiceError, Unavailable
-from services.identity.store_codes import FAULTS, POSTGRESQL_BUGS, WRONG_CREDENTIALS, Fault
+from services.identity.store_codes import FAULTS, POSTGRESQL_BUGS, Fault
 
 MOST_WORDS = 300
 
@@ -59,11 +59,6 @@ def words_of(error: BaseException) -> str:
     line = " ".join(said.split())[:MOST_WORDS]
     code = code_of(error)
     return ": ".join(part for part in (type(cause).__name__, line, f"code {code}" if code is not None else "") if part)
-
-
-def is_wrong_credentials(error: BaseException) -> bool:
-    """Whether the server is there and will never let these settings in."""
-    return code_of(error) in WRONG_CREDENTIALS
 
 
 def busy() -> ServiceError:

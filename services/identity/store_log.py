@@ -1,16 +1,16 @@
-"""What the log says about a failing database: always the driver's own words."""
+"""What the log says about a failing database: what is wrong, the mend, and always the driver's own words."""
 
 import logging
 import time
 
 from services.identity.store_codes import Fault
-from services.identity.store_errors import code_of, fault_of, is_wrong_credentials, words_of
+from services.identity.store_errors import code_of, fault_of, words_of
+from services.identity.store_troubles import NO_RIGHT, Trouble, trouble_of
 
 logger = logging.getLogger(__name__)
 SILENT_SECONDS = 10.0
 # A race is run again and counted; a bug goes on to the concern that logs its traceback.
 LOGGED = (Fault.GONE, Fault.BUSY, Fault.READ_ONLY)
-MENDS = {Fault.READ_ONLY: "; this server is read-only: DATABASE_URL must lead to the primary"}
 
 
 class FailureLog:
@@ -18,28 +18,29 @@ class FailureLog:
 
     def __init__(self) -> None:
         self._silent_until: dict[tuple[type[BaseException], int | str | None], float] = {}
-        self._told_of_refusal = False
+        self._told: set[Trouble] = set()
 
     def note(self, error: BaseException) -> None:
         """Log a failure of the store. An error that is none of the store's, or that is run again, is left out."""
-        fault = fault_of(error)
-        if fault not in LOGGED:
+        trouble = trouble_of(error)
+        if fault_of(error) not in LOGGED and trouble is not NO_RIGHT:
             return
-        if is_wrong_credentials(error):
-            self._refused(error)
+        if trouble is not None and not trouble.passes:
+            self._note_once(trouble, error)
             return
         kind, now = (type(error), code_of(error)), time.monotonic()
         if now < self._silent_until.get(kind, 0.0):
             return
         self._silent_until[kind] = now + SILENT_SECONDS
-        logger.warning("the database failed: %s%s", words_of(error), MENDS.get(fault, ""))
+        if trouble is None:
+            logger.warning("the database failed: %s", words_of(error))
+        else:
+            logger.warning("the database failed: %s: %s (%s)", trouble.what, trouble.mend, words_of(error))
 
-    def _refused(self, error: BaseException) -> None:
-        """Log once what no waiting mends: a server that is there and does not know us."""
-        if not self._told_of_refusal:
-            self._told_of_refusal = True
+    def _note_once(self, trouble: Trouble, error: BaseException) -> None:
+        """Log once what no waiting mends."""
+        if trouble not in self._told:
+            self._told.add(trouble)
             logger.error(
-                "the database refuses DATABASE_URL: wrong user, password or database name (%s): %s",
-                code_of(error),
-                words_of(error),
+                "the database of DATABASE_URL cannot be used: %s: %s (%s)", trouble.what, trouble.mend, words_of(error)
             )

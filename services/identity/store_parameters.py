@@ -42,7 +42,8 @@ WITHOUT_MEANING = {
     **dict.fromkeys(["gssencmode", "sslcompression", "sslsni"], "sslmode alone says how TLS is used"),
     **dict.fromkeys(["allowpublickeyretrieval", "autoreconnect", "reconnect"], "the driver does so anyway"),
 }
-UNPROTECTED = ("", "disable", "disabled", "allow", "prefer", "preferred", "false", "0")
+REFUSED = ("disable", "disabled", "false", "0")
+UNPROTECTED = ("", "allow", "prefer", "preferred", *REFUSED)
 UNVERIFIED = ("require", "required", "true", "1", "no-verify", "skip-verify")
 NAME_IS_VERIFIED = ("verify-full", "verify_identity", "verify-identity")
 CHAIN_IS_VERIFIED = ("verify-ca", "verify_ca")

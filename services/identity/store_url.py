@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 from services.identity.store_parameters import (
     CHAIN_IS_VERIFIED,
     NAME_IS_VERIFIED,
+    REFUSED,
     UNPROTECTED,
     UNVERIFIED,
     Parameters,
@@ -26,7 +27,7 @@ SCHEMES = {
     "sqlite": "sqlite",
 }
 LIBPQ = {
-    **dict.fromkeys(("disabled", "false", "0"), "disable"),
+    **dict.fromkeys(REFUSED, "disable"),
     "preferred": "prefer",
     **dict.fromkeys(UNVERIFIED, "require"),
     **dict.fromkeys(CHAIN_IS_VERIFIED, "verify-ca"),
@@ -102,6 +103,8 @@ class StoreUrl:
         return {"unix_socket": self.parameters.socket} if self.kind == "mysql" and self.parameters.socket else {}
 
     def _tls_argument(self) -> dict[str, Any]:
+        if self.kind == "postgresql" and self._mode in REFUSED:
+            return {"ssl": False}  # else asyncpg tries TLS first
         if self.kind == "sqlite" or self._mode in UNPROTECTED:
             return {}
         context = ssl.create_default_context(cafile=self._tls.get("ca"))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import make_url
 
 from tests.conftest import Engines
 from tests.e2e.accounts import sign_in, sign_up
@@ -34,7 +35,10 @@ def test_a_stack_waits_for_a_database_that_is_down_and_becomes_ready_by_itself(d
     running = Stack(own, data.with_suffix(".log"))
     try:
         running.wait_for(r"^  gateway +is not ready")
-        eventually(lambda: "waiting for the database of DATABASE_URL to answer" in running.log, seconds=10)
+        eventually(
+            lambda: "waiting for the database to answer: DATABASE_URL: nothing listens at the host" in running.log,
+            seconds=10,
+        )
         assert httpx.get(f"http://127.0.0.1:{http}/healthz").status_code == 200
         assert httpx.get(f"http://127.0.0.1:{http}/readyz", timeout=5).status_code == 503
         database.restart()
@@ -60,6 +64,21 @@ def test_a_wrong_password_is_one_line_and_status_2(data: Path, engine: Engines, 
     wrong = engine.get(name).url.replace("trivet-test", "not-the-password")
     refused = trivet("run", environment=environment(data, DATABASE_URL=wrong))
     assert refused.returncode == 2
-    assert "trivet: the database refuses the user, the password or the name in DATABASE_URL\n" in refused.stderr
+    assert "trivet: DATABASE_URL: the server refuses the user or the password: correct them" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert "not-the-password" not in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["mariadb", "postgresql"])
+def test_a_missing_database_is_named_with_the_mend(data: Path, engine: Engines, name: str) -> None:
+    """By every command, in one line, whatever language the server speaks."""
+    missing = make_url(engine.get(name).url).set(database="nowhere").render_as_string(hide_password=False)
+    own = environment(data, DATABASE_URL=missing)
+    for command in (("db", "migrate", "--wait"), ("db", "status"), ("users", "list")):
+        refused = trivet(*command, environment=own)
+        assert refused.returncode == 2, refused.stderr
+        assert refused.stderr.startswith(
+            "trivet: DATABASE_URL: there is no database of that name on the server: create it (CREATE DATABASE)"
+        )
+        assert refused.stderr.count("\n") == 1
+        assert "trivet-test" not in refused.stderr

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from services.identity.store_codes import Fault
-from services.identity.store_errors import fault_of, is_wrong_credentials, words_of
+from services.identity.store_errors import fault_of, words_of
 
 
 class PostgresError(Exception):
@@ -69,12 +69,6 @@ def test_a_full_disk_is_the_store_being_gone() -> None:
 def test_anything_else_is_a_bug() -> None:
     for error in (KeyError("x"), ValueError("x"), AttributeError("x")):
         assert fault_of(error) is Fault.BUG
-
-
-def test_settings_that_will_never_do_are_known() -> None:
-    assert is_wrong_credentials(PostgresError("28P01"))
-    assert is_wrong_credentials(OperationalError("", {}, Exception(1045, "denied")))
-    assert not is_wrong_credentials(ConnectionRefusedError(111, "refused"))
 
 
 def test_the_drivers_words_come_with_its_code_and_without_a_rows_values() -> None:

@@ -1,0 +1,97 @@
+"""What a failing database means to an operator, in one line: what is wrong, what to do, and the driver's own words."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError
+
+from ops.errors import Refused, WrongSettings
+from runtime.errors import ServiceError
+from services.identity import store_url
+from services.identity.engine import Limits, open_engine
+from services.identity.store_codes import Fault
+from services.identity.store_errors import code_of, fault_of, words_of
+from services.identity.store_troubles import trouble_of
+from services.identity.store_versions import TooOldError
+
+OURS = "DATABASE_URL"
+
+
+@contextmanager
+def explained(address: str, setting: str = OURS, *, drivers: bool = True, more: str = "") -> Iterator[None]:
+    """Do work on a database; raise Refused or WrongSettings in place of what the service's code or a driver raises.
+
+    `setting` is what the operator named the database by. Without `drivers` only the service's errors are answered:
+    the drivers' are of another database. `more` is said at the end.
+    """
+    log = logging.getLogger("services.identity.store_log")
+    log.disabled, before = True, log.disabled  # the same is said here, once
+    try:
+        yield
+    except ServiceError as error:
+        refusal = failure(error.__cause__, address, setting) if error.__cause__ is not None else None
+        raise _with(refusal or Refused(error.message), more) from None
+    except (DBAPIError, OSError, TooOldError) as error:
+        if not drivers or (refusal := failure(error, address, setting)) is None:
+            raise
+        raise _with(refusal, more) from None
+    finally:
+        log.disabled = before
+
+
+def failure(error: BaseException, address: str, setting: str = OURS) -> Refused | None:
+    """Return what an error of a driver means, None if nothing that is known. WrongSettings is what no waiting mends."""
+    setting = _named(address, setting)
+    if isinstance(error, TooOldError):
+        return WrongSettings(f"{setting}: {error}")
+    trouble = trouble_of(error)
+    if trouble is None and _hides_its_code(error):
+        error = _asked_again(address) or error
+        trouble = trouble_of(error)
+    if trouble is not None:
+        kind = Refused if trouble.passes else WrongSettings
+        return kind(f"{setting}: {trouble.what}: {trouble.mend} ({words_of(error)})")
+    if fault_of(error) in (Fault.GONE, Fault.BUSY, Fault.READ_ONLY):
+        return Refused(f"{setting}: the database fails or does not answer ({words_of(error)}): is it running?")
+    return None
+
+
+def _named(address: str, setting: str) -> str:
+    """Return what the operator knows the database by: a file by its path, which no variable may have named."""
+    store = store_url.parse(address)
+    return store.url.database or setting if store.kind == "sqlite" and setting == OURS else setting
+
+
+def _hides_its_code(error: BaseException) -> bool:
+    """Whether libpq refused a connection: it passes on the server's words, in its language, without the SQLSTATE."""
+    return (
+        isinstance(error, DBAPIError)
+        and type(error.orig).__module__.startswith("psycopg")
+        and code_of(error) is None
+        and fault_of(error) is Fault.GONE
+    )
+
+
+def _asked_again(address: str) -> BaseException | None:
+    """Return how the service's own driver fails to connect, which tells the SQLSTATE; None if it does not fail."""
+
+    async def connect() -> BaseException | None:
+        engine = open_engine(store_url.parse(address), Limits(connections=1))
+        try:
+            async with engine.connect():
+                return None
+        except Exception as error:  # whatever it is, it is looked at
+            return error
+        finally:
+            await engine.dispose()
+
+    # A thread of its own: an export works within a loop already.
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(asyncio.run, connect()).result()
+
+
+def _with(refusal: Refused, more: str) -> Refused:
+    return type(refusal)(f"{refusal}{more}") if more else refusal
