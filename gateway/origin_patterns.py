@@ -98,6 +98,8 @@ def _of_an_app(scheme: str, authority: str, path: str, *, is_wild: bool) -> Patt
         raise ValueError(f"would trust what no app answers for: {scheme}: URLs are content")
     if "@" in authority:
         raise ValueError("would match nothing: a URL with userinfo is never trusted")
+    if not is_wild and place_of(f"{scheme}://{authority}") is None:
+        raise ValueError("would match nothing: no URL has such a host or port")
     host = authority.partition(":")[0]
     is_for_ipv4 = True if is_wild and _NUMBERS.fullmatch(host) else None
     if is_for_ipv4:

@@ -9,11 +9,13 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_AUTHORITY = 262
 """A DNS name, a colon and a port: longer ones are not compared with patterns."""
 MAX_URL = 4_096
+MAX_PORT = 65_535
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
 """What browsers drop or take for a slash."""
 LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?")
 """The names of this machine, with any port."""
+_APP_AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]<>^|:@]*)(?::([0-9]{0,5}))?")
 _SEPARATORS = re.compile("%2f|%5c", re.IGNORECASE)
 
 
@@ -37,7 +39,7 @@ def place_of(url: str) -> Place | None:
         return None
     has_authority = rest.startswith("//")
     authority, rest = divided(rest[2:], "/?#") if has_authority else ("", rest)
-    spelled = _web_authority(scheme, authority) if scheme in DEFAULT_PORTS else authority.lower()
+    spelled = _web_authority(scheme, authority) if scheme in DEFAULT_PORTS else _app_authority(authority)
     if spelled is None or "@" in authority or len(spelled) > MAX_AUTHORITY:
         return None
     return Place(scheme, spelled, resolved(divided(rest, "?#")[0]))
@@ -67,6 +69,12 @@ def resolved(path: str) -> str | None:
         elif segment not in ("", "."):
             segments.append(segment)
     return "".join(f"/{segment}" for segment in segments)
+
+
+def _app_authority(authority: str) -> str | None:
+    """Return an app's host and port in lower case; None if no URL has such a host or port."""
+    found = _APP_AUTHORITY.fullmatch(authority)
+    return authority.lower() if found and int(found[1] or 0) <= MAX_PORT else None
 
 
 def _web_authority(scheme: str, authority: str) -> str | None:

@@ -60,6 +60,8 @@ VERDICTS: Mapping[str, Verdicts] = {
             "exp://192.168.1.5",
             "exp://192.168.evil.io:8081",
             "exp://192.168.1.999:8081",
+            "exp://192.168.1.5:8081x",
+            "exp://192.168.1.5:99999",
             "exp://192.169.1.5:8081",
             "exp://10.0.0.1:8081",
             "exp://u@192.168.1.5:8081",
@@ -155,6 +157,7 @@ POINTLESS: Mapping[str, str] = {
     "https://a.io/x%2fy": "an encoded slash",
     "my_app://x": "a scheme that is none",
     "myapp://u@x": "userinfo is never trusted",
+    "myapp://x:99999": "no URL has such a host or port",
     "javascript:": "URLs are content",
     "data://*": "URLs are content",
 }

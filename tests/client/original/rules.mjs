@@ -9,8 +9,10 @@ const answers = {
     const context = await createInternalContext({ headers: new Headers({ cookie: header }) }, { options: {}, path: "/" })
     return context.getSignedCookie(name, secret)
   },
-  // Whether a URL may be followed if one pattern is trusted.
-  origin: ({ url, pattern }) => matchesOriginPattern(url, pattern),
+  // Whether a body is JSON to what the original reads requests with.
+  json: ({ hex }) => new Response(Buffer.from(hex, "hex")).json().then(() => true, () => false),
+  // Whether a callback may be followed if one pattern is trusted.
+  origin: ({ url, pattern }) => matchesOriginPattern(url, pattern, { allowRelativePaths: true }),
 }
 
 for (const line of readFileSync(0, "utf8").split("\n").filter(Boolean)) {
