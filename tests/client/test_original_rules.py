@@ -15,10 +15,28 @@ from tests.differential.trusted import DIFFERENT, VERDICTS
 from tests.unit.auth.test_cookies import SECRET, SIGNED, TOKEN
 from tests.unit.runtime.test_json_text import OURS, REFUSED, TAKEN
 
-PATTERNS = ("https://app.io", "https://*.good.io", "*.good.io", "myapp:", "myapp://callback/auth")
+PATTERNS: tuple[str, ...] = ("https://app.io", "https://*.good.io", "*.good.io", "myapp:", "myapp://callback/auth")
 PATTERNS += ("exp://192.168.*.*:*/**", "exp://*/--/**")
 STARTS = ("", "/", "https://app.io", "https://x.good.io", "myapp:", "myapp://callback/auth", "exp://192.168.1.5:8081")
-PIECES = (*STARTS, "/", "//", "\\", ".", "..", "%2e", "%2E", "%2f", "%5c", "%", "%25", "%00", "%09", " ", "\t", "é")
+PIECES: tuple[str, ...] = (
+    *STARTS,
+    "/",
+    "//",
+    "\\",
+    ".",
+    "..",
+    "%2e",
+    "%2E",
+    "%2f",
+    "%5c",
+    "%",
+    "%25",
+    "%00",
+    "%09",
+    " ",
+    "\t",
+    "é",
+)
 PIECES += (
     "a",
     "evil",
