@@ -19,7 +19,8 @@ from runtime.tasks import Tasks, TooManyTasksError
 from trivet.cache.v1.cache_pb2 import Entry, SetRequest
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 
-FILL_SECONDS = 0.25
+FILL_SECONDS = 0.4
+"""Longer than the cache waits for Redis, so that it says itself what became of the entry."""
 FILL_WAIT_SECONDS = 0.05
 
 offers = Counter("trivet_cache_offers_total", "Entries offered to the cache, by what became of them.", ["outcome"])

@@ -8,7 +8,8 @@ from runtime.refusals import undelivered
 from trivet.cache.v1.cache_pb2 import InvalidateRequest
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 
-INVALIDATE_SECONDS = 1.0
+INVALIDATE_SECONDS = 1.2
+"""Longer than the cache waits for its readers, so that it says itself whether all have confirmed."""
 
 
 class Invalidations:

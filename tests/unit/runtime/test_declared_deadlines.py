@@ -2,17 +2,23 @@
 
 import pytest
 
+from gateway.auth import known_addresses
 from gateway.me import PART_SECONDS
 from gateway.middleware.deadline import REQUEST_SECONDS
 from gateway.readiness import PROBE_SECONDS
+from gateway.windows import SharedWindows
+from runtime import fills, invalidations
 from runtime.concerns import Deadline
 from runtime.server import STORE_CHECK_SECONDS
 from runtime.settings import ServiceSettings
+from services.cache import store as cache_store
+from services.cache.servicers import CONFIRM_SECONDS
 from services.identity import receivers, stripe_api
 from services.identity.engine import Limits
 from services.identity.oauth import access, exchanges, fetching, leases, relying
 from services.notifications import log_query, user_data
 from services.notifications.settings import NotificationsSettings
+from trivet.client import lookups
 from trivet.client.channel import DEFAULT_TIMEOUT_SECONDS
 from trivet.client.methods import declared_deadline, methods
 
@@ -77,6 +83,13 @@ def test_limits_of_a_service_are_below_the_deadlines_that_its_callers_give() -> 
         (user_data.ERASE_SECONDS, receivers.SECONDS),
         (STORE_CHECK_SECONDS, PROBE_SECONDS),
         (PROBE_SECONDS, REQUEST_SECONDS),
+        (cache_store.READ_SECONDS, lookups.LOOKUP_SECONDS),
+        (cache_store.READ_SECONDS, SharedWindows.ANSWER_SECONDS),
+        (cache_store.READ_SECONDS, known_addresses.ANSWER_SECONDS),
+        (cache_store.WRITE_SECONDS, known_addresses.TELL_SECONDS),
+        (cache_store.WRITE_SECONDS, fills.FILL_SECONDS),
+        (fills.FILL_WAIT_SECONDS, fills.FILL_SECONDS),
+        (CONFIRM_SECONDS, invalidations.INVALIDATE_SECONDS),
         (PART_SECONDS, REQUEST_SECONDS),
         (DEFAULT_TIMEOUT_SECONDS, REQUEST_SECONDS),
         (DEFAULT_TIMEOUT_SECONDS, ServiceSettings.model_fields["call_limit_seconds"].default),
