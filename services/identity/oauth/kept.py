@@ -40,12 +40,16 @@ class Kept(Generic[T]):
         self._loading: asyncio.Task[None] | None = None
 
     async def get(self) -> T:
-        """Return the value. Raises ExchangeError when there is none yet and none can be loaded."""
+        """Return the value. Raises ExchangeError when there is none yet and none can be loaded in the caller's time."""
+        late: ExchangeError | None = None
         if self._value is None or self._monotonic() - self._value[1] >= self._seconds:
-            await self.renew()
+            try:
+                await self.renew()
+            except ExchangeError as error:
+                late = error
         if self._value is not None and self._monotonic() - self._value[1] < self._seconds + self._stale:
             return self._value[0]
-        raise self._failure or ExchangeError("a provider is asked too often")
+        raise late or self._failure or ExchangeError("a provider is asked too often")
 
     async def renew(self) -> bool:
         """Load the value again unless that has just been tried; return whether a load has ended meanwhile.

@@ -7,6 +7,7 @@ import pytest
 from runtime.tasks import Tasks
 from services.identity.oauth.errors import ExchangeError
 from services.identity.oauth.kept import Kept
+from trivet.client import within
 
 
 class Source:
@@ -79,3 +80,25 @@ async def test_a_failure_is_remembered_until_the_next_try() -> None:
     assert source.loads == 1
     source.fails, source.time = False, 10
     assert await source.kept.get() == 2
+
+
+async def test_who_has_no_more_time_stops_waiting_and_the_load_goes_on_for_the_others() -> None:
+    """A provider that hangs is the provider's fault in the answer, and no line that goes dead."""
+    source = Source()
+    source.gate.clear()
+    other = asyncio.create_task(source.kept.get())
+    with within(0.05), pytest.raises(ExchangeError, match="does not answer in time"):
+        await source.kept.get()
+    source.gate.set()
+    assert await other == 1
+    assert source.loads == 1
+
+
+async def test_an_old_value_stands_in_for_one_that_does_not_come_in_time() -> None:
+    source = Source()
+    assert await source.kept.get() == 1
+    source.time = 101
+    source.gate.clear()
+    with within(0.05):
+        assert await source.kept.get() == 1
+    source.gate.set()
