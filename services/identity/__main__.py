@@ -137,7 +137,7 @@ def _serve_people(server: Server, parts: Parts, site: Site) -> None:
     server.add(
         f"{PACKAGE}.UserService",
         add_UserServiceServicer_to_server,
-        UserServicer(parts.users, parts.deletion, parts.authentication, site.rules),
+        UserServicer(parts.users, parts.deletion, site.rules),
     )
     server.add(
         f"{PACKAGE}.UserAdminService", add_UserAdminServiceServicer_to_server, UserAdminServicer(parts.administration)
@@ -148,7 +148,7 @@ def _serve_accounts(server: Server, parts: Parts, oauth: OAuthParts, site: Site)
     server.add(
         f"{PACKAGE}.AccountService",
         add_AccountServiceServicer_to_server,
-        AccountServicer(oauth.oauth, oauth.brought, oauth.linked, oauth.access, parts.authentication),
+        AccountServicer(oauth.oauth, oauth.brought, oauth.linked, oauth.access),
     )
     server.add(
         f"{PACKAGE}.VerificationService",

@@ -90,6 +90,13 @@ class Accounts:
             delete(accounts).where(accounts.c.user_id == user_id, accounts.c.provider != CREDENTIAL)
         )
 
+    async def has_password(self, transaction: Transaction, user_id: str, password_hash: str) -> bool:
+        """Whether a user has this hash, which does not change before the transaction has ended."""
+        same = select(accounts.c.id).where(
+            accounts.c.user_id == user_id, accounts.c.provider == CREDENTIAL, accounts.c.password == password_hash
+        )
+        return (await transaction.execute(same.with_for_update())).first() is not None
+
     async def replace_password(self, transaction: Transaction, user_id: str, old_hash: str, new_hash: str) -> bool:
         """Put one hash in another's place; return False if the other is not there any more."""
         found = await transaction.execute(

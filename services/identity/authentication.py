@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition, InvalidArgument, PermissionDenied, Unauthenticated
-from runtime.freshness import is_fresh
 from services.identity.accounts import Accounts, Credential
 from services.identity.audit import Audit, Event, Happened
-from services.identity.database import Database, Transaction
+from services.identity.database import Database, Transaction, Work
 from services.identity.email_rules import EmailRules
 from services.identity.emails import normal_email
 from services.identity.hashing import Hasher
@@ -19,6 +19,7 @@ from services.identity.renewal import Renewal
 from services.identity.sessions import Opened, Origin, Sessions
 from services.identity.users import User, Users, not_found
 
+T = TypeVar("T")
 ATTEMPTS = 2
 
 
@@ -156,11 +157,22 @@ class Authentication:
             raise _wrong()
         return found
 
-    async def verify_fresh(self, user_id: str, session_id: str) -> None:
-        """Return if this is an open session of the user's of the last day. Raises FailedPrecondition otherwise."""
-        session = await self._sessions.find(user_id, session_id)
-        if session is None or not is_fresh(session.created_at, self._now()):
-            raise FailedPrecondition("SESSION_NOT_FRESH", "sign in again first: the session is older than a day")
+    async def with_password(self, operation: str, user_id: str, password: str, work: Work[T]) -> T:
+        """Do `work` in a transaction during which the password is the user's. Raises what `verify_password` does."""
+
+        async def checked(transaction: Transaction, found: Credential) -> T:
+            await self._users.find_locked(transaction, user_id)
+            if not await self._accounts.has_password(transaction, user_id, found.password or ""):
+                raise _OvertakenError
+            return await work(transaction)
+
+        for _ in range(ATTEMPTS):
+            found = await self.verify_password(user_id, password)
+            try:
+                return await self._database.transaction(operation, partial(checked, found=found))
+            except _OvertakenError:
+                continue
+        raise _wrong()
 
     async def change_password(
         self, user_id: str, current: str, new: str, *, end_others: bool | None, keep: str, origin: Origin

@@ -12,12 +12,10 @@ from services.identity.email_links import LIFETIME, Links, Proof, Step, invalid_
 from services.identity.email_rules import EmailRules
 from services.identity.emails import normal_email
 from services.identity.mails import Mails
-from services.identity.sessions import Opened, Origin
+from services.identity.sessions import Opened, Origin, Sessions
 from services.identity.store_errors import TwiceError
 from services.identity.users import User, Users, not_found
-from services.identity.verifications import Verifications
-
-CONFIRMED = "change-email-confirmed"
+from services.identity.verifications import CHANGE_CONFIRMED, Verifications
 
 
 class Outcome(Enum):
@@ -46,6 +44,7 @@ class EmailFlows:
         database: Database,
         users: Users,
         accounts: Accounts,
+        sessions: Sessions,
         authentication: Authentication,
         verifications: Verifications,
         links: Links,
@@ -56,6 +55,7 @@ class EmailFlows:
         self._database = database
         self._users = users
         self._accounts = accounts
+        self._sessions = sessions
         self._authentication = authentication
         self._verifications = verifications
         self._links = links
@@ -70,14 +70,13 @@ class EmailFlows:
         (EMAIL_ALREADY_VERIFIED). Raises InvalidArgument (INVALID_EMAIL).
         """
         address = normal_email(email)
-        found = await (self._accounts.by_user(user_id) if user_id else self._accounts.by_email(address))
-        user = found.user if found else None
-        if user_id and (user is None or user.email != address):
-            raise InvalidArgument("EMAIL_MISMATCH", "this is not the address of who is signed in", field="email")
-        if user_id and user is not None and user.email_verified:
-            raise FailedPrecondition("EMAIL_ALREADY_VERIFIED", "the address is verified already")
 
         async def work(transaction: Transaction) -> None:
+            user = await self._users.find_locked_by_email(transaction, address)
+            if user_id and (user is None or user.id != user_id):
+                raise InvalidArgument("EMAIL_MISMATCH", "this is not the address of who is signed in", field="email")
+            if user_id and user is not None and user.email_verified:
+                raise FailedPrecondition("EMAIL_ALREADY_VERIFIED", "the address is verified already")
             if user is None or user.email_verified:
                 await self._mails.nobody(transaction, callback_url)
             else:
@@ -97,17 +96,15 @@ class EmailFlows:
         if not self._rules.change_email:
             raise FailedPrecondition("CHANGE_EMAIL_DISABLED", "addresses are not changed here")
         address = normal_email(new_email)
-        found = await self._users.find(user_id)
-        if found is None:
-            raise not_found()
-        user = found
-        if user.email == address:
-            raise InvalidArgument("EMAIL_IS_THE_SAME", "Email is the same", field="new_email")
-        if not user.email_verified and session_id is not None:
-            await self._authentication.verify_fresh(user_id, session_id)
+        # Read before the transaction: it only decides whether a mail is sent. Following the link asks again.
         is_taken = await self._accounts.by_email(address) is not None
 
         async def work(transaction: Transaction) -> None:
+            user = await self._users.find_locked(transaction, user_id)
+            if user.email == address:
+                raise InvalidArgument("EMAIL_IS_THE_SAME", "Email is the same", field="new_email")
+            if not user.email_verified and session_id is not None:
+                await self._sessions.verify_fresh(transaction, user_id, session_id)
             if is_taken:
                 await self._mails.nobody(transaction, callback_url)
             elif user.email_verified:
@@ -156,7 +153,7 @@ class EmailFlows:
         async def work(transaction: Transaction) -> Followed:
             user = await self._bound(transaction, proof, visitor)
             # The JWT keeps no state; this does, so that following it again sends no further mail to a stranger.
-            await self._verifications.put(transaction, CONFIRMED, user.id, token, LIFETIME)
+            await self._verifications.put(transaction, CHANGE_CONFIRMED, user.id, token, LIFETIME)
             await self._mails.verify_change(transaction, user, proof.new_email, callback_url)
             return Followed(user, Outcome.CHANGE_CONFIRMED)
 

@@ -90,7 +90,7 @@ def assemble(
         PasswordResets(
             database, users, accounts, sessions, verifications, hasher, mails, audit, rules, refuse_common=common
         ),
-        EmailFlows(database, users, accounts, authentication, verifications, links, mails, audit, rules),
-        UserDeletion(database, users, authentication, verifications, mails, audit, rules),
+        EmailFlows(database, users, accounts, sessions, authentication, verifications, links, mails, audit, rules),
+        UserDeletion(database, users, sessions, authentication, verifications, mails, audit, rules),
         Administration(database, users, accounts, sessions, outbox, audit, now=now),
     )

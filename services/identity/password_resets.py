@@ -15,9 +15,9 @@ from services.identity.mails import Mails
 from services.identity.passwords import new_password
 from services.identity.sessions import Origin, Sessions
 from services.identity.users import Users
+from services.identity.verifications import RESET_PASSWORD as PURPOSE
 from services.identity.verifications import Verifications
 
-PURPOSE = "reset-password"
 LIFETIME = timedelta(hours=1)
 LENGTH = 24
 NOBODY = "-"
@@ -60,16 +60,16 @@ class PasswordResets:
         if not self._rules.password_reset:
             raise FailedPrecondition("RESET_PASSWORD_DISABLED", "passwords are not reset here")
         address = normal_email(email)
-        found = await self._accounts.by_email(address)
         token = new_id()[:LENGTH]
 
         async def work(transaction: Transaction) -> None:
-            whose = found.user.id if found else NOBODY
+            user = await self._users.find_locked_by_email(transaction, address)
+            whose = user.id if user else NOBODY
             await self._verifications.put(transaction, PURPOSE, whose, token, LIFETIME, data=address)
-            if found is None:
+            if user is None:
                 await self._mails.nobody(transaction, redirect_url)
             else:
-                await self._mails.reset_password(transaction, found.user, token, redirect_url)
+                await self._mails.reset_password(transaction, user, token, redirect_url)
 
         await self._database.transaction("verifications.request_reset", work)
 
@@ -91,11 +91,10 @@ class PasswordResets:
         password_hash = await self._hasher.hash(normal)
 
         async def work(transaction: Transaction) -> None:
+            # The user before the token, as a deletion goes: neither then waits for what the other holds.
+            user = await self._users.find_locked(transaction, found.subject)
             spent = await self._verifications.take(transaction, PURPOSE, token)
-            if spent is None:
-                raise invalid_token()
-            user = await self._users.find_locked(transaction, spent.subject)
-            if user.email != spent.data:
+            if spent is None or user.email != spent.data:
                 raise invalid_token()
             await self._verifications.void(transaction, PURPOSE, user.id)
             await self._accounts.set_password(transaction, user.id, password_hash)

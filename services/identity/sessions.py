@@ -9,7 +9,8 @@ from sqlalchemy import Row, Select, bindparam, delete, select, tuple_, update
 
 from runtime import failpoints
 from runtime.clock import Clock, utc_now
-from runtime.errors import Absent, InvalidArgument, NotFound
+from runtime.errors import Absent, FailedPrecondition, InvalidArgument, NotFound
+from runtime.freshness import is_fresh
 from runtime.ids import new_id, token_hash
 from services.identity import schema
 from services.identity.database import Database, Transaction
@@ -203,13 +204,11 @@ class Sessions:
         When it was last refreshed stays too: its end is reckoned from there. Raises NotFound, and InvalidArgument for
         too much.
         """
-        statement = self._active(user_id).where(sessions.c.id == session_id).with_for_update()
 
         async def work(transaction: Transaction) -> Session:
-            row = (await transaction.execute(statement)).first()
-            if row is None:
+            session = await self.find_locked(transaction, user_id, session_id)
+            if session is None:
                 raise not_found()
-            session = session_of(row)
             changed = replace(session, additional=merged(session.additional, additional))
             await transaction.execute(
                 update(sessions).where(sessions.c.id == session_id).values(additional=changed.additional)
@@ -222,6 +221,21 @@ class Sessions:
     async def find(self, user_id: str, session_id: str) -> Session | None:
         """Return an active session of a user by its id, None if there is none."""
         row = await self._database.row("sessions.find", self._active(user_id).where(sessions.c.id == session_id))
+        return session_of(row) if row else None
+
+    async def verify_fresh(self, transaction: Transaction, user_id: str, session_id: str) -> None:
+        """Return if this is an open session of the user's of the last day, which does not end before the transaction.
+
+        Raises FailedPrecondition (SESSION_NOT_FRESH) otherwise.
+        """
+        session = await self.find_locked(transaction, user_id, session_id)
+        if session is None or not is_fresh(session.created_at, self._now()):
+            raise FailedPrecondition("SESSION_NOT_FRESH", "sign in again first: the session is older than a day")
+
+    async def find_locked(self, transaction: Transaction, user_id: str, session_id: str) -> Session | None:
+        """As `find`; the session does not end before the transaction."""
+        statement = self._active(user_id).where(sessions.c.id == session_id).with_for_update()
+        row = (await transaction.execute(statement)).first()
         return session_of(row) if row else None
 
     async def list(self, user_id: str, limit: int, after: tuple[datetime, str] | None = None) -> list[Session]:

@@ -13,6 +13,12 @@ from services.identity.database import Database, Transaction
 
 verifications = schema.verifications
 
+RESET_PASSWORD = "reset-password"  # noqa: S105  # no password
+DELETE_ACCOUNT = "delete-account"
+CHANGE_CONFIRMED = "change-email-confirmed"
+OF_USERS = (RESET_PASSWORD, DELETE_ACCOUNT, CHANGE_CONFIRMED)
+"""The purposes whose subject is a user's id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -72,6 +78,11 @@ class Verifications:
     async def void(self, transaction: Transaction, purpose: str, subject: str) -> None:
         """End whatever is waiting for a purpose and a subject."""
         await transaction.execute(delete(verifications).where(verifications.c.identifier == f"{purpose}:{subject}"))
+
+    async def forget(self, transaction: Transaction, user_id: str) -> None:
+        """Delete every secret of a user, whatever its purpose."""
+        identifiers = [f"{purpose}:{user_id}" for purpose in OF_USERS]
+        await transaction.execute(delete(verifications).where(verifications.c.identifier.in_(identifiers)))
 
     def _open(self, secret: str) -> Select[Any]:
         return select(verifications.c.id, verifications.c.identifier, verifications.c.data).where(

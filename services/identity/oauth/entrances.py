@@ -99,17 +99,20 @@ class Entrances:
             await self._audit.note_alone(event)
             raise PermissionDenied("BANNED_USER", "This user is banned") from None
 
-    async def link(self, who: Vouched, user_id: str, email: str | None, origin: Origin) -> None:
+    async def link(
+        self, who: Vouched, user_id: str, email: str | None, origin: Origin, *, session_id: str | None = None
+    ) -> None:
         """Link an identity to a user who asks for it; one that is linked has its tokens and scopes renewed.
 
-        `email` is the address that the user had when they asked, None for the one that they have. Raises OAuthError
+        `email` is the address that the user had when they asked, None for the one that they have. A
+        session that was signed out since it asked (`session_id`) links nothing. Raises OAuthError
         (unable_to_link_account, email_does_not_match, account_already_linked_to_different_user).
         """
         if not self._is_vouched_for(who):
             raise OAuthError("unable_to_link_account")
 
         async def work(transaction: Transaction) -> None:
-            await self._link(transaction, who, user_id, email, origin)
+            await self._link(transaction, who, user_id, email, origin, session_id)
 
         try:
             try:
@@ -195,13 +198,21 @@ class Entrances:
         return Entered(user, opened)
 
     async def _link(
-        self, transaction: Transaction, who: Vouched, user_id: str, email: str | None, origin: Origin
+        self,
+        transaction: Transaction,
+        who: Vouched,
+        user_id: str,
+        email: str | None,
+        origin: Origin,
+        session_id: str | None,
     ) -> None:
         try:
             user = await self._user(transaction, users.c.id == user_id)
         except _BannedError:
             user = None
         if user is None:
+            raise OAuthError("unable_to_link_account")
+        if session_id is not None and await self._sessions.find_locked(transaction, user_id, session_id) is None:
             raise OAuthError("unable_to_link_account")
         if not self.takes_address(who, user.email if email is None else email):
             raise OAuthError("email_does_not_match")

@@ -18,7 +18,7 @@ from services.identity.oauth.providers import Provider
 from services.identity.oauth.relying import RelyingParty, in_time, reached
 from services.identity.oauth.settings import OAuthRules
 from services.identity.oauth.transactions import STATE_LENGTH, Begun, Link, Transactions
-from services.identity.sessions import Origin, Sessions
+from services.identity.sessions import Origin
 from services.identity.users import Users
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,6 @@ class OAuth:
         relying: RelyingParty,
         transactions: Transactions,
         entrances: Entrances,
-        sessions: Sessions,
         users: Users,
         rules: OAuthRules,
         *,
@@ -89,7 +88,6 @@ class OAuth:
         self._relying = relying
         self._transactions = transactions
         self._entrances = entrances
-        self._sessions = sessions
         self._users = users
         self._rules = rules
         self._base_url = base_url
@@ -179,10 +177,8 @@ class OAuth:
 
     async def _ended(self, who: Vouched, begun: Begun, origin: Origin) -> Ended:
         if begun.link is not None:
-            # Signing out meanwhile takes the wish back.
-            if await self._sessions.find(begun.link.user_id, begun.link.session_id) is None:
-                raise OAuthError("unable_to_link_account")
-            await self._entrances.link(who, begun.link.user_id, begun.link.email, origin)
+            link = begun.link
+            await self._entrances.link(who, link.user_id, link.email, origin, session_id=link.session_id)
             return Ended(begun.callback_url)
         may_sign_up = self._rules.may_sign_up(begun.provider, requested=begun.request_sign_up)
         entered = await self._entrances.enter(who, origin, may_sign_up=may_sign_up, callback_url=begun.callback_url)

@@ -15,7 +15,7 @@ from services.identity import schema
 from services.identity.audit import Audit, Event, Happened
 from services.identity.database import Database, Transaction
 from services.identity.oauth.tokens import Tokens, opened_tokens, sealed_columns, split_scopes
-from services.identity.sessions import Origin
+from services.identity.sessions import Origin, Sessions
 
 accounts = schema.accounts
 
@@ -54,9 +54,12 @@ class Kept:
 class LinkedAccounts:
     """The accounts of a database's users."""
 
-    def __init__(self, database: Database, sealer: Sealer, audit: Audit, *, now: Clock = utc_now) -> None:
+    def __init__(
+        self, database: Database, sealer: Sealer, sessions: Sessions, audit: Audit, *, now: Clock = utc_now
+    ) -> None:
         self._database = database
         self._sealer = sealer
+        self._sessions = sessions
         self._audit = audit
         self._now = now
 
@@ -78,16 +81,20 @@ class LinkedAccounts:
         values = row._mapping
         return Kept(linked_of(row), values["refresh_token"] is not None, opened_tokens(self._sealer, values))
 
-    async def unlink(self, user_id: str, row_id: str, *, origin: Origin | None = None) -> None:
-        """Remove one of a user's accounts.
+    async def unlink(
+        self, user_id: str, row_id: str, *, session_id: str | None = None, origin: Origin | None = None
+    ) -> None:
+        """Remove one of a user's accounts. A person (`session_id`) has signed in within the last day.
 
-        Raises NotFound (ACCOUNT_NOT_FOUND) and FailedPrecondition (FAILED_TO_UNLINK_LAST_ACCOUNT).
+        Raises NotFound (ACCOUNT_NOT_FOUND) and FailedPrecondition (FAILED_TO_UNLINK_LAST_ACCOUNT, SESSION_NOT_FRESH).
         """
 
         async def work(transaction: Transaction) -> None:
             # Of two who remove the last two accounts at once, the second must see that one is left.
             owner = select(schema.users.c.id).where(schema.users.c.id == user_id).with_for_update()
             await transaction.execute(owner)
+            if session_id is not None:
+                await self._sessions.verify_fresh(transaction, user_id, session_id)
             rows = await transaction.execute(
                 select(accounts.c.id, accounts.c.provider).where(accounts.c.user_id == user_id)
             )

@@ -77,7 +77,7 @@ async def open_oauth(
         Tasks.draining("provider metadata", 0, limit=100) as metadata,
         Tasks.draining("token refreshes", grace) as refreshes,
     ):
-        linked = LinkedAccounts(store.database, store.sealer, store.audit, now=now)
+        linked = LinkedAccounts(store.database, store.sealer, store.sessions, store.audit, now=now)
         relying = RelyingParty(
             exchanges, Issuers(exchanges, providers, metadata), auth_url, now=now, seconds=lambda: now().timestamp()
         )
@@ -97,7 +97,6 @@ async def open_oauth(
             relying,
             Transactions(store.database, store.verifications, store.sealer),
             entrances,
-            store.sessions,
             store.users,
             rules,
             base_url=base_url,

@@ -10,7 +10,6 @@ from runtime.actor import current_actor, subject
 from runtime.clock import timestamp
 from runtime.errors import PermissionDenied
 from runtime.paging import Page, decode_token, encode_token, page_size
-from services.identity.authentication import Authentication
 from services.identity.oauth.access import ProviderAccess
 from services.identity.oauth.brought import Brought, BroughtTokens
 from services.identity.oauth.flows import Callback, OAuth, Wish
@@ -30,13 +29,11 @@ class AccountServicer(AccountServiceServicer):
         brought: BroughtTokens,
         linked: LinkedAccounts,
         access: ProviderAccess,
-        authentication: Authentication,
     ) -> None:
         self._oauth = oauth
         self._brought = brought
         self._linked = linked
         self._access = access
-        self._authentication = authentication
 
     async def ListAccounts(self, request: pb.ListAccountsRequest, context: Context) -> pb.ListAccountsResponse:
         user_id = decode_id(subject(request.user_id))
@@ -54,9 +51,9 @@ class AccountServicer(AccountServiceServicer):
 
     async def UnlinkAccount(self, request: pb.UnlinkAccountRequest, context: Context) -> Empty:
         user_id = decode_id(subject(request.user_id))
-        if (actor := current_actor.get()).user_id == user_id:
-            await self._authentication.verify_fresh(user_id, decode_id(actor.session_id))
-        await self._linked.unlink(user_id, decode_id(request.account_id))
+        actor = current_actor.get()
+        session_id = decode_id(actor.session_id) if actor.user_id == user_id else None
+        await self._linked.unlink(user_id, decode_id(request.account_id), session_id=session_id)
         return Empty()
 
     async def BeginOAuth(self, request: pb.BeginOAuthRequest, context: Context) -> pb.BeginOAuthResponse:

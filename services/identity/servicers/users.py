@@ -10,7 +10,6 @@ from google.protobuf.empty_pb2 import Empty
 from runtime.actor import current_actor, subject
 from runtime.errors import InvalidArgument
 from runtime.paging import Page, decode_token, encode_token, page_number, page_size
-from services.identity.authentication import Authentication
 from services.identity.email_rules import EmailRules
 from services.identity.fields import of_users
 from services.identity.servicers.actors import deciding_actor
@@ -58,10 +57,9 @@ ORDERS = {
 
 
 class UserServicer(UserServiceServicer):
-    def __init__(self, users: Users, deletion: UserDeletion, authentication: Authentication, rules: EmailRules) -> None:
+    def __init__(self, users: Users, deletion: UserDeletion, rules: EmailRules) -> None:
         self._users = users
         self._deletion = deletion
-        self._authentication = authentication
         self._rules = rules
 
     async def GetUser(self, request: GetUserRequest, context: Context) -> resources_pb2.User:
@@ -77,13 +75,12 @@ class UserServicer(UserServiceServicer):
     async def DeleteUser(self, request: DeleteUserRequest, context: Context) -> Empty:
         user_id = decode_id(request.user_id)
         actor = current_actor.get()
+        password = request.password if request.HasField("password") else None
+        session_id = None
         if actor.user_id == user_id:
             self._rules.admit_deletion_at_once()
-        if request.HasField("password"):
-            await self._authentication.verify_password(user_id, request.password)
-        elif actor.user_id == user_id:
-            await self._authentication.verify_fresh(user_id, decode_id(actor.session_id))
-        await self._deletion.delete(user_id, actor=deciding_actor())
+            session_id = decode_id(actor.session_id) if password is None else None
+        await self._deletion.delete(user_id, actor=deciding_actor(), password=password, session_id=session_id)
         return Empty()
 
     async def ListUsers(self, request: ListUsersRequest, context: Context) -> ListUsersResponse:

@@ -1,7 +1,7 @@
 """The identity service's parts on each engine: a clean database, a clock that tests move, a cache that listens."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -161,3 +161,11 @@ async def identity(database: Database, hasher: Hasher) -> Identity:
 
 
 SHORT = Limits(connections=4, pool_seconds=0.3, statement_seconds=0.5, attempt_seconds=0.8)
+
+
+@pytest.fixture
+async def enduring(store: StoreUrl, hasher: Hasher) -> AsyncIterator[Identity]:
+    """The parts on a database whose transactions a test can hold: its limits are far away."""
+    async with Database.open(store, replace(PATIENT, connections=10)) as database:
+        await empty(store)
+        yield build(database, hasher)

@@ -1,8 +1,8 @@
 """Moments between two statements: where another transaction comes in, held there until a test lets it go on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,26 +10,13 @@ from sqlalchemy import event, text
 from sqlalchemy.util import await_only
 
 from services.identity.database import Database
-from services.identity.engine import Limits
 from services.identity.hashing import Hasher
-from services.identity.store_url import StoreUrl
 from tests.harness.waiting import until
 
-# A transaction that a test holds outlives the product's own limits on a busy machine.
-PATIENT = Limits(
-    pool_seconds=20, turn_seconds=20, statement_seconds=20, attempt_seconds=30, lock_seconds=20, connect_seconds=5
-)
 WAITING = {
     "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
     "mysql": "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'",  # INNODB_TRX is a copy, and not a fresh one
 }
-
-
-@asynccontextmanager
-async def patient(store: StoreUrl) -> AsyncIterator[Database]:
-    """Open a database whose limits do not end what a test holds."""
-    async with Database.open(store, PATIENT) as database:
-        yield database
 
 
 @dataclass
@@ -68,6 +55,25 @@ async def waits_or_ends(database: Database, task: "asyncio.Task[Any]") -> None:
 
     if database.kind in WAITING:
         await until(waits, seconds=20)
+
+
+async def overlapping(
+    database: Database, first: Awaitable[object], second: Awaitable[object], *, begun: asyncio.Event | None = None
+) -> tuple[object, object]:
+    """Have the second go as far as it can while the first has done all but its COMMIT; return both outcomes.
+
+    `begun` is set once the second comes to what it writes: SQLite tells of no wait.
+    """
+    await database.tasks.drain(5)  # what follows earlier commits has COMMITs of its own
+    with held_at_commit(database) as held:
+        changing = asyncio.ensure_future(first)
+        await held.reached.wait()
+        entering = asyncio.ensure_future(second)
+        if begun is not None:
+            await begun.wait()
+        await waits_or_ends(database, entering)
+        held.go_on.set()
+        return await asyncio.gather(changing, entering, return_exceptions=True)
 
 
 class Meanwhile(Hasher):

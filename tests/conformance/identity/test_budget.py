@@ -66,7 +66,6 @@ async def test_reading_is_one_statement(identity: Identity) -> None:
         lambda: identity.users.find(user.id),
         lambda: identity.sessions.list(user.id, 20),
         lambda: identity.sessions.find(user.id, session.id),
-        lambda: identity.authentication.verify_fresh(user.id, session.id),
         lambda: identity.authentication.verify_password(user.id, PASSWORD),
     ):
         assert await spent(identity, call) == {"SELECT": 1}

@@ -1,7 +1,7 @@
 """What must still hold when a session is written, whatever happened since it was looked at, on every engine."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -9,17 +9,15 @@ from sqlalchemy import func, insert, select, update
 
 from runtime.errors import ServiceError
 from services.identity import schema, sessions
-from services.identity.database import Database
 from services.identity.email_rules import EmailRules
 from services.identity.hashing import Hasher
 from services.identity.openings import Proof
 from services.identity.sessions import Origin
 from services.identity.sign_ups import NewUser
-from services.identity.store_url import StoreUrl
 from services.identity.users import User
-from tests.conformance.identity.conftest import PASSWORD, Identity, build, empty
+from tests.conformance.identity.conftest import PASSWORD, Identity
 from tests.conformance.identity.mailing import Mailing, mailing
-from tests.conformance.identity.moments import Meanwhile, held_at_commit, patient, waits_or_ends
+from tests.conformance.identity.moments import Meanwhile, overlapping
 
 HERE = Origin("10.0.0.1", "tests")
 NEW = "a better horse battery"
@@ -148,29 +146,6 @@ async def test_an_address_that_has_to_be_verified_is_asked_for_by_the_session(
     assert [mail.about for mail in await site.mails()] == ["account.verify-email"]
 
 
-@pytest.fixture
-async def enduring(store: StoreUrl, hasher: Hasher) -> AsyncIterator[Identity]:
-    """The parts on a database whose transactions may be held."""
-    async with patient(store) as database:
-        await empty(store)
-        yield build(database, hasher)
-
-
-async def overlapping(
-    database: Database, first: Awaitable[object], second: Awaitable[object], *, begun: asyncio.Event
-) -> tuple[object, object]:
-    """Have the second begin, and get as far as it can, while the first has done all but its COMMIT."""
-    await database.tasks.drain(5)  # what follows earlier commits has COMMITs of its own
-    with held_at_commit(database) as held:
-        changing = asyncio.ensure_future(first)
-        await held.reached.wait()
-        entering = asyncio.ensure_future(second)
-        await begun.wait()
-        await waits_or_ends(database, entering)
-        held.go_on.set()
-        return await asyncio.gather(changing, entering, return_exceptions=True)
-
-
 async def tell(event: asyncio.Event) -> None:
     event.set()
 
@@ -198,9 +173,7 @@ async def test_a_session_that_is_not_committed_yet_is_ended_by_a_ban(enduring: I
     """The other way round: the ban waits for the session, and ends it."""
     site = mailing(enduring, hasher)
     user = await signed_up(site)
-    begun = asyncio.Event()
-    begun.set()
-    entered, banned = await overlapping(enduring.database, sign_in(site, user), ban(site, user), begun=begun)
+    entered, banned = await overlapping(enduring.database, sign_in(site, user), ban(site, user))
     assert (entered, banned) == (None, None)
     assert await count(enduring) == 0
 

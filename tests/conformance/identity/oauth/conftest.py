@@ -51,7 +51,9 @@ class Doors:
     sealer: Sealer = field(default_factory=lambda: Sealer([KEY]))
 
     def linked(self) -> LinkedAccounts:
-        return LinkedAccounts(self.identity.database, self.sealer, self._audit(), now=self.identity.clock)
+        return LinkedAccounts(
+            self.identity.database, self.sealer, self.identity.sessions, self._audit(), now=self.identity.clock
+        )
 
     def entrances(self, rules: OAuthRules | None = None) -> Entrances:
         one = self.identity
