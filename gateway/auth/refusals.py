@@ -39,6 +39,7 @@ TEXTS: Mapping[str, tuple[int, str]] = {
     "INVALID_REDIRECT_URL": (403, "Invalid redirectURL"),
     "INVALID_TOKEN": (404, "Invalid token"),
     "INVALID_USER": (401, "Invalid user"),
+    "LAST_ADMIN": (400, "The last administrator cannot be deleted. Make another user an administrator first."),
     "METHOD_NOT_ALLOWED_DEFER_SESSION_REQUIRED": (
         405,
         "POST method requires deferSessionRefresh to be enabled in session config",
@@ -72,6 +73,7 @@ CODES: Mapping[str, str] = {
     "INVALID_EMAIL_OR_PASSWORD": "INVALID_EMAIL_OR_PASSWORD",
     "INVALID_PASSWORD": "INVALID_PASSWORD",
     "INVALID_TOKEN": "INVALID_TOKEN",
+    "LAST_ADMIN": "LAST_ADMIN",
     "PASSWORD_TOO_COMMON": "PASSWORD_TOO_COMMON",
     "PASSWORD_TOO_LONG": "PASSWORD_TOO_LONG",
     "PASSWORD_TOO_SHORT": "PASSWORD_TOO_SHORT",

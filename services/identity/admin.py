@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, update
 
 from runtime.clock import Clock, utc_now
 from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument
@@ -35,7 +35,7 @@ class Changed:
 class Administration:
     """Decisions about users. `actor` is who decides: an administrator's id, or `service:NAME`.
 
-    One administrator whom no ban keeps out always remains, so nobody locks everybody out.
+    One administrator who is not banned always remains: `Users.find_leaving`.
     """
 
     def __init__(
@@ -83,9 +83,10 @@ class Administration:
         """
 
         async def work(transaction: Transaction) -> Changed:
-            if role is not Role.ADMIN:
-                await self._spare_the_last(transaction, user_id)
-            user = await self._users.find_locked(transaction, user_id)
+            if role is Role.ADMIN:
+                user = await self._users.find_locked(transaction, user_id)
+            else:
+                user = (await self._users.find_leaving(transaction, user_id)).user
             if user.role is role:
                 return Changed(user, 0)
             event = Event(Happened.ROLE_CHANGED, user_id, actor, detail=role.value)
@@ -103,8 +104,7 @@ class Administration:
             raise FailedPrecondition("CANNOT_BAN_YOURSELF", "nobody can ban themselves")
 
         async def work(transaction: Transaction) -> Changed:
-            await self._spare_the_last(transaction, user_id)
-            user = await self._users.find_locked(transaction, user_id)
+            user = (await self._users.find_leaving(transaction, user_id)).user
             event = Event(Happened.BANNED, user_id, actor, detail=reason)
             kept_out = {"banned": True, "ban_reason": reason or None, "ban_expires": until}
             return await self._change(transaction, user, event, **kept_out)
@@ -144,18 +144,6 @@ class Administration:
         if "role" in values:
             values["role"] = Role(values["role"])
         return Changed(replace(user, **values, updated_at=now), ended)
-
-    async def _spare_the_last(self, transaction: Transaction, user_id: str) -> None:
-        """Raise FailedPrecondition (LAST_ADMIN) if no other administrator would be left.
-
-        The rows are locked, in one order, so that of two who put each other out one comes second and is refused.
-        """
-        admins = select(users.c.id, users.c.banned, users.c.ban_expires).where(users.c.role == Role.ADMIN.value)
-        rows = (await transaction.execute(admins.order_by(users.c.id).with_for_update())).all()
-        now = self._now()
-        active = {row.id for row in rows if not row.banned or (row.ban_expires and row.ban_expires <= now)}
-        if active == {user_id}:
-            raise FailedPrecondition("LAST_ADMIN", "this is the last administrator: make another one first")
 
 
 def _admit_reason(text: str) -> None:

@@ -1,14 +1,15 @@
 """Proving who somebody is by email and password: signing in, and changing the password."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Protocol
 
 from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition, InvalidArgument, PermissionDenied, Unauthenticated
 from services.identity.accounts import Accounts, Credential
 from services.identity.audit import Audit, Event, Happened
-from services.identity.database import Database, Transaction, Work
+from services.identity.database import Database, Transaction
 from services.identity.email_rules import EmailRules
 from services.identity.emails import normal_email
 from services.identity.hashing import Hasher
@@ -19,8 +20,16 @@ from services.identity.renewal import Renewal
 from services.identity.sessions import Opened, Origin, Sessions
 from services.identity.users import User, Users, not_found
 
-T = TypeVar("T")
 ATTEMPTS = 2
+
+Prove = Callable[[Transaction], Awaitable[None]]
+"""Looks, in the transaction, at what was checked before it. It raises if that does not hold any more."""
+
+
+class Proved(Protocol):
+    """Work in a transaction that has to be proved there."""
+
+    async def __call__(self, transaction: Transaction, /, *, prove: Prove) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,19 +166,20 @@ class Authentication:
             raise _wrong()
         return found
 
-    async def with_password(self, operation: str, user_id: str, password: str, work: Work[T]) -> T:
-        """Do `work` in a transaction during which the password is the user's. Raises what `verify_password` does."""
+    async def with_password(self, operation: str, user_id: str, password: str, work: Proved) -> None:
+        """Do `work` in a transaction. It calls what it is handed once it has locked the user: the password is looked
+        at again there. Raises what `verify_password` does.
+        """
 
-        async def checked(transaction: Transaction, found: Credential) -> T:
-            await self._users.find_locked(transaction, user_id)
+        async def prove(transaction: Transaction, found: Credential) -> None:
             if not await self._accounts.has_password(transaction, user_id, found.password or ""):
                 raise _OvertakenError
-            return await work(transaction)
 
         for _ in range(ATTEMPTS):
             found = await self.verify_password(user_id, password)
             try:
-                return await self._database.transaction(operation, partial(checked, found=found))
+                done = partial(work, prove=partial(prove, found=found))
+                return await self._database.transaction(operation, done)
             except _OvertakenError:
                 continue
         raise _wrong()

@@ -3,15 +3,16 @@
 import secrets
 import string
 from datetime import timedelta
+from functools import partial
 
 from runtime.errors import NotFound
 from services.identity.audit import Audit, Event, Happened
-from services.identity.authentication import Authentication
-from services.identity.database import Database, Transaction, Work
+from services.identity.authentication import Authentication, Prove, Proved
+from services.identity.database import Database, Transaction
 from services.identity.email_rules import Deletion, EmailRules
 from services.identity.mails import Mails
 from services.identity.sessions import Sessions
-from services.identity.users import Users
+from services.identity.users import Leaving, Users
 from services.identity.verifications import DELETE_ACCOUNT as PURPOSE
 from services.identity.verifications import Verifications
 
@@ -54,16 +55,15 @@ class UserDeletion:
 
         `password` and `session_id`, where given, have to be the user's, and the session opened within the last day;
         both are looked at in the transaction that deletes. Raises NotFound (USER_NOT_FOUND), FailedPrecondition
-        (SESSION_NOT_FRESH) and what `Authentication.verify_password` does.
+        (LAST_ADMIN, SESSION_NOT_FRESH) and what `Authentication.verify_password` does.
         """
 
-        async def work(transaction: Transaction) -> None:
-            await self._users.find_locked(transaction, user_id)
-            if session_id is not None:
-                await self._sessions.verify_fresh(transaction, user_id, session_id)
-            await self._remove(transaction, user_id, actor)
+        async def work(transaction: Transaction, *, prove: Prove) -> None:
+            leaving = await self._users.find_leaving(transaction, user_id)
+            await prove(transaction)
+            await self._remove(transaction, leaving, actor)
 
-        await self._as("users.delete", user_id, password, work)
+        await self._proved("users.delete", user_id, password, session_id, work)
 
     async def request(
         self, user_id: str, password: str, callback_url: str, *, actor: str = "", session_id: str | None = None
@@ -71,7 +71,7 @@ class UserDeletion:
         """Delete a user, or mail them the link that does, as the rules say; return whether they are gone.
 
         Without a password a person (`session_id`) has signed in within the last day. Raises FailedPrecondition
-        (DELETE_USER_DISABLED, SESSION_NOT_FRESH) and what `Authentication.verify_password` does.
+        (DELETE_USER_DISABLED, LAST_ADMIN, SESSION_NOT_FRESH) and what `Authentication.verify_password` does.
         """
         self._rules.admit_deletion()
         if self._rules.deletion is Deletion.MAIL:
@@ -84,36 +84,45 @@ class UserDeletion:
         """Delete the user to whom this token was mailed; of many at once one succeeds.
 
         Raises NotFound (INVALID_TOKEN, also for a token of somebody else's, which stays good for them;
-        USER_NOT_FOUND), FailedPrecondition (DELETE_USER_DISABLED) and, if there is a password, what
+        USER_NOT_FOUND), FailedPrecondition (DELETE_USER_DISABLED, LAST_ADMIN) and, if there is a password, what
         `Authentication.verify_password` does.
         """
         self._rules.admit_deletion()
 
-        async def work(transaction: Transaction) -> None:
-            await self._users.find_locked(transaction, user_id)
+        async def work(transaction: Transaction, *, prove: Prove) -> None:
+            leaving = await self._users.find_leaving(transaction, user_id)
+            await prove(transaction)
             if await self._verifications.take(transaction, PURPOSE, token, subject=user_id) is None:
                 raise NotFound("INVALID_TOKEN", "the link is no good: it was spent, or is none of yours")
-            await self._remove(transaction, user_id, actor)
+            await self._remove(transaction, leaving, actor)
 
-        await self._as("users.delete_with_token", user_id, password or None, work)
+        await self._proved("users.delete_with_token", user_id, password or None, None, work)
 
-    async def _as(self, operation: str, user_id: str, password: str | None, work: Work[None]) -> None:
+    async def _proved(
+        self, operation: str, user_id: str, password: str | None, session_id: str | None, work: Proved
+    ) -> None:
+        async def fresh(transaction: Transaction) -> None:
+            if session_id is not None:
+                await self._sessions.verify_fresh(transaction, user_id, session_id)
+
         if password is None:
-            await self._database.transaction(operation, work)
+            await self._database.transaction(operation, partial(work, prove=fresh))
         else:
             await self._authentication.with_password(operation, user_id, password, work)
 
-    async def _remove(self, transaction: Transaction, user_id: str, actor: str) -> None:
+    async def _remove(self, transaction: Transaction, leaving: Leaving, actor: str) -> None:
+        user_id = leaving.user.id
         await self._verifications.forget(transaction, user_id)
-        await self._users.remove(transaction, user_id)
+        await self._users.remove(transaction, leaving)
         await self._audit.note(transaction, Event(Happened.DELETED, user_id, "" if actor == user_id else actor))
 
     async def _mail(self, user_id: str, password: str, callback_url: str) -> None:
         token = "".join(secrets.choice(LETTERS) for _ in range(LENGTH))
 
-        async def work(transaction: Transaction) -> None:
-            user = await self._users.find_locked(transaction, user_id)
+        async def work(transaction: Transaction, *, prove: Prove) -> None:
+            user = (await self._users.find_leaving(transaction, user_id)).user
+            await prove(transaction)
             await self._verifications.put(transaction, PURPOSE, user.id, token, LIFETIME)
             await self._mails.delete_account(transaction, user, token, callback_url)
 
-        await self._as("verifications.request_deletion", user_id, password or None, work)
+        await self._proved("verifications.request_deletion", user_id, password or None, None, work)

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from runtime.clock import Clock, utc_now
-from runtime.errors import NotFound
+from runtime.errors import FailedPrecondition, NotFound
 from services.identity import erasure, schema
 from services.identity.database import Database, Transaction
 from services.identity.fields import merged
@@ -94,6 +94,13 @@ class Order(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Leaving:
+    """A locked user whose deletion, ban or demotion leaves an administrator: `Users.find_leaving` alone makes it."""
+
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
     """Which users a list holds; what is None or empty does not matter."""
 
@@ -139,13 +146,13 @@ class Users:
 
         return await self._database.transaction("users.update", work)
 
-    async def remove(self, transaction: Transaction, user_id: str) -> None:
+    async def remove(self, transaction: Transaction, leaving: Leaving) -> None:
         """Remove a user with sessions, accounts and subscriptions, and have the other services forget them.
 
-        Only `UserDeletion` calls it, which audits every deletion. Raises NotFound.
+        Only `UserDeletion` calls it, which audits every deletion.
         """
-        if (await transaction.execute(delete(users).where(users.c.id == user_id))).rowcount == 0:
-            raise not_found()
+        user_id = leaving.user.id
+        await transaction.execute(delete(users).where(users.c.id == user_id))
         await self._outbox.put(transaction, erasure.TOPIC, user_id, erasure.payload(user_id))
         await self._outbox.add(transaction, tag_of(user_id))
 
@@ -155,6 +162,26 @@ class Users:
         if row is None:
             raise not_found()
         return user_of(row)
+
+    async def find_leaving(self, transaction: Transaction, user_id: str) -> Leaving:
+        """Lock a user who is about to be deleted, banned or demoted.
+
+        Raises NotFound, and FailedPrecondition (LAST_ADMIN) if no other administrator who is not banned would be left.
+        """
+        role = (await transaction.execute(select(users.c.role).where(users.c.id == user_id))).scalar()
+        # Administrators are locked in one order: of two who put each other out the second waits, and is refused.
+        admins = await self._locked_admins(transaction) if role == Role.ADMIN.value else []
+        user = await self.find_locked(transaction, user_id)
+        if user.role is Role.ADMIN and role != Role.ADMIN.value:  # promoted between the two statements
+            admins = await self._locked_admins(transaction)
+        now = self._now()
+        if {admin.id for admin in admins if not admin.is_kept_out(now)} == {user_id}:
+            raise FailedPrecondition("LAST_ADMIN", "this is the last administrator: make another one first")
+        return Leaving(user)
+
+    async def _locked_admins(self, transaction: Transaction) -> list[User]:
+        admins = select(*COLUMNS).where(users.c.role == Role.ADMIN.value).order_by(users.c.id).with_for_update()
+        return [user_of(row) for row in (await transaction.execute(admins)).all()]
 
     async def find_locked_by_email(self, transaction: Transaction, email: str) -> User | None:
         """Return the user with an address, who does not change before the transaction has ended; None if unknown."""

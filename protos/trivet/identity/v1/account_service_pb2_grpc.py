@@ -584,7 +584,7 @@ class VerificationServiceServicer:
 
     def DeleteUserWithToken(self, request, context):
         """Spends the secret of such a mail and deletes the user to whom it was sent.
-        Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED) and NOT_FOUND (INVALID_TOKEN, USER_NOT_FOUND).
+        Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED, LAST_ADMIN) and NOT_FOUND (INVALID_TOKEN, USER_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

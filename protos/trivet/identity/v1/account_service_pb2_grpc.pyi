@@ -195,7 +195,7 @@ class VerificationServiceStub:
     """
     DeleteUserWithToken: _aio.UnaryUnaryMultiCallable[_account_service_pb2.DeleteUserWithTokenRequest, _account_service_pb2.DeleteUserWithTokenResponse]
     """Spends the secret of such a mail and deletes the user to whom it was sent.
-    Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED) and NOT_FOUND (INVALID_TOKEN, USER_NOT_FOUND).
+    Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED, LAST_ADMIN) and NOT_FOUND (INVALID_TOKEN, USER_NOT_FOUND).
     """
 
 class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -278,7 +278,7 @@ class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_account_service_pb2.DeleteUserWithTokenRequest, _abc.Awaitable[_account_service_pb2.DeleteUserWithTokenResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.DeleteUserWithTokenResponse]:
         """Spends the secret of such a mail and deletes the user to whom it was sent.
-        Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED) and NOT_FOUND (INVALID_TOKEN, USER_NOT_FOUND).
+        Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED, LAST_ADMIN) and NOT_FOUND (INVALID_TOKEN, USER_NOT_FOUND).
         """
 
 def add_VerificationServiceServicer_to_server(servicer: VerificationServiceServicer, server: _aio.Server) -> None: ...

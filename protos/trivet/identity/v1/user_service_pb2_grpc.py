@@ -84,8 +84,9 @@ class UserServiceServicer:
         """Removes a user with sessions, accounts and subscriptions.
         A person who removes themselves gives the password, or calls from a session that was opened within the last day.
         Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_PASSWORD if one is given and wrong) and
-        FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH; to a
-        person of themselves DELETE_USER_DISABLED and DELETE_USER_BY_MAIL, as TRIVET_DELETE_USER says).
+        FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH;
+        LAST_ADMIN if no administrator who is not banned would be left; to a person of themselves DELETE_USER_DISABLED and
+        DELETE_USER_BY_MAIL, as TRIVET_DELETE_USER says).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -277,7 +278,7 @@ class UserAdminServiceServicer:
     def SetUserRole(self, request, context):
         """Gives a user a role and ends the user's sessions; the role that a user has already is no change.
         Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT and FAILED_PRECONDITION (LAST_ADMIN if no administrator
-        whom no ban keeps out would be left).
+        who is not banned would be left).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

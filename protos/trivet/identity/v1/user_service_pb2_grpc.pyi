@@ -31,8 +31,9 @@ class UserServiceStub:
     """Removes a user with sessions, accounts and subscriptions.
     A person who removes themselves gives the password, or calls from a session that was opened within the last day.
     Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_PASSWORD if one is given and wrong) and
-    FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH; to a
-    person of themselves DELETE_USER_DISABLED and DELETE_USER_BY_MAIL, as TRIVET_DELETE_USER says).
+    FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH;
+    LAST_ADMIN if no administrator who is not banned would be left; to a person of themselves DELETE_USER_DISABLED and
+    DELETE_USER_BY_MAIL, as TRIVET_DELETE_USER says).
     """
     ListUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.ListUsersRequest, _user_service_pb2.ListUsersResponse]
     """Lists users for an administrator.
@@ -72,8 +73,9 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         """Removes a user with sessions, accounts and subscriptions.
         A person who removes themselves gives the password, or calls from a session that was opened within the last day.
         Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_PASSWORD if one is given and wrong) and
-        FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH; to a
-        person of themselves DELETE_USER_DISABLED and DELETE_USER_BY_MAIL, as TRIVET_DELETE_USER says).
+        FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH;
+        LAST_ADMIN if no administrator who is not banned would be left; to a person of themselves DELETE_USER_DISABLED and
+        DELETE_USER_BY_MAIL, as TRIVET_DELETE_USER says).
         """
 
     @_abc_1.abstractmethod
@@ -95,7 +97,7 @@ class UserAdminServiceStub:
     SetUserRole: _aio.UnaryUnaryMultiCallable[_user_service_pb2.SetUserRoleRequest, _resources_pb2.User]
     """Gives a user a role and ends the user's sessions; the role that a user has already is no change.
     Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT and FAILED_PRECONDITION (LAST_ADMIN if no administrator
-    whom no ban keeps out would be left).
+    who is not banned would be left).
     """
     BanUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.BanUserRequest, _resources_pb2.User]
     """Keeps a user out, for ever or for a while, and ends the user's sessions. Another ban takes the place of the first.
@@ -118,7 +120,7 @@ class UserAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_resources_pb2.User]:
         """Gives a user a role and ends the user's sessions; the role that a user has already is no change.
         Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT and FAILED_PRECONDITION (LAST_ADMIN if no administrator
-        whom no ban keeps out would be left).
+        who is not banned would be left).
         """
 
     @_abc_1.abstractmethod
