@@ -24,22 +24,36 @@ def _lines() -> Iterator[str]:
             yield line.casefold()
 
 
+def utf16_length(text: str) -> int:
+    """Return how many UTF-16 code units a text has, which is JavaScript's `length`: two for an emoji."""
+    return len(text) + sum(character > "\uffff" for character in text)
+
+
 def normal_password(text: str, *, field: str = "password") -> str:
-    """Return a password as it is hashed: NFKC, nothing trimmed. Raises InvalidArgument (PASSWORD_TOO_LONG)."""
-    # NFKC may make one character eighteen: what is far too long is refused before that work.
-    if len(text) > MAX_LENGTH or len(normal := unicodedata.normalize("NFKC", text)) > MAX_LENGTH:
-        raise InvalidArgument("PASSWORD_TOO_LONG", f"Password must have at most {MAX_LENGTH} characters", field=field)
-    return normal
+    """Return a password to be checked, as it is hashed: NFKC, nothing trimmed.
+
+    The bound counts characters, so that no password is refused that was once taken: UTF-16 counts as many or more.
+    Raises InvalidArgument (PASSWORD_TOO_LONG).
+    """
+    if len(text) > MAX_LENGTH:
+        raise _too_long(field)
+    return unicodedata.normalize("NFKC", text)
 
 
 def new_password(text: str, *, refuse_common: bool, field: str = "password") -> str:
-    """Return a password to be set, as it is hashed.
+    """Return a password to be set, as it is hashed. Its length is counted as Better Auth does: UTF-16, before NFKC.
 
     Raises InvalidArgument: PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG or PASSWORD_TOO_COMMON.
     """
-    normal = normal_password(text, field=field)
-    if len(normal) < MIN_LENGTH:
+    if utf16_length(text) < MIN_LENGTH:
         raise InvalidArgument("PASSWORD_TOO_SHORT", f"Password must have at least {MIN_LENGTH} characters", field=field)
+    if utf16_length(text) > MAX_LENGTH:
+        raise _too_long(field)
+    normal = normal_password(text, field=field)
     if refuse_common and normal.casefold() in common_passwords():
         raise InvalidArgument("PASSWORD_TOO_COMMON", "This password is among the first that are guessed", field=field)
     return normal
+
+
+def _too_long(field: str) -> InvalidArgument:
+    return InvalidArgument("PASSWORD_TOO_LONG", f"Password must have at most {MAX_LENGTH} characters", field=field)

@@ -147,7 +147,10 @@ def test_two_spellings_are_one_password_and_nothing_is_trimmed() -> None:
     [
         ("1234567", "PASSWORD_TOO_SHORT"),
         ("x" * 129, "PASSWORD_TOO_LONG"),
-        ("\ufdfa" * 10, "PASSWORD_TOO_LONG"),  # eighteen characters each in NFKC
+        ("🦊" * 3 + "x", "PASSWORD_TOO_SHORT"),  # seven UTF-16 code units
+        ("🦊" * 65, "PASSWORD_TOO_LONG"),
+        ("\ufdfa" * 7, "PASSWORD_TOO_SHORT"),  # eighteen characters each in NFKC
+        ("\ufdfa" * 129, "PASSWORD_TOO_LONG"),
         ("password123", "PASSWORD_TOO_COMMON"),
         ("PassWord123", "PASSWORD_TOO_COMMON"),
         ("".join(chr(ord(letter) + 0xFEE0) for letter in "password1"), "PASSWORD_TOO_COMMON"),
@@ -157,6 +160,18 @@ def test_a_password_out_of_bounds_is_refused(password: str, reason: str) -> None
     with pytest.raises(InvalidArgument) as caught:
         new_password(password, refuse_common=True)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("password", ["🦊" * 4, "🦊" * 64, "\ufdfa" * 8, "\ufdfa" * 128, "\ufb01" * 8, "é" * 128])
+def test_lengths_are_counted_as_the_original_counts_them(password: str) -> None:
+    """B13: JavaScript's `length` of the text as it was typed, 8 to 128."""
+    assert new_password(password, refuse_common=True) == normal_password(password)
+
+
+@pytest.mark.parametrize("password", ["\ufdfa" * 128, "🦊" * 128, "x", ""])
+def test_a_password_that_was_taken_once_is_checked(password: str) -> None:
+    """Imported users, and users who chose a password when characters were counted, are not locked out by its length."""
+    normal_password(password)
 
 
 def test_the_three_thousand_commonest_are_known() -> None:

@@ -878,7 +878,7 @@ class ResetPasswordRequest(_message.Message):
     token: _builtins.str
     """The secret of the mail."""
     new_password: _builtins.str
-    """The one to come."""
+    """The one to come: 8 to 128 UTF-16 code units as typed."""
     @_builtins.property
     def origin(self) -> _auth_service_pb2.SessionOrigin:
         """Where it is reset."""

@@ -69,7 +69,7 @@ class SignUpRequest(_message.Message):
     email: _builtins.str
     """Stored in lower case; up to 255 characters."""
     password: _builtins.str
-    """8 to 128 characters after NFKC."""
+    """8 to 128 UTF-16 code units as typed, which is how Better Auth counts; hashed after NFKC."""
     image: _builtins.str
     """The address of a picture."""
     request_id: _builtins.str
@@ -155,7 +155,7 @@ class SignInRequest(_message.Message):
     email: _builtins.str
     """Compared in lower case."""
     password: _builtins.str
-    """Up to 128 characters."""
+    """Up to 128 characters as typed."""
     callback_url: _builtins.str
     """Where the link of the verification mail leads in the end, if one is sent."""
     @_builtins.property
@@ -277,7 +277,7 @@ class ChangePasswordRequest(_message.Message):
     current_password: _builtins.str
     """The one in use."""
     new_password: _builtins.str
-    """The one to come."""
+    """The one to come: 8 to 128 UTF-16 code units as typed."""
     session_id: _builtins.str
     """The session that asks, kept unless all are renewed."""
     revoke_other_sessions: _builtins.bool
