@@ -10,6 +10,9 @@ from runtime.errors import PermissionDenied
 from trivet.client.actor import Actor
 
 GATEWAY = frozenset({"gateway"})
+IDENTITY = frozenset({"identity"})
+NOTIFICATIONS = frozenset({"notifications"})
+OPERATORS = frozenset({"ops"})
 NOBODY: frozenset[str] = frozenset()
 
 
@@ -25,12 +28,13 @@ class People(Enum):
 class Rule:
     """One row of a policy table.
 
-    `services`: the programs that may call for themselves, None for any that shares a key.
+    `services`: the processes that may call for themselves; by default none. The operator adds the product's own
+    programs with TRIVET_PROGRAM_RIGHTS, see `rights.py`.
     `owner`: the request field that names whose data is meant, empty when the store looks only at the caller's rows.
     """
 
     people: People
-    services: frozenset[str] | None = None
+    services: frozenset[str] = NOBODY
     owner: str = ""
 
 
@@ -41,8 +45,9 @@ Policy = Mapping[str, Rule]
 def authorize(rule: Rule, actor: Actor, request: Any) -> None:
     """Raise PermissionDenied unless the rule lets the actor make this request."""
     if not actor.is_person:
-        if rule.services is not None and actor.caller not in rule.services:
-            raise PermissionDenied("CALLER_NOT_ALLOWED", f"the service {actor.caller} may not call this")
+        if actor.caller not in rule.services:
+            message = f"the program {actor.caller} has no right to call this: see TRIVET_PROGRAM_RIGHTS"
+            raise PermissionDenied("CALLER_NOT_ALLOWED", message)
         return
     if rule.people is People.NONE:
         raise PermissionDenied("SERVICES_ONLY", "only services may call this")

@@ -22,6 +22,7 @@ from runtime.lag import measured_lag
 from runtime.open_calls import SERVICES as OPEN_TO_ALL
 from runtime.open_calls import open_concerns
 from runtime.policy import Policy
+from runtime.rights import UnknownRpcError, with_rights
 from runtime.settings import ServiceSettings
 from runtime.tasks import end, is_asked_to_end
 
@@ -114,7 +115,7 @@ class Server:
             Deadline(settings.call_limit_seconds),
             WhoCalls(Verifier(name, settings.accept_keys, people_callers=settings.people_callers)),
             Received(),
-            Allowed(policy),
+            Allowed(_granted(policy, settings)),
             Required(),
             Lease(),
             *(() if fills is None else (fills,)),
@@ -205,6 +206,13 @@ class Server:
                     await self._health.set(service, STATUS[serves])
                 last = serves
             await asyncio.sleep(1.0 if serves else 0.25)
+
+
+def _granted(policy: Policy, settings: ServiceSettings) -> Policy:
+    try:
+        return with_rights(policy, settings.program_rights)
+    except UnknownRpcError as error:
+        raise SystemExit(f"trivet: TRIVET_PROGRAM_RIGHTS: {error}") from None
 
 
 def _prepare(concerns: Sequence[Concern], service: str) -> None:

@@ -10,6 +10,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, Validation
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from runtime import rights
 from runtime.variables import unread
 from trivet.client.actor import decode_pair_keys
 
@@ -185,6 +186,11 @@ class ServiceSettings(Settings):
         default=("gateway",),
         description="The callers whose word is taken for which person they call for, by comma.",
     )
+    program_rights: Words = from_env(
+        "TRIVET_PROGRAM_RIGHTS",
+        default=(),
+        description="Which RPCs the product's own programs may call: PROGRAM=SERVICE/METHOD or SERVICE/*, by comma.",
+    )
     reflection: bool | None = from_env(
         "TRIVET_REFLECTION", default=None, description="Whether gRPC reflection is on; by default in development only."
     )
@@ -200,6 +206,11 @@ class ServiceSettings(Settings):
     grace_seconds: float = from_env(
         "TRIVET_GRACE_SECONDS", default=2.0, ge=0, description="How long calls under way may take at the end."
     )
+
+    @field_validator("program_rights")
+    @classmethod
+    def _are_rights(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return rights.checked(value)
 
     @property
     def reflection_on(self) -> bool:

@@ -1,21 +1,28 @@
-"""Who may call the cache: services for themselves, administrators for the statistics; see also `namespaces.py`."""
+"""Who may call the cache: services for themselves, administrators for the statistics; see also `namespaces.py`.
 
-from runtime.policy import People, Policy, Rule
+What none of Trivet's processes calls is there for the product's own programs.
+"""
+
+from runtime.policy import GATEWAY, IDENTITY, NOTIFICATIONS, OPERATORS, People, Policy, Rule
 
 SERVICE = "trivet.cache.v1.CacheService"
 RATE_LIMITS = "trivet.cache.v1.RateLimitService"
 
+FRONT_DOOR = Rule(People.NONE, services=GATEWAY)
+OWNERS = Rule(People.NONE, services=IDENTITY | NOTIFICATIONS)
+NO_PROCESS = Rule(People.NONE)
+
 POLICY: Policy = {
-    f"{SERVICE}/Get": Rule(People.NONE),
-    f"{SERVICE}/BatchGet": Rule(People.NONE),
-    f"{SERVICE}/StreamGet": Rule(People.NONE),
-    f"{SERVICE}/Set": Rule(People.NONE),
-    f"{SERVICE}/BatchSet": Rule(People.NONE),
-    f"{SERVICE}/Delete": Rule(People.NONE),
-    f"{SERVICE}/BatchDelete": Rule(People.NONE),
-    f"{SERVICE}/Invalidate": Rule(People.NONE),
-    f"{SERVICE}/Increment": Rule(People.NONE),
-    f"{SERVICE}/GetStats": Rule(People.ADMINS),
-    f"{SERVICE}/Watch": Rule(People.NONE),
-    f"{RATE_LIMITS}/Acquire": Rule(People.NONE),
+    f"{SERVICE}/Get": FRONT_DOOR,
+    f"{SERVICE}/BatchGet": FRONT_DOOR,
+    f"{SERVICE}/StreamGet": FRONT_DOOR,
+    f"{SERVICE}/Set": OWNERS,
+    f"{SERVICE}/BatchSet": FRONT_DOOR,
+    f"{SERVICE}/Delete": NO_PROCESS,
+    f"{SERVICE}/BatchDelete": NO_PROCESS,
+    f"{SERVICE}/Invalidate": OWNERS,
+    f"{SERVICE}/Increment": NO_PROCESS,
+    f"{SERVICE}/GetStats": Rule(People.ADMINS, services=OPERATORS),
+    f"{SERVICE}/Watch": FRONT_DOOR,
+    f"{RATE_LIMITS}/Acquire": FRONT_DOOR,
 }

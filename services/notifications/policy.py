@@ -1,6 +1,6 @@
 """Who may call what: one row per RPC."""
 
-from runtime.policy import People, Policy, Rule
+from runtime.policy import GATEWAY, IDENTITY, OPERATORS, People, Policy, Rule
 
 _NOTIFICATIONS = "trivet.notifications.v1.NotificationService"
 _PREFERENCES = "trivet.notifications.v1.PreferenceService"
@@ -9,11 +9,8 @@ _MAILBOX = "trivet.notifications.v1.MailboxService"
 _AUDIT = "trivet.notifications.v1.AuditService"
 _USER_DATA = "trivet.notifications.v1.UserDataService"
 
-IDENTITY = frozenset({"identity"})
-OPERATORS = frozenset({"ops"})
-
 POLICY: Policy = {
-    f"{_NOTIFICATIONS}/CreateNotification": Rule(People.ADMINS),
+    f"{_NOTIFICATIONS}/CreateNotification": Rule(People.ADMINS, services=IDENTITY | OPERATORS),
     f"{_NOTIFICATIONS}/GetNotification": Rule(People.THEMSELVES),
     f"{_NOTIFICATIONS}/ListNotifications": Rule(People.THEMSELVES, owner="user_id"),
     f"{_NOTIFICATIONS}/MarkRead": Rule(People.THEMSELVES),
@@ -24,9 +21,9 @@ POLICY: Policy = {
     f"{_NOTIFICATIONS}/GetNotificationStats": Rule(People.THEMSELVES, owner="user_id"),
     f"{_PREFERENCES}/ListPreferences": Rule(People.THEMSELVES, owner="user_id"),
     f"{_PREFERENCES}/SetPreference": Rule(People.THEMSELVES, owner="preference.user_id"),
-    f"{_LOGS}/WriteLogs": Rule(People.NONE),
+    f"{_LOGS}/WriteLogs": Rule(People.NONE, services=GATEWAY),
     f"{_LOGS}/QueryLogs": Rule(People.ADMINS),
-    f"{_MAILBOX}/ListMailboxMessages": Rule(People.NONE),
+    f"{_MAILBOX}/ListMailboxMessages": Rule(People.NONE, services=GATEWAY),
     f"{_AUDIT}/RecordAuditEvents": Rule(People.NONE, services=IDENTITY),
     f"{_AUDIT}/ListAuditEvents": Rule(People.ADMINS, services=OPERATORS),
     f"{_USER_DATA}/EraseUserData": Rule(People.NONE, services=IDENTITY | OPERATORS),

@@ -14,17 +14,17 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
 
-from ops.keys import pair_key
-from runtime.policy import People, Policy, Rule
+from ops.keys import CALLS, pair_key
+from runtime.policy import NOBODY, People, Policy, Rule
 from tests.conftest import Engines
-from tests.harness.processes import SECRET
+from tests.harness.processes import ROOT, SECRET
 from tests.harness.rpc import raw
 from tests.harness.whole import SERVICES, Stores, Whole, whole
 from trivet.client import Actor
 from trivet.client.actor import METADATA_KEY, sign
-from trivet.notifications.v1 import user_data_service_pb2
 
-assert user_data_service_pb2.DESCRIPTOR  # the gateway, which loads the others, has no use for it
+for stubs in (ROOT / "protos" / "trivet").glob("*/v1/*_pb2.py"):
+    import_module(f"trivet.{stubs.parts[-3]}.v1.{stubs.stem}")  # the pool knows what has been imported
 
 POLICIES: dict[str, Policy] = {name: import_module(f"services.{name}.policy").POLICY for name in SERVICES}
 
@@ -147,19 +147,52 @@ async def test_nobody_may_name_another_user(running: Whole, row: Row) -> None:
         assert await answer(running, row, actor(row, PERSON), row.request(owner)) == said
 
 
-async def test_a_service_that_is_not_on_a_rows_list_is_refused(running: Whole) -> None:
-    """G2: method by caller."""
+@pytest.mark.parametrize("row", rows())
+async def test_a_program_that_no_row_and_no_setting_names_calls_nothing(running: Whole, row: Row) -> None:
+    """G2: method by caller. A key alone gives no right: the default is none."""
+    assert "unheard" not in row.rule.services
+    request = row.request("a" * 32) if row.rule.owner else row.request()
+    code, words = await answer(running, row, actor(row, Actor("unheard")), request)
+    assert (code, words) == (
+        "PERMISSION_DENIED",
+        "the program unheard has no right to call this: see TRIVET_PROGRAM_RIGHTS",
+    )
+
+
+@pytest.mark.parametrize("row", rows())
+async def test_a_process_that_the_row_does_not_name_is_refused(running: Whole, row: Row) -> None:
+    """Our own processes have no rights beyond their rows either."""
+    callers = {caller for caller, audiences in CALLS.items() if row.process in audiences} | {"ops"}
+    given = {"ops"} if row.method.endswith("RateLimitService/Acquire") else set()
+    for caller in callers - row.rule.services - given:
+        code, _ = await answer(running, row, actor(row, Actor(caller)))
+        assert code == "PERMISSION_DENIED", caller
+
+
+def test_what_deletes_or_changes_users_is_given_to_no_program() -> None:
+    """Rights by which one key would do for every user what only administrators may."""
     for row in ROWS:
-        if row.rule.services is not None:
-            assert "tests" not in row.rule.services
-            code, _ = await answer(running, row, actor(row, Actor("tests")))
-            assert code == "PERMISSION_DENIED", row.method
+        if row.process == "identity" and row.rule.people is People.ADMINS:
+            assert row.rule.services == NOBODY, row.method
+    identity = POLICIES["identity"]
+    for method in ("DeleteUser", "UpdateUser"):
+        assert identity[f"trivet.identity.v1.UserService/{method}"].services == NOBODY
+    assert {row.method.rpartition("/")[2] for row in ROWS if "ops" in row.rule.services} == {
+        "CreateNotification",
+        "EraseUserData",
+        "ExportUserData",
+        "GetStats",
+        "GetUser",
+        "ListAuditEvents",
+    }
 
 
 @pytest.mark.parametrize("row", rows())
 async def test_whom_the_row_names_gets_past_it(running: Whole, row: Row) -> None:
     """The refusals above are the policy's: the same empty request of the right caller fails otherwise or not at all."""
-    caller = "gateway" if row.rule.services is None else min(row.rule.services, default="gateway")
-    speaker = Actor(caller) if row.rule.people is People.NONE else Actor("gateway", "a" * 32, "admin")
-    code, _ = await answer(running, row, actor(row, speaker))
-    assert code not in ("UNAUTHENTICATED", "PERMISSION_DENIED", "INTERNAL", "UNKNOWN")
+    speakers = [Actor(caller) for caller in (*row.rule.services, "tests")]  # "tests" by TRIVET_PROGRAM_RIGHTS
+    if row.rule.people is not People.NONE:
+        speakers.append(ADMIN)
+    for speaker in speakers:
+        code, _ = await answer(running, row, actor(row, speaker))
+        assert code not in ("UNAUTHENTICATED", "PERMISSION_DENIED", "INTERNAL", "UNKNOWN"), speaker

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 import grpc
@@ -23,7 +24,8 @@ from trivet.client import Channel, Signer, connect
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a-secret-for-tests-0123456789abcdef-0123456789"
-PROGRAMS = ("ops", "tests")
+PROGRAMS = ("ops", "tests", "unheard")
+"""The programs that have keys. "tests" has a right to everything, "unheard" to nothing."""
 START_SECONDS = 30
 
 
@@ -95,11 +97,19 @@ def environment(name: str, port: int, **extra: str) -> dict[str, str]:
     if name in SERVICES:
         own["TRIVET_ACCEPT_KEYS"] = accept_keys(SECRET, name, PROGRAMS)
         own["TRIVET_PEOPLE_CALLERS"] = "gateway,tests"
+        own["TRIVET_PROGRAM_RIGHTS"] = ",".join(f"tests={service}/*" for service in _services(name))
+        own["TRIVET_PROGRAM_RIGHTS"] += ",ops=RateLimitService/Acquire"
     if name in SEALING:
         own["TRIVET_SEAL_KEYS"] = seal_keys([SECRET], name)
     if name in SIGNING:
         own["TRIVET_SECRET"] = SECRET
     return own | extra
+
+
+def _services(name: str) -> list[str]:
+    """Return the names of the services that a process serves, without their package."""
+    policy = import_module(f"services.{name}.policy").POLICY
+    return sorted({method.rpartition("/")[0].rpartition(".")[2] for method in policy})
 
 
 @contextmanager

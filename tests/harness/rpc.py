@@ -29,11 +29,12 @@ from trivet.identity.v1.user_service_pb2_grpc import (
 
 SERVICE = "trivet.identity.v1.UserService"
 KEY = b"a key of thirty-two bytes, or so"
+TESTS = frozenset({"tests"})
 POLICY: Policy = {
-    f"{SERVICE}/GetUser": Rule(People.THEMSELVES, owner="user_id"),
-    f"{SERVICE}/UpdateUser": Rule(People.THEMSELVES, owner="user.id"),
-    f"{SERVICE}/DeleteUser": Rule(People.ADMINS),
-    f"{SERVICE}/ListUsers": Rule(People.NONE),
+    f"{SERVICE}/GetUser": Rule(People.THEMSELVES, services=TESTS, owner="user_id"),
+    f"{SERVICE}/UpdateUser": Rule(People.THEMSELVES, services=TESTS, owner="user.id"),
+    f"{SERVICE}/DeleteUser": Rule(People.ADMINS, services=TESTS),
+    f"{SERVICE}/ListUsers": Rule(People.NONE, services=TESTS),
 }
 
 Answer = Callable[[GetUserRequest, Context], Awaitable[User]]

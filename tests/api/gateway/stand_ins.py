@@ -16,7 +16,7 @@ from ops.keys import pair_key
 from runtime.actor import current_actor
 from runtime.errors import NotFound, Unavailable
 from runtime.lease import current_lease
-from runtime.policy import People, Rule
+from runtime.policy import GATEWAY, People, Rule
 from runtime.server import Server
 from runtime.settings import Keys, ServiceSettings
 from tests.harness.processes import SECRET
@@ -175,7 +175,7 @@ def _settings(process: str) -> ServiceSettings:
 
 def _policy(services: Any) -> dict[str, Rule]:
     return {
-        f"{pb2.DESCRIPTOR.services_by_name[name].full_name}/{method.name}": Rule(People.THEMSELVES)
+        f"{pb2.DESCRIPTOR.services_by_name[name].full_name}/{method.name}": Rule(People.THEMSELVES, services=GATEWAY)
         for pb2, _, name in services
         for method in pb2.DESCRIPTOR.services_by_name[name].methods
     }

@@ -48,7 +48,7 @@ async def test_answers_that_nobody_reads_end_the_stream(monkeypatch: pytest.Monk
     wordy = Wordy(Entries(store), Counters(store), Watchers(Stream(store, "p")), Stats())
     wordy.ended = asyncio.Event()
     key = pair_key(SECRET, "tests", "cache")
-    settings = ServiceSettings(accept_keys=Keys({"tests": key}))
+    settings = ServiceSettings(accept_keys=Keys({"tests": key}), program_rights=("tests=CacheService/StreamGet",))
     server = Server("cache", settings, 0, policy=POLICY, ping=store.ping)
     server.add(SERVICE, add_CacheServiceServicer_to_server, wordy)
     async with (

@@ -18,7 +18,7 @@ from runtime.fills import Fills
 from runtime.policy import People, Rule
 from runtime.server import Server
 from runtime.tasks import Tasks
-from tests.harness.rpc import KEY, Answer, Served, answers, nobody, served, settings
+from tests.harness.rpc import KEY, TESTS, Answer, Served, answers, nobody, served, settings
 from tests.harness.waiting import until
 from trivet.cache.v1 import cache_pb2
 from trivet.cache.v1.cache_pb2 import Position, SetRequest, SetResponse
@@ -72,7 +72,7 @@ class Filled:
 async def filling(answer: Answer = nobody, *, limit: int = 1_000) -> AsyncIterator[Filled]:
     cache = Cache()
     cache.begin.set()
-    policy = {f"{CACHE.full_name}/{rpc.name}": Rule(People.NONE) for rpc in CACHE.methods}
+    policy = {f"{CACHE.full_name}/{rpc.name}": Rule(People.NONE, services=TESTS) for rpc in CACHE.methods}
     server = Server("cache", settings(), 0, policy=policy, ping=answers)
     server.add(CACHE.full_name, add_CacheServiceServicer_to_server, cast(Any, cache))
     tasks = Tasks("fills", limit=limit)

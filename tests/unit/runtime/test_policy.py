@@ -25,7 +25,7 @@ OWN = Rule(People.THEMSELVES, GATEWAY, owner="user_id")
         (OWN, ADMIN),
         (OWN, GATEWAY_ITSELF),
         (Rule(People.ADMINS), ADMIN),
-        (Rule(People.NONE), BILLING),
+        (Rule(People.NONE, frozenset({"billing"})), BILLING),
         (Rule(People.NONE, GATEWAY), GATEWAY_ITSELF),
     ],
 )
@@ -39,6 +39,8 @@ def test_a_rule_lets_in_whom_it_names(rule: Rule, actor: Actor) -> None:
         (OWN, Actor("gateway", "user2", "user"), "NOT_YOURS"),
         (OWN, BILLING, "CALLER_NOT_ALLOWED"),
         (Rule(People.THEMSELVES, NOBODY), GATEWAY_ITSELF, "CALLER_NOT_ALLOWED"),
+        (Rule(People.ADMINS), GATEWAY_ITSELF, "CALLER_NOT_ALLOWED"),
+        (Rule(People.NONE), BILLING, "CALLER_NOT_ALLOWED"),
         (Rule(People.ADMINS), PERSON, "ADMIN_REQUIRED"),
         (Rule(People.NONE), PERSON, "SERVICES_ONLY"),
         (Rule(People.NONE), ADMIN, "SERVICES_ONLY"),

@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from runtime.call import MAX_REQUEST_BYTES, Context
 from runtime.policy import People, Rule
 from runtime.server import Server
-from tests.harness.rpc import KEY, POLICY, SERVICE, Served, Users, answers, raw, served, settings
+from tests.harness.rpc import KEY, POLICY, SERVICE, TESTS, Served, Users, answers, raw, served, settings
 from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import DESCRIPTOR as CACHE
 from trivet.cache.v1.cache_pb2 import WatchRequest, WatchResponse
@@ -223,7 +223,7 @@ class Watched(CacheServiceServicer):
 async def test_a_stream_outlives_the_limit_of_calls_and_is_closed_when_its_reader_leaves() -> None:
     """R6."""
     methods = CACHE.services_by_name["CacheService"].methods
-    policy = {f"trivet.cache.v1.CacheService/{method.name}": Rule(People.NONE) for method in methods}
+    policy = {f"trivet.cache.v1.CacheService/{method.name}": Rule(People.NONE, services=TESTS) for method in methods}
     server, watched = Server("cache", settings(call_limit_seconds=0.05), 0, policy=policy, ping=answers), Watched()  # type: ignore[abstract]  # of the RPCs one is called
     server.add("trivet.cache.v1.CacheService", add_CacheServiceServicer_to_server, watched)
     metadata = ((METADATA_KEY, Signer("tests", {"cache": KEY})("cache")),)

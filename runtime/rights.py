@@ -1,0 +1,50 @@
+"""Which RPCs the product's own programs may call for themselves, as the operator says."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from runtime.policy import Policy
+
+RIGHT = re.compile(r"(?P<program>[A-Za-z0-9-]+)=(?P<service>[A-Z][A-Za-z0-9]*)/(?P<method>[A-Z][A-Za-z0-9]*|\*)")
+SHAPE = "PROGRAM=SERVICE/METHOD by comma, for example `billing=UserService/GetUser,billing=SubscriptionService/*`"
+
+
+class UnknownRpcError(ValueError):
+    """A right names an RPC that its service does not have."""
+
+
+def checked(rights: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the rights if each is written as it should be. Raises ValueError."""
+    for right in rights:
+        if not RIGHT.fullmatch(right):
+            raise ValueError(f"{right!r} is not understood: {SHAPE}")
+    return rights
+
+
+def with_rights(policy: Policy, rights: Iterable[str]) -> Policy:
+    """Return the policy in which the rows also name the programs that have a right to them.
+
+    Rights of services that are not in the policy belong to another process. Raises UnknownRpcError for a method that a
+    service of the policy does not have.
+    """
+    granted = dict(policy)
+    services = {_short(method) for method in policy}
+    for right in rights:
+        match = RIGHT.fullmatch(right)
+        assert match is not None, "settings have checked it"
+        program, service, wanted = match.groups()
+        if service not in services:
+            continue
+        own = [method for method in policy if _short(method) == service]
+        methods = [method for method in own if wanted in ("*", method.rpartition("/")[2])]
+        if not methods:
+            raise UnknownRpcError(f"{right}: {service} has no {wanted}")
+        for method in methods:
+            granted[method] = replace(granted[method], services=granted[method].services | {program})
+    return granted
+
+
+def _short(method: str) -> str:
+    """Return a service's name without its package."""
+    return method.rpartition("/")[0].rpartition(".")[2]
