@@ -83,17 +83,20 @@ class UserDeletion:
     async def with_token(self, user_id: str, token: str, password: str = "", *, actor: str = "") -> None:
         """Delete the user to whom this token was mailed; of many at once one succeeds.
 
-        Raises NotFound (INVALID_TOKEN, also for a token of somebody else's, which stays good for them;
-        USER_NOT_FOUND), FailedPrecondition (DELETE_USER_DISABLED, LAST_ADMIN) and, if there is a password, what
+        Raises NotFound (INVALID_TOKEN, also for another user's token, which stays good for that user),
+        FailedPrecondition (DELETE_USER_DISABLED, LAST_ADMIN) and, if there is a password, what
         `Authentication.verify_password` does.
         """
         self._rules.admit_deletion()
 
         async def work(transaction: Transaction, *, prove: Prove) -> None:
-            leaving = await self._users.find_leaving(transaction, user_id)
+            try:
+                leaving = await self._users.find_leaving(transaction, user_id)
+            except NotFound:  # deleted by this very link, perhaps
+                raise _invalid_token() from None
             await prove(transaction)
             if await self._verifications.take(transaction, PURPOSE, token, subject=user_id) is None:
-                raise NotFound("INVALID_TOKEN", "the link is no good: it was spent, or is none of yours")
+                raise _invalid_token()
             await self._remove(transaction, leaving, actor)
 
         await self._proved("users.delete_with_token", user_id, password or None, None, work)
@@ -126,3 +129,7 @@ class UserDeletion:
             await self._mails.delete_account(transaction, user, token, callback_url)
 
         await self._proved("verifications.request_deletion", user_id, password or None, None, work)
+
+
+def _invalid_token() -> NotFound:
+    return NotFound("INVALID_TOKEN", "the link is no good: it was spent, or is none of yours")
