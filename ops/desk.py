@@ -19,7 +19,7 @@ from services.identity.admin import Administration
 from services.identity.audit import Audit
 from services.identity.backlog import Backlog
 from services.identity.database import Database
-from services.identity.emails import normal_email
+from services.identity.emails import foreign_email
 from services.identity.outbox import Outbox
 from services.identity.revision import SchemaCheck
 from services.identity.sessions import Lifetimes, Sessions
@@ -48,7 +48,7 @@ class Desk:
             found = await self.users.find(who) if who.isascii() and "\0" not in who else None
         else:
             try:
-                credential = await self.accounts.by_email(normal_email(who))
+                credential = await self.accounts.by_email(foreign_email(who))
             except InvalidArgument:
                 raise Refused(f"{who} is not an email address") from None
             found = credential.user if credential else None

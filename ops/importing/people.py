@@ -15,7 +15,7 @@ from ops.importing.values import field_value, line, row_id
 from runtime.errors import InvalidArgument
 from runtime.fields import Fields
 from services.identity.accounts import CREDENTIAL
-from services.identity.emails import normal_email
+from services.identity.emails import foreign_email
 from services.identity.fields import merged
 from services.identity.hashing import BETTER_AUTH_SCRYPT
 from services.identity.users import Role
@@ -51,7 +51,7 @@ def user_row(values: Row, now: datetime, report: Report) -> Row | None:
         report.skip("users", "the id is no text of up to 36 letters, digits, dashes and underscores", values["id"])
         return None
     try:
-        email = normal_email(str(values.get("email") or "").strip())
+        email = foreign_email(str(values.get("email") or "").strip())
     except InvalidArgument:
         report.skip("users", "there is no email address, or it is none", user_id)
         return None

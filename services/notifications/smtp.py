@@ -21,6 +21,7 @@ from aiosmtplib.errors import (
     SMTPSenderRefused,
 )
 
+from services.notifications.addresses import wire_address
 from services.notifications.drafts import LINE_BREAK, Email
 from services.notifications.smtp_refusals import NotSentError, RefusedForGoodError, Step, refusal
 from services.notifications.smtp_settings import SmtpServer
@@ -52,12 +53,13 @@ class Mailer:
         A server that cannot be reached or does not prove who it is is never the mail's fault: NotSentError. One that
         refuses us for good is neither: RefusedUsError, a NotSentError of its own.
         """
+        to = _wire_address(mail.email.to)
         message = composed(mail, self._sender)
         client = self._client()
         try:
             async with asyncio.timeout(self._timeout):
                 await _connected(client)
-                await _handed_over(client, self._sender.addr_spec, mail.email.to, message)
+                await _handed_over(client, self._sender.addr_spec, to, message)
         except TimeoutError:
             raise NotSentError("the mail server did not answer in time") from None
         finally:
@@ -77,16 +79,27 @@ class Mailer:
         )
 
 
+def _wire_address(address: str) -> str:
+    try:
+        return wire_address(address)
+    except ValueError:
+        raise RefusedForGoodError("the domain of the address is no name of a host") from None
+
+
 def composed(mail: Outgoing, sender: Address) -> EmailMessage:
-    """Return the mail with its headers. Raises RefusedForGoodError for a line break in one of them."""
+    """Return the mail with its headers.
+
+    Raises RefusedForGoodError for a line break in one of them, or a domain that no host can have.
+    """
     email = mail.email
-    if LINE_BREAK.search(email.subject + email.to):
+    to = _wire_address(email.to)
+    if LINE_BREAK.search(email.subject + to):
         raise RefusedForGoodError("a header would hold a line break")
-    message = EmailMessage(policy=SMTP if email.to.isascii() else SMTPUTF8)
+    message = EmailMessage(policy=SMTP if to.isascii() else SMTPUTF8)
     message["Message-ID"] = f"<{mail.id}@{sender.domain}>"
     message["Date"] = format_datetime(mail.written_at)
     message["From"] = sender
-    message["To"] = email.to
+    message["To"] = to
     message["Subject"] = email.subject
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(email.text)

@@ -97,13 +97,18 @@ class MailServer:
 
 @contextmanager
 def mail_server(
-    *, tls: str = "none", login: bool = False, names: tuple[str, ...] = ("127.0.0.1",), port: int | None = None
+    *,
+    tls: str = "none",
+    login: bool = False,
+    names: tuple[str, ...] = ("127.0.0.1",),
+    port: int | None = None,
+    utf8: bool = True,
 ) -> Iterator[MailServer]:
-    """Run a server. `tls` is none, starttls or tls; `names` are those in its certificate."""
+    """Run a server. `tls` is none, starttls or tls; `names` are those in its certificate; `utf8` is SMTPUTF8."""
     authority, post, port = trustme.CA(), Post(wants_login=login), port or free_port()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(*names).configure_cert(context)
-    options: dict[str, Any] = {"enable_SMTPUTF8": True}
+    options: dict[str, Any] = {"enable_SMTPUTF8": utf8}
     if login:
         options |= {"authenticator": _authenticated, "auth_require_tls": tls == "starttls"}
     if tls == "starttls":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.errors import InvalidArgument
-from services.identity.emails import normal_email
+from services.identity.emails import foreign_email
 from services.identity.texts import CONTROLS
 
 NAME_LENGTH = 255
@@ -143,7 +143,7 @@ def _profile(claims: Claims, *, account_id: object, verified: object, name: obje
 
 def _email(text: object) -> str:
     try:
-        return normal_email(text) if isinstance(text, str) else ""
+        return foreign_email(text) if isinstance(text, str) else ""
     except InvalidArgument:
         return ""
 

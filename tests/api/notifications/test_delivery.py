@@ -65,6 +65,21 @@ async def test_an_address_beyond_ascii_is_written_to(engine: Engines) -> None:
         assert server.post.envelopes[0][1] == ["josé@example.com"]
 
 
+async def test_an_international_domain_needs_no_server_that_knows_it(engine: Engines) -> None:
+    """B10: the domain goes out in A-labels; SMTPUTF8 is for a local part alone."""
+    with mail_server(utf8=False) as server:
+        async with office(engine, server) as sender:
+            for to in ("x@münchen.example", "r&d@x.io", "root@localhost"):
+                await sender.becomes(await sender.post(to=to), "sent")
+        recipients = ["x@xn--mnchen-3ya.example", "r&d@x.io", "root@localhost"]
+        assert [to for _, [to] in server.post.envelopes] == recipients
+        assert [mail["to"] for mail in server.post.mails] == recipients
+    with mail_server() as server:
+        async with office(engine, server) as sender:
+            await sender.becomes(await sender.post(to="jörg@münchen.example"), "sent")
+        assert server.post.envelopes[0][1] == ["jörg@xn--mnchen-3ya.example"]
+
+
 async def test_a_mail_that_is_not_taken_now_is_tried_again_and_arrives_once(engine: Engines) -> None:
     with mail_server() as server:
         server.post.rcpt += ["451 4.7.1 greylisted, ask ann@example.com"]
