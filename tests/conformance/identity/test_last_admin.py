@@ -95,7 +95,7 @@ async def test_the_last_administrator_does_not_leave_by_a_session_or_a_mail(
 
 @pytest.mark.parametrize("first", ["a deletion by password", "a ban", "a demotion"])
 @pytest.mark.parametrize("second", ["a deletion by password", "a ban", "a demotion"])
-async def test_of_two_who_remove_the_last_two_administrators_one_isrefused(
+async def test_of_two_who_remove_the_last_two_administrators_one_is_refused(
     enduring: Identity, hasher: Hasher, first: str, second: str
 ) -> None:
     """The second is looked at while the first is not committed yet."""
@@ -109,7 +109,7 @@ async def test_of_two_who_remove_the_last_two_administrators_one_isrefused(
     assert [user.id for user in left] == [bob.id]
 
 
-async def test_administrators_who_all_delete_themselves_at_once_leaveone(
+async def test_administrators_who_all_delete_themselves_at_once_leave_one(
     identity: Identity, admin: Administration, site: Mailing
 ) -> None:
     crowd = [await one(identity, admin, Role.ADMIN) for _ in range(5)]
