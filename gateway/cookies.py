@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 
 from starlette.requests import HTTPConnection
 
+from gateway.exchange import header
 from gateway.settings import GatewaySettings
 
 MAX_AGE_SECONDS = 400 * 24 * 60 * 60
@@ -70,7 +71,7 @@ class SessionCookies:
 
     def token_of(self, request: HTTPConnection) -> str | None:
         """Return the token that a request proves to hold, by bearer header or cookie; None without a good one."""
-        return self.token_in(request.headers.get("authorization", ""), request.headers.getlist("cookie"))
+        return self.token_in(header(request.scope, b"authorization"), request.headers.getlist("cookie"))
 
     def token_in(self, authorization: str, lines: Iterable[str]) -> str | None:
         """Return the token that an Authorization header or Cookie headers hold; None without a good one."""
@@ -159,7 +160,7 @@ class SessionCookies:
 
     def is_bare(self, request: HTTPConnection) -> bool:
         """Whether the token of a request comes without our signature: anyone can make such a token up."""
-        authorization = request.headers.get("authorization", "")
+        authorization = header(request.scope, b"authorization")
         token = self.bearer(authorization)
         return token is not None and token == unquote(authorization.partition(" ")[2].strip())
 

@@ -43,8 +43,13 @@ def begin_exchange(scope: Scope, request_id: str) -> Exchange:
 
 
 def header(scope: Scope, name: bytes) -> str:
-    """Return a request header's value, the last one if there are several; empty without one."""
+    """Return a request header's value, several combined by commas (RFC 9110, 5.2); empty without one.
+
+    So no program in front can take one line of a header for the right one where another is read here.
+    """
     headers: dict[bytes, bytes] | None = scope.get(_HEADERS)
     if headers is None:  # many ask, so they are sorted once
-        headers = scope[_HEADERS] = dict(scope["headers"])
+        headers = scope[_HEADERS] = {}
+        for key, value in scope["headers"]:
+            headers[key] = headers[key] + b", " + value if key in headers else value
     return headers.get(name, b"").decode("latin-1")

@@ -7,6 +7,7 @@ import msgspec
 from starlette.requests import Request
 
 from gateway.auth.refusals import Refusal, refuse
+from gateway.exchange import header
 from runtime import json_text
 
 JSON = "application/json"
@@ -22,7 +23,7 @@ async def read_body(request: Request, allowed: Sequence[str]) -> object:
     raw = await request.body()
     if not raw:
         return msgspec.UNSET
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    given = header(request.scope, b"content-type").partition(";")[0].strip().lower()
     if given in allowed:
         return _form(raw) if given == FORM else _json(raw)
     complaint = f'Content-Type "{given}" is not allowed.' if given else "Content-Type is required."

@@ -1,6 +1,5 @@
 """What another system's values mean, whichever engine and driver they come from."""
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -8,6 +7,7 @@ from typing import Any
 
 from ops.importing.times import Times, Unreadable
 from ops.showing import CONTROLS
+from runtime import json_text
 from runtime.fields import Field, normal, wrong
 from services.identity.schema import ID_LENGTH
 from services.identity.servicers.encoding import ID_CHARACTERS
@@ -107,7 +107,7 @@ def field_value(field: Field, value: Any, read_time: Callable[[Any], datetime | 
     else:
         value = words(value)
     if field.type.endswith("[]") and isinstance(value, str):
-        value = json.loads(value)
+        value = json_text.parse(value)
     elif field.type == "number" and not isinstance(value, int | float):
         value = float(value)
     if wrong(field, value) is not None:

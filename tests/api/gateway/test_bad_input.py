@@ -294,6 +294,22 @@ async def test_an_encoded_slash_in_a_query_is_nothing_special(gateway: Gateway) 
     assert await talk(gateway.port, [head("GET", "/healthz?next=%2Fhome")]) == 200
 
 
+@pytest.mark.parametrize("path", ["/v1/notifications", "/api/auth/sign-in/email"])
+@pytest.mark.parametrize("types", [("application/json", "text/plain"), ("text/plain", "application/json")])
+async def test_two_media_types_are_none(gateway: Gateway, path: str, types: tuple[str, str]) -> None:
+    """C1: a proxy in front could judge one, and we another."""
+    lines = (f"authorization: {USER['authorization']}", *(f"content-type: {each}" for each in types))
+    assert await talk(gateway.port, [head("POST", path, *lines, "content-length: 2"), b"{}"]) == 415
+
+
+@pytest.mark.parametrize("path", ["/v1/me", "/v1/notifications"])
+async def test_two_authorizations_sign_nobody_in(gateway: Gateway, path: str) -> None:
+    own, other = USER["authorization"], f"Bearer {'x' * 32}"
+    for pair in ((own, other), (other, own), (own, own)):
+        lines = [f"authorization: {each}" for each in pair]
+        assert await talk(gateway.port, [head("GET", path, *lines)]) == 401
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/v1/me", "/api/auth/get-session"])
 @pytest.mark.parametrize(
     "lines",

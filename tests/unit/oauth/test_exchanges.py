@@ -53,6 +53,13 @@ async def test_a_packed_answer_counts_as_what_it_unpacks_to(exchanges: Exchanges
         await exchanges.get(f"{provider.issuer}/userinfo")
 
 
+async def test_an_answer_is_read_as_javascript_reads_it(exchanges: Exchanges, provider: Provider) -> None:
+    """Half a surrogate pair in a name would end in the database's error."""
+    provider.switches.userinfo = b'\xef\xbb\xbf{"name": "Ann\\ud83d", "score": 1e999}'
+    answer = await exchanges.get(f"{provider.issuer}/userinfo")
+    assert answer["name"] == "Ann\ufffd"
+
+
 async def test_an_answer_ends_with_the_callers_time(exchanges: Exchanges, provider: Provider) -> None:
     provider.switches.token_hangs = True
     began = time.monotonic()
