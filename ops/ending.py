@@ -14,8 +14,19 @@ def status_of(work: Callable[[], int | None]) -> int:
         return tell("interrupted", 130)
     except Refused as error:
         return tell(str(error), error.status)
+    except OSError as error:
+        if error.filename is None:
+            return _unexpected(error)
+        reason = (error.strerror or type(error).__name__).lower()
+        return tell(
+            f"{error.filename} cannot be used ({reason}): it must be this user's to use, on a disk that has room", 1
+        )
     except Exception as error:  # whatever it is, an operator gets a line, not a traceback
-        return tell(f"this should not happen: {type(error).__name__}: {error}", 1)
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> int:
+    return tell(f"this should not happen: {type(error).__name__}: {error}", 1)
 
 
 def tell(message: str, status: int) -> int:
