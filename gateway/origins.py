@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 
 from gateway.origin_patterns import pattern_of
-from gateway.places import DEFAULT_PORTS, LOOPBACK, Place, place_of
+from gateway.places import DEFAULT_PORTS, LOOPBACK, Place, origin_of, place_of
 from gateway.settings import GatewaySettings
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\\@\s]*", re.ASCII)
@@ -45,9 +45,3 @@ class Origins:
         if self._trusts_loopback and place.scheme in DEFAULT_PORTS and LOOPBACK.fullmatch(place.authority):
             return True
         return any(pattern.matches(place) for pattern in self._patterns)
-
-
-def origin_of(url: str) -> str:
-    """Return scheme://host[:port] of an http(s) URL in the spelling browsers use; empty if it has none."""
-    place = place_of(url)
-    return f"{place.scheme}://{place.authority}" if place is not None and place.scheme in DEFAULT_PORTS else ""

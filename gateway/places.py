@@ -45,6 +45,12 @@ def place_of(url: str) -> Place | None:
     return Place(scheme, spelled, resolved(divided(rest, "?#")[0]))
 
 
+def origin_of(url: str) -> str:
+    """Return scheme://host[:port] of an http(s) URL in the spelling browsers use; empty if it has none."""
+    place = place_of(url)
+    return f"{place.scheme}://{place.authority}" if place is not None and place.scheme in DEFAULT_PORTS else ""
+
+
 def divided(text: str, ends: str) -> tuple[str, str]:
     """Return a text up to the first of some characters, and from there on."""
     end = next((index for index, char in enumerate(text) if char in ends), len(text))

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from gateway.origin_patterns import pattern_of
+from gateway.places import origin_of
 from runtime.fields import NONE, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
 from runtime.settings import Keys, PairKeysField, SiteSettings, Words, from_env, split_words
 
@@ -103,6 +104,16 @@ class GatewaySettings(SiteSettings):
             except ValueError as error:
                 raise ValueError(f"`{text}` {error}") from None
         return value
+
+    @model_validator(mode="after")
+    def _has_an_origin(self) -> Self:
+        if not (origin := origin_of(self.base_url)):
+            raise ValueError("TRIVET_BASE_URL must be like https://app.example.com, without userinfo")
+        try:
+            pattern_of(origin)
+        except ValueError as error:
+            raise ValueError(f"TRIVET_BASE_URL: `{self.base_url}` {error}") from None
+        return self
 
     @model_validator(mode="after")
     def _has_a_port_for_each_worker(self) -> Self:

@@ -17,7 +17,7 @@ from gateway.auth.refusals import Refusal, refuse
 from gateway.auth.validation import EMAIL_PATTERN, Query
 from gateway.auth.visit import Visit
 from gateway.objects import user_object
-from gateway.origins import origin_of
+from gateway.places import origin_of
 from gateway.reads import SignedIn, session_of
 from trivet.client import reason_of
 from trivet.identity.v1.account_service_pb2 import (

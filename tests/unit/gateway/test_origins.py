@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from gateway.origins import Origins, origin_of
+from gateway.origins import Origins
+from gateway.places import origin_of
 from gateway.settings import GatewaySettings
 from tests.differential.trusted import POINTLESS, VERDICTS
 
@@ -89,6 +90,19 @@ def test_in_development_every_page_of_this_machine_is_trusted() -> None:
 def test_in_production_a_page_of_this_machine_is_as_foreign_as_any() -> None:
     known = Origins(GatewaySettings(secret="s" * 32, base_url="https://app.example.com", environment="production"))
     assert not any(known.trusts(page) or known.trusts_url(page) for page in PAGES_OF_THIS_MACHINE)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "said"),
+    [
+        ("https://user:pw@app.io", "without userinfo"),
+        ("https://app.io:99999", "TRIVET_BASE_URL"),
+        ("https://münchen.example", "`xn--mnchen-3ya.example`"),
+    ],
+)
+def test_a_base_url_that_no_page_could_have_is_refused_at_start(base_url: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        origins(base_url=base_url)
 
 
 def test_a_path_pins_links_and_no_page_sends_cookies_by_it() -> None:

@@ -72,5 +72,5 @@ async def test_without_the_limit_answers_are_made_until_megabytes_wait(
     monkeypatch.setattr(gateway.listening, "limit_unread_answers", unlimited)
     async with serving(answering, answering.ahead, IMPATIENT) as running, never_reading(running.port) as client:
         client.send(PIPELINED)
-        await until(lambda: answering.count > 2 * MOST_ANSWERS, 30)
+        await until(lambda: answering.count > MOST_ANSWERS, 30)
         assert not client.is_ended()
