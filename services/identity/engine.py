@@ -1,8 +1,9 @@
 """How each kind of database is connected to: its driver and its limits of time."""
 
+import logging
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -12,6 +13,17 @@ from services.identity import pooler
 from services.identity.store_url import StoreUrl
 
 SQLITE_STEPS = 20_000
+
+
+class _AsDebug(logging.Filter):
+    """Turns what a driver logs into debug lines: a server's warnings about a statement that it has carried out."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+        return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+
+
+_AS_DEBUG = _AsDebug()
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,8 @@ def open_engine(store: StoreUrl, limits: Limits) -> AsyncEngine:
     event.listen(engine.sync_engine, "connect", _session_setup(store.kind, limits))
     if store.kind == "sqlite":
         _end_long_statements(engine, limits.statement_seconds)
+    if store.kind == "mysql":
+        logging.getLogger("asyncmy").addFilter(_AS_DEBUG)
     return engine
 
 
@@ -93,18 +107,24 @@ def _setup_statements(kind: str, limits: Limits, cursor: Any) -> list[str]:
     if kind == "postgresql":
         return []
     cursor.execute("SELECT VERSION()")
-    is_mariadb = "mariadb" in str(cursor.fetchone()[0]).lower()
-    # MariaDB ends every statement, in seconds; MySQL ends reads, in milliseconds.
-    limit = (
-        f"max_statement_time={limits.statement_seconds}"
-        if is_mariadb
-        else f"max_execution_time={int(limits.statement_seconds * 1000)}"
-    )
+    milliseconds = int(limits.statement_seconds * 1000)
+    own = {
+        "mariadb": f"max_statement_time={limits.statement_seconds}",  # every statement, in seconds
+        "mysql": f"max_execution_time={milliseconds}",  # only reads, in milliseconds
+        # A cluster can be set to optimistic transactions, where a lock is none and a key is checked at COMMIT.
+        "tidb": f"max_execution_time={milliseconds}, tidb_txn_mode='pessimistic'",
+    }[server_of(cursor.fetchone()[0])]
     return [
-        f"SET SESSION {limit}, innodb_lock_wait_timeout={int(limits.lock_seconds)}, time_zone='+00:00', "
+        f"SET SESSION {own}, innodb_lock_wait_timeout={max(1, int(limits.lock_seconds))}, time_zone='+00:00', "
         "sql_mode='STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     ]
+
+
+def server_of(version: str) -> Literal["mariadb", "mysql", "tidb"]:
+    """Return which server of MySQL's protocol calls itself this version."""
+    lower = version.lower()
+    return "mariadb" if "mariadb" in lower else "tidb" if "tidb" in lower else "mysql"
 
 
 def _end_long_statements(engine: AsyncEngine, seconds: float) -> None:

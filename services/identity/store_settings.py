@@ -28,6 +28,35 @@ class StoreSettings(Settings):
     pool_idle_ms: int = from_env(
         "MYSQL_POOL_IDLE_TIMEOUT_MS", default=60_000, ge=1, description="A connection unused for so long is replaced."
     )
+    statement_ms: int = from_env(
+        "TRIVET_STORE_STATEMENT_MS",
+        default=1_200,
+        ge=100,
+        le=60_000,
+        description="The database ends a statement after so long. A caller with less time gets DEADLINE_EXCEEDED.",
+    )
+    lock_ms: int = from_env(
+        "TRIVET_STORE_LOCK_MS",
+        default=1_100,
+        ge=100,
+        le=60_000,
+        description="A transaction that waits longer for a lock is run again. MySQL and TiDB take whole seconds.",
+    )
+    attempt_ms: int = from_env(
+        "TRIVET_STORE_ATTEMPT_MS",
+        default=1_500,
+        ge=100,
+        le=60_000,
+        description="A transaction that takes longer is given up, and its connection closed.",
+    )
+
+    @model_validator(mode="after")
+    def _ends_in_order(self) -> Self:
+        if not max(self.statement_ms, self.lock_ms) < self.attempt_ms:
+            raise ValueError(
+                "TRIVET_STORE_ATTEMPT_MS must be more than TRIVET_STORE_STATEMENT_MS and TRIVET_STORE_LOCK_MS"
+            )
+        return self
 
     @model_validator(mode="after")
     def _names_a_store(self) -> Self:
@@ -61,4 +90,10 @@ class StoreSettings(Settings):
     @property
     def limits(self) -> Limits:
         of_url = None if "pool_connections" in self.model_fields_set else self.store.parameters.connections
-        return Limits(connections=of_url or self.pool_connections, idle_seconds=self.pool_idle_ms / 1000)
+        return Limits(
+            connections=of_url or self.pool_connections,
+            idle_seconds=self.pool_idle_ms / 1000,
+            statement_seconds=self.statement_ms / 1000,
+            lock_seconds=self.lock_ms / 1000,
+            attempt_seconds=self.attempt_ms / 1000,
+        )

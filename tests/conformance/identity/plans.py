@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Index, PrimaryKeyConstraint, UniqueConstraint, text
 
 from services.identity.database import Database
+from services.identity.engine import server_of
 from services.identity.schema import metadata
 from tests.conformance.identity.statements import Sent
 
@@ -53,13 +54,16 @@ async def plan_of(database: Database, sent: Sent) -> Plan:
         "mysql": "EXPLAIN FORMAT=JSON ",
     }[database.kind]
     async with database.engine.connect() as connection:
+        is_tidb = False
         if database.kind == "mysql":
+            is_tidb = server_of(str((await connection.exec_driver_sql("SELECT VERSION()")).scalar())) == "tidb"
+            words = "EXPLAIN FORMAT='tidb_json' " if is_tidb else words
             await _explain_as_before(connection)
         rows = (await connection.exec_driver_sql(words + sent.text, sent.parameters)).all()
         if database.kind == "sqlite":
             return await _of_sqlite(connection, [str(row.detail) for row in rows])
     content = rows[0][0] if isinstance(rows[0][0], list | dict) else json.loads(rows[0][0])
-    read = _of_postgresql if database.kind == "postgresql" else _of_mysql
+    read = _of_postgresql if database.kind == "postgresql" else _of_tidb if is_tidb else _of_mysql
     return Plan(*read(content), said=f"{sent.text}\n{json.dumps(content)}")
 
 
@@ -106,6 +110,21 @@ def _of_mysql(content: Any) -> tuple[tuple[Access, ...], bool]:
         accesses.append(Access(node["table_name"], _named(node["table_name"], index), walks=how in ("ALL", "index")))
     sorts = any(_each(content, lambda node: "filesort" in node or node.get("using_filesort") is True))
     return tuple(accesses), sorts
+
+
+def _of_tidb(content: Any) -> tuple[tuple[Access, ...], bool]:
+    nodes = list(_each(content, lambda node: "id" in node))
+    accesses = []
+    for node in nodes:
+        operator, on = str(node["id"]), str(node.get("accessObject", ""))
+        table = re.search(r"table:(\w+)", on)
+        if table is None or "TableRowIDScan" in operator:  # the rows that an index has found
+            continue
+        index = re.search(r"index:(\w+)", on)
+        clustered = "PRIMARY" if re.search("Point_Get|TableRangeScan", operator) else None
+        name = _named(table[1], index[1] if index else clustered)
+        accesses.append(Access(table[1], name, walks="FullScan" in operator))
+    return tuple(accesses), any(re.match("Sort|TopN", str(node["id"]).strip("└─│ ")) for node in nodes)
 
 
 def _named(table: str, index: str | None) -> str | None:

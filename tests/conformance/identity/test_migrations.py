@@ -14,6 +14,7 @@ from services.identity.database import Database
 from services.identity.revision import SchemaCheck, revisions
 from services.identity.schema import metadata
 from services.identity.store_url import StoreUrl
+from services.identity.users import CHILDREN
 
 
 def _tables(store: StoreUrl) -> set[str]:
@@ -51,6 +52,15 @@ def test_the_schema_is_that_of_the_code(url: str, store: StoreUrl) -> None:
     engine = create_engine(address, connect_args=arguments, poolclass=NullPool)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_foreign_key_has_one_index(url: str, store: StoreUrl) -> None:
+    """TiDB keeps a second one, and plans with either."""
+    address, arguments = store.for_operator()
+    looking = inspect(create_engine(address, connect_args=arguments, poolclass=NullPool))
+    for table in CHILDREN:
+        found = [each["name"] for each in looking.get_indexes(table.name) if each["column_names"] == ["user_id"]]
+        assert found == [f"ix_{table.name}_user_id"]
 
 
 def test_more_steps_back_than_there_are_is_an_error(url: str) -> None:

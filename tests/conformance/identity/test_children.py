@@ -1,0 +1,57 @@
+"""A user who is deleted leaves no row behind, whatever is inserted at that moment."""
+
+import asyncio
+
+from sqlalchemy import Table, func, insert, select
+
+from runtime.ids import new_id
+from services.identity.database import Database, Transaction
+from services.identity.schema import accounts, metadata, users
+from services.identity.users import CHILDREN
+from tests.conformance.identity.conftest import OPERATOR, Identity
+
+ROUNDS = 5
+
+
+async def orphans(database: Database) -> dict[str, int]:
+    """Return how many rows of each table belong to a user who is not there."""
+    found = {}
+    for table in CHILDREN:
+        gone = table.c.user_id.not_in(select(users.c.id))
+        row = await database.row("tests.orphans", select(func.count()).select_from(table).where(gone))
+        found[table.name] = row[0] if row else 0
+    return found
+
+
+async def _delete_while_linking(identity: Identity, user_id: str) -> None:
+    """Delete a user while a provider's account of theirs is inserted and not committed."""
+    now = identity.clock()
+    own = {"id": new_id(), "user_id": user_id, "account_id": user_id, "provider": "github", "issuer": ""}
+    inserted, may_commit = asyncio.Event(), asyncio.Event()
+
+    async def link(transaction: Transaction) -> None:
+        await transaction.execute(insert(accounts).values(**own, created_at=now, updated_at=now))
+        inserted.set()
+        await may_commit.wait()
+
+    linking = asyncio.create_task(identity.database.transaction("tests.link", link))
+    await inserted.wait()
+    removing = asyncio.create_task(identity.deletion.delete(user_id, actor=OPERATOR))
+    await asyncio.wait({removing}, timeout=0.05)  # it waits for the account, and is not done before
+    may_commit.set()
+    await asyncio.gather(linking, removing)
+
+
+async def test_a_user_who_is_deleted_leaves_no_row_that_was_inserted_at_that_moment(identity: Identity) -> None:
+    for number in range(ROUNDS):
+        user, _ = await identity.sign_up(f"{number}@x.io")
+        await _delete_while_linking(identity, user.id)
+    assert await identity.database.rows("tests.users", select(users.c.id)) == []
+    assert await orphans(identity.database) == dict.fromkeys(("sessions", "accounts", "subscriptions"), 0)
+
+
+def test_the_children_of_a_user_are_all_tables_that_refer_to_one() -> None:
+    def refers(table: Table) -> bool:
+        return any(key.column is users.c.id for column in table.columns for key in column.foreign_keys)
+
+    assert {table.name for table in CHILDREN} == {table.name for table in metadata.sorted_tables if refers(table)}
