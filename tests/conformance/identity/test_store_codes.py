@@ -152,9 +152,9 @@ async def test_a_read_only_connection_is_dropped_and_the_primary_found(
     }[store.kind]
     async with Database.open(store, SHORT) as failed_over:
         opened = _connects(failed_over)
-        async with failed_over.engine.connect() as one, failed_over.engine.connect() as other:
-            for connection in (one, other):
-                await connection.exec_driver_sql(to_read_only)
+        async with failed_over.connections.one(5) as one, failed_over.connections.one(5) as other:
+            for lent in (one, other):
+                await lent.connection.exec_driver_sql(to_read_only)
         assert len(opened) == 2
         await _add(failed_over)
         assert await _emails(failed_over) == ["a@x.io"]
