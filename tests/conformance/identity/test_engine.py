@@ -1,6 +1,7 @@
 """What a connection is told at its beginning, and what a driver says about it."""
 
 import logging
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -49,7 +50,8 @@ async def test_the_limits_of_the_settings_are_those_of_the_session(store: StoreU
         "postgresql": "SELECT name, setting FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout')",
     }[store.kind]
     async with Database.open(store, settings.limits) as database:
-        found = {row[0]: float(row[1]) for row in await database.rows("tests.limits", text(asked))}
+        rows: list[tuple[Any, ...]] = [tuple(row) for row in await database.rows("tests.limits", text(asked))]
+    found = {name: float(value) for name, value in rows}
     limits = {"statement_timeout": 2000, "lock_timeout": 3000, "max_statement_time": 2, "max_execution_time": 2000}
     assert found
     assert found == {name: (limits | {"innodb_lock_wait_timeout": 3})[name] for name in found}
@@ -58,7 +60,7 @@ async def test_the_limits_of_the_settings_are_those_of_the_session(store: StoreU
 @pytest.mark.parametrize("given", [{"statement_ms": 1_500}, {"lock_ms": 2_000}, {"attempt_ms": 1_000}])
 def test_limits_that_cannot_be_kept_are_refused_by_name(given: dict[str, int]) -> None:
     with pytest.raises(ValidationError, match="TRIVET_STORE_ATTEMPT_MS must be more than TRIVET_STORE_STATEMENT_MS"):
-        StoreSettings(database_url=URL, **given)
+        StoreSettings.model_validate({"database_url": URL, **given})
 
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.DEBUG])
