@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import disturbances, peer_packages, report, timings
+from bench import disturbances, kratos, peer_packages, report, timings
 from bench.at_rest import at_rest
 from bench.attempts import Attempts
 from bench.cases import paths
@@ -35,7 +35,8 @@ def main(results: Path, *, quick: bool, peers: bool) -> int:
             _install(attempts, record)
         with attempts.at("starting everything"), scene(attempts, embedded=quick and not peers, peers=peers) as running:
             record.stores = sorted(running.store_names)
-            record.peers = {kind.name: kind.settings for kind in KINDS if kind.name in running.peers}
+            settings = {kind.name: kind.settings for kind in KINDS} | {kratos.NAME: kratos.SETTINGS}
+            record.peers = {name: settings[name] for name in running.peers}
             _measure(running, effort, attempts, record, quick=quick)
         with attempts.at("measuring the stack at rest"):
             record.timings |= at_rest(effort)
@@ -52,6 +53,8 @@ def _install(attempts: Attempts, record: Record) -> None:
         peer_packages.install_npm()
     with attempts.at("installing PyPI's peers (once)"):
         peer_packages.install_pypi()
+    with attempts.at("building Ory Kratos (once, some minutes)"):
+        peer_packages.install_kratos()
     record.about["packages"] |= peer_packages.versions()
 
 

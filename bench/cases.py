@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from bench.driver_load import Statement
-from bench.http_load import request
+from bench.http_load import request, spread
 from bench.peers import BETTER_AUTH
 from bench.rpc_load import Rpc
 from bench.scene import GET_SESSION, PERSON, Scene
@@ -47,6 +47,7 @@ Makers = Mapping[str, Callable[[], Case]]
 
 SIGN_IN = "sign-in (HTTP; bare: the hash alone)"
 PROFILE = "profile read (HTTP)"
+USER_READ = "identity: UserService/GetUser"
 NOTIFICATIONS = "notification list of 20 (HTTP)"
 CACHE_MISS = "cache: Get, a miss (RPC)"
 CACHE_HIT = "cache: Get, a hit of 16 bytes (RPC)"
@@ -68,7 +69,7 @@ def paths(scene: Scene) -> Makers:
     }
     rpc = {
         "notifications: LogService/WriteLogs": (written, "mongodb insert"),
-        "identity: UserService/GetUser": (GetUserRequest(user_id=scene.user_id), "sql"),
+        USER_READ: (GetUserRequest(user_id=scene.user_id), "sql"),
         "notifications: NotificationService/CountUnread": (CountUnreadRequest(), "mongodb count"),
         "notifications: NotificationService/ListNotifications": (page, "mongodb find"),
     }
@@ -87,7 +88,7 @@ def _sign_in(scene: Scene) -> Case:
         "bare": Subject(lambda: ("hash", PERSON["password"])),
     }
     if BETTER_AUTH in scene.peers:
-        subjects[BETTER_AUTH] = Subject(lambda: ("http", scene.peers[BETTER_AUTH].sign_in()))
+        subjects[BETTER_AUTH] = Subject(lambda: ("http", spread(scene.peers[BETTER_AUTH].sign_in())))
     return Case(SIGN_IN, subjects)
 
 
@@ -102,11 +103,11 @@ def answered_bytes(scene: Scene, path: str) -> int:
 def bare_http(scene: Scene, name: str, path: str) -> Subject:
     """Return a bare server that answers as many bytes as the gateway does, to a request of the same size."""
     bare = request(scene.bare[name], "GET", f"/{answered_bytes(scene, path)}", {"cookie": scene.cookie})
-    return Subject(lambda: ("http", bare), alone=f"bare {name}" if path == GET_SESSION else "")
+    return Subject(lambda: ("http", spread(bare)), alone=f"bare {name}" if path == GET_SESSION else "")
 
 
 def _http(scene: Scene, name: str, path: str, statement: Statement) -> Case:
-    ours = Subject(lambda: ("http", scene.get(path)))
+    ours = Subject(lambda: ("http", spread(scene.get(path))))
     return Case(
         name,
         {"ours": ours, "bare": bare_http(scene, "http", path), "driver": Subject(lambda: ("driver", statement))},

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.samples import Round
 
@@ -24,6 +24,22 @@ def request(
     lines = [f"{method} {path} HTTP/1.1", f"host: 127.0.0.1:{port}", f"content-length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return Request("127.0.0.1", port, "\r\n".join((*lines, "", "")).encode() + body, expects)
+
+
+ADDRESSES = 4_000
+"""How many clients a load comes from: each is far below what the limits allow one."""
+
+
+def from_address(asked: Request, number: int) -> Request:
+    """Return the request as a trusted proxy passes it on for one client of many."""
+    head, end, body = asked.content.partition(b"\r\n\r\n")
+    address = b"10.%d.%d.%d" % (number >> 16 & 255, number >> 8 & 255, number & 255)
+    return replace(asked, content=head + b"\r\nx-forwarded-for: " + address + end + body)
+
+
+def spread(asked: Request) -> list[Request]:
+    """Return the request as many clients send it, each from an address of its own."""
+    return [from_address(asked, number) for number in range(ADDRESSES)]
 
 
 class Connection:

@@ -1,6 +1,7 @@
-"""What peers run with, installed once into bench/.work: npm's packages, and a virtual environment of PyPI's."""
+"""What peers run with, installed once into bench/.work: npm's and PyPI's packages, and a Go program."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,25 @@ FILES = Path(__file__).parent / "peer"
 NODE = Path(__file__).parent / ".work" / "peer"
 PYTHON = Path(__file__).parent / ".work" / "python"
 LOCK = Path(__file__).parents[1] / "requirements" / "peers.txt"
+GO = Path(__file__).parent / ".work" / "go"
 INSTALL_SECONDS = 300
+BUILD_SECONDS = 1_800
+KRATOS = "github.com/ory/kratos"
+KRATOS_VERSION = "v1.3.1"
+GO_MODULE = f"""module peer
+
+go 1.23
+
+require {KRATOS} {KRATOS_VERSION}
+
+replace (
+	github.com/go-swagger/go-swagger => github.com/aeneasr/go-swagger v0.19.1-0.20241013070044-bccef3a12e26
+	github.com/gobuffalo/pop/v6 => github.com/ory/pop/v6 v6.2.0
+	github.com/gorilla/sessions => github.com/ory/sessions v1.2.2-0.20220110165800-b09c17334dc2
+	github.com/mattn/go-sqlite3 => github.com/mattn/go-sqlite3 v1.14.22
+)
+"""
+"""Its own go.mod replaces these, for which `go install` refuses it: a module of ours says so in its stead."""
 NPM_PACKAGES = ("better-auth", "mysql2", "ioredis", "@node-rs/argon2")
 PYPI_PACKAGES = ("better-auth-server", "fastapi", "uvicorn", "uvloop", "httptools")
 
@@ -42,6 +61,26 @@ def install_pypi() -> None:
     installed.write_text(lock)
 
 
+def install_kratos() -> None:
+    """Build Ory Kratos from the Go module proxy, in some minutes. Raises RuntimeError that says what is missing."""
+    if not shutil.which("go"):
+        raise RuntimeError("Ory Kratos is built with Go 1.23 or later, which is not on PATH")
+    if _is_installed(installed := GO / ".installed", GO_MODULE):
+        return
+    GO.mkdir(parents=True, exist_ok=True)
+    (GO / "go.mod").write_text(GO_MODULE)
+    told = {**os.environ, "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"}
+    command = ["nice", "go", "build", "-p", "1", "-o", str(kratos()), KRATOS]  # it needs a gigabyte at a time as it is
+    if subprocess.run(command, cwd=GO, env=told, timeout=BUILD_SECONDS, stderr=subprocess.DEVNULL).returncode:
+        raise RuntimeError(f"go could not build {KRATOS} {KRATOS_VERSION}: is the Go module proxy reachable?")
+    installed.write_text(GO_MODULE)
+
+
+def kratos() -> Path:
+    """Return the program."""
+    return GO / "kratos"
+
+
 def python() -> Path:
     """Return the interpreter that PyPI's peers run with."""
     return PYTHON / "bin" / "python"
@@ -53,6 +92,8 @@ def versions() -> dict[str, str]:
     if (NODE / "node_modules" / ".installed").exists():
         found["node"] = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.strip()
         found |= {name: _npm_version(name) for name in NPM_PACKAGES}
+    if (GO / ".installed").exists():
+        found["ory kratos"] = KRATOS_VERSION.removeprefix("v")
     if python().exists():
         asked = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {PYPI_PACKAGES}}}))"
         told = subprocess.run([python(), "-c", asked], capture_output=True, text=True, timeout=30)

@@ -1,4 +1,4 @@
-"""Other servers' session checks on the same MariaDB and Redis, one worker each, each with a person signed up there."""
+"""Other servers' session checks on the same stores, one worker each, each with a person signed up there."""
 
 import asyncio
 import os
@@ -65,11 +65,12 @@ class Peer:
     pid: int
     person: Mapping[str, str]
     path: str = GET_SESSION
-    cookie: str = field(default="", repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    """What proves the session."""
 
     def get_session(self) -> Request:
         expects = self.person["email"].encode()
-        return request(self.port, "GET", self.path, {"cookie": self.cookie}, expects=expects)
+        return request(self.port, "GET", self.path, self.headers, expects=expects)
 
     def sign_in(self) -> Request:
         body = f'{{"email":"{self.person["email"]}","password":"{self.person["password"]}"}}'.encode()
@@ -105,7 +106,7 @@ def _uvicorn(app: str) -> Command:
 _server = _uvicorn("better_auth_server_app:app")
 FASTAPI = "FastAPI + SQLAlchemy"
 BETTER_AUTH = "better-auth, database"
-NPM = "NODE_ENV=production, no rate limit, errors alone logged, no telemetry, joins, 10 connections by mysql2"
+NPM = "NODE_ENV=production, its rate limit on, errors alone logged, no telemetry, joins, 10 connections by mysql2"
 PYPI = "uvicorn with uvloop and httptools, no access log, no rate limit, asyncmy with a pool of 10"
 CACHING = "cookie cache good for an hour"
 KINDS = (
@@ -139,7 +140,7 @@ def peer(kind: Kind, sql: str, redis: str, person: Mapping[str, str], token: str
         if kind.signs_up:
             asyncio.run(_sign_up(made))
         else:
-            made.path, made.cookie = "/session", f"session_token={token}"
+            made.path, made.headers = "/session", {"cookie": f"session_token={token}"}
         yield made
     finally:
         end(process)
@@ -160,6 +161,6 @@ async def _sign_up(made: Peer) -> None:
     async with httpx.AsyncClient(base_url=url, headers={"origin": url}, timeout=30) as browser:
         (await browser.post(SIGN_UP, json=dict(made.person))).raise_for_status()
         found = (await browser.get(GET_SESSION)).raise_for_status().json()
-        made.cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+        made.headers["cookie"] = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
     if found["user"]["email"] != made.person["email"]:
         raise RuntimeError("the peer knows nobody")

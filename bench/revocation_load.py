@@ -1,13 +1,14 @@
 """Sessions that end while another gateway is asked for them: when it was last believed, and when it no longer was."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import grpc
 
-from bench.http_load import Connection, Request
+from bench.http_load import Connection, Request, from_address
 from bench.rpc_load import Rpc
 from trivet.identity.v1.session_service_pb2 import RevokeSessionResponse
 
@@ -21,6 +22,8 @@ class Revocation:
 
     asked: Sequence[Request]
     revoke: Rpc
+    first_client: int
+    """The number of the address from which it is first asked for while it ends."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,10 @@ async def seen(revocations: Sequence[Revocation]) -> list[Seen]:
 async def _one(channel: grpc.aio.Channel, revocation: Revocation) -> Seen:
     for each in revocation.asked:
         async with Connection(each) as connection:
-            if not await _is_believed(connection, each):
+            if not await _is_believed(connection, from_address(each, revocation.first_client)):
                 raise RuntimeError("a session that nobody has ended is refused")
     call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/{revocation.revoke.method}")
-    asking = asyncio.create_task(_ask_until_refused(revocation.asked[-1]))
+    asking = asyncio.create_task(_ask_until_refused(revocation.asked[-1], revocation.first_client))
     try:
         await asyncio.sleep(0)  # its first request is on its way
         began = time.perf_counter()
@@ -63,14 +66,18 @@ async def _one(channel: grpc.aio.Channel, revocation: Revocation) -> Seen:
     return Seen(1000 * (refused - began), 1000 * (refused - returned), 1000 * (returned - began), told.confirmed, late)
 
 
-async def _ask_until_refused(asked: Request) -> tuple[float, list[float]]:
-    """Return when the first refusal came, and when each request was sent that was answered with the session."""
+async def _ask_until_refused(asked: Request, first_client: int) -> tuple[float, list[float]]:
+    """Return when the first refusal came, and when each request was sent that was answered with the session.
+
+    Each comes from an address of its own: one client may not ask so often.
+    """
+    clients = itertools.count(first_client)
     believed: list[float] = []
     end = time.perf_counter() + PATIENCE_SECONDS
     async with Connection(asked) as connection:
         while True:
             sent = time.perf_counter()
-            if not await _is_believed(connection, asked):
+            if not await _is_believed(connection, from_address(asked, next(clients))):
                 return time.perf_counter(), believed
             believed.append(sent)
             if sent > end:

@@ -1,10 +1,12 @@
 """What is measured: Trivet's processes on real stores, other servers beside them, and how each is asked."""
 
 import asyncio
+import itertools
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from redis import Redis
@@ -12,7 +14,7 @@ from redis import Redis
 from bench import cores
 from bench.crowd import Crowd, Member
 from bench.generator import Generator
-from bench.http_load import Connection, Request, request
+from bench.http_load import ADDRESSES, Connection, Request, from_address, request
 from bench.peers import Peer
 from bench.rpc_load import Rpc
 from bench.samples import LOAD, STRANGERS
@@ -24,6 +26,7 @@ from trivet.client.actor import METADATA_KEY, sign
 
 PERSON = {"name": "Ada", "email": "ada@example.com", "password": "a long enough password"}
 GET_SESSION = "/api/auth/get-session"
+A_SESSION = b'"session":{'
 PATIENCE_SECONDS = 15.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -40,11 +43,14 @@ class Scene:
     bare: dict[str, int] = field(default_factory=dict)
     peers: dict[str, Peer] = field(default_factory=dict)
     other_gateway: Process | None = None
+    unlimited: Process | None = None
+    """A gateway without limits, for what one client or one account does more often than they allow."""
     traced: Whole | None = None
     cookie: str = ""
     token: str = ""
     user_id: str = ""
     session_id: str = ""
+    clients: Iterator[int] = field(default_factory=partial(itertools.count, ADDRESSES))
 
     def get(self, path: str, *, port: int = 0, cookie: str = "", expects: bytes = b"") -> Request:
         """Return a GET from a gateway, the first one if no other is named; the person's, if nobody else is."""
@@ -52,18 +58,31 @@ class Scene:
         return request(port, "GET", path, {"cookie": cookie or self.cookie}, expects=expects)
 
     def check(self, member: Member | None = None, *, port: int = 0) -> Request:
-        """Return the check of a session, the person's or one of the crowd: an answer without a session is a failure."""
-        return self.get(GET_SESSION, port=port, cookie=member.cookie if member else "", expects=b'"session":{')
+        """Return the check of a session, the person's or one of the crowd: an answer without a session is a failure.
+
+        A check of one of the crowd comes from an address of its own.
+        """
+        asked = self.get(GET_SESSION, port=port, cookie=member.cookie if member else "", expects=A_SESSION)
+        return from_address(asked, next(self.clients)) if member else asked
+
+    @property
+    def free_port(self) -> int:
+        """Return the port of the gateway without limits. Raises RuntimeError if it is not there."""
+        if self.unlimited is None:
+            raise RuntimeError("there is no gateway without limits")
+        return self.unlimited.port
 
     def sign_in(self, email: str, password: str) -> Request:
+        """Return a sign-in at the gateway without limits: ten tries in a minute are all that an account has."""
         body = f'{{"email":"{email}","password":"{password}"}}'.encode()
         headers = {"content-type": "application/json", "origin": self.whole.url}
-        return request(self.whole["gateway"].port, "POST", "/api/auth/sign-in/email", headers, body)
+        return request(self.free_port, "POST", "/api/auth/sign-in/email", headers, body)
 
     def reset(self, email: str) -> Request:
+        """Return a request for a reset at the gateway without limits: three mails in a minute are all that it sends."""
         headers = {"content-type": "application/json", "origin": self.whole.url}
         body = f'{{"email":"{email}"}}'.encode()
-        return request(self.whole["gateway"].port, "POST", "/api/auth/request-password-reset", headers, body)
+        return request(self.free_port, "POST", "/api/auth/request-password-reset", headers, body)
 
     def rpc(self, process: str, method: str, content: bytes, *, for_person: bool) -> Rpc:
         """Return a call signed now, by the gateway for the person or by a program for itself."""

@@ -6,7 +6,7 @@ from statistics import median
 
 from bench.cases import Case, Job, Makers, Subject, bare_http
 from bench.effort import Effort
-from bench.http_load import Request
+from bench.http_load import Request, spread
 from bench.peers import KINDS, Peer
 from bench.samples import Round
 from bench.scene import GET_SESSION, Scene
@@ -27,7 +27,7 @@ def checks(scene: Scene, effort: Effort) -> Makers:
 
 
 def _ours(scene: Scene) -> Subject:
-    return Subject(lambda: ("http", scene.check()), alone="gateway")
+    return Subject(lambda: ("http", spread(scene.check())), alone="gateway")
 
 
 def _others(scene: Scene, *names: str) -> dict[str, Subject]:
@@ -36,7 +36,7 @@ def _others(scene: Scene, *names: str) -> dict[str, Subject]:
 
 
 def _check(peer: Peer) -> Job:
-    return "http", peer.get_session()
+    return "http", spread(peer.get_session())
 
 
 def _warm(scene: Scene) -> Case:
@@ -67,7 +67,7 @@ def _traced(scene: Scene) -> Case:
     if scene.traced is None:
         raise RuntimeError("there is no traced stack")
     port = scene.traced["gateway"].port
-    traced = Subject(lambda: ("http", scene.check(port=port)), alone="traced gateway")
+    traced = Subject(lambda: ("http", spread(scene.check(port=port))), alone="traced gateway")
     return Case(TRACED, {"ours": _ours(scene), "traced": traced})
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from bench import kratos
 from bench.attempts import Attempts
 from bench.generator import Generator
 from bench.peers import KINDS, peer
@@ -18,7 +19,7 @@ from bench.scene import GET_SESSION, PERSON, Scene
 from tests.harness import engines
 from tests.harness.engines import Engine, MissingEngineError, free_port, wait_for_port
 from tests.harness.processes import Process, client, process
-from tests.harness.whole import Stores, Whole, whole
+from tests.harness.whole import LIMITED, Stores, Whole, whole
 from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Notification
 from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
 
@@ -37,7 +38,7 @@ def scene(attempts: Attempts, *, embedded: bool, peers: bool = False) -> Iterato
         found = {name: _engine(stack, *kinds) for name, kinds in (EMBEDDED if embedded else REAL).items()}
         sql = found["sql"].url if found["sql"] else f"sqlite:///{folder / 'trivet.db'}"
         stores = Stores(sql, _url(found["mongodb"]), _url(found["redis"]))
-        running = stack.enter_context(whole(stores, TRIVET_LOG_LEVEL="WARNING"))
+        running = stack.enter_context(whole(stores, TRIVET_LOG_LEVEL="WARNING", **LIMITED))
         pids = {name: process.popen.pid for name, process in running.processes.items()}
         started = {kind: engine for kind, engine in found.items() if engine and engine.process}
         store_pids = {kind: engine.process.pid for kind, engine in started.items() if engine.process}
@@ -47,13 +48,22 @@ def scene(attempts: Attempts, *, embedded: bool, peers: bool = False) -> Iterato
         for name, arguments in {"http": (), "asgi": (), "rpc": (), "get": (stores.redis,)}.items():
             stack.enter_context(_bare(made, name, folder, *arguments))
         with attempts.at("starting a second gateway"):
-            made.other_gateway = stack.enter_context(_other_gateway(made))
+            made.other_gateway = stack.enter_context(_gateway(made, "other gateway"))
+        with attempts.at("starting a gateway without limits"):
+            made.unlimited = stack.enter_context(_gateway(made, "gateway without limits", TRIVET_RATE_LIMIT="off"))
         with attempts.at("starting a traced stack"):
             made.traced = stack.enter_context(_traced(made))
         for kind in KINDS if peers else ():
             with attempts.at(f"starting {kind.name}"):
                 one = stack.enter_context(peer(kind, sql, stores.redis, PERSON, made.token, folder))
                 made.peers[kind.name], made.pids[kind.name] = one, one.pid
+        if peers:
+            with attempts.at(f"starting {kratos.NAME}"):
+                database = stack.enter_context(engines.postgresql())
+                another = stack.enter_context(kratos.peer(database.url, PERSON, folder))
+                made.peers[kratos.NAME], made.pids[kratos.NAME] = another, another.pid
+                if database.process is not None:
+                    made.pids[database.name] = database.process.pid
         yield made
 
 
@@ -93,19 +103,21 @@ def _bare(made: Scene, name: str, folder: Path, *arguments: str) -> Iterator[Non
 
 
 @contextmanager
-def _other_gateway(made: Scene) -> Iterator[Process]:
-    """Run a second gateway on the same services."""
+def _gateway(made: Scene, name: str, **extra: str) -> Iterator[Process]:
+    """Run one more gateway on the same services."""
     port, first = free_port(), made.whole["gateway"].environment
-    told: dict[str, Any] = {**first, "TRIVET_HTTP_PORT": str(port), "TRIVET_METRICS_PORT": str(free_port())}
-    with process("gateway", port=port, **told) as second:
-        made.pids["other gateway"] = second.popen.pid
-        yield second
+    ports = {"TRIVET_HTTP_PORT": str(port), "TRIVET_METRICS_PORT": str(free_port())}
+    told: dict[str, Any] = {**first, **ports, **extra}
+    with process("gateway", port=port, **told) as another:
+        made.pids[name] = another.popen.pid
+        yield another
 
 
 @contextmanager
 def _traced(made: Scene) -> Iterator[Whole]:
     """Run a gateway and a cache that send the spans of one trace in a hundred to a collector that drops them."""
     told = {
+        **LIMITED,
         "TRIVET_LOG_LEVEL": "WARNING",
         "TRIVET_TRACE_RATIO": str(TRACE_RATIO),
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{made.bare['rpc']}",

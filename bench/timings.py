@@ -42,9 +42,14 @@ def enumeration(scene: Scene, generator: Generator, effort: Effort) -> Timings:
 
 def flood(scene: Scene, generator: Generator, effort: Effort) -> Timings:
     """0 (a), (b), (d), (e): checks at 100 a second, alone and beside 200 sign-ins; who comes late; health; loops."""
-    checks = (scene.get("/api/auth/get-session"), CONNECTIONS, effort.flood_seconds, CHECKS_PER_SECOND)
+    checks = (
+        scene.get("/api/auth/get-session", port=scene.free_port),
+        CONNECTIONS,
+        effort.flood_seconds,
+        CHECKS_PER_SECOND,
+    )
     sign_in = scene.sign_in(PERSON["email"], PERSON["password"])
-    probes = (scene.get("/healthz"), 1, effort.flood_seconds, PROBES_PER_SECOND)
+    probes = (scene.get("/healthz", port=scene.free_port), 1, effort.flood_seconds, PROBES_PER_SECOND)
     idle: Round = generator.run("steady", *checks)
     with Generator() as attackers, Generator() as latecomers, Generator() as prober:
         latecomers.run("burst", [sign_in])  # so that it has started

@@ -14,10 +14,22 @@ def client_address(scope: Scope, trusted_proxies: Sequence[Network]) -> str:
 
     X-Forwarded-For is read from right to left, each hop only if the one after it is a trusted proxy.
     """
-    current = _parse(scope["client"][0] if scope.get("client") else "")
+    lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return forwarded_for(peer_of(scope), lines, trusted_proxies)
+
+
+def peer_of(scope: Scope) -> str:
+    """Return the address at the other end of the connection; empty if it is unknown."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def forwarded_for(peer: str, lines: Sequence[bytes], trusted_proxies: Sequence[Network]) -> str:
+    """Return the client's address behind a peer, by the values of its X-Forwarded-For headers."""
+    current = _parse(peer)
     if current is None or not _is_trusted(current, trusted_proxies):
         return str(current or "")
-    for hop in reversed(_forwarded(scope)):
+    for hop in reversed([hop.strip() for line in lines for hop in line.decode("latin-1").split(",")]):
         address = _parse(hop)
         if address is None:
             break
@@ -31,11 +43,6 @@ def limit_subject(address: str) -> str:
     """Return what a rate limit counts for an address: an IPv6 client owns its whole /64."""
     parsed = _parse(address)
     return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address
-
-
-def _forwarded(scope: Scope) -> list[str]:
-    lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
-    return [hop.strip() for line in lines for hop in line.split(",")]
 
 
 def _parse(text: str) -> Address | None:

@@ -160,7 +160,10 @@ class SessionCookies:
 
     def is_bare(self, request: HTTPConnection) -> bool:
         """Whether the token of a request comes without our signature: anyone can make such a token up."""
-        authorization = header(request.scope, b"authorization")
+        return self.holds_bare(header(request.scope, b"authorization"))
+
+    def holds_bare(self, authorization: str) -> bool:
+        """Whether an Authorization header's value holds a token without our signature."""
         token = self.bearer(authorization)
         return token is not None and token == unquote(authorization.partition(" ")[2].strip())
 

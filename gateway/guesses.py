@@ -58,8 +58,12 @@ class Guesses:
 
     async def counted(self, request: HTTPConnection, ask: Callable[[], Awaitable[T | None]]) -> T | None:
         """Return what `ask` finds by a request's token; None is a failure, and counted. Raises TooManyGuesses."""
-        rule = BARE if self._cookies.is_bare(request) else SIGNED
         subject = limit_subject(client_address(request.scope, self._proxies))
+        return await self.counted_of(subject, ask, is_bare=self._cookies.is_bare(request))
+
+    async def counted_of(self, subject: str, ask: Callable[[], Awaitable[T | None]], *, is_bare: bool) -> T | None:
+        """Do as `counted` does for an address, where a token's signature has been looked at already."""
+        rule = BARE if is_bare else SIGNED
         async with self._turn(rule, subject):
             found = await ask()
             if found is None:

@@ -15,7 +15,7 @@ from starlette.types import Message, Scope
 from gateway.auth.endpoints import NEVER_CACHED
 from gateway.auth.limits import limit_of
 from gateway.auth.protocol import BASE_PATH
-from gateway.client_address import client_address, limit_subject
+from gateway.client_address import forwarded_for, limit_subject, peer_of
 from gateway.deps import Deps
 from gateway.exchange import Exchange, Header
 from gateway.held_sessions import HeldSession
@@ -40,16 +40,21 @@ PLAIN = re.compile("[a-zA-Z0-9]+")
 MAX_REMEMBERED = 4_096
 """So many proofs are remembered, good and bad ones, whose headers have so many bytes at most: some 6 MB."""
 MAX_REMEMBERED_BYTES = 1_024
+MAX_CLIENTS = 8_192
+MAX_FORWARDED_BYTES = 128
+"""So many addresses are remembered as limits count them: to read one costs more than to answer a check. Some 4 MB."""
 _CHECK = "trivet.plain_check"
 
 
 class PlainCheck(NamedTuple):
-    """The token that a request proves to hold, its hash, what it is named, its page's origin, and if it is traced."""
+    """The token that a request proves to hold and its hash; the other headers that matter; and if it is traced."""
 
     token: str
     key: str
+    is_bare: bool
     request_id: bytes
     origin: str
+    forwarded: bytes
     begins_trace: bool
 
 
@@ -68,6 +73,7 @@ class PlainChecks:
         self._sampler = sampler_of(settings.trace_ratio)
         # Secrets are those of the process: with others there is another one, and nothing is remembered.
         self._remembered = lru_cache(maxsize=MAX_REMEMBERED)(self._proved)
+        self._subject = lru_cache(maxsize=MAX_CLIENTS)(self._subject_of)
         self._headers: list[Header] = [
             (b"content-type", b"application/json"),
             *on_every_answer(https=settings.base_url.startswith("https:")),
@@ -89,12 +95,15 @@ class PlainChecks:
         now = self._wall()
         return now < held.ends and now < held.slides
 
-    def takes(self, scope: Scope) -> bool:
-        """Whether the limits allow one more check of a session that is live: this process's own window says so."""
-        if not self.is_limited:
-            return True
-        subject = f"path|{limit_subject(client_address(scope, self._proxies))}|{ROUTE}"
-        return not self._windows.take(subject, self._limit)
+    def takes(self, scope: Scope, check: PlainCheck) -> bool:
+        """Whether the limits allow one more check from this address: this process's own window says so."""
+        return not (self.is_limited and self._windows.take(f"path|{self.subject(scope, check)}|{ROUTE}", self._limit))
+
+    def subject(self, scope: Scope, check: PlainCheck) -> str:
+        """Return the client as limits count it."""
+        forwarded = check.forwarded if self._proxies else b""
+        subject = self._subject if len(forwarded) <= MAX_FORWARDED_BYTES else self._subject_of
+        return subject(peer_of(scope), forwarded)
 
     def answer(self, check: PlainCheck, held: HeldSession, request_id: bytes, *more: Header) -> tuple[Message, Message]:
         """Return the two messages that answer a check, with more headers if there are any."""
@@ -120,12 +129,19 @@ class PlainChecks:
             return None
         sent = given.get(b"x-request-id", b"")
         request_id = sent if sent and ACCEPTED.fullmatch(sent.decode("latin-1")) else b""
-        return PlainCheck(*proved, request_id, given.get(b"origin", b"").decode("latin-1"), begins_trace)
+        origin, forwarded = given.get(b"origin", b"").decode("latin-1"), given.get(b"x-forwarded-for", b"")
+        return PlainCheck(*proved, request_id, origin, forwarded, begins_trace)
 
-    def _proved(self, authorization: bytes, cookie: bytes) -> tuple[str, str] | None:
-        """Return the token that these headers prove to hold, and its hash."""
-        token = self._cookies.token_in(authorization.decode("latin-1"), (cookie.decode("latin-1"),))
-        return (token, token_hash(token)) if token is not None and PLAIN.fullmatch(token) else None
+    def _subject_of(self, peer: str, forwarded: bytes) -> str:
+        return limit_subject(forwarded_for(peer, [forwarded] if forwarded else [], self._proxies))
+
+    def _proved(self, authorization: bytes, cookie: bytes) -> tuple[str, str, bool] | None:
+        """Return the token that these headers prove to hold, its hash, and whether it comes without our signature."""
+        sent = authorization.decode("latin-1")
+        token = self._cookies.token_in(sent, (cookie.decode("latin-1"),))
+        if token is None or not PLAIN.fullmatch(token):
+            return None
+        return token, token_hash(token), self._cookies.holds_bare(sent)
 
 
 class Ledger:

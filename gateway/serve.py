@@ -16,7 +16,7 @@ from granian.log import LogLevels
 from granian.server.embed import AsyncWorker, Server
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.ahead import Ahead, work
+from gateway.ahead import Ahead, can_answer_ahead
 from gateway.listening import BACKLOG, GRACE_SECONDS, LET_GO_SECONDS, bound
 from gateway.open_files import most_connections
 from gateway.settings import GatewaySettings
@@ -37,6 +37,7 @@ class Listening(Server):
         super().__init__(
             door,
             interface=Interfaces.ASGINL,
+            runtime_threads=1,  # one thread reads requests: what answers ahead of the loop counts without locks
             http=HTTPModes.http1,
             websockets=False,
             backpressure=most_connections(),
@@ -54,6 +55,10 @@ class Listening(Server):
         self._ssp, self._shd = None, SocketHolder(self._accepting, False, BACKLOG)  # type: ignore[call-arg, assignment]  # its types lag behind
 
     def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> AsyncWorker:  # type: ignore[override]  # as granian's own
+        if not can_answer_ahead():
+            return super()._spawn_worker(idx, target, callback_loader)
+        from gateway.granian_worker import work  # only here: another granian may lack what it imports
+
         async def working(worker_id: int, stop: Any, app: ASGIApp, *rest: Any) -> None:
             await work(app, self._door.ahead, worker_id, stop, *rest)
 

@@ -12,6 +12,7 @@ from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.deps import Deps
+from gateway.errors import Refused
 from gateway.held_sessions import HeldSession
 from gateway.middleware.metrics import duration, handled
 from gateway.middleware.trace import TRACER, record
@@ -44,7 +45,7 @@ class HeldChecks:
         checks = self._checks
         if (check := checks.of(scope)) is None or (held := self._sessions.held(check.key)) is None:
             return None
-        if not checks.may_open(held) or not checks.takes(scope):
+        if not checks.may_open(held) or not checks.takes(scope, check):
             return None
         request_id = self._ledger.name(check)
         traced = exchange_of_check(request_id) if check.begins_trace else None
@@ -61,6 +62,7 @@ class SessionChecks:
         self._app = app
         self._checks = PlainChecks(deps)
         self._reads = deps.reads
+        self._guesses = deps.guesses
         self._reading = 0
         self._ledger = Ledger(
             handled.of(*SERIES), duration.of(PATH), deps.request_log.add, hits_every=deps.settings.log_hits_every
@@ -81,30 +83,41 @@ class SessionChecks:
 
     async def _found(self, scope: Scope, check: PlainCheck) -> tuple[HeldSession | None, bool]:
         """Return the session if it is open, and whether a cache knew it; None where the long way is to answer."""
-        held, is_hit = self._reads.sessions.held(check.key), True
-        if held is None and self._checks.is_limited:
-            return None, False  # a guess, perhaps: all gateways count it before anybody is asked
-        if held is None:
-            held, is_hit = await self._read(scope, check.token)
-        if held is None:
+        if not self._checks.takes(scope, check):
             return None, False
-        if not self._checks.may_open(held) or not self._checks.takes(scope):
+        held, is_hit = self._reads.sessions.held(check.key), True
+        if held is None:
+            held, is_hit = await self._read(scope, check)
+        if held is not None and not self._checks.may_open(held):
             scope.pop(OUTCOME, None)
             return None, False
         return held, is_hit
 
-    async def _read(self, scope: Scope, token: str) -> tuple[HeldSession | None, bool]:
+    async def _read(self, scope: Scope, check: PlainCheck) -> tuple[HeldSession | None, bool]:
         """Read a session that is not held here, and say whether the cache service knew it.
 
-        None where there is none, nobody can tell, or too many wait already. The long way is told what came of it, and
-        does not ask again.
+        None where there is none, it cannot be known, or too many wait already. The long way is told what came of it,
+        and does not ask again.
         """
         if self._reading >= MAX_READING:
             return None, False
+        is_hit = False
+
+        async def ask() -> HeldSession | None:
+            nonlocal is_hit
+            held, is_hit = await self._reads.held_session(check.token)
+            return held
+
         self._reading += 1
         scope[OUTCOME] = None
         try:
-            return await self._reads.held_session(token)
+            if self._guesses is None:
+                return await ask(), is_hit
+            subject = self._checks.subject(scope, check)
+            return await self._guesses.counted_of(subject, ask, is_bare=check.is_bare), is_hit
+        except Refused:  # the long way says so
+            del scope[OUTCOME]
+            return None, False
         except grpc.aio.AioRpcError as error:
             scope[OUTCOME] = error
             return None, False

@@ -1,4 +1,4 @@
-// The original server as it is fastest by its own settings: production, no rate limit, no telemetry, joins.
+// The original server as it is fastest in production by its own settings: its rate limit on, no telemetry, joins.
 //
 // Usage: node server.mjs DATABASE_URL PORT SECRET CONNECTIONS MEMORY_KIB PASSES COOKIE_CACHE [REDIS_URL]
 // The tables are made first; it listens when they are there. With Redis, sessions are kept there and not in the database.
@@ -50,7 +50,7 @@ const options = {
   },
   ...(redisUrl && { secondaryStorage: storage(redisUrl) }),
   session: { cookieCache: { enabled: cookieCache === "on", maxAge: 3600 } },
-  rateLimit: { enabled: false },
+  rateLimit: { enabled: true },
   logger: { level: "error" },
   telemetry: { enabled: false },
   advanced: { database: { joins: true } },

@@ -30,6 +30,7 @@ WITHOUT_PEERS = (
     "session check with one in a hundred traced, of one without",
     "revocation seen by the other gateway, p99",
     "whole stack at rest",
+    "identity read by RPC (GetUser), of 1/(bare echo + driver alone)",
     "check from the database among many sessions, of one among few",
     "check read again among many sessions, of one among few",
 )

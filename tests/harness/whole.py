@@ -10,6 +10,8 @@ from tests.harness.engines import free_port
 from tests.harness.processes import Process, process
 
 SERVICES = ("identity", "notifications", "cache")
+LIMITED = {"TRIVET_RATE_LIMIT": "on", "TRIVET_TRUSTED_PROXIES": "127.0.0.0/8"}
+"""Limits as in production, behind a proxy on this machine: whoever must not be limited sends X-Forwarded-For."""
 
 
 @dataclass(frozen=True)

@@ -185,6 +185,27 @@ async def test_a_session_that_is_not_held_is_read_and_answered_without_the_long_
     assert shown(cold) == shown(await scene.check(**scene.cookie, **LONG_WAY))
 
 
+@pytest.mark.parametrize("scene", [{"rate_limit": "on"}], indirect=True)
+async def test_where_limits_are_on_it_is_read_as_well_and_its_own_gateway_counts_it(scene: Scene) -> None:
+    """As in production: the cache service is asked for the session alone, not for a window too."""
+    scene.near.moved(nearcache.Position("e", 1), ["session:s"])
+    assert (await scene.check(**scene.cookie)).json()["session"]["token"] == TOKEN
+    assert scene.calls == ["Get"]
+    statuses = [(await scene.check(**scene.cookie)).status_code for _ in range(100)]
+    assert (statuses[:97], statuses[-1]) == ([200] * 97, 429)
+
+
+@pytest.mark.parametrize("scene", [{"rate_limit": "on"}], indirect=True)
+async def test_where_limits_are_on_tokens_that_open_nothing_are_refused_before_they_are_asked_for(scene: Scene) -> None:
+    cookies = scene.deps.reads.cookies
+    unknown = {"cookie": f"{cookies.session_token}={cookies.signer.sign('X' * 32)}"}
+    statuses = [(await scene.check(**unknown)).status_code for _ in range(101)]
+    assert (statuses[0], statuses[-1]) == (200, 429)
+    scene.services.calls.clear()
+    assert (await scene.check(**unknown)).status_code == 429
+    assert "VerifySession" not in scene.calls
+
+
 async def test_what_opens_nothing_is_asked_for_once(scene: Scene) -> None:
     cookies = scene.deps.reads.cookies
     answer = await scene.check(cookie=f"{cookies.session_token}={cookies.signer.sign('X' * 32)}")

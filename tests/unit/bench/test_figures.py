@@ -12,6 +12,7 @@ from rich.console import Console
 from bench import figures, report
 from bench.at_rest import MEMORY
 from bench.attempts import Attempts
+from bench.cases import USER_READ
 from bench.effort import QUICK
 from bench.plot import Bar, draw, step_for
 from bench.report import Record
@@ -36,7 +37,15 @@ def test_a_ratio_is_the_median_of_rounds_that_were_next_to_each_other() -> None:
     found = {target.name: target for target in targets([warm()], {})}
     beside_starlette = found["warm session check, of a constant Starlette answer"]
     assert beside_starlette.measured == pytest.approx(0.7)
-    assert beside_starlette.met
+    assert (beside_starlette.wanted, beside_starlette.met) == (1.0, False)
+
+
+def test_a_read_stands_beside_a_bare_echo_and_the_drivers_read_one_after_the_other() -> None:
+    row = Row(USER_READ, {"ours": at(90, 70, 80), "bare": at(400, 300, 300), "driver": at(100, 100, 150)}, {})
+    found = {target.name: target for target in targets([row], {})}
+    read = found["identity read by RPC (GetUser), of 1/(bare echo + driver alone)"]
+    assert read.measured == pytest.approx(0.9333, abs=0.001)  # 1.125, 0.933 and 0.8 in the three rounds
+    assert (read.wanted, read.met) == (0.65, True)
 
 
 def test_the_faster_of_the_settings_that_can_revoke_is_what_ours_stands_beside() -> None:

@@ -1,0 +1,109 @@
+"""Ory Kratos as a peer: its configuration, its tables, and a person signed up by its API for programs."""
+
+import asyncio
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bench import peer_packages
+from bench.peers import Peer
+from tests.harness.engines import end, free_port, wait_for_port
+from tests.harness.processes import SECRET
+
+NAME = "Ory Kratos, PostgreSQL"
+SETTINGS = "PostgreSQL with 10 connections, errors alone logged, no courier; it has no rate limit of its own"
+WHOAMI = "/sessions/whoami"
+MIGRATE_SECONDS = 120
+SCHEMA = {
+    "$id": "person",
+    "$schema": "http://json-schema.org/draft-07/schema#",
+    "type": "object",
+    "properties": {
+        "traits": {
+            "type": "object",
+            "properties": {
+                "email": {
+                    "type": "string",
+                    "format": "email",
+                    "ory.sh/kratos": {"credentials": {"password": {"identifier": True}}},
+                },
+                "name": {"type": "string"},
+            },
+            "required": ["email"],
+        }
+    },
+}
+
+
+@contextmanager
+def peer(database: str, person: Mapping[str, str], folder: Path) -> Iterator[Peer]:
+    """Make its tables in a database of PostgreSQL, run it, and sign the person up there."""
+    if not peer_packages.kratos().exists():
+        raise RuntimeError("Ory Kratos is not built: see above")
+    public, admin = free_port(), free_port()
+    schema, configuration, log = folder / "person.json", folder / "kratos.json", folder / "kratos.log"
+    schema.write_text(json.dumps(SCHEMA))
+    configuration.write_text(json.dumps(_configuration(f"http://127.0.0.1:{public}", public, admin, schema)))
+    told = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "DSN": f"{database.replace('postgresql://', 'postgres://')}?sslmode=disable&max_conns=10&max_idle_conns=10",
+        "SECRETS_DEFAULT": SECRET[:32].ljust(32, "x"),
+    }
+    program = str(peer_packages.kratos())
+    with log.open("wb") as output:
+        migrating = [program, "migrate", "sql", "-e", "--yes", "-c", str(configuration)]
+        done = subprocess.run(migrating, env=told, stdout=output, stderr=output, timeout=MIGRATE_SECONDS)
+        if done.returncode:
+            raise RuntimeError(f"Kratos could not make its tables: {log.read_text(errors='replace')[-500:]}")
+        serving = [program, "serve", "-c", str(configuration), "--dev", "--sqa-opt-out"]
+        process = subprocess.Popen(serving, env=told, stdout=output, stderr=output)
+    try:
+        wait_for_port(public, process, log)
+        token = asyncio.run(_sign_up(f"http://127.0.0.1:{public}", person))
+        yield Peer(NAME, public, process.pid, person, WHOAMI, {"x-session-token": token})
+    finally:
+        end(process)
+
+
+def _configuration(url: str, public: int, admin: int, schema: Path) -> dict[str, Any]:
+    return {
+        "serve": {
+            "public": {
+                "base_url": url,
+                "host": "127.0.0.1",
+                "port": public,
+            },
+            "admin": {"host": "127.0.0.1", "port": admin},
+        },
+        "log": {"level": "error"},
+        "identity": {"default_schema_id": "person", "schemas": [{"id": "person", "url": f"file://{schema}"}]},
+        "selfservice": {
+            "default_browser_return_url": url,
+            "methods": {"password": {"enabled": True, "config": {"haveibeenpwned_enabled": False}}},
+            "flows": {"registration": {"after": {"password": {"hooks": [{"hook": "session"}]}}}},
+        },
+    }
+
+
+async def _sign_up(url: str, person: Mapping[str, str]) -> str:
+    """Sign a person up; return the token of their session. Raises RuntimeError if it opens nothing."""
+    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+        flow = (await client.get("/self-service/registration/api")).raise_for_status().json()
+        given = {
+            "method": "password",
+            "password": person["password"],
+            "traits": {"email": person["email"], "name": person["name"]},
+        }
+        signed_up = await client.post("/self-service/registration", params={"flow": flow["id"]}, json=given)
+        token: str = signed_up.raise_for_status().json()["session_token"]
+        found = (await client.get(WHOAMI, headers={"x-session-token": token})).raise_for_status().json()
+    if found["identity"]["traits"]["email"] != person["email"]:
+        raise RuntimeError("Kratos knows nobody")
+    return token
