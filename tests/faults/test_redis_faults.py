@@ -5,7 +5,6 @@ Each test breaks a Redis of its own under a real cache process.
 
 import asyncio
 import signal
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,18 +14,19 @@ from grpc import StatusCode, aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from redis.asyncio import Redis
 
+from services.cache.store import READ_SECONDS
 from tests.conftest import Engines
 from tests.harness import engines
 from tests.harness.engines import Engine, free_port
 from tests.harness.processes import Process, client, process
-from tests.harness.waiting import until
+from tests.harness.waiting import taking, until
 from trivet.cache.v1 import cache_pb2 as pb
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Channel, reason_of
 
 BACK_SECONDS = 3.0
-# Far above the 100 ms that are promised (`make bench` measures those), far below the 2 s of the caller's deadline.
-SOON_SECONDS = 0.5
+# A read waits 80 ms for Redis and a write 300 ms. Far above that, and below the 2 s of the caller's deadline.
+SOON_SECONDS = 1.5
 
 
 @dataclass
@@ -82,13 +82,11 @@ class Cache:
         delete = pb.DeleteRequest(namespace="things", key="a")
         calls = (self.set(), self.invalidate(), self.stub.Increment(increment), self.stub.Delete(delete))
         for call in calls:
-            began = time.monotonic()
-            with pytest.raises(aio.AioRpcError) as failure:
+            # An open breaker answers at once. The client itself tries three times, 50 to 150 ms apart.
+            with taking(0, 3 * SOON_SECONDS), pytest.raises(aio.AioRpcError) as failure:
                 await call
             assert failure.value.code() is StatusCode.UNAVAILABLE
             assert reason_of(failure.value) == "STORE_UNAVAILABLE"
-            # The client itself tries three times, 50 to 150 ms apart.
-            assert time.monotonic() - began < 3 * SOON_SECONDS
 
 
 @pytest.fixture
@@ -113,10 +111,9 @@ async def test_a_hung_redis_is_a_miss_in_time_and_all_is_well_soon_after(redis_s
     """R3, R8: SIGSTOP."""
     assert await cache.set()
     send(redis_server, signal.SIGSTOP)
-    for _ in range(5):
-        began = time.monotonic()
-        lookup = await cache.get()
-        assert time.monotonic() - began < SOON_SECONDS
+    for number in range(5):
+        with taking(0 if number else READ_SECONDS / 2, SOON_SECONDS):  # the first one asks Redis
+            lookup = await cache.get()
         assert not lookup.found
         assert not lookup.HasField("position")
     await cache.writes_fail()
@@ -139,19 +136,17 @@ async def test_a_hang_without_a_lost_invalidation_costs_no_entry(redis_server: E
 async def test_a_paused_redis_is_a_miss_in_time(cache: Cache) -> None:
     """R3: CLIENT PAUSE."""
     await cache.redis.execute_command("CLIENT", "PAUSE", "1000")
-    began = time.monotonic()
-    assert await cache.knows_nothing()
-    assert time.monotonic() - began < SOON_SECONDS
+    with taking(READ_SECONDS / 2, SOON_SECONDS):
+        assert await cache.knows_nothing()
     await until(cache.is_serving, 1 + BACK_SECONDS)
 
 
 async def test_an_open_breaker_costs_nothing_per_call(redis_server: Engine, cache: Cache) -> None:
     """R8: two hundred reads of a hung Redis take as long as a few time-outs, not as long as two hundred."""
     send(redis_server, signal.SIGSTOP)
-    began = time.monotonic()
-    for _ in range(200):
-        assert await cache.knows_nothing()
-    assert time.monotonic() - began < 200 * 0.08 / 2
+    with taking(READ_SECONDS / 2, 200 * READ_SECONDS / 2):
+        for _ in range(200):
+            assert await cache.knows_nothing()
 
 
 async def test_a_killed_redis_is_a_miss_and_its_return_is_noticed(redis_server: Engine, cache: Cache) -> None:

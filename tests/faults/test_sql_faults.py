@@ -19,14 +19,14 @@ from tests.conftest import Engines
 from tests.harness.engines import Engine
 from tests.harness.mysql_like import mysqld
 from tests.harness.processes import Process, client, process
-from tests.harness.waiting import until
+from tests.harness.waiting import in_time, until
 from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignUpRequest
 from trivet.identity.v1.auth_service_pb2_grpc import AuthServiceStub
 from trivet.identity.v1.session_service_pb2 import VerifySessionRequest
 from trivet.identity.v1.session_service_pb2_grpc import SessionServiceStub
 
 DEADLINE = 2.0
-GRACE = 0.25  # what a test machine under load may add to a deadline
+LATEST = 3 * DEADLINE  # a driver without a time-out would wait for the kernel's, for minutes
 BACK_SECONDS = 3.0
 AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 PASSWORD = "correct horse battery"
@@ -98,11 +98,9 @@ async def test_a_database_that_hangs_makes_calls_fail_within_their_deadline(scen
     try:
         calls = [scene.check() if number % 2 else scene.sign_in() for number in range(60)]
         taken = await asyncio.gather(*(_fails_in_time(call) for call in calls))
-        assert max(taken) < DEADLINE + GRACE
-        began = time.monotonic()
+        in_time(max(taken), DEADLINE / 2, LATEST)
         status = await scene.health.Check(health_pb2.HealthCheckRequest(service="store"), timeout=DEADLINE)
         assert status.status == health_pb2.HealthCheckResponse.NOT_SERVING
-        assert time.monotonic() - began < DEADLINE
     finally:
         scene.signal_database(signal.SIGCONT, with_children=True)
     assert await until(scene.is_well, BACK_SECONDS) < BACK_SECONDS
@@ -118,7 +116,7 @@ async def test_a_database_that_dies_is_found_again_when_it_is_back(scene: Scene)
     scene.engine.process.wait()
     try:
         calls = [scene.check() if number % 2 else scene.sign_in() for number in range(20)]
-        assert max(await asyncio.gather(*(_fails_in_time(call) for call in calls))) < DEADLINE + GRACE
+        in_time(max(await asyncio.gather(*(_fails_in_time(call) for call in calls))), 0, LATEST)
     finally:
         await asyncio.to_thread(scene.engine.restart)
     assert await until(scene.is_well, BACK_SECONDS) < BACK_SECONDS

@@ -3,7 +3,8 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 PAUSE_SECONDS = 0.01
 
@@ -35,3 +36,20 @@ def eventually(claim: Callable[[], bool], *, seconds: float) -> None:
             last = error
         time.sleep(PAUSE_SECONDS)
     raise TimeoutError(f"not true within {seconds} s") from last
+
+
+@contextmanager
+def taking(least: float, most: float) -> Iterator[None]:
+    """Fail unless what happens inside takes between `least` and `most` seconds.
+
+    `least` shows that the bound was reached at all, and `most` lies far above what a busy machine needs: at least three
+    times as much, and still below what happens without the protection.
+    """
+    began = time.monotonic()
+    yield
+    in_time(time.monotonic() - began, least, most)
+
+
+def in_time(taken: float, least: float, most: float) -> None:
+    """As `taking`, for a time that was taken elsewhere."""
+    assert least <= taken < most, f"took {taken:.3f} s, wanted {least} to {most}"

@@ -2,14 +2,13 @@
 
 import asyncio
 import signal
-import time
 from typing import Any
 
 from tests.api.gateway.conftest import running
 from tests.api.gateway.stand_ins import USER, StandIns
 from tests.api.gateway.wire import connection, head, status
 from tests.harness.processes import process
-from tests.harness.waiting import until
+from tests.harness.waiting import taking, until
 from trivet.notifications.v1.notification_service_pb2 import CountUnreadResponse
 
 
@@ -27,13 +26,11 @@ async def test_a_request_under_way_is_answered_before_the_process_ends(stand_ins
     async with running(stand_ins) as gateway:
         pending = asyncio.create_task(gateway.http.get("/v1/notifications:countUnread", headers=USER))
         await asked.wait()
-        began = time.monotonic()
         gateway.process.signal(signal.SIGTERM)
-        await until(lambda: _refuses(gateway.port), 3)
+        await until(lambda: _refuses(gateway.port), 10)
         release.set()
         assert (await pending).json() == {"unreadCount": 7, "capped": False}
-        assert await asyncio.to_thread(gateway.process.popen.wait, 5) == 0
-        assert time.monotonic() - began < 5
+        assert await asyncio.to_thread(gateway.process.popen.wait, 15) == 0
 
 
 async def test_readiness_fails_before_connections_are_refused(stand_ins: StandIns) -> None:
@@ -58,21 +55,20 @@ async def test_a_request_that_never_ends_does_not_keep_the_process(stand_ins: St
         writer.write(head("POST", "/api/auth/sign-in/email", "content-type: application/json", length))
         await writer.drain()
         await gateway.http.get("/healthz")
-        began = time.monotonic()
-        gateway.process.signal(signal.SIGTERM)
-        assert await asyncio.to_thread(gateway.process.popen.wait, 6) == 0
-        assert time.monotonic() - began < 5
+        with taking(0.5, 15):  # the request has its time
+            gateway.process.signal(signal.SIGTERM)
+            assert await asyncio.to_thread(gateway.process.popen.wait, 20) == 0
 
 
 async def test_an_idle_connection_does_not_keep_the_process(stand_ins: StandIns) -> None:
     stand_ins.reset()
-    async with running(stand_ins) as gateway, connection(gateway.port) as (reader, writer):
+    minute = {"TRIVET_HEADER_SECONDS": "60"}  # how long it might stay otherwise
+    async with running(stand_ins, **minute) as gateway, connection(gateway.port) as (reader, writer):
         writer.write(head("GET", "/healthz"))
         assert await status(reader) == 200
-        began = time.monotonic()
-        gateway.process.signal(signal.SIGTERM)
-        assert await asyncio.to_thread(gateway.process.popen.wait, 5) == 0
-        assert time.monotonic() - began < 2
+        with taking(0, 15):
+            gateway.process.signal(signal.SIGTERM)
+            assert await asyncio.to_thread(gateway.process.popen.wait, 20) == 0
 
 
 async def test_a_second_signal_ends_the_process_at_once(stand_ins: StandIns) -> None:
@@ -84,10 +80,9 @@ async def test_a_second_signal_ends_the_process_at_once(stand_ins: StandIns) -> 
         await gateway.http.get("/healthz")
         gateway.process.signal(signal.SIGTERM)
         await until(lambda: _refuses(gateway.port), 3)
-        gateway.process.signal(signal.SIGTERM)
-        began = time.monotonic()
-        assert await asyncio.to_thread(gateway.process.popen.wait, 2) != 0
-        assert time.monotonic() - began < 1
+        with taking(0, 2.5):  # less than the request's time
+            gateway.process.signal(signal.SIGTERM)
+            assert await asyncio.to_thread(gateway.process.popen.wait, 10) != 0
 
 
 async def _refuses(port: int) -> bool:

@@ -15,6 +15,7 @@ from gateway.open_files import most_connections
 from tests.api.gateway.conftest import Gateway, running
 from tests.api.gateway.stand_ins import USER, USER_ID, StandIns
 from tests.api.gateway.wire import connection, head, status, talk
+from tests.harness.waiting import in_time
 
 JSON = {**USER, "content-type": "application/json"}
 AUTHORIZED = f"authorization: {USER['authorization']}"
@@ -126,7 +127,7 @@ async def test_a_connection_that_says_nothing_or_never_finishes_its_headers_is_c
         assert (await gateway.http.get("/healthz")).status_code == 200
         assert await status(slow) in (0, 408)
         assert await status(silent) in (0, 408)
-        assert time.monotonic() - began < 3
+        in_time(time.monotonic() - began, 0.5, 10)
 
 
 async def test_a_thousand_slow_connections_do_not_slow_the_others(gateway: Gateway) -> None:
@@ -143,7 +144,7 @@ async def test_a_thousand_slow_connections_do_not_slow_the_others(gateway: Gatew
             for path in ("/healthz", "/healthz", "/v1/notifications"):
                 answer = await newcomer.get(path, headers=USER, timeout=20)
                 assert answer.status_code == 200
-                assert answer.elapsed.total_seconds() < 1
+                in_time(answer.elapsed.total_seconds(), 0, 4)  # the slow ones are closed after five
     assert await gateway.metric("trivet_http_shed_total") == 0
 
 
@@ -159,7 +160,7 @@ async def test_clients_that_keep_their_connections_lock_nobody_out(stand_ins: St
                 assert await status(reader) == 200
         async with httpx.AsyncClient(base_url=gateway.http.base_url) as newcomer:
             answer = await newcomer.get("/healthz", timeout=20)
-            assert answer.elapsed.total_seconds() < 1
+            in_time(answer.elapsed.total_seconds(), 0, 10)  # a place is free in a minute otherwise
 
 
 async def test_a_body_that_never_comes_is_not_waited_for(stand_ins: StandIns) -> None:
