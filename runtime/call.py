@@ -1,7 +1,7 @@
 """One RPC on its way through the ordered concerns that every call meets (`runtime/concerns.py`)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -60,15 +60,12 @@ class Concern:
 class Chain(aio.ServerInterceptor):
     """Wraps each handler once, on its method's first call, in the concerns in their order, outermost first.
 
-    `open_services` are services that anybody may call, health and reflection; their calls meet `open_concerns`.
+    `others` are services whose calls meet other concerns, by full name: those that every caller can reach.
     """
 
-    def __init__(
-        self, concerns: Sequence[Concern], *, open_services: Sequence[str], open_concerns: Sequence[Concern]
-    ) -> None:
-        self._concerns = tuple(concerns)
-        self._open = tuple(f"{service}/" for service in open_services)
-        self._open_concerns = tuple(open_concerns)
+    def __init__(self, concerns: Sequence[Concern], *, others: Mapping[str, Sequence[Concern]]) -> None:
+        self._concerns = concerns
+        self._others = others
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
@@ -135,7 +132,7 @@ class Chain(aio.ServerInterceptor):
 
     def _compose(self, method: str, innermost: Proceed) -> Proceed:
         proceed = innermost
-        concerns = self._open_concerns if method.startswith(self._open) else self._concerns
+        concerns = self._others.get(method.rpartition("/")[0], self._concerns)
         for concern in reversed(concerns):
             proceed = partial(concern.around, proceed=proceed)
         return proceed

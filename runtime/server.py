@@ -121,11 +121,12 @@ class Server:
             *(() if fills is None else (fills,)),
         )
         around_open_calls = open_concerns()
-        open_services = (*OPEN_TO_ALL, *not_implemented)
-        for service in open_services:
+        for service in OPEN_TO_ALL:
             _prepare(around_open_calls, service)
+        # These answer at once, whatever was sent, and so take no place from anybody.
+        others = dict.fromkeys(OPEN_TO_ALL, around_open_calls) | dict.fromkeys(not_implemented, (Errors(),))
         self._server = aio.server(
-            interceptors=(Chain(self._concerns, open_services=open_services, open_concerns=around_open_calls),),
+            interceptors=(Chain(self._concerns, others=others),),
             options=OPTIONS,
             maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
         )

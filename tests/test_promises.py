@@ -4,6 +4,7 @@ import ast
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ ITEMS = {f"2.{number}" for number in range(1, 13)} | {f"3.{number}" for number i
 NO_REASON = "not built yet"
 
 
+@cache
 def names_in(path: Path) -> set[str]:
     """Return the names of a file's tests, as `test_x` or `TestY::test_x`, without running it."""
     return set(_names(ast.parse(path.read_text()), ""))

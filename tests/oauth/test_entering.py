@@ -8,7 +8,7 @@ import pytest
 from runtime.ids import new_id
 from tests.api.auth.conftest import ORIGIN, PASSWORD, Site
 from tests.oauth.browsing import Visitor, changed, parameter
-from tests.oauth.provider import Provider
+from tests.oauth.provider import CLIENT_SECRET, Provider
 
 ERROR = f"{ORIGIN}/api/auth/error"
 
@@ -171,7 +171,7 @@ def test_no_code_and_no_token_is_in_a_log(ann: Visitor, acme: Provider, site: Si
     tokens = ann.here.post("/refresh-token", json={"accountId": account["id"]}).json()
     ann.come_back(changed(ann.consent(ann.begin("acme")), code="made-up-code"))
     secrets = [parameter(back, "code"), parameter(url, "nonce"), parameter(url, "state"), "made-up-code"]
-    secrets += [tokens["accessToken"], tokens["refreshToken"], tokens["idToken"]]
+    secrets += [CLIENT_SECRET, tokens["accessToken"], tokens["refreshToken"], tokens["idToken"]]
     for secret in secrets:
         assert secret
         assert secret not in site.identity.output()

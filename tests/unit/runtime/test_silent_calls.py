@@ -2,18 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import descriptor_pool
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import REGISTRY
 
 from runtime import open_calls
-from runtime.server import MAX_CONCURRENT_RPCS
-from tests.harness.rpc import SERVICE, Served, raw, served, settings
+from runtime.concerns import is_stream
+from runtime.server import MAX_CONCURRENT_RPCS, Server
+from tests.harness.rpc import POLICY, SERVICE, Served, answers, raw, served, settings
+from tests.harness.waiting import until
 from trivet.client import reason_of
 from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
@@ -145,4 +148,39 @@ async def test_health_of_a_service_that_is_not_here_is_not_found(caplog: pytest.
 
 
 def test_the_bounds_leave_most_places_to_those_who_are_known() -> None:
-    assert 2 * open_calls.MAX_UNARY + 2 * open_calls.MAX_STREAMS <= MAX_CONCURRENT_RPCS / 2
+    methods = [
+        method
+        for service in open_calls.SERVICES
+        for method in descriptor_pool.Default().FindServiceByName(service).methods
+    ]
+    most = sum(open_calls.MAX_STREAMS if is_stream(method) else open_calls.MAX_UNARY for method in methods)
+    assert len(methods) == 5
+    assert most <= MAX_CONCURRENT_RPCS / 2
+
+
+async def test_ten_thousand_streams_of_strangers_leave_the_service_to_those_who_are_known() -> None:
+    """G5: over ten connections, each with as many streams as it may have."""
+    own = (("grpc.use_local_subchannel_pool", 1),)
+    async with served() as running, AsyncExitStack() as stack:
+        channels = [
+            await stack.enter_async_context(aio.insecure_channel(running.address, options=own)) for _ in range(10)
+        ]
+        calls = [silent(channel, WATCH) for channel in channels for _ in range(1_000)]
+        codes = [asyncio.create_task(call.code()) for call in calls]
+        refused = len(calls) - open_calls.MAX_STREAMS
+        await until(lambda: sum(code.done() for code in codes) >= refused, 60)
+        # gRPC's own transport cancels some of so many that come at once.
+        refusals = {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED}
+        assert {code.result() for code in codes if code.done()} <= refusals
+        assert (await running.stub.GetUser(GetUserRequest(user_id="user1"))).id == "user1"
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(codes)
+
+
+async def test_a_service_that_is_specified_only_answers_at_once_whatever_was_sent() -> None:
+    """No message is waited for, so that silent callers take no place."""
+    server = Server("identity", settings(), 0, policy=POLICY, ping=answers, not_implemented=(SERVICE,))
+    async with server.serving(), aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        calls = [silent(channel, GET_USER) for _ in range(100)]
+        assert {await ended(call) for call in calls} == {grpc.StatusCode.UNIMPLEMENTED}
