@@ -25,7 +25,7 @@ from trivet.client import Channel, Signer, connect
 ROOT = Path(__file__).parents[2]
 SECRET = "a-secret-for-tests-0123456789abcdef-0123456789"
 PROGRAMS = ("ops", "tests", "unheard")
-"""The programs that have keys. "tests" has a right to everything, "unheard" to nothing."""
+"""The programs that have keys. "tests" may call everything, "ops" beside its own the cache, "unheard" nothing."""
 START_SECONDS = 30
 
 
@@ -97,8 +97,9 @@ def environment(name: str, port: int, **extra: str) -> dict[str, str]:
     if name in SERVICES:
         own["TRIVET_ACCEPT_KEYS"] = accept_keys(SECRET, name, PROGRAMS)
         own["TRIVET_PEOPLE_CALLERS"] = "gateway,tests"
-        own["TRIVET_PROGRAM_RIGHTS"] = ",".join(f"tests={service}/*" for service in _services(name))
-        own["TRIVET_PROGRAM_RIGHTS"] += ",ops=RateLimitService/Acquire"
+        programs = ("tests", "ops") if name == "cache" else ("tests",)
+        rights = [f"{program}={service}/*" for program in programs for service in _services(name)]
+        own["TRIVET_PROGRAM_RIGHTS"] = ",".join(rights)
     if name in SEALING:
         own["TRIVET_SEAL_KEYS"] = seal_keys([SECRET], name)
     if name in SIGNING:
