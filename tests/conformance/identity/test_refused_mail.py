@@ -40,14 +40,14 @@ class Notifications(NotificationServiceServicer):
 
 
 @asynccontextmanager
-async def serving(servicer: Notifications) -> AsyncIterator[Channel]:
-    server = aio.server()
+async def serving(code: grpc.StatusCode) -> AsyncIterator[tuple[Notifications, Channel]]:
+    servicer, server = Notifications(code), aio.server()  # type: ignore[abstract]  # the other RPCs are not called
     add_NotificationServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
         async with connect(f"127.0.0.1:{port}", "notifications", SIGNER) as channel:
-            yield channel
+            yield servicer, channel
     finally:
         await server.stop(None)
 
@@ -65,8 +65,7 @@ async def _put(identity: Identity, *addresses: str) -> None:
 
 @pytest.mark.parametrize("name", ["INTERNAL", "UNKNOWN", "DATA_LOSS", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED"])
 async def test_one_refused_mail_stops_no_other_and_waits_for_its_next_attempt(identity: Identity, name: str) -> None:
-    servicer = Notifications(grpc.StatusCode[name])
-    async with serving(servicer) as channel:
+    async with serving(grpc.StatusCode[name]) as (servicer, channel):
         outbox = Outbox(identity.database, identity.cache, receivers(channel, SEALER), now=identity.clock)
         await _put(identity, "poison@x.io", "ann@x.io", "bob@x.io")
         assert await outbox.relay() == 2
@@ -82,8 +81,7 @@ async def test_one_refused_mail_stops_no_other_and_waits_for_its_next_attempt(id
 
 @pytest.mark.parametrize("name", ["UNAVAILABLE", "DEADLINE_EXCEEDED"])
 async def test_a_receiver_that_is_away_costs_no_mail_an_attempt(identity: Identity, name: str) -> None:
-    servicer = Notifications(grpc.StatusCode[name])
-    async with serving(servicer) as channel:
+    async with serving(grpc.StatusCode[name]) as (_, channel):
         outbox = Outbox(identity.database, identity.cache, receivers(channel, SEALER), now=identity.clock)
         await _put(identity, *["poison@x.io"] * 3)
         for _ in range(3):
