@@ -129,7 +129,7 @@ def _once_there(work: Callable[[], T], address: str, *, wait: bool = False) -> T
     from ops.failures import explained
     from services.identity.migrate import BusyError
 
-    told = ""
+    said = ""
     while True:
         try:
             with explained(address):
@@ -143,7 +143,7 @@ def _once_there(work: Callable[[], T], address: str, *, wait: bool = False) -> T
         except Refused as refusal:
             if not wait:
                 raise
-            if str(refusal) != told:
-                told = str(refusal)
-                note(f"waiting for the database to answer: {told}")
+            if str(refusal) != said:
+                said = str(refusal)
+                note(f"waiting for the database to answer: {said}")
         time.sleep(TRY_EVERY_SECONDS)

@@ -87,7 +87,7 @@ def settings() -> dict[str, str]:
 
 
 def index_of(configured: Mapping[str, str]) -> str:
-    """Return the index without what may be a password in it."""
+    """Return the address of the index without the user and password in it."""
     parts = urlsplit(configured.get("index-url", INDEX))
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 

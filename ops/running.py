@@ -28,12 +28,12 @@ def new_stack_id() -> str:
 
 
 @contextmanager
-def told(folder: Path, running: Running) -> Iterator[None]:
+def announced(folder: Path, running: Running) -> Iterator[None]:
     """Keep the file in the folder, which must be this stack's own, until the end."""
     fresh, kept = folder / f".{NAME}", folder / NAME
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         json.dump(asdict(running), file, indent=2)
-    fresh.replace(kept)  # whoever reads sees the whole of it
+    fresh.replace(kept)  # a reader sees the whole file or none
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from ops.ending import status_of
 from ops.errors import WRONG, Refused, WrongSettings
 from ops.part import Part
 from ops.plan import Plan, handed_over
-from ops.running import told
+from ops.running import announced
 from ops.screen import Screen
 from ops.spawn import Guard, end_group, guarding, spawn
 from ops.supervisor import Supervisor
@@ -18,7 +18,7 @@ from ops.supervisor import Supervisor
 
 async def run(plan: Plan, screen: Screen) -> None:
     """Run the stack until it is told to stop. Raises Refused when it cannot work."""
-    with told(plan.folder, plan.running):
+    with announced(plan.folder, plan.running):
         await _run(plan, screen)
     screen.say("stopped")
 

@@ -71,7 +71,7 @@ class BetterAuthTarget:
     def write(self, people: Sequence[Leaving], report: Report) -> None:
         """Write a page of people. Raises Refused if the database fails; what was written before stays.
 
-        Somebody whose values do not fit there, such as a time after 2038 in a TIMESTAMP of MySQL's, is left out alone.
+        A user whose values do not fit there is skipped: MySQL's TIMESTAMP, for example, ends in 2038.
         """
         page = Report()
         try:

@@ -92,7 +92,7 @@ class Source:
             )
         loose = [name for name in columns if self._may_hold_numbers(self._declared[of.name][name])]
         rows = self.stream(select(*(of.c[name] for name in loose))) if loose else ()
-        return Times(zone, surveyed(loose, rows), told=bool(zoneless))
+        return Times(zone, surveyed(loose, rows), warned=bool(zoneless))
 
     def _may_hold_numbers(self, declared: TypeEngine[Any]) -> bool:
         """Whether a column may hold numbers."""

@@ -89,8 +89,8 @@ class Times:
 
     zone: tzinfo = UTC
     columns: Mapping[str, Numbers] = field(default_factory=dict)
-    told: bool = False
-    """Whether the operator has been told already that times there have no zone."""
+    warned: bool = False
+    """Whether the operator was warned already that times there have no zone."""
     met_zoneless: bool = False
 
     def read(self, column: str, value: Any) -> datetime | None:
@@ -123,7 +123,7 @@ class Times:
     def remarks(self, table: str) -> list[str]:
         """Say in which unit each column's numbers were read, and in which zone times without one."""
         zoneless = [f"{table}: times without a zone are read as {self.zone}"]
-        return zoneless * (self.met_zoneless and not self.told) + [
+        return zoneless * (self.met_zoneless and not self.warned) + [
             f"{table}.{column}: {numbers.count:,} numbers are read as {numbers.unit.name.lower()}, "
             f"{self._shown(column, numbers.least)} to {self._shown(column, numbers.most)}"
             for column, numbers in self.columns.items()

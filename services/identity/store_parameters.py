@@ -71,7 +71,7 @@ class Parameters:
     user: str = ""
     password: str = field(default="", repr=False)
     time_zone: str = ""
-    """The zone that an app told its driver; only an import reads it."""
+    """The time zone that an app gives its driver. Only imports and exports read it."""
     ignored: dict[str, str] = field(default_factory=dict)
     """Parameters that change nothing here, and why."""
 

@@ -90,7 +90,7 @@ class StoreUrl:
 
     @property
     def session_settings(self) -> dict[str, str]:
-        """What a session on PostgreSQL is told at its beginning."""
+        """The settings of a session on PostgreSQL."""
         return self.parameters.session | ({"search_path": self.search_path} if self.search_path else {})
 
     @property

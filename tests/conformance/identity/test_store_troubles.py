@@ -38,9 +38,14 @@ KINDS = ("mariadb", "postgresql")
 
 @pytest.fixture(params=KINDS)
 def server(request: pytest.FixtureRequest, engine: Engines) -> Engine:
-    found = engine.get(request.param)
+    return own(request.param, engine)
+
+
+def own(name: str, engine: Engines) -> Engine:
+    """Return a server that the tests have started: its settings and users are changed."""
+    found = engine.get(name)
     if found.folder is None:
-        pytest.skip("the server was given by its URL: it is not set up otherwise for a test")
+        pytest.skip("the server was given by its URL: its settings are not a test's to change")
     return found
 
 
@@ -159,7 +164,7 @@ async def test_a_missing_right_is_named(server: Engine, caplog: pytest.LogCaptur
 
 async def test_a_full_table_of_mariadb_is_named(engine: Engines, caplog: pytest.LogCaptureFixture) -> None:
     """A table in memory is full with the error of a full disk; on a full disk InnoDB itself ends the server."""
-    server = engine.get("mariadb")
+    server = own("mariadb", engine)
     with administrator(server) as connection:
         connection.execute(text("SET SESSION max_heap_table_size = 16384"))
         connection.execute(text("CREATE TABLE trivet.of_a_test (x char(200)) ENGINE=MEMORY"))
@@ -184,9 +189,8 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 
 async def test_a_full_disk_of_postgresql_is_named(engine: Engines, caplog: pytest.LogCaptureFixture) -> None:
-    server = engine.get("postgresql")
-    if server.folder is None:
-        pytest.skip("the server was given by its URL")
+    server = own("postgresql", engine)
+    assert server.folder is not None
     with small_disk(server.folder / "small") as disk, administrator(server) as connection:
         shutil.chown(disk, server.folder.owner())
         connection.execute(text(f"CREATE TABLESPACE small LOCATION '{disk}'"))
@@ -247,14 +251,14 @@ def with_tls(server: Engine, rule: str = "") -> Iterator[None]:
 async def test_a_certificate_that_nothing_here_trusts_is_named(
     engine: Engines, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = engine.get("postgresql")
+    server = own("postgresql", engine)
     with with_tls(server):
         refusal, line = await told(at(server, "sslmode=verify-full", host="localhost"), caplog)
     assert_named((refusal, line), store_troubles.TLS_UNVERIFIED)
 
 
 async def test_a_server_that_wants_tls_of_a_user_is_named(engine: Engines, caplog: pytest.LogCaptureFixture) -> None:
-    server = engine.get("postgresql")
+    server = own("postgresql", engine)
     with user(server) as url, with_tls(server, f"hostnossl all {make_url(url).username} all reject"):
         assert_named(await told(f"{url}?sslmode=disable", caplog), store_troubles.NOT_ADMITTED)
 
@@ -264,7 +268,8 @@ async def test_a_server_that_is_too_old_is_named(
     engine: Engines, folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No old server is at hand: today's is older than what is asked for."""
-    monkeypatch.setitem(store_versions.OLDEST, kind, (99,))
+    for each in (kind, "mysql"):  # a server by its URL may be MySQL
+        monkeypatch.setitem(store_versions.OLDEST, each, (99,))
     url = f"sqlite:///{folder}/old.db" if kind == "sqlite" else engine.get(kind).url
     for work in (migrate.upgrade, migrate.status):
         with pytest.raises(WrongSettings, match="is too old: upgrade the server to 99 or later"), explained(url):
