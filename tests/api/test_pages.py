@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -28,6 +27,7 @@ from tests.harness.whole import SERVICES, Stores, Whole, whole
 from trivet.cache.v1 import cache_pb2 as cache
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Channel
+from trivet.client.methods import methods
 from trivet.notifications.v1 import audit_service_pb2 as audit
 from trivet.notifications.v1 import log_service_pb2 as log
 from trivet.notifications.v1 import notification_service_pb2 as notifications
@@ -35,6 +35,7 @@ from trivet.notifications.v1.audit_service_pb2_grpc import AuditServiceStub
 from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
 from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
 
+RPCS = {f"{rpc.containing_service.full_name}/{rpc.name}": rpc for name in SERVICES for rpc in methods(name)}
 POLICIES = {name: import_module(f"services.{name}.policy").POLICY for name in SERVICES}
 WIDE = "\U0001f512"
 """A character of four bytes."""
@@ -157,9 +158,7 @@ def audit_event() -> audit.AuditEvent:
 
 
 def descriptor(method: str) -> MethodDescriptor:
-    service, _, name = method.rpartition("/")
-    found: MethodDescriptor = descriptor_pool.Default().FindServiceByName(service).methods_by_name[name]
-    return found
+    return RPCS[method]
 
 
 def lists(message: Any) -> list[str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -17,15 +16,14 @@ from grpc import aio
 from ops.keys import CALLS, pair_key
 from runtime.policy import NOBODY, People, Policy, Rule
 from tests.conftest import Engines
-from tests.harness.processes import ROOT, SECRET
+from tests.harness.processes import SECRET
 from tests.harness.rpc import raw
 from tests.harness.whole import SERVICES, Stores, Whole, whole
 from trivet.client import Actor
 from trivet.client.actor import METADATA_KEY, sign
+from trivet.client.methods import methods
 
-for stubs in (ROOT / "protos" / "trivet").glob("*/v1/*_pb2.py"):
-    import_module(f"trivet.{stubs.parts[-3]}.v1.{stubs.stem}")  # the pool knows what has been imported
-
+RPCS = {f"{rpc.containing_service.full_name}/{rpc.name}": rpc for name in SERVICES for rpc in methods(name)}
 POLICIES: dict[str, Policy] = {name: import_module(f"services.{name}.policy").POLICY for name in SERVICES}
 
 
@@ -39,9 +37,7 @@ class Row:
 
     @property
     def descriptor(self) -> MethodDescriptor:
-        service, _, name = self.method.rpartition("/")
-        found: MethodDescriptor = descriptor_pool.Default().FindServiceByName(service).methods_by_name[name]
-        return found
+        return RPCS[self.method]
 
     def request(self, owner: str = "") -> Message:
         """Return an empty request, which names `owner` where the rule says that a request names one."""
@@ -101,8 +97,7 @@ def test_every_rpc_of_every_service_that_is_served_has_a_row() -> None:
     """G2: a method without a policy row fails here, and at start-up."""
     for policy in POLICIES.values():
         for service in {method.rpartition("/")[0] for method in policy}:
-            methods = descriptor_pool.Default().FindServiceByName(service).methods
-            assert {f"{service}/{method.name}" for method in methods} <= set(policy)
+            assert {method for method in RPCS if method.startswith(f"{service}/")} <= set(policy)
 
 
 @pytest.mark.parametrize("row", rows())
