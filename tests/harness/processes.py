@@ -25,7 +25,9 @@ from trivet.client import Channel, Signer, connect
 ROOT = Path(__file__).parents[2]
 SECRET = "a-secret-for-tests-0123456789abcdef-0123456789"
 PROGRAMS = ("ops", "tests", "unheard")
-"""The programs that have keys. "tests" may call everything, "ops" beside its own the cache, "unheard" nothing."""
+WITHHELD = {"AuditService", "UserDataService"}
+"""The programs that have keys: "tests" may call all but WITHHELD, "unheard" nothing; "ops" and the gateway may also
+call all of the cache, as tests do in their names."""
 START_SECONDS = 30
 
 
@@ -97,9 +99,12 @@ def environment(name: str, port: int, **extra: str) -> dict[str, str]:
     if name in SERVICES:
         own["TRIVET_ACCEPT_KEYS"] = accept_keys(SECRET, name, PROGRAMS)
         own["TRIVET_PEOPLE_CALLERS"] = "gateway,tests"
-        programs = ("tests", "ops") if name == "cache" else ("tests",)
-        rights = [f"{program}={service}/*" for program in programs for service in _services(name)]
-        own["TRIVET_PROGRAM_RIGHTS"] = ",".join(rights)
+        own["TRIVET_PROGRAM_RIGHTS"] = ",".join(
+            f"{program}={service}/*"
+            for program in ("tests", "ops", "gateway")[: 3 if name == "cache" else 1]
+            for service in _services(name)
+            if service not in WITHHELD
+        )
     if name in SEALING:
         own["TRIVET_SEAL_KEYS"] = seal_keys([SECRET], name)
     if name in SIGNING:
