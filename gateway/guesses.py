@@ -14,11 +14,13 @@ from gateway.errors import Refused
 from gateway.settings import GatewaySettings
 from gateway.windows import Limit, SharedWindows, Windows
 from trivet.cache.v1.cache_pb2_grpc import RateLimitServiceStub
-from trivet.client.deadline import time_left
+from trivet.client.deadline import remaining
 
 LIMIT = Limit(100, 10)
 BARE, SIGNED = "wrong-token", "wrong-signed-token"
 RETRY_SECONDS = 1
+WAIT_SECONDS = 2.0
+"""As long as identity has for an answer."""
 
 T = TypeVar("T")
 
@@ -75,10 +77,8 @@ class Guesses:
         address = self._addresses.setdefault((rule, subject), _Address())
         address.here += 1
         try:
-            while (left := self._windows.left(rule, subject, LIMIT)) <= address.asking:
-                if not left:
-                    raise TooManyGuesses(self._windows.wait(rule, subject, LIMIT))
-                await _one_to_end(address)
+            if not self._has_room(rule, subject, address.asking):
+                await self._room(rule, subject, address)
             address.asking += 1
             try:
                 yield
@@ -91,16 +91,23 @@ class Guesses:
             if not address.here:
                 self._addresses.pop((rule, subject), None)
 
+    def _has_room(self, rule: str, subject: str, asking: int) -> bool:
+        """Whether one more can ask, so that all who ask could fail. Raises TooManyGuesses if too many have failed."""
+        left = self._windows.left(rule, subject, LIMIT)
+        if not left:
+            raise TooManyGuesses(self._windows.wait(rule, subject, LIMIT))
+        return asking < left
 
-async def _one_to_end(address: _Address) -> None:
-    """Wait until a request that asks has its answer. Raises Refused at this request's deadline."""
-    try:
-        async with asyncio.timeout(time_left()):
-            await address.ended.wait()
-    except TimeoutError:
-        raise Refused(
-            "UNAVAILABLE",
-            "TOO_MANY_IN_FLIGHT",
-            "too many requests from this address wait to be answered: try again",
-            headers={"retry-after": str(RETRY_SECONDS)},
-        ) from None
+    async def _room(self, rule: str, subject: str, address: _Address) -> None:
+        """Wait until enough of those who ask have their answers. Raises Refused after WAIT_SECONDS or the deadline."""
+        try:
+            async with asyncio.timeout(remaining(WAIT_SECONDS)):
+                while not self._has_room(rule, subject, address.asking):
+                    await address.ended.wait()
+        except TimeoutError:
+            raise Refused(
+                "UNAVAILABLE",
+                "TOO_MANY_IN_FLIGHT",
+                "too many requests from this address wait to be answered: try again",
+                headers={"retry-after": str(RETRY_SECONDS)},
+            ) from None

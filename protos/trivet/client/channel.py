@@ -140,11 +140,15 @@ class Channel(aio.Channel):
 
     def _stream(self, inner: Any) -> Any:
         def call(
-            messages: Any = None, *, timeout: float | None = None, metadata: Sequence[tuple[str, str]] = ()
+            messages: Any = None,
+            *,
+            timeout: float | None = None,
+            metadata: Sequence[tuple[str, str]] = (),
+            **kwargs: Any,
         ) -> Any:
             """Start a stream. Without a `timeout` it has no deadline: its reader decides how long silence lasts."""
             limit = None if timeout is None else remaining(timeout)
-            return inner(messages, timeout=limit, metadata=self.metadata(metadata))
+            return inner(messages, timeout=limit, metadata=self.metadata(metadata), **kwargs)
 
         return call
 
