@@ -14,7 +14,7 @@ from gateway.objects import user_object
 from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignOutRequest, SignUpRequest
 
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=NO_CONTROLS)]
-Image = Annotated[str, Meta(max_length=2_048)]
+Image = Annotated[str, Meta(max_length=200_000)]  # a data URL; identity bounds addresses
 
 
 class SignUp(Extensible):

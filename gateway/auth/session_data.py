@@ -21,6 +21,8 @@ from gateway.settings import GatewaySettings
 from runtime.clock import Clock, utc_now
 
 VERSION = "1"
+IMAGE_LENGTH = 2_048
+"""A longer picture is a data URL, which the cookie leaves out."""
 UNREMEMBERED_COMPACT_SECONDS = 60
 UNREMEMBERED_JWT_SECONDS = 300
 JWT_HEADER = {"alg": "HS256"}
@@ -131,6 +133,7 @@ class SessionData:
 
         Chunks that the browser holds and that are none of these are removed. Too much for 100 chunks is left out.
         """
+        user = _for_a_cookie(user)
         now = _milliseconds(self._now())
         lives = self._seconds if remember else self._strategy.unremembered_seconds
         content = Content(session, user, now, now + lives * 1_000)
@@ -144,6 +147,7 @@ class SessionData:
 
         A session that is not remembered gets none: what is spoiled or old is removed, as the original does.
         """
+        user = _for_a_cookie(user)
         held = self._cookies.data_of(request)
         found = self._strategy.read(held, self._key) if held else None
         is_good = found is not None and found.version == VERSION and found.expires_at > _milliseconds(self._now())
@@ -152,6 +156,12 @@ class SessionData:
         if is_good and not always and found is not None and (found.session, found.user) == (session, user):
             return []
         return self.written(request, session, user, remember=True)
+
+
+def _for_a_cookie(user: Members) -> Members:
+    """Return a user without a picture that is a data URL: browsers send every cookie with every request."""
+    image = user.get("image")
+    return {**user, "image": None} if isinstance(image, str) and len(image) > IMAGE_LENGTH else user
 
 
 def _mac(key: bytes, text: str) -> str:

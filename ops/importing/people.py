@@ -18,10 +18,10 @@ from services.identity.accounts import CREDENTIAL
 from services.identity.emails import foreign_email
 from services.identity.fields import merged
 from services.identity.hashing import BETTER_AUTH_SCRYPT
+from services.identity.images import SHAPE, is_image
 from services.identity.users import Role
 
 HASH_LENGTH = 255
-IMAGE_LENGTH = 2_048
 
 
 @dataclass
@@ -76,8 +76,8 @@ def _image(value: Any, user_id: str, report: Report) -> str | None:
     if not value:
         return None
     text = str(value)
-    if len(text) > IMAGE_LENGTH or line(text, IMAGE_LENGTH) != text:
-        report.note("users", "the image is longer than 2,048 characters, or no address", user_id)
+    if not is_image(text) or line(text, len(text)) != text:
+        report.note("users", f"the image is not {SHAPE}", user_id)
         return None
     return text
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Integer, String
+from sqlalchemy import BigInteger, DateTime, Integer, String, Text
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -65,3 +65,8 @@ def _bytewise(dialect: Dialect, plain: TypeEngine[Any], charset: str, collation:
 def growing_integer() -> TypeEngine[int]:
     """Return the type of a key that the engine counts up; SQLite does so for INTEGER alone."""
     return BigInteger().with_variant(Integer(), "sqlite")
+
+
+def picture() -> TypeEngine[str]:
+    """Return the type of a picture's address or data URL. MySQL's TEXT is too short; SQLite bounds no text."""
+    return Text().with_variant(mysql.MEDIUMTEXT(), "mysql").with_variant(String(2048), "sqlite")

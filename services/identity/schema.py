@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from services.identity.columns import Ascii, Exact, Moment, growing_integer
+from services.identity.columns import Ascii, Exact, Moment, growing_integer, picture
 
 ID_LENGTH = 36
 HASH_LENGTH = 64
@@ -56,7 +56,7 @@ users = _table(
     "users",
     Column("email", Exact(255), nullable=False, unique=True),
     Column("name", Exact(255), nullable=False),
-    Column("image", String(2048)),
+    Column("image", picture()),
     Column("email_verified", Boolean, nullable=False),
     Column("role", Ascii(16), nullable=False, index=True),
     Column("banned", Boolean, nullable=False),

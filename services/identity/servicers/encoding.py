@@ -13,6 +13,7 @@ from runtime.errors import InvalidArgument
 from runtime.ids import ALPHABET
 from runtime.structs import plain
 from services.identity.fields import Additional, of_sessions, of_users
+from services.identity.images import SHAPE, is_image
 from services.identity.schema import ID_LENGTH
 from services.identity.sessions import Origin, Session
 from services.identity.texts import CONTROLS
@@ -23,7 +24,6 @@ Context = ServicerContext[Any, Any]
 ROLES = {Role.USER: resources_pb2.ROLE_USER, Role.ADMIN: resources_pb2.ROLE_ADMIN}
 ROLES_BY_NUMBER = {number: role for role, number in ROLES.items()}
 NAME_LENGTH = 255
-IMAGE_LENGTH = 2_048
 URL_LENGTH = 2_048
 ID_CHARACTERS = frozenset(ALPHABET + "-_")
 
@@ -94,11 +94,9 @@ def decode_url(text: str, field: str) -> str:
 
 
 def decode_image(text: str | None, field: str) -> str | None:
-    """Return a picture's address, None if unset. Raises InvalidArgument (INVALID_IMAGE)."""
-    if text is not None and len(text) > IMAGE_LENGTH:
-        raise InvalidArgument("INVALID_IMAGE", f"{field} must have up to {IMAGE_LENGTH} characters", field=field)
-    if text is not None and CONTROLS.search(text):
-        raise InvalidArgument("INVALID_IMAGE", f"{field} must not hold control characters", field=field)
+    """Return a picture's address or data URL, None if unset. Raises InvalidArgument (INVALID_IMAGE)."""
+    if text is not None and not is_image(text):
+        raise InvalidArgument("INVALID_IMAGE", f"{field} must be {SHAPE}, without control characters", field=field)
     return text
 
 

@@ -71,7 +71,7 @@ class SignUpRequest(_message.Message):
     password: _builtins.str
     """8 to 128 UTF-16 code units as typed, which is how Better Auth counts; hashed after NFKC."""
     image: _builtins.str
-    """The address of a picture."""
+    """A picture: its address, up to 2,048 characters, or a data URL of an image, up to 200,000."""
     request_id: _builtins.str
     """Makes a repeated call safe: the same id with the same body answers the same user (with a new session);
     with another body it fails. Unique per caller for 24 hours, up to 128 characters.

@@ -70,7 +70,7 @@ class User(_message.Message):
     name: _builtins.str
     """As the person wrote it, up to 255 characters."""
     image: _builtins.str
-    """The address of a picture, up to 2,048 characters; unset if there is none."""
+    """A picture: its address, up to 2,048 characters, or a data URL of an image, up to 200,000; unset if there is none."""
     role: Global___Role.ValueType
     """What the user may do."""
     banned: _builtins.bool
