@@ -20,7 +20,7 @@ from ops.importing.named import Named, named
 from ops.importing.report import Report
 from ops.importing.source import Source, note_ignored
 from ops.importing.times import number_in
-from ops.importing.values import TIMES
+from ops.importing.values import FLAGS, TIMES
 from ops.importing.zones import of_driver
 from runtime.sealing import Sealer
 from services.identity import store_url
@@ -43,9 +43,8 @@ class BetterAuthTarget:
     alive again.
     """
 
-    def __init__(self, engine: Engine, kind: str, sealer: Sealer | None, zone: tzinfo | None = None) -> None:
+    def __init__(self, engine: Engine, sealer: Sealer | None, zone: tzinfo | None = None) -> None:
         self._engine = engine
-        self._kind = kind
         self._sealer = sealer
         with engine.begin() as connection:
             if _is_ours(connection):
@@ -181,28 +180,36 @@ class BetterAuthTarget:
 
     def _bound(self, into: Named, name: str, value: Any) -> Any:
         """Return a value as the engine's driver takes it, and as the original reads it."""
-        if isinstance(value, bool) and self._kind == "sqlite":
-            return int(value)
+        if isinstance(value, bool):
+            return self._written[into.table.name].flag(into.spelled[name], value)
         if isinstance(value, datetime) and name in TIMES:
             return self._written[into.table.name].time(into.spelled[name], value)
         return value
 
 
 class Written:
-    """How times are written into one table: as the app that reads them writes its own."""
+    """How times and flags are written into one table: as the app that reads them writes its own."""
 
     def __init__(self, into: Named, source: Source) -> None:
         columns = [column for name, column in into.spelled.items() if name in TIMES]
-        self._is_text = source.is_loose
+        self._dialect = source.dialect
+        flags = [column for name, column in into.spelled.items() if name in FLAGS]
+        self._is_boolean = {column: source.is_boolean(into.table, column) for column in flags}
         self._zoneless = set(source.zoneless(into.table, columns))
         self._times = source.times(into.table, columns)
+
+    def flag(self, column: str, value: bool) -> Any:
+        """Return a flag for a column: a digit, which bits, numbers and texts take, where it is not for flags."""
+        if self._dialect == "postgresql":
+            return value if self._is_boolean[column] else str(int(value))
+        return int(value)
 
     def time(self, column: str, value: datetime) -> Any:
         """Return a time for a column: a number where numbers are, a text in SQLite, a local time where no zone is."""
         numbers = self._times.columns.get(column)
         if numbers is not None and numbers.count:
             return number_in(numbers.unit, value)
-        if self._is_text:
+        if self._dialect == "sqlite":
             return iso(value)
         return value.astimezone(self._times.zone).replace(tzinfo=None) if column in self._zoneless else value
 
@@ -235,7 +242,7 @@ def opened(address: str, sealer: Sealer | None, zone: tzinfo | None = None) -> I
         os.close(os.open(store.url.database, os.O_CREAT | os.O_RDONLY, 0o600))  # a new one holds password hashes
     engine = operator_engine(store)
     try:
-        yield BetterAuthTarget(engine, store.kind, sealer, zone or of_driver(store.parameters.time_zone))
+        yield BetterAuthTarget(engine, sealer, zone or of_driver(store.parameters.time_zone))
     except DBAPIError as error:
         code = code_of(error) or "no code"
         raise failure(error, address, "--to") or Refused(f"--to: the database fails ({code})") from None

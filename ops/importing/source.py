@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import quoted_name
-from sqlalchemy.types import Date, DateTime, TypeEngine
+from sqlalchemy.types import Boolean, Date, DateTime, TypeEngine
 
 from ops.errors import Refused, WrongSettings
 from ops.failures import failure
@@ -60,7 +60,7 @@ class Source:
 
     def __init__(self, connection: Connection, zone: tzinfo | None = None, *, option: str = "--from") -> None:
         self._connection = connection
-        self._dialect = connection.dialect.name
+        self.dialect = connection.dialect.name
         self._names = set(inspect(connection).get_table_names())
         self._declared: dict[str, dict[str, TypeEngine[Any]]] = {}
         self._zone = zone
@@ -96,16 +96,15 @@ class Source:
 
     def _may_hold_numbers(self, declared: TypeEngine[Any]) -> bool:
         """Whether a column may hold numbers."""
-        return self.is_loose or not isinstance(declared, DateTime | Date)
+        return self.dialect == "sqlite" or not isinstance(declared, DateTime | Date)
 
     def zoneless(self, of: TableClause, columns: Sequence[str]) -> list[str]:
         """Return those of a table's columns that keep times without their zone."""
-        return [name for name in columns if is_zoneless(self._declared[of.name][name], self._dialect)]
+        return [name for name in columns if is_zoneless(self._declared[of.name][name], self.dialect)]
 
-    @property
-    def is_loose(self) -> bool:
-        """Whether any column takes any value, as in SQLite."""
-        return self._dialect == "sqlite"
+    def is_boolean(self, of: TableClause, column: str) -> bool:
+        """Whether a column is declared as one for flags; MySQL has none."""
+        return isinstance(self._declared[of.name][column], Boolean)
 
     @cached_property
     def server_zone(self) -> ServerZone:
