@@ -239,15 +239,15 @@ async def test_a_channel_that_lengthens_adds_the_time_of_such_an_rpc_to_the_work
     """A request of five seconds has all five for our own services, however long a provider takes."""
 
     async def slow(request: GetUserRequest, context: Context) -> User:
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
         return User()
 
     async with served(slow) as running, connect(running.address, "identity", SIGNER, lengthens=True) as channel:
         channel._declared[f"/{SERVICE}/GetUser"] = 5.0
         stub = UserServiceStub(channel)
-        with within(0.2):
+        with within(0.8):
             await stub.GetUser(ME)
-            assert 0.1 < remaining(9) < 0.2
+            assert 0 < remaining(9) < 0.8
             channel._declared.clear()
             with pytest.raises(aio.AioRpcError) as failed:
                 await UserServiceStub(channel).GetUser(ME)
