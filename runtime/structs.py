@@ -6,6 +6,7 @@ from google.protobuf.struct_pb2 import Struct, Value
 
 from runtime.errors import InvalidArgument
 
+KINDS = "null_value, number_value, string_value, bool_value, struct_value or list_value"
 MOST = 2**63
 """Whole numbers from here on stay floats: neither BSON nor every reader of JSON has larger integers."""
 
@@ -49,6 +50,6 @@ def _plain_value(value: Value, path: str, name: object) -> Any:
             return None
         case None:
             where = f"{path}.{name}"[:256]
-            raise InvalidArgument("VALUE_WITHOUT_KIND", f"{where} is a value without a kind", field=where)
+            raise InvalidArgument("VALUE_WITHOUT_KIND", f"{where} has no kind: set {KINDS}", field=where)
         case kind:
             return getattr(value, kind)

@@ -84,7 +84,7 @@ class Audit:
         _check(events)
         oldest = self._clock() - self._ttl
         if over := [event for event in events if event.time <= oldest]:
-            logger.warning("%d audit events came later than events are kept: TRIVET_AUDIT_DAYS", len(over))
+            logger.warning("%d audit events are older than TRIVET_AUDIT_DAYS, and are not kept", len(over))
             expired.inc(len(over))
             events = [event for event in events if event.time > oldest]
             if not events:

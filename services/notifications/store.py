@@ -47,7 +47,7 @@ class Store:
     def __init__(self, client: AsyncMongoClient[Document], database: str, *, timeout: float, connections: int) -> None:
         self._client = client
         self._timeout = timeout
-        # Who waits for a connection waits here, where leaving costs nothing.
+        # Calls wait for a connection here, where cancelling them costs nothing.
         self._turns = asyncio.Semaphore(connections)
         self._tasks = Tasks("mongodb", limit=connections)
         self.is_prepared = False
@@ -64,9 +64,9 @@ class Store:
         self.logs: AsyncCollection[Document] = self.database.get_collection("logs", write_concern=WriteConcern(1))
 
     async def run(self, operation: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of driver calls, which end by the store's own time-out: also after their caller has left.
+        """Return the result of driver calls, which end by the store's own time-out, also after their caller has left.
 
-        A driver call that is cancelled costs its connection, so only waiting for it is. Inside its time the driver
+        Cancelling a driver call costs its connection, so only waiting for it is cancelled. Inside its time the driver
         repeats what can be repeated. Raises Unavailable when the store cannot be reached or does not answer in time,
         and DeadlineExceeded when the time of the RPC is up first; whether a write was done is then unknown.
         """
