@@ -16,7 +16,8 @@ PAGE_BYTES = 1024 * 1024
 """Where a page ends, however many rows were asked for. gRPC clients refuse a message of more than 4 MiB."""
 FRAME_BYTES = 6
 """The tag and the length of a row within its page, at most."""
-FIRST_CHUNK = 100
+FIRST_CHUNK = 25
+"""How many rows are read at first. It holds a page of the usual size; each further chunk is four times as large."""
 
 
 class Sized(Protocol):
@@ -83,7 +84,7 @@ async def _in_chunks(find: Find[R], most: int) -> AsyncGenerator[R, None]:
             yield row
         if len(rows) < limit:
             return
-        behind, most, chunk = rows[-1], most - limit, chunk * 2
+        behind, most, chunk = rows[-1], most - limit, chunk * 4
 
 
 def page_size(asked: int | None, default: int) -> int:

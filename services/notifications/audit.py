@@ -9,6 +9,7 @@ from typing import Generic
 
 from prometheus_client import Counter
 from pymongo import DESCENDING
+from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.errors import BulkWriteError
 
 from runtime.clock import Clock, to_milliseconds, utc_now
@@ -128,10 +129,14 @@ class Audit:
         if wanted.start is not None and wanted.end is not None and wanted.start >= wanted.end:
             raise InvalidArgument("INVALID_FIELD", "end_time must be after start_time", field="end_time")
         key = ("audit", *astuple(wanted))
-        matching = self._matching(wanted, behind(places.place(page_token, *key), "time"))
+        after = places.place(page_token, *key)
         page = Page(size, encode)
-        found = self._rows.find(matching).sort(NEWEST_FIRST).limit(page.missing)
-        await self._store.fill("audit.find", page, found)
+
+        def find(row: Document | None) -> AsyncCursor[Document]:
+            place = after if row is None else Place(row["time"], row["_id"])
+            return self._rows.find(self._matching(wanted, behind(place, "time"))).sort(NEWEST_FIRST)
+
+        await self._store.read("audit.find", page, find)
         last = page.next_after
         return AuditPage(page.messages, places.token(Place(last["time"], last["_id"]), *key) if last else "")
 

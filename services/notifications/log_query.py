@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Generic
 
 from pymongo import DESCENDING
+from pymongo.asynchronous.cursor import AsyncCursor
 
 from runtime.clock import Clock, utc_now
 from runtime.errors import DeadlineExceeded, InvalidArgument, Unavailable
@@ -15,7 +17,7 @@ from runtime.paging import M, Page
 from services.notifications import places
 from services.notifications.levels import Level
 from services.notifications.logs import METHODS, OTHER_METHOD, method_name
-from services.notifications.places import Place
+from services.notifications.places import Place, behind
 from services.notifications.store import Document, Encode, Store
 from services.notifications.turns import Turns
 
@@ -86,9 +88,8 @@ class LogReader:
         for when, lower in _steps(wanted, places.place(page_token, *key), bottom, now):
             if reached is not None and self._monotonic() - began > WALK_SECONDS:
                 break
-            found = self._store.logs.find(when | matching).sort(NEWEST_FIRST).limit(page.missing)
             try:
-                await self._store.fill("logs.find", page, found)
+                await self._store.read("logs.find", page, partial(self._find, when | matching))
             except (Unavailable, DeadlineExceeded):
                 if reached is None:
                     raise
@@ -99,6 +100,11 @@ class LogReader:
         else:
             reached = bottom
         return _answer(page, reached or bottom, bottom, wanted, key)
+
+    def _find(self, matching: Document, row: Document | None) -> AsyncCursor[Document]:
+        if row is not None:
+            matching = {"$and": [matching, behind(Place(row["timestamp"], row["_id"]), "timestamp")]}
+        return self._store.logs.find(matching).sort(NEWEST_FIRST)
 
 
 def _check(wanted: LogFilter) -> None:

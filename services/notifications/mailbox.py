@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pymongo import DESCENDING
+from pymongo.asynchronous.cursor import AsyncCursor
 
 from runtime.errors import FailedPrecondition
 from runtime.paging import M, Page
@@ -47,11 +48,16 @@ class Mailbox:
         """
         if not self._on:
             raise FailedPrecondition("MAILBOX_OFF", "mail is kept in development only")
-        matching = {"status": KEPT} | behind(places.place(page_token, "mailbox"), "createdAt")
+        after = places.place(page_token, "mailbox")
         page = Page[Document, M](size, lambda row: encode(KeptMail(self._opened(row), row["createdAt"])))
-        found = self._store.notifications.find(matching, {"mail": 1, "createdAt": 1})
-        newest_first = found.sort([("createdAt", DESCENDING), ("_id", DESCENDING)])
-        await self._store.fill("notifications.find_kept", page, newest_first.limit(page.missing))
+
+        def find(row: Document | None) -> AsyncCursor[Document]:
+            place = after if row is None else Place(row["createdAt"], row["_id"])
+            matching = {"status": KEPT} | behind(place, "createdAt")
+            found = self._store.notifications.find(matching, {"mail": 1, "createdAt": 1})
+            return found.sort([("createdAt", DESCENDING), ("_id", DESCENDING)])
+
+        await self._store.read("notifications.find_kept", page, find)
         last = page.next_after
         return page.messages, places.token(Place(last["createdAt"], last["_id"]), "mailbox") if last else ""
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from pymongo import DESCENDING
+from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.errors import DuplicateKeyError
 
 from runtime.clock import Clock, to_milliseconds, utc_now
@@ -193,8 +194,13 @@ class Notifications:
         skip = 0 if number is None else (number - 1) * size
         projection = dict.fromkeys((*fields, "createdAt"), 1) if fields else None
         page = Page(size, encode)
-        found = self._rows.find(matching | behind(after, "createdAt"), projection).sort(NEWEST_FIRST)
-        await self._store.fill("notifications.find", page, found.skip(skip).limit(page.missing))
+
+        def find(row: Document | None) -> AsyncCursor[Document]:
+            place = after if row is None else Place(row["createdAt"], row["_id"])
+            found = self._rows.find(matching | behind(place, "createdAt"), projection).sort(NEWEST_FIRST)
+            return found.skip(skip) if row is None else found
+
+        await self._store.read("notifications.find", page, find)
         total = None
         if number is not None:
             total = await self._store.run("notifications.count", lambda: self._rows.count_documents(matching))

@@ -28,6 +28,8 @@ driver_waits.mend()
 
 Document = dict[str, Any]
 T = TypeVar("T")
+Query = Callable[[Document | None], AsyncCursor[Document]]
+"""Finds rows in their order: all, or those that follow the given one."""
 Encode = Callable[[Document], M]
 """Makes a message of a document, for a page of them."""
 
@@ -82,14 +84,13 @@ class Store:
         except TimeoutError:
             raise (_away() if limit >= self._timeout else _late()) from None
 
-    async def fill(self, operation: str, page: Page[Document, M], found: AsyncCursor[Document]) -> None:
-        """Add what a query finds to a page until that is full. Raises as `run` does."""
+    async def read(self, operation: str, page: Page[Document, M], find: Query) -> None:
+        """Fill a page with what a query finds, by several statements where many rows are wanted. Raises as `run`."""
 
-        async def read() -> None:
-            async with found:
-                await page.fill(found)
+        async def rows(limit: int, behind: Document | None) -> list[Document]:
+            return await self.run(operation, lambda: find(behind).limit(limit).to_list())
 
-        await self.run(operation, read)
+        await page.read(rows)
 
     async def _limited(self, operation: str, work: Callable[[], Awaitable[T]]) -> T:
         try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pymongo import DESCENDING
 from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.cursor import AsyncCursor
 
 from runtime.clock import Clock, utc_now
 from runtime.errors import InvalidArgument
@@ -128,13 +129,17 @@ class UserData:
         """
         number, after = _place(page_token, user_id)
         kind = KINDS[number]
-        matching = behind(after, kind.time) | {"userId": user_id}
+        theirs: Document = {"userId": user_id}
         if kind.expires:
-            matching["expiresAt"] = {"$gt": self._clock()}
+            theirs["expiresAt"] = {"$gt": self._clock()}
         order = [(kind.time, DESCENDING), ("_id", DESCENDING)]
         page = Page[Document, M](size, lambda row: encode(Record(kind.name, _shown(row))))
-        found = self._collection(kind).find(matching).sort(order).limit(page.missing)
-        await self._store.fill(f"{kind.collection}.export", page, found)
+
+        def find(row: Document | None) -> AsyncCursor[Document]:
+            place = after if row is None else Place(row[kind.time], row["_id"])
+            return self._collection(kind).find(behind(place, kind.time) | theirs).sort(order)
+
+        await self._store.read(f"{kind.collection}.export", page, find)
         if (last := page.next_after) is not None:
             return page.messages, _token(number, Place(last[kind.time], last["_id"]), user_id)
         return page.messages, _token(number + 1, None, user_id) if number + 1 < len(KINDS) else ""
