@@ -234,7 +234,7 @@ def opened(address: str, sealer: Sealer | None, zone: tzinfo | None = None) -> I
     A session on MySQL keeps the server's zone, as the app's sessions do that will read TIMESTAMP columns.
     """
     try:
-        store = store_url.parse(address)
+        store = store_url.usable(address)
     except ValueError as error:
         raise WrongSettings(f"--to: {error}") from None
     note_ignored("--to", store)

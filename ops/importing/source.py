@@ -152,7 +152,7 @@ class Source:
 def opened(address: str, zone: tzinfo | None = None) -> Iterator[Source]:
     """Open a source by its URL. Raises WrongSettings and Refused with what the operator can mend."""
     try:
-        store = store_url.parse(address)
+        store = store_url.usable(address)
     except ValueError as error:
         raise WrongSettings(f"--from: {error}") from None
     if store.kind == "sqlite" and not Path(store.url.database or "").is_file():

@@ -152,6 +152,8 @@ def _count(text: str | None) -> int | None:
 def _tls(given: Mapping[str, str]) -> dict[str, str]:
     """Return TLS as libpq would name it; the strictest of what was asked for counts."""
     found = {name: value for name, value in given.items() if name in ("ca", "cert", "key", "password")}
+    if "cert" in found and "key" not in found and "ca" not in found:
+        found["ca"] = found.pop("cert")  # Prisma's name for the authority's certificate
     if found.get("ca") == "system":
         del found["ca"]
         given = {"mode": "verify-full", **given}

@@ -63,7 +63,7 @@ class StoreSettings(Settings):
         if self.database_url is None and not self.mysql_host:
             raise ValueError("DATABASE_URL is missing (or MYSQL_HOST, MYSQL_USER, MYSQL_PASSWORD, MYSQL_DATABASE)")
         try:
-            store_url.parse(self.address)
+            store_url.usable(self.address)
         except ValueError as error:
             raise ValueError(f"DATABASE_URL: {error}") from None
         return self

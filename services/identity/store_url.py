@@ -60,7 +60,10 @@ class StoreUrl:
         return self.parameters.tls
 
     def for_service(self) -> tuple[URL, dict[str, Any]]:
-        """Return the address and the arguments of the asynchronous driver."""
+        """Return the address and the arguments of the asynchronous driver.
+
+        Raises ValueError for certificates that cannot be read.
+        """
         url = self.url.set(drivername=f"{self.kind}+{DRIVERS[self.kind][0]}")
         arguments = self._tls_argument() | self._socket_argument()
         if self.parameters.target:
@@ -107,6 +110,13 @@ class StoreUrl:
             return {"ssl": False}  # else asyncpg tries TLS first
         if self.kind == "sqlite" or self._mode in UNPROTECTED:
             return {}
+        try:
+            return {"ssl": self._context()}
+        except OSError as error:  # of the file system or of OpenSSL
+            why = (error.strerror or str(error)).lower()
+            raise ValueError(f"a certificate or key that it names cannot be read: {why}") from None
+
+    def _context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self._tls.get("ca"))
         if self._mode not in NAME_IS_VERIFIED:
             context.check_hostname = False
@@ -114,7 +124,14 @@ class StoreUrl:
             context.verify_mode = ssl.CERT_NONE
         if "cert" in self._tls:
             context.load_cert_chain(self._tls["cert"], self._tls.get("key"), self._tls.get("password"))
-        return {"ssl": context}
+        return context
+
+
+def usable(text: str) -> StoreUrl:
+    """Read an address and the certificates that it names. Raises ValueError, as `parse` does."""
+    store = parse(text)
+    store.for_service()
+    return store
 
 
 def parse(text: str) -> StoreUrl:

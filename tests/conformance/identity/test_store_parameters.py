@@ -56,6 +56,20 @@ def test_a_mode_that_is_not_understood_is_refused(query: str) -> None:
         store_url.parse(f"mysql://h/d?{query}")
 
 
+@pytest.mark.parametrize("kind", ["mysql", "postgresql"])
+def test_a_certificate_that_cannot_be_read_is_refused_by_the_setting(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "broken.pem").write_text("no certificate")
+    for query in ("sslrootcert=/nowhere/ca.pem", f"sslcert={tmp_path}/broken.pem"):
+        with pytest.raises(ValueError, match="DATABASE_URL: a certificate or key that it names cannot be read: "):
+            StoreSettings(database_url=f"{kind}://h/d?sslmode=verify-full&{query}")
+
+
+def test_a_certificate_without_a_key_is_the_authoritys_as_prisma_writes_it() -> None:
+    assert store_url.parse("mysql://h/d?sslcert=/ca.pem").parameters.tls == {"ca": "/ca.pem"}
+    both = store_url.parse("mysql://h/d?sslcert=/c.pem&sslkey=/k.pem").parameters.tls
+    assert both == {"cert": "/c.pem", "key": "/k.pem"}
+
+
 def test_what_changes_nothing_is_said_with_the_reason() -> None:
     found = store_url.parse("postgresql://h/d?pool_timeout=3&sslmode=require&channel_binding=require").parameters
     assert found.ignored == {
