@@ -69,7 +69,7 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-@pytest.fixture(params=["mariadb", "postgresql", *(["own mysql"] if mysqld() else [])])
+@pytest.fixture(params=["mariadb", "postgresql", "pgbouncer", *(["own mysql"] if mysqld() else [])])
 async def scene(engine: Engines, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
     database = engine.get(request.param)
     if database.process is None:
