@@ -1,12 +1,15 @@
 """What the drivers' errors mean."""
 
 import sqlite3
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from services.identity import store_log
 from services.identity.store_codes import Fault
 from services.identity.store_errors import fault_of, words_of
+from services.identity.store_log import FailureLog
 
 
 class PostgresError(Exception):
@@ -81,3 +84,24 @@ def test_the_drivers_words_come_with_its_code_and_without_a_rows_values() -> Non
         words_of(ConnectionRefusedError(111, "Connection refused")) == "ConnectionRefusedError: 111 Connection refused"
     )
     assert words_of(TimeoutError()) == "TimeoutError"
+
+
+def test_an_outage_is_logged_once_for_each_kind_and_again_after_ten_seconds(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(store_log, "time", SimpleNamespace(monotonic=lambda: now))
+    log = FailureLog()
+    lost, too_long = (
+        OperationalError("", {}, Exception(code, words)) for code, words in ((2013, "lost"), (3024, "long"))
+    )
+    for at, error in ((0.0, lost), (1.0, lost), (2.0, too_long), (9.9, lost), (10.1, lost)):
+        now = at
+        log.note(error)
+    log.note(OperationalError("", {}, Exception(1213, "deadlock")))  # it is run again, and counted
+    said = [record.getMessage() for record in caplog.records]
+    assert [words for line in said for words in ("lost", "long", "deadlock") if words in line] == [
+        "lost",
+        "long",
+        "lost",
+    ]
