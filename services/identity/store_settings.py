@@ -42,6 +42,13 @@ class StoreSettings(Settings):
         le=60_000,
         description="A transaction that waits longer for a lock is run again. MySQL and TiDB take whole seconds.",
     )
+    wait_ms: int = from_env(
+        "TRIVET_STORE_WAIT_MS",
+        default=1_000,
+        ge=100,
+        le=60_000,
+        description="A call that waits longer for a connection is refused with STORE_BUSY.",
+    )
     attempt_ms: int = from_env(
         "TRIVET_STORE_ATTEMPT_MS",
         default=1_500,
@@ -93,6 +100,7 @@ class StoreSettings(Settings):
         return Limits(
             connections=of_url or self.pool_connections,
             idle_seconds=self.pool_idle_ms / 1000,
+            pool_seconds=self.wait_ms / 1000,
             statement_seconds=self.statement_ms / 1000,
             lock_seconds=self.lock_ms / 1000,
             attempt_seconds=self.attempt_ms / 1000,

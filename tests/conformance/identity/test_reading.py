@@ -16,7 +16,7 @@ from services.identity.reading import Reading
 from services.identity.sessions import VERIFY
 from services.identity.store_url import StoreUrl
 from services.identity.users import BY_ID
-from tests.conformance.identity.conftest import SHORT, Identity
+from tests.conformance.identity.conftest import ENDLESS_ON_TIDB, SHORT, Identity
 from tests.harness.waiting import until
 
 users = schema.users
@@ -32,8 +32,10 @@ async def hurried(store: StoreUrl) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def slow(store: StoreUrl) -> Reading:
+def slow(store: StoreUrl, request: pytest.FixtureRequest) -> Reading:
     """A reading that takes far too long."""
+    if request.node.callspec.params["url"] == "tidb":
+        return Reading("tests.slow", select(literal_column(ENDLESS_ON_TIDB)))
     twice = select(literal_column("1")).union_all(select(literal_column("2"))).subquery()
     statements: dict[str, Select[tuple[object]]] = {
         "mysql": select(func.sleep(20)).select_from(twice),
