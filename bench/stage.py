@@ -17,9 +17,10 @@ from bench.generator import Generator
 from bench.peers import KINDS, peer
 from bench.scene import GET_SESSION, PERSON, Scene
 from tests.harness import engines
+from tests.harness.clients import LIMITED
 from tests.harness.engines import Engine, MissingEngineError, free_port, wait_for_port
 from tests.harness.processes import Process, client, process
-from tests.harness.whole import LIMITED, Stores, Whole, whole
+from tests.harness.whole import Stores, Whole, whole
 from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Notification
 from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
 

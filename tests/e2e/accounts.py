@@ -2,6 +2,8 @@
 
 import httpx
 
+from tests.harness.clients import another_client
+
 PASSWORD = "a long enough pass phrase"
 
 
@@ -18,4 +20,5 @@ def sign_in(url: str, email: str) -> int:
 
 
 def _post(url: str, verb: str, body: dict[str, str]) -> httpx.Response:
-    return httpx.post(f"{url}/api/auth/{verb}/email", json=body, headers={"Origin": url}, timeout=10)
+    headers = {"Origin": url, "X-Forwarded-For": another_client()}
+    return httpx.post(f"{url}/api/auth/{verb}/email", json=body, headers=headers, timeout=10)

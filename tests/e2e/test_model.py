@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from runtime.ids import new_id
 from tests.conftest import Engines
 from tests.harness import engines, models
+from tests.harness.clients import UNLIMITED
 from tests.harness.engines import Engine
 from tests.harness.people import FAST_HASHING
 from tests.harness.whole import Stores, Whole, whole
@@ -163,7 +164,7 @@ def redis() -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def running(engine: Engines, redis: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
     sql = f"sqlite:///{tmp_path_factory.mktemp('model')}/trivet.db"
-    with whole(Stores(sql, engine.get("secantusdb").url, redis.url), **FAST_HASHING) as processes:
+    with whole(Stores(sql, engine.get("secantusdb").url, redis.url), **FAST_HASHING, **UNLIMITED) as processes:
         yield processes
 
 

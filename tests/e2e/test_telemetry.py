@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import Engines
+from tests.harness.clients import LIMITED
 from tests.harness.otlp import Receiver, Span, receiving, tree
 from tests.harness.processes import client, process
 from tests.harness.waiting import taking
@@ -39,7 +40,7 @@ def stores(engine: Engines, tmp_path_factory: pytest.TempPathFactory) -> Stores:
 
 @pytest.fixture(scope="module")
 def running(stores: Stores, receiver: Receiver) -> Iterator[Whole]:
-    with whole(stores, TRIVET_TRACE_RATIO="1", **receiver.environment()) as processes:
+    with whole(stores, TRIVET_TRACE_RATIO="1", **LIMITED, **receiver.environment()) as processes:
         yield processes
 
 
@@ -142,7 +143,8 @@ async def test_a_request_without_a_parent_begins_a_trace_and_tells_it(
     answer = await browser.get("/api/auth/ok")
     _, trace_id, span_id, flags = answer.headers["traceparent"].split("-")
     assert int(flags, 16) & 1, "sampled"
-    (span,) = receiver.wait_for(bool, trace_id)
+    spans = receiver.wait_for(lambda spans: any(each.span_id == span_id for each in spans), trace_id)
+    span = one(spans, "GET /api/auth/ok", "server")
     assert (span.name, span.span_id, span.parent_id) == ("GET /api/auth/ok", span_id, "")
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from services.identity.hashing import NICENESS, Cost, Hasher
 from tests.conftest import Engines
+from tests.harness.clients import UNLIMITED
 from tests.harness.metrics import metric
 from tests.harness.people import FAST_HASHING, browser, credentials, new_email, sign_in, sign_up, signed_up
 from tests.harness.waiting import until
@@ -21,7 +22,7 @@ from tests.harness.whole import Stores, Whole, whole
 
 QUEUE = 4
 FLOOD = 40
-ONE_AT_A_TIME = {"TRIVET_HASHING_WORKERS": "1"}
+ONE_AT_A_TIME = {"TRIVET_HASHING_WORKERS": "1", **UNLIMITED}  # one account's sign-ins, far more than it may have
 SLOW_HASHING = {"TRIVET_HASHING_MEMORY_KIB": "65536", "TRIVET_HASHING_PASSES": "3", **ONE_AT_A_TIME}
 
 
@@ -34,7 +35,7 @@ def stores(engine: Engines, tmp_path_factory: pytest.TempPathFactory) -> Stores:
 @pytest.fixture(scope="module")
 def fast(stores: Stores) -> Iterator[Whole]:
     """The whole stack with passwords that cost little."""
-    with whole(stores, **FAST_HASHING) as running:
+    with whole(stores, **FAST_HASHING, **UNLIMITED) as running:
         yield running
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 
 from runtime.ids import token_hash
 from tests.harness import engines
+from tests.harness.clients import UNLIMITED
 from tests.harness.engines import Engine
 from tests.harness.metrics import metric
 from tests.harness.people import FAST_HASHING, credentials, new_email, signed_up
@@ -85,7 +86,7 @@ def stores() -> Iterator[dict[str, Engine]]:
 @pytest.fixture(scope="module")
 def running(stores: dict[str, Engine]) -> Iterator[Whole]:
     where = Stores(*(stores[name].url for name in ("sql", "mongodb", "redis")))
-    with whole(where, **FAST_HASHING, TRIVET_LOG_HITS_EVERY="1") as processes:
+    with whole(where, **FAST_HASHING, **UNLIMITED, TRIVET_LOG_HITS_EVERY="1") as processes:
         yield processes
 
 

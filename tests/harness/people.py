@@ -9,6 +9,7 @@ import httpx
 from ops.desk import ACTOR, opened
 from runtime.ids import new_id
 from services.identity.users import Role
+from tests.harness.clients import from_another_client
 
 PASSWORD = "a long enough password"
 FAST_HASHING = {"TRIVET_HASHING_MEMORY_KIB": "64", "TRIVET_HASHING_PASSES": "1"}
@@ -19,10 +20,14 @@ def new_email() -> str:
     return f"{new_id().lower()}@example.com"
 
 
-def browser(url: str, *, connections: int = 100, timeout: float = 15) -> httpx.AsyncClient:
-    """Return a client that keeps cookies and says where it comes from."""
+def browser(url: str, *, connections: int = 100, timeout: float = 15, travels: bool = False) -> httpx.AsyncClient:
+    """Return a client that keeps cookies and says where it comes from.
+
+    One that `travels` comes from another address at each request, where the limits believe this machine.
+    """
     limits = httpx.Limits(max_connections=connections)
-    return httpx.AsyncClient(base_url=url, headers={"origin": url}, timeout=timeout, limits=limits)
+    hooks = {"request": [from_another_client] if travels else []}
+    return httpx.AsyncClient(base_url=url, headers={"origin": url}, timeout=timeout, limits=limits, event_hooks=hooks)
 
 
 def credentials(email: str, password: str = PASSWORD) -> dict[str, Any]:
@@ -38,9 +43,9 @@ async def sign_in(client: httpx.AsyncClient, email: str, password: str = PASSWOR
 
 
 @asynccontextmanager
-async def signed_up(url: str, email: str) -> AsyncIterator[httpx.AsyncClient]:
+async def signed_up(url: str, email: str, *, travels: bool = False) -> AsyncIterator[httpx.AsyncClient]:
     """A browser whose cookies are those of a new account."""
-    async with browser(url) as client:
+    async with browser(url, travels=travels) as client:
         (await sign_up(client, email)).raise_for_status()
         yield client
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.harness.clients import LIMITED
 from tests.harness.processes import ROOT, SECRET
 
 START_SECONDS = 60
@@ -131,8 +132,8 @@ def trivet(*arguments: str, environment: dict[str, str]) -> "subprocess.Complete
 
 @contextmanager
 def stack(data: Path, **extra: str) -> Iterator[Stack]:
-    """Run a stack until it is ready; end it afterwards."""
-    running = Stack(environment(data, **extra), data.with_suffix(".log"))
+    """Run a stack with its limits on until it is ready; end it afterwards."""
+    running = Stack(environment(data, **{**LIMITED, **extra}), data.with_suffix(".log"))
     try:
         yield running.wait_until_ready()
     finally:

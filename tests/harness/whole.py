@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.identity.migrate import upgrade
+from tests.harness.clients import UNLIMITED
 from tests.harness.engines import free_port
 from tests.harness.processes import Process, process
 
 SERVICES = ("identity", "notifications", "cache")
-LIMITED = {"TRIVET_RATE_LIMIT": "on", "TRIVET_TRUSTED_PROXIES": "127.0.0.0/8"}
-"""Limits as in production, behind a proxy on this machine: whoever must not be limited sends X-Forwarded-For."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def whole(stores: Stores, *names: str, **extra: str) -> Iterator[Whole]:
         for name in names or ports:
             running.metrics_ports[name] = free_port()
             metrics = {"TRIVET_METRICS_PORT": str(running.metrics_ports[name])}
-            own = {"TRIVET_RATE_LIMIT": "off", "TRIVET_BASE_URL": f"http://127.0.0.1:{ports['gateway']}"}
+            own = {**UNLIMITED, "TRIVET_BASE_URL": f"http://127.0.0.1:{ports['gateway']}"}
             given: dict[str, Any] = {**addresses, **urls, **metrics, **own, **extra}
             running.processes[name] = stack.enter_context(process(name, port=ports[name], **given))
         yield running

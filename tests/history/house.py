@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from tests.harness import engines
+from tests.harness.clients import LIMITED
 from tests.harness.engines import Engine, free_port
 from tests.harness.people import FAST_HASHING
 from tests.harness.processes import Process, client, process
@@ -88,8 +89,9 @@ def _another(cache: Process) -> AbstractContextManager[Process]:
 
 
 def _gateway(cache: Proxy, given: dict[str, Any]) -> AbstractContextManager[Process]:
-    addresses: dict[str, Any] = {"TRIVET_CACHE_ADDRESS": cache.address, "TRIVET_NOTIFICATIONS_ADDRESS": NOBODY}
-    return process("gateway", **given, **addresses, TRIVET_METRICS_PORT=str(free_port()), TRIVET_RATE_LIMIT="off")
+    addresses = {"TRIVET_CACHE_ADDRESS": cache.address, "TRIVET_NOTIFICATIONS_ADDRESS": NOBODY}
+    told: dict[str, Any] = {**given, **addresses, **LIMITED, "TRIVET_METRICS_PORT": str(free_port())}
+    return process("gateway", **told)
 
 
 def address_of(redis: Engine) -> str:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tests.history.recorder import GET_SESSION
-from tests.history.wire import END_OF_HEAD, LENGTH, NO_ANSWER, Wire
+from tests.history.wire import END_OF_HEAD, LENGTH, NO_ANSWER, Wire, of_any_client
 from trivet.client import Channel
 
 STREAM = "trivet:stream"
@@ -73,7 +73,8 @@ class Front:
         await wire.close()
 
     async def _answer(self, wire: Wire, asked: bytes) -> bytes:
-        until, _, answer = self._kept.get(asked, (0.0, "", b""))
+        key = of_any_client(asked)
+        until, _, answer = self._kept.get(key, (0.0, "", b""))
         if monotonic() < until and self.may_serve():
             return answer
         drops = self._drops
@@ -81,7 +82,7 @@ class Front:
         answer = f"HTTP/1.1 {status} -\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
         is_session = GET_SESSION.encode() in asked and status == 200
         if is_session and drops == self._drops and (found := json.loads(body)):
-            self._kept[asked] = (monotonic() + LIFE_SECONDS, found["session"]["id"], answer)
+            self._kept[key] = (monotonic() + LIFE_SECONDS, found["session"]["id"], answer)
         return answer
 
 

@@ -2,9 +2,13 @@
 
 import asyncio
 
+from tests.harness.clients import another_client
+
 PATIENCE_SECONDS = 5.0
 END_OF_HEAD = b"\r\n\r\n"
 LENGTH = b"\r\ncontent-length:"
+
+CLIENT = "x-forwarded-for: "
 
 NO_ANSWER = (OSError, TimeoutError, asyncio.IncompleteReadError)
 """What `Wire.ask` raises when nothing came back, or not all of it."""
@@ -64,9 +68,18 @@ class Wire:
 
 
 def request(method: str, path: str, address: str, cookie: str) -> bytes:
-    """Return a request with a session's cookie, as a page of the gateway's own origin sends it; a POST has `{}`."""
+    """Return a request with a session's cookie, as a page of the gateway's own origin sends it; a POST has `{}`.
+
+    Each comes from a client of its own, by way of a proxy: the limits are on, and are not what is examined.
+    """
     lines = [f"{method} {path} HTTP/1.1", f"host: {address}", f"origin: http://{address}", f"cookie: {cookie}"]
     body = "{}" if method == "POST" else ""
     if body:
         lines += ["content-type: application/json", f"content-length: {len(body)}"]
+    lines.append(f"{CLIENT}{another_client()}")
     return "\r\n".join((*lines, "", body)).encode()
+
+
+def of_any_client(asked: bytes) -> bytes:
+    """Return what a request without a body asks for, whoever asks: all that stands before the client."""
+    return asked.partition(CLIENT.encode())[0]

@@ -167,7 +167,7 @@ class UnaryUnary:
     ) -> Any:
         """Start the call; await what it returns. Raises grpc.aio.AioRpcError."""
         limit = remaining(self._timeout if timeout is None else timeout)
-        if trace.get_current_span().is_recording():
+        if trace.get_current_span().get_span_context().trace_flags.sampled:  # also if the span has ended by now
             return self._traced(request, limit, metadata, kwargs)
         return self._inner(request, timeout=limit, metadata=self._channel.metadata(metadata), **kwargs)
 

@@ -117,6 +117,20 @@ async def test_a_refusal_is_the_callers_error_and_not_the_servers_and_tells_no_t
     assert not any("hunter2" in span.to_json() for span in (server, client))
 
 
+async def test_a_call_that_outlives_its_request_is_a_client_span_all_the_same(recorded: Recorded) -> None:
+    """What a request leaves behind goes on in its trace: a server span alone would be below another process's."""
+    async with served() as running:
+        with recorded.provider.get_tracer("test").start_as_current_span("request") as root:
+            root.end()
+            await running.stub.GetUser(ME)
+    server, client = (span for span in recorded.exporter.get_finished_spans() if span.name != "request")
+    assert (server.kind, client.kind) == (SpanKind.SERVER, SpanKind.CLIENT)
+    assert server.parent is not None
+    assert client.parent is not None
+    assert server.parent.span_id == client.context.span_id
+    assert client.parent.span_id == root.get_span_context().span_id
+
+
 async def test_under_an_unsampled_parent_nothing_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = Recorded(monkeypatch, ALWAYS_OFF)
     async with served() as running:
