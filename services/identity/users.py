@@ -174,18 +174,20 @@ class Users:
         """
         role = (await transaction.execute(select(users.c.role).where(users.c.id == user_id))).scalar()
         # Administrators are locked in one order: of two who put each other out the second waits, and is refused.
-        admins = await self._locked_admins(transaction) if role == Role.ADMIN.value else []
+        admins = await self._locked_admins(transaction) if role == Role.ADMIN.value else set()
         user = await self.find_locked(transaction, user_id)
         if user.role is Role.ADMIN and role != Role.ADMIN.value:  # promoted between the two statements
             admins = await self._locked_admins(transaction)
-        now = self._now()
-        if {admin.id for admin in admins if not admin.is_kept_out(now)} == {user_id}:
+        if admins == {user_id}:
             raise FailedPrecondition("LAST_ADMIN", "this is the last administrator: make another one first")
         return Leaving(user)
 
-    async def _locked_admins(self, transaction: Transaction) -> list[User]:
-        admins = select(*COLUMNS).where(users.c.role == Role.ADMIN.value).order_by(users.c.id).with_for_update()
-        return [user_of(row) for row in (await transaction.execute(admins)).all()]
+    async def _locked_admins(self, transaction: Transaction) -> set[str]:
+        """Return the ids of the administrators who are not banned. All administrators are locked."""
+        admins = select(users.c.id, users.c.banned, users.c.ban_expires).where(users.c.role == Role.ADMIN.value)
+        rows = await transaction.execute(admins.order_by(users.c.id).with_for_update())
+        now = self._now()
+        return {row.id for row in rows if not row.banned or (row.ban_expires is not None and row.ban_expires <= now)}
 
     async def find_locked_by_email(self, transaction: Transaction, email: str) -> User | None:
         """Return the user with an address, who does not change before the transaction has ended; None if unknown."""

@@ -10,8 +10,10 @@ from sqlalchemy.schema import CreateIndex, DropIndex
 
 from services.identity import schema
 from services.identity.backlog import Backlog
-from services.identity.database import Database
+from services.identity.database import Database, Transaction
+from services.identity.openings import Proof
 from services.identity.requests import Request, Requests
+from services.identity.sessions import Origin
 from services.identity.store_url import StoreUrl
 from services.identity.sweeper import Sweeper
 from services.identity.users import Filter, Order, Role
@@ -58,6 +60,15 @@ async def _void(identity: Identity, some: Filled) -> None:
     await identity.database.transaction("tests.void", lambda within: verifications.void(within, purpose, subject))
 
 
+def _within(work: Callable[[Identity, Filled, Transaction], Awaitable[object]]) -> Call:
+    """Statements of one transaction."""
+
+    async def ask(identity: Identity, some: Filled) -> None:
+        await identity.database.transaction("tests.within", lambda within: work(identity, some, within))
+
+    return ask
+
+
 def _page(order: Order, wanted: Filter | None = None, *, deep: bool = False) -> Call:
     async def ask(identity: Identity, some: Filled) -> None:
         places: dict[str, datetime | str] = {"created_at": some.created_at, "email": some.email, "name": some.name}
@@ -84,6 +95,25 @@ HOT = {
         lambda i, some: i.accounts.by_user(some.user_id), {"users": USER, "accounts": OF_A_USER}
     ),
     "a user": Hot(lambda i, some: i.users.find(some.user_id), {"users": USER}),
+    "the opening of a session by a password": Hot(
+        _within(lambda i, some, within: i.sessions.open(within, Proof(some.user_id, "x" * 97), Origin())),
+        {"users": USER, "accounts": OF_A_USER},
+    ),
+    "a locked user by email": Hot(
+        _within(lambda i, some, within: i.users.find_locked_by_email(within, some.email)), {"users": BY_EMAIL}
+    ),
+    "a locked session": Hot(
+        _within(lambda i, some, within: i.sessions.find_locked(within, some.user_id, some.session_id)),
+        {"sessions": {"pk_sessions", "ix_sessions_user_id"}},
+    ),
+    "the end of a user's secrets": Hot(
+        _within(
+            lambda i, some, within: Verifications(i.database, now=i.clock).forget(
+                within, some.identifier.partition(":")[2]
+            )
+        ),
+        {"verifications": {"uq_verifications_identifier_value"}},
+    ),
     "sessions of a user": Hot(lambda i, some: i.sessions.list(some.user_id, 20), {"sessions": {"ix_sessions_user_id"}}),
     "a session of a user": Hot(
         lambda i, some: i.sessions.find(some.user_id, some.session_id),
