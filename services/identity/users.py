@@ -153,7 +153,7 @@ class Users:
         Only `UserDeletion` calls it, which audits every deletion.
         """
         user_id = leaving.user.id
-        # By hand, while the user is locked: TiDB's cascade can miss a row that is inserted at this moment.
+        # Explicitly, while the user is locked: TiDB's cascade can miss a row that is inserted at this moment.
         for child in CHILDREN:
             await transaction.execute(delete(child).where(child.c.user_id == user_id))
         await transaction.execute(delete(users).where(users.c.id == user_id))
