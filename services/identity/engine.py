@@ -57,6 +57,8 @@ def open_engine(store: StoreUrl, limits: Limits) -> AsyncEngine:
         hide_parameters=True,
         poolclass=NullPool,  # `Connections` keeps them
     )
+    if store.parameters.is_pooled:
+        engine.sync_engine.dialect.is_pooled = True  # type: ignore[attr-defined]  # PooledDialect's
     event.listen(engine.sync_engine, "connect", _session_setup(store.kind, limits))
     if store.kind == "sqlite":
         _end_long_statements(engine, limits.statement_seconds)

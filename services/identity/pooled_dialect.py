@@ -11,7 +11,7 @@ NO_STATEMENT_IS_KEPT = {"statement_cache_size": 0, "prepared_statement_cache_siz
 
 
 class PooledDialect(PGDialect_asyncpg):
-    """SQLAlchemy's asyncpg, which asks at the first connection whether a pooler is between."""
+    """SQLAlchemy's asyncpg, which finds out at the first connection whether a pooler is between, unless it is known."""
 
     supports_statement_cache = True
     is_pooled: bool | None = None
@@ -28,7 +28,7 @@ class PooledDialect(PGDialect_asyncpg):
                 self.is_pooled = asking.run_async(_is_pooled)
             finally:
                 asking.terminate()
-            self.begin = "; ".join(("BEGIN", *_local(settings)))
+        self.begin = "; ".join(("BEGIN", *_local(settings)))
         return super().connect(*cargs, **(modest if self.is_pooled else cparams))
 
     def initialize(self, connection: Connection) -> None:

@@ -36,7 +36,7 @@ WITHOUT_MEANING = {
     **dict.fromkeys(
         ["charset", "characterencoding", "useunicode", "encoding", "clientencoding", "collation"], OWN_LETTERS
     ),
-    **dict.fromkeys(["pgbouncer", "statementcachesize", "preparedstatementcachesize", "supa"], OWN_STATEMENTS),
+    **dict.fromkeys(["statementcachesize", "preparedstatementcachesize", "supa"], OWN_STATEMENTS),
     **dict.fromkeys(["preparethreshold", "preparedstatements"], OWN_STATEMENTS),
     **dict.fromkeys((*TIME_ZONE, "parsetime", "loc"), "Trivet keeps UTC"),
     **dict.fromkeys(["gssencmode", "sslcompression", "sslsni"], "sslmode alone says how TLS is used"),
@@ -67,6 +67,8 @@ class Parameters:
     """Settings of a session on PostgreSQL."""
     target: str = ""
     """Which of several servers of PostgreSQL is wanted."""
+    is_pooled: bool = False
+    """Whether the address says that a pooler is between; identity notices most by itself."""
     socket: str = ""
     user: str = ""
     password: str = field(default="", repr=False)
@@ -108,6 +110,7 @@ def understood(kind: str, query: Mapping[str, str | Sequence[str]]) -> Parameter
         schema=found.get("schema", ""),
         session={name: value for name, value in found.items() if name in SESSION.values()},
         target=found.get("target", ""),
+        is_pooled=found.get("pooler", "").lower() in ("true", "1"),
         socket=found.get("socket", ""),
         user=found.get("user", ""),
         password=found.get("password", ""),
@@ -131,6 +134,8 @@ def _known(kind: str, plain: str) -> str | None:
             return "schema"
         if plain == "targetsessionattrs":
             return "target"
+        if plain == "pgbouncer":
+            return "pooler"
         return SESSION.get(plain)
     return None
 

@@ -39,6 +39,17 @@ async def test_a_pooler_between_is_noticed(database: Database, is_pooled: bool) 
     assert dialect.is_pooled is is_pooled
 
 
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+async def test_an_address_that_names_a_pooler_is_believed(url: str) -> None:
+    """One that passes the server's process id on is not noticed: here, none at all."""
+    async with Database.open(store_url.parse(f"{url}?pgbouncer=true"), SHORT) as database:
+        row = await database.row("tests.server", SERVER)
+        assert row is not None
+        assert tuple(row)[1:] == (0, "1100ms")
+        async with database.connections.one(5) as lent:
+            assert lent.is_pooled
+
+
 @pooled
 async def test_the_damage_where_it_is_not_noticed(store: store_url.StoreUrl, caplog: pytest.LogCaptureFixture) -> None:
     """The protection off: PgBouncer refuses a session's settings. The log has its own words."""
