@@ -36,8 +36,8 @@ def hung_stores(scene: Scene, generator: Generator) -> Timings:
     """R3: each store is stopped for 5 s: how long a call that needs it takes, and when it is well after that."""
     needs = {
         "sql": scene.sign_in(PERSON["email"], PERSON["password"]),
-        "mongodb": scene.get("/v1/notifications", port=scene.free_port),
-        "redis": scene.get("/api/auth/get-session", port=scene.free_port),
+        "mongodb": scene.get("/v1/notifications", port=scene.unlimited_port),
+        "redis": scene.get("/api/auth/get-session", port=scene.unlimited_port),
     }
     found: Timings = {}
     for kind, request in needs.items():

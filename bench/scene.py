@@ -66,23 +66,31 @@ class Scene:
         return from_address(asked, next(self.clients)) if member else asked
 
     @property
-    def free_port(self) -> int:
+    def unlimited_port(self) -> int:
         """Return the port of the gateway without limits. Raises RuntimeError if it is not there."""
         if self.unlimited is None:
             raise RuntimeError("there is no gateway without limits")
         return self.unlimited.port
 
+    @property
+    def flooded_metrics_ports(self) -> dict[str, int]:
+        """Return where the processes that a flood of sign-ins reaches serve /metrics."""
+        ports = dict(self.whole.metrics_ports)
+        if self.unlimited is not None:
+            ports["gateway"] = int(self.unlimited.environment["TRIVET_METRICS_PORT"])
+        return ports
+
     def sign_in(self, email: str, password: str) -> Request:
         """Return a sign-in at the gateway without limits: ten tries in a minute are all that an account has."""
         body = f'{{"email":"{email}","password":"{password}"}}'.encode()
         headers = {"content-type": "application/json", "origin": self.whole.url}
-        return request(self.free_port, "POST", "/api/auth/sign-in/email", headers, body)
+        return request(self.unlimited_port, "POST", "/api/auth/sign-in/email", headers, body)
 
     def reset(self, email: str) -> Request:
         """Return a request for a reset at the gateway without limits: three mails in a minute are all that it sends."""
         headers = {"content-type": "application/json", "origin": self.whole.url}
         body = f'{{"email":"{email}"}}'.encode()
-        return request(self.free_port, "POST", "/api/auth/request-password-reset", headers, body)
+        return request(self.unlimited_port, "POST", "/api/auth/request-password-reset", headers, body)
 
     def rpc(self, process: str, method: str, content: bytes, *, for_person: bool) -> Rpc:
         """Return a call signed now, by the gateway for the person or by a program for itself."""

@@ -43,18 +43,18 @@ def enumeration(scene: Scene, generator: Generator, effort: Effort) -> Timings:
 def flood(scene: Scene, generator: Generator, effort: Effort) -> Timings:
     """0 (a), (b), (d), (e): checks at 100 a second, alone and beside 200 sign-ins; who comes late; health; loops."""
     checks = (
-        scene.get("/api/auth/get-session", port=scene.free_port),
+        scene.get("/api/auth/get-session", port=scene.unlimited_port),
         CONNECTIONS,
         effort.flood_seconds,
         CHECKS_PER_SECOND,
     )
     sign_in = scene.sign_in(PERSON["email"], PERSON["password"])
-    probes = (scene.get("/healthz", port=scene.free_port), 1, effort.flood_seconds, PROBES_PER_SECOND)
+    probes = (scene.get("/healthz", port=scene.unlimited_port), 1, effort.flood_seconds, PROBES_PER_SECOND)
     idle: Round = generator.run("steady", *checks)
     with Generator() as attackers, Generator() as latecomers, Generator() as prober:
         latecomers.run("burst", [sign_in])  # so that it has started
         attackers.run("burst", [sign_in] * effort.flood)  # so that pools are as large as they get
-        lags = {name: _lags(port) for name, port in scene.whole.metrics_ports.items()}
+        lags = {name: _lags(port) for name, port in scene.flooded_metrics_ports.items()}
         generator.start("steady", *checks)
         prober.start("steady", *probes)
         attackers.start("burst", [sign_in] * effort.flood)
@@ -63,7 +63,7 @@ def flood(scene: Scene, generator: Generator, effort: Effort) -> Timings:
         answers: list[tuple[int, float]] = attackers.result()
         busy: Round = generator.result()
         health: Round = prober.result()
-        late_loops = {name: _lags(port) - lags[name] for name, port in scene.whole.metrics_ports.items()}
+        late_loops = {name: _lags(port) - lags[name] for name, port in scene.flooded_metrics_ports.items()}
     turned_away = [milliseconds for status, milliseconds in late if status == 503]
     calm, pressed = percentile(idle.milliseconds, 0.99), percentile(busy.milliseconds, 0.99)
     return {
