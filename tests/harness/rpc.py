@@ -34,7 +34,7 @@ POLICY: Policy = {
     f"{SERVICE}/GetUser": Rule(People.THEMSELVES, services=TESTS, owner="user_id"),
     f"{SERVICE}/UpdateUser": Rule(People.THEMSELVES, services=TESTS, owner="user.id"),
     f"{SERVICE}/DeleteUser": Rule(People.ADMINS, services=TESTS),
-    f"{SERVICE}/ListUsers": Rule(People.NONE, services=TESTS),
+    f"{SERVICE}/ListUsers": Rule(People.NONE, services=TESTS | {"gateway", "identity"}),
 }
 
 Answer = Callable[[GetUserRequest, Context], Awaitable[User]]
