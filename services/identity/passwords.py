@@ -9,6 +9,8 @@ from runtime.errors import InvalidArgument
 
 MIN_LENGTH = 8
 MAX_LENGTH = 128
+MAX_CHECKED_LENGTH = 1_024
+"""Of a password that is checked, in characters: where users were imported from, more than MAX_LENGTH may be allowed."""
 COMMON = Path(__file__).with_name("common_passwords.txt")
 
 
@@ -32,11 +34,11 @@ def utf16_length(text: str) -> int:
 def normal_password(text: str, *, field: str = "password") -> str:
     """Return a password to be checked, as it is hashed: NFKC, nothing trimmed.
 
-    The bound counts characters, so that no password is refused that was once taken: UTF-16 counts as many or more.
+    The bound is far above that of new passwords, so that nobody who was imported is locked out.
     Raises InvalidArgument (PASSWORD_TOO_LONG).
     """
-    if len(text) > MAX_LENGTH:
-        raise _too_long(field)
+    if len(text) > MAX_CHECKED_LENGTH:
+        raise _too_long(field, MAX_CHECKED_LENGTH)
     return unicodedata.normalize("NFKC", text)
 
 
@@ -55,5 +57,5 @@ def new_password(text: str, *, refuse_common: bool, field: str = "password") -> 
     return normal
 
 
-def _too_long(field: str) -> InvalidArgument:
-    return InvalidArgument("PASSWORD_TOO_LONG", f"Password must have at most {MAX_LENGTH} characters", field=field)
+def _too_long(field: str, most: int = MAX_LENGTH) -> InvalidArgument:
+    return InvalidArgument("PASSWORD_TOO_LONG", f"Password must have at most {most} characters", field=field)

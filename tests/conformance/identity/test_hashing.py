@@ -166,10 +166,16 @@ def test_lengths_are_counted_as_the_original_counts_them(password: str) -> None:
     assert new_password(password, refuse_common=True) == normal_password(password)
 
 
-@pytest.mark.parametrize("password", ["\ufdfa" * 128, "🦊" * 128, "x", ""])
+@pytest.mark.parametrize("password", ["\ufdfa" * 128, "🦊" * 128, "x" * 1_024, "x", ""])
 def test_a_password_that_was_taken_once_is_checked(password: str) -> None:
     """Imported users, and users who chose a password when characters were counted, are not locked out by its length."""
     normal_password(password)
+
+
+def test_a_password_that_nobody_can_have_is_not_hashed() -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        normal_password("x" * 1_025)
+    assert caught.value.reason == "PASSWORD_TOO_LONG"
 
 
 def test_the_three_thousand_commonest_are_known() -> None:

@@ -155,7 +155,7 @@ class SignInRequest(_message.Message):
     email: _builtins.str
     """Compared in lower case."""
     password: _builtins.str
-    """Up to 128 characters as typed."""
+    """As typed, up to 1,024 characters."""
     callback_url: _builtins.str
     """Where the link of the verification mail leads in the end, if one is sent."""
     @_builtins.property
