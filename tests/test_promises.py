@@ -18,6 +18,9 @@ SAFETY = {f"{letter}{number + 1}" for letter, count in LINES.items() for number 
 SAFETY |= {f"0.{letter}" for letter in "abcde"}
 ITEMS = {f"2.{number}" for number in range(1, 13)} | {f"3.{number}" for number in range(1, 10)}
 """The items of issues 2 and 3; 2.12 is bad input and faults."""
+ROWS_OF_10 = {"A": 18, "B": 27, "C": 4}
+"""How many rows each part of issue 10 has; its part D is one."""
+ITEMS |= {f"10.{letter}{number + 1}" for letter, count in ROWS_OF_10.items() for number in range(count)} | {"10.D"}
 NO_REASON = "not built yet"
 
 
