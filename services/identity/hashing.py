@@ -42,15 +42,15 @@ class Cost:
 class Hasher:
     """Makes and checks password hashes without holding up the event loop.
 
-    Memory is bounded by workers x memory_kib. Work is handed to a thread only when one is free, so a call that was
-    cancelled or ran out of time while it waited costs nothing. Use it as a context manager.
+    Memory is bounded by workers x memory_kib. A thread takes the next password itself, without a turn of the event loop
+    in which it would be idle. A call that was cancelled or ran out of time while it waited costs nothing. Use it as a
+    context manager.
     """
 
     def __init__(self, cost: Cost | None = None) -> None:
         self._cost = cost or Cost()
         self._argon2 = PasswordHasher(self._cost.passes, self._cost.memory_kib, self._cost.lanes)
-        self._free = asyncio.Semaphore(self._cost.workers)
-        self._waiting = 0
+        self._unfinished = 0
         self._threads = ThreadPoolExecutor(self._cost.workers, "hashing", initializer=_step_back)
         # Checked for users that are unknown or have no password, so that they take as long as all others.
         self._dummy = self._argon2.hash("no user has this password")
@@ -103,17 +103,23 @@ class Hasher:
         if self._waiting >= self._cost.queue:
             shed.inc()
             raise ResourceExhausted("HASHING_OVERLOADED", "too many passwords are being checked", retry_after=1.0)
-        self._waiting += 1
-        waiting.set(self._waiting)
-        try:
-            await self._free.acquire()
-        finally:
-            self._waiting -= 1
-            waiting.set(self._waiting)
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        job = self._threads.submit(work)
+        done = asyncio.wrap_future(job)
+        self._count(1)
         # The thread is free when it is done, not when its caller has left.
-        future.add_done_callback(lambda _: self._free.release())
-        return await asyncio.shield(future)
+        done.add_done_callback(lambda _: self._count(-1))
+        try:
+            return await asyncio.shield(done)
+        finally:
+            job.cancel()  # does nothing once a thread has begun
+
+    def _count(self, change: int) -> None:
+        self._unfinished += change
+        waiting.set(self._waiting)
+
+    @property
+    def _waiting(self) -> int:
+        return max(0, self._unfinished - self._cost.workers)
 
 
 def _step_back() -> None:

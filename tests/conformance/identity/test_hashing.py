@@ -11,7 +11,7 @@ from runtime.errors import InvalidArgument, ResourceExhausted
 from services.identity.hashing import Cost, Hasher
 from services.identity.passwords import common_passwords, new_password, normal_password
 from tests.conformance.identity.conftest import CHEAP
-from tests.harness.waiting import taking
+from tests.harness.waiting import taking, until
 
 PASSWORD = "correct horse battery"
 
@@ -109,22 +109,36 @@ async def test_whoever_leaves_the_queue_is_not_hashed_for() -> None:
             async with asyncio.timeout(0.01):
                 await hasher._in_a_thread(late)
         gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
         first.release()
-        await asyncio.gather(busy, gone, return_exceptions=True)
+        await busy
         await hasher.hash(PASSWORD)
         assert late.begun == 0
 
 
-async def test_a_caller_that_leaves_while_hashing_does_not_free_the_thread_twice() -> None:
+async def test_a_caller_that_leaves_while_hashing_does_not_free_the_thread_early() -> None:
     stuck = Stuck()
     with Hasher(Cost(64, 1, workers=1, queue=10)) as hasher:
         call = asyncio.create_task(hasher._in_a_thread(stuck))
-        await asyncio.sleep(0.01)
+        await until(lambda: stuck.begun == 1, 2)
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-        assert hasher._free.locked()
+        following = asyncio.create_task(hasher.hash(PASSWORD))
+        await asyncio.sleep(0)
+        assert hasher.is_busy
         stuck.release()
-        await hasher.hash(PASSWORD)
+        await following
+        assert not hasher.is_busy
+
+
+async def test_a_thread_takes_the_next_password_while_the_loop_is_busy() -> None:
+    """A13: a thread that waited for a turn of the loop between two passwords would be idle meanwhile."""
+    first, second = threading.Event(), threading.Event()
+    with Hasher(Cost(64, 1, workers=1)) as hasher:
+        calls = [asyncio.create_task(hasher._in_a_thread(each.set)) for each in (first, second)]
+        await asyncio.sleep(0)
+        assert second.wait(10)  # the loop stands still until then
+        await asyncio.gather(*calls)
 
 
 @pytest.mark.parametrize("password", ["x" * 64, "with some spaces", "🦊" * 8, " leading and trailing ", "ﬁ" * 8])
