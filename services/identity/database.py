@@ -43,10 +43,13 @@ class Transaction:
         self._connection = connection
         self.follow_ups: list[FollowUp] = []
 
-    async def execute(self, statement: Executable) -> CursorResult[Any]:
-        """Run a statement. Raises TwiceError and OrphanError where a constraint refuses it."""
+    async def execute(self, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
+        """Run a statement with these values. Raises TwiceError and OrphanError where a constraint refuses it.
+
+        A statement that never changes is best a constant: SQLAlchemy builds it, and the key of its compiled text, once.
+        """
         try:
-            return await self._connection.execute(statement)
+            return await self._connection.execute(statement, values)
         except Exception as error:  # only two are answered here, the rest goes on to `Database`
             _raise_refusal(fault_of(error))
             raise

@@ -20,6 +20,7 @@ from services.identity.database import Database, Transaction
 
 logger = logging.getLogger(__name__)
 outbox = schema.outbox
+INSERT = insert(outbox)
 INVALIDATIONS = "cache.invalidate"
 KEY_LENGTH = 255
 CAUSE_LENGTH = 255
@@ -131,9 +132,8 @@ class Outbox:
     async def _insert(self, transaction: Transaction, topic: str, key: str, payload: str) -> Note:
         now = self._now()
         times = {"created_at": now, "updated_at": now, "next_attempt_at": now}
-        row = await transaction.execute(
-            insert(outbox).values(topic=topic, key=key[:KEY_LENGTH], payload=payload, attempts=0, **times)
-        )
+        values = {"topic": topic, "key": key[:KEY_LENGTH], "payload": payload, "attempts": 0, **times}
+        row = await transaction.execute(INSERT, values)
         assert row.inserted_primary_key is not None
         return Note(int(row.inserted_primary_key[0]), key, payload, now)
 

@@ -160,7 +160,7 @@ class Sessions:
         Until the transaction ends nothing of it changes: what does so later ends this session too.
         """
         opened = self.begin(proof.user_id, origin)
-        written = await transaction.execute(insert_while(proof, opened.row, self._now()))
+        written = await transaction.execute(*insert_while(proof, opened.row, self._now()))
         return opened if written.rowcount else None
 
     async def verify(self, token: str) -> Verified:

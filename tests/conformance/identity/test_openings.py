@@ -7,11 +7,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, insert, select, update
 
+from runtime.clock import utc_now
 from runtime.errors import ServiceError
 from services.identity import schema, sessions
 from services.identity.email_rules import EmailRules
 from services.identity.hashing import Hasher
-from services.identity.openings import Proof
+from services.identity.openings import Proof, insert_while
 from services.identity.sessions import Origin
 from services.identity.sign_ups import NewUser
 from services.identity.users import User
@@ -125,7 +126,7 @@ async def test_without_the_proof_a_ban_leaves_a_session_that_comes_alive(
     identity: Identity, hasher: Hasher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control."""
-    monkeypatch.setattr(sessions, "insert_while", lambda _proof, row, _now: insert(schema.sessions).values(**row))
+    monkeypatch.setattr(sessions, "insert_while", lambda _proof, row, _now: (insert(schema.sessions), row))
     plain = mailing(identity, hasher)
     user = await signed_up(plain)
     site = mailing(identity, Meanwhile(hasher, lambda: ban(plain, user)))
@@ -189,3 +190,12 @@ async def test_a_proof_is_one_statement_that_writes_or_does_not(identity: Identi
     )
     assert (opened is None) is kept_out
     assert await count(identity) == (0 if kept_out else 1)
+
+
+def test_the_statement_is_built_once_for_each_kind_of_proof() -> None:
+    """A13: SQLAlchemy builds and keys a statement that is new to it, which costs more than to send it."""
+    kinds = [Proof("ann"), Proof("ann", "hash"), Proof("ann", "hash", needs_verified_email=True)]
+    again = [Proof("bob"), Proof("bob", "other"), Proof("bob", "other", needs_verified_email=True)]
+    first, second = ([insert_while(each, {}, utc_now())[0] for each in proofs] for proofs in (kinds, again))
+    assert len({str(each) for each in first}) == 3
+    assert all(one is other for one, other in zip(first, second, strict=True))

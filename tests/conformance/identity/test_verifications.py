@@ -1,6 +1,7 @@
 """One-time secrets, on every engine."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -90,8 +91,8 @@ class Looking(Transaction):
         super().__init__(transaction._connection)
         self._looked = looked
 
-    async def execute(self, statement: Executable) -> CursorResult[Any]:
-        answer = await super().execute(statement)
+    async def execute(self, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
+        answer = await super().execute(statement, values)
         self._looked.set()
         return answer
 
