@@ -14,7 +14,7 @@ from tests.harness.clients import LIMITED
 from tests.harness.processes import ROOT, SECRET
 
 START_SECONDS = 60
-STOP_SECONDS = 5.0
+STOP_SECONDS = 15.0
 READY = re.compile(r"^trivet: ready on (?P<url>http://\S+)$", re.MULTILINE)
 ADDRESS = re.compile(r"^  (?P<name>\S+(?: \S+)?)  +(?P<address>\S.*)$", re.MULTILINE)
 NAMES = ("gateway", "identity", "notifications", "cache", "secantusdb", "valkey")
