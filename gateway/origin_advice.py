@@ -25,7 +25,8 @@ class OriginAdvice:
     def consider(self, origin: str, host: str, *, trusted: bool) -> None:
         """Warn of a request from a page at `origin` to the gateway by the name `host` (the Host header)."""
         if not trusted:
-            if self._is_new(origin, ""):
+            # `null` is a page without an origin: no setting could name it.
+            if origin != "null" and self._is_new(origin, ""):
                 logger.warning(UNTRUSTED, origin[:MAX_LENGTH])
         elif _differ(origin, host) and self._is_new(origin, host):
             port = host.rpartition(":")[2] if host.rpartition(":")[2].isdecimal() else "80"

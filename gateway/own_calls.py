@@ -32,10 +32,13 @@ BLAMING = frozenset(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         grpc.StatusCode.FAILED_PRECONDITION,
         grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.UNIMPLEMENTED,
     }
 )
 """Codes that blame the caller. Our services add a reason; a proxy, a limit of gRPC or another program does not."""
-NOT_OURS = "check its address, what stands between, and how many calls it has"
+NOT_OURS = (
+    "check that its address is right and its version the gateway's, what stands between, and how many calls it has"
+)
 
 
 class OwnChannel(Channel):

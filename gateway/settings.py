@@ -9,7 +9,7 @@ from pydantic_settings import NoDecode
 from gateway.origin_patterns import pattern_of
 from gateway.places import origin_of
 from runtime.fields import NONE, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
-from runtime.settings import Keys, PairKeysField, SiteSettings, Words, from_env, split_words
+from runtime.settings import Address, Keys, PairKeysField, SiteSettings, Words, from_env, split_words
 
 MAX_PORT = 65_535
 
@@ -86,11 +86,11 @@ class GatewaySettings(SiteSettings):
     docs: Literal["on", "off", ""] = from_env(
         "TRIVET_DOCS", default="", description="on or off: /docs; off in production if unset."
     )
-    identity_address: str = from_env("TRIVET_IDENTITY_ADDRESS", default="127.0.0.1:50051", description="HOST:PORT.")
-    notifications_address: str = from_env(
+    identity_address: Address = from_env("TRIVET_IDENTITY_ADDRESS", default="127.0.0.1:50051", description="HOST:PORT.")
+    notifications_address: Address = from_env(
         "TRIVET_NOTIFICATIONS_ADDRESS", default="127.0.0.1:50052", description="HOST:PORT."
     )
-    cache_address: str = from_env("TRIVET_CACHE_ADDRESS", default="127.0.0.1:50053", description="HOST:PORT.")
+    cache_address: Address = from_env("TRIVET_CACHE_ADDRESS", default="127.0.0.1:50053", description="HOST:PORT.")
     call_keys: PairKeysField = from_env(
         "TRIVET_CALL_KEYS", default=Keys(), description="SERVICE=HEX,...: the key shared with each service."
     )

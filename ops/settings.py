@@ -5,6 +5,8 @@ from pathlib import Path
 from pydantic import SecretStr, ValidationInfo, field_validator
 
 from ops import ROOT
+from ops.policy import POLICY
+from runtime.rights import checked, unknown
 from runtime.settings import Environment, Secrets, Settings, Words, from_env
 
 MIN_SECRET_LENGTH = 32
@@ -79,7 +81,19 @@ class StackSettings(OpsSettings):
 
     identity_port: int = from_env("TRIVET_IDENTITY_PORT", default=50051, ge=0, le=65535, description="gRPC.")
     notifications_port: int = from_env("TRIVET_NOTIFICATIONS_PORT", default=50052, ge=0, le=65535, description="gRPC.")
+    program_rights: Words = from_env(
+        "TRIVET_PROGRAM_RIGHTS",
+        default=(),
+        description="Which RPCs the product's own programs may call: PROGRAM=SERVICE/METHOD or SERVICE/*, by comma.",
+    )
     gateway_workers: int = from_env(
         "TRIVET_GATEWAY_WORKERS", default=1, ge=1, le=64, description="Processes that answer HTTP on the one port."
     )
     cache_port: int = from_env("TRIVET_CACHE_PORT", default=50053, ge=0, le=65535, description="gRPC.")
+
+    @field_validator("program_rights")
+    @classmethod
+    def _are_of_programs_and_rpcs_that_exist(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if lines := unknown(checked(value), POLICY, info.data.get("programs", ())):
+            raise ValueError("; ".join(lines))
+        return value

@@ -105,14 +105,14 @@ def create(
 @app.command()
 def promote(email: Who) -> None:
     """Make a user an administrator; they may have to sign in again."""
-    _set_role(email, RoleName.ADMIN)
+    _set_role(email, RoleName.ADMIN, "sign up first, then promote")
     print(f"{email} is an administrator")
 
 
 @app.command()
 def demote(email: Who) -> None:
     """Make an administrator a user like any other; the last one stays."""
-    _set_role(email, RoleName.USER)
+    _set_role(email, RoleName.USER, "`trivet users list` shows who there is")
     print(f"{email} is no administrator")
 
 
@@ -208,12 +208,12 @@ def export(
         raise Refused(f"not all of it: {missing}; is the stack running? Try again, or say --sql-only")
 
 
-def _set_role(who: str, role: RoleName) -> "Changed":
+def _set_role(who: str, role: RoleName, mend: str) -> "Changed":
     from ops.desk import ACTOR, Desk, at_desk
     from services.identity.users import Role
 
     async def work(desk: Desk) -> "Changed":
-        user = await desk.user(who, "sign up first, then promote")
+        user = await desk.user(who, mend)
         return await desk.administration.set_role(user.id, Role(role.value), actor=ACTOR)
 
     return at_desk(work)

@@ -22,6 +22,24 @@ def checked(rights: tuple[str, ...]) -> tuple[str, ...]:
     return rights
 
 
+def unknown(rights: Iterable[str], policy: Policy, programs: Iterable[str]) -> list[str]:
+    """Return a line for each right that names a program or an RPC that there is not; `policy` is of all services."""
+    known, services, lines = set(programs), {_short(method) for method in policy}, []
+    for right in rights:
+        match = RIGHT.fullmatch(right)
+        assert match is not None, "settings have checked it"
+        if match["program"] not in known:
+            lines.append(f"{right}: TRIVET_PROGRAMS does not name {match['program']}")
+        if match["service"] not in services:
+            lines.append(f"{right}: there is no service {match['service']}")
+            continue
+        try:
+            with_rights(policy, [right])
+        except UnknownRpcError as error:
+            lines.append(str(error))
+    return lines
+
+
 def with_rights(policy: Policy, rights: Iterable[str]) -> Policy:
     """Return the policy in which the rows also name the programs that have a right to them.
 

@@ -23,7 +23,7 @@ from runtime.open_calls import SERVICES as OPEN_TO_ALL
 from runtime.open_calls import open_concerns
 from runtime.policy import Policy
 from runtime.rights import UnknownRpcError, with_rights
-from runtime.settings import ServiceSettings
+from runtime.settings import ServiceSettings, refused
 from runtime.tasks import end, is_asked_to_end
 
 logger = logging.getLogger(__name__)
@@ -213,7 +213,7 @@ def _granted(policy: Policy, settings: ServiceSettings) -> Policy:
     try:
         return with_rights(policy, settings.program_rights)
     except UnknownRpcError as error:
-        raise SystemExit(f"trivet: TRIVET_PROGRAM_RIGHTS: {error}") from None
+        raise refused([f"TRIVET_PROGRAM_RIGHTS: {error}"]) from None
 
 
 def _prepare(concerns: Sequence[Concern], service: str) -> None:

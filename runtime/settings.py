@@ -1,12 +1,22 @@
 """Settings that every process has, and the one way in which settings are read."""
 
 import os
+import re
 import sys
 from enum import Enum
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -16,6 +26,7 @@ from trivet.client.actor import decode_pair_keys
 
 MIN_SECRET_LENGTH = 32
 SEAL_KEY_LENGTH = 32
+ADDRESS = re.compile(r"(?:(?:dns|ipv4|ipv6|unix):.+)|(?:[^\s:/@]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 LOCAL_HOSTS = ("127.0.0.1", "0.0.0.0", "::1", "::", "localhost", "")  # noqa: S104  # compared, not bound
 
 
@@ -46,6 +57,14 @@ def split_words(value: Any) -> Any:
     return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
 
 
+def _address(value: str) -> str:
+    if not ADDRESS.fullmatch(value):
+        raise ValueError("must be HOST:PORT, for example 127.0.0.1:50051, or a target such as dns:///HOST:PORT")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+"""Where a service answers gRPC."""
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split_words)]
 
@@ -229,9 +248,9 @@ def read(kind: type[S]) -> S:
     try:
         settings = kind()
     except ValidationError as error:
-        raise _refused([*map(_told, error.errors()), *misspelled]) from None
+        raise refused([*map(_told, error.errors()), *misspelled]) from None
     if misspelled and settings.is_production:
-        raise _refused(misspelled)
+        raise refused(misspelled)
     for line in misspelled:
         print(f"trivet: warning: {line}", file=sys.stderr)
     return settings
@@ -242,6 +261,7 @@ def _told(mistake: ErrorDetails) -> str:
     return f"{name}: {mistake['msg'].removeprefix('Value error, ')}"
 
 
-def _refused(lines: list[str]) -> SystemExit:
+def refused(lines: list[str]) -> SystemExit:
+    """Say which settings are wrong; return what ends the process with 2, so that nobody starts it again as it is."""
     print("trivet: these settings are wrong:", *(f"  {line}" for line in lines), sep="\n", file=sys.stderr)
     return SystemExit(2)

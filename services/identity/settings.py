@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from runtime.fields import NONE, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
-from runtime.settings import SealKeysField, ServiceSettings, SiteSettings, from_env
+from runtime.settings import Address, SealKeysField, ServiceSettings, SiteSettings, from_env
 from services.identity.email_settings import EmailSettings
 from services.identity.hashing import Cost
 from services.identity.oauth.settings import OAuthSettings
@@ -16,8 +16,8 @@ class IdentitySettings(ServiceSettings, SiteSettings, StoreSettings, EmailSettin
     """What the identity service is told beyond what every service is."""
 
     port: int = from_env("TRIVET_IDENTITY_PORT", default=50051, ge=0, le=65535, description="Where gRPC is served.")
-    cache_address: str = from_env("TRIVET_CACHE_ADDRESS", default="127.0.0.1:50053", description="HOST:PORT.")
-    notifications_address: str = from_env(
+    cache_address: Address = from_env("TRIVET_CACHE_ADDRESS", default="127.0.0.1:50053", description="HOST:PORT.")
+    notifications_address: Address = from_env(
         "TRIVET_NOTIFICATIONS_ADDRESS", default="127.0.0.1:50052", description="HOST:PORT."
     )
     seal_keys: SealKeysField = from_env(

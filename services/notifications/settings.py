@@ -6,7 +6,7 @@ from pydantic import SecretStr, field_validator
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from runtime.settings import SealKeysField, ServiceSettings, from_env
+from runtime.settings import Address, SealKeysField, ServiceSettings, from_env
 from services.notifications.levels import Level
 from services.notifications.smtp_settings import MailSettings
 
@@ -20,7 +20,7 @@ class NotificationsSettings(ServiceSettings, MailSettings):
     port: int = from_env(
         "TRIVET_NOTIFICATIONS_PORT", default=50052, ge=0, le=65535, description="Where gRPC is served."
     )
-    cache_address: str = from_env("TRIVET_CACHE_ADDRESS", default="127.0.0.1:50053", description="HOST:PORT.")
+    cache_address: Address = from_env("TRIVET_CACHE_ADDRESS", default="127.0.0.1:50053", description="HOST:PORT.")
     mongodb_uri: SecretStr = from_env(
         "MONGODB_URI",
         "MONGODB_URL",

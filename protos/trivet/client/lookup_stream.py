@@ -10,6 +10,7 @@ from grpc import aio
 
 from trivet.cache.v1.cache_pb2 import Lookup, StreamGetRequest
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.client.actor import NoKeyError
 
 STREAM_SECONDS = 10.0
 """How old a stream grows: less than the service lets one be silent, and soon enough to find another process of it."""
@@ -69,7 +70,11 @@ class LookupStream:
 
     def _begin(self) -> None:
         self.close()
-        self._call, self._ends = self._cache.StreamGet(), self._monotonic() + STREAM_SECONDS
+        try:
+            self._call = self._cache.StreamGet()
+        except NoKeyError as error:  # as a cache that refuses the key: its owner is asked
+            raise _failure(grpc.StatusCode.UNAVAILABLE, str(error)) from None
+        self._ends = self._monotonic() + STREAM_SECONDS
 
     def close(self) -> None:
         """End the stream, if there is one."""

@@ -162,3 +162,10 @@ async def test_an_open_stream_does_not_keep_a_service_from_ending(own: Process) 
         assert await asyncio.wait_for(call.read(), 10) is aio.EOF
         assert await asyncio.to_thread(own.popen.wait, 10) == 0
         stream.close()
+
+
+async def test_without_a_key_for_the_cache_a_lookup_is_unavailable(cache_process: Process) -> None:
+    """As with a wrong key, so that the reader asks the owner."""
+    async with connect(cache_process.address, "cache", Signer("tests", {})) as channel:
+        stream = LookupStream(CacheServiceStub(channel), NAMESPACE)
+        assert (await refused(stream.ask(["a"], 2)))[0] is StatusCode.UNAVAILABLE

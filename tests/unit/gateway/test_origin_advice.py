@@ -40,6 +40,12 @@ def test_a_page_whose_cookies_come_along_causes_no_warning(caplog: pytest.LogCap
     assert caplog.messages == []
 
 
+def test_a_page_without_an_origin_causes_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """No setting could name it."""
+    OriginAdvice().consider("null", "api.example.com", trusted=False)
+    assert caplog.messages == []
+
+
 def test_strangers_cannot_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
     advice = OriginAdvice()
     for number in range(2 * MAX_REMEMBERED):

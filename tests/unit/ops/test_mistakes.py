@@ -182,3 +182,21 @@ def test_ctrl_c_while_the_command_is_still_being_loaded_is_quiet(tmp_path: Path)
     command = [sys.executable, "-c", INTERRUPTED]
     ended = subprocess.run(command, cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("rights", "says"),
+    [
+        ("ops=UserService/GetUsr", "UserService has no GetUsr"),
+        ("ops=UsrService/GetUser", "there is no service UsrService"),
+        ("biling=UserService/GetUser", "TRIVET_PROGRAMS does not name biling"),
+        ("ops", "PROGRAM=SERVICE/METHOD"),
+    ],
+)
+def test_a_right_that_nobody_could_use_stops_the_start(tmp_path: Path, rights: str, says: str) -> None:
+    own = environment(tmp_path, TRIVET_PROGRAMS="ops,billing", TRIVET_PROGRAM_RIGHTS=rights)
+    refused = trivet("run", environment=own)
+    assert refused.returncode == 2
+    assert "TRIVET_PROGRAM_RIGHTS: " in refused.stderr
+    assert says in refused.stderr
+    assert list(tmp_path.iterdir()) == []

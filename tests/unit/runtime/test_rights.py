@@ -28,12 +28,14 @@ def test_rights_of_another_process_are_its_own() -> None:
     assert with_rights(POLICY, ["billing=AuditService/ListAuditEvents", "billing=NoService/*"]) == POLICY
 
 
-def test_a_right_to_what_a_service_does_not_have_stops_the_start() -> None:
+def test_a_right_to_what_a_service_does_not_have_stops_the_start(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UnknownRpcError, match="billing=UserService/GetUsr: UserService has no GetUsr"):
         with_rights(POLICY, ["billing=UserService/GetUsr"])
     configured = settings(program_rights="billing=UserService/GetUsr")
-    with pytest.raises(SystemExit, match="TRIVET_PROGRAM_RIGHTS: billing=UserService/GetUsr"):
+    with pytest.raises(SystemExit) as stopped:
         Server("identity", configured, 0, policy=POLICY, ping=answers)
+    assert stopped.value.code == 2, "as for any wrong setting: what runs it does not try again"
+    assert "TRIVET_PROGRAM_RIGHTS: billing=UserService/GetUsr" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from gateway.settings import GatewaySettings
 from runtime.settings import Environment, ServiceSettings, SiteSettings, read
 
 CANARY = "c0ffee" * 12
@@ -112,3 +113,22 @@ def test_the_default_base_url_is_the_name_that_pages_of_this_machine_use(
     for name, value in {"TRIVET_SECRET": "s" * 32, "TRIVET_HOST": host, "TRIVET_HTTP_PORT": "8081"}.items():
         monkeypatch.setenv(name, value)
     assert read(SiteSettings).base_url == url
+
+
+@pytest.mark.parametrize("address", ["10.0.0.7:50051", "identity:50051", "[::1]:50051", "dns:///identity:50051"])
+def test_an_address_of_a_service_is_host_and_port_or_a_target(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("TRIVET_SECRET", "s" * 32)
+    monkeypatch.setenv("TRIVET_IDENTITY_ADDRESS", address)
+    assert read(GatewaySettings).identity_address == address
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:50051", "localhost", "127.0.0.1:", ":50051", "a b:1", "::1:5"])
+def test_an_address_that_leads_nowhere_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    """R37: gRPC itself would only ever fail to connect, without a word."""
+    monkeypatch.setenv("TRIVET_SECRET", "s" * 32)
+    monkeypatch.setenv("TRIVET_IDENTITY_ADDRESS", address)
+    with pytest.raises(SystemExit):
+        read(GatewaySettings)
+    assert "TRIVET_IDENTITY_ADDRESS: must be HOST:PORT" in capsys.readouterr().err
