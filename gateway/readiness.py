@@ -10,8 +10,10 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from prometheus_client import Gauge
 
 from gateway.backends import Backends
+from trivet.cache.v1.cache_pb2 import GetRequest
 from trivet.client import reason_of
 from trivet.identity.v1.session_service_pb2 import VerifySessionRequest
+from trivet.notifications.v1.log_service_pb2 import WriteLogsRequest
 
 PROBE_SECONDS = 1.5
 SHARED_SECONDS = 1.0
@@ -27,7 +29,7 @@ probe_seconds = Gauge("trivet_gateway_probe_seconds", "How long the last probe o
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a probe found of a service and of its store."""
+    """What a probe found of a service, which is up if it answers us, and of its store."""
 
     is_up: bool
     store_is_up: bool
@@ -67,7 +69,8 @@ class Readiness:
         for name, part in parts.items():
             part_up.labels(name, "service").set(part.is_up)
             part_up.labels(name, "store").set(part.store_is_up)
-        return Report(identity.store_is_up, tuple(name for name, part in parts.items() if not part.store_is_up))
+        able = {name for name, part in parts.items() if part.is_up and part.store_is_up}
+        return Report("identity" in able, tuple(name for name in parts if name not in able))
 
     async def _identity(self) -> Part:
         """Ask who is signed in, as a request would: that takes our signature, identity and its database."""
@@ -82,7 +85,22 @@ class Readiness:
         return Part(True, True)
 
     async def _service(self, name: str) -> Part:
-        """Ask a service for its store. A service lives if it answers at all."""
+        """Ask a service for its store, and whether it takes our signature; another stack's does not."""
+        part, is_ours = await asyncio.gather(self._health(name), self._takes_our_calls(name))
+        return Part(part.is_up and is_ours, part.store_is_up)
+
+    async def _takes_our_calls(self, name: str) -> bool:
+        """Make a signed call that asks for nothing. A service that reads it refuses it, or finds nothing."""
+        try:
+            if name == "cache":
+                await self._backends.cache.Get(GetRequest(namespace="sessions", key=NOBODY), timeout=PROBE_SECONDS)
+            else:
+                await self._backends.logs.WriteLogs(WriteLogsRequest(), timeout=PROBE_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            return error.code() is grpc.StatusCode.INVALID_ARGUMENT
+        return True
+
+    async def _health(self, name: str) -> Part:
         began = time.perf_counter()
         check = self._backends.channels[name].unary_unary(
             CHECK, HealthCheckRequest.SerializeToString, HealthCheckResponse.FromString

@@ -8,9 +8,11 @@ import httpx
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.readiness import PROBE_SECONDS, SHARED_SECONDS
+from ops.keys import pair_key
 from runtime.errors import FailedPrecondition, Unavailable
 from tests.api.gateway.conftest import Gateway, running
-from tests.api.gateway.stand_ins import StandIns, never
+from tests.api.gateway.stand_ins import SERVED, StandIns, never
+from tests.harness.processes import SECRET
 from tests.harness.waiting import until
 from trivet.notifications.v1.notification_service_pb2 import ListMailboxMessagesResponse, MailboxMessage
 
@@ -54,6 +56,19 @@ async def test_without_identitys_store_nobody_can_sign_in_and_no_gateway_is_read
     assert await gateway.metric('trivet_gateway_part_up{part="service",service="identity"}') == 1
     assert await gateway.metric('trivet_gateway_part_up{part="store",service="identity"}') == 0
     assert (await gateway.http.get("/healthz")).json() == {"status": "ok"}
+
+
+async def test_services_that_refuse_our_signature_are_told_though_their_health_is_good(stand_ins: StandIns) -> None:
+    """As those of another stack do, or where a key was changed in one place."""
+    stand_ins.reset()
+    keys = {name: pair_key(SECRET, "gateway" if name == "identity" else "another", name).hex() for name in SERVED}
+    wrong = {"TRIVET_CALL_KEYS": ",".join(f"{name}={key}" for name, key in keys.items())}
+    async with running(stand_ins, **wrong) as gateway:
+
+        async def is_told() -> bool:
+            return await readiness(gateway) == (200, "degraded", ["notifications", "cache"])
+
+        await until(is_told, 10)
 
 
 async def test_one_result_is_shared_for_a_second(gateway: Gateway) -> None:
