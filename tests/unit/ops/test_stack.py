@@ -17,6 +17,7 @@ from pathlib import Path
 from ops.plan import Plan, follow
 from ops.running import Running
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
 os.kill(os.getpid(), signal.SIGINT)  # it comes while this program makes way for the other
 lock = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
