@@ -122,7 +122,8 @@ def test_after_an_invalidation_is_confirmed_nothing_older_is_served() -> None:
 
 @pytest.mark.parametrize("protection", ["ignore_watch", "ignore_epoch", "serve_always"])
 def test_without_a_protection_something_older_is_served(protection: str) -> None:
-    """R16: each of the three is needed."""
+    """R16: each of the three is needed. The search is the same in every run: one that is not found is never luck."""
     machine: Any = without(protection)
+    found = settings(STEPS, max_examples=5_000, print_blob=False, derandomize=True, database=None)
     with pytest.raises(AssertionError, match="confirmed"):
-        run_state_machine_as_test(machine, settings=settings(STEPS, max_examples=1_000, print_blob=False))
+        run_state_machine_as_test(machine, settings=found)
