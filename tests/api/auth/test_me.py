@@ -9,6 +9,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from runtime.ids import new_id
 from tests.api.auth.conftest import ORIGIN, PASSWORD, Site, new_email, running_site, wait_until
 from tests.conftest import Engines
 from tests.harness.processes import Process, client, process
@@ -65,7 +66,9 @@ async def all_cached(whole: Whole, browser: httpx.AsyncClient) -> bool:
 
 
 def is_ready(gateway: Process) -> bool:
-    return httpx.get(f"http://{gateway.address}/readyz").status_code == 200
+    """Whether identity answers now; /readyz may say what was so a second ago."""
+    unknown = {"authorization": f"Bearer {new_id()}"}
+    return httpx.get(f"http://{gateway.address}/v1/me", headers=unknown).status_code == 401
 
 
 async def sign_up(browser: httpx.AsyncClient) -> str:
