@@ -105,5 +105,5 @@ async def _sign_up(url: str, person: Mapping[str, str]) -> str:
         token: str = signed_up.raise_for_status().json()["session_token"]
         found = (await client.get(WHOAMI, headers={"x-session-token": token})).raise_for_status().json()
     if found["identity"]["traits"]["email"] != person["email"]:
-        raise RuntimeError("Kratos knows nobody")
+        raise RuntimeError("Kratos does not return the session's user")
     return token

@@ -11,7 +11,7 @@ METHOD = "trivet.identity.v1.SessionService/RevokeSession"
 BATCH = 50
 """How many calls are signed at once: a signature is good for a minute."""
 ASKED_FROM, ASKED_AT_MOST = 1 << 22, 1 << 13
-"""The addresses from which sessions are asked for while they end begin here; each session has so many of its own."""
+"""The first client address of the checks that run while sessions end, and how many addresses each session has."""
 SEEN = "a revocation is seen by the other gateway after its return, p99 ms (wanted: 50 at most)"
 SEEN_FROM_CALL = "a revocation is seen by the other gateway after the call began, p99 ms"
 BELIEVED = "requests sent after the return of a confirmed revocation that were still believed (wanted: 0)"

@@ -2,7 +2,7 @@
 
 A product that names no page of its own has its people sent to `/`, with `?error=CODE` if something failed. Behind one
 host that address is the product's. Where the front end has another origin it is the gateway's, which answers a page in
-place of JSON to whoever asks for HTML.
+place of JSON to a client that accepts HTML.
 """
 
 import base64

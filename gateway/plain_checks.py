@@ -42,7 +42,7 @@ MAX_REMEMBERED = 4_096
 MAX_REMEMBERED_BYTES = 1_024
 MAX_CLIENTS = 8_192
 MAX_FORWARDED_BYTES = 128
-"""So many addresses are remembered as limits count them: to read one costs more than to answer a check. Some 4 MB."""
+"""The most client addresses that are kept as rate limits count them, some 4 MB: parsing one costs more than a check."""
 _CHECK = "trivet.plain_check"
 
 
