@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import aiosqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
 
@@ -33,13 +34,20 @@ class Lent:
         self.is_pooled = pooler.is_pooled(connection)
         self.idle_since = 0.0
 
-    def drop(self) -> None:
-        """Close it at once, without a word to the server, which may not answer."""
+    def drop(self) -> asyncio.Future[Any] | None:
+        """Close it at once without telling the server, which may not answer.
+
+        Returns when the thread of an SQLite connection ends; None for a server's connection.
+        """
         connection = self.connection.sync_connection
         assert connection is not None
+        ends: asyncio.Future[Any] | None = None
         if not connection.closed:
+            if isinstance(self.driver, aiosqlite.Connection):
+                ends = self.driver.stop()
             connection.invalidate()
             connection.close()
+        return ends
 
 
 class Connections:
@@ -55,6 +63,7 @@ class Connections:
         self._admit = admit
         self._ends_statements = kind != "sqlite"
         self._idle: list[Lent] = []
+        self._ending: set[asyncio.Future[Any]] = set()
         self._places = asyncio.Semaphore(limits.connections)
         self.in_use = 0
         store_pool_in_use.labels(kind).set_function(lambda: self.in_use)
@@ -97,17 +106,24 @@ class Connections:
     def drop_idle(self) -> None:
         """Close what is idle at once; work goes on with new connections."""
         while self._idle:
-            self._idle.pop().drop()
+            self._drop(self._idle.pop())
 
     async def close(self) -> None:
-        """Say goodbye to the server on every idle connection."""
+        """Close every idle connection, and wait for the threads of SQLite's: they end on this event loop."""
         while self._idle:
             lent = self._idle.pop()
             try:
                 async with asyncio.timeout(CLOSING_SECONDS):
                     await lent.connection.close()
             except Exception:  # whatever a driver raises, the connection is of no further use
-                lent.drop()
+                self._drop(lent)
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=self._limits.attempt_seconds)
+
+    def _drop(self, lent: Lent) -> None:
+        if ends := lent.drop():
+            self._ending.add(ends)
+            ends.add_done_callback(self._ending.discard)
 
     async def _get_place(self, wait: float) -> None:
         if not self._places.locked():
@@ -126,7 +142,7 @@ class Connections:
                 self._limit(lent)
                 return lent
             # A firewall on the way may have forgotten it, and all others, which have been idle for longer.
-            lent.drop()
+            self._drop(lent)
             self.drop_idle()
         connection = await self._engine.connect()
         lent = Lent(connection, await connection.get_raw_connection())
@@ -144,15 +160,15 @@ class Connections:
 
     async def _settle(self, lent: Lent, error: BaseException) -> None:
         if not isinstance(error, Exception):  # cancelled amid an answer of the server's
-            lent.drop()
+            self._drop(lent)
             return
         if fault_of(error) in (Fault.GONE, Fault.READ_ONLY):
-            lent.drop()
+            self._drop(lent)
             self.drop_idle()
         elif await _is_rolled_back(lent):
             self._put(lent)
         else:
-            lent.drop()
+            self._drop(lent)
 
 
 async def _is_rolled_back(lent: Lent) -> bool:
