@@ -82,7 +82,7 @@ class BetterAuthTarget:
             if isinstance(error, DataError) or code_of(error) in DOES_NOT_FIT:
                 self._write_each(people, report)
                 return
-            if fault_of(error) is Fault.BUG:
+            if fault_of(error) in (Fault.SCHEMA, Fault.BUG):
                 raise Refused(
                     f"--to: the tables do not take our rows ({code_of(error)}): are they Better Auth's?"
                 ) from None

@@ -18,8 +18,8 @@ from services.identity.store_errors import busy, fault_of
 
 CLOSING_SECONDS = 1.0
 
-Admit = Callable[[AsyncConnection], Awaitable[None]]
-"""Looks at a database before the first work, and raises if it is not one to work with."""
+Admit = Callable[[AsyncConnection], Awaitable[bool]]
+"""Looks at a database: raises if it is not one to work with, returns whether its schema is exactly ours."""
 
 
 class Lent:
@@ -61,6 +61,8 @@ class Connections:
         self._engine = engine
         self._limits = limits
         self._admit = admit
+        self._is_admitted = admit is None
+        self.has_our_schema = admit is None
         self._ends_statements = kind != "sqlite"
         self._idle: list[Lent] = []
         self._ending: set[asyncio.Future[Any]] = set()
@@ -70,10 +72,11 @@ class Connections:
         store_pool_size.labels(kind).set_function(lambda: self.in_use + self.idle)
 
     @contextlib.asynccontextmanager
-    async def one(self, wait: float) -> AsyncIterator[Lent]:
+    async def one(self, wait: float, *, look: bool = False) -> AsyncIterator[Lent]:
         """Lend a connection for `attempt_seconds`. Raises Unavailable (STORE_BUSY) after `wait` seconds without one.
 
-        One whose state is unknown afterwards is closed. If the server is gone, or has become read-only, so are those
+        The database must be admitted before: it is looked at for the first work, after a statement that did not fit
+        its tables, after a refusal, and where the caller says so. One whose state is unknown afterwards is closed. If the server is gone, or has become read-only, so are those
         that are idle: they lead there too.
         """
         await self._get_place(wait)
@@ -84,9 +87,8 @@ class Connections:
                 try:
                     if lent.is_pooled:
                         await pooler.enter(lent.connection)
-                    if self._admit is not None:
-                        await self._admit(lent.connection)
-                        self._admit = None
+                    if look or not self._is_admitted:
+                        await self._look(lent.connection)
                     yield lent
                     if lent.is_pooled:
                         await pooler.leave(lent.connection)
@@ -97,6 +99,12 @@ class Connections:
         finally:
             self.in_use -= 1
             self._places.release()
+
+    async def _look(self, connection: AsyncConnection) -> None:
+        if self._admit is not None:
+            self._is_admitted = False
+            self.has_our_schema = await self._admit(connection)
+            self._is_admitted = True
 
     @property
     def idle(self) -> int:
@@ -162,7 +170,10 @@ class Connections:
         if not isinstance(error, Exception):  # cancelled amid an answer of the server's
             self._drop(lent)
             return
-        if fault_of(error) in (Fault.GONE, Fault.READ_ONLY):
+        fault = fault_of(error)
+        if fault is Fault.SCHEMA:
+            self._is_admitted = self._admit is None
+        if fault in (Fault.GONE, Fault.READ_ONLY):
             self._drop(lent)
             self.drop_idle()
         elif await _is_rolled_back(lent):

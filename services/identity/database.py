@@ -20,12 +20,13 @@ from services.identity.connections import Admit, Connections
 from services.identity.engine import Limits, open_engine
 from services.identity.reading import FETCH, Compiled, Reading, Values
 from services.identity.store_codes import NOT_COMMITTED, Fault
-from services.identity.store_errors import OrphanError, TwiceError, busy, fault_of, gone
+from services.identity.store_errors import OrphanError, TwiceError, busy, fault_of, gone, too_new
 from services.identity.store_log import FailureLog
 from services.identity.store_url import StoreUrl
 from trivet.client.deadline import remaining
 
 T = TypeVar("T")
+PING = text("SELECT 1")
 ATTEMPTS = 5
 BACK_OFF_SECONDS = 0.01
 FOLLOW_UP_SECONDS = 0.2
@@ -66,7 +67,8 @@ class Database:
     """A pool of connections whose work ends by its own time-outs, never by a caller's cancel.
 
     Every method raises Unavailable when the database is gone (STORE_UNAVAILABLE) or overloaded (STORE_BUSY).
-    `admit` looks at the schema before the first work, and raises while it is not one that we know.
+    `admit` looks at the schema before the first work, at each ping, and when a statement does not fit the tables. It
+    raises while the schema is older than ours; what a later one breaks is Unavailable too (SCHEMA_TOO_NEW).
     `detached=False` runs the work in the call's own coroutine: only tests want to see what a cancel then skips.
     """
 
@@ -125,7 +127,11 @@ class Database:
 
     async def ping(self) -> None:
         """Raise unless the database answers and its schema is one that we know."""
-        await self.rows("ping", text("SELECT 1"))
+        await self._on_its_own(self._retrying("ping", self._ping))
+
+    async def _ping(self) -> None:
+        async with self.connections.one(self._limits.pool_seconds, look=True) as lent:
+            await lent.connection.execute(PING)
 
     async def _on_its_own(self, work: Coroutine[Any, Any, T]) -> T:
         if not self._detached:
@@ -144,10 +150,27 @@ class Database:
                 raise
             except Exception as error:  # of drivers and the network: `fault_of` knows them
                 self._failures.note(error)
-                fault = _worth_another(error, again)
+                fault = self._worth_another(error, again)
                 retried.labels(fault.name).inc()
             await asyncio.sleep(random.uniform(0.5, 1.5) * BACK_OFF_SECONDS * 2**again)  # noqa: S311  # jitter
         raise busy()
+
+    def _worth_another(self, error: Exception, again: int) -> Fault:
+        """Return the fault if it may be gone the next time, else raise what the caller is to know."""
+        fault = fault_of(error)
+        if fault is Fault.SCHEMA and again > 0:
+            if self.connections.has_our_schema:
+                raise error
+            raise too_new() from error
+        if fault is Fault.BUG:
+            raise error
+        if fault is Fault.BUSY:
+            raise busy() from error
+        # A connection may be an old one, to a server that has come back or is the primary no more: one more try,
+        # unless time is up.
+        if fault in (Fault.GONE, Fault.READ_ONLY) and (again > 0 or isinstance(error, TimeoutError)):
+            raise gone() from error
+        return fault
 
     async def _read(self, statement: Executable) -> Sequence[Row[Any]]:
         async with self.connections.one(self._limits.pool_seconds) as lent:
@@ -224,16 +247,3 @@ def _raise_refusal(fault: Fault) -> None:
     if fault is Fault.ORPHAN:
         raise OrphanError from None
 
-
-def _worth_another(error: Exception, again: int) -> Fault:
-    """Return the fault if it may be gone the next time, else raise what the caller is to know."""
-    fault = fault_of(error)
-    if fault is Fault.BUG:
-        raise error
-    if fault is Fault.BUSY:
-        raise busy() from error
-    # A connection may be an old one, to a server that has come back or is the primary no more: one more try, unless
-    # time is up.
-    if fault in (Fault.GONE, Fault.READ_ONLY) and (again > 0 or isinstance(error, TimeoutError)):
-        raise gone() from error
-    return fault

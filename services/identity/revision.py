@@ -16,6 +16,10 @@ from services.identity.store_versions import TooOldError, check_version
 logger = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 STANDS_AT = Table("alembic_version", MetaData(), Column("version_num", String(32)))
+LATER = (
+    "the database's schema is %s, which this version does not know: it was made for %s. Run the version that migrated "
+    "the database, or take its migrations back with that version's `trivet db rollback`"
+)
 REVISION = re.compile(r"""^(down_)?revision = ["'](\w+)["']$""", re.MULTILINE)
 
 
@@ -40,16 +44,18 @@ class SchemaCheck:
     """Admits to a database whose schema is at our head, or at one that only a later release knows.
 
     A release may only add to the schema what the one before it can live with, so an older process goes on serving.
+    The schema can change while the service runs, so it is looked at more than once.
     """
 
     def __init__(self) -> None:
         self._head, self._older = revisions()
         self._said: str | None = ""
 
-    async def __call__(self, connection: AsyncConnection) -> None:
-        """Raise Unavailable while the schema is an older one (SCHEMA_OUTDATED) or the server is (STORE_TOO_OLD).
+    async def __call__(self, connection: AsyncConnection) -> bool:
+        """Return whether the schema is exactly ours; False for a later one.
 
-        The log says once what to do.
+        Raises Unavailable while the schema is an older one (SCHEMA_OUTDATED) or the server is (STORE_TOO_OLD). The log
+        says once what to do.
         """
         try:
             await connection.run_sync(check_version)
@@ -59,10 +65,16 @@ class SchemaCheck:
                 logger.error("the database of DATABASE_URL cannot be used: %s", error)
             raise Unavailable("STORE_TOO_OLD", "the database server is older than this service works with") from error
         found = await connection.run_sync(current_revision)
+        if found == self._head:
+            self._said = ""
+            return True
+        is_new = found != self._said
+        self._said = found
         if found is not None and found not in self._older:
-            return
-        if found != self._said:
-            self._said = found
+            if is_new:
+                logger.warning(LATER, found, self._head)
+            return False
+        if is_new:
             logger.error(
                 "the database's schema is %s and must be %s: run `trivet db migrate`", found or "empty", self._head
             )

@@ -4,6 +4,7 @@ Sources: MySQL's "Server Error Message Reference" (MariaDB and TiDB keep its num
 TiDB's "Error Codes and Troubleshooting", PostgreSQL's appendix A, SQLite's "Result and Extended Result Codes".
 """
 
+import re
 from enum import Enum
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ class Fault(Enum):
     READ_ONLY = "this server takes no writes: connect again, to the primary"
     BUSY = "the store takes no more work now"
     GONE = "the store cannot be reached or does not answer"
+    SCHEMA = "the statement does not fit the tables: the schema is another one, or the statement is wrong"
     BUG = "the statement is wrong"
 
 
@@ -74,12 +76,21 @@ CODES = (
     Code("SQLITE_BUSY", Fault.BUSY, "SQLite"),
     Code("SQLITE_LOCKED", Fault.BUSY, "SQLite"),
     Code("SQLITE_INTERRUPT", Fault.BUSY, "SQLite: our own time-out, see engine.py"),
-    Code(1054, Fault.BUG, "MySQL ER_BAD_FIELD_ERROR"),
+    Code(1048, Fault.SCHEMA, "MySQL ER_BAD_NULL_ERROR"),
+    Code(1054, Fault.SCHEMA, "MySQL ER_BAD_FIELD_ERROR"),
+    Code(1146, Fault.SCHEMA, "MySQL ER_NO_SUCH_TABLE"),
+    Code(1364, Fault.SCHEMA, "MySQL ER_NO_DEFAULT_FOR_FIELD: a newer schema has a column that wants a value"),
+    Code(1406, Fault.SCHEMA, "MySQL ER_DATA_TOO_LONG: the column of an older schema was shorter"),
+    Code("22001", Fault.SCHEMA, "PostgreSQL string_data_right_truncation: as MySQL's 1406"),
+    Code("23502", Fault.SCHEMA, "PostgreSQL not_null_violation: as MySQL's 1048 and 1364"),
+    Code("42703", Fault.SCHEMA, "PostgreSQL undefined_column"),
+    Code("42P01", Fault.SCHEMA, "PostgreSQL undefined_table"),
+    Code("SQLITE_CONSTRAINT_NOTNULL", Fault.SCHEMA, "SQLite"),
     Code(1064, Fault.BUG, "MySQL ER_PARSE_ERROR"),
-    Code(1146, Fault.BUG, "MySQL ER_NO_SUCH_TABLE"),
-    Code(1406, Fault.BUG, "MySQL ER_DATA_TOO_LONG"),
     Code("SQLITE_ERROR", Fault.BUG, "SQLite"),
 )
+SQLITE_SCHEMA_WORDS = re.compile(r"no such (table|column)|has no column named")
+"""SQLite has one code for all wrong statements: its words tell those that do not fit the tables."""
 FAULTS = {each.code: each.fault for each in CODES}
 # PostgreSQL's classes of errors that no retry mends: bad data, constraints, syntax and privileges.
 POSTGRESQL_BUGS = ("22", "23", "42")

@@ -6,7 +6,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from runtime.errors import ServiceError, Unavailable
-from services.identity.store_codes import FAULTS, POSTGRESQL_BUGS, Fault
+from services.identity.store_codes import FAULTS, POSTGRESQL_BUGS, SQLITE_SCHEMA_WORDS, Fault
 
 MOST_WORDS = 300
 
@@ -36,6 +36,8 @@ def fault_of(error: BaseException) -> Fault:
     if isinstance(error, PoolTimeoutError):
         return Fault.BUSY
     code = code_of(error)
+    if code == "SQLITE_ERROR" and SQLITE_SCHEMA_WORDS.search(str(error)):
+        return Fault.SCHEMA
     if code in FAULTS:
         return FAULTS[code]
     if isinstance(error, IntegrityError):
@@ -59,6 +61,10 @@ def words_of(error: BaseException) -> str:
     line = " ".join(said.split())[:MOST_WORDS]
     code = code_of(error)
     return ": ".join(part for part in (type(cause).__name__, line, f"code {code}" if code is not None else "") if part)
+
+
+def too_new() -> ServiceError:
+    return Unavailable("SCHEMA_TOO_NEW", "the database's schema is newer than this service, which cannot do this on it")
 
 
 def busy() -> ServiceError:

@@ -10,7 +10,7 @@ from services.identity.store_troubles import NO_RIGHT, Trouble, trouble_of
 logger = logging.getLogger(__name__)
 SILENT_SECONDS = 10.0
 # A race is run again and counted; a bug goes on to the concern that logs its traceback.
-LOGGED = (Fault.GONE, Fault.BUSY, Fault.READ_ONLY)
+LOGGED = (Fault.GONE, Fault.BUSY, Fault.READ_ONLY, Fault.SCHEMA)
 
 
 class FailureLog:
@@ -22,8 +22,8 @@ class FailureLog:
 
     def note(self, error: BaseException) -> None:
         """Log a failure of the store. An error that is none of the store's, or that is run again, is left out."""
-        trouble = trouble_of(error)
-        if fault_of(error) not in LOGGED and trouble is not NO_RIGHT:
+        trouble, fault = trouble_of(error), fault_of(error)
+        if fault not in LOGGED and trouble is not NO_RIGHT:
             return
         if trouble is not None and not trouble.passes:
             self._note_once(trouble, error)
@@ -32,7 +32,10 @@ class FailureLog:
         if now < self._silent_until.get(kind, 0.0):
             return
         self._silent_until[kind] = now + SILENT_SECONDS
-        if trouble is None:
+        if fault is Fault.SCHEMA:
+            event = "a statement does not fit the database's schema: look at `trivet db status` (%s)"
+            logger.warning(event, words_of(error))
+        elif trouble is None:
             logger.warning("the database failed: %s", words_of(error))
         else:
             logger.warning("the database failed: %s: %s (%s)", trouble.what, trouble.mend, words_of(error))

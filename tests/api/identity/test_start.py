@@ -15,6 +15,7 @@ from tests.api.identity.conftest import FAST, failure, stubs
 from tests.conftest import Engines
 from tests.harness.processes import ROOT, client, environment, process, wait_until_up
 from tests.harness.waiting import until
+from trivet.identity.v1.session_service_pb2 import VerifySessionRequest
 
 
 async def test_it_waits_for_the_schema_and_says_once_what_to_run(tmp_path: Path) -> None:
@@ -32,6 +33,28 @@ async def test_it_waits_for_the_schema_and_says_once_what_to_run(tmp_path: Path)
             await stubs(channel).sign_up()
         assert running.output().count("trivet db migrate") == 1
         assert running.popen.poll() is None
+
+
+async def test_a_rollback_under_the_running_service_is_unavailable_until_the_migration_is_back(tmp_path: Path) -> None:
+    """Every RPC: no statement is sent to a schema that it does not fit; health and the log say so, and it heals."""
+    url = f"sqlite:///{tmp_path}/trivet.db"
+    migrate.upgrade(url)
+    with process("identity", DATABASE_URL=url, **FAST) as running:
+        async with client(running) as channel:
+            token = (await stubs(channel).sign_up()).token
+            migrate.downgrade(url, 3)
+            outdated = ("UNAVAILABLE", "SCHEMA_OUTDATED")
+            assert await failure(stubs(channel).sign_up()) == outdated
+            assert await failure(stubs(channel).sessions.VerifySession(VerifySessionRequest(token=token))) == outdated
+            health: Any = health_pb2_grpc.HealthStub(channel)  # the published types lack the methods
+            status = (await health.Check(health_pb2.HealthCheckRequest(service="store"))).status
+            assert status == health_pb2.HealthCheckResponse.NOT_SERVING
+            migrate.upgrade(url)
+            await stubs(channel).sign_up()
+            wait_until_up(running)
+        assert "schema is 0003 and must be" in running.output()
+        assert "Traceback" not in running.output()
+        assert running.output().count("trivet db migrate") == 1
 
 
 REFUSED = "the database of DATABASE_URL cannot be used: the server refuses the user or the password"

@@ -31,8 +31,11 @@ class PostgresError(Exception):
         ("57P03", Fault.GONE),  # starting up
         ("25006", Fault.READ_ONLY),  # a replica: it takes no writes
         ("28P01", Fault.GONE),
-        ("42P01", Fault.BUG),
-        ("22001", Fault.BUG),
+        ("42P01", Fault.SCHEMA),
+        ("42703", Fault.SCHEMA),
+        ("22001", Fault.SCHEMA),  # longer than a column of an older schema
+        ("23502", Fault.SCHEMA),  # a column of a newer schema that wants a value
+        ("42601", Fault.BUG),
     ],
 )
 def test_a_sqlstate_says_what_to_do(sqlstate: str, fault: Fault) -> None:
@@ -49,12 +52,35 @@ def test_a_sqlstate_says_what_to_do(sqlstate: str, fault: Fault) -> None:
         (1969, Fault.BUSY),
         (2013, Fault.GONE),
         (1290, Fault.READ_ONLY),  # a replica: it takes no writes
-        (1146, Fault.BUG),
+        (1146, Fault.SCHEMA),
+        (1054, Fault.SCHEMA),
+        (1364, Fault.SCHEMA),  # a column of a newer schema that wants a value
+        (1064, Fault.BUG),
     ],
 )
 def test_a_number_says_what_to_do(number: int, fault: Fault) -> None:
     """R19, R20: among them a primary that has become a replica."""
     assert fault_of(OperationalError("SELECT", {}, Exception(number, "in words"))) is fault
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("SELECT 1 FROM absent", Fault.SCHEMA),
+        ("SELECT absent FROM t", Fault.SCHEMA),
+        ("INSERT INTO t (absent) VALUES (1)", Fault.SCHEMA),
+        ("INSERT INTO t (a) VALUES (1)", Fault.SCHEMA),  # b wants a value
+        ("SELECT FROM t", Fault.BUG),
+    ],
+)
+def test_sqlite_says_by_its_words_that_a_statement_does_not_fit_the_schema(statement: str, fault: Fault) -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE t (a INT, b INT NOT NULL)")
+    with pytest.raises(sqlite3.Error) as caught:
+        connection.execute(statement)
+    connection.close()
+    assert fault_of(caught.value) is fault
+    assert fault_of(OperationalError(statement, {}, caught.value)) is fault
 
 
 def test_the_network_being_gone_is_the_store_being_gone() -> None:
