@@ -76,8 +76,8 @@ class Connections:
         """Lend a connection for `attempt_seconds`. Raises Unavailable (STORE_BUSY) after `wait` seconds without one.
 
         The database must be admitted before: it is looked at for the first work, after a statement that did not fit
-        its tables, after a refusal, and where the caller says so. One whose state is unknown afterwards is closed. If the server is gone, or has become read-only, so are those
-        that are idle: they lead there too.
+        its tables, after a refusal, and where the caller says so. A connection whose state is unknown afterwards is
+        closed. If the server is gone, or has become read-only, so are those that are idle: they lead there too.
         """
         await self._get_place(wait)
         self.in_use += 1

@@ -246,4 +246,3 @@ def _raise_refusal(fault: Fault) -> None:
         raise TwiceError from None
     if fault is Fault.ORPHAN:
         raise OrphanError from None
-
