@@ -13,7 +13,8 @@ import httpx
 
 from bench import peer_packages
 from bench.peers import Peer
-from tests.harness.engines import end, free_port, wait_for_port
+from tests.harness.engines import end, wait_for_port
+from tests.harness.ports import free_port
 from tests.harness.processes import SECRET
 
 NAME = "Ory Kratos, PostgreSQL"

@@ -17,7 +17,8 @@ from bench.http_load import Request, request
 from services.identity import store_url
 from services.identity.engine import Limits
 from services.identity.hashing import Cost
-from tests.harness.engines import end, free_port, wait_for_port
+from tests.harness.engines import end, wait_for_port
+from tests.harness.ports import free_port
 from tests.harness.processes import SECRET
 
 SIGN_IN = "/api/auth/sign-in/email"

@@ -18,7 +18,8 @@ from bench.peers import KINDS, peer
 from bench.scene import GET_SESSION, PERSON, Scene
 from tests.harness import engines
 from tests.harness.clients import LIMITED
-from tests.harness.engines import Engine, MissingEngineError, free_port, wait_for_port
+from tests.harness.engines import Engine, MissingEngineError, wait_for_port
+from tests.harness.ports import free_port
 from tests.harness.processes import Process, client, process
 from tests.harness.whole import Stores, Whole, whole
 from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Notification

@@ -2,7 +2,6 @@
 
 import random
 import socket
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ops.errors import Refused
@@ -37,19 +36,10 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
-def free_ports(host: str, count: int) -> list[int]:
-    """Return ports that nobody listens on now, no two alike."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((host, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-
-
 def free_run(host: str, count: int) -> int:
-    """Return the first of so many ports in a row that nobody listens on now.
+    """Return the first of `count` successive ports that nothing listens on now.
 
-    They are below those that the kernel gives away, of which any connection may take the second one meanwhile.
+    They are below those that the kernel gives to connections: a connection could take one before its server does.
     """
     while True:
         first = random.randrange(LOWEST, EPHEMERAL - count)  # noqa: S311  # spreads stacks, guards nothing
@@ -62,7 +52,9 @@ def choose(settings: StackSettings) -> Ports:
 
     A service's default port that is taken gives way to a free one in development.
     """
-    spare = iter(free_ports(settings.host, 3 * len(SERVICES) + 3))
+    count = 3 * len(SERVICES) + 3
+    first = free_run(settings.host, count + settings.gateway_workers)
+    spare = iter(range(first, first + count))
     moved = {}
     services = {}
     for name in SERVICES:
@@ -78,7 +70,7 @@ def choose(settings: StackSettings) -> Ports:
         services=services,
         metrics={
             **{name: next(spare) for name in SERVICES},
-            "gateway": free_run(settings.host, settings.gateway_workers),
+            "gateway": first + count,
         },
         stores={name: next(spare) for name in ("secantusdb", "valkey")},
         moved=moved,

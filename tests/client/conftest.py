@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import Engines
 from tests.differential.servers import COMMON
-from tests.harness.engines import free_port
+from tests.harness.ports import free_port
 from tests.harness.whole import Stores, Whole, whole
 
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ import httpx
 from ops.environment import SIGNING
 from ops.keys import SEALING
 from tests.e2e.accounts import sign_in, sign_up
-from tests.harness.engines import free_port
+from tests.harness.ports import free_port
 from tests.harness.processes import ROOT
 from tests.harness.stack import NAMES, Stack, environment, trivet
 from tests.harness.stack import stack as run_stack

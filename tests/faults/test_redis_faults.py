@@ -17,7 +17,8 @@ from redis.asyncio import Redis
 from services.cache.store import READ_SECONDS
 from tests.conftest import Engines
 from tests.harness import engines
-from tests.harness.engines import Engine, free_port
+from tests.harness.engines import Engine
+from tests.harness.ports import free_port
 from tests.harness.processes import Process, client, process
 from tests.harness.waiting import taking, until
 from trivet.cache.v1 import cache_pb2 as pb

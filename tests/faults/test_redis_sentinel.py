@@ -8,7 +8,7 @@ from redis import Redis
 
 from services.cache.sentinels import NoPrimaryError, Sentinels
 from tests.conftest import Engines
-from tests.harness.engines import free_port
+from tests.harness.ports import free_port
 from tests.harness.processes import client, process
 from tests.harness.sentinels import SERVICE, Watched, port_of, watched, with_password
 from tests.harness.waiting import until

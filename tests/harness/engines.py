@@ -18,6 +18,8 @@ from pathlib import Path
 
 import psycopg
 
+from tests.harness.ports import free_port
+
 START_SECONDS = 60
 # MySQL and MariaDB run these at every start; each statement is on a line of its own.
 OWN_DATABASE = (
@@ -40,13 +42,6 @@ class Engine:
     process: "subprocess.Popen[bytes] | None" = None
     folder: Path | None = None
     restart: Callable[[], None] = field(default=lambda: None)
-
-
-def free_port() -> int:
-    """Return a TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def find(program: str) -> str:

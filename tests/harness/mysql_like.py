@@ -12,12 +12,12 @@ from tests.harness.engines import (
     Engine,
     MissingEngineError,
     find,
-    free_port,
     other_user,
     run_as,
     running,
     server_folder,
 )
+from tests.harness.ports import free_port
 
 MYSQL_URL = "TRIVET_TEST_MYSQL_URL"
 TIDB_URL = "TRIVET_TEST_TIDB_URL"

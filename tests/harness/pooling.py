@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 from sqlalchemy.engine import make_url
 
-from tests.harness.engines import Engine, find, free_port, other_user, postgresql, run_as, running, server_folder
+from tests.harness.engines import Engine, find, other_user, postgresql, run_as, running, server_folder
+from tests.harness.ports import free_port
 
 SERVERS = 3
 CONFIGURATION = """\

@@ -19,7 +19,7 @@ from grpc_health.v1 import health_pb2
 
 from ops.environment import SIGNING
 from ops.keys import SEALING, SERVICES, accept_keys, pair_key, seal_keys
-from tests.harness.engines import free_port
+from tests.harness.ports import free_port
 from trivet.client import Channel, Signer, connect
 
 ROOT = Path(__file__).parents[2]

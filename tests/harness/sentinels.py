@@ -9,7 +9,8 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.harness.engines import Engine, find, free_port, running, server_folder
+from tests.harness.engines import Engine, find, running, server_folder
+from tests.harness.ports import free_port
 from tests.harness.waiting import eventually
 
 SERVICE = "trivet-tests"

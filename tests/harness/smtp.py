@@ -16,7 +16,7 @@ from typing import Any
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from tests.harness.engines import free_port
+from tests.harness.ports import free_port
 
 USER, PASSWORD = "trivet", "the-mail-password"
 OK = "250 OK"

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from stripe import WebhookSignature
 
-from tests.harness.engines import free_port
+from tests.harness.ports import free_port
 from tests.harness.waiting import eventually
 
 SECRET = "whsec_of_the_tests_0123456789abcdef"

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.identity.migrate import upgrade
 from tests.harness.clients import UNLIMITED
-from tests.harness.engines import free_port
+from tests.harness.ports import free_port
 from tests.harness.processes import Process, process
 
 SERVICES = ("identity", "notifications", "cache")

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 from tests.harness import engines
 from tests.harness.clients import LIMITED
-from tests.harness.engines import Engine, free_port
+from tests.harness.engines import Engine
 from tests.harness.people import FAST_HASHING
+from tests.harness.ports import free_port
 from tests.harness.processes import Process, client, process
 from tests.harness.proxy import Proxy
 from tests.harness.whole import Stores, Whole, whole

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from ops.ending import status_of
-from tests.harness.engines import free_port, other_user, run_as
+from tests.harness.engines import other_user, run_as
+from tests.harness.ports import free_port
 from tests.harness.processes import ROOT
 
 ABSENT = ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_NO_INDEX", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")

@@ -1,8 +1,8 @@
 """What an operator sees of near caches on /metrics."""
 
 from tests.conftest import Engines
-from tests.harness.engines import free_port
 from tests.harness.metrics import metric
+from tests.harness.ports import free_port
 from tests.harness.processes import client, process
 from tests.harness.waiting import until
 from tests.harness.watching import watching

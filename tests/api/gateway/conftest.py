@@ -17,7 +17,7 @@ from ops.keys import pair_key
 from runtime.settings import Keys
 from tests.api.gateway.session_scene import Scene, client, holding, session
 from tests.api.gateway.stand_ins import SERVED, StandIns, standing_in
-from tests.harness.engines import free_port
+from tests.harness.ports import free_port
 from tests.harness.processes import SECRET, Process, process
 from trivet.client import NearCache, nearcache
 

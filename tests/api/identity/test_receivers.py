@@ -23,7 +23,7 @@ from services.identity import audit, erasure, mail
 from services.notifications.user_data import BATCH
 from tests.api.identity.conftest import Api, identity_on, stubs
 from tests.conftest import Engines
-from tests.harness.engines import free_port
+from tests.harness.ports import free_port
 from tests.harness.processes import Process, client, process
 from tests.harness.smtp import MailServer, mail_server
 from tests.harness.waiting import until

@@ -28,7 +28,7 @@ async def test_a_user_is_read(api: Api) -> None:
     assert await api.users.GetUser(GetUserRequest(user_id=made.user.id)) == made.user
 
 
-@pytest.mark.parametrize("user_id", [new_id(), "nobody", "é", "x" * 1000, "a b", "' OR 1=1 --", "\0"])
+@pytest.mark.parametrize("user_id", ["a" * 32, "nobody", "é", "x" * 1000, "a b", "' OR 1=1 --", "\0"])
 async def test_an_unknown_user_is_not_found(api: Api, user_id: str) -> None:
     """I2: whatever the id looks like."""
     expected = ("NOT_FOUND", "USER_NOT_FOUND")

@@ -10,8 +10,8 @@ import pytest
 
 from tests.api.notifications.mailing import QUICK, office
 from tests.conftest import Engines
-from tests.harness.engines import free_port
 from tests.harness.metrics import metric
+from tests.harness.ports import free_port
 from tests.harness.smtp import PASSWORD, USER, mail_server
 from tests.harness.waiting import until
 from trivet.notifications.v1 import notification_service_pb2 as pb

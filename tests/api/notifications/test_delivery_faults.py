@@ -13,8 +13,8 @@ from runtime.clock import utc_now
 from tests.api.notifications.conftest import Api
 from tests.api.notifications.mailing import Office, new_database, office, sending
 from tests.conftest import Engines
-from tests.harness.engines import free_port
 from tests.harness.metrics import metric
+from tests.harness.ports import free_port
 from tests.harness.processes import client
 from tests.harness.smtp import mail_server
 from tests.harness.waiting import until

@@ -4,8 +4,8 @@ import pytest
 
 from tests.api.notifications.mailing import office
 from tests.conftest import Engines
-from tests.harness.engines import free_port
 from tests.harness.metrics import metric
+from tests.harness.ports import free_port
 from tests.harness.smtp import OK, mail_server
 from tests.harness.waiting import until
 

@@ -12,7 +12,7 @@ from pymongo import AsyncMongoClient
 from runtime.ids import new_id
 from tests.api.notifications.conftest import Api, refusal
 from tests.conftest import Engines
-from tests.harness.engines import free_port
+from tests.harness.ports import free_port
 from tests.harness.processes import ROOT, Process, client, environment, process
 from trivet.notifications.v1 import notification_service_pb2 as pb
 

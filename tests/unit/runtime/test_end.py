@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import grpc
 import pytest
 
-from tests.harness.engines import free_port
+from tests.harness.ports import free_port
 from tests.harness.processes import ROOT
 from tests.harness.rpc import KEY, SERVICE
 from tests.harness.waiting import taking
