@@ -187,7 +187,7 @@ class CacheServiceServicer:
 
     def GetStats(self, request, context):
         """Counts hits, misses, fills and refusals per namespace since this process started.
-        Fails with PERMISSION_DENIED.
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

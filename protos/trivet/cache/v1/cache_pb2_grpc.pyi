@@ -68,7 +68,7 @@ class CacheServiceStub:
     """
     GetStats: _aio.UnaryUnaryMultiCallable[_cache_pb2.GetStatsRequest, _cache_pb2.GetStatsResponse]
     """Counts hits, misses, fills and refusals per namespace since this process started.
-    Fails with PERMISSION_DENIED.
+    Fails with PERMISSION_DENIED (ADMIN_REQUIRED).
     """
     Watch: _aio.StreamStreamMultiCallable[_cache_pb2.WatchRequest, _cache_pb2.WatchResponse]
     """Keeps a reader's near cache honest: each tick is echoed once every invalidation up to it has been sent. What a
@@ -191,7 +191,7 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_cache_pb2.GetStatsRequest, _abc.Awaitable[_cache_pb2.GetStatsResponse]],
     ) -> _abc.Awaitable[_cache_pb2.GetStatsResponse]:
         """Counts hits, misses, fills and refusals per namespace since this process started.
-        Fails with PERMISSION_DENIED.
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED).
         """
 
     @_abc_1.abstractmethod

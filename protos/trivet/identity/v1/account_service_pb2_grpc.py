@@ -27,7 +27,8 @@ if _version_not_supported:
 
 
 class AccountServiceStub:
-    """Accounts: a password or a provider's identity, linked to a user.
+    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE,
+    STORE_BUSY) when the database is gone or overloaded.
     """
 
     def __init__(self, channel):
@@ -84,12 +85,13 @@ class AccountServiceStub:
 
 
 class AccountServiceServicer:
-    """Accounts: a password or a provider's identity, linked to a user.
+    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE,
+    STORE_BUSY) when the database is gone or overloaded.
     """
 
     def ListAccounts(self, request, context):
         """Lists a user's linked accounts, oldest first.
-        Fails with INVALID_ARGUMENT (page size or token).
+        Fails with INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,8 +99,8 @@ class AccountServiceServicer:
 
     def UnlinkAccount(self, request, context):
         """Removes one of a user's accounts, never the last. A person needs a session of less than a day.
-        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT,
-        SESSION_NOT_FRESH).
+        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT, SESSION_NOT_FRESH) and
+        PERMISSION_DENIED (NOT_YOURS for another user's).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -222,7 +224,8 @@ def add_AccountServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccountService:
-    """Accounts: a password or a provider's identity, linked to a user.
+    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE,
+    STORE_BUSY) when the database is gone or overloaded.
     """
 
     @staticmethod

@@ -14,17 +14,19 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AccountServiceStub:
-    """Accounts: a password or a provider's identity, linked to a user."""
+    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE,
+    STORE_BUSY) when the database is gone or overloaded.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ListAccountsRequest, _account_service_pb2.ListAccountsResponse]
     """Lists a user's linked accounts, oldest first.
-    Fails with INVALID_ARGUMENT (page size or token).
+    Fails with INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's).
     """
     UnlinkAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UnlinkAccountRequest, _empty_pb2.Empty]
     """Removes one of a user's accounts, never the last. A person needs a session of less than a day.
-    Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT,
-    SESSION_NOT_FRESH).
+    Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT, SESSION_NOT_FRESH) and
+    PERMISSION_DENIED (NOT_YOURS for another user's).
     """
     BeginOAuth: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BeginOAuthRequest, _account_service_pb2.BeginOAuthResponse]
     """Begins a sign-in at a provider: makes the state, nonce and PKCE verifier of one transaction.
@@ -61,7 +63,9 @@ class AccountServiceStub:
     """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Accounts: a password or a provider's identity, linked to a user."""
+    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE,
+    STORE_BUSY) when the database is gone or overloaded.
+    """
 
     @_abc_1.abstractmethod
     def ListAccounts(
@@ -70,7 +74,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_account_service_pb2.ListAccountsRequest, _abc.Awaitable[_account_service_pb2.ListAccountsResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.ListAccountsResponse]:
         """Lists a user's linked accounts, oldest first.
-        Fails with INVALID_ARGUMENT (page size or token).
+        Fails with INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's).
         """
 
     @_abc_1.abstractmethod
@@ -80,8 +84,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_account_service_pb2.UnlinkAccountRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Removes one of a user's accounts, never the last. A person needs a session of less than a day.
-        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT,
-        SESSION_NOT_FRESH).
+        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT, SESSION_NOT_FRESH) and
+        PERMISSION_DENIED (NOT_YOURS for another user's).
         """
 
     @_abc_1.abstractmethod

@@ -72,7 +72,7 @@ class AuthServiceServicer:
         """Makes a user with a password, and a first session unless TRIVET_REQUIRE_EMAIL_VERIFICATION or
         TRIVET_AUTO_SIGN_IN=false; then an address that is taken is answered as a free one.
         Fails with ALREADY_EXISTS (EMAIL_TAKEN), INVALID_ARGUMENT (INVALID_EMAIL, PASSWORD_TOO_SHORT,
-        PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON, UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE) and
+        PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON, UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE, INVALID_REQUEST_ID) and
         FAILED_PRECONDITION (REQUEST_ID_REUSED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

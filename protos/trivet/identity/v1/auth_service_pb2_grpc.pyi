@@ -22,7 +22,7 @@ class AuthServiceStub:
     """Makes a user with a password, and a first session unless TRIVET_REQUIRE_EMAIL_VERIFICATION or
     TRIVET_AUTO_SIGN_IN=false; then an address that is taken is answered as a free one.
     Fails with ALREADY_EXISTS (EMAIL_TAKEN), INVALID_ARGUMENT (INVALID_EMAIL, PASSWORD_TOO_SHORT,
-    PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON, UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE) and
+    PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON, UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE, INVALID_REQUEST_ID) and
     FAILED_PRECONDITION (REQUEST_ID_REUSED).
     """
     SignIn: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignInRequest, _auth_service_pb2.SignInResponse]
@@ -58,7 +58,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes a user with a password, and a first session unless TRIVET_REQUIRE_EMAIL_VERIFICATION or
         TRIVET_AUTO_SIGN_IN=false; then an address that is taken is answered as a free one.
         Fails with ALREADY_EXISTS (EMAIL_TAKEN), INVALID_ARGUMENT (INVALID_EMAIL, PASSWORD_TOO_SHORT,
-        PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON, UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE) and
+        PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON, UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE, INVALID_REQUEST_ID) and
         FAILED_PRECONDITION (REQUEST_ID_REUSED).
         """
 

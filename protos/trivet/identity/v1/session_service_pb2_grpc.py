@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class SessionServiceStub:
-    """Sessions. Every RPC fails with UNAVAILABLE when the database is gone. A caller that missed in the cache hands the
-    miss's position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
+    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded. A
+    caller that missed in the cache hands the miss's position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
     """
 
     def __init__(self, channel):
@@ -74,8 +74,8 @@ class SessionServiceStub:
 
 
 class SessionServiceServicer:
-    """Sessions. Every RPC fails with UNAVAILABLE when the database is gone. A caller that missed in the cache hands the
-    miss's position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
+    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded. A
+    caller that missed in the cache hands the miss's position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
     """
 
     def VerifySession(self, request, context):
@@ -105,7 +105,7 @@ class SessionServiceServicer:
 
     def ListSessions(self, request, context):
         """Lists a user's active sessions, newest first.
-        Fails with INVALID_ARGUMENT (page size or token).
+        Fails with INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,7 +113,8 @@ class SessionServiceServicer:
 
     def RevokeSession(self, request, context):
         """Ends one session of a user; one that is unknown or another's is no error.
-        Fails with INVALID_ARGUMENT unless exactly one of session_id and token is given.
+        Fails with INVALID_ARGUMENT (ONE_OF_REQUIRED unless exactly one of session_id and token is given) and
+        PERMISSION_DENIED (NOT_YOURS for another user's).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,7 +122,8 @@ class SessionServiceServicer:
 
     def RevokeOtherSessions(self, request, context):
         """Ends every session of a user but one.
-        Fails with INVALID_ARGUMENT (UNKNOWN_SESSION if the one to keep is not an active session of the user).
+        Fails with INVALID_ARGUMENT (UNKNOWN_SESSION if the one to keep is not an active session of the user) and
+        PERMISSION_DENIED (NOT_YOURS for another user's).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,6 +131,7 @@ class SessionServiceServicer:
 
     def RevokeAllSessions(self, request, context):
         """Ends every session of a user.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,8 +184,8 @@ def add_SessionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SessionService:
-    """Sessions. Every RPC fails with UNAVAILABLE when the database is gone. A caller that missed in the cache hands the
-    miss's position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
+    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded. A
+    caller that missed in the cache hands the miss's position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
     """
 
     @staticmethod

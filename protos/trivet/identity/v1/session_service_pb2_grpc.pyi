@@ -13,8 +13,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SessionServiceStub:
-    """Sessions. Every RPC fails with UNAVAILABLE when the database is gone. A caller that missed in the cache hands the
-    miss's position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
+    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded. A
+    caller that missed in the cache hands the miss's position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -33,22 +33,26 @@ class SessionServiceStub:
     """
     ListSessions: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ListSessionsRequest, _session_service_pb2.ListSessionsResponse]
     """Lists a user's active sessions, newest first.
-    Fails with INVALID_ARGUMENT (page size or token).
+    Fails with INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's).
     """
     RevokeSession: _aio.UnaryUnaryMultiCallable[_session_service_pb2.RevokeSessionRequest, _session_service_pb2.RevokeSessionResponse]
     """Ends one session of a user; one that is unknown or another's is no error.
-    Fails with INVALID_ARGUMENT unless exactly one of session_id and token is given.
+    Fails with INVALID_ARGUMENT (ONE_OF_REQUIRED unless exactly one of session_id and token is given) and
+    PERMISSION_DENIED (NOT_YOURS for another user's).
     """
     RevokeOtherSessions: _aio.UnaryUnaryMultiCallable[_session_service_pb2.RevokeOtherSessionsRequest, _session_service_pb2.RevokeOtherSessionsResponse]
     """Ends every session of a user but one.
-    Fails with INVALID_ARGUMENT (UNKNOWN_SESSION if the one to keep is not an active session of the user).
+    Fails with INVALID_ARGUMENT (UNKNOWN_SESSION if the one to keep is not an active session of the user) and
+    PERMISSION_DENIED (NOT_YOURS for another user's).
     """
     RevokeAllSessions: _aio.UnaryUnaryMultiCallable[_session_service_pb2.RevokeAllSessionsRequest, _session_service_pb2.RevokeAllSessionsResponse]
-    """Ends every session of a user."""
+    """Ends every session of a user.
+    Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
+    """
 
 class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Sessions. Every RPC fails with UNAVAILABLE when the database is gone. A caller that missed in the cache hands the
-    miss's position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
+    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded. A
+    caller that missed in the cache hands the miss's position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
     """
 
     @_abc_1.abstractmethod
@@ -89,7 +93,7 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_session_service_pb2.ListSessionsRequest, _abc.Awaitable[_session_service_pb2.ListSessionsResponse]],
     ) -> _abc.Awaitable[_session_service_pb2.ListSessionsResponse]:
         """Lists a user's active sessions, newest first.
-        Fails with INVALID_ARGUMENT (page size or token).
+        Fails with INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's).
         """
 
     @_abc_1.abstractmethod
@@ -99,7 +103,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_session_service_pb2.RevokeSessionRequest, _abc.Awaitable[_session_service_pb2.RevokeSessionResponse]],
     ) -> _abc.Awaitable[_session_service_pb2.RevokeSessionResponse]:
         """Ends one session of a user; one that is unknown or another's is no error.
-        Fails with INVALID_ARGUMENT unless exactly one of session_id and token is given.
+        Fails with INVALID_ARGUMENT (ONE_OF_REQUIRED unless exactly one of session_id and token is given) and
+        PERMISSION_DENIED (NOT_YOURS for another user's).
         """
 
     @_abc_1.abstractmethod
@@ -109,7 +114,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_session_service_pb2.RevokeOtherSessionsRequest, _abc.Awaitable[_session_service_pb2.RevokeOtherSessionsResponse]],
     ) -> _abc.Awaitable[_session_service_pb2.RevokeOtherSessionsResponse]:
         """Ends every session of a user but one.
-        Fails with INVALID_ARGUMENT (UNKNOWN_SESSION if the one to keep is not an active session of the user).
+        Fails with INVALID_ARGUMENT (UNKNOWN_SESSION if the one to keep is not an active session of the user) and
+        PERMISSION_DENIED (NOT_YOURS for another user's).
         """
 
     @_abc_1.abstractmethod
@@ -118,6 +124,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _session_service_pb2.RevokeAllSessionsRequest,
         context: _aio.ServicerContext[_session_service_pb2.RevokeAllSessionsRequest, _abc.Awaitable[_session_service_pb2.RevokeAllSessionsResponse]],
     ) -> _abc.Awaitable[_session_service_pb2.RevokeAllSessionsResponse]:
-        """Ends every session of a user."""
+        """Ends every session of a user.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
+        """
 
 def add_SessionServiceServicer_to_server(servicer: SessionServiceServicer, server: _aio.Server) -> None: ...

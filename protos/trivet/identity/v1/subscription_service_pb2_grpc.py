@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class SubscriptionServiceStub:
-    """Subscriptions, as the payment provider last told.
+    """Subscriptions, as the payment provider last told. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when
+    the database is gone or overloaded.
     """
 
     def __init__(self, channel):
@@ -48,12 +49,13 @@ class SubscriptionServiceStub:
 
 
 class SubscriptionServiceServicer:
-    """Subscriptions, as the payment provider last told.
+    """Subscriptions, as the payment provider last told. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when
+    the database is gone or overloaded.
     """
 
     def GetSubscription(self, request, context):
         """Reads a user's subscription.
-        Fails with NOT_FOUND (SUBSCRIPTION_NOT_FOUND).
+        Fails with NOT_FOUND (SUBSCRIPTION_NOT_FOUND) and PERMISSION_DENIED (NOT_YOURS for another user's).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,7 +93,8 @@ def add_SubscriptionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SubscriptionService:
-    """Subscriptions, as the payment provider last told.
+    """Subscriptions, as the payment provider last told. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when
+    the database is gone or overloaded.
     """
 
     @staticmethod

@@ -13,12 +13,14 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SubscriptionServiceStub:
-    """Subscriptions, as the payment provider last told."""
+    """Subscriptions, as the payment provider last told. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when
+    the database is gone or overloaded.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetSubscription: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.GetSubscriptionRequest, _subscription_service_pb2.Subscription]
     """Reads a user's subscription.
-    Fails with NOT_FOUND (SUBSCRIPTION_NOT_FOUND).
+    Fails with NOT_FOUND (SUBSCRIPTION_NOT_FOUND) and PERMISSION_DENIED (NOT_YOURS for another user's).
     """
     ApplyStripeEvent: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.ApplyStripeEventRequest, _subscription_service_pb2.ApplyStripeEventResponse]
     """Applies one signed event of the payment provider, once. Ignores a type that it does not know, whatever its shape.
@@ -28,7 +30,9 @@ class SubscriptionServiceStub:
     """
 
 class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Subscriptions, as the payment provider last told."""
+    """Subscriptions, as the payment provider last told. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when
+    the database is gone or overloaded.
+    """
 
     @_abc_1.abstractmethod
     def GetSubscription(
@@ -37,7 +41,7 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_subscription_service_pb2.GetSubscriptionRequest, _abc.Awaitable[_subscription_service_pb2.Subscription]],
     ) -> _abc.Awaitable[_subscription_service_pb2.Subscription]:
         """Reads a user's subscription.
-        Fails with NOT_FOUND (SUBSCRIPTION_NOT_FOUND).
+        Fails with NOT_FOUND (SUBSCRIPTION_NOT_FOUND) and PERMISSION_DENIED (NOT_YOURS for another user's).
         """
 
     @_abc_1.abstractmethod

@@ -28,7 +28,8 @@ if _version_not_supported:
 
 
 class UserServiceStub:
-    """Users. Every RPC fails with UNAVAILABLE when the database is gone. GetUser takes `trivet-lease` as VerifySession does.
+    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded.
+    GetUser takes `trivet-lease` as VerifySession does.
     """
 
     def __init__(self, channel):
@@ -60,12 +61,13 @@ class UserServiceStub:
 
 
 class UserServiceServicer:
-    """Users. Every RPC fails with UNAVAILABLE when the database is gone. GetUser takes `trivet-lease` as VerifySession does.
+    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded.
+    GetUser takes `trivet-lease` as VerifySession does.
     """
 
     def GetUser(self, request, context):
         """Reads one user.
-        Fails with NOT_FOUND (USER_NOT_FOUND).
+        Fails with NOT_FOUND (USER_NOT_FOUND) and PERMISSION_DENIED (NOT_YOURS for another user).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,8 +75,9 @@ class UserServiceServicer:
 
     def UpdateUser(self, request, context):
         """Changes the fields that the mask names, of name, image and additional, whose members are changed one by one.
-        Fails with NOT_FOUND (USER_NOT_FOUND) and INVALID_ARGUMENT (unknown or unchangeable field, empty mask, bad value;
-        FIELD_NOT_ALLOWED for an additional one that people may not set).
+        Fails with NOT_FOUND (USER_NOT_FOUND), PERMISSION_DENIED (NOT_YOURS for another user) and INVALID_ARGUMENT
+        (NO_FIELDS_TO_UPDATE for an empty mask, FIELD_NOT_CHANGEABLE, INVALID_NAME, INVALID_IMAGE, INVALID_URL; of additional
+        fields UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE, and FIELD_NOT_ALLOWED for one that people cannot set).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,8 +86,9 @@ class UserServiceServicer:
     def DeleteUser(self, request, context):
         """Removes a user with sessions, accounts and subscriptions.
         A person who removes themselves gives the password, or calls from a session that was opened within the last day.
-        Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_PASSWORD if one is given and wrong) and
-        FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH;
+        Fails with NOT_FOUND (USER_NOT_FOUND), PERMISSION_DENIED (NOT_YOURS for another user), RESOURCE_EXHAUSTED
+        (HASHING_OVERLOADED), INVALID_ARGUMENT (INVALID_PASSWORD if one is given and wrong) and FAILED_PRECONDITION
+        (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH;
         LAST_ADMIN if no administrator who is not banned would be left; to a person of themselves DELETE_USER_DISABLED and
         DELETE_USER_BY_MAIL, as TRIVET_DELETE_USER says).
         """
@@ -94,7 +98,8 @@ class UserServiceServicer:
 
     def ListUsers(self, request, context):
         """Lists users for an administrator.
-        Fails with PERMISSION_DENIED and INVALID_ARGUMENT (page size, token or order).
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED) and INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, INVALID_PAGE,
+        INVALID_ORDER, INVALID_ROLE, INVALID_QUERY, INVALID_EMAIL_PREFIX).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,7 +137,8 @@ def add_UserServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UserService:
-    """Users. Every RPC fails with UNAVAILABLE when the database is gone. GetUser takes `trivet-lease` as VerifySession does.
+    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded.
+    GetUser takes `trivet-lease` as VerifySession does.
     """
 
     @staticmethod
@@ -245,7 +251,8 @@ class UserService:
 
 
 class UserAdminServiceStub:
-    """What only an administrator may change.
+    """What only an administrator may change. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the
+    database is gone or overloaded.
     """
 
     def __init__(self, channel):
@@ -272,13 +279,14 @@ class UserAdminServiceStub:
 
 
 class UserAdminServiceServicer:
-    """What only an administrator may change.
+    """What only an administrator may change. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the
+    database is gone or overloaded.
     """
 
     def SetUserRole(self, request, context):
         """Gives a user a role and ends the user's sessions; the role that a user has already is no change.
-        Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT and FAILED_PRECONDITION (LAST_ADMIN if no administrator
-        who is not banned would be left).
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED), NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_ROLE) and
+        FAILED_PRECONDITION (LAST_ADMIN if no administrator who is not banned would be left).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -286,8 +294,8 @@ class UserAdminServiceServicer:
 
     def BanUser(self, request, context):
         """Keeps a user out, for ever or for a while, and ends the user's sessions. Another ban takes the place of the first.
-        Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (duration of 1 second to 100 years, reason of up to 512
-        characters) and FAILED_PRECONDITION (CANNOT_BAN_YOURSELF, LAST_ADMIN).
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED), NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_DURATION outside
+        1 second to 100 years, INVALID_REASON over 512 characters) and FAILED_PRECONDITION (CANNOT_BAN_YOURSELF, LAST_ADMIN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -295,7 +303,7 @@ class UserAdminServiceServicer:
 
     def UnbanUser(self, request, context):
         """Lets a user in again.
-        Fails with NOT_FOUND (USER_NOT_FOUND).
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED) and NOT_FOUND (USER_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -328,7 +336,8 @@ def add_UserAdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UserAdminService:
-    """What only an administrator may change.
+    """What only an administrator may change. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the
+    database is gone or overloaded.
     """
 
     @staticmethod

@@ -15,33 +15,40 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class UserServiceStub:
-    """Users. Every RPC fails with UNAVAILABLE when the database is gone. GetUser takes `trivet-lease` as VerifySession does."""
+    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded.
+    GetUser takes `trivet-lease` as VerifySession does.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.GetUserRequest, _resources_pb2.User]
     """Reads one user.
-    Fails with NOT_FOUND (USER_NOT_FOUND).
+    Fails with NOT_FOUND (USER_NOT_FOUND) and PERMISSION_DENIED (NOT_YOURS for another user).
     """
     UpdateUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.UpdateUserRequest, _resources_pb2.User]
     """Changes the fields that the mask names, of name, image and additional, whose members are changed one by one.
-    Fails with NOT_FOUND (USER_NOT_FOUND) and INVALID_ARGUMENT (unknown or unchangeable field, empty mask, bad value;
-    FIELD_NOT_ALLOWED for an additional one that people may not set).
+    Fails with NOT_FOUND (USER_NOT_FOUND), PERMISSION_DENIED (NOT_YOURS for another user) and INVALID_ARGUMENT
+    (NO_FIELDS_TO_UPDATE for an empty mask, FIELD_NOT_CHANGEABLE, INVALID_NAME, INVALID_IMAGE, INVALID_URL; of additional
+    fields UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE, and FIELD_NOT_ALLOWED for one that people cannot set).
     """
     DeleteUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.DeleteUserRequest, _empty_pb2.Empty]
     """Removes a user with sessions, accounts and subscriptions.
     A person who removes themselves gives the password, or calls from a session that was opened within the last day.
-    Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_PASSWORD if one is given and wrong) and
-    FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH;
+    Fails with NOT_FOUND (USER_NOT_FOUND), PERMISSION_DENIED (NOT_YOURS for another user), RESOURCE_EXHAUSTED
+    (HASHING_OVERLOADED), INVALID_ARGUMENT (INVALID_PASSWORD if one is given and wrong) and FAILED_PRECONDITION
+    (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH;
     LAST_ADMIN if no administrator who is not banned would be left; to a person of themselves DELETE_USER_DISABLED and
     DELETE_USER_BY_MAIL, as TRIVET_DELETE_USER says).
     """
     ListUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.ListUsersRequest, _user_service_pb2.ListUsersResponse]
     """Lists users for an administrator.
-    Fails with PERMISSION_DENIED and INVALID_ARGUMENT (page size, token or order).
+    Fails with PERMISSION_DENIED (ADMIN_REQUIRED) and INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, INVALID_PAGE,
+    INVALID_ORDER, INVALID_ROLE, INVALID_QUERY, INVALID_EMAIL_PREFIX).
     """
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Users. Every RPC fails with UNAVAILABLE when the database is gone. GetUser takes `trivet-lease` as VerifySession does."""
+    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded.
+    GetUser takes `trivet-lease` as VerifySession does.
+    """
 
     @_abc_1.abstractmethod
     def GetUser(
@@ -50,7 +57,7 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_user_service_pb2.GetUserRequest, _abc.Awaitable[_resources_pb2.User]],
     ) -> _abc.Awaitable[_resources_pb2.User]:
         """Reads one user.
-        Fails with NOT_FOUND (USER_NOT_FOUND).
+        Fails with NOT_FOUND (USER_NOT_FOUND) and PERMISSION_DENIED (NOT_YOURS for another user).
         """
 
     @_abc_1.abstractmethod
@@ -60,8 +67,9 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_user_service_pb2.UpdateUserRequest, _abc.Awaitable[_resources_pb2.User]],
     ) -> _abc.Awaitable[_resources_pb2.User]:
         """Changes the fields that the mask names, of name, image and additional, whose members are changed one by one.
-        Fails with NOT_FOUND (USER_NOT_FOUND) and INVALID_ARGUMENT (unknown or unchangeable field, empty mask, bad value;
-        FIELD_NOT_ALLOWED for an additional one that people may not set).
+        Fails with NOT_FOUND (USER_NOT_FOUND), PERMISSION_DENIED (NOT_YOURS for another user) and INVALID_ARGUMENT
+        (NO_FIELDS_TO_UPDATE for an empty mask, FIELD_NOT_CHANGEABLE, INVALID_NAME, INVALID_IMAGE, INVALID_URL; of additional
+        fields UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE, and FIELD_NOT_ALLOWED for one that people cannot set).
         """
 
     @_abc_1.abstractmethod
@@ -72,8 +80,9 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Removes a user with sessions, accounts and subscriptions.
         A person who removes themselves gives the password, or calls from a session that was opened within the last day.
-        Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_PASSWORD if one is given and wrong) and
-        FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH;
+        Fails with NOT_FOUND (USER_NOT_FOUND), PERMISSION_DENIED (NOT_YOURS for another user), RESOURCE_EXHAUSTED
+        (HASHING_OVERLOADED), INVALID_ARGUMENT (INVALID_PASSWORD if one is given and wrong) and FAILED_PRECONDITION
+        (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH;
         LAST_ADMIN if no administrator who is not banned would be left; to a person of themselves DELETE_USER_DISABLED and
         DELETE_USER_BY_MAIL, as TRIVET_DELETE_USER says).
         """
@@ -85,32 +94,37 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_user_service_pb2.ListUsersRequest, _abc.Awaitable[_user_service_pb2.ListUsersResponse]],
     ) -> _abc.Awaitable[_user_service_pb2.ListUsersResponse]:
         """Lists users for an administrator.
-        Fails with PERMISSION_DENIED and INVALID_ARGUMENT (page size, token or order).
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED) and INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, INVALID_PAGE,
+        INVALID_ORDER, INVALID_ROLE, INVALID_QUERY, INVALID_EMAIL_PREFIX).
         """
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _aio.Server) -> None: ...
 
 class UserAdminServiceStub:
-    """What only an administrator may change."""
+    """What only an administrator may change. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the
+    database is gone or overloaded.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetUserRole: _aio.UnaryUnaryMultiCallable[_user_service_pb2.SetUserRoleRequest, _resources_pb2.User]
     """Gives a user a role and ends the user's sessions; the role that a user has already is no change.
-    Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT and FAILED_PRECONDITION (LAST_ADMIN if no administrator
-    who is not banned would be left).
+    Fails with PERMISSION_DENIED (ADMIN_REQUIRED), NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_ROLE) and
+    FAILED_PRECONDITION (LAST_ADMIN if no administrator who is not banned would be left).
     """
     BanUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.BanUserRequest, _resources_pb2.User]
     """Keeps a user out, for ever or for a while, and ends the user's sessions. Another ban takes the place of the first.
-    Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (duration of 1 second to 100 years, reason of up to 512
-    characters) and FAILED_PRECONDITION (CANNOT_BAN_YOURSELF, LAST_ADMIN).
+    Fails with PERMISSION_DENIED (ADMIN_REQUIRED), NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_DURATION outside
+    1 second to 100 years, INVALID_REASON over 512 characters) and FAILED_PRECONDITION (CANNOT_BAN_YOURSELF, LAST_ADMIN).
     """
     UnbanUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.UnbanUserRequest, _resources_pb2.User]
     """Lets a user in again.
-    Fails with NOT_FOUND (USER_NOT_FOUND).
+    Fails with PERMISSION_DENIED (ADMIN_REQUIRED) and NOT_FOUND (USER_NOT_FOUND).
     """
 
 class UserAdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What only an administrator may change."""
+    """What only an administrator may change. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the
+    database is gone or overloaded.
+    """
 
     @_abc_1.abstractmethod
     def SetUserRole(
@@ -119,8 +133,8 @@ class UserAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_user_service_pb2.SetUserRoleRequest, _abc.Awaitable[_resources_pb2.User]],
     ) -> _abc.Awaitable[_resources_pb2.User]:
         """Gives a user a role and ends the user's sessions; the role that a user has already is no change.
-        Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT and FAILED_PRECONDITION (LAST_ADMIN if no administrator
-        who is not banned would be left).
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED), NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_ROLE) and
+        FAILED_PRECONDITION (LAST_ADMIN if no administrator who is not banned would be left).
         """
 
     @_abc_1.abstractmethod
@@ -130,8 +144,8 @@ class UserAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_user_service_pb2.BanUserRequest, _abc.Awaitable[_resources_pb2.User]],
     ) -> _abc.Awaitable[_resources_pb2.User]:
         """Keeps a user out, for ever or for a while, and ends the user's sessions. Another ban takes the place of the first.
-        Fails with NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (duration of 1 second to 100 years, reason of up to 512
-        characters) and FAILED_PRECONDITION (CANNOT_BAN_YOURSELF, LAST_ADMIN).
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED), NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_DURATION outside
+        1 second to 100 years, INVALID_REASON over 512 characters) and FAILED_PRECONDITION (CANNOT_BAN_YOURSELF, LAST_ADMIN).
         """
 
     @_abc_1.abstractmethod
@@ -141,7 +155,7 @@ class UserAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_user_service_pb2.UnbanUserRequest, _abc.Awaitable[_resources_pb2.User]],
     ) -> _abc.Awaitable[_resources_pb2.User]:
         """Lets a user in again.
-        Fails with NOT_FOUND (USER_NOT_FOUND).
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED) and NOT_FOUND (USER_NOT_FOUND).
         """
 
 def add_UserAdminServiceServicer_to_server(servicer: UserAdminServiceServicer, server: _aio.Server) -> None: ...

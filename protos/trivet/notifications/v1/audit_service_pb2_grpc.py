@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AuditServiceStub:
-    """Audit events. Every RPC fails with UNAVAILABLE when MongoDB is gone.
+    """Audit events. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone.
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class AuditServiceStub:
 
 
 class AuditServiceServicer:
-    """Audit events. Every RPC fails with UNAVAILABLE when MongoDB is gone.
+    """Audit events. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone.
     """
 
     def RecordAuditEvents(self, request, context):
@@ -62,7 +62,8 @@ class AuditServiceServicer:
 
     def ListAuditEvents(self, request, context):
         """Lists events, newest first, for an administrator.
-        Fails with PERMISSION_DENIED and INVALID_ARGUMENT (page size, token, times).
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED) and INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, INVALID_FIELD for a
+        time or a kind).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,7 +91,7 @@ def add_AuditServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuditService:
-    """Audit events. Every RPC fails with UNAVAILABLE when MongoDB is gone.
+    """Audit events. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone.
     """
 
     @staticmethod

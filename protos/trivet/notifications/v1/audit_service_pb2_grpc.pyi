@@ -13,7 +13,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuditServiceStub:
-    """Audit events. Every RPC fails with UNAVAILABLE when MongoDB is gone."""
+    """Audit events. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordAuditEvents: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.RecordAuditEventsRequest, _audit_service_pb2.RecordAuditEventsResponse]
@@ -23,11 +23,12 @@ class AuditServiceStub:
     """
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListAuditEventsRequest, _audit_service_pb2.ListAuditEventsResponse]
     """Lists events, newest first, for an administrator.
-    Fails with PERMISSION_DENIED and INVALID_ARGUMENT (page size, token, times).
+    Fails with PERMISSION_DENIED (ADMIN_REQUIRED) and INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, INVALID_FIELD for a
+    time or a kind).
     """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Audit events. Every RPC fails with UNAVAILABLE when MongoDB is gone."""
+    """Audit events. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone."""
 
     @_abc_1.abstractmethod
     def RecordAuditEvents(
@@ -47,7 +48,8 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_audit_service_pb2.ListAuditEventsRequest, _abc.Awaitable[_audit_service_pb2.ListAuditEventsResponse]],
     ) -> _abc.Awaitable[_audit_service_pb2.ListAuditEventsResponse]:
         """Lists events, newest first, for an administrator.
-        Fails with PERMISSION_DENIED and INVALID_ARGUMENT (page size, token, times).
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED) and INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, INVALID_FIELD for a
+        time or a kind).
         """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _aio.Server) -> None: ...

@@ -27,8 +27,8 @@ if _version_not_supported:
 
 
 class PreferenceServiceStub:
-    """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE when MongoDB is
-    gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
+    """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE
+    (STORE_UNAVAILABLE) when MongoDB is gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
     """
 
     def __init__(self, channel):
@@ -50,8 +50,8 @@ class PreferenceServiceStub:
 
 
 class PreferenceServiceServicer:
-    """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE when MongoDB is
-    gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
+    """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE
+    (STORE_UNAVAILABLE) when MongoDB is gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
     """
 
     def ListPreferences(self, request, context):
@@ -66,7 +66,8 @@ class PreferenceServiceServicer:
     def SetPreference(self, request, context):
         """Sets one preference, in place of what was said before of its topic and type. What is not wanted is not stored any
         more: CreateNotification refuses it as UNWANTED.
-        Fails with INVALID_ARGUMENT (ALWAYS_TOLD for a topic that begins with `account.`) and FAILED_PRECONDITION
+        Fails with INVALID_ARGUMENT (INVALID_FIELD, ALWAYS_TOLD for a topic that begins with `account.`), UNAVAILABLE
+        (TOO_MANY_WRITES) and FAILED_PRECONDITION
         (TOO_MANY_PREFERENCES beyond 200, or a few more that were said at once; USER_ERASED for one whose data was erased).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -95,8 +96,8 @@ def add_PreferenceServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PreferenceService:
-    """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE when MongoDB is
-    gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
+    """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE
+    (STORE_UNAVAILABLE) when MongoDB is gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
     """
 
     @staticmethod

@@ -14,8 +14,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PreferenceServiceStub:
-    """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE when MongoDB is
-    gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
+    """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE
+    (STORE_UNAVAILABLE) when MongoDB is gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -27,13 +27,14 @@ class PreferenceServiceStub:
     SetPreference: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.SetPreferenceRequest, _delivery_service_pb2.Preference]
     """Sets one preference, in place of what was said before of its topic and type. What is not wanted is not stored any
     more: CreateNotification refuses it as UNWANTED.
-    Fails with INVALID_ARGUMENT (ALWAYS_TOLD for a topic that begins with `account.`) and FAILED_PRECONDITION
+    Fails with INVALID_ARGUMENT (INVALID_FIELD, ALWAYS_TOLD for a topic that begins with `account.`), UNAVAILABLE
+    (TOO_MANY_WRITES) and FAILED_PRECONDITION
     (TOO_MANY_PREFERENCES beyond 200, or a few more that were said at once; USER_ERASED for one whose data was erased).
     """
 
 class PreferenceServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE when MongoDB is
-    gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
+    """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE
+    (STORE_UNAVAILABLE) when MongoDB is gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
     """
 
     @_abc_1.abstractmethod
@@ -55,7 +56,8 @@ class PreferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_delivery_service_pb2.Preference]:
         """Sets one preference, in place of what was said before of its topic and type. What is not wanted is not stored any
         more: CreateNotification refuses it as UNWANTED.
-        Fails with INVALID_ARGUMENT (ALWAYS_TOLD for a topic that begins with `account.`) and FAILED_PRECONDITION
+        Fails with INVALID_ARGUMENT (INVALID_FIELD, ALWAYS_TOLD for a topic that begins with `account.`), UNAVAILABLE
+        (TOO_MANY_WRITES) and FAILED_PRECONDITION
         (TOO_MANY_PREFERENCES beyond 200, or a few more that were said at once; USER_ERASED for one whose data was erased).
         """
 

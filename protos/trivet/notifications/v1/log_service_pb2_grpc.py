@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class LogServiceStub:
-    """Logs. Every RPC fails with UNAVAILABLE when MongoDB is gone.
+    """Logs. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone.
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class LogServiceStub:
 
 
 class LogServiceServicer:
-    """Logs. Every RPC fails with UNAVAILABLE when MongoDB is gone.
+    """Logs. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone.
     """
 
     def WriteLogs(self, request, context):
@@ -63,8 +63,8 @@ class LogServiceServicer:
 
     def QueryLogs(self, request, context):
         """Finds entries, newest first, for an administrator. Without a time range it walks back through growing windows.
-        Fails with PERMISSION_DENIED, INVALID_ARGUMENT (page size, token, times) and RESOURCE_EXHAUSTED (LOG_QUERIES_BUSY
-        while others are looking: few may at a time).
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, TEXT_TOO_LONG,
+        INVALID_FIELD for a time or a level) and RESOURCE_EXHAUSTED (LOG_QUERIES_BUSY while too many others run).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +92,7 @@ def add_LogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LogService:
-    """Logs. Every RPC fails with UNAVAILABLE when MongoDB is gone.
+    """Logs. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone.
     """
 
     @staticmethod

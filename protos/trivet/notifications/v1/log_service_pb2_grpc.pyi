@@ -13,7 +13,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LogServiceStub:
-    """Logs. Every RPC fails with UNAVAILABLE when MongoDB is gone."""
+    """Logs. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     WriteLogs: _aio.UnaryUnaryMultiCallable[_log_service_pb2.WriteLogsRequest, _log_service_pb2.WriteLogsResponse]
@@ -24,12 +24,12 @@ class LogServiceStub:
     """
     QueryLogs: _aio.UnaryUnaryMultiCallable[_log_service_pb2.QueryLogsRequest, _log_service_pb2.QueryLogsResponse]
     """Finds entries, newest first, for an administrator. Without a time range it walks back through growing windows.
-    Fails with PERMISSION_DENIED, INVALID_ARGUMENT (page size, token, times) and RESOURCE_EXHAUSTED (LOG_QUERIES_BUSY
-    while others are looking: few may at a time).
+    Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, TEXT_TOO_LONG,
+    INVALID_FIELD for a time or a level) and RESOURCE_EXHAUSTED (LOG_QUERIES_BUSY while too many others run).
     """
 
 class LogServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Logs. Every RPC fails with UNAVAILABLE when MongoDB is gone."""
+    """Logs. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone."""
 
     @_abc_1.abstractmethod
     def WriteLogs(
@@ -50,8 +50,8 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_log_service_pb2.QueryLogsRequest, _abc.Awaitable[_log_service_pb2.QueryLogsResponse]],
     ) -> _abc.Awaitable[_log_service_pb2.QueryLogsResponse]:
         """Finds entries, newest first, for an administrator. Without a time range it walks back through growing windows.
-        Fails with PERMISSION_DENIED, INVALID_ARGUMENT (page size, token, times) and RESOURCE_EXHAUSTED (LOG_QUERIES_BUSY
-        while others are looking: few may at a time).
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, TEXT_TOO_LONG,
+        INVALID_FIELD for a time or a level) and RESOURCE_EXHAUSTED (LOG_QUERIES_BUSY while too many others run).
         """
 
 def add_LogServiceServicer_to_server(servicer: LogServiceServicer, server: _aio.Server) -> None: ...

@@ -27,8 +27,8 @@ if _version_not_supported:
 
 
 class NotificationServiceStub:
-    """Notifications. Every RPC fails with UNAVAILABLE when MongoDB is gone. Nobody sees, marks or deletes what is
-    another's: it is NOT_FOUND.
+    """Notifications. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone, and every write also with UNAVAILABLE
+    (TOO_MANY_WRITES). Nobody sees, marks or deletes what is another's: it is NOT_FOUND.
     """
 
     def __init__(self, channel):
@@ -85,15 +85,17 @@ class NotificationServiceStub:
 
 
 class NotificationServiceServicer:
-    """Notifications. Every RPC fails with UNAVAILABLE when MongoDB is gone. Nobody sees, marks or deletes what is
-    another's: it is NOT_FOUND.
+    """Notifications. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone, and every write also with UNAVAILABLE
+    (TOO_MANY_WRITES). Nobody sees, marks or deletes what is another's: it is NOT_FOUND.
     """
 
     def CreateNotification(self, request, context):
         """Stores a notification for a user; the same request_id answers the first one.
-        Fails with INVALID_ARGUMENT, FAILED_PRECONDITION (REQUEST_ID_REUSED with another body; EMAIL_NOT_CONFIGURED;
-        USER_ERASED for one whose data was erased; UNWANTED for a topic and type that the user has turned off) and
-        UNIMPLEMENTED (PUSH_NOT_IMPLEMENTED for the type push, which this version does not send).
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_FIELD, DATA_TOO_LARGE, DATA_TOO_DEEP,
+        INVALID_DATA_KEY, INVALID_DATA_NUMBER, VALUE_WITHOUT_KIND), FAILED_PRECONDITION (REQUEST_ID_REUSED
+        with another body; EMAIL_NOT_CONFIGURED; USER_ERASED for one whose data was erased; UNWANTED for a topic and type that
+        the user has turned off), ABORTED (REQUEST_RACED: try again) and UNIMPLEMENTED (PUSH_NOT_IMPLEMENTED for the type
+        push, which this version does not send).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,7 +103,7 @@ class NotificationServiceServicer:
 
     def GetNotification(self, request, context):
         """Reads one notification.
-        Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and INVALID_ARGUMENT (unknown field in the mask).
+        Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and INVALID_ARGUMENT (INVALID_READ_MASK).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,7 +111,8 @@ class NotificationServiceServicer:
 
     def ListNotifications(self, request, context):
         """Lists a user's notifications, newest first.
-        Fails with INVALID_ARGUMENT (page size, page, token or mask).
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's) and INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
+        INVALID_PAGE, INVALID_READ_MASK, INVALID_FIELD).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,7 +128,8 @@ class NotificationServiceServicer:
 
     def BatchMarkRead(self, request, context):
         """Marks up to 1,000 as read; those that are not there are passed over.
-        Fails with INVALID_ARGUMENT (TOO_MANY ids; REQUEST_TOO_LARGE for a request over 4 MiB).
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's) and INVALID_ARGUMENT (TOO_MANY ids; REQUEST_TOO_LARGE for a
+        request over 4 MiB).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,6 +137,7 @@ class NotificationServiceServicer:
 
     def MarkAllRead(self, request, context):
         """Marks all of a user's as read.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,7 +145,7 @@ class NotificationServiceServicer:
 
     def DeleteNotification(self, request, context):
         """Removes one.
-        Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND).
+        Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and FAILED_PRECONDITION (MAIL_NOT_SENT_YET).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,6 +154,7 @@ class NotificationServiceServicer:
     def CountUnread(self, request, context):
         """Counts a user's unread notifications exactly, up to 1,000. A cached count is at most some 30 seconds old, and that
         old only where a notification expired or the cache could not be told of a change.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,6 +162,7 @@ class NotificationServiceServicer:
 
     def GetNotificationStats(self, request, context):
         """Counts a user's notifications by type.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -218,8 +225,8 @@ def add_NotificationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NotificationService:
-    """Notifications. Every RPC fails with UNAVAILABLE when MongoDB is gone. Nobody sees, marks or deletes what is
-    another's: it is NOT_FOUND.
+    """Notifications. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone, and every write also with UNAVAILABLE
+    (TOO_MANY_WRITES). Nobody sees, marks or deletes what is another's: it is NOT_FOUND.
     """
 
     @staticmethod

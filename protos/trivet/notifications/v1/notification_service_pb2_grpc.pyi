@@ -14,24 +14,27 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class NotificationServiceStub:
-    """Notifications. Every RPC fails with UNAVAILABLE when MongoDB is gone. Nobody sees, marks or deletes what is
-    another's: it is NOT_FOUND.
+    """Notifications. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone, and every write also with UNAVAILABLE
+    (TOO_MANY_WRITES). Nobody sees, marks or deletes what is another's: it is NOT_FOUND.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateNotification: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.CreateNotificationRequest, _notification_service_pb2.Notification]
     """Stores a notification for a user; the same request_id answers the first one.
-    Fails with INVALID_ARGUMENT, FAILED_PRECONDITION (REQUEST_ID_REUSED with another body; EMAIL_NOT_CONFIGURED;
-    USER_ERASED for one whose data was erased; UNWANTED for a topic and type that the user has turned off) and
-    UNIMPLEMENTED (PUSH_NOT_IMPLEMENTED for the type push, which this version does not send).
+    Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_FIELD, DATA_TOO_LARGE, DATA_TOO_DEEP,
+    INVALID_DATA_KEY, INVALID_DATA_NUMBER, VALUE_WITHOUT_KIND), FAILED_PRECONDITION (REQUEST_ID_REUSED
+    with another body; EMAIL_NOT_CONFIGURED; USER_ERASED for one whose data was erased; UNWANTED for a topic and type that
+    the user has turned off), ABORTED (REQUEST_RACED: try again) and UNIMPLEMENTED (PUSH_NOT_IMPLEMENTED for the type
+    push, which this version does not send).
     """
     GetNotification: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.GetNotificationRequest, _notification_service_pb2.Notification]
     """Reads one notification.
-    Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and INVALID_ARGUMENT (unknown field in the mask).
+    Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and INVALID_ARGUMENT (INVALID_READ_MASK).
     """
     ListNotifications: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.ListNotificationsRequest, _notification_service_pb2.ListNotificationsResponse]
     """Lists a user's notifications, newest first.
-    Fails with INVALID_ARGUMENT (page size, page, token or mask).
+    Fails with PERMISSION_DENIED (NOT_YOURS for another user's) and INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
+    INVALID_PAGE, INVALID_READ_MASK, INVALID_FIELD).
     """
     MarkRead: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.MarkReadRequest, _notification_service_pb2.Notification]
     """Marks one as read; one that is read keeps its time.
@@ -39,24 +42,30 @@ class NotificationServiceStub:
     """
     BatchMarkRead: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.BatchMarkReadRequest, _notification_service_pb2.BatchMarkReadResponse]
     """Marks up to 1,000 as read; those that are not there are passed over.
-    Fails with INVALID_ARGUMENT (TOO_MANY ids; REQUEST_TOO_LARGE for a request over 4 MiB).
+    Fails with PERMISSION_DENIED (NOT_YOURS for another user's) and INVALID_ARGUMENT (TOO_MANY ids; REQUEST_TOO_LARGE for a
+    request over 4 MiB).
     """
     MarkAllRead: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.MarkAllReadRequest, _notification_service_pb2.MarkAllReadResponse]
-    """Marks all of a user's as read."""
+    """Marks all of a user's as read.
+    Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
+    """
     DeleteNotification: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.DeleteNotificationRequest, _empty_pb2.Empty]
     """Removes one.
-    Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND).
+    Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and FAILED_PRECONDITION (MAIL_NOT_SENT_YET).
     """
     CountUnread: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.CountUnreadRequest, _notification_service_pb2.CountUnreadResponse]
     """Counts a user's unread notifications exactly, up to 1,000. A cached count is at most some 30 seconds old, and that
     old only where a notification expired or the cache could not be told of a change.
+    Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
     """
     GetNotificationStats: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.GetNotificationStatsRequest, _notification_service_pb2.GetNotificationStatsResponse]
-    """Counts a user's notifications by type."""
+    """Counts a user's notifications by type.
+    Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
+    """
 
 class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Notifications. Every RPC fails with UNAVAILABLE when MongoDB is gone. Nobody sees, marks or deletes what is
-    another's: it is NOT_FOUND.
+    """Notifications. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone, and every write also with UNAVAILABLE
+    (TOO_MANY_WRITES). Nobody sees, marks or deletes what is another's: it is NOT_FOUND.
     """
 
     @_abc_1.abstractmethod
@@ -66,9 +75,11 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_notification_service_pb2.CreateNotificationRequest, _abc.Awaitable[_notification_service_pb2.Notification]],
     ) -> _abc.Awaitable[_notification_service_pb2.Notification]:
         """Stores a notification for a user; the same request_id answers the first one.
-        Fails with INVALID_ARGUMENT, FAILED_PRECONDITION (REQUEST_ID_REUSED with another body; EMAIL_NOT_CONFIGURED;
-        USER_ERASED for one whose data was erased; UNWANTED for a topic and type that the user has turned off) and
-        UNIMPLEMENTED (PUSH_NOT_IMPLEMENTED for the type push, which this version does not send).
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_FIELD, DATA_TOO_LARGE, DATA_TOO_DEEP,
+        INVALID_DATA_KEY, INVALID_DATA_NUMBER, VALUE_WITHOUT_KIND), FAILED_PRECONDITION (REQUEST_ID_REUSED
+        with another body; EMAIL_NOT_CONFIGURED; USER_ERASED for one whose data was erased; UNWANTED for a topic and type that
+        the user has turned off), ABORTED (REQUEST_RACED: try again) and UNIMPLEMENTED (PUSH_NOT_IMPLEMENTED for the type
+        push, which this version does not send).
         """
 
     @_abc_1.abstractmethod
@@ -78,7 +89,7 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_notification_service_pb2.GetNotificationRequest, _abc.Awaitable[_notification_service_pb2.Notification]],
     ) -> _abc.Awaitable[_notification_service_pb2.Notification]:
         """Reads one notification.
-        Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and INVALID_ARGUMENT (unknown field in the mask).
+        Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and INVALID_ARGUMENT (INVALID_READ_MASK).
         """
 
     @_abc_1.abstractmethod
@@ -88,7 +99,8 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_notification_service_pb2.ListNotificationsRequest, _abc.Awaitable[_notification_service_pb2.ListNotificationsResponse]],
     ) -> _abc.Awaitable[_notification_service_pb2.ListNotificationsResponse]:
         """Lists a user's notifications, newest first.
-        Fails with INVALID_ARGUMENT (page size, page, token or mask).
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's) and INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
+        INVALID_PAGE, INVALID_READ_MASK, INVALID_FIELD).
         """
 
     @_abc_1.abstractmethod
@@ -108,7 +120,8 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_notification_service_pb2.BatchMarkReadRequest, _abc.Awaitable[_notification_service_pb2.BatchMarkReadResponse]],
     ) -> _abc.Awaitable[_notification_service_pb2.BatchMarkReadResponse]:
         """Marks up to 1,000 as read; those that are not there are passed over.
-        Fails with INVALID_ARGUMENT (TOO_MANY ids; REQUEST_TOO_LARGE for a request over 4 MiB).
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's) and INVALID_ARGUMENT (TOO_MANY ids; REQUEST_TOO_LARGE for a
+        request over 4 MiB).
         """
 
     @_abc_1.abstractmethod
@@ -117,7 +130,9 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notification_service_pb2.MarkAllReadRequest,
         context: _aio.ServicerContext[_notification_service_pb2.MarkAllReadRequest, _abc.Awaitable[_notification_service_pb2.MarkAllReadResponse]],
     ) -> _abc.Awaitable[_notification_service_pb2.MarkAllReadResponse]:
-        """Marks all of a user's as read."""
+        """Marks all of a user's as read.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
+        """
 
     @_abc_1.abstractmethod
     def DeleteNotification(
@@ -126,7 +141,7 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_notification_service_pb2.DeleteNotificationRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Removes one.
-        Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND).
+        Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and FAILED_PRECONDITION (MAIL_NOT_SENT_YET).
         """
 
     @_abc_1.abstractmethod
@@ -137,6 +152,7 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_notification_service_pb2.CountUnreadResponse]:
         """Counts a user's unread notifications exactly, up to 1,000. A cached count is at most some 30 seconds old, and that
         old only where a notification expired or the cache could not be told of a change.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
         """
 
     @_abc_1.abstractmethod
@@ -145,7 +161,9 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notification_service_pb2.GetNotificationStatsRequest,
         context: _aio.ServicerContext[_notification_service_pb2.GetNotificationStatsRequest, _abc.Awaitable[_notification_service_pb2.GetNotificationStatsResponse]],
     ) -> _abc.Awaitable[_notification_service_pb2.GetNotificationStatsResponse]:
-        """Counts a user's notifications by type."""
+        """Counts a user's notifications by type.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
+        """
 
 def add_NotificationServiceServicer_to_server(servicer: NotificationServiceServicer, server: _aio.Server) -> None: ...
 

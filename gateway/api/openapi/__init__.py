@@ -1,0 +1,1 @@
+"""The OpenAPI description of everything that the gateway serves, and the page that shows it."""
