@@ -63,9 +63,9 @@ class RequestLog:
                 async with asyncio.timeout(self._seconds):
                     await self._full_batch.wait()
             waiting.set(len(self._queue))
-            while self._queue:
-                await self.flush(WRITE_SECONDS)
-            self._full_batch.clear()
+            await self.flush(WRITE_SECONDS)
+            if len(self._queue) < BATCH_SIZE:  # what came meanwhile waits for its time, or each write would be of a few
+                self._full_batch.clear()
 
     async def flush(self, timeout: float) -> None:
         """Send one batch; what cannot be written is dropped and counted."""

@@ -85,6 +85,24 @@ async def test_entries_are_sent_in_batches_and_a_full_one_at_once() -> None:
     running.cancel()
 
 
+async def test_entries_that_come_while_a_batch_is_written_wait_for_the_next_batch() -> None:
+    logs = Logs()
+    logs.open.clear()
+    slow_to_send = RequestLog(logs.stub, seconds=60)
+    running = asyncio.create_task(slow_to_send.run())
+    for _ in range(BATCH_SIZE):
+        slow_to_send.add(LogEntry())
+    await until(lambda: logs.asked == 1, 5)
+    slow_to_send.add(LogEntry())
+    logs.open.set()
+    await until(lambda: len(logs.batches) == 1, 5)
+    for _ in range(BATCH_SIZE - 1):
+        slow_to_send.add(LogEntry())
+    await until(lambda: len(logs.batches) == 2, 5)
+    assert [len(batch) for batch in logs.batches] == [BATCH_SIZE, BATCH_SIZE]
+    running.cancel()
+
+
 async def test_no_batch_is_larger_than_the_log_store_takes_in_its_time() -> None:
     """An embedded store needs 0.7 ms an entry, and a write has two seconds."""
     assert BATCH_SIZE == 200
