@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Generic
 
@@ -18,7 +18,7 @@ from runtime.paging import M, Page
 from services.notifications import places
 from services.notifications.erasures import Erasures
 from services.notifications.freeform import cut
-from services.notifications.logs import raise_unless_all_are_there
+from services.notifications.logs import MOST_AHEAD, raise_unless_all_are_there
 from services.notifications.places import Place, behind
 from services.notifications.store import Document, Encode, Store
 
@@ -80,10 +80,17 @@ class Audit:
         """Keep the events, on disk when this returns; return how many. One that is there already stays as it is.
 
         Of an erased user what happened is kept, and nothing personal. One that is older than events are kept is counted
-        as expired and not kept. Raises InvalidArgument.
+        as expired and not kept. One that is MOST_AHEAD of our clock is kept at the time of its arrival. Raises
+        InvalidArgument.
         """
         _check(events)
-        oldest = self._clock() - self._ttl
+        now = self._clock()
+        oldest, latest = now - self._ttl, now + MOST_AHEAD
+        if ahead := sum(event.time > latest for event in events):
+            logger.warning(
+                "%d audit events are over a day ahead and kept as of now: set the clock of the sender", ahead
+            )
+            events = [replace(event, time=now) if event.time > latest else event for event in events]
         if over := [event for event in events if event.time <= oldest]:
             logger.warning("%d audit events are older than TRIVET_AUDIT_DAYS, and are not kept", len(over))
             expired.inc(len(over))

@@ -21,6 +21,8 @@ MAX_MESSAGE = 8_192
 MAX_ENDPOINT = 512
 MAX_NAME = 128
 DUPLICATE_KEY = 11_000
+MOST_AHEAD = timedelta(days=1)
+"""How far a sender's clock can be ahead of ours; a later time is a wrong one."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 OTHER_METHOD = "_OTHER"
@@ -76,7 +78,8 @@ class Logs:
     async def write(self, entries: Sequence[Entry]) -> Written:
         """Store the entries, all or as many as were there when the store went away.
 
-        One that is older than its level is kept is rejected: no query would find it. One about a user who was erased is
+        One that is older than its level is kept is rejected: no query would find it. So is one that is MOST_AHEAD of
+        our clock: it would stand before all others. One about a user who was erased is
         passed over, and counted as if it were stored: what tells of the request that deleted them comes after the
         deletion. Raises InvalidArgument for too many or one without a message,
         Unavailable when the store cannot be reached.
@@ -88,7 +91,7 @@ class Logs:
                 path = f"entries[{index}].message"
                 raise InvalidArgument("REQUIRED_FIELD_MISSING", f"{path} is required", field=path)
         now = self._clock()
-        rejected = [self._rejected(index, entry) for index, entry in enumerate(entries) if self._is_over(entry, now)]
+        rejected = [each for index, entry in enumerate(entries) if (each := self._rejected(index, entry, now))]
         if rejected:
             over = {each.index for each in rejected}
             entries = [entry for index, entry in enumerate(entries) if index not in over]
@@ -98,13 +101,16 @@ class Logs:
             await self._insert(documents)
         return Written(len(entries), tuple(rejected))
 
-    def _is_over(self, entry: Entry, now: datetime) -> bool:
-        return entry.timestamp is not None and entry.timestamp <= now - self._ttls[entry.level]
-
-    def _rejected(self, index: int, entry: Entry) -> Rejected:
-        days = self._ttls[entry.level] / timedelta(days=1)
-        message = f"entries[{index}] is of {entry.timestamp}: {entry.level} entries are kept for {days:g} days"
-        return Rejected(index, "EXPIRED", message)
+    def _rejected(self, index: int, entry: Entry, now: datetime) -> Rejected | None:
+        if entry.timestamp is None:
+            return None
+        of = f"entries[{index}] is of {entry.timestamp}"
+        if entry.timestamp > now + MOST_AHEAD:
+            return Rejected(index, "IN_THE_FUTURE", f"{of}: at most 1 day ahead of this server's clock is taken")
+        if entry.timestamp <= now - self._ttls[entry.level]:
+            days = self._ttls[entry.level] / timedelta(days=1)
+            return Rejected(index, "EXPIRED", f"{of}: {entry.level} entries are kept for {days:g} days")
+        return None
 
     async def _insert(self, documents: Sequence[Document]) -> None:
         try:

@@ -46,6 +46,16 @@ async def test_an_entry_that_is_too_old_is_named_in_the_answer(api: Api, user: s
     assert "info entries are kept for 14 days" in answer.rejected[0].message
 
 
+async def test_an_entry_of_years_ahead_is_named_in_the_answer(api: Api, user: str) -> None:
+    ahead = Timestamp(seconds=int(time.time()) + 5 * 365 * 24 * 3_600)
+    entries = [pb.LogEntry(message="ahead", user_id=user, timestamp=ahead), pb.LogEntry(message="now", user_id=user)]
+    answer = await api.logs.WriteLogs(pb.WriteLogsRequest(entries=entries))
+    assert answer.written_count == 1
+    assert [(each.index, each.reason) for each in answer.rejected] == [(0, "IN_THE_FUTURE")]
+    found = await api.logs.QueryLogs(pb.QueryLogsRequest(user_id=user))
+    assert [entry.message for entry in found.entries] == ["now"]
+
+
 async def test_pages_of_a_walk_hold_each_entry_once(api: Api, user: str) -> None:
     entries = [pb.LogEntry(message=str(number), user_id=user) for number in range(5)]
     await api.logs.WriteLogs(pb.WriteLogsRequest(entries=entries))

@@ -61,6 +61,19 @@ async def test_an_event_that_is_older_than_events_are_kept_is_counted_and_not_as
     assert await kinds(at) == ["second"]
 
 
+async def test_an_event_that_is_more_than_a_day_ahead_is_kept_at_the_time_of_its_arrival(
+    at: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No audit event is lost to a wrong clock, and none stands before all later ones."""
+    sent = event(at)
+    last = replace(sent, id=new_id(), kind="kept", time=at.clock.now + timedelta(days=1))
+    over = replace(sent, id=new_id(), kind="over", time=last.time + timedelta(milliseconds=1))
+    assert await at.audit.record([last, over]) == 2
+    found = {row["kind"]: row["time"] for row in (await at.audit.page(AuditFilter(), encode=as_stored, size=5)).events}
+    assert found == {"kept": last.time, "over": at.clock.now}
+    assert caplog.text.count("set the clock of the sender") == 1
+
+
 async def test_twenty_at_once_keep_one(at: House) -> None:
     told = event(at)
     await asyncio.gather(*(at.audit.record([told]) for _ in range(20)))

@@ -132,6 +132,19 @@ async def test_an_entry_that_is_older_than_its_level_is_kept_is_rejected_with_th
     assert [entry["message"] for entry in found.entries] == ["now", "kept"]
 
 
+async def test_an_entry_that_is_more_than_a_day_ahead_is_rejected_with_the_reason(at: House) -> None:
+    """It would stand before all others in every query until its time has come."""
+    last = at.clock.now + timedelta(days=1)
+    over = last + timedelta(milliseconds=1)
+    answer = await at.logs.write([Entry("kept", timestamp=last), Entry("over", timestamp=over), Entry("now")])
+    assert answer.count == 2
+    [rejected] = answer.rejected
+    assert (rejected.index, rejected.reason) == (1, "IN_THE_FUTURE")
+    assert rejected.message == f"entries[1] is of {over}: at most 1 day ahead of this server's clock is taken"
+    found = await at.reader.query(LogFilter(), encode=as_stored, size=5)
+    assert [entry["message"] for entry in found.entries] == ["kept", "now"]
+
+
 async def test_a_batch_of_old_entries_alone_writes_nothing_and_says_so(at: House) -> None:
     answer = await at.logs.write([Entry("old", "debug", at.clock.now - timedelta(days=30))])
     assert (answer.count, len(answer.rejected)) == (0, 1)
@@ -167,7 +180,7 @@ async def test_an_entry_is_kept_as_long_as_its_level_says(at: House, level: Leve
 
 
 async def test_a_writer_whose_clock_is_ahead_keeps_nothing_longer(at: House) -> None:
-    stored = await written(at, Entry("from the future", timestamp=at.clock.now + timedelta(days=400)))
+    stored = await written(at, Entry("from the future", timestamp=at.clock.now + timedelta(hours=20)))
     assert stored["expiresAt"] == at.clock.now + LOG_TTLS["info"]
     assert len((await at.reader.query(LogFilter(), encode=as_stored, size=5)).entries) == 1
 

@@ -49,7 +49,7 @@ class AuditEvent(_message.Message):
     """In a word how or why. Gone once the user is erased."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
-        """When it happened."""
+        """When it happened. More than one day ahead of the server's clock, it is replaced by the time of arrival."""
 
     def __init__(
         self,

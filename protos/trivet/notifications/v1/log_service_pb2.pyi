@@ -96,7 +96,7 @@ class LogEntry(_message.Message):
     """The span it belongs to, 16 hexadecimal digits."""
     @_builtins.property
     def timestamp(self) -> _timestamp_pb2.Timestamp:
-        """When it happened; when it was written if unset."""
+        """When it happened; when it was written if unset. At most one day ahead of the server's clock."""
 
     @_builtins.property
     def attributes(self) -> _struct_pb2.Struct:
@@ -191,7 +191,7 @@ class RejectedLogEntry(_message.Message):
     index: _builtins.int
     """Its place in the request, from 0."""
     reason: _builtins.str
-    """Why: EXPIRED for an entry that is older than its level is kept."""
+    """Why: EXPIRED for an entry that is older than its level is kept, IN_THE_FUTURE for one that is more than a day ahead."""
     message: _builtins.str
     """The same in words."""
     def __init__(

@@ -53,7 +53,7 @@ class LogServiceServicer:
 
     def WriteLogs(self, request, context):
         """Writes up to 1,000 entries. Each field that is too long is cut, and says so. An entry that is older than its level is
-        kept is not written: the answer names it.
+        kept, or more than a day ahead of the server's clock, is not written: the answer names it.
         Fails with INVALID_ARGUMENT (TOO_MANY entries, or one without a message; REQUEST_TOO_LARGE for a request over 4 MiB:
         write fewer at a time).
         """

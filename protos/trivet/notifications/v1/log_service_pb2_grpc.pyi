@@ -18,7 +18,7 @@ class LogServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     WriteLogs: _aio.UnaryUnaryMultiCallable[_log_service_pb2.WriteLogsRequest, _log_service_pb2.WriteLogsResponse]
     """Writes up to 1,000 entries. Each field that is too long is cut, and says so. An entry that is older than its level is
-    kept is not written: the answer names it.
+    kept, or more than a day ahead of the server's clock, is not written: the answer names it.
     Fails with INVALID_ARGUMENT (TOO_MANY entries, or one without a message; REQUEST_TOO_LARGE for a request over 4 MiB:
     write fewer at a time).
     """
@@ -38,7 +38,7 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_log_service_pb2.WriteLogsRequest, _abc.Awaitable[_log_service_pb2.WriteLogsResponse]],
     ) -> _abc.Awaitable[_log_service_pb2.WriteLogsResponse]:
         """Writes up to 1,000 entries. Each field that is too long is cut, and says so. An entry that is older than its level is
-        kept is not written: the answer names it.
+        kept, or more than a day ahead of the server's clock, is not written: the answer names it.
         Fails with INVALID_ARGUMENT (TOO_MANY entries, or one without a message; REQUEST_TOO_LARGE for a request over 4 MiB:
         write fewer at a time).
         """
