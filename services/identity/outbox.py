@@ -85,8 +85,9 @@ class Outbox:
 
     A change adds one in its own transaction. An invalidation is sent after the commit from a task of the service's
     own, which neither the call's cancel nor its deadline reaches; once it is confirmed, its row is removed. `relay`
-    sends what is left, the longest due first. A receiver that is away holds up its own topic alone; a note that is
-    refused holds up nothing: it is sent again after growing pauses, and parked after the last of them.
+    sends what is left, the longest due first. A receiver that is away holds up its own topic alone, and a note that it
+    cannot answer holds up no other. A note that is refused holds up nothing: it is sent again after growing pauses, and
+    parked after the last of them.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class Outbox:
         self._invalidate = invalidate
         self._receivers = {INVALIDATIONS: Receiver(self._invalidate_all), **(receivers or {})}
         self._now = now
-        self._away_at: dict[str, int] = {}
+        self._suspects: dict[str, list[int]] = {}
         self._refused: set[str] = set()
         self._causes: dict[str, str] = {}
 
@@ -176,12 +177,14 @@ class Outbox:
     async def _relay(self, topic: str, older_than: timedelta) -> int:
         notes = await self._due(topic, older_than)
         lag.labels(topic).set((self._now() - (notes[0].due_at or self._now())).total_seconds() if notes else 0)
-        # Where the receiver seemed to be away the last time, the others are tried first: a note that it cannot
-        # answer in time, or that ends its process, stops no other.
-        away_at = self._away_at.pop(topic, 0)
-        notes.sort(key=lambda note: note.id <= away_at)
+        # Notes with which the receiver seemed to be away are sent after the others, one by one, the one tried last at
+        # the end: a note that it cannot answer in time, or that ends its process, holds no other.
+        due = {note.id: note for note in notes}
+        suspects = self._suspects[topic] = [each for each in self._suspects.get(topic, ()) if each in due]
+        receiver, fresh = self._receivers[topic], [note for note in notes if note.id not in suspects]
         self._refused.discard(topic)
-        confirmed = await self._deliver_all(topic, self._receivers[topic], notes)
+        confirmed = await self._deliver_all(topic, receiver, fresh)
+        confirmed += await self._deliver_all(topic, replace(receiver, batch=1), [due[each] for each in suspects])
         if confirmed and topic not in self._refused:
             self._causes.pop(topic, None)
         return confirmed
@@ -205,6 +208,9 @@ class Outbox:
         confirmed = 0
         for first in range(0, len(notes), receiver.batch):
             batch = notes[first : first + receiver.batch]
+            tried = [note.id for note in batch]
+            others = [each for each in self._suspects[topic] if each not in tried]
+            self._suspects[topic] = others
             try:
                 confirmed += await self._deliver(topic, receiver, batch)
             except RefusedError as error:
@@ -213,7 +219,7 @@ class Outbox:
                 else:  # one of them is refused: the others are not to blame
                     confirmed += await self._deliver_all(topic, replace(receiver, batch=1), batch)
             except Unavailable:
-                self._away_at[topic] = batch[-1].id
+                self._suspects[topic] = others + tried
                 raise
         return confirmed
 

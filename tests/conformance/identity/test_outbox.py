@@ -215,6 +215,57 @@ async def test_a_note_that_a_receiver_cannot_answer_stops_no_other(identity: Ide
     assert note.attempts == 0
 
 
+async def test_a_note_that_a_batch_cannot_be_answered_for_holds_no_other_of_its_batch(identity: Identity) -> None:
+    """The batch as a whole is not answered in time: its notes go one by one, and new ones still in batches."""
+    sent: list[list[str]] = []
+
+    async def deliver(notes: Sequence[Note]) -> None:
+        payloads = [note.payload for note in notes]
+        sent.append(payloads)
+        if any(payload.startswith("deadly") for payload in payloads):
+            raise AWAY
+
+    outbox = Outbox(identity.database, identity.cache, {"tests": Receiver(deliver, batch=10)}, now=identity.clock)
+
+    async def relayed() -> list[list[str]]:
+        sent.clear()
+        with pytest.raises(Unavailable):
+            await outbox.relay()
+        return sent.copy()
+
+    await _put(outbox, identity, "a", "deadly 1", "b", "deadly 2", "c")
+    assert await relayed() == [["a", "deadly 1", "b", "deadly 2", "c"]]
+    assert await relayed() == [["a"], ["deadly 1"]]
+    await _put(outbox, identity, "d", "e")
+    assert await relayed() == [["d", "e"], ["b"], ["deadly 2"]]
+    assert await relayed() == [["c"], ["deadly 1"]]
+    assert await relayed() == [["deadly 2"]]
+    assert [note.attempts for note in await Backlog(identity.database).list(Choice(), 10)] == [0, 0]
+
+
+async def test_a_receiver_that_is_back_is_sent_batches_again(identity: Identity) -> None:
+    sent: list[int] = []
+    is_away = True
+
+    async def deliver(notes: Sequence[Note]) -> None:
+        sent.append(len(notes))
+        if is_away:
+            raise AWAY
+
+    outbox = Outbox(identity.database, identity.cache, {"tests": Receiver(deliver, batch=10)}, now=identity.clock)
+    await _put(outbox, identity, "a", "b", "c")
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await outbox.relay()
+    assert sent == [3, 1, 1], "an absence costs one call for each relay"
+    is_away = False
+    assert await outbox.relay() == 3
+    await _put(outbox, identity, "d", "e")
+    sent.clear()
+    assert await outbox.relay() == 2
+    assert sent == [2]
+
+
 async def test_two_relays_that_are_refused_at_once_count_one_attempt(identity: Identity) -> None:
     both = asyncio.Barrier(2)
 
