@@ -38,6 +38,8 @@ SENTENCES = {
 }
 """What is said for a failure that the library met, whose own words name hosts."""
 
+RETRY_SECONDS = 1
+"""What a failure of ours says in Retry-After, unless the service that is away knows better."""
 DOMAIN = "trivet"
 PASSED_THROUGH = (ErrorInfo, BadRequest, RetryInfo)
 SILENT = frozenset({"INTERNAL", "UNKNOWN", "DATA_LOSS"})
@@ -91,10 +93,11 @@ def failure(error: grpc.RpcError) -> Response:
     """
     code = error.code().name if isinstance(error, grpc.aio.AioRpcError) else "UNKNOWN"
     status = HTTP_STATUS[code]
+    headers = {"retry-after": str(RETRY_SECONDS)} if code == "UNAVAILABLE" else {}
     rich = None if code in SILENT else status_of(error)
     if rich is None:
-        return Response(body(status, code, SENTENCES.get(code, "internal error")), status, None, "application/json")
-    details, headers = [], {}
+        return Response(body(status, code, SENTENCES.get(code, "internal error")), status, headers, "application/json")
+    details = []
     for detail in rich.details:
         for kind in PASSED_THROUGH:
             message = kind()

@@ -59,7 +59,7 @@ class Aborted(ServiceError):
 
 
 class ResourceExhausted(ServiceError):
-    """Shed before any work; `retry_after` is in seconds."""
+    """The caller has used up a limit; `retry_after` is in seconds. An overload of ours is Unavailable."""
 
     code = "RESOURCE_EXHAUSTED"
 
@@ -73,9 +73,13 @@ class DeadlineExceeded(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """A store or a service cannot be reached now."""
+    """A store or a service cannot be reached now, or has too much to do. `retry_after` is in seconds, 0 if unknown."""
 
     code = "UNAVAILABLE"
+
+    def __init__(self, reason: str, message: str, *, retry_after: float = 0.0, **metadata: str) -> None:
+        super().__init__(reason, message, **metadata)
+        self.retry_after = retry_after
 
 
 class Unimplemented(ServiceError):

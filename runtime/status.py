@@ -44,7 +44,7 @@ def rich_status(error: ServiceError) -> Status:
     if isinstance(error, InvalidArgument) and error.field:
         violation = BadRequest.FieldViolation(field=error.field, description=error.message)
         details.append(BadRequest(field_violations=[violation]))
-    if isinstance(error, ResourceExhausted):
+    if isinstance(error, (ResourceExhausted, Unavailable)) and error.retry_after:
         delay = Duration()
         delay.FromMilliseconds(int(error.retry_after * 1000))
         details.append(RetryInfo(retry_delay=delay))

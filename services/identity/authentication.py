@@ -41,7 +41,7 @@ class SignedIn:
 
 
 class Authentication:
-    """Signing in. Every method that hashes raises ResourceExhausted (HASHING_OVERLOADED) before any work."""
+    """Signing in. Every method that hashes raises Unavailable (HASHING_OVERLOADED) before any work."""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 from prometheus_client import Counter, Gauge
 
-from runtime.errors import ResourceExhausted
+from runtime.errors import Unavailable
 
 T = TypeVar("T")
 NICENESS = 10
@@ -62,14 +62,14 @@ class Hasher:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def hash(self, password: str) -> str:
-        """Return an Argon2id hash in PHC format. Raises ResourceExhausted (HASHING_OVERLOADED) before any work."""
+        """Return an Argon2id hash in PHC format. Raises Unavailable (HASHING_OVERLOADED) before any work."""
         return await self._in_a_thread(lambda: self._argon2.hash(password))
 
     async def verify(self, stored: str | None, password: str) -> bool:
         """Whether the password is the stored one, by the scheme it is stored in; None takes as long, and is not.
 
         The schemes are Argon2 and the scrypt of Better Auth; whatever else is stored matches nothing.
-        Raises ResourceExhausted (HASHING_OVERLOADED) before any work.
+        Raises Unavailable (HASHING_OVERLOADED) before any work.
         """
         right = await self._in_a_thread(lambda: self._matches(stored or self._dummy, password))
         return right and stored is not None
@@ -102,7 +102,7 @@ class Hasher:
     async def _in_a_thread(self, work: Callable[[], T]) -> T:
         if self._waiting >= self._cost.queue:
             shed.inc()
-            raise ResourceExhausted("HASHING_OVERLOADED", "too many passwords are being checked", retry_after=1.0)
+            raise Unavailable("HASHING_OVERLOADED", "too many passwords wait to be checked: try again", retry_after=1.0)
         job = self._threads.submit(work)
         done = asyncio.wrap_future(job)
         self._count(1)

@@ -46,7 +46,7 @@ class SignedUp:
 
 
 class SignUps:
-    """Makes users. Raises ResourceExhausted (HASHING_OVERLOADED) before any work."""
+    """Makes users. Raises Unavailable (HASHING_OVERLOADED) before any work."""
 
     def __init__(
         self,

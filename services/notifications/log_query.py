@@ -72,8 +72,8 @@ class LogReader:
         """Return the newest entries that match, each encoded: up to `size` or 1 MiB, or fewer where a long walk stops.
 
         The token walks on. Raises InvalidArgument for a token of another filter, too long a text or an empty range,
-        Unavailable or DeadlineExceeded when not even the first window was answered in time, ResourceExhausted when too
-        many others are looking.
+        Unavailable or DeadlineExceeded when not even the first window was answered in time, Unavailable
+        (LOG_QUERIES_BUSY) when too many others are looking.
         """
         _check(wanted)
         async with self._turns.one():

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from runtime.errors import ResourceExhausted
+from runtime.errors import Unavailable
 
 AT_ONCE = 2
 PATIENCE_SECONDS = 0.5
+RETRY_SECONDS = 1.0
 
 
 class Turns:
@@ -19,12 +20,14 @@ class Turns:
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
-        """Take a turn for as long as the block runs. Raises ResourceExhausted (LOG_QUERIES_BUSY)."""
+        """Take a turn for as long as the block runs. Raises Unavailable (LOG_QUERIES_BUSY)."""
         try:
             async with asyncio.timeout(self._patience):
                 await self._free.acquire()
         except TimeoutError:
-            raise ResourceExhausted("LOG_QUERIES_BUSY", "others are looking through the logs: try again") from None
+            raise Unavailable(
+                "LOG_QUERIES_BUSY", "others are looking through the logs: try again", retry_after=RETRY_SECONDS
+            ) from None
         try:
             yield
         finally:

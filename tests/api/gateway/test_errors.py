@@ -48,10 +48,20 @@ async def test_a_field_at_fault_is_passed_on(http: httpx.AsyncClient, services: 
     assert violation == {"field": "read_mask", "description": "no such field"}
 
 
-async def test_whoever_is_shed_learns_when_to_come_back(http: httpx.AsyncClient, services: StandIns) -> None:
-    services.answers["DeleteNotification"] = errors.ResourceExhausted("BUSY", "come back later", retry_after=2.5)
+@pytest.mark.parametrize(
+    ("error", "status", "seconds"),
+    [
+        (errors.ResourceExhausted("USED_UP", "come back later", retry_after=2.5), 429, "3"),
+        (errors.Unavailable("BUSY", "come back later", retry_after=2.5), 503, "3"),
+        (errors.Unavailable("STORE_UNAVAILABLE", "the database is away"), 503, "1"),
+    ],
+)
+async def test_whoever_is_shed_learns_when_to_come_back(
+    http: httpx.AsyncClient, services: StandIns, error: errors.ServiceError, status: int, seconds: str
+) -> None:
+    services.answers["DeleteNotification"] = error
     answer = await http.delete("/v1/notifications/n1", headers=USER)
-    assert answer.headers["retry-after"] == "3"
+    assert (answer.status_code, answer.headers["retry-after"]) == (status, seconds)
 
 
 async def test_what_nobody_expected_has_no_text(http: httpx.AsyncClient, services: StandIns) -> None:
@@ -67,7 +77,7 @@ async def test_a_service_that_is_away_is_503_and_its_address_is_not_told(stand_i
     stand_ins.reset()
     async with running(stand_ins, TRIVET_NOTIFICATIONS_ADDRESS="127.0.0.1:1") as gateway:
         answer = await gateway.http.get("/v1/notifications", headers=USER)
-    assert answer.status_code == 503
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert answer.json()["error"]["status"] == "UNAVAILABLE"
     assert "127.0.0.1" not in answer.text
 

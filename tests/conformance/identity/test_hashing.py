@@ -7,7 +7,7 @@ import threading
 import pytest
 from argon2 import PasswordHasher, Type
 
-from runtime.errors import InvalidArgument, ResourceExhausted
+from runtime.errors import InvalidArgument, Unavailable
 from services.identity.hashing import Cost, Hasher
 from services.identity.passwords import common_passwords, new_password, normal_password
 from tests.conformance.identity.conftest import CHEAP
@@ -89,7 +89,7 @@ async def test_a_full_queue_sheds_before_any_work() -> None:
     with Hasher(Cost(64, 1, workers=1, queue=2)) as hasher:
         waiting = [asyncio.create_task(hasher._in_a_thread(stuck)) for _ in range(3)]
         await asyncio.sleep(0)
-        with taking(0, 5), pytest.raises(ResourceExhausted) as caught:  # a place is free after ten
+        with taking(0, 5), pytest.raises(Unavailable) as caught:  # a place is free after ten
             await hasher.hash(PASSWORD)
         assert (caught.value.reason, caught.value.retry_after) == ("HASHING_OVERLOADED", 1.0)
         stuck.release()

@@ -9,7 +9,7 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select, update
 
-from runtime.errors import InvalidArgument, ResourceExhausted, Unauthenticated
+from runtime.errors import InvalidArgument, Unauthenticated, Unavailable
 from services.identity import schema
 from services.identity.database import Transaction
 from services.identity.hashing import Hasher
@@ -126,7 +126,7 @@ class Broken(Hasher):
     """Checks, and cannot hash."""
 
     async def hash(self, password: str) -> str:
-        raise ResourceExhausted("HASHING_OVERLOADED", "too many passwords are being checked")
+        raise Unavailable("HASHING_OVERLOADED", "too many passwords are being checked")
 
 
 async def test_a_sign_in_does_not_fail_with_its_renewal(identity: Identity) -> None:

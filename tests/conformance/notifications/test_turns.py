@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from runtime.errors import ResourceExhausted, ServiceError
+from runtime.errors import ServiceError, Unavailable
 from services.notifications.erasures import Erasures
 from services.notifications.log_query import LogFilter, LogReader
 from services.notifications.mailing import Mailing
@@ -66,7 +66,7 @@ async def test_a_flood_of_log_queries_leaves_notifications_their_connections(slo
     in_time(taken, 0, SLOW_MS / 1_000 / 2)  # below what it takes without turns
     assert len(refused) == FLOOD - AT_ONCE
     for error, seconds in refused:
-        assert isinstance(error, ResourceExhausted)
+        assert isinstance(error, Unavailable)
         assert (error.reason, error.retry_after) == ("LOG_QUERIES_BUSY", 1.0)
         in_time(seconds, 0, SLOW_MS / 1_000)
 

@@ -27,8 +27,9 @@ if _version_not_supported:
 
 
 class AccountServiceStub:
-    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE,
-    STORE_BUSY) when the database is gone or overloaded.
+    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     def __init__(self, channel):
@@ -85,8 +86,9 @@ class AccountServiceStub:
 
 
 class AccountServiceServicer:
-    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE,
-    STORE_BUSY) when the database is gone or overloaded.
+    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     def ListAccounts(self, request, context):
@@ -224,8 +226,9 @@ def add_AccountServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccountService:
-    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE,
-    STORE_BUSY) when the database is gone or overloaded.
+    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     @staticmethod

@@ -14,8 +14,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AccountServiceStub:
-    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE,
-    STORE_BUSY) when the database is gone or overloaded.
+    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -63,8 +64,9 @@ class AccountServiceStub:
     """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE,
-    STORE_BUSY) when the database is gone or overloaded.
+    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     @_abc_1.abstractmethod

@@ -26,8 +26,10 @@ if _version_not_supported:
 
 
 class AuthServiceStub:
-    """Sign-up, sign-in, sign-out and passwords. Every RPC that hashes a password may fail with RESOURCE_EXHAUSTED
-    (HASHING_OVERLOADED) before any work is done, and every RPC with UNAVAILABLE when the database is gone.
+    """Sign-up, sign-in, sign-out and passwords. Every RPC that hashes a password may fail with UNAVAILABLE
+    (HASHING_OVERLOADED) before any work is done. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     def __init__(self, channel):
@@ -64,8 +66,10 @@ class AuthServiceStub:
 
 
 class AuthServiceServicer:
-    """Sign-up, sign-in, sign-out and passwords. Every RPC that hashes a password may fail with RESOURCE_EXHAUSTED
-    (HASHING_OVERLOADED) before any work is done, and every RPC with UNAVAILABLE when the database is gone.
+    """Sign-up, sign-in, sign-out and passwords. Every RPC that hashes a password may fail with UNAVAILABLE
+    (HASHING_OVERLOADED) before any work is done. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     def SignUp(self, request, context):
@@ -151,8 +155,10 @@ def add_AuthServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuthService:
-    """Sign-up, sign-in, sign-out and passwords. Every RPC that hashes a password may fail with RESOURCE_EXHAUSTED
-    (HASHING_OVERLOADED) before any work is done, and every RPC with UNAVAILABLE when the database is gone.
+    """Sign-up, sign-in, sign-out and passwords. Every RPC that hashes a password may fail with UNAVAILABLE
+    (HASHING_OVERLOADED) before any work is done. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     @staticmethod

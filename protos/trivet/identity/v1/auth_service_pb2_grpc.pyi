@@ -13,8 +13,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuthServiceStub:
-    """Sign-up, sign-in, sign-out and passwords. Every RPC that hashes a password may fail with RESOURCE_EXHAUSTED
-    (HASHING_OVERLOADED) before any work is done, and every RPC with UNAVAILABLE when the database is gone.
+    """Sign-up, sign-in, sign-out and passwords. Every RPC that hashes a password may fail with UNAVAILABLE
+    (HASHING_OVERLOADED) before any work is done. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -45,8 +47,10 @@ class AuthServiceStub:
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Sign-up, sign-in, sign-out and passwords. Every RPC that hashes a password may fail with RESOURCE_EXHAUSTED
-    (HASHING_OVERLOADED) before any work is done, and every RPC with UNAVAILABLE when the database is gone.
+    """Sign-up, sign-in, sign-out and passwords. Every RPC that hashes a password may fail with UNAVAILABLE
+    (HASHING_OVERLOADED) before any work is done. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     @_abc_1.abstractmethod

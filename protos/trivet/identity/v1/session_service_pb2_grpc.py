@@ -26,8 +26,9 @@ if _version_not_supported:
 
 
 class SessionServiceStub:
-    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded. A
-    caller that missed in the cache hands the miss's position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
+    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version. A caller that missed in the cache hands the miss's
+    position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
     """
 
     def __init__(self, channel):
@@ -74,8 +75,9 @@ class SessionServiceStub:
 
 
 class SessionServiceServicer:
-    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded. A
-    caller that missed in the cache hands the miss's position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
+    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version. A caller that missed in the cache hands the miss's
+    position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
     """
 
     def VerifySession(self, request, context):
@@ -184,8 +186,9 @@ def add_SessionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SessionService:
-    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded. A
-    caller that missed in the cache hands the miss's position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
+    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version. A caller that missed in the cache hands the miss's
+    position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
     """
 
     @staticmethod

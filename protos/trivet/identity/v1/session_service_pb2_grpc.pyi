@@ -13,8 +13,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SessionServiceStub:
-    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded. A
-    caller that missed in the cache hands the miss's position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
+    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version. A caller that missed in the cache hands the miss's
+    position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -51,8 +52,9 @@ class SessionServiceStub:
     """
 
 class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded. A
-    caller that missed in the cache hands the miss's position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
+    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version. A caller that missed in the cache hands the miss's
+    position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
     """
 
     @_abc_1.abstractmethod

@@ -26,8 +26,9 @@ if _version_not_supported:
 
 
 class SubscriptionServiceStub:
-    """Subscriptions, as the payment provider last told. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when
-    the database is gone or overloaded.
+    """Subscriptions, as the payment provider last told. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     def __init__(self, channel):
@@ -49,8 +50,9 @@ class SubscriptionServiceStub:
 
 
 class SubscriptionServiceServicer:
-    """Subscriptions, as the payment provider last told. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when
-    the database is gone or overloaded.
+    """Subscriptions, as the payment provider last told. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     def GetSubscription(self, request, context):
@@ -93,8 +95,9 @@ def add_SubscriptionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SubscriptionService:
-    """Subscriptions, as the payment provider last told. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when
-    the database is gone or overloaded.
+    """Subscriptions, as the payment provider last told. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     @staticmethod

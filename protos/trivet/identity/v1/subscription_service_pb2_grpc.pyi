@@ -13,8 +13,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SubscriptionServiceStub:
-    """Subscriptions, as the payment provider last told. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when
-    the database is gone or overloaded.
+    """Subscriptions, as the payment provider last told. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -30,8 +31,9 @@ class SubscriptionServiceStub:
     """
 
 class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Subscriptions, as the payment provider last told. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when
-    the database is gone or overloaded.
+    """Subscriptions, as the payment provider last told. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     @_abc_1.abstractmethod

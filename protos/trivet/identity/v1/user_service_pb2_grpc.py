@@ -28,8 +28,8 @@ if _version_not_supported:
 
 
 class UserServiceStub:
-    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded.
-    GetUser takes `trivet-lease` as VerifySession does.
+    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version. GetUser takes `trivet-lease` as VerifySession does.
     """
 
     def __init__(self, channel):
@@ -61,8 +61,8 @@ class UserServiceStub:
 
 
 class UserServiceServicer:
-    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded.
-    GetUser takes `trivet-lease` as VerifySession does.
+    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version. GetUser takes `trivet-lease` as VerifySession does.
     """
 
     def GetUser(self, request, context):
@@ -86,7 +86,7 @@ class UserServiceServicer:
     def DeleteUser(self, request, context):
         """Removes a user with sessions, accounts and subscriptions.
         A person who removes themselves gives the password, or calls from a session that was opened within the last day.
-        Fails with NOT_FOUND (USER_NOT_FOUND), PERMISSION_DENIED (NOT_YOURS for another user), RESOURCE_EXHAUSTED
+        Fails with NOT_FOUND (USER_NOT_FOUND), PERMISSION_DENIED (NOT_YOURS for another user), UNAVAILABLE
         (HASHING_OVERLOADED), INVALID_ARGUMENT (INVALID_PASSWORD if one is given and wrong) and FAILED_PRECONDITION
         (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH;
         LAST_ADMIN if no administrator who is not banned would be left; to a person of themselves DELETE_USER_DISABLED and
@@ -137,8 +137,8 @@ def add_UserServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UserService:
-    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded.
-    GetUser takes `trivet-lease` as VerifySession does.
+    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version. GetUser takes `trivet-lease` as VerifySession does.
     """
 
     @staticmethod
@@ -251,8 +251,9 @@ class UserService:
 
 
 class UserAdminServiceStub:
-    """What only an administrator may change. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the
-    database is gone or overloaded.
+    """What only an administrator may change. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     def __init__(self, channel):
@@ -279,8 +280,9 @@ class UserAdminServiceStub:
 
 
 class UserAdminServiceServicer:
-    """What only an administrator may change. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the
-    database is gone or overloaded.
+    """What only an administrator may change. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     def SetUserRole(self, request, context):
@@ -336,8 +338,9 @@ def add_UserAdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UserAdminService:
-    """What only an administrator may change. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the
-    database is gone or overloaded.
+    """What only an administrator may change. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     @staticmethod

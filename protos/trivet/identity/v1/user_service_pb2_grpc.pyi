@@ -15,8 +15,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class UserServiceStub:
-    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded.
-    GetUser takes `trivet-lease` as VerifySession does.
+    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version. GetUser takes `trivet-lease` as VerifySession does.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -33,7 +33,7 @@ class UserServiceStub:
     DeleteUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.DeleteUserRequest, _empty_pb2.Empty]
     """Removes a user with sessions, accounts and subscriptions.
     A person who removes themselves gives the password, or calls from a session that was opened within the last day.
-    Fails with NOT_FOUND (USER_NOT_FOUND), PERMISSION_DENIED (NOT_YOURS for another user), RESOURCE_EXHAUSTED
+    Fails with NOT_FOUND (USER_NOT_FOUND), PERMISSION_DENIED (NOT_YOURS for another user), UNAVAILABLE
     (HASHING_OVERLOADED), INVALID_ARGUMENT (INVALID_PASSWORD if one is given and wrong) and FAILED_PRECONDITION
     (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH;
     LAST_ADMIN if no administrator who is not banned would be left; to a person of themselves DELETE_USER_DISABLED and
@@ -46,8 +46,8 @@ class UserServiceStub:
     """
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the database is gone or overloaded.
-    GetUser takes `trivet-lease` as VerifySession does.
+    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version. GetUser takes `trivet-lease` as VerifySession does.
     """
 
     @_abc_1.abstractmethod
@@ -80,7 +80,7 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Removes a user with sessions, accounts and subscriptions.
         A person who removes themselves gives the password, or calls from a session that was opened within the last day.
-        Fails with NOT_FOUND (USER_NOT_FOUND), PERMISSION_DENIED (NOT_YOURS for another user), RESOURCE_EXHAUSTED
+        Fails with NOT_FOUND (USER_NOT_FOUND), PERMISSION_DENIED (NOT_YOURS for another user), UNAVAILABLE
         (HASHING_OVERLOADED), INVALID_ARGUMENT (INVALID_PASSWORD if one is given and wrong) and FAILED_PRECONDITION
         (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH;
         LAST_ADMIN if no administrator who is not banned would be left; to a person of themselves DELETE_USER_DISABLED and
@@ -101,8 +101,9 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _aio.Server) -> None: ...
 
 class UserAdminServiceStub:
-    """What only an administrator may change. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the
-    database is gone or overloaded.
+    """What only an administrator may change. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -122,8 +123,9 @@ class UserAdminServiceStub:
     """
 
 class UserAdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What only an administrator may change. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY) when the
-    database is gone or overloaded.
+    """What only an administrator may change. Every RPC fails with
+    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
+    is gone, overloaded, or does not have the schema of this version.
     """
 
     @_abc_1.abstractmethod
