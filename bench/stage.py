@@ -17,7 +17,7 @@ from bench.generator import Generator
 from bench.peers import KINDS, peer
 from bench.scene import GET_SESSION, PERSON, Scene
 from tests.harness import engines
-from tests.harness.clients import LIMITED
+from tests.harness.clients import UNLIMITED
 from tests.harness.engines import Engine, MissingEngineError, wait_for_port
 from tests.harness.ports import free_port
 from tests.harness.processes import Process, client, process
@@ -40,7 +40,7 @@ def scene(attempts: Attempts, *, embedded: bool, peers: bool = False) -> Iterato
         found = {name: _engine(stack, *kinds) for name, kinds in (EMBEDDED if embedded else REAL).items()}
         sql = found["sql"].url if found["sql"] else f"sqlite:///{folder / 'trivet.db'}"
         stores = Stores(sql, _url(found["mongodb"]), _url(found["redis"]))
-        running = stack.enter_context(whole(stores, TRIVET_LOG_LEVEL="WARNING", **LIMITED))
+        running = stack.enter_context(whole(stores, TRIVET_LOG_LEVEL="WARNING"))
         pids = {name: process.popen.pid for name, process in running.processes.items()}
         started = {kind: engine for kind, engine in found.items() if engine and engine.process}
         store_pids = {kind: engine.process.pid for kind, engine in started.items() if engine.process}
@@ -52,7 +52,7 @@ def scene(attempts: Attempts, *, embedded: bool, peers: bool = False) -> Iterato
         with attempts.at("starting a second gateway"):
             made.other_gateway = stack.enter_context(_gateway(made, "other gateway"))
         with attempts.at("starting a gateway without limits"):
-            made.unlimited = stack.enter_context(_gateway(made, "gateway without limits", TRIVET_RATE_LIMIT="off"))
+            made.unlimited = stack.enter_context(_gateway(made, "gateway without limits", **UNLIMITED))
         with attempts.at("starting a traced stack"):
             made.traced = stack.enter_context(_traced(made))
         for kind in KINDS if peers else ():
@@ -119,7 +119,6 @@ def _gateway(made: Scene, name: str, **extra: str) -> Iterator[Process]:
 def _traced(made: Scene) -> Iterator[Whole]:
     """Run a gateway and a cache that send the spans of one trace in a hundred to a collector that drops them."""
     told = {
-        **LIMITED,
         "TRIVET_LOG_LEVEL": "WARNING",
         "TRIVET_TRACE_RATIO": str(TRACE_RATIO),
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{made.bare['rpc']}",

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.conftest import Engines
+from tests.harness.clients import LIMITED
 from tests.harness.people import FAST_HASHING, browser, new_email, sign_in, signed_up
 from tests.harness.processes import ROOT, Process, process
 from tests.harness.waiting import until
@@ -44,7 +45,7 @@ def site(engine: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with whole(stores, "cache", "identity", "gateway", **FAST_HASHING) as first:
         names = [f"TRIVET_{name}_ADDRESS" for name in ("IDENTITY", "NOTIFICATIONS", "CACHE")]
         addresses: dict[str, Any] = {name: first["gateway"].environment[name] for name in names}
-        base: dict[str, Any] = {"TRIVET_BASE_URL": first.url, "TRIVET_RATE_LIMIT": "off"}
+        base: dict[str, Any] = {"TRIVET_BASE_URL": first.url, **LIMITED}
         with process("gateway", **addresses, **base) as second:
             yield Site(first, second, stores.sql)
 

@@ -14,12 +14,15 @@ import httpx
 
 from tests.differential.normal import SECRET
 from tests.differential.site import BASE_URL, Mail
+from tests.harness.clients import UNLIMITED
 from tests.harness.processes import ROOT
 from tests.harness.whole import Stores, Whole, whole
 
 ORIGINAL = ROOT / "tests/client/original/server.mjs"
 
+# The original was recorded with its own limits off, in all variants but one.
 COMMON = {
+    **UNLIMITED,
     "TRIVET_SECRET": SECRET,
     "TRIVET_BASE_URL": BASE_URL,
     "TRIVET_TRUSTED_ORIGINS": "https://app.example.com,https://*.example.org",

@@ -1,6 +1,7 @@
 """Accounts and sessions in any order of events, while Redis hangs and comes back, against a dictionary."""
 
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from gateway.auth.limits import ACCOUNT
 from runtime.ids import new_id
 from tests.conftest import Engines
 from tests.harness import engines, models
-from tests.harness.clients import UNLIMITED
+from tests.harness.clients import name_another_client
 from tests.harness.engines import Engine
 from tests.harness.people import FAST_HASHING
 from tests.harness.whole import Stores, Whole, whole
@@ -42,9 +44,11 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.http = httpx.Client(base_url=f"{self.url}/api/auth", timeout=10)
+        hooks = {"request": [name_another_client]}
+        self.http = httpx.Client(base_url=f"{self.url}/api/auth", timeout=10, event_hooks=hooks)
         self.run = new_id().lower()
         self.accounts: dict[str, str] = {}
+        self.tries = Counter[str]()
         self.sessions: list[Session] = []
         self.hangs = False
 
@@ -66,6 +70,11 @@ class Machine(RuleBasedStateMachine):
 
     def email(self, person: str) -> str:
         return f"{self.run}-{person}@example.com"
+
+    def may_try(self, person: str) -> bool:
+        """Count a try of somebody's password, unless it would be one more than an account's limit allows."""
+        self.tries[person] += 1
+        return self.tries[person] <= ACCOUNT.requests
 
     def some(self, number: int) -> Session:
         return self.sessions[number % len(self.sessions)]
@@ -96,6 +105,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(person=people, password=passwords)
     def sign_in(self, person: str, password: str) -> None:
+        if not self.may_try(person):
+            return
         answer = self.ask("POST", "/sign-in/email", email=self.email(person), password=password)
         assert answer.status_code == (200 if self.accounts.get(person) == password else 401)
         if answer.status_code == 200:
@@ -129,6 +140,8 @@ class Machine(RuleBasedStateMachine):
     @rule(number=numbers, current=passwords, new=passwords, alone=st.booleans())
     def change_password(self, number: int, current: str, new: str, alone: bool) -> None:
         session = self.some(number)
+        if session.live and not self.may_try(session.person):
+            return
         body = {"currentPassword": current, "newPassword": new, "revokeOtherSessions": alone}
         answer = self.ask("POST", "/change-password", session.token, **body)
         right = session.live and self.accounts[session.person] == current
@@ -164,7 +177,7 @@ def redis() -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def running(engine: Engines, redis: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
     sql = f"sqlite:///{tmp_path_factory.mktemp('model')}/trivet.db"
-    with whole(Stores(sql, engine.get("secantusdb").url, redis.url), **FAST_HASHING, **UNLIMITED) as processes:
+    with whole(Stores(sql, engine.get("secantusdb").url, redis.url), **FAST_HASHING) as processes:
         yield processes
 
 

@@ -10,7 +10,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import Engines
-from tests.harness.clients import LIMITED
 from tests.harness.otlp import Receiver, Span, receiving, tree
 from tests.harness.processes import client, process
 from tests.harness.waiting import taking
@@ -40,7 +39,7 @@ def stores(engine: Engines, tmp_path_factory: pytest.TempPathFactory) -> Stores:
 
 @pytest.fixture(scope="module")
 def running(stores: Stores, receiver: Receiver) -> Iterator[Whole]:
-    with whole(stores, TRIVET_TRACE_RATIO="1", **LIMITED, **receiver.environment()) as processes:
+    with whole(stores, TRIVET_TRACE_RATIO="1", **receiver.environment()) as processes:
         yield processes
 
 

@@ -12,7 +12,6 @@ from redis.asyncio import Redis
 from runtime.ids import token_hash
 from tests.conftest import Engines
 from tests.harness import engines
-from tests.harness.clients import LIMITED
 from tests.harness.engines import Engine
 from tests.harness.people import FAST_HASHING, browser, new_email, sign_in, signed_up
 from tests.harness.waiting import until
@@ -37,7 +36,7 @@ def redis_server(engine: Engines) -> Iterator[Engine]:
 def running(redis_server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
     folder: Path = tmp_path_factory.mktemp("revocation")
     stores = Stores(f"sqlite:///{folder}/trivet.db", NO_MONGODB, redis_server.url)
-    settings = {**FAST_HASHING, **LIMITED, "TRIVET_RELAY_SECONDS": LONG}
+    settings = {**FAST_HASHING, "TRIVET_RELAY_SECONDS": LONG}
     with whole(stores, "cache", "identity", "gateway", **settings) as processes:
         yield processes
 
@@ -68,8 +67,8 @@ class Scene:
 async def scene(running: Whole, redis_server: Engine) -> AsyncIterator[Scene]:
     """A session that is in the cache, and stolen."""
     async with (
-        signed_up(running.url, EMAIL, travels=True) as owner,
-        browser(running.url, travels=True) as thief,
+        signed_up(running.url, EMAIL) as owner,
+        browser(running.url) as thief,
         Redis.from_url(redis_server.url) as redis,
     ):
         stolen = "; ".join(f"{name}={value}" for name, value in owner.cookies.items())

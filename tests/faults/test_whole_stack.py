@@ -1,6 +1,7 @@
 """One store away, hung or dead, under all four processes: what needs it says so in time, the rest goes on."""
 
 import asyncio
+import itertools
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack
@@ -15,10 +16,9 @@ from sqlalchemy.engine import make_url
 
 from runtime.ids import token_hash
 from tests.harness import engines
-from tests.harness.clients import UNLIMITED
 from tests.harness.engines import Engine
 from tests.harness.metrics import metric
-from tests.harness.people import FAST_HASHING, credentials, new_email, signed_up
+from tests.harness.people import FAST_HASHING, browser, credentials, new_email, sign_up, signed_up
 from tests.harness.waiting import taking, until
 from tests.harness.whole import Stores, Whole, whole
 
@@ -26,6 +26,8 @@ DEADLINE = 5.0  # of a request at the gateway
 LATEST = 3 * DEADLINE
 BACK_SECONDS = 3.0
 AT_ONCE = 10
+ACCOUNTS = 20
+"""How many people sign in by turns: an account has ten tries of its password in a minute."""
 CALLS = {
     "alive": ("GET", "/healthz"),
     "session": ("GET", "/api/auth/get-session"),
@@ -44,12 +46,12 @@ class Scene:
     running: Whole
     stores: dict[str, Engine]
     browser: httpx.AsyncClient
-    email: str
+    emails: Iterator[str]
 
     async def call(self, name: str) -> httpx.Response:
         """Make a call; whatever becomes of it, in time."""
         method, path = CALLS[name]
-        body = credentials(self.email) if method == "POST" else None
+        body = credentials(next(self.emails)) if method == "POST" else None
         with taking(0, LATEST):
             return await self.browser.request(method, path, json=body)
 
@@ -86,15 +88,24 @@ def stores() -> Iterator[dict[str, Engine]]:
 @pytest.fixture(scope="module")
 def running(stores: dict[str, Engine]) -> Iterator[Whole]:
     where = Stores(*(stores[name].url for name in ("sql", "mongodb", "redis")))
-    with whole(where, **FAST_HASHING, **UNLIMITED, TRIVET_LOG_HITS_EVERY="1") as processes:
+    with whole(where, **FAST_HASHING, TRIVET_LOG_HITS_EVERY="1") as processes:
         yield processes
 
 
+@pytest.fixture(scope="module")
+async def accounts(running: Whole) -> list[str]:
+    """The email addresses of those who sign in."""
+    emails = [new_email() for _ in range(ACCOUNTS)]
+    async with browser(running.url) as client:
+        for email in emails:
+            (await sign_up(client, email)).raise_for_status()
+    return emails
+
+
 @pytest.fixture
-async def scene(running: Whole, stores: dict[str, Engine]) -> AsyncIterator[Scene]:
-    email = new_email()
-    async with signed_up(running.url, email) as browser:
-        scene = Scene(running, stores, browser, email)
+async def scene(running: Whole, stores: dict[str, Engine], accounts: list[str]) -> AsyncIterator[Scene]:
+    async with signed_up(running.url, new_email()) as client:
+        scene = Scene(running, stores, client, itertools.cycle(accounts))
         await until(scene.is_well, 10)
         await until(scene.session_is_cached, 5)
         yield scene

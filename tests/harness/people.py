@@ -20,13 +20,13 @@ def new_email() -> str:
     return f"{new_id().lower()}@example.com"
 
 
-def browser(url: str, *, connections: int = 100, timeout: float = 15, travels: bool = False) -> httpx.AsyncClient:
-    """Return a client that keeps cookies and says where it comes from.
+def browser(url: str, *, connections: int = 100, timeout: float = 15) -> httpx.AsyncClient:
+    """Return a client that keeps cookies and sends its origin.
 
-    One that `travels` comes from another address at each request, where the limits believe this machine.
+    Each request names another client address, which a gateway that trusts this machine as a proxy limits by.
     """
     limits = httpx.Limits(max_connections=connections)
-    hooks = {"request": [from_another_client] if travels else []}
+    hooks = {"request": [from_another_client]}
     return httpx.AsyncClient(base_url=url, headers={"origin": url}, timeout=timeout, limits=limits, event_hooks=hooks)
 
 
@@ -43,9 +43,9 @@ async def sign_in(client: httpx.AsyncClient, email: str, password: str = PASSWOR
 
 
 @asynccontextmanager
-async def signed_up(url: str, email: str, *, travels: bool = False) -> AsyncIterator[httpx.AsyncClient]:
+async def signed_up(url: str, email: str) -> AsyncIterator[httpx.AsyncClient]:
     """A browser whose cookies are those of a new account."""
-    async with browser(url, travels=travels) as client:
+    async with browser(url) as client:
         (await sign_up(client, email)).raise_for_status()
         yield client
 

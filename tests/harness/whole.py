@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.identity.migrate import upgrade
-from tests.harness.clients import UNLIMITED
+from tests.harness.clients import LIMITED
 from tests.harness.ports import free_port
 from tests.harness.processes import Process, process
 
@@ -39,7 +39,10 @@ class Whole:
 
 @contextmanager
 def whole(stores: Stores, *names: str, **extra: str) -> Iterator[Whole]:
-    """Migrate, run the processes (all four, or those named) with `extra` in every environment, end them afterwards."""
+    """Migrate, run the processes (all four, or those named) with `extra` in every environment, end them afterwards.
+
+    The rate limits are on, behind a proxy on this machine.
+    """
     upgrade(stores.sql)
     ports = {name: free_port() for name in (*SERVICES, "gateway")}
     addresses = {f"TRIVET_{name.upper()}_ADDRESS": f"127.0.0.1:{ports[name]}" for name in SERVICES}
@@ -49,7 +52,7 @@ def whole(stores: Stores, *names: str, **extra: str) -> Iterator[Whole]:
         for name in names or ports:
             running.metrics_ports[name] = free_port()
             metrics = {"TRIVET_METRICS_PORT": str(running.metrics_ports[name])}
-            own = {**UNLIMITED, "TRIVET_BASE_URL": f"http://127.0.0.1:{ports['gateway']}"}
+            own = {**LIMITED, "TRIVET_BASE_URL": f"http://127.0.0.1:{ports['gateway']}"}
             given: dict[str, Any] = {**addresses, **urls, **metrics, **own, **extra}
             running.processes[name] = stack.enter_context(process(name, port=ports[name], **given))
         yield running

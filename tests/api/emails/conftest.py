@@ -12,6 +12,7 @@ import pytest
 
 from runtime.ids import new_id
 from tests.conftest import Engines
+from tests.harness.clients import name_another_client
 from tests.harness.people import FAST_HASHING, PASSWORD, new_email
 from tests.harness.waiting import eventually
 from tests.harness.whole import Stores, Whole, whole
@@ -99,7 +100,8 @@ def sites(engine: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @contextmanager
 def person_at(site: Whole) -> Iterator[Person]:
-    with httpx.Client(base_url=site.url, headers={"origin": ORIGIN}, timeout=15) as client:
+    hooks = {"request": [name_another_client]}
+    with httpx.Client(base_url=site.url, headers={"origin": ORIGIN}, timeout=15, event_hooks=hooks) as client:
         yield Person(client)
 
 

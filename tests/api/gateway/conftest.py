@@ -17,6 +17,7 @@ from ops.keys import pair_key
 from runtime.settings import Keys
 from tests.api.gateway.session_scene import Scene, client, holding, session
 from tests.api.gateway.stand_ins import SERVED, StandIns, standing_in
+from tests.harness.clients import UNLIMITED
 from tests.harness.ports import free_port
 from tests.harness.processes import SECRET, Process, process
 from trivet.client import NearCache, nearcache
@@ -53,7 +54,7 @@ async def running(stand_ins: StandIns, **extra: str) -> AsyncIterator[Gateway]:
         **stand_ins.addresses,
         "TRIVET_TRUSTED_ORIGINS": f"{PAGE},https://*.example.org",
         "TRIVET_METRICS_PORT": str(metrics_port),
-        "TRIVET_RATE_LIMIT": "off",
+        **UNLIMITED,  # a count is one more RPC, and the tests say what each of the stand-ins was asked for
         **extra,
     }
     manager = process("gateway", port=None, wait=True, **given)
