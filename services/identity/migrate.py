@@ -1,5 +1,7 @@
 """Bringing a database to the tables of `schema.py` and back: what `trivet db` does."""
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,15 +13,19 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import DBAPIError
 
 from services.identity import store_url
 from services.identity.operator_engine import operator_engine
 from services.identity.revision import MIGRATIONS, current_revision
+from services.identity.store_codes import Fault
+from services.identity.store_errors import fault_of
 from services.identity.store_versions import check_version
 
 LOCK_NAME = "trivet-migrate"
 LOCK_NUMBER = 0x7472_6976_6574  # "trivet"
 LOCK_SECONDS = 60
+RETRY_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -154,10 +160,7 @@ def _only_one(connection: Connection) -> Iterator[None]:
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": LOCK_NUMBER})
             yield
         case "mysql":
-            taken = connection.scalar(
-                text("SELECT GET_LOCK(:name, :seconds)"), {"name": LOCK_NAME, "seconds": LOCK_SECONDS}
-            )
-            if taken != 1:
+            if not _take_lock(connection):
                 raise BusyError
             try:
                 yield
@@ -167,3 +170,20 @@ def _only_one(connection: Connection) -> Iterator[None]:
                 connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": LOCK_NAME})
         case _:
             yield
+
+
+def _take_lock(connection: Connection) -> bool:
+    """Wait for MySQL's lock for migrations; return whether it was had in time.
+
+    TiDB's lock is a row, and its wait fails early when several wait: it is asked again.
+    """
+    ends = time.monotonic() + LOCK_SECONDS
+    while (seconds := ends - time.monotonic()) > 0:
+        try:
+            asked = {"name": LOCK_NAME, "seconds": math.ceil(seconds)}
+            return bool(connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), asked) == 1)
+        except DBAPIError as error:
+            if fault_of(error) is not Fault.RACE:
+                raise
+            time.sleep(RETRY_SECONDS)
+    return False

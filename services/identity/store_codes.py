@@ -27,11 +27,15 @@ NOT_COMMITTED = frozenset({Fault.TWICE, Fault.ORPHAN, Fault.RACE, Fault.READ_ONL
 
 
 class Code(NamedTuple):
-    """A code of a server: a number or a SQLSTATE or SQLite's name, what it means, and who sends it by what name."""
+    """A code of a server: a number or a SQLSTATE or SQLite's name, what it means, and who sends it by what name.
+
+    Where one number stands for many errors, `words` are those of the message that mean this one.
+    """
 
     code: int | str
     fault: Fault
     source: str
+    words: str = ""
 
 
 CODES = (
@@ -52,6 +56,12 @@ CODES = (
     Code(8022, Fault.RACE, "TiDB ErrTxnRetryable: the commit failed and was undone"),
     Code(8028, Fault.RACE, "TiDB ErrInfoSchemaChanged: a migration ran during the transaction"),
     Code(9007, Fault.RACE, "TiDB ErrWriteConflict"),
+    Code(
+        1105,
+        Fault.RACE,
+        "TiDB ErrUnknown: too many others changed the row that the statement waited for",
+        words="pessimistic lock retry limit reached",
+    ),
     Code("40001", Fault.RACE, "PostgreSQL serialization_failure"),
     Code("40P01", Fault.RACE, "PostgreSQL deadlock_detected"),
     Code("55P03", Fault.RACE, "PostgreSQL lock_not_available"),
@@ -91,6 +101,7 @@ CODES = (
 )
 SQLITE_SCHEMA_WORDS = re.compile(r"no such (table|column)|has no column named")
 """SQLite has one code for all wrong statements: its words tell those that do not fit the tables."""
-FAULTS = {each.code: each.fault for each in CODES}
+FAULTS = {each.code: each.fault for each in CODES if not each.words}
+BY_WORDS = tuple(each for each in CODES if each.words)
 # PostgreSQL's classes of errors that no retry mends: bad data, constraints, syntax and privileges.
 POSTGRESQL_BUGS = ("22", "23", "42")

@@ -6,7 +6,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from runtime.errors import ServiceError, Unavailable
-from services.identity.store_codes import FAULTS, POSTGRESQL_BUGS, SQLITE_SCHEMA_WORDS, Fault
+from services.identity.store_codes import BY_WORDS, FAULTS, POSTGRESQL_BUGS, SQLITE_SCHEMA_WORDS, Fault
 
 MOST_WORDS = 300
 
@@ -40,6 +40,8 @@ def fault_of(error: BaseException) -> Fault:
         return Fault.SCHEMA
     if code in FAULTS:
         return FAULTS[code]
+    if said := [each.fault for each in BY_WORDS if each.code == code and each.words in words_of(error)]:
+        return said[0]
     if isinstance(error, IntegrityError):
         return Fault.BUG
     if isinstance(code, str) and not code.startswith("SQLITE_"):

@@ -105,7 +105,8 @@ def _of_postgresql(content: Any) -> tuple[tuple[Access, ...], bool]:
 
 def _of_mysql(content: Any) -> tuple[tuple[Access, ...], bool]:
     accesses = []
-    for node in _each(content, lambda node: "table_name" in node):
+    # MySQL names the table that an INSERT fills, too.
+    for node in _each(content, lambda node: "table_name" in node and not node.get("insert")):
         index, how = node.get("key"), node.get("access_type")
         accesses.append(Access(node["table_name"], _named(node["table_name"], index), walks=how in ("ALL", "index")))
     sorts = any(_each(content, lambda node: "filesort" in node or node.get("using_filesort") is True))

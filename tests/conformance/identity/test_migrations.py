@@ -1,6 +1,8 @@
 """The schema's steps on every engine: up, down, up, two at once, and the same as the tables in code."""
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -15,6 +17,11 @@ from services.identity.revision import SchemaCheck, revisions
 from services.identity.schema import metadata
 from services.identity.store_url import StoreUrl
 from services.identity.users import CHILDREN
+
+MIGRATORS = 4
+TURNS = 5
+HELD_SECONDS = 0.1
+"""For how long each holds the lock, so that the others wait for it."""
 
 
 def _tables(store: StoreUrl) -> set[str]:
@@ -86,6 +93,24 @@ def test_two_migrators_at_once_do_not_collide(url: str) -> None:
         thread.join()
     assert errors == []
     assert migrate.status(url).pending == ()
+
+
+def test_migrators_that_wait_together_all_get_their_turn(url: str) -> None:
+    """TiDB's lock is a row: a wait for it fails early when several wait."""
+    inside: list[int] = []
+    together: list[int] = []
+
+    def take_turns(number: int) -> None:
+        for _ in range(TURNS):
+            with migrate._migrating(url):  # what every migration is done in
+                inside.append(number)
+                together.append(len(inside))
+                time.sleep(HELD_SECONDS)
+                inside.remove(number)
+
+    with ThreadPoolExecutor(MIGRATORS) as threads:
+        list(threads.map(take_turns, range(MIGRATORS)))
+    assert together == [1] * MIGRATORS * TURNS
 
 
 async def test_an_old_schema_is_told_once_and_nothing_is_served(

@@ -45,8 +45,8 @@ SENT_BY_OTHERS = {
 class DriverError(Exception):
     """An error as a driver raises it: MySQL's with a number, PostgreSQL's with a SQLSTATE."""
 
-    def __init__(self, code: int | str) -> None:
-        super().__init__(*((code, "in the server's words") if isinstance(code, int) else ("in the server's words",)))
+    def __init__(self, code: int | str, words: str = "in the server's words") -> None:
+        super().__init__(*((code, words) if isinstance(code, int) else (words,)))
         self.sqlstate = code if isinstance(code, str) else "HY000"
 
 
@@ -98,6 +98,16 @@ def test_a_code_is_in_the_table_once_with_its_source() -> None:
 @pytest.mark.parametrize(("code", "fault"), SENT_BY_OTHERS.items())
 def test_what_other_servers_of_the_same_wire_say_is_known(code: int | str, fault: Fault) -> None:
     assert fault_of(raised(code, "UPDATE")) is fault
+
+
+def test_tidbs_number_for_everything_is_known_by_its_words() -> None:
+    """A row that many wait for: TiDB gives the wait up after 256 tries, and nothing is wrong with the statement."""
+
+    def said(words: str) -> Fault:
+        return fault_of(OperationalError("UPDATE", {}, DriverError(1105, words)))
+
+    assert said("pessimistic lock retry limit reached") is Fault.RACE
+    assert said("something else") is Fault.GONE
 
 
 @pytest.mark.parametrize("code", [each for each, fault in SENT_BY_OTHERS.items() if fault is not Fault.BUSY])
