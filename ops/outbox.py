@@ -58,12 +58,12 @@ def list_notes(
 @app.command()
 def retry(ids: Ids = None, everything: All = False, topic: Topic = "") -> None:
     """Send notes again now that were refused, parked ones too; they have all their attempts again."""
-    from ops.desk import Desk, at_desk
+    from ops.desk import ACTOR, Desk, at_desk
 
     chosen = _chosen(ids, everything, topic)
 
     async def work(desk: Desk) -> int:
-        return await desk.backlog.retry(chosen)
+        return await desk.backlog.retry(chosen, desk.audit, actor=ACTOR)
 
     print(f"notes sent again: {_as_named(at_desk(work), ids, 'was refused')}")
     note(SOON)
@@ -77,14 +77,14 @@ def drop(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete parked notes: a mail is never sent, an event never audited, a deleted user's data never erased."""
-    from ops.desk import Desk, at_desk
+    from ops.desk import ACTOR, Desk, at_desk
 
     chosen = _chosen(ids, everything, topic)
     if not yes:
         _ask()
 
     async def work(desk: Desk) -> int:
-        return await desk.backlog.drop(chosen)
+        return await desk.backlog.drop(chosen, desk.audit, actor=ACTOR)
 
     print(f"notes dropped: {_as_named(at_desk(work), ids, 'is parked')}")
 

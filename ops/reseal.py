@@ -1,6 +1,5 @@
 """`trivet keys`: printing them, and sealing anew what an old one has sealed."""
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -27,21 +26,16 @@ def keys(
 @app.command()
 def reseal() -> None:
     """Seal providers' tokens anew under the secret in use; TRIVET_SECRETS_OLD may then forget the others."""
-    from ops.failures import explained
-    from services.identity import store_url
-    from services.identity.database import Database
+    from ops.desk import ACTOR, Desk, at_desk
     from services.identity.oauth.reseal import Resealed, reseal_all
-    from services.identity.revision import SchemaCheck
 
-    address = url()  # before the secret, which is made where there is none
+    url()  # before the secret, which is made where there is none
     sealing = sealer(read_settings(SealingSettings))
 
-    async def work() -> Resealed:
-        async with Database.open(store_url.parse(address), admit=SchemaCheck()) as database:
-            return await reseal_all(database, sealing)
+    async def work(desk: Desk) -> Resealed:
+        return await reseal_all(desk.database, sealing, desk.audit, actor=ACTOR)
 
-    with explained(address):
-        done = asyncio.run(work())
+    done = at_desk(work)
     print(f"{done.renewed} of {done.seen} accounts with tokens sealed anew")
     if done.broken:
         raise Refused(

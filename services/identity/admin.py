@@ -134,6 +134,19 @@ class Administration:
 
         return await self._database.transaction("sessions.end_all", work)
 
+    async def end_session(self, user_id: str, session_id: str, *, actor: str) -> Changed:
+        """End one session of a user; another user's, or none, ends nothing. Raises NotFound for an unknown user."""
+
+        async def work(transaction: Transaction) -> Changed:
+            user = await self._users.find_locked(transaction, user_id)
+            ended = await self._sessions.end_one(transaction, user_id, session_id)
+            if ended:
+                event = Event(Happened.SESSIONS_REVOKED, user_id, actor, detail="one session")
+                await self._audit.note(transaction, event)
+            return Changed(user, ended)
+
+        return await self._database.transaction("sessions.end_one", work)
+
     async def _change(self, transaction: Transaction, user: User, event: Event, **values: Any) -> Changed:
         """Write new values, end the sessions, and tell the caches and those who must answer for it."""
         now = self._now()

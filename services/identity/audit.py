@@ -30,13 +30,18 @@ class Happened(Enum):
     UNBANNED = "unbanned"
     SESSIONS_REVOKED = "sessions_revoked"
     DELETED = "deleted"
+    NOTES_RETRIED = "outbox.retried"
+    NOTES_DROPPED = "outbox.dropped"
+    IMPORTED = "users.imported"
+    RESEALED = "tokens.resealed"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened to a user: an id that is its own, by whom, from where, and in a word how or why.
 
-    `user_id` is empty for a user who does not exist; `actor` is a user's id or `service:NAME`, empty for the user.
+    `user_id` is empty for a user who does not exist, and for what concerns no single user. `actor` is a user's id or
+    `service:NAME`, empty for the user.
     """
 
     happened: Happened

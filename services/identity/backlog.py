@@ -1,20 +1,24 @@
 """What waits in the outbox, for a person to look at: notes that are due, put off or parked."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from prometheus_client import Gauge
-from sqlalchemy import ColumnElement, Executable, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Delete, Row, Update, delete, func, or_, select, update
 
 from runtime.clock import Clock, utc_now
 from services.identity import schema
+from services.identity.audit import Audit, Event, Happened
 from services.identity.database import Database, Transaction
-from services.identity.outbox import PARKED
+from services.identity.outbox import INVALIDATIONS, PARKED
 
 outbox = schema.outbox
 BATCH = 500
+DETAIL_LENGTH = 512
+"""Of an audit event: longer lists of ids are cut."""
 IS_PARKED = outbox.c.topic.between(PARKED, PARKED + "\x7f")  # above every topic's letters
 
 parked = Gauge(
@@ -52,6 +56,10 @@ class Choice:
         return conditions
 
 
+Record = Callable[[Transaction, Sequence[Row[Any]]], Awaitable[None]]
+"""Writes down, in the transaction that changes notes, which ones it changes."""
+
+
 class Backlog:
     """The notes of a database. Every method raises Unavailable when it is gone."""
 
@@ -86,17 +94,24 @@ class Backlog:
         rows = await self._database.rows("outbox.parked", statement)
         return {row.topic.removeprefix(PARKED): row.notes for row in rows}
 
-    async def retry(self, chosen: Choice) -> int:
-        """Have notes that were refused, parked ones too, sent again now, with all their attempts; return how many."""
+    async def retry(self, chosen: Choice, audit: Audit, *, actor: str) -> int:
+        """Have notes that were refused, parked ones too, sent again now, with all their attempts; return how many.
+
+        Audit events in the same transactions say whose notes they were.
+        """
         topic = func.substr(outbox.c.topic, len(PARKED) + 1)
         fresh = {"attempts": 0, "next_attempt_at": self._now(), "updated_at": self._now()}
-        afresh = update(outbox).values(fresh)
-        sent = await self._in_batches(chosen, IS_PARKED, lambda these: afresh.where(*these).values(topic=topic))
-        return sent + await self._in_batches(chosen, outbox.c.attempts > 0, lambda these: afresh.where(*these))
+        record = partial(_record, audit, Happened.NOTES_RETRIED, actor)
+        sent = await self._in_batches(chosen, IS_PARKED, update(outbox).values(fresh | {"topic": topic}), record)
+        return sent + await self._in_batches(chosen, outbox.c.attempts > 0, update(outbox).values(fresh), record)
 
-    async def drop(self, chosen: Choice) -> int:
-        """Remove parked notes for good; return how many. What they were to tell is never told."""
-        return await self._in_batches(chosen, IS_PARKED, lambda these: delete(outbox).where(*these))
+    async def drop(self, chosen: Choice, audit: Audit, *, actor: str) -> int:
+        """Delete parked notes; return how many. What they say is never delivered.
+
+        Audit events in the same transactions say whose notes they were.
+        """
+        record = partial(_record, audit, Happened.NOTES_DROPPED, actor)
+        return await self._in_batches(chosen, IS_PARKED, delete(outbox), record)
 
     async def measure(self) -> None:
         """Set the metric of parked notes."""
@@ -105,15 +120,34 @@ class Backlog:
             parked.labels(topic).set(counts.get(topic, 0))
         self._seen = frozenset(counts)
 
-    async def _in_batches(self, chosen: Choice, which: ColumnElement[bool], change: Any) -> int:
+    async def _in_batches(
+        self, chosen: Choice, which: ColumnElement[bool], change: Update | Delete, record: Record
+    ) -> int:
         """Change all that are chosen, a batch in a transaction; a note that is changed is `which` no more."""
-        found = select(outbox.c.id).where(which, *chosen.where()).order_by(outbox.c.id).limit(BATCH)
+        columns = outbox.c.id, outbox.c.topic, outbox.c.key
+        found = select(*columns).where(which, *chosen.where()).order_by(outbox.c.id).limit(BATCH).with_for_update()
+
+        async def work(transaction: Transaction) -> int:
+            rows = (await transaction.execute(found)).all()
+            if rows:
+                await transaction.execute(change.where(outbox.c.id.in_([row.id for row in rows])))
+                await record(transaction, rows)
+            return len(rows)
+
         total = 0
-        while ids := [row.id for row in await self._database.rows("outbox.chosen", found)]:
-            statement: Executable = change((outbox.c.id.in_(ids), which))
-
-            async def work(transaction: Transaction, statement: Executable = statement) -> int:
-                return (await transaction.execute(statement)).rowcount
-
-            total += await self._database.transaction("outbox.change", work)
+        while number := await self._database.transaction("outbox.change", work):
+            total += number
         return total
+
+
+async def _record(
+    audit: Audit, happened: Happened, actor: str, transaction: Transaction, notes: Sequence[Row[Any]]
+) -> None:
+    """Note one audit event for each topic and user of the notes. The key of an invalidation is no user."""
+    ids: dict[tuple[str, str], list[str]] = {}
+    for note in notes:
+        topic = note.topic.removeprefix(PARKED)
+        ids.setdefault((topic, "" if topic == INVALIDATIONS else note.key), []).append(str(note.id))
+    for (topic, user_id), own in ids.items():
+        detail = f"{len(own)} of {topic}: {' '.join(own)}"
+        await audit.note(transaction, Event(happened, user_id, actor, detail=detail[:DETAIL_LENGTH]))

@@ -259,15 +259,23 @@ class Sessions:
         which = sessions.c.id == session_id if session_id else sessions.c.token_hash == token_hash(token)
         return await self._end_one(which & (sessions.c.user_id == user_id))
 
-    async def _end_one(self, which: Any) -> Ended:
-        async def work(transaction: Transaction) -> tuple[int, Invalidation | None]:
-            session_id = (await transaction.execute(select(sessions.c.id).where(which))).scalar()
-            if session_id is None:
-                return 0, None
-            gone = await transaction.execute(delete(sessions).where(sessions.c.id == session_id))
-            return gone.rowcount, await self._outbox.add(transaction, tag_of(session_id))
+    async def end_one(self, transaction: Transaction, user_id: str, session_id: str) -> int:
+        """End one session of a user within a transaction; return how many, 0 or 1."""
+        mine = (sessions.c.id == session_id) & (sessions.c.user_id == user_id)
+        count, _ = await self._delete_one(transaction, mine)
+        return count
 
-        return Ended.of(await self._database.transaction("sessions.end", work))
+    async def _end_one(self, which: Any) -> Ended:
+        return Ended.of(
+            await self._database.transaction("sessions.end", lambda transaction: self._delete_one(transaction, which))
+        )
+
+    async def _delete_one(self, transaction: Transaction, which: Any) -> tuple[int, Invalidation | None]:
+        session_id = (await transaction.execute(select(sessions.c.id).where(which))).scalar()
+        if session_id is None:
+            return 0, None
+        gone = await transaction.execute(delete(sessions).where(sessions.c.id == session_id))
+        return gone.rowcount, await self._outbox.add(transaction, tag_of(session_id))
 
     async def revoke_others(self, user_id: str, keep: str) -> Ended:
         """End a user's sessions but one.

@@ -1,11 +1,14 @@
 """Sealing tokens anew under the key in use, so that an old secret can be forgotten."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import RowMapping, or_, select, update
 
 from runtime.sealing import BrokenSealError, Sealer
 from services.identity import schema
+from services.identity.audit import Audit, Event, Happened
 from services.identity.database import Database, Transaction
 from services.identity.oauth.tokens import SEALED, purpose
 
@@ -25,21 +28,25 @@ class Resealed:
         return Resealed(self.seen + other.seen, self.renewed + other.renewed, self.broken + other.broken)
 
 
-async def reseal_all(database: Database, sealer: Sealer, *, batch: int = BATCH) -> Resealed:
+Record = Callable[[Transaction, Resealed], Awaitable[None]]
+"""Writes down, in the transaction that seals anew, what it has done."""
+
+
+async def reseal_all(database: Database, sealer: Sealer, audit: Audit, *, actor: str, batch: int = BATCH) -> Resealed:
     """Seal every token that an older key sealed under the first one, a batch and a transaction at a time.
 
-    It may run beside the service, and again after it was stopped. What cannot be opened stays as it is. Raises
-    Unavailable when the database is gone.
+    Each batch that changes tokens notes an audit event. It may run beside the service, and again after it was stopped.
+    What cannot be opened stays as it is. Raises Unavailable when the database is gone.
     """
     total, last = Resealed(), ""
     while True:
-        done, last = await _batch(database, sealer, last, batch)
+        done, last = await _batch(database, sealer, partial(_record, audit, actor), last, batch)
         total += done
         if not last:
             return total
 
 
-async def _batch(database: Database, sealer: Sealer, after: str, size: int) -> tuple[Resealed, str]:
+async def _batch(database: Database, sealer: Sealer, record: Record, after: str, size: int) -> tuple[Resealed, str]:
     """Do the next accounts behind an id; return what was done, and the last id, empty at the end."""
 
     async def work(transaction: Transaction) -> tuple[Resealed, str]:
@@ -54,9 +61,16 @@ async def _batch(database: Database, sealer: Sealer, after: str, size: int) -> t
         done, last = Resealed(), ""
         for row in rows.mappings():
             done, last = done + await _account(transaction, sealer, row), row["id"]
+        if done.renewed:
+            await record(transaction, done)
         return done, last if done.seen == size else ""
 
     return await database.transaction("accounts.reseal", work)
+
+
+async def _record(audit: Audit, actor: str, transaction: Transaction, done: Resealed) -> None:
+    event = Event(Happened.RESEALED, "", actor, detail=f"tokens of {done.renewed} accounts")
+    await audit.note(transaction, event)
 
 
 async def _account(transaction: Transaction, sealer: Sealer, row: RowMapping) -> Resealed:

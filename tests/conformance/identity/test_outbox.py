@@ -11,10 +11,12 @@ from sqlalchemy import func, insert, select
 
 from runtime.errors import RefusedError, Unavailable
 from services.identity import backlog, schema
+from services.identity.audit import TOPIC as AUDIT
+from services.identity.audit import Audit
 from services.identity.backlog import Backlog, Choice, parked
 from services.identity.database import Transaction
 from services.identity.outbox import INVALIDATIONS, PATIENCE, Note, Outbox, Receiver, lag, refused
-from tests.conformance.identity.conftest import Identity
+from tests.conformance.identity.conftest import OPERATOR, Identity
 from tests.harness.waiting import until
 
 AWAY = Unavailable("CACHE_UNAVAILABLE", "away")
@@ -120,7 +122,7 @@ async def test_a_row_that_is_refused_for_good_is_parked_and_the_others_go_on(ide
     assert parked.labels(INVALIDATIONS)._value.get() == 3
     topics = await identity.database.rows("tests.topics", select(schema.outbox.c.topic, schema.outbox.c.attempts))
     assert set(topics) == {("parked:cache.invalidate", PATIENCE.attempts)}
-    await notes.drop(Choice())
+    await notes.drop(Choice(), _audit(identity), actor=OPERATOR)
     await notes.measure()
     assert parked.labels(INVALIDATIONS)._value.get() == 0
 
@@ -298,27 +300,56 @@ async def test_what_waits_is_listed_sent_again_and_dropped(identity: Identity) -
     assert await notes.counts() == {INVALIDATIONS: 3, "tests": 1}
     ids = [note.id for note in found]
     identity.cache.error = None
-    assert await notes.retry(Choice(ids[:1])) == 1
+    assert await notes.retry(Choice(ids[:1]), _audit(identity), actor=OPERATOR) == 1
     assert await identity.outbox.relay() == 1
-    assert await notes.drop(Choice(ids)) == 2, "one of them is gone"
-    assert await notes.drop(Choice(topic="other")) == 0
-    assert await notes.retry(Choice()) == 1, "a note that was never refused is sent anyway"
-    assert await notes.drop(Choice()) == 0, "nothing is parked"
-    assert [(note.topic, note.attempts) for note in await notes.list(Choice(), 10)] == [("tests", 0), ("tests", 0)]
+    assert await notes.drop(Choice(ids), _audit(identity), actor=OPERATOR) == 2, "one of them is gone"
+    assert await notes.drop(Choice(topic="other"), _audit(identity), actor=OPERATOR) == 0
+    assert await notes.retry(Choice(), _audit(identity), actor=OPERATOR) == 1, "the others were never refused"
+    assert await notes.drop(Choice(), _audit(identity), actor=OPERATOR) == 0, "nothing is parked"
+    left = await notes.list(Choice(), 20)
+    assert [(note.topic, note.attempts) for note in left if note.topic != AUDIT] == [("tests", 0), ("tests", 0)]
 
 
 async def test_many_are_sent_again_in_batches(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "BATCH", 3)
     await _insert(identity, *["not json"] * 7, topic=f"parked:{INVALIDATIONS}", attempts=24)
     notes = Backlog(identity.database, now=identity.clock)
-    assert await notes.retry(Choice(topic=INVALIDATIONS)) == 7
+    assert await notes.retry(Choice(topic=INVALIDATIONS), _audit(identity), actor=OPERATOR) == 7
     assert await notes.counts() == {}
 
 
-async def _insert(identity: Identity, *payloads: str, topic: str = INVALIDATIONS, attempts: int = 0) -> None:
+async def test_an_operators_verbs_on_notes_are_audited_with_whose_notes_they_were(identity: Identity) -> None:
+    for topic, key in (("mail.send", "ann"), ("mail.send", "ann"), ("user.erase", "bob"), (INVALIDATIONS, "user:eve")):
+        await _insert(identity, "{}", topic=f"parked:{topic}", attempts=24, key=key)
+    notes = Backlog(identity.database, now=identity.clock)
+    first, second, third, fourth = [note.id for note in await notes.list(Choice(), 10)]
+    await notes.retry(Choice([first]), _audit(identity), actor=OPERATOR)
+    await _insert(identity, "{}", topic="parked:mail.send", attempts=24, key="ann")
+    fifth = (await notes.list(Choice(topic="mail.send"), 10))[-1].id
+    await notes.drop(Choice(), _audit(identity), actor=OPERATOR)
+    rows = await identity.database.rows(
+        "tests.events", select(schema.outbox.c.payload).where(schema.outbox.c.topic == AUDIT).order_by("id")
+    )
+    events = [json.loads(row.payload) for row in rows]
+    assert {event["actor"] for event in events} == {OPERATOR}
+    assert [(event["happened"], event["user_id"], event["detail"]) for event in events] == [
+        ("outbox.retried", "ann", f"1 of mail.send: {first}"),
+        ("outbox.dropped", "ann", f"2 of mail.send: {second} {fifth}"),
+        ("outbox.dropped", "bob", f"1 of user.erase: {third}"),
+        ("outbox.dropped", "", f"1 of cache.invalidate: {fourth}"),
+    ]
+
+
+def _audit(identity: Identity) -> Audit:
+    return Audit(identity.database, identity.outbox)
+
+
+async def _insert(
+    identity: Identity, *payloads: str, topic: str = INVALIDATIONS, attempts: int = 0, key: str = ""
+) -> None:
     """Insert rows as the release before this one does."""
     now = identity.clock()
-    values = {"created_at": now, "updated_at": now, "topic": topic, "key": "", "attempts": attempts}
+    values = {"created_at": now, "updated_at": now, "topic": topic, "key": key, "attempts": attempts}
 
     async def work(transaction: Transaction) -> None:
         rows = [values | {"payload": payload} for payload in payloads]

@@ -29,9 +29,16 @@ class Desk:
         assert done.returncode == status, done.stderr
         return done.stdout + done.stderr
 
-    def list(self, *arguments: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.run("list", "--json", *arguments))
-        return found
+    def notes(self) -> list[dict[str, Any]]:
+        """The notes that were there at first: an operator's verbs add audit events of their own."""
+        return [note for note in self.list()["notes"] if note["id"] <= 4]
+
+    def events(self) -> list[tuple[str, str, str, str]]:
+        """The audit events that the command has added."""
+        with closing(sqlite3.connect(self.file)) as rows:
+            found = rows.execute("SELECT payload FROM outbox WHERE topic = 'audit.record' AND id > 4 ORDER BY id")
+            names = ("happened", "user_id", "actor", "detail")
+            return [tuple(json.loads(payload)[name] for name in names) for (payload,) in found]
 
     def put(self, topic: str, attempts: int, age: timedelta) -> None:
         made = (datetime.now(UTC) - age).strftime("%Y-%m-%d %H:%M:%S.000000")
@@ -39,6 +46,10 @@ class Desk:
         values = (made, made, topic, "a-user", PAYLOAD, attempts, made, CAUSE if attempts else None)
         with closing(sqlite3.connect(self.file)) as rows, rows:
             rows.execute(f"INSERT INTO outbox {columns} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+    def list(self, *arguments: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.run("list", "--json", *arguments))
+        return found
 
 
 @pytest.fixture
@@ -72,11 +83,11 @@ def test_notes_are_listed_with_age_and_cause_and_without_what_they_hold(desk: De
 
 def test_refused_notes_are_sent_again_by_id_by_topic_or_all(desk: Desk) -> None:
     assert "notes sent again: 1\n" in desk.run("retry", "1")
-    assert {note["id"]: note["attempts"] for note in desk.list()["notes"]} == {1: 0, 2: 3, 3: 24, 4: 0}
+    assert {note["id"]: note["attempts"] for note in desk.notes()} == {1: 0, 2: 3, 3: 24, 4: 0}
     assert "notes sent again: 1\n" in desk.run("retry", "--all", "--topic", "mail.send")
     assert desk.list()["parked"] == {"audit.record": 1}
     assert "notes sent again: 1\n" in desk.run("retry", "--all")
-    assert {note["attempts"] for note in desk.list()["notes"]} == {0}
+    assert {note["attempts"] for note in desk.notes()} == {0}
     assert "0 of 1 notes: none of the others was refused" in desk.run("retry", "1", status=1)
 
 
@@ -84,9 +95,13 @@ def test_parked_notes_alone_are_dropped_and_only_with_a_yes(desk: Desk) -> None:
     assert "say --yes" in desk.run("drop", "--all", status=2)
     assert len(desk.list()["notes"]) == 4
     assert "1 of 2 notes: none of the others is parked" in desk.run("drop", "1", "2", "--yes", status=1)
-    assert [note["id"] for note in desk.list()["notes"]] == [2, 3, 4]
+    assert [note["id"] for note in desk.notes()] == [2, 3, 4]
     assert desk.run("drop", "--all", "--yes") == "notes dropped: 1\n"
-    assert [note["id"] for note in desk.list()["notes"]] == [2, 4]
+    assert [note["id"] for note in desk.notes()] == [2, 4]
+    assert desk.events() == [
+        ("outbox.dropped", "a-user", "service:ops", "1 of mail.send: 1"),
+        ("outbox.dropped", "a-user", "service:ops", "1 of audit.record: 3"),
+    ]
 
 
 def test_a_command_must_say_which_notes_it_means(desk: Desk) -> None:

@@ -38,7 +38,7 @@ class AuditEvent(_message.Message):
     kind: _builtins.str
     """What happened, for example `signed_in`: 1 to 64 of [a-z0-9._-]."""
     user_id: _builtins.str
-    """To whom; empty for a user who does not exist."""
+    """The user's id. Empty for a user who does not exist, and for an event about no single user, such as an import."""
     actor: _builtins.str
     """By whom: a user's id or `service:NAME`; empty for the user."""
     ip_address: _builtins.str

@@ -1,6 +1,7 @@
 """A sign-in at a provider from begin to end, and the tokens it leaves, on every engine."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,6 +13,7 @@ from sqlalchemy import update
 from runtime.errors import FailedPrecondition, NotFound, Unauthenticated
 from runtime.sealing import Sealer
 from services.identity import schema
+from services.identity.audit import Audit
 from services.identity.database import Transaction
 from services.identity.oauth.flows import Ended
 from services.identity.oauth.leases import Leases
@@ -19,7 +21,7 @@ from services.identity.oauth.relying import RelyingParty
 from services.identity.oauth.reseal import Resealed, reseal_all
 from services.identity.oauth.tokens import Tokens
 from services.identity.sessions import Origin
-from tests.conformance.identity.conftest import PASSWORD
+from tests.conformance.identity.conftest import OPERATOR, PASSWORD
 from tests.conformance.identity.oauth.conftest import KEY, OLD_KEY, Doors, begun, vouched
 from tests.oauth.provider import Provider
 
@@ -223,9 +225,13 @@ async def test_an_old_keys_seals_open_until_they_are_made_anew(doors: Doors) -> 
         who = vouched(str(number), email=f"u{number}@x.io", refresh_token=f"r{number}")
         await doors.entrances().enter(who, HERE, may_sign_up=True)
     doors.sealer = Sealer([KEY, OLD_KEY])
+    audit = Audit(doors.identity.database, doors.identity.outbox)
     await doors.entrances().enter(vouched("0", email="u0@x.io"), HERE, may_sign_up=False)
-    assert await reseal_all(doors.identity.database, doors.sealer, batch=2) == Resealed(5, 4, 0)
-    assert await reseal_all(doors.identity.database, doors.sealer, batch=2) == Resealed(5, 0, 0)
+    assert await reseal_all(doors.identity.database, doors.sealer, audit, actor=OPERATOR, batch=2) == Resealed(5, 4, 0)
+    assert await reseal_all(doors.identity.database, doors.sealer, audit, actor=OPERATOR, batch=2) == Resealed(5, 0, 0)
+    events = [each for each in map(json.loads, await doors.events()) if each["happened"] == "tokens.resealed"]
+    assert sum(int(each["detail"].split()[2]) for each in events) == 4
+    assert {(each["actor"], each["user_id"]) for each in events} == {(OPERATOR, "")}
     doors.sealer = Sealer([KEY])
     rows = {row["account_id"]: row for row in await doors.rows(schema.accounts)}
     for number in range(5):
@@ -237,5 +243,6 @@ async def test_what_no_key_opens_is_counted_and_left(doors: Doors) -> None:
     doors.sealer = Sealer([OLD_KEY])
     await doors.entrances().enter(vouched(), HERE, may_sign_up=True)
     before = await doors.rows(schema.accounts)
-    assert await reseal_all(doors.identity.database, Sealer([KEY])) == Resealed(1, 0, 1)
+    audit = Audit(doors.identity.database, doors.identity.outbox)
+    assert await reseal_all(doors.identity.database, Sealer([KEY]), audit, actor=OPERATOR) == Resealed(1, 0, 1)
     assert await doors.rows(schema.accounts) == before
