@@ -2,9 +2,10 @@
 
 import random
 import socket
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from ops.errors import Refused
+from ops.errors import Refused, WrongSettings
 from ops.keys import SERVICES
 from ops.settings import StackSettings
 
@@ -36,37 +37,39 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
-def free_run(host: str, count: int) -> int:
-    """Return the first of `count` successive ports that nothing listens on now.
+def free_run(host: str, count: int, without: Collection[int] = ()) -> int:
+    """Return the first of `count` successive ports that nothing listens on now, none of them in `without`.
 
     They are below those that the kernel gives to connections: a connection could take one before its server does.
     """
     while True:
         first = random.randrange(LOWEST, EPHEMERAL - count)  # noqa: S311  # spreads stacks, guards nothing
-        if all(is_free(host, port) for port in range(first, first + count)):
+        if all(port not in without and is_free(host, port) for port in range(first, first + count)):
             return first
 
 
 def choose(settings: StackSettings) -> Ports:
-    """Choose every port. Raises Refused for one that was asked for and is taken.
+    """Choose every port. Raises WrongSettings for one port in two settings, Refused for ports in use.
 
     A service's default port that is taken gives way to a free one in development.
     """
+    asked = {name: getattr(settings, f"{name}_port") for name in ("http", *SERVICES)}
+    given = settings.model_fields_set
+    yielding = [name for name in SERVICES if f"{name}_port" not in given and not settings.is_production]
+    firm = {name: port for name, port in asked.items() if port and name not in yielding}
+    _refuse_doubles(firm)
+    _refuse_taken(settings.host, firm)
     count = 3 * len(SERVICES) + 3
-    first = free_run(settings.host, count + settings.gateway_workers)
+    first = free_run(settings.host, count + settings.gateway_workers, without=asked.values())
     spare = iter(range(first, first + count))
-    moved = {}
-    services = {}
+    moved, services = {}, {}
     for name in SERVICES:
-        wanted: int = getattr(settings, f"{name}_port")
-        is_default = f"{name}_port" not in settings.model_fields_set
-        if wanted and is_default and not settings.is_production and not is_free(settings.host, wanted):
+        wanted = asked[name]
+        if name in yielding and (wanted in firm.values() or not is_free(settings.host, wanted)):
             moved[name] = (wanted, next(spare))
-            services[name] = moved[name][1]
-        else:
-            services[name] = _take(settings.host, wanted, f"TRIVET_{name.upper()}_PORT") or next(spare)
+        services[name] = moved[name][1] if name in moved else wanted or next(spare)
     return Ports(
-        http=_take(settings.host, settings.http_port, "TRIVET_HTTP_PORT") or next(spare),
+        http=asked["http"] or next(spare),
         services=services,
         metrics={
             **{name: next(spare) for name in SERVICES},
@@ -77,7 +80,20 @@ def choose(settings: StackSettings) -> Ports:
     )
 
 
-def _take(host: str, port: int, variable: str) -> int:
-    if port and not is_free(host, port):
-        raise Refused(f"port {port} is taken: stop what listens there, or set {variable} (0 finds a free one)")
-    return port
+def _refuse_doubles(asked: Mapping[str, int]) -> None:
+    """Raise WrongSettings that names all settings with one port."""
+    by_port = {port: [_variable(name) for name, other in asked.items() if other == port] for port in asked.values()}
+    lines = [f"{' and '.join(names)} are both {port}" for port, names in by_port.items() if len(names) > 1]
+    if lines:
+        raise WrongSettings(f"{'; '.join(lines)}: give each a port of its own (0 finds a free one)")
+
+
+def _refuse_taken(host: str, asked: Mapping[str, int]) -> None:
+    """Raise Refused that names all ports in use and their settings."""
+    taken = [f"port {port} of {_variable(name)}" for name, port in asked.items() if not is_free(host, port)]
+    if taken:
+        raise Refused(f"{', '.join(taken)} is taken: stop what listens there, or set another port (0 finds a free one)")
+
+
+def _variable(name: str) -> str:
+    return f"TRIVET_{name.upper()}_PORT"

@@ -119,7 +119,18 @@ def test_a_taken_http_port_is_one_line_and_status_1(data: Path) -> None:
         refused = trivet("run", environment=environment(data, TRIVET_HTTP_PORT=str(port)))
     assert refused.returncode == 1
     assert refused.stderr == (
-        f"trivet: port {port} is taken: stop what listens there, or set TRIVET_HTTP_PORT (0 finds a free one)\n"
+        f"trivet: port {port} of TRIVET_HTTP_PORT is taken: stop what listens there, or set another port"
+        " (0 finds a free one)\n"
+    )
+
+
+def test_one_port_for_two_listeners_is_one_line_and_status_2_before_anything_starts(data: Path) -> None:
+    own = environment(data, TRIVET_HTTP_PORT="18080", TRIVET_IDENTITY_PORT="18080")
+    refused = trivet("run", environment=own)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        "trivet: TRIVET_HTTP_PORT and TRIVET_IDENTITY_PORT are both 18080: give each a port of its own"
+        " (0 finds a free one)\n"
     )
 
 

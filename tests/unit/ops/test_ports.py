@@ -1,12 +1,13 @@
 """Which ports a stack takes."""
 
+import random
 import socket
 from collections.abc import Iterator
 
 import pytest
 
 from ops import ports
-from ops.errors import Refused
+from ops.errors import Refused, WrongSettings
 from ops.settings import StackSettings
 
 
@@ -17,6 +18,12 @@ def taken() -> Iterator[int]:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def free() -> int:
+    """A port that nothing listens on."""
+    return ports.free_run("127.0.0.1", 1)
 
 
 def settings(**given: str) -> StackSettings:
@@ -35,8 +42,48 @@ def test_zero_is_a_free_port_and_no_two_are_alike() -> None:
 
 @pytest.mark.parametrize("variable", ["TRIVET_HTTP_PORT", "TRIVET_IDENTITY_PORT"])
 def test_a_port_that_was_asked_for_and_is_taken_is_refused_by_its_variable(taken: int, variable: str) -> None:
-    with pytest.raises(Refused, match=f"port {taken} is taken: .*{variable}"):
+    with pytest.raises(Refused, match=f"port {taken} of {variable} is taken: stop what listens there"):
         ports.choose(settings(**{variable: str(taken)}))
+
+
+def test_two_settings_with_one_port_are_refused_by_both_names(free: int) -> None:
+    given = {"TRIVET_IDENTITY_PORT": str(free), "TRIVET_HTTP_PORT": str(free)}
+    with pytest.raises(
+        WrongSettings,
+        match=f"TRIVET_HTTP_PORT and TRIVET_IDENTITY_PORT are both {free}: give each a port of its own",
+    ):
+        ports.choose(settings(**given))
+
+
+def test_all_taken_ports_are_refused_at_once(taken: int, free: int) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", free))
+        other.listen()
+        given = {"TRIVET_CACHE_PORT": str(taken), "TRIVET_HTTP_PORT": str(free)}
+        with pytest.raises(
+            Refused, match=f"port {free} of TRIVET_HTTP_PORT, port {taken} of TRIVET_CACHE_PORT is taken"
+        ):
+            ports.choose(settings(**given))
+
+
+def test_a_default_port_gives_way_to_a_setting_with_the_same_one(free: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StackSettings.model_fields["identity_port"], "default", free)
+    StackSettings.model_rebuild(force=True)
+    given = {"TRIVET_HTTP_PORT": str(free), "TRIVET_NOTIFICATIONS_PORT": "0", "TRIVET_CACHE_PORT": "0"}
+    chosen = ports.choose(StackSettings.model_validate(given))
+    assert chosen.http == free
+    assert chosen.moved["identity"] == (free, chosen.services["identity"])
+    assert chosen.services["identity"] != free
+    monkeypatch.undo()
+    StackSettings.model_rebuild(force=True)
+
+
+def test_a_port_that_was_asked_for_is_none_of_those_that_are_found(free: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing listens there yet, so it looks free."""
+    offered = iter([free, free + 1])
+    monkeypatch.setattr(random, "randrange", lambda *_: next(offered))
+    monkeypatch.setattr(ports, "is_free", lambda *_: True)
+    assert ports.free_run("127.0.0.1", 1, without=[free]) == free + 1
 
 
 def test_a_default_port_of_a_service_gives_way_in_development(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
