@@ -172,16 +172,16 @@ def revoke(
 ) -> None:
     """End a user's sessions, or one of them."""
     from ops.desk import ACTOR, Desk, at_desk
-    from services.identity.audit import Event, Happened
 
     async def work(desk: Desk) -> int:
         user = await desk.user(who)
         if not session:
             return (await desk.administration.end_sessions(user.id, actor=ACTOR)).sessions_ended
-        if not session.isascii() or not (await desk.sessions.revoke(user.id, session_id=session)).count:
+        known = session.isascii() and "\0" not in session
+        done = await desk.administration.end_session(user.id, session, actor=ACTOR) if known else None
+        if done is None or not done.sessions_ended:
             raise Refused(f"{who} has no session {plain(session)}: look with `trivet users sessions {who}`")
-        await desk.audit.note_alone(Event(Happened.SESSIONS_REVOKED, user.id, ACTOR, detail="one session"))
-        return 1
+        return done.sessions_ended
 
     print(f"sessions ended: {at_desk(work)}")
     note(SOON)
@@ -204,6 +204,8 @@ def export(
 
     data, missing = at_desk(work)
     as_json({"exported_at": datetime.now(UTC)} | data)
+    if data["waiting"]:
+        note(f"{len(data['waiting'])} mails and audit events are on their way to the notifications service (waiting)")
     if missing:
         raise Refused(f"not all of it: {missing}; is the stack running? Try again, or say --sql-only")
 

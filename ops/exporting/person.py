@@ -13,12 +13,15 @@ from ops.desk import Desk
 from ops.errors import Refused
 from ops.keys import pair_key
 from ops.running import Running, found
-from ops.settings import OpsSettings
+from ops.sealing import SealingSettings, sealer
+from runtime.errors import RefusedError
+from runtime.sealing import Sealer
 from runtime.server import STACK
 from runtime.settings import from_env
 from runtime.structs import number, plain
-from services.identity import schema
+from services.identity import audit, mail, schema
 from services.identity.database import Database
+from services.identity.outbox import PARKED, Note
 from trivet.client import Channel, Signer, connect
 from trivet.notifications.v1.user_data_service_pb2 import ExportUserDataRequest
 from trivet.notifications.v1.user_data_service_pb2_grpc import UserDataServiceStub
@@ -41,8 +44,8 @@ LISTS = {
 IN_MONGODB = "notifications, preferences, logs and audit events"
 
 
-class PersonSettings(OpsSettings):
-    """What is told beyond what every subcommand is."""
+class PersonSettings(SealingSettings):
+    """What is told beyond what identity's seals need."""
 
     notifications_address: str = from_env(
         "TRIVET_NOTIFICATIONS_ADDRESS", default="", description="HOST:PORT; by default the running stack's."
@@ -53,6 +56,8 @@ async def held(desk: Desk, who: str, settings: PersonSettings, *, sql_only: bool
     """Return everything that is held of a person, and what is missing of it and why; nothing, if nothing is."""
     user_id = (await desk.user(who)).id
     data = await _in_sql(desk.database, user_id)
+    # Before MongoDB is read: what is delivered meanwhile is in both, and nothing is in neither.
+    data["waiting"] = await _waiting(desk.database, user_id, settings)
     if sql_only:
         return data | {"missing": f"{IN_MONGODB} were not asked for"}, ""
     running = found(settings.data_folder)
@@ -81,6 +86,36 @@ async def _in_sql(database: Database, user_id: str) -> dict[str, Any]:
         rows = await database.rows("export.owned", select(table).where(table.c.user_id == user_id))
         data[table.name] = [_shown(table, row._mapping) for row in rows]
     return data
+
+
+async def _waiting(database: Database, user_id: str, settings: PersonSettings) -> list[dict[str, Any]]:
+    """Return what waits in the outbox for the notifications service, which does not hold it yet."""
+    topics = [prefix + topic for topic in (audit.TOPIC, mail.TOPIC) for prefix in ("", PARKED)]
+    theirs = select(schema.outbox).where(schema.outbox.c.topic.in_(topics), schema.outbox.c.key == user_id)
+    rows = await database.rows("export.waiting", theirs.order_by(schema.outbox.c.id))
+    # The secret is made where there is none: not for want of a mail to open.
+    opens = sealer(settings) if any(row.topic.endswith(mail.TOPIC) for row in rows) else None
+    return [
+        {
+            "topic": row.topic.removeprefix(PARKED),
+            "is_parked": row.topic.startswith(PARKED),
+            "created_at": row.created_at,
+            "data": _told(row, opens),
+        }
+        for row in rows
+    ]
+
+
+def _told(row: Any, opens: Sealer | None) -> dict[str, Any] | None:
+    """Return what a note tells, without a mail's text, which can hold a link that proves who its reader is."""
+    note = Note(row.id, row.key, row.payload, row.created_at)
+    try:
+        if opens is None or row.topic.endswith(audit.TOPIC):
+            return dict(json.loads(note.payload))
+        _, letter = mail.opened(note, opens)
+    except (ValueError, TypeError, RefusedError):
+        return None
+    return {"to": letter.to, "topic": letter.about, "title": letter.title}
 
 
 def _shown(table: Table, row: Any) -> dict[str, Any]:

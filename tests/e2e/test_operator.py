@@ -1,5 +1,6 @@
 """`trivet db` and `trivet users`: what an operator does beside a running stack."""
 
+import asyncio
 import json
 import os
 import pty
@@ -8,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from ops import running
+from ops.desk import leave_it_to_the_relay, opened
+from ops.sealing import SealingSettings, sealer
+from runtime.sealing import Sealer
+from services.identity.database import Transaction
+from services.identity.mail import Mail, Post
+from services.identity.outbox import Outbox
 from tests.e2e.accounts import PASSWORD, sign_in, sign_up
-from tests.harness.processes import ROOT
+from tests.harness.processes import ROOT, SECRET
 from tests.harness.stack import Stack, environment, is_running, trivet
 from tests.harness.stack import stack as another_stack
 from tests.harness.waiting import eventually
@@ -175,6 +183,33 @@ def test_without_the_notifications_service_the_rest_comes_and_the_status_is_1(da
     wholly = trivet("users", "export", "a@example.com", "--sql-only", environment=own)
     assert wholly.returncode == 0, wholly.stderr
     assert json.loads(wholly.stdout)["user"]["email"] == "a@example.com"
+    [event] = json.loads(wholly.stdout)["waiting"]
+    assert (event["topic"], event["is_parked"], event["data"]["happened"]) == ("audit.record", False, "signed_up")
+    assert "1 mails and audit events are on their way to the notifications service" in wholly.stderr
+
+
+def test_a_mail_on_its_way_is_exported_without_the_link_that_it_holds(data: Path) -> None:
+    own = environment(data, TRIVET_NOTIFICATIONS_ADDRESS="127.0.0.1:1")
+    assert trivet("db", "migrate", environment=own).returncode == 0
+    command = [str(ROOT / "bin/trivet"), "users", "create", "a@example.com"]
+    subprocess.run(command, env=own, input=PASSWORD + "\n", text=True, check=True, timeout=60, capture_output=True)
+    asyncio.run(_put_mail(data / "trivet.db", "a@example.com", sealer(SealingSettings(secret=SecretStr(SECRET)))))
+    shown = trivet("users", "export", "a@example.com", "--sql-only", environment=own)
+    assert shown.returncode == 0, shown.stderr
+    assert "one-time-link" not in shown.stdout
+    [letter] = [each for each in json.loads(shown.stdout)["waiting"] if each["topic"] == "mail.send"]
+    assert letter["data"] == {"to": "a@example.com", "topic": "account.reset-password", "title": "Reset"}
+
+
+async def _put_mail(file: Path, email: str, seals: Sealer) -> None:
+    async with opened(f"sqlite:///{file}") as desk:
+        user = await desk.user(email)
+        letter = Mail(user.id, email, "account.reset-password", "Reset", "Reset it", "https://x.io/one-time-link")
+
+        async def work(transaction: Transaction) -> None:
+            await Post(Outbox(desk.database, leave_it_to_the_relay), seals).put(transaction, letter)
+
+        await desk.database.transaction("tests.mail", work)
 
 
 @pytest.mark.parametrize("length", ["7", "-1d", "1.5h"])
