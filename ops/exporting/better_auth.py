@@ -1,26 +1,30 @@
 """Writing people into a Better Auth database: its own, to which they return, or an empty one."""
 
+import json
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, tzinfo
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, inspect, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, event, func, inspect, or_, select, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DataError, DBAPIError
 
 from ops.errors import Refused, WrongSettings
 from ops.exporting import tables
 from ops.exporting.people import Leaving
-from ops.exporting.records import Record, account_record, iso, user_record
+from ops.exporting.records import Record, account_record, user_record
+from ops.exporting.written import Written
 from ops.failures import failure
 from ops.importing.better_auth import ACCOUNT, USER
 from ops.importing.named import Named, named
+from ops.importing.people import LEFT_OUT
 from ops.importing.report import Report
 from ops.importing.source import Source, note_ignored
-from ops.importing.times import number_in
-from ops.importing.values import FLAGS, TIMES
+from ops.importing.times import Unit
+from ops.importing.values import TIMES
 from ops.importing.zones import of_driver
 from runtime.sealing import Sealer
 from services.identity import store_url
@@ -33,6 +37,7 @@ OURS = frozenset({"users", "outbox", "requests", "stripe_events"})
 """Tables of Trivet's that are together in none but its own databases."""
 DOES_NOT_FIT = (1264, 1292, 1366, 1406)
 """MySQL's numbers for a value that its column does not take; its driver calls some of them operational."""
+COLUMN = re.compile(r"column [`']?(?:\w+[`']\.[`'])*(\w+)[`']? at row")
 ADMIN = ("role", "banned", "banReason", "banExpires")
 
 
@@ -43,7 +48,9 @@ class BetterAuthTarget:
     alive again.
     """
 
-    def __init__(self, engine: Engine, sealer: Sealer | None, zone: tzinfo | None = None) -> None:
+    def __init__(
+        self, engine: Engine, sealer: Sealer | None, zone: tzinfo | None = None, unit: Unit | None = None
+    ) -> None:
         self._engine = engine
         self._sealer = sealer
         with engine.begin() as connection:
@@ -55,7 +62,7 @@ class BetterAuthTarget:
             self.has_made = [table for table in tables.metadata.sorted_tables if table.name not in there]
             tables.metadata.create_all(connection, self.has_made)
         with engine.connect() as connection:
-            source = Source(connection, zone, option="--to")
+            source = Source(connection, zone, unit, option="--to")
             found = {name: source.find(name) for name in ("user", "account", "session")}
             self._user = _named(found["user"], (*USER,), ("id", "email", "name"))
             self._account = _named(found["account"], ACCOUNT, ACCOUNT[:4])
@@ -80,7 +87,7 @@ class BetterAuthTarget:
                 self._end_sessions(connection, written, page)
         except DBAPIError as error:
             if isinstance(error, DataError) or code_of(error) in DOES_NOT_FIT:
-                self._write_each(people, report)
+                self._write_each(people, _refused_value(error), report)
                 return
             if fault_of(error) in (Fault.SCHEMA, Fault.BUG):
                 raise Refused(
@@ -89,9 +96,10 @@ class BetterAuthTarget:
             raise
         report.add(page)
 
-    def _write_each(self, people: Sequence[Leaving], report: Report) -> None:
+    def _write_each(self, people: Sequence[Leaving], reason: str, report: Report) -> None:
         if len(people) == 1:
-            report.skip("users", "the columns there do not take their values", people[0].user["id"])
+            report.skip("users", reason, people[0].user["id"])
+            _skip_accounts(people[0], report)
             return
         for person in people:
             self.write([person], report)
@@ -107,19 +115,28 @@ class BetterAuthTarget:
         known: list[Record] = []
         for each in people:
             own = each.user["id"]
-            if owners.get(each.user["email"], own) != own:
-                report.skip("users", "somebody there has the same address under another id", own)
-            elif each.user["banned"] and "banned" not in names:
-                report.skip("users", "banned, and the table there has no column `banned`: they would be let in", own)
+            row = self._user_row(user_record(each.user), own, losses := Report())
+            if (obstacle := self._obstacle(each, owners, row)) is not None:
+                report.skip("users", obstacle, own)
+                _skip_accounts(each, report)
             else:
+                report.add(losses)
                 if each.user["banned"]:
                     report.note("users", "banned: there the admin plugin keeps them out, and nothing else does", own)
                 written.append(each)
-                (known if own in there else fresh).append(self._user_row(user_record(each.user), own, report))
+                (known if own in there else fresh).append(row)
         self._put(connection, self._user, fresh, known)
         report.count("users", "exported", len(fresh))
         report.count("users", "updated there", len(known))
         return written
+
+    def _obstacle(self, person: Leaving, owners: Mapping[str, str], row: Record) -> str | None:
+        """Return why a user cannot be written, None if they can. `owners` are the users there by their addresses."""
+        if owners.get(person.user["email"], person.user["id"]) != person.user["id"]:
+            return "somebody there has the same address under another id"
+        if person.user["banned"] and "banned" not in self._user.spelled:
+            return "banned, and the table there has no column `banned`: they would be let in"
+        return self._written[self._user.table.name].misfit(row)
 
     def _user_row(self, record: Record, user_id: str, report: Report) -> Record:
         columns = {each.name for each in self._user.table.c}
@@ -128,7 +145,7 @@ class BetterAuthTarget:
             if name in self._user.spelled:
                 row[self._user.spelled[name]] = self._bound(self._user, name, value)
             elif name in columns:
-                row[name] = value
+                row[name] = json.dumps(value) if isinstance(value, list) else value
             elif value is not None and name not in ADMIN:
                 report.note("users", f"the table there has no column {name}", user_id)
         return row
@@ -149,6 +166,9 @@ class BetterAuthTarget:
             row = {
                 names[name]: self._bound(self._account, name, value) for name, value in record.items() if name in names
             }
+            if (obstacle := self._written[table.name].misfit(row)) is not None:
+                report.skip("accounts", obstacle, record["id"])
+                continue
             (fresh if there is None else known).append(row)
         self._put(connection, self._account, fresh, known)
         report.count("accounts", "exported", len(fresh))
@@ -187,31 +207,17 @@ class BetterAuthTarget:
         return value
 
 
-class Written:
-    """How times and flags are written into one table: as the app that reads them writes its own."""
+def _skip_accounts(person: Leaving, report: Report) -> None:
+    for account in person.accounts:
+        report.skip("accounts", LEFT_OUT, account["id"])
 
-    def __init__(self, into: Named, source: Source) -> None:
-        columns = [column for name, column in into.spelled.items() if name in TIMES]
-        self._dialect = source.dialect
-        flags = [column for name, column in into.spelled.items() if name in FLAGS]
-        self._is_boolean = {column: source.is_boolean(into.table, column) for column in flags}
-        self._zoneless = set(source.zoneless(into.table, columns))
-        self._times = source.times(into.table, columns)
 
-    def flag(self, column: str, value: bool) -> Any:
-        """Return a flag for a column: a digit, which bits, numbers and texts take, where it is not for flags."""
-        if self._dialect == "postgresql":
-            return value if self._is_boolean[column] else str(int(value))
-        return int(value)
-
-    def time(self, column: str, value: datetime) -> Any:
-        """Return a time for a column: a number where numbers are, a text in SQLite, a local time where no zone is."""
-        numbers = self._times.columns.get(column)
-        if numbers is not None and numbers.count:
-            return number_in(numbers.unit, value)
-        if self._dialect == "sqlite":
-            return iso(value)
-        return value.astimezone(self._times.zone).replace(tzinfo=None) if column in self._zoneless else value
+def _refused_value(error: DBAPIError) -> str:
+    """Return what the database refused: MySQL's servers name the column."""
+    found = COLUMN.search(str(error.orig))
+    return (
+        f"the column {found[1]} there does not take the value" if found else "the columns there do not take the values"
+    )
 
 
 def _is_ours(connection: Connection) -> bool:
@@ -227,8 +233,17 @@ def _named(table: Any, wanted: Sequence[str], required: Sequence[str]) -> Named:
     return named(table, wanted, required=required)
 
 
+def _refuse_to_cut(connection: Any, _record: Any) -> None:
+    """Have MySQL refuse values that do not fit, however its server is configured."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_ALL_TABLES')")
+    connection.commit()
+
+
 @contextmanager
-def opened(address: str, sealer: Sealer | None, zone: tzinfo | None = None) -> Iterator[BetterAuthTarget]:
+def opened(
+    address: str, sealer: Sealer | None, zone: tzinfo | None = None, unit: Unit | None = None
+) -> Iterator[BetterAuthTarget]:
     """Open a target by its URL, and make the tables that are missing. Raises WrongSettings and Refused.
 
     A session on MySQL keeps the server's zone, as the app's sessions do that will read TIMESTAMP columns.
@@ -241,8 +256,10 @@ def opened(address: str, sealer: Sealer | None, zone: tzinfo | None = None) -> I
     if store.kind == "sqlite" and store.url.database:
         os.close(os.open(store.url.database, os.O_CREAT | os.O_RDONLY, 0o600))  # a new one holds password hashes
     engine = operator_engine(store)
+    if store.kind == "mysql":
+        event.listen(engine, "connect", _refuse_to_cut)
     try:
-        yield BetterAuthTarget(engine, sealer, zone or of_driver(store.parameters.time_zone))
+        yield BetterAuthTarget(engine, sealer, zone or of_driver(store.parameters.time_zone), unit)
     except DBAPIError as error:
         code = code_of(error) or "no code"
         raise failure(error, address, "--to") or Refused(f"--to: the database fails ({code})") from None

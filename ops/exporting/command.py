@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops.errors import WrongSettings
-from ops.importing.command import TimeZone, progress
+from ops.importing.command import TimeUnit, TimeZone, UnitName, progress, unit_of
 from ops.showing import note, warn_of_password
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def better_auth(
         Path | None, typer.Option("--password-module", metavar="FILE", help="Write password.hash and .verify there.")
     ] = None,
     time_zone: TimeZone = "",
+    time_unit: TimeUnit = None,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Export users, accounts and password hashes into Better Auth's tables, which are made where they are missing.
@@ -57,32 +58,34 @@ def better_auth(
     if module is not None:
         _write_module(module)
     with explained(ours, drivers=False):
-        report = asyncio.run(_exported(ours, to, own, time_zone))
+        report = asyncio.run(_exported(ours, to, own, time_zone, time_unit))
     report.show(json=json)
     note("sessions cannot be exported, only hashes of their tokens are kept: everybody signs in again")
     if module is None:
         note("the hashes are Argon2id's: --password-module FILE writes what checks them in Better Auth")
 
 
-async def _exported(address: str, to: str, sealer: "Sealer | None", time_zone: str) -> "Report":
+async def _exported(
+    address: str, to: str, sealer: "Sealer | None", time_zone: str, time_unit: UnitName | None
+) -> "Report":
     """Read and write page by page. Writing blocks this loop, on which nothing but reading waits.
 
     Ours is known to hold our tables before the target is looked at, which may hold none of them.
     """
+    from ops.desk import leave_it_to_the_relay
     from ops.exporting.people import pages
     from ops.importing.report import Report
     from services.identity import store_url
     from services.identity.database import Database
+    from services.identity.outbox import Outbox
     from services.identity.revision import SchemaCheck
     from services.identity.users import Filter, Users
 
     report = Report()
     async with Database.open(store_url.parse(address), admit=SchemaCheck()) as database:
         await database.ping()
-        from services.identity.outbox import Outbox
-
-        total = await Users(database, Outbox(database, _nobody)).count(Filter())
-        with _writer(to, sealer, time_zone) as (write, finish):
+        total = await Users(database, Outbox(database, leave_it_to_the_relay)).count(Filter())
+        with _writer(to, sealer, time_zone, time_unit) as (write, finish):
             with progress("users", total) as advance:
                 async for page in pages(database):
                     write(page, report)
@@ -91,12 +94,10 @@ async def _exported(address: str, to: str, sealer: "Sealer | None", time_zone: s
     return report
 
 
-async def _nobody(_: object) -> bool:
-    return False
-
-
 @contextmanager
-def _writer(to: str, sealer: "Sealer | None", time_zone: str) -> "Iterator[tuple[Write, Callable[[Report], None]]]":
+def _writer(
+    to: str, sealer: "Sealer | None", time_zone: str, time_unit: UnitName | None
+) -> "Iterator[tuple[Write, Callable[[Report], None]]]":
     """Open what is written to; yield what writes a page, and what completes the report."""
     if "://" not in to:
         with _new_file(Path(to)) as write_text:
@@ -105,7 +106,7 @@ def _writer(to: str, sealer: "Sealer | None", time_zone: str) -> "Iterator[tuple
     from ops.exporting.better_auth import opened
     from ops.importing.zones import parsed
 
-    with opened(to, sealer, parsed(time_zone)) as target:
+    with opened(to, sealer, parsed(time_zone), unit_of(time_unit)) as target:
         for line in target.remarks:
             note(f"warning: {line}")
         for table in target.has_made:

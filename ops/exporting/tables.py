@@ -18,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql
 
 metadata = MetaData()
+"""The types are the migrator's but where our values need larger ones."""
 
 
 def _table(name: str, *parts: Any) -> Table:
@@ -52,7 +53,7 @@ user = _table(
     Column("name", _short(255), nullable=False),
     Column("email", _short(255), nullable=False, unique=True),
     _flag("emailVerified"),
-    Column("image", Text),
+    Column("image", Text().with_variant(mysql.MEDIUMTEXT(), "mysql")),  # a picture as a data URL is longer than TEXT
     _time("createdAt"),
     _time("updatedAt"),
     # Of the admin plugin: without it the original does not look at them.

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ops.importing.plain import Plain
     from ops.importing.report import Report
     from ops.importing.source import Source
+    from ops.importing.times import Unit
     from ops.sealing import SealingSettings
 
     Reader = BetterAuth | Plain
@@ -34,6 +36,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON."
 TimeZone = Annotated[
     str, typer.Option(metavar="ZONE", help="Of times without a zone: UTC, +02:00 or a name such as Europe/Berlin.")
 ]
+
+
+class UnitName(Enum):
+    SECONDS = "seconds"
+    MILLISECONDS = "milliseconds"
+    MICROSECONDS = "microseconds"
+    NANOSECONDS = "nanoseconds"
+
+
+TimeUnit = Annotated[
+    UnitName | None, typer.Option(help="Of times that are numbers since 1970; by default what fits each column.")
+]
 Pairs = list[str]
 
 
@@ -44,6 +58,7 @@ def better_auth(
         Pairs | None, typer.Option(metavar="PROVIDER=URL", help="The issuer of a provider with OpenID Connect.")
     ] = None,
     time_zone: TimeZone = "",
+    time_unit: TimeUnit = None,
     dry_run: DryRun = False,
     json: AsJson = False,
 ) -> None:
@@ -57,7 +72,7 @@ def better_auth(
     def reader(source: "Source", settings: "SealingSettings", now: datetime) -> "Reader":
         return BetterAuth(source, settings.user_fields, sealer(settings), issuers, now)
 
-    _run(address, time_zone, reader, dry_run=dry_run, json=json)
+    _run(address, time_zone, time_unit, reader, dry_run=dry_run, json=json)
 
 
 @app.command()
@@ -68,6 +83,7 @@ def plain(
         Pairs | None, typer.Option("--map", metavar="OURS=THEIRS", help="For example email=mail; by comma, or again.")
     ] = None,
     time_zone: TimeZone = "",
+    time_unit: TimeUnit = None,
     dry_run: DryRun = False,
     json: AsJson = False,
 ) -> None:
@@ -80,12 +96,13 @@ def plain(
     def reader(source: "Source", settings: "SealingSettings", now: datetime) -> "Reader":
         return Plain(source, table, mapping, settings.user_fields, now)
 
-    _run(address, time_zone, reader, dry_run=dry_run, json=json)
+    _run(address, time_zone, time_unit, reader, dry_run=dry_run, json=json)
 
 
 def _run(
     address: str,
     time_zone: str,
+    time_unit: UnitName | None,
     reader: "Callable[[Source, SealingSettings, datetime], Reader]",
     *,
     dry_run: bool,
@@ -101,7 +118,7 @@ def _run(
     warn_of_password("--from", address, "TRIVET_IMPORT_FROM")
     settings = read_settings(SealingSettings)
     ours = url()
-    with opened(address, parsed(time_zone)) as source:
+    with opened(address, parsed(time_zone), unit_of(time_unit)) as source:
         people = reader(source, settings, datetime.now(UTC))
         for line in source.remarks:
             note(f"warning: {line}")
@@ -113,21 +130,33 @@ def _run(
     report.show(json=json)
 
 
+def unit_of(named: UnitName | None) -> "Unit | None":
+    """Return the unit that --time-unit names."""
+    from ops.importing.times import Unit
+
+    return None if named is None else Unit[named.name]
+
+
 async def _imported(address: str, people: "Reader", *, dry_run: bool) -> "Report":
     """Read and write page by page. Reading blocks this loop, on which nothing but writing waits."""
+    from ops.desk import leave_it_to_the_relay
+    from ops.importing import claims
     from ops.importing.report import Report
     from ops.importing.target import Target
     from services.identity import store_url
+    from services.identity.audit import Audit
     from services.identity.database import Database
     from services.identity.engine import Limits
+    from services.identity.outbox import Outbox
     from services.identity.revision import SchemaCheck
 
     patient = Limits(connections=2, statement_seconds=30, attempt_seconds=40, lock_seconds=20, turn_seconds=30)
     report = Report()
     async with Database.open(store_url.parse(address), patient, admit=SchemaCheck()) as database:
         await database.ping()
-        target = Target(database, dry_run=dry_run)
-        with progress("users", people.total) as advance:
+        with claims.opened() as claimed, progress("users", people.total) as advance:
+            audit = Audit(database, Outbox(database, leave_it_to_the_relay))
+            target = Target(database, claimed, audit, dry_run=dry_run)
             read = Report()
             for page in people.pages(read):
                 report.add(await target.write(page))

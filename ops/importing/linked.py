@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ops.importing.people import Person
+from ops.importing.people import Person, text_line
 from ops.importing.report import Report
 from ops.importing.source import Row
 from ops.importing.values import line
@@ -27,42 +27,45 @@ class Linked:
         self._sealer = sealer
         self._issuers = issuers
 
-    def row(self, person: Person, account_id: str, values: Row, report: Report) -> Row | None:
-        """Return a row of accounts; None if there can be none, with the reason in the report."""
-        provider, theirs = str(values["providerId"]), str(values["accountId"] or "")
-        if not 0 < len(provider) <= 64 or not provider.isascii() or not 0 < len(theirs) <= 255:
-            report.skip("accounts", "the provider or the account there has no name that fits", account_id)
+    def row(self, person: Person, account_id: str, values: Row) -> Row | None:
+        """Return a row of accounts; None if there can be none, with the reason in the person's report."""
+        provider, theirs = str(values["providerId"] or ""), str(values["accountId"] or "")
+        source_id, report = values["id"], person.report
+        if not _fits(provider, 64) or not provider.isascii() or not _fits(theirs, 255):
+            report.skip("accounts", "the provider or the account there has no name that fits", source_id)
             return None
         created = values.get("createdAt") or person.user["created_at"]
-        tokens = {name: self._sealed(values.get(own), account_id, name, report) for name, own in TOKENS.items()}
+        tokens = {
+            name: self._sealed(values.get(own), account_id, name, source_id, report) for name, own in TOKENS.items()
+        }
         return {
             "id": account_id,
             "user_id": person.id,
             "account_id": theirs,
             "provider": provider,
-            "issuer": self._issuer(provider, values.get("idToken"), account_id, report),
+            "issuer": self._issuer(provider, values.get("idToken"), source_id, report),
             **tokens,
             "access_token_expires_at": values.get("accessTokenExpiresAt"),
             "refresh_token_expires_at": values.get("refreshTokenExpiresAt"),
-            "scope": line(values.get("scope"), 4_096) or None,
+            "scope": text_line("accounts", "scope", values.get("scope"), 4_096, source_id, report) or None,
             "password": None,
             "created_at": created,
             "updated_at": values.get("updatedAt") or created,
         }
 
-    def _sealed(self, token: Any, account_id: str, name: str, report: Report) -> str | None:
+    def _sealed(self, token: Any, account_id: str, name: str, source_id: object, report: Report) -> str | None:
         if not token:
             return None
         text = str(token)
         if ENCRYPTED.fullmatch(text):
-            report.note("accounts", "a provider's token that the original had encrypted: asked for anew", account_id)
+            report.note("accounts", "a provider's token that the original had encrypted: asked for anew", source_id)
             return None
         if len(text) > MAX_LENGTH:
-            report.note("accounts", "a provider's token that is too long", account_id)
+            report.note("accounts", "a provider's token that is too long", source_id)
             return None
         return self._sealer.seal(text, purpose(account_id, name))
 
-    def _issuer(self, provider: str, id_token: Any, account_id: str, report: Report) -> str:
+    def _issuer(self, provider: str, id_token: Any, source_id: object, report: Report) -> str:
         """Return the issuer that a sign-in will find the account under: ours for a provider, else its id token's."""
         if provider in self._issuers:
             return self._issuers[provider]
@@ -72,8 +75,13 @@ class Linked:
         if issuer := _claimed(id_token):
             return issuer
         if make is None or provider == "microsoft":
-            report.note("accounts", f"the issuer of {provider} is not known: say --issuer {provider}=URL", account_id)
+            report.note("accounts", f"the issuer of {provider} is not known: say --issuer {provider}=URL", source_id)
         return ""
+
+
+def _fits(name: str, length: int) -> bool:
+    """Whether a name can be kept and found again: MySQL compares without the spaces at the end."""
+    return 0 < len(name) <= length and name == name.strip() and line(name, length) == name
 
 
 def _claimed(id_token: Any) -> str:

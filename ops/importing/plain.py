@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, null, select
+from sqlalchemy import null, select
 
 from ops.errors import WrongSettings
 from ops.importing.better_auth import PAGE
 from ops.importing.doubles import losers
-from ops.importing.people import Person, additional, credential, dates_of, user_row
+from ops.importing.people import Owned, Person, additional, credential, dates_of, user_row
 from ops.importing.report import Report
 from ops.importing.source import Row, Source
 from ops.importing.times import Unreadable
@@ -61,9 +61,7 @@ class Plain:
     def pages(self, report: Report) -> Iterator[list[Person]]:
         """Yield people; what is left out is told to the report."""
         key = self._names.get("id", self._names["email"])
-        nameless = select(func.count()).select_from(self._table).where(self._table.c[key].is_(None))
-        if (number := self._source.all(nameless)[0][0]) > 0:
-            report.skip("users", f"the column {key} is empty", None, number)
+        self._source.skip_keyless(self._table, key, "users", report)
         created = self._names.get("created_at", "")
         chosen = [
             self._table.c[key],
@@ -78,7 +76,7 @@ class Plain:
                     report.skip("users", "an older user has the same address in other letters", self._shown(row))
                 elif (person := self._person(row, report)) is not None:
                     people.append(person)
-            yield people
+            yield sorted(people, key=lambda person: person.user["created_at"])  # the older one of a double address
 
     def _shown(self, row: Row) -> Any:
         """Return what a report may name a row by: never an address."""
@@ -91,14 +89,19 @@ class Plain:
             report.skip("users", str(error), self._shown(row))
             return None
         values.setdefault("id", new_id())
-        user = user_row(values, self._now, report)
+        theirs = Report()
+        user = user_row(values, self._now, self._shown(row), theirs)
         if user is None:
+            report.add(theirs)
             return None
         known = set(self._names.values())
         rest = {name: value for name, value in row.items() if name not in known}
-        user["additional"] = additional(rest, self._fields, self._times, user["id"], report)
-        person = Person(user)
-        account = credential(person, new_id(), values.get("password_hash"), report)
-        if account is not None:
-            person.accounts.append(account)
+        user["additional"] = additional(rest, self._fields, self._times, self._shown(row), theirs)
+        person = Person(user, report=theirs, source_id=self._shown(row))
+        if stored := values.get("password_hash"):
+            account = credential(person, new_id(), stored, self._shown(row))
+            if account is not None:
+                person.accounts.append(Owned(None, account))
+        else:
+            theirs.note("users", "there is no password hash: the user sets a password by a reset", self._shown(row))
         return person

@@ -26,7 +26,8 @@ from sqlalchemy.types import Boolean, Date, DateTime, TypeEngine
 
 from ops.errors import Refused, WrongSettings
 from ops.failures import failure
-from ops.importing.times import Times, surveyed
+from ops.importing.report import Report
+from ops.importing.times import Times, Unit, surveyed
 from ops.importing.zones import FURTHEST, ServerZone, assumed, is_ahead, is_zoneless, local_now, of_driver, server_zone
 from ops.showing import note
 from services.identity import store_url
@@ -55,15 +56,18 @@ class Source:
     """A connection in one transaction that only reads, where the engine can: all pages are of one moment.
 
     Values come as the driver has them: what a column is declared as says little in SQLite. `zone` is the zone of
-    times that are kept without one; None if the operator did not say.
+    times that are kept without one, `unit` that of times that are numbers; None if the operator did not say.
     """
 
-    def __init__(self, connection: Connection, zone: tzinfo | None = None, *, option: str = "--from") -> None:
+    def __init__(
+        self, connection: Connection, zone: tzinfo | None = None, unit: Unit | None = None, *, option: str = "--from"
+    ) -> None:
         self._connection = connection
         self.dialect = connection.dialect.name
         self._names = set(inspect(connection).get_table_names())
         self._declared: dict[str, dict[str, TypeEngine[Any]]] = {}
         self._zone = zone
+        self._unit = unit
         self._option = option
         self.remarks: list[str] = []
         """What the operator must know of how the times are read."""
@@ -92,7 +96,7 @@ class Source:
             )
         loose = [name for name in columns if self._may_hold_numbers(self._declared[of.name][name])]
         rows = self.stream(select(*(of.c[name] for name in loose))) if loose else ()
-        return Times(zone, surveyed(loose, rows), warned=bool(zoneless))
+        return Times(zone, surveyed(loose, rows), warned=bool(zoneless), unit=self._unit)
 
     def _may_hold_numbers(self, declared: TypeEngine[Any]) -> bool:
         """Whether a column may hold numbers."""
@@ -101,6 +105,10 @@ class Source:
     def zoneless(self, of: TableClause, columns: Sequence[str]) -> list[str]:
         """Return those of a table's columns that keep times without their zone."""
         return [name for name in columns if is_zoneless(self._declared[of.name][name], self.dialect)]
+
+    def declared(self, of: TableClause, column: str) -> TypeEngine[Any]:
+        """Return the type that a column is declared with."""
+        return self._declared[of.name][column]
 
     def is_boolean(self, of: TableClause, column: str) -> bool:
         """Whether a column is declared as one for flags; MySQL has none."""
@@ -124,19 +132,32 @@ class Source:
     def count(self, of: TableClause) -> int:
         return int(self._connection.execute(select(func.count()).select_from(of)).scalar_one())
 
+    def skip_keyless(self, of: TableClause, key: str, counted_as: str, report: Report) -> int:
+        """Report rows that `pages` cannot reach because their key is null; return how many."""
+        keyless = select(func.count()).select_from(of).where(of.c[key].is_(None))
+        number = int(self._connection.execute(keyless).scalar_one())
+        if number:
+            report.skip(counted_as, f"the column {key} is empty", None, number)
+        return number
+
     def pages(self, of: TableClause, key: str, size: int, *where: ColumnElement[bool]) -> Iterator[Sequence[Row]]:
-        """Yield a table's rows in the order of a unique column, so many at a time; without those where it is null."""
-        place: Any = None
+        """Yield a table's rows in the order of a key, so many at a time; without those where it is null.
+
+        A page is larger where several rows have its last key: the engine decides what is the same, and MySQL finds
+        `ABC` for `abc`.
+        """
+        column, place = of.c[key], None
         while True:
-            statement = select(of).where(of.c[key].is_not(None), *where).order_by(of.c[key]).limit(size)
+            after = [column.is_not(None), *where] + ([] if place is None else [column > place])
+            last = self._connection.execute(select(column).where(*after).order_by(column).offset(size - 1).limit(1))
+            place = last.scalar()
             if place is not None:
-                statement = statement.where(of.c[key] > place)
-            rows = [dict(row) for row in self._connection.execute(statement).mappings()]
+                after.append(column <= place)
+            rows = [dict(row) for row in self._connection.execute(select(of).where(*after).order_by(column)).mappings()]
             if rows:
                 yield rows
-            if len(rows) < size:
+            if place is None:
                 return
-            place = rows[-1][key]
 
     def stream(self, statement: Any) -> Iterator[Any]:
         """Yield what a large question finds, without holding all of it."""
@@ -149,7 +170,7 @@ class Source:
 
 
 @contextmanager
-def opened(address: str, zone: tzinfo | None = None) -> Iterator[Source]:
+def opened(address: str, zone: tzinfo | None = None, unit: Unit | None = None) -> Iterator[Source]:
     """Open a source by its URL. Raises WrongSettings and Refused with what the operator can mend."""
     try:
         store = store_url.usable(address)
@@ -161,7 +182,7 @@ def opened(address: str, zone: tzinfo | None = None) -> Iterator[Source]:
     engine = operator_engine(store)
     try:
         with _reading(engine, store) as connection:
-            yield Source(connection, zone or of_driver(store.parameters.time_zone))
+            yield Source(connection, zone or of_driver(store.parameters.time_zone), unit)
     except DBAPIError as error:
         code = code_of(error) or "no code"
         raise failure(error, address, "--from") or Refused(f"--from: the database fails ({code})") from None

@@ -34,7 +34,8 @@ def _seconds(year: int) -> float:
 
 POSSIBLE = (_seconds(1), _seconds(9999) + 366 * 86_400)
 LIKELY = (_seconds(1900), _seconds(2100))
-RECENT = (_seconds(1985), _seconds(2100))
+RECENT_YEAR = 1985
+RECENT = (_seconds(RECENT_YEAR), _seconds(2100))
 """When nearly all times of accounts and sessions are."""
 
 
@@ -91,6 +92,8 @@ class Times:
     columns: Mapping[str, Numbers] = field(default_factory=dict)
     warned: bool = False
     """Whether the operator was warned already that times there have no zone."""
+    unit: Unit | None = None
+    """The unit of all numbers, where the operator says it."""
     met_zoneless: bool = False
 
     def read(self, column: str, value: Any) -> datetime | None:
@@ -117,18 +120,39 @@ class Times:
         number = number_of(value)
         if number is None:
             return datetime.fromisoformat(value)
-        unit = self.columns[column].unit if column in self.columns else _alone(number)
-        return EPOCH + timedelta(microseconds=int(number * 1_000_000 / unit.value))
+        return EPOCH + timedelta(microseconds=int(number * 1_000_000 / self._unit_of(column, number).value))
+
+    def number(self, column: str, moment: datetime) -> int | None:
+        """Return a time as the numbers of a column are, None if the column holds no numbers."""
+        numbers = self.columns.get(column)
+        if numbers is None or not numbers.count:
+            return None
+        return number_in(self._unit_of(column, numbers.most), moment)
+
+    def _unit_of(self, column: str, number: Number) -> Unit:
+        if self.unit is not None:
+            return self.unit
+        return self.columns[column].unit if column in self.columns else _alone(number)
 
     def remarks(self, table: str) -> list[str]:
         """Say in which unit each column's numbers were read, and in which zone times without one."""
         zoneless = [f"{table}: times without a zone are read as {self.zone}"]
         return zoneless * (self.met_zoneless and not self.warned) + [
-            f"{table}.{column}: {numbers.count:,} numbers are read as {numbers.unit.name.lower()}, "
-            f"{self._shown(column, numbers.least)} to {self._shown(column, numbers.most)}"
+            f"{table}.{column}: {self._told(column, numbers)}"
             for column, numbers in self.columns.items()
             if numbers.count
         ]
+
+    def _told(self, column: str, numbers: Numbers) -> str:
+        unit = self._unit_of(column, numbers.most).name.lower()
+        span = f"{self._shown(column, numbers.least)} to {self._shown(column, numbers.most)}"
+        return f"{numbers.count:,} numbers are read as {unit}, {span}{self._doubt(numbers)}"
+
+    def _doubt(self, numbers: Numbers) -> str:
+        """Return what the operator must check of a column's unit."""
+        if self.unit is not None:
+            return ", as --time-unit says"
+        return "" if numbers.weight else f", a guess as none is after {RECENT_YEAR}: say --time-unit if it is wrong"
 
     def _shown(self, column: str, number: Number) -> str:
         try:

@@ -1,6 +1,6 @@
 """Better Auth databases made by tests: its tables on each engine, with the types that its own migrator emits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,8 +53,8 @@ class Original:
     def table(self, name: str) -> str:
         return self.column(f"{name}s" if self.snake else name)
 
-    def create(self) -> None:
-        for name, columns in TABLES.items():
+    def create(self, tables: Mapping[str, str] = TABLES) -> None:
+        for name, columns in tables.items():
             parts = [part.strip().partition(" ") for part in columns.format(**TYPES[self.kind]).split(",")]
             body = ", ".join(f"{self.column(each)} {kind}" for each, _, kind in parts)
             self.connection.execute(text(f"CREATE TABLE {self.table(name)} ({body})"))

@@ -193,3 +193,72 @@ def test_a_file_holds_json_lines_and_is_nobody_elses(trivet: Trivet, people: tup
     module.write_text("somebody's own")
     with pytest.raises(Refused, match="is not ours"):
         trivet.run(*EXPORT, str(tmp_path / "other.jsonl"), "--password-module", str(module))
+
+
+PICTURE = "data:image/png;base64," + "A" * 70_000
+
+
+def test_a_picture_as_long_as_we_keep_it_fits_into_the_tables_that_an_export_makes(
+    trivet: Trivet, people: tuple[str, str], empty: Original
+) -> None:
+    trivet.execute(schema.users.update().values(image=PICTURE))
+    counts, _ = trivet.report(*EXPORT, empty.url)
+    assert counts["users"] == {"exported": 2}
+    assert {row["image"] for row in empty.rows("user")} == {PICTURE}
+
+
+def test_a_text_that_is_too_long_for_its_column_is_reported_with_the_mend_and_the_others_come(
+    trivet: Trivet, people: tuple[str, str], original: Original
+) -> None:
+    """The migrator's TEXT is 65,535 bytes on MySQL. SQLite bounds no text."""
+    if original.kind == "sqlite":
+        pytest.skip("SQLite bounds no text")
+    ada, mallory = people
+    trivet.execute(schema.users.update().where(schema.users.c.id == ada).values(image=PICTURE, name="Changed"))
+    trivet.execute(schema.users.update().where(schema.users.c.id == mallory).values(name="Changed"))
+    trivet.execute(schema.accounts.update().where(schema.accounts.c.user_id == mallory).values(scope="s" * 200))
+    narrow = "MODIFY scope varchar(99)" if original.kind == "mysql" else "ALTER COLUMN scope TYPE varchar(99)"
+    original.connection.execute(text(f"ALTER TABLE account {narrow}"))
+    if original.kind == "postgresql":
+        original.connection.execute(text('ALTER TABLE "user" ALTER COLUMN image TYPE varchar(65535)'))
+    original.connection.commit()
+    counts, reasons = trivet.report(*EXPORT, original.url)
+    assert counts["users"] == {"updated there": 1, "skipped": 1}
+    assert counts["accounts"] == {"skipped": 3}
+    image = {"mysql": "takes 65,535 bytes: make it MEDIUMTEXT"}.get(
+        original.kind, "takes 65,535 characters: make it longer, for example TEXT"
+    )
+    assert reasons[f"the column image there {image}"] == 1
+    assert reasons["the column scope there takes 99 characters: make it longer, for example TEXT"] == 1
+    assert reasons["its user is left out"] == 2
+    names = {row["id"]: row["name"] for row in original.rows("user")}
+    assert (names[ada], names[mallory]) == ("Zoë 🦊", "Changed")
+
+
+def test_nothing_is_cut_where_a_server_would_cut_it(
+    trivet: Trivet, people: tuple[str, str], original: Original
+) -> None:
+    """MySQL without strict mode cuts what does not fit, and warns; a ban until 2099 would end in the year 0."""
+    if original.kind != "mysql":
+        pytest.skip("the other engines refuse what does not fit")
+    ada, _ = people
+    later = datetime(2099, 1, 1, tzinfo=UTC)
+    trivet.execute(schema.users.update().where(schema.users.c.id == ada).values(ban_expires=later))
+    original.connection.execute(text("SET GLOBAL sql_mode = ''"))
+    try:
+        _, reasons = trivet.report(*EXPORT, original.url)
+    finally:
+        original.connection.execute(text("SET GLOBAL sql_mode = DEFAULT"))
+    assert reasons["the column banExpires there does not take the value"] == 1
+
+
+def test_lists_of_additional_fields_are_written_as_the_original_writes_them(
+    trivet: Trivet, people: tuple[str, str], original: Original
+) -> None:
+    ada, _ = people
+    kept = json.dumps({"plan": ["pro", "é"]})
+    trivet.execute(schema.users.update().where(schema.users.c.id == ada).values(additional=kept))
+    counts, _ = trivet.report(*EXPORT, original.url)
+    assert counts["users"] == {"updated there": 2}
+    written = {row["id"]: row["plan"] for row in original.rows("user")}[ada]
+    assert json.loads(written) == ["pro", "é"]
