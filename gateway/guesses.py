@@ -1,4 +1,4 @@
-"""How often an address may try tokens that open nothing: one count for all routes."""
+"""How often an address may try secrets that are wrong: one count for all routes that take a session's token."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,7 +17,8 @@ from trivet.cache.v1.cache_pb2_grpc import RateLimitServiceStub
 from trivet.client.deadline import remaining
 
 LIMIT = Limit(100, 10)
-BARE, SIGNED = "wrong-token", "wrong-signed-token"
+BARE, SIGNED, SIGNATURE = "wrong-token", "wrong-signed-token", "wrong-signature"
+"""What is tried, each with a count of its own: a token, one that our signature proves, a signature over a body."""
 RETRY_SECONDS = 1
 WAIT_SECONDS = 2.0
 """As long as identity has for an answer."""
@@ -26,12 +27,14 @@ T = TypeVar("T")
 
 
 class TooManyGuesses(Refused):
-    """The address has tried too many tokens that opened nothing."""
+    """The address has tried too many tokens that opened nothing, or signatures that were wrong."""
 
-    def __init__(self, seconds: int) -> None:
-        message = f"too many tokens from this address opened no session: try again in {seconds} s"
+    def __init__(self, seconds: int, rule: str) -> None:
+        what, reason = "tokens from this address opened no session", "TOO_MANY_WRONG_TOKENS"
+        if rule == SIGNATURE:
+            what, reason = "requests from this address were not rightly signed", "TOO_MANY_WRONG_SIGNATURES"
         headers = {"retry-after": str(seconds)}
-        super().__init__("RESOURCE_EXHAUSTED", "TOO_MANY_WRONG_TOKENS", message, headers=headers)
+        super().__init__("RESOURCE_EXHAUSTED", reason, f"too many {what}: try again in {seconds} s", headers=headers)
         self.seconds = seconds
 
 
@@ -60,12 +63,18 @@ class Guesses:
 
     async def counted(self, request: HTTPConnection, ask: Callable[[], Awaitable[T | None]]) -> T | None:
         """Return what `ask` finds by a request's token; None is a failure, and counted. Raises TooManyGuesses."""
-        subject = limit_subject(client_address(request.scope, self._proxies))
-        return await self.counted_of(subject, ask, is_bare=self._cookies.is_bare(request))
+        rule = BARE if self._cookies.is_bare(request) else SIGNED
+        return await self.counted_of(self._subject(request), ask, rule=rule)
 
-    async def counted_of(self, subject: str, ask: Callable[[], Awaitable[T | None]], *, is_bare: bool) -> T | None:
-        """Do as `counted` does for an address, where a token's signature has been looked at already."""
-        rule = BARE if is_bare else SIGNED
+    async def counted_signature(self, request: HTTPConnection, ask: Callable[[], Awaitable[T | None]]) -> T | None:
+        """Do as `counted` does for a request that a signature over its body proves."""
+        return await self.counted_of(self._subject(request), ask, rule=SIGNATURE)
+
+    def _subject(self, request: HTTPConnection) -> str:
+        return limit_subject(client_address(request.scope, self._proxies))
+
+    async def counted_of(self, subject: str, ask: Callable[[], Awaitable[T | None]], *, rule: str) -> T | None:
+        """Do as `counted` does for an address, where it is known what is tried."""
         async with self._turn(rule, subject):
             found = await ask()
             if found is None:
@@ -95,7 +104,7 @@ class Guesses:
         """Whether one more can ask, so that all who ask could fail. Raises TooManyGuesses if too many have failed."""
         left = self._windows.left(rule, subject, LIMIT)
         if not left:
-            raise TooManyGuesses(self._windows.wait(rule, subject, LIMIT))
+            raise TooManyGuesses(self._windows.wait(rule, subject, LIMIT), rule)
         return asking < left
 
     async def _room(self, rule: str, subject: str, address: _Address) -> None:

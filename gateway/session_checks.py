@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.deps import Deps
 from gateway.errors import Refused
+from gateway.guesses import BARE, SIGNED
 from gateway.held_sessions import HeldSession
 from gateway.middleware.metrics import duration, handled
 from gateway.middleware.trace import TRACER, record
@@ -114,7 +115,7 @@ class SessionChecks:
             if self._guesses is None:
                 return await ask(), is_hit
             subject = self._checks.subject(scope, check)
-            return await self._guesses.counted_of(subject, ask, is_bare=check.is_bare), is_hit
+            return await self._guesses.counted_of(subject, ask, rule=BARE if check.is_bare else SIGNED), is_hit
         except Refused:  # the long way says so
             del scope[OUTCOME]
             return None, False

@@ -9,12 +9,14 @@ from starlette.routing import BaseRoute, Route
 from gateway.deps import Deps
 from gateway.errors import Refused
 from gateway.exchange import header
-from trivet.identity.v1.subscription_service_pb2 import ApplyStripeEventRequest
+from trivet.identity.v1.subscription_service_pb2 import ApplyStripeEventRequest, ApplyStripeEventResponse
 
 MAX_BODY_BYTES = 256 * 1024
 RETRY_SECONDS = 5
 AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED)
 """Failures that say nothing of the event: Stripe sends it again for days."""
+NOT_STRIPES = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
+"""What identity answers to a request that Stripe has not signed. Each costs a call, so they are counted by address."""
 
 
 def routes(deps: Deps) -> list[BaseRoute]:
@@ -23,12 +25,24 @@ def routes(deps: Deps) -> list[BaseRoute]:
     async def stripe(request: Request) -> Response:
         """Take an event that Stripe has signed. `applied` is false if it changes nothing."""
         event = ApplyStripeEventRequest(payload=await _body(request), signature=_signature(request))
-        try:
-            answer = await deps.backends.subscriptions.ApplyStripeEvent(event)
-        except grpc.aio.AioRpcError as error:
-            if error.code() in AGAIN:
-                raise _away() from None
-            raise
+        refused: grpc.aio.AioRpcError | None = None
+
+        async def apply() -> ApplyStripeEventResponse | None:
+            nonlocal refused
+            try:
+                return await deps.backends.subscriptions.ApplyStripeEvent(event)
+            except grpc.aio.AioRpcError as error:
+                if error.code() in AGAIN:
+                    raise _away() from None
+                if error.code() not in NOT_STRIPES:
+                    raise
+                refused = error
+                return None
+
+        answer = await (deps.guesses.counted_signature(request, apply) if deps.guesses else apply())
+        if answer is None:
+            assert refused is not None
+            raise refused
         return Response(msgspec.json.encode({"applied": answer.applied}), media_type="application/json")
 
     return [Route("/webhooks/stripe", stripe, methods=["POST"])]

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -15,12 +15,13 @@ from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.errors import ConnectionFailure, PyMongoError, WriteConcernError
 
 from runtime.errors import DeadlineExceeded, Unavailable
-from runtime.paging import M, Page
+from runtime.paging import FIRST_CHUNK, M, Page
 from runtime.tasks import Tasks, end
 from runtime.telemetry import store_call
 from services.notifications import driver_waits, indexes, refusals
 from services.notifications.pool import PoolGauges
 from services.notifications.settings import DEFAULT_DATABASE
+from services.notifications.turns import LISTS, Turns
 from trivet.client.deadline import remaining
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ class Store:
         self._timeout = timeout
         # Calls wait for a connection here, where cancelling them costs nothing.
         self._turns = asyncio.Semaphore(connections)
+        # Long pages take half of the connections at most, whoever asks for them and reads the answers or does not.
+        self.long_pages = Turns(max(1, connections // 2), busy=LISTS)
         self._tasks = Tasks("mongodb", limit=connections)
         self.is_prepared = False
         self._told_of_rights = False
@@ -85,12 +88,17 @@ class Store:
             raise (_away() if limit >= self._timeout else _late()) from None
 
     async def read(self, operation: str, page: Page[Document, M], find: Query) -> None:
-        """Fill a page with what a query finds, by several statements where many rows are wanted. Raises as `run`."""
+        """Fill a page with what a query finds, by several statements where many rows are wanted.
+
+        Few such pages are made at once, so that they do not hold all connections, and little memory. Raises as `run`,
+        and Unavailable (TOO_MANY_READS) if the turn of such a page does not come.
+        """
 
         async def rows(limit: int, behind: Document | None) -> list[Document]:
             return await self.run(operation, lambda: find(behind).limit(limit).to_list())
 
-        await page.read(rows)
+        async with self.long_pages.one() if page.missing > FIRST_CHUNK else nullcontext():
+            await page.read(rows)
 
     async def _limited(self, operation: str, work: Callable[[], Awaitable[T]]) -> T:
         try:

@@ -1,4 +1,4 @@
-"""Few look for log entries at a time, so that a slow store keeps connections for everybody's notifications."""
+"""Few long reads run at a time, so that a slow store keeps connections for everybody else."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,28 +6,35 @@ from contextlib import asynccontextmanager
 
 from runtime.errors import Unavailable
 
+LOG_QUERIES = ("LOG_QUERIES_BUSY", "others are looking through the logs: try again")
+LISTS = ("TOO_MANY_READS", "too many long pages are being read: try again, or ask for fewer rows")
 AT_ONCE = 2
 PATIENCE_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 
 
 class Turns:
-    """So many at once; whoever waits for a turn longer than `patience` seconds is told to come back."""
+    """At most `at_once` run. One that waits longer than `patience` seconds is refused by `busy`, a reason and words."""
 
-    def __init__(self, at_once: int = AT_ONCE, *, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        at_once: int = AT_ONCE,
+        *,
+        patience: float = PATIENCE_SECONDS,
+        busy: tuple[str, str] = LOG_QUERIES,
+    ) -> None:
         self._free = asyncio.Semaphore(at_once)
         self._patience = patience
+        self._busy = busy
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
-        """Take a turn for as long as the block runs. Raises Unavailable (LOG_QUERIES_BUSY)."""
+        """Take a turn for as long as the block runs. Raises Unavailable."""
         try:
             async with asyncio.timeout(self._patience):
                 await self._free.acquire()
         except TimeoutError:
-            raise Unavailable(
-                "LOG_QUERIES_BUSY", "others are looking through the logs: try again", retry_after=RETRY_SECONDS
-            ) from None
+            raise Unavailable(*self._busy, retry_after=RETRY_SECONDS) from None
         try:
             yield
         finally:

@@ -26,6 +26,8 @@ from trivet.client.lease import format_lease
 from trivet.identity.v1 import (
     session_service_pb2,
     session_service_pb2_grpc,
+    subscription_service_pb2,
+    subscription_service_pb2_grpc,
     user_service_pb2,
     user_service_pb2_grpc,
 )
@@ -48,6 +50,7 @@ SERVED = {
         (session_service_pb2, session_service_pb2_grpc, "SessionService"),
         (user_service_pb2, user_service_pb2_grpc, "UserService"),
         (user_service_pb2, user_service_pb2_grpc, "UserAdminService"),
+        (subscription_service_pb2, subscription_service_pb2_grpc, "SubscriptionService"),
     ),
     "notifications": (
         (notification_service_pb2, notification_service_pb2_grpc, "NotificationService"),

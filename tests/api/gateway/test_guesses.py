@@ -8,12 +8,14 @@ import pytest
 
 from gateway.cookies import CookieSigner
 from gateway.guesses import LIMIT
+from runtime.errors import InvalidArgument, Unavailable
 from runtime.ids import new_id
 from tests.api.gateway.conftest import Gateway, running
 from tests.api.gateway.stand_ins import TOKENS, USER, StandIns, verify
 from tests.harness.processes import SECRET
 from tests.harness.waiting import until
 from trivet.identity.v1.session_service_pb2 import VerifySessionRequest, VerifySessionResponse
+from trivet.identity.v1.subscription_service_pb2 import ApplyStripeEventResponse
 
 ROUTES = ("/v1/users/me", "/v1/me", "/v1/sessions", "/v1/notifications", "/api/auth/get-session")
 
@@ -111,6 +113,53 @@ async def test_more_at_once_than_may_fail_wait_and_are_all_answered(limiting: Ga
     await until(lambda: asked(limiting) == LIMIT.requests)
     release.set()
     assert Counter(answer.status_code for answer in await asyncio.gather(*pending)) == {200: len(pending)}
+
+
+WRONG = InvalidArgument("INVALID_SIGNATURE", "the signature is wrong", field="signature")
+
+
+async def events(gateway: Gateway, count: int, address: str) -> Counter[int]:
+    """Send events to the webhook, all at once."""
+    headers = {"stripe-signature": "t=1,v1=00", "content-type": "application/json"} | seen_from(address)
+    sent = [gateway.http.post("/webhooks/stripe", content=b"{}", headers=headers) for _ in range(count)]
+    return Counter(answer.status_code for answer in await asyncio.gather(*sent))
+
+
+def told_of_events(gateway: Gateway) -> int:
+    return sum(call.name == "ApplyStripeEvent" for call in gateway.services.calls)
+
+
+async def test_an_address_whose_signatures_are_wrong_is_refused_and_costs_no_more_calls(limiting: Gateway) -> None:
+    limiting.services.answers["ApplyStripeEvent"] = WRONG
+    tried = 2 * LIMIT.requests
+    assert await events(limiting, tried, "192.0.2.8") == {400: LIMIT.requests, 429: tried - LIMIT.requests}
+    assert told_of_events(limiting) == LIMIT.requests
+    refused = await limiting.http.post(
+        "/webhooks/stripe",
+        content=b"{}",
+        headers={"stripe-signature": "t=1,v1=00", "content-type": "application/json"} | seen_from("192.0.2.8"),
+    )
+    assert refused.json()["error"]["details"][0]["reason"] == "TOO_MANY_WRONG_SIGNATURES"
+    assert 1 <= int(refused.headers["retry-after"]) <= LIMIT.seconds
+    assert (await limiting.http.get("/v1/users/me", headers=USER | seen_from("192.0.2.8"))).status_code == 200
+
+
+async def test_events_that_are_rightly_signed_are_not_counted_nor_those_that_identity_cannot_take(
+    limiting: Gateway,
+) -> None:
+    for answer, status in ((ApplyStripeEventResponse(applied=True), 200), (Unavailable("STORE_BUSY", "busy"), 503)):
+        limiting.services.answers["ApplyStripeEvent"] = answer
+        for _ in range(2):
+            assert await events(limiting, LIMIT.requests, "192.0.2.9") == {status: LIMIT.requests}
+
+
+async def test_without_the_limit_every_wrong_signature_is_asked_for(stand_ins: StandIns) -> None:
+    """What the count protects from."""
+    stand_ins.reset()
+    stand_ins.answers["ApplyStripeEvent"] = WRONG
+    async with running(stand_ins) as gateway:
+        assert await events(gateway, 2 * LIMIT.requests, "192.0.2.10") == {400: 2 * LIMIT.requests}
+        assert told_of_events(gateway) == 2 * LIMIT.requests
 
 
 async def test_without_the_limit_every_guess_is_asked_for(stand_ins: StandIns) -> None:

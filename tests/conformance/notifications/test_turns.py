@@ -1,4 +1,4 @@
-"""Looking through the logs of a slow store leaves room for everybody's notifications."""
+"""Looking through the logs, or long lists, of a slow store leaves room for everybody's notifications."""
 
 import asyncio
 import time
@@ -12,10 +12,10 @@ from runtime.errors import ServiceError, Unavailable
 from services.notifications.erasures import Erasures
 from services.notifications.log_query import LogFilter, LogReader
 from services.notifications.mailing import Mailing
-from services.notifications.notifications import Notifications
+from services.notifications.notifications import Notifications, Selection
 from services.notifications.preferences import Preferences
 from services.notifications.store import Store, open_store
-from services.notifications.turns import AT_ONCE, Turns
+from services.notifications.turns import AT_ONCE, LISTS, Turns
 from tests.conformance.notifications.conftest import LETTERS, as_stored, failing
 from tests.harness.engines import Engine
 from tests.harness.waiting import in_time, until
@@ -75,3 +75,47 @@ async def test_without_turns_a_count_waits_until_the_store_is_given_up(slow: Sto
     """R9 with the protection off: the searches hold every connection."""
     taken, _ = await flood(slow, Turns(FLOOD))
     assert taken >= SLOW_MS / 1_000 / 2
+
+
+async def flood_of_lists(store: Store, size: int) -> tuple[float, list[ServiceError | None]]:
+    """Ask for many pages at once; return how long a count of notifications takes meanwhile, and the failures."""
+    erasures = Erasures(store, ttl=DAY)
+    notifications = Notifications(store, Mailing(LETTERS), erasures, Preferences(store, erasures), ttl=DAY)
+
+    async def page() -> ServiceError | None:
+        try:
+            await notifications.page(Selection("ann"), size=size, encode=as_stored)
+        except ServiceError as error:
+            return error
+        return None
+
+    pages = [asyncio.create_task(page()) for _ in range(FLOOD)]
+    await asyncio.sleep(0)  # each runs up to its first wait
+    began = time.monotonic()
+    with suppress(ServiceError):  # what matters is how long it took to hear of it
+        await notifications.count_unread("ann")
+    return time.monotonic() - began, list(await asyncio.gather(*pages))
+
+
+async def test_a_flood_of_long_pages_leaves_other_calls_their_connections(slow: Store) -> None:
+    """A client that asks for long pages and reads none of them costs half of the connections at most."""
+    taken, failures = await flood_of_lists(slow, 1_000)
+    in_time(taken, 0, SLOW_MS / 1_000 / 2)  # below what it takes without turns
+    refused = [error for error in failures if error is not None]
+    assert len(refused) == FLOOD - POOL // 2
+    assert {error.reason for error in refused} == {"TOO_MANY_READS"}
+
+
+async def test_without_turns_of_long_pages_a_count_waits_until_the_store_is_given_up(slow: Store) -> None:
+    """The protection off."""
+    slow.long_pages = Turns(FLOOD, busy=LISTS)
+    taken, _ = await flood_of_lists(slow, 1_000)
+    assert taken >= SLOW_MS / 1_000 / 2
+
+
+async def test_a_page_of_the_usual_size_waits_for_no_turn(slow: Store) -> None:
+    """People's lists are never refused because of long ones."""
+    async with slow.long_pages.one(), slow.long_pages.one():
+        _, failures = await flood_of_lists(slow, 20)
+    assert {error.reason for error in failures if error is not None} <= {"STORE_UNAVAILABLE"}
+    assert None in failures

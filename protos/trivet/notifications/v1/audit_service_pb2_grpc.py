@@ -62,8 +62,8 @@ class AuditServiceServicer:
 
     def ListAuditEvents(self, request, context):
         """Lists events, newest first, for an administrator.
-        Fails with PERMISSION_DENIED (ADMIN_REQUIRED) and INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, INVALID_FIELD for a
-        time or a kind).
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, INVALID_FIELD for a
+        time or a kind) and UNAVAILABLE (TOO_MANY_READS while too many other long pages are read).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -23,8 +23,8 @@ class AuditServiceStub:
     """
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListAuditEventsRequest, _audit_service_pb2.ListAuditEventsResponse]
     """Lists events, newest first, for an administrator.
-    Fails with PERMISSION_DENIED (ADMIN_REQUIRED) and INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, INVALID_FIELD for a
-    time or a kind).
+    Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, INVALID_FIELD for a
+    time or a kind) and UNAVAILABLE (TOO_MANY_READS while too many other long pages are read).
     """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -48,8 +48,8 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_audit_service_pb2.ListAuditEventsRequest, _abc.Awaitable[_audit_service_pb2.ListAuditEventsResponse]],
     ) -> _abc.Awaitable[_audit_service_pb2.ListAuditEventsResponse]:
         """Lists events, newest first, for an administrator.
-        Fails with PERMISSION_DENIED (ADMIN_REQUIRED) and INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, INVALID_FIELD for a
-        time or a kind).
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, INVALID_FIELD for a
+        time or a kind) and UNAVAILABLE (TOO_MANY_READS while too many other long pages are read).
         """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _aio.Server) -> None: ...

@@ -64,7 +64,8 @@ class LogServiceServicer:
     def QueryLogs(self, request, context):
         """Finds entries, newest first, for an administrator. Without a time range it walks back through growing windows.
         Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, TEXT_TOO_LONG,
-        INVALID_FIELD for a time or a level) and UNAVAILABLE (LOG_QUERIES_BUSY while too many others run).
+        INVALID_FIELD for a time or a level) and UNAVAILABLE (LOG_QUERIES_BUSY, TOO_MANY_READS while too many
+        others run).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

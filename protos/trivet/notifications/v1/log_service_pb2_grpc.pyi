@@ -25,7 +25,8 @@ class LogServiceStub:
     QueryLogs: _aio.UnaryUnaryMultiCallable[_log_service_pb2.QueryLogsRequest, _log_service_pb2.QueryLogsResponse]
     """Finds entries, newest first, for an administrator. Without a time range it walks back through growing windows.
     Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, TEXT_TOO_LONG,
-    INVALID_FIELD for a time or a level) and UNAVAILABLE (LOG_QUERIES_BUSY while too many others run).
+    INVALID_FIELD for a time or a level) and UNAVAILABLE (LOG_QUERIES_BUSY, TOO_MANY_READS while too many
+    others run).
     """
 
 class LogServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -51,7 +52,8 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_log_service_pb2.QueryLogsResponse]:
         """Finds entries, newest first, for an administrator. Without a time range it walks back through growing windows.
         Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, TEXT_TOO_LONG,
-        INVALID_FIELD for a time or a level) and UNAVAILABLE (LOG_QUERIES_BUSY while too many others run).
+        INVALID_FIELD for a time or a level) and UNAVAILABLE (LOG_QUERIES_BUSY, TOO_MANY_READS while too many
+        others run).
         """
 
 def add_LogServiceServicer_to_server(servicer: LogServiceServicer, server: _aio.Server) -> None: ...

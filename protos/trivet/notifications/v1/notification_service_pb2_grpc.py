@@ -111,8 +111,9 @@ class NotificationServiceServicer:
 
     def ListNotifications(self, request, context):
         """Lists a user's notifications, newest first.
-        Fails with PERMISSION_DENIED (NOT_YOURS for another user's) and INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
-        INVALID_PAGE, INVALID_READ_MASK, INVALID_FIELD).
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
+        INVALID_PAGE, INVALID_READ_MASK, INVALID_FIELD) and UNAVAILABLE (TOO_MANY_READS while too many other pages of 25 or more
+        are read).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -496,7 +497,8 @@ class MailboxServiceServicer:
 
     def ListMailboxMessages(self, request, context):
         """Lists kept mail, newest first.
-        Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production and INVALID_ARGUMENT (page size or token).
+        Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production, INVALID_ARGUMENT (page size or token) and UNAVAILABLE
+        (TOO_MANY_READS).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

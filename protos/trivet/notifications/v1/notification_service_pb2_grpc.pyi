@@ -33,8 +33,9 @@ class NotificationServiceStub:
     """
     ListNotifications: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.ListNotificationsRequest, _notification_service_pb2.ListNotificationsResponse]
     """Lists a user's notifications, newest first.
-    Fails with PERMISSION_DENIED (NOT_YOURS for another user's) and INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
-    INVALID_PAGE, INVALID_READ_MASK, INVALID_FIELD).
+    Fails with PERMISSION_DENIED (NOT_YOURS for another user's), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
+    INVALID_PAGE, INVALID_READ_MASK, INVALID_FIELD) and UNAVAILABLE (TOO_MANY_READS while too many other pages of 25 or more
+    are read).
     """
     MarkRead: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.MarkReadRequest, _notification_service_pb2.Notification]
     """Marks one as read; one that is read keeps its time.
@@ -99,8 +100,9 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_notification_service_pb2.ListNotificationsRequest, _abc.Awaitable[_notification_service_pb2.ListNotificationsResponse]],
     ) -> _abc.Awaitable[_notification_service_pb2.ListNotificationsResponse]:
         """Lists a user's notifications, newest first.
-        Fails with PERMISSION_DENIED (NOT_YOURS for another user's) and INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
-        INVALID_PAGE, INVALID_READ_MASK, INVALID_FIELD).
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
+        INVALID_PAGE, INVALID_READ_MASK, INVALID_FIELD) and UNAVAILABLE (TOO_MANY_READS while too many other pages of 25 or more
+        are read).
         """
 
     @_abc_1.abstractmethod
@@ -173,7 +175,8 @@ class MailboxServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListMailboxMessages: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.ListMailboxMessagesRequest, _notification_service_pb2.ListMailboxMessagesResponse]
     """Lists kept mail, newest first.
-    Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production and INVALID_ARGUMENT (page size or token).
+    Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production, INVALID_ARGUMENT (page size or token) and UNAVAILABLE
+    (TOO_MANY_READS).
     """
 
 class MailboxServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -186,7 +189,8 @@ class MailboxServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_notification_service_pb2.ListMailboxMessagesRequest, _abc.Awaitable[_notification_service_pb2.ListMailboxMessagesResponse]],
     ) -> _abc.Awaitable[_notification_service_pb2.ListMailboxMessagesResponse]:
         """Lists kept mail, newest first.
-        Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production and INVALID_ARGUMENT (page size or token).
+        Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production, INVALID_ARGUMENT (page size or token) and UNAVAILABLE
+        (TOO_MANY_READS).
         """
 
 def add_MailboxServiceServicer_to_server(servicer: MailboxServiceServicer, server: _aio.Server) -> None: ...

@@ -63,7 +63,8 @@ class UserDataServiceServicer:
 
     def ExportUserData(self, request, context):
         """Reads everything that is held of a user, a page at a time, for an operator or an administrator.
-        Fails with PERMISSION_DENIED and INVALID_ARGUMENT (page size, token).
+        Fails with PERMISSION_DENIED, INVALID_ARGUMENT (page size, token) and UNAVAILABLE (TOO_MANY_READS while too many other
+        long pages are read).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

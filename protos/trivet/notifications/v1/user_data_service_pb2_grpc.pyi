@@ -24,7 +24,8 @@ class UserDataServiceStub:
     """
     ExportUserData: _aio.UnaryUnaryMultiCallable[_user_data_service_pb2.ExportUserDataRequest, _user_data_service_pb2.ExportUserDataResponse]
     """Reads everything that is held of a user, a page at a time, for an operator or an administrator.
-    Fails with PERMISSION_DENIED and INVALID_ARGUMENT (page size, token).
+    Fails with PERMISSION_DENIED, INVALID_ARGUMENT (page size, token) and UNAVAILABLE (TOO_MANY_READS while too many other
+    long pages are read).
     """
 
 class UserDataServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -49,7 +50,8 @@ class UserDataServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_user_data_service_pb2.ExportUserDataRequest, _abc.Awaitable[_user_data_service_pb2.ExportUserDataResponse]],
     ) -> _abc.Awaitable[_user_data_service_pb2.ExportUserDataResponse]:
         """Reads everything that is held of a user, a page at a time, for an operator or an administrator.
-        Fails with PERMISSION_DENIED and INVALID_ARGUMENT (page size, token).
+        Fails with PERMISSION_DENIED, INVALID_ARGUMENT (page size, token) and UNAVAILABLE (TOO_MANY_READS while too many other
+        long pages are read).
         """
 
 def add_UserDataServiceServicer_to_server(servicer: UserDataServiceServicer, server: _aio.Server) -> None: ...
