@@ -52,8 +52,8 @@ class Store:
         self._timeout = timeout
         # Calls wait for a connection here, where cancelling them costs nothing.
         self._turns = asyncio.Semaphore(connections)
-        # Long pages take half of the connections at most, whoever asks for them and reads the answers or does not.
-        self.long_pages = Turns(max(1, connections // 2), busy=LISTS)
+        # For pages of more than one statement: many at once slow a store down until all other calls are too late.
+        self.long_pages = Turns(busy=LISTS)
         self._tasks = Tasks("mongodb", limit=connections)
         self.is_prepared = False
         self._told_of_rights = False
@@ -90,8 +90,8 @@ class Store:
     async def read(self, operation: str, page: Page[Document, M], find: Query) -> None:
         """Fill a page with what a query finds, by several statements where many rows are wanted.
 
-        Few such pages are made at once, so that they do not hold all connections, and little memory. Raises as `run`,
-        and Unavailable (TOO_MANY_READS) if the turn of such a page does not come.
+        Two such pages are made at once. Raises as `run`, and Unavailable (TOO_MANY_READS) if the turn of such a page
+        does not come.
         """
 
         async def rows(limit: int, behind: Document | None) -> list[Document]:
