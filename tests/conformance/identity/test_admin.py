@@ -214,3 +214,20 @@ async def test_people_are_found_by_the_beginning_of_name_or_address(
     assert [user.name for user in users] == sorted(user.name for user in users)
     assert await identity.users.count(wanted) == len(found)
     assert await identity.users.count(replace(wanted, email_verified=True)) == 0
+
+
+async def test_one_session_is_ended_with_its_event_and_another_users_is_not(
+    identity: Identity, admin: Administration
+) -> None:
+    user, _ = await identity.sign_up()
+    other, _ = await identity.sign_up("bob@x.io")
+    (mine,) = await identity.sessions.list(user.id, 10)
+    (theirs,) = await identity.sessions.list(other.id, 10)
+    assert (await admin.end_session(user.id, theirs.id, actor=OPERATOR)).sessions_ended == 0
+    assert await _events(identity) == []
+    identity.cache.told.clear()
+    assert (await admin.end_session(user.id, mine.id, actor=OPERATOR)).sessions_ended == 1
+    assert identity.cache.told == [(f"session:{mine.id}",)]
+    assert await _events(identity) == [("sessions_revoked", OPERATOR, "one session")]
+    assert [len(await identity.sessions.list(each.id, 10)) for each in (user, other)] == [0, 1]
+    await _refused("USER_NOT_FOUND", NotFound, admin.end_session(new_id(), mine.id, actor=OPERATOR))

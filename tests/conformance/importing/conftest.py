@@ -1,4 +1,7 @@
-"""Imports and exports on each engine: Better Auth's database and ours on one server, and the command line between."""
+"""Imports and exports on each engine: Better Auth's database and ours on one server, and the command line between.
+
+With PgBouncer, both are reached through it.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -30,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("importing")
 
 
-@pytest.fixture(scope="session", params=sql_engines())
+@pytest.fixture(scope="session", params=(*sql_engines(), "pgbouncer"))
 def server(request: pytest.FixtureRequest, engine: Engines, folder: Path) -> str:
     return f"sqlite:///{folder}/none.db" if request.param == "sqlite" else engine.get(request.param).url
 

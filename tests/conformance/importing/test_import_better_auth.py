@@ -215,6 +215,18 @@ def test_a_run_that_was_killed_is_completed_by_the_next(original: Original, triv
     assert [len(trivet.rows(table)) for table in ("users", "accounts", "sessions")] == [230, 230, 230]
 
 
+def test_an_address_that_names_a_pooler_is_taken_for_source_and_target(original: Original, trivet: Trivet) -> None:
+    if original.kind != "postgresql":
+        pytest.skip("only PostgreSQL has poolers between")
+    original.account(original.user("ada@x.io"))
+    ours = {**trivet.environment, "DATABASE_URL": f"{trivet.database}?pgbouncer=true"}
+    pooled = Trivet(trivet.database, ours)
+    counts, _ = pooled.report(*IMPORT, f"{original.url}?pgbouncer=true")
+    assert counts == {"users": {"imported": 1}, "accounts": {"imported": 1}}
+    back, _ = pooled.report("export", "better-auth", "--to", f"{original.url}?pgbouncer=true")
+    assert back == {"users": {"updated there": 1}, "accounts": {"updated there": 1}}
+
+
 def test_the_source_is_only_read(original: Original, request: pytest.FixtureRequest) -> None:
     if "tidb" in request.node.name:
         pytest.skip("TiDB has no read-only transactions")
