@@ -1,0 +1,86 @@
+"""Takes protections against a stampede out of this process, before it starts: those that TRIVET_BENCH_WITHOUT names.
+
+Python imports this module when a process starts whose PYTHONPATH begins with this folder, as `bench.stampede` sets it.
+"""
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+VARIABLE = "TRIVET_BENCH_WITHOUT"
+
+
+def _replace(owner: type, name: str, by: Callable[..., Any]) -> None:
+    """Replace a method that is there. Raises AttributeError, so that a renamed one is noticed."""
+    getattr(owner, name)
+    setattr(owner, name, by)
+
+
+def without_single_flight() -> None:
+    """Every reader of a key that the cache service does not hold asks identity."""
+    from trivet.client.flights import Flights
+
+    async def alone(_self: object, _key: str, work: Callable[[], Awaitable[Any]]) -> Any:
+        return await work()
+
+    _replace(Flights, "join", alone)
+
+
+def without_batching() -> None:
+    """Every lookup is a call of its own to the cache service, none a message of the stream."""
+    from trivet.cache.v1.cache_pb2 import GetRequest, Lookup
+    from trivet.client.lookups import LOOKUP_SECONDS, Lookups
+
+    async def alone(self: Lookups, key: str) -> Lookup:
+        asked = GetRequest(namespace=self._namespace, key=key, claim=True)
+        return (await self._cache.Get(asked, timeout=LOOKUP_SECONDS)).lookup
+
+    _replace(Lookups, "get", alone)
+
+
+def without_checks_on_the_loop() -> None:
+    """A session check that the near cache cannot answer goes through all middlewares."""
+    from gateway.session_checks import SessionChecks
+
+    async def long_way(self: SessionChecks, *request: Any) -> None:
+        await self._app(*request)
+
+    _replace(SessionChecks, "__call__", long_way)
+
+
+def without_claims() -> None:
+    """Every gateway that misses an entry is to fill it."""
+    from services.cache.entries import Entries
+
+    get = Entries.get
+
+    async def unclaimed(self: Entries, namespace: str, keys: Any, **_claim: bool) -> Any:
+        return await get(self, namespace, keys)
+
+    _replace(Entries, "get", unclaimed)
+
+
+def without_coalescing() -> None:
+    """Every lookup of a single key runs a script of its own in Redis."""
+    from services.cache.shared_reads import SharedReads
+
+    async def alone(self: SharedReads[Any], key: str) -> Any:
+        answers = await self._read([key])
+        return answers[0] if answers else None
+
+    _replace(SharedReads, "get", alone)
+
+
+LAYERS: dict[str, Callable[[], None]] = {
+    "single flight": without_single_flight,
+    "lookup batching": without_batching,
+    "checks on the loop": without_checks_on_the_loop,
+    "claims": without_claims,
+    "read coalescing": without_coalescing,
+}
+
+for _layer in filter(None, os.environ.get(VARIABLE, "").split(",")):
+    try:
+        LAYERS[_layer]()
+    except Exception as error:  # Python itself would only mention it, and go on with the protection
+        raise SystemExit(f"{_layer} cannot be taken out: {error!r}") from error
