@@ -1,7 +1,9 @@
 """The address that a request comes from, believed only as far as our own proxies vouch for it."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from socket import AF_INET, inet_pton
 
 from starlette.types import Scope
 
@@ -41,7 +43,7 @@ def forwarded_for(peer: str, lines: Sequence[bytes], trusted_proxies: Sequence[N
 
 def limit_subject(address: str) -> str:
     """Return what a rate limit counts for an address: an IPv6 client owns its whole /64."""
-    parsed = _parse(address)
+    parsed = _parse(address) if ":" in address else None
     return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address
 
 
@@ -50,11 +52,13 @@ def _parse(text: str) -> Address | None:
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:  # some proxies add the port
         text = text.partition(":")[0]
+    with suppress(OSError, ValueError):  # as strict as ipaddress, and several times as fast
+        return IPv4Address(inet_pton(AF_INET, text))
     try:
-        address = ip_address(text)
+        address = IPv6Address(text)
     except ValueError:
         return None
-    return getattr(address, "ipv4_mapped", None) or address
+    return address.ipv4_mapped or address
 
 
 def _is_trusted(address: Address, networks: Sequence[Network]) -> bool:

@@ -1,9 +1,8 @@
 """How often an address may try secrets that are wrong: one count for all routes that take a session's token."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from starlette.requests import HTTPConnection
@@ -40,11 +39,11 @@ class TooManyGuesses(Refused):
 
 @dataclass(slots=True)
 class _Address:
-    """The requests of one address: how many are here, how many of these ask, and the end of the next that asks."""
+    """The requests of one address: how many are here, how many of these ask, and the end of the next if any waits."""
 
     here: int = 0
     asking: int = 0
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event | None = None
 
 
 class Guesses:
@@ -75,30 +74,27 @@ class Guesses:
 
     async def counted_of(self, subject: str, ask: Callable[[], Awaitable[T | None]], *, rule: str) -> T | None:
         """Do as `counted` does for an address, where it is known what is tried."""
-        async with self._turn(rule, subject):
-            found = await ask()
-            if found is None:
-                await self._windows.take(rule, subject, LIMIT)
-        return found
-
-    @asynccontextmanager
-    async def _turn(self, rule: str, subject: str) -> AsyncIterator[None]:
-        address = self._addresses.setdefault((rule, subject), _Address())
+        key = rule, subject
+        address = self._addresses.setdefault(key, _Address())
         address.here += 1
         try:
             if not self._has_room(rule, subject, address.asking):
                 await self._room(rule, subject, address)
             address.asking += 1
             try:
-                yield
+                found = await ask()
+                if found is None:
+                    await self._windows.take(rule, subject, LIMIT)
+                return found
             finally:
                 address.asking -= 1
-                address.ended.set()
-                address.ended = asyncio.Event()
+                if address.ended is not None:
+                    address.ended.set()
+                    address.ended = None
         finally:
             address.here -= 1
             if not address.here:
-                self._addresses.pop((rule, subject), None)
+                del self._addresses[key]
 
     def _has_room(self, rule: str, subject: str, asking: int) -> bool:
         """Whether one more can ask, so that all who ask could fail. Raises TooManyGuesses if too many have failed."""
@@ -112,6 +108,7 @@ class Guesses:
         try:
             async with asyncio.timeout(remaining(WAIT_SECONDS)):
                 while not self._has_room(rule, subject, address.asking):
+                    address.ended = address.ended or asyncio.Event()
                     await address.ended.wait()
         except TimeoutError:
             raise Refused(

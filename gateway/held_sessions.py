@@ -1,8 +1,7 @@
 """An open session as it is held in memory: who it is, and the answer of get-session, ready but for the token."""
 
 import math
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 from google.protobuf.message import DecodeError
@@ -15,8 +14,7 @@ PLACE = "{token}"
 """Stands where the token will: nothing that is written before it, two ids, can hold a brace."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeldSession:
+class HeldSession(NamedTuple):
     """`head`, the token and `tail` are the answer; `ends` and `slides` are seconds since 1970."""
 
     answer: VerifySessionResponse

@@ -44,7 +44,7 @@ class Windows:
         self._capacity = capacity
         self.monotonic = monotonic
         self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -60,13 +60,6 @@ class Windows:
         count, last = self._counts.get(key[:MAX_KEY], (0, 0.0))
         return max(0, limit.requests - count) if last + limit.seconds > self.monotonic() else limit.requests
 
-    def count(self, key: str, limit: Limit, at: float) -> None:
-        """Count a request that was allowed at a time."""
-        key = key[:MAX_KEY]
-        with self._lock:
-            count, last = self._counts.get(key, (0, at))
-            self._remember(key, 1 if at - last >= limit.seconds else count + 1, at)
-
     def exhaust(self, key: str, limit: Limit, until: float) -> None:
         """Allow nothing until a time: somebody who counts for all has said so."""
         with self._lock:
@@ -74,10 +67,16 @@ class Windows:
 
     def take(self, key: str, limit: Limit, at: float | None = None) -> int:
         """Count a request, as one of an earlier time if that is given, if it is allowed; return as `wait` does."""
+        key = key[:MAX_KEY]
         with self._lock:
-            if not (seconds := self.wait(key, limit)):
-                self.count(key, limit, self.monotonic() if at is None else at)
-            return seconds
+            now = self.monotonic()
+            count, last = self._counts.get(key, (0, 0.0))
+            left = last + limit.seconds - now
+            if count >= limit.requests and left > 0:
+                return max(1, math.ceil(left))
+            at = now if at is None else at
+            self._remember(key, 1 if at - last >= limit.seconds else count + 1, at)
+            return 0
 
     def _remember(self, key: str, count: int, last: float) -> None:
         self._counts[key] = count, last

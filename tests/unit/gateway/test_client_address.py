@@ -1,6 +1,6 @@
 """Whose word is taken for where a request comes from."""
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 import pytest
 from starlette.types import Scope
@@ -36,6 +36,25 @@ def scope(peer: str, *forwarded: str) -> Scope:
 def test_only_what_our_own_proxies_vouch_for_is_believed(peer: str, forwarded: tuple[str, ...], client: str) -> None:
     """C4, H6: read from right to left, each hop only if the one after it is ours."""
     assert client_address(scope(peer, *forwarded), PROXIES) == client
+
+
+@pytest.mark.parametrize(
+    "hop",
+    [
+        *("0.0.0.0", "255.255.255.255", "256.1.1.1", "01.2.3.4", "1.2.3.04", "1.2.3", "1.2.3.4.5", "1.2.3.", ".1.2.3"),
+        *("0x7f.0.0.1", "2130706433", "127.1", "+1.2.3.4", "1.2.3.4/24", "1.2. 3.4", "1.2.3.4\x00", "1.2.3.\xb2"),
+        *("::", "::1%eth0", "1::2::3", "::ffff:1.2.3.4", "fe80::1", "12345::", "::1.2.3.04", "", "unknown"),
+    ],
+)
+def test_a_hop_is_an_address_where_the_standard_library_takes_it_for_one(hop: str) -> None:
+    try:
+        address = ip_address(hop)
+    except ValueError:
+        expected = "10.0.0.1"
+    else:
+        expected = str(getattr(address, "ipv4_mapped", None) or address)
+    given = {"client": ("10.0.0.1", 1234), "headers": [(b"x-forwarded-for", hop.encode("latin-1"))]}
+    assert client_address(given, PROXIES) == expected
 
 
 def test_without_proxies_nothing_that_a_client_says_counts() -> None:
