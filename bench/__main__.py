@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import disturbances, kratos, peer_packages, report, timings
+from bench.among_many import among_many
 from bench.at_rest import at_rest
 from bench.attempts import Attempts
 from bench.cases import paths
@@ -18,7 +19,7 @@ from bench.report import Record
 from bench.revocations import revocations
 from bench.rounds import run
 from bench.scene import Scene
-from bench.session_checks import among_many, checks
+from bench.session_checks import checks
 from bench.stage import scene
 from bench.timings import Timings
 from services.cache.leases import LEASE_SECONDS

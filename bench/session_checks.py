@@ -1,16 +1,13 @@
-"""The cases of the session check: warm, beside everybody's; cold; traced; and among few sessions and among many."""
+"""The cases of the session check: warm, beside everybody's; cold; and traced."""
 
-import random
 from functools import partial
-from statistics import median
 
 from bench.cases import Case, Job, Makers, Subject, bare_http
 from bench.effort import Effort
-from bench.http_load import Request, spread
+from bench.http_load import spread
 from bench.peers import KINDS, Peer
 from bench.samples import Round
 from bench.scene import GET_SESSION, Scene
-from bench.timings import Timings
 
 WARM = "session check (HTTP)"
 COLD = "session check, near cache empty and Redis warm (HTTP)"
@@ -69,46 +66,3 @@ def _traced(scene: Scene) -> Case:
     port = scene.traced["gateway"].port
     traced = Subject(lambda: ("http", spread(scene.check(port=port))), alone="traced gateway")
     return Case(TRACED, {"ours": _ours(scene), "traced": traced})
-
-
-def among_many(scene: Scene, effort: Effort) -> Timings:
-    """What a check costs among few sessions, and among many: read from the database, and read again right after."""
-    crowd = scene.crowd
-    crowd.remove()
-    crowd.make_room()
-    found: Timings = {}
-    costs = {}
-    for kind, size in (("few", effort.few_sessions), ("many", effort.many_sessions)):
-        members = crowd.add(size - 1) if kind == "many" else []
-        crowd.analyze()
-        rounds: list[tuple[float, float]] = []
-        for number in range(1 + effort.rounds):
-            if kind == "few":  # others, each time: those from before are in Redis
-                crowd.remove()
-                members = crowd.add(size - 1)
-            unseen = random.Random(number).sample(members, min(len(members), effort.few_sessions - 1))  # noqa: S311  # any
-            rounds += [_cost(scene, effort, [scene.check(each) for each in unseen])]
-        cold, warm = (median(each) for each in zip(*rounds[1:], strict=True))
-        costs[kind] = cold, warm
-        found[f"a check among {size:,} sessions, database, ms"] = cold
-        found[f"a check among {size:,} sessions, read again, ms"] = warm
-    found |= {
-        name: costs["many"][place] / costs["few"][place] for place, name in enumerate((MANY_FROM_DATABASE, MANY_AGAIN))
-    }
-    return found
-
-
-MANY_FROM_DATABASE = "a check from the database among many sessions costs, times one among few (wanted: 1.1 at most)"
-MANY_AGAIN = "a check read again among many sessions costs, times one among few (wanted: 1.1 at most)"
-
-
-def _cost(scene: Scene, effort: Effort, requests: list[Request]) -> tuple[float, float]:
-    """Return the milliseconds that a check takes when nothing is cached, and when everything is, 16 at a time."""
-    scene.place("")
-    first: Round = scene.generator.run("each_once", requests, effort.callers, 30.0)
-    scene.place("gateway")  # a million rows are still being written out by the database
-    again: Round = scene.generator.run("http", requests, effort.callers, effort.seconds)
-    scene.place("")
-    if first.failures or again.failures:
-        raise RuntimeError(f"{first.failures + again.failures} checks failed")
-    return 1000 / first.per_second, 1000 / again.per_second

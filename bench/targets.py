@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from bench.among_many import MANY_AGAIN, MANY_FROM_DATABASE
 from bench.at_rest import MEMORY
 from bench.cases import BARE_GET, CACHE_HIT, SIGN_IN, USER_READ
 from bench.revocations import SEEN
 from bench.rounds import Row
 from bench.samples import Figures
-from bench.session_checks import CACHED, COLD, MANY_AGAIN, MANY_FROM_DATABASE, REVOCABLE, TRACED, WARM
+from bench.session_checks import CACHED, COLD, REVOCABLE, TRACED, WARM
 from bench.timings import Timings
 
 USER_READ_WANTED = 0.65

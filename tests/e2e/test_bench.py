@@ -55,6 +55,7 @@ def test_a_quick_run_measures_every_path_beside_its_bare_equivalent(tmp_path: Pa
             assert figures["per_second"] > 0, (name, subject)
     assert found["machine"]["cores"] >= 1
     assert any("unknown user" in name for name in found["timings"])
+    assert sum("among as few of another stack" in name for name in found["timings"]) == 2
     measured = {target["name"]: target["measured"] for target in found["targets"]}
     assert {name for name in WITHOUT_PEERS if measured[name] is None} == set()
     assert "Trivet" in ran.stdout
@@ -62,7 +63,7 @@ def test_a_quick_run_measures_every_path_beside_its_bare_equivalent(tmp_path: Pa
 
 ONE_FAILS = """
 import runpy, sys
-import bench.at_rest, bench.cases, bench.session_checks, bench.timings
+import bench.among_many, bench.at_rest, bench.cases, bench.session_checks, bench.timings
 
 def fails(*_):
     raise RuntimeError("it does")
@@ -70,7 +71,7 @@ def fails(*_):
 every = bench.session_checks.checks
 bench.session_checks.checks = lambda *given: {"one that fails": fails, **dict([*every(*given).items()][:1])}
 bench.cases.paths = lambda *_: {}
-bench.timings.enumeration = bench.timings.flood = bench.session_checks.among_many = fails
+bench.timings.enumeration = bench.timings.flood = bench.among_many.among_many = fails
 bench.at_rest.at_rest = lambda _: {}
 sys.argv = ["bench", *sys.argv[1:]]
 runpy.run_module("bench", run_name="__main__")
