@@ -25,14 +25,22 @@ Admit = Callable[[AsyncConnection], Awaitable[bool]]
 class Lent:
     """An open connection: SQLAlchemy's, and the driver's own below it."""
 
-    __slots__ = ("connection", "driver", "idle_since", "info", "is_pooled")
+    __slots__ = ("_info", "_statement_seconds", "connection", "driver", "idle_since", "is_pooled")
 
-    def __init__(self, connection: AsyncConnection, raw: PoolProxiedConnection) -> None:
+    def __init__(
+        self, connection: AsyncConnection, raw: PoolProxiedConnection, statement_seconds: float | None
+    ) -> None:
         self.connection = connection
         self.driver: Any = raw.driver_connection
-        self.info = raw.info
         self.is_pooled = pooler.is_pooled(connection)
         self.idle_since = 0.0
+        self._info = raw.info
+        self._statement_seconds = statement_seconds
+
+    def begin_statement(self) -> None:
+        """Set when SQLite ends what runs on the driver next; servers have a time-out of their own."""
+        if self._statement_seconds is not None:
+            self._info["late_at"] = time.monotonic() + self._statement_seconds
 
     def drop(self) -> asyncio.Future[Any] | None:
         """Close it at once without telling the server, which may not answer.
@@ -63,7 +71,7 @@ class Connections:
         self._admit = admit
         self._is_admitted = admit is None
         self.has_our_schema = admit is None
-        self._ends_statements = kind != "sqlite"
+        self._statement_seconds = limits.statement_seconds if kind == "sqlite" else None
         self._idle: list[Lent] = []
         self._ending: set[asyncio.Future[Any]] = set()
         self._places = asyncio.Semaphore(limits.connections)
@@ -147,20 +155,12 @@ class Connections:
         if self._idle:
             lent = self._idle.pop()
             if time.monotonic() - lent.idle_since <= self._limits.idle_seconds:
-                self._limit(lent)
                 return lent
             # A firewall on the way may have forgotten it, and all others, which have been idle for longer.
             self._drop(lent)
             self.drop_idle()
         connection = await self._engine.connect()
-        lent = Lent(connection, await connection.get_raw_connection())
-        self._limit(lent)
-        return lent
-
-    def _limit(self, lent: Lent) -> None:
-        """Set the time after which SQLite ends a statement; servers know it themselves."""
-        if not self._ends_statements:
-            lent.info["late_at"] = time.monotonic() + self._limits.statement_seconds
+        return Lent(connection, await connection.get_raw_connection(), self._statement_seconds)
 
     def _put(self, lent: Lent) -> None:
         lent.idle_since = time.monotonic()

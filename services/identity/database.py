@@ -3,26 +3,28 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from prometheus_client import Counter
 from sqlalchemy import Executable, Row, text
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from runtime import failpoints
 from runtime.errors import ServiceError
 from runtime.tasks import Tasks, TooManyTasksError
 from runtime.telemetry import store_call
-from services.identity.connections import Admit, Connections
+from services.identity.connections import Admit, Connections, Lent
+from services.identity.driver import Driver
 from services.identity.engine import Limits, open_engine
-from services.identity.reading import FETCH, Compiled, Reading, Values
+from services.identity.reading import Reading, Values
 from services.identity.store_codes import NOT_COMMITTED, Fault
 from services.identity.store_errors import OrphanError, TwiceError, busy, fault_of, gone, too_new
 from services.identity.store_log import FailureLog
 from services.identity.store_url import StoreUrl
+from services.identity.writing import Writing, Written
 from trivet.client.deadline import remaining
 
 T = TypeVar("T")
@@ -40,20 +42,20 @@ FollowUp = Callable[[], Coroutine[Any, Any, None]]
 class Transaction:
     """What one attempt may do."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+    def __init__(self, lent: Lent, driver: Driver) -> None:
+        self._lent = lent
+        self._driver = driver
         self.follow_ups: list[FollowUp] = []
 
     async def execute(self, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
-        """Run a statement with these values. Raises TwiceError and OrphanError where a constraint refuses it.
+        """Run a statement with these values. Raises TwiceError and OrphanError where a constraint refuses it."""
+        with _refusals():
+            return await self._lent.connection.execute(statement, values)
 
-        A statement that never changes is best a constant: SQLAlchemy builds it, and the key of its compiled text, once.
-        """
-        try:
-            return await self._connection.execute(statement, values)
-        except Exception as error:  # only two are answered here, the rest goes on to `Database`
-            _raise_refusal(fault_of(error))
-            raise
+    async def write(self, writing: Writing, values: Mapping[str, Any]) -> Written:
+        """Run an insert that never changes with these values. Raises as `execute` does."""
+        with _refusals():
+            return await self._driver.write(self._lent, writing, values)
 
     def then(self, follow_up: FollowUp) -> None:
         """Do this after the commit, also when nobody can tell whether it took place."""
@@ -78,12 +80,12 @@ class Database:
         self.engine = engine
         self.kind = kind
         self.connections = Connections(engine, kind, limits, admit)
+        self._driver = Driver(kind, engine.dialect)
         self.tasks = Tasks("database")
         self._limits = limits
         self._detached = detached
         self._failures = FailureLog()
         self._begin = "BEGIN IMMEDIATE" if kind == "sqlite" else "BEGIN"
-        self._compiled: dict[Reading, Compiled] = {}
         # SQLite has one writer, whose turn is fair here; its own waiting is not. The queue moves, so a call waits in it
         # for as long as its caller waits.
         self._turn = asyncio.Semaphore(1) if kind == "sqlite" else None
@@ -177,25 +179,20 @@ class Database:
             return (await lent.connection.execute(statement)).all()
 
     async def _fetch(self, reading: Reading, values: Mapping[str, str]) -> Sequence[Values]:
-        compiled = self._compiled.get(reading)
-        if compiled is None:
-            compiled = self._compiled[reading] = Compiled(reading, self.engine.dialect)
         async with self.connections.one(self._limits.pool_seconds) as lent:
-            rows = await FETCH[self.kind](lent.driver, compiled.text, compiled.parameters(values))
-        return [compiled.decoded(row) for row in rows]
+            return await self._driver.fetch(lent, reading, values)
 
     async def _write(self, work: Work[T], wait: float) -> T:
         transaction: Transaction | None = None
         is_committing = False
         try:
             async with self._my_turn(wait), self.connections.one(wait) as lent:
-                connection = lent.connection
-                transaction = Transaction(connection)
+                transaction = Transaction(lent, self._driver)
                 if not lent.is_pooled:
-                    await connection.exec_driver_sql(self._begin)
+                    await self._driver.say(lent, self._begin)
                 result = await work(transaction)
                 is_committing = True
-                await connection.exec_driver_sql("COMMIT")
+                await self._driver.say(lent, "COMMIT")
         except Exception as error:
             if transaction is None or not is_committing:
                 raise
@@ -238,6 +235,15 @@ class Database:
             yield
         finally:
             self._turn.release()
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # only two are answered here, the rest goes on to `Database`
+        _raise_refusal(fault_of(error))
+        raise
 
 
 def _raise_refusal(fault: Fault) -> None:

@@ -6,10 +6,11 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import FromClause, Insert, bindparam, insert, not_, or_, select
+from sqlalchemy import FromClause, bindparam, insert, not_, or_, select
 
 from services.identity import schema
 from services.identity.accounts import CREDENTIAL
+from services.identity.writing import Writing
 
 users, accounts, sessions = schema.users, schema.accounts, schema.sessions
 
@@ -28,7 +29,7 @@ class Proof:
 
 
 @cache
-def statement_for(*, has_password: bool, needs_verified_email: bool) -> Insert:
+def writing_for(*, has_password: bool, needs_verified_email: bool) -> Writing:
     """Return the INSERT of a session's row, which inserts nothing unless the proof holds. It is built once.
 
     It locks the rows of the user and the password: a ban, another password or a deletion that is not committed yet is
@@ -44,14 +45,14 @@ def statement_for(*, has_password: bool, needs_verified_email: bool) -> Insert:
         source = users.join(accounts, accounts.c.user_id == users.c.id)
         holds += [accounts.c.provider == CREDENTIAL, accounts.c.password == bindparam("proved_hash")]
     holding = select(*values).select_from(source).where(*holds).with_for_update()
-    return insert(sessions).from_select([column.name for column in sessions.c], holding)
+    return Writing(insert(sessions).from_select([column.name for column in sessions.c], holding))
 
 
-def insert_while(proof: Proof, row: Mapping[str, Any], now: datetime) -> tuple[Insert, dict[str, Any]]:
+def insert_while(proof: Proof, row: Mapping[str, Any], now: datetime) -> tuple[Writing, dict[str, Any]]:
     """Return the statement that writes a session's row if the proof holds, and the values of its parameters."""
     has_password = proof.password_hash is not None
     values = {f"new_{name}": value for name, value in row.items()}
     values |= {"proved_user": proof.user_id, "now": now}
     if has_password:
         values["proved_hash"] = proof.password_hash
-    return statement_for(has_password=has_password, needs_verified_email=proof.needs_verified_email), values
+    return writing_for(has_password=has_password, needs_verified_email=proof.needs_verified_email), values

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from prometheus_client import Counter, Gauge
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from runtime import failpoints
 from runtime.clock import Clock, utc_now
@@ -17,10 +17,12 @@ from runtime.patience import Patience
 from runtime.tasks import TooManyTasksError
 from services.identity import schema
 from services.identity.database import Database, Transaction
+from services.identity.writing import Writing
 
 logger = logging.getLogger(__name__)
 outbox = schema.outbox
-INSERT = insert(outbox)
+WRITTEN = ("topic", "key", "payload", "attempts", "created_at", "updated_at", "next_attempt_at")
+INSERT = Writing(insert(outbox).values({name: bindparam(f"new_{name}", type_=outbox.c[name].type) for name in WRITTEN}))
 INVALIDATIONS = "cache.invalidate"
 KEY_LENGTH = 255
 CAUSE_LENGTH = 255
@@ -132,11 +134,10 @@ class Outbox:
 
     async def _insert(self, transaction: Transaction, topic: str, key: str, payload: str) -> Note:
         now = self._now()
-        times = {"created_at": now, "updated_at": now, "next_attempt_at": now}
-        values = {"topic": topic, "key": key[:KEY_LENGTH], "payload": payload, "attempts": 0, **times}
-        row = await transaction.execute(INSERT, values)
-        assert row.inserted_primary_key is not None
-        return Note(int(row.inserted_primary_key[0]), key, payload, now)
+        row = {"new_topic": topic, "new_key": key[:KEY_LENGTH], "new_payload": payload, "new_attempts": 0}
+        times = {"new_created_at": now, "new_updated_at": now, "new_next_attempt_at": now}
+        written = await transaction.write(INSERT, row | times)
+        return Note(written.key, key, payload, now)
 
     async def _invalidate_now(self, row_id: int, tags: Sequence[str], invalidation: Invalidation) -> None:
         try:

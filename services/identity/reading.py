@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select
+from sqlalchemy import Insert, Select
 from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
 
 Values = tuple[Any, ...]
 
@@ -22,23 +23,39 @@ class Reading:
 
 
 class Compiled:
-    """A reading in one engine's words."""
+    """A statement in one engine's words. Its parameters are encoded by their types."""
 
-    __slots__ = ("_constants", "_decoders", "_names", "text")
+    __slots__ = ("_constants", "_encoders", "_names", "compiler", "text")
 
-    def __init__(self, reading: Reading, dialect: Dialect) -> None:
-        compiled = reading.statement.compile(dialect=dialect)
+    def __init__(self, statement: Select[Any] | Insert, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        assert isinstance(compiled, SQLCompiler)
+        self.compiler = compiled
         self.text = str(compiled)
         self._names: Sequence[str] = compiled.positiontup or ()
         self._constants: Mapping[str, Any] = compiled.params
+        types = {name: bound.type.dialect_impl(dialect) for name, bound in compiled.binds.items()}
+        encoders = ((name, kind.bind_processor(dialect)) for name, kind in types.items())
+        self._encoders = [(name, encode) for name, encode in encoders if encode is not None]
+
+    def parameters(self, values: Mapping[str, Any]) -> Values:
+        """Return the values and the statement's constants in the statement's order."""
+        known = {**self._constants, **values}
+        for name, encode in self._encoders:
+            known[name] = encode(known[name])
+        return tuple([known[name] for name in self._names])
+
+
+class CompiledReading(Compiled):
+    """A reading in one engine's words."""
+
+    __slots__ = ("_decoders",)
+
+    def __init__(self, reading: Reading, dialect: Dialect) -> None:
+        super().__init__(reading.statement, dialect)
         types = (column.type.dialect_impl(dialect) for column in reading.statement.selected_columns)
         decoders = (kind.result_processor(dialect, None) for kind in types)
         self._decoders = [(place, decode) for place, decode in enumerate(decoders) if decode is not None]
-
-    def parameters(self, values: Mapping[str, str]) -> tuple[Any, ...]:
-        """Return the values and the statement's constants in the statement's order."""
-        known = {**self._constants, **values}
-        return tuple([known[name] for name in self._names])
 
     def decoded(self, row: Sequence[Any]) -> Values:
         """Return what the columns' types make of a row."""
@@ -48,23 +65,23 @@ class Compiled:
         return tuple(values)
 
 
-async def _mysql(connection: Any, text: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+async def _mysql(connection: Any, text: str, parameters: Values) -> Sequence[Sequence[Any]]:
     async with connection.cursor() as cursor:
         await cursor.execute(text, parameters)
         rows: Sequence[Sequence[Any]] = await cursor.fetchall()
         return rows
 
 
-async def _postgresql(connection: Any, text: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+async def _postgresql(connection: Any, text: str, parameters: Values) -> Sequence[Sequence[Any]]:
     rows: Sequence[Sequence[Any]] = await connection.fetch(text, *parameters)
     return rows
 
 
-async def _sqlite(connection: Any, text: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+async def _sqlite(connection: Any, text: str, parameters: Values) -> Sequence[Sequence[Any]]:
     rows: Sequence[Sequence[Any]] = await connection.execute_fetchall(text, parameters)
     return rows
 
 
-Fetch = Callable[[Any, str, Sequence[Any]], Any]
+Fetch = Callable[[Any, str, Values], Any]
 FETCH: dict[str, Fetch] = {"mysql": _mysql, "postgresql": _postgresql, "sqlite": _sqlite}
 """How each engine's driver runs a statement and returns its rows."""

@@ -160,8 +160,8 @@ class Sessions:
         Until the transaction ends nothing of it changes: what does so later ends this session too.
         """
         opened = self.begin(proof.user_id, origin)
-        written = await transaction.execute(*insert_while(proof, opened.row, self._now()))
-        return opened if written.rowcount else None
+        written = await transaction.write(*insert_while(proof, opened.row, self._now()))
+        return opened if written.rows else None
 
     async def verify(self, token: str) -> Verified:
         """Return whose session a token opens, with one statement.

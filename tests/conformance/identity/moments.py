@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import event, text
-from sqlalchemy.util import await_only
+from sqlalchemy import text
 
 from services.identity.database import Database
 from services.identity.engine import server_of
 from services.identity.hashing import Hasher
+from tests.conformance.identity.statements import before_driver
 from tests.harness.waiting import until
 
 WAITING = {
@@ -34,18 +34,16 @@ def held_at_commit(database: Database) -> Iterator[Held]:
     """Hold the first transaction that comes to its COMMIT, until it is let go or the block ends."""
     held = Held()
 
-    def before(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+    async def before(_connection: object, statement: str, _parameters: object) -> None:
         if statement == "COMMIT" and not held.reached.is_set():
             held.reached.set()
-            await_only(held.go_on.wait())
+            await held.go_on.wait()
 
-    engine = database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", before)
-    try:
-        yield held
-    finally:
-        held.go_on.set()
-        event.remove(engine, "before_cursor_execute", before)
+    with before_driver(database, before):
+        try:
+            yield held
+        finally:
+            held.go_on.set()
 
 
 async def waits_or_ends(database: Database, task: "asyncio.Task[Any]") -> None:

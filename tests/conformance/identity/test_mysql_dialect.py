@@ -14,9 +14,14 @@ from sqlalchemy import Column, Index, PrimaryKeyConstraint, UniqueConstraint, Uu
 from sqlalchemy.schema import CreateTable, Sequence
 
 from services.identity import schema
+from services.identity.accounts import BY_EMAIL, BY_USER
 from services.identity.database import Database
 from services.identity.migrate import script_directory
+from services.identity.openings import writing_for
+from services.identity.outbox import INSERT
 from services.identity.schema import metadata
+from services.identity.sessions import VERIFY
+from services.identity.users import BY_ID
 from tests.conformance.identity.mysql import DIALECT, NotForMysqlError, check, check_element
 
 LONGEST_KEY_BYTES = 3_072
@@ -103,3 +108,12 @@ async def test_a_statement_of_the_code_that_only_mariadb_takes_fails_its_own_tes
     """The control: what `database` watches."""
     with pytest.raises(NotForMysqlError):
         await database.rows("tests.foreign", insert(users).returning(users.c.id))
+
+
+def test_what_runs_on_the_driver_itself_is_for_mysql() -> None:
+    """SQLAlchemy executes none of it, so that `watch` does not hear of it."""
+    proofs = [(True, True), (True, False), (False, True), (False, False)]
+    openings = [writing_for(has_password=one, needs_verified_email=other) for one, other in proofs]
+    readings, writings = (BY_EMAIL, BY_USER, BY_ID, VERIFY), (INSERT, *openings)
+    for statement in (*(each.statement for each in readings), *(each.statement for each in writings)):
+        check_element(statement)

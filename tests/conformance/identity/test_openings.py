@@ -1,11 +1,11 @@
 """What must still hold when a session is written, whatever happened since it was looked at, on every engine."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from runtime.clock import utc_now
 from runtime.errors import ServiceError
@@ -16,6 +16,7 @@ from services.identity.openings import Proof, insert_while
 from services.identity.sessions import Origin
 from services.identity.sign_ups import NewUser
 from services.identity.users import User
+from services.identity.writing import Writing
 from tests.conformance.identity.conftest import PASSWORD, Identity
 from tests.conformance.identity.mailing import Mailing, mailing
 from tests.conformance.identity.moments import Meanwhile, overlapping
@@ -122,11 +123,16 @@ async def test_what_changes_while_a_password_is_checked_is_seen_by_the_session(
     assert await count(identity) == 0
 
 
+def without_proof(_proof: Proof, row: Mapping[str, object], _now: object) -> tuple[Writing, dict[str, object]]:
+    columns = {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in schema.sessions.c}
+    return Writing(insert(schema.sessions).values(columns)), {f"new_{name}": value for name, value in row.items()}
+
+
 async def test_without_the_proof_a_ban_leaves_a_session_that_comes_alive(
     identity: Identity, hasher: Hasher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control."""
-    monkeypatch.setattr(sessions, "insert_while", lambda _proof, row, _now: (insert(schema.sessions), row))
+    monkeypatch.setattr(sessions, "insert_while", without_proof)
     plain = mailing(identity, hasher)
     user = await signed_up(plain)
     site = mailing(identity, Meanwhile(hasher, lambda: ban(plain, user)))
@@ -197,5 +203,5 @@ def test_the_statement_is_built_once_for_each_kind_of_proof() -> None:
     kinds = [Proof("ann"), Proof("ann", "hash"), Proof("ann", "hash", needs_verified_email=True)]
     again = [Proof("bob"), Proof("bob", "other"), Proof("bob", "other", needs_verified_email=True)]
     first, second = ([insert_while(each, {}, utc_now())[0] for each in proofs] for proofs in (kinds, again))
-    assert len({str(each) for each in first}) == 3
+    assert len({str(each.statement) for each in first}) == 3
     assert all(one is other for one, other in zip(first, second, strict=True))

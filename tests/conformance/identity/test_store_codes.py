@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, select, text
+from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 
 from runtime.errors import Unavailable
@@ -17,6 +17,7 @@ from services.identity.store_codes import CODES, Fault
 from services.identity.store_errors import OrphanError, TwiceError, fault_of
 from services.identity.store_url import StoreUrl
 from tests.conformance.identity.conftest import SHORT
+from tests.conformance.identity.statements import before_driver
 from tests.conformance.identity.test_database import _connects, _insert_user
 
 # From each server's own list of errors, apart from the table in the code.
@@ -68,16 +69,13 @@ def failing_commits(database: Database, code: int | str, times: int) -> Iterator
     """Refuse so many COMMITs with an error of a server's, and count all of them."""
     seen: Counter[str] = Counter()
 
-    def before(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+    async def before(_connection: object, statement: str, _parameters: object) -> None:
         seen[statement] += 1
         if statement == "COMMIT" and seen["COMMIT"] <= times:
-            raise raised(code)
+            raise DriverError(code)
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", before)
-    try:
+    with before_driver(database, before):
         yield seen
-    finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", before)
 
 
 async def _emails(database: Database) -> list[str]:
