@@ -7,7 +7,7 @@ import uvloop
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
-from gateway.serve import serve
+from gateway.server.serve import serve
 from gateway.settings import GatewaySettings
 
 

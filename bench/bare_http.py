@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.serve import serve
+from gateway.server.serve import serve
 from gateway.settings import GatewaySettings
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from gateway.cookies import CookieSigner
+from gateway.sessions.cookies import CookieSigner
 from runtime.ids import token_hash
 from services.identity import store_url
 from tests.harness.processes import SECRET

@@ -7,10 +7,10 @@ if __name__ == "__main__":
     settings = read(GatewaySettings)
     # Each is imported where it runs: a supervisor needs nothing of what answers requests.
     if settings.workers == 1:
-        from gateway import worker
+        from gateway.server import worker
 
         worker.run(settings)
     else:
-        from gateway import supervisor
+        from gateway.server import supervisor
 
         supervisor.run(settings)

@@ -5,32 +5,34 @@ import asyncio
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from gateway import auth, docs, health, mailbox, me, webhooks
-from gateway.ahead import Ahead
+from gateway import auth, dev_mailbox, probes, webhooks
+from gateway.api import me
+from gateway.api.openapi import page
+from gateway.api.services import NOT_IMPLEMENTED, SERVICES
+from gateway.api.transcoder import Transcoder
 from gateway.deps import Deps
-from gateway.landing import Landing
+from gateway.http.landing_page import Landing
+from gateway.http.router import Router
+from gateway.middleware.access_log import LogRequests
 from gateway.middleware.admission import Admission
 from gateway.middleware.body_limit import BodyLimit
 from gateway.middleware.cors import Cors
 from gateway.middleware.deadline import Deadline
-from gateway.middleware.error_net import ErrorNet
+from gateway.middleware.error_handler import ErrorNet
+from gateway.middleware.host_header import OneHost
 from gateway.middleware.metrics import Metrics
-from gateway.middleware.one_host import OneHost
 from gateway.middleware.request_id import RequestId
-from gateway.middleware.request_log import LogRequests
 from gateway.middleware.security_headers import SecurityHeaders
 from gateway.middleware.trace import Trace
-from gateway.router import Router
-from gateway.services import NOT_IMPLEMENTED, SERVICES
-from gateway.session_checks import HeldChecks, SessionChecks
-from gateway.transcode import Transcoder
+from gateway.server.granian_version import Ahead
+from gateway.sessions.session_checks import HeldChecks, SessionChecks
 
 
 def hand_written(deps: Deps) -> list[BaseRoute]:
     """Return the routes that are not made from descriptors."""
-    families = (health, auth, me, webhooks, mailbox)
+    families = (probes, auth, me, webhooks, dev_mailbox)
     described = [route for family in families for route in family.routes(deps)]
-    return [*described, *docs.routes(deps, described)]
+    return [*described, *page.routes(deps, described)]
 
 
 def build_app(deps: Deps) -> ASGIApp:

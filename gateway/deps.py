@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from gateway.backends import Backends
-from gateway.guesses import Guesses
-from gateway.origins import Origins
-from gateway.reads import Reads
-from gateway.request_log import RequestLog
+from gateway.http.access_log import RequestLog
+from gateway.http.origins import Origins
+from gateway.http.rate_limiter import Windows
+from gateway.sessions.reader import Reads
+from gateway.sessions.token_guesses import Guesses
 from gateway.settings import GatewaySettings
-from gateway.windows import Windows
 from trivet.client import NearCache
 
 
@@ -18,7 +18,7 @@ from trivet.client import NearCache
 class Deps:
     """Made once, in `__main__.py`, and given to each family of routes.
 
-    Whoever finds out who calls writes it to `gateway.exchange.exchange_of(request.scope).user_id`, for the log.
+    Whoever finds out who calls writes `exchange_of(request.scope).user_id`, for the access log.
     """
 
     settings: GatewaySettings

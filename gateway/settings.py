@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from gateway.origin_patterns import pattern_of
-from gateway.places import origin_of
+from gateway.http.link_target import origin_of
+from gateway.http.origin_patterns import pattern_of
 from runtime.fields import NONE, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
 from runtime.settings import Address, Keys, PairKeysField, SiteSettings, Words, from_env, split_words
 

@@ -7,8 +7,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.deps import Deps
-from gateway.errors import Refused
-from gateway.exchange import header
+from gateway.http.errors import Refused
+from gateway.http.request_context import header
 from trivet.identity.v1.subscription_service_pb2 import ApplyStripeEventRequest, ApplyStripeEventResponse
 
 MAX_BODY_BYTES = 256 * 1024

@@ -40,7 +40,7 @@ def without_batching() -> None:
 
 def without_checks_on_the_loop() -> None:
     """A session check that the near cache cannot answer goes through all middlewares."""
-    from gateway.session_checks import SessionChecks
+    from gateway.sessions.session_checks import SessionChecks
 
     async def long_way(self: SessionChecks, *request: Any) -> None:
         await self._app(*request)

@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute, Route
 
-from gateway.auth.protocol import BASE_PATH, AuthProtocol
+from gateway.auth.protocol.endpoint import BASE_PATH, AuthProtocol
 from gateway.deps import Deps
 
 

@@ -8,12 +8,21 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from starlette.responses import Response
 
-from gateway.auth import account, accounts, deletion, emails, entering, pages, sessions, social
-from gateway.auth.bodies import FORM, JSON
-from gateway.auth.guards import Guard, anybody, confirmed, fresh, signed_in
-from gateway.auth.validation import Anything
-from gateway.auth.visit import Visit
-from gateway.exchange import Header
+from gateway.auth.protocol.bodies import FORM, JSON
+from gateway.auth.protocol.context import Visit
+from gateway.auth.protocol.guards import Guard, anybody, confirmed, fresh, signed_in
+from gateway.auth.protocol.validation import Anything
+from gateway.auth.routes import (
+    deletion,
+    email_password,
+    email_verification,
+    linked_accounts,
+    pages,
+    profile,
+    sessions,
+    social,
+)
+from gateway.http.request_context import Header
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -40,18 +49,18 @@ class Endpoint(Generic[T]):
 
 
 ENDPOINTS: Mapping[tuple[str, str], Endpoint[Any]] = {
-    ("POST", "/sign-up/email"): Endpoint(entering.sign_up, entering.SignUp, is_first_sign_in=True),
-    ("POST", "/sign-in/email"): Endpoint(entering.sign_in, entering.SignIn, is_first_sign_in=True),
+    ("POST", "/sign-up/email"): Endpoint(email_password.sign_up, email_password.SignUp, is_first_sign_in=True),
+    ("POST", "/sign-in/email"): Endpoint(email_password.sign_in, email_password.SignIn, is_first_sign_in=True),
     ("POST", "/sign-in/social"): Endpoint(social.sign_in_social, social.SignInSocial),
     ("GET", "/callback/:provider"): Endpoint(social.callback, social.Answer),
     ("POST", "/callback/:provider"): Endpoint(social.posted_callback, social.PostedAnswer, is_from_afar=True),
     ("POST", "/link-social"): Endpoint(social.link_social, social.SignInSocial, confirmed),
-    ("GET", "/list-accounts"): Endpoint(accounts.list_accounts, Anything, signed_in),
-    ("POST", "/unlink-account"): Endpoint(accounts.unlink_account, accounts.UnlinkAccount, fresh),
-    ("POST", "/get-access-token"): Endpoint(accounts.get_access_token, Anything, accounts.selecting),
-    ("POST", "/refresh-token"): Endpoint(accounts.refresh_token, Anything, accounts.selecting),
-    ("GET", "/account-info"): Endpoint(accounts.account_info, Anything, accounts.selecting),
-    ("POST", "/sign-out"): Endpoint(entering.sign_out, entering.SignOut),
+    ("GET", "/list-accounts"): Endpoint(linked_accounts.list_accounts, Anything, signed_in),
+    ("POST", "/unlink-account"): Endpoint(linked_accounts.unlink_account, linked_accounts.UnlinkAccount, fresh),
+    ("POST", "/get-access-token"): Endpoint(linked_accounts.get_access_token, Anything, linked_accounts.selecting),
+    ("POST", "/refresh-token"): Endpoint(linked_accounts.refresh_token, Anything, linked_accounts.selecting),
+    ("GET", "/account-info"): Endpoint(linked_accounts.account_info, Anything, linked_accounts.selecting),
+    ("POST", "/sign-out"): Endpoint(email_password.sign_out, email_password.SignOut),
     ("GET", "/get-session"): Endpoint(sessions.get_session, Anything, headers=NEVER_CACHED),
     ("POST", "/get-session"): Endpoint(sessions.post_session, Anything, headers=NEVER_CACHED),
     ("GET", "/list-sessions"): Endpoint(sessions.list_sessions, Anything, fresh),
@@ -59,17 +68,19 @@ ENDPOINTS: Mapping[tuple[str, str], Endpoint[Any]] = {
     ("POST", "/revoke-session"): Endpoint(sessions.revoke_session, sessions.RevokeSession, confirmed),
     ("POST", "/revoke-sessions"): Endpoint(sessions.revoke_sessions, Anything, confirmed),
     ("POST", "/revoke-other-sessions"): Endpoint(sessions.revoke_other_sessions, Anything, confirmed),
-    ("POST", "/update-user"): Endpoint(account.update_user, account.UpdateUser, signed_in),
-    ("POST", "/change-password"): Endpoint(account.change_password, account.ChangePassword, confirmed),
-    ("POST", "/verify-password"): Endpoint(account.verify_password, account.VerifyPassword, confirmed),
+    ("POST", "/update-user"): Endpoint(profile.update_user, profile.UpdateUser, signed_in),
+    ("POST", "/change-password"): Endpoint(profile.change_password, profile.ChangePassword, confirmed),
+    ("POST", "/verify-password"): Endpoint(profile.verify_password, profile.VerifyPassword, confirmed),
     ("POST", "/delete-user"): Endpoint(deletion.delete_user, deletion.DeleteUser, confirmed),
     ("GET", "/delete-user/callback"): Endpoint(deletion.callback, deletion.Callback),
-    ("POST", "/change-email"): Endpoint(emails.change_email, emails.ChangeEmail, confirmed),
-    ("POST", "/send-verification-email"): Endpoint(emails.send_verification, emails.SendVerification),
-    ("GET", "/verify-email"): Endpoint(emails.verify_email, emails.VerifyEmail),
-    ("POST", "/request-password-reset"): Endpoint(emails.request_reset, emails.RequestReset),
-    ("GET", "/reset-password/:token"): Endpoint(emails.follow_reset, emails.FollowReset),
-    ("POST", "/reset-password"): Endpoint(emails.reset_password, emails.ResetPassword),
+    ("POST", "/change-email"): Endpoint(email_verification.change_email, email_verification.ChangeEmail, confirmed),
+    ("POST", "/send-verification-email"): Endpoint(
+        email_verification.send_verification, email_verification.SendVerification
+    ),
+    ("GET", "/verify-email"): Endpoint(email_verification.verify_email, email_verification.VerifyEmail),
+    ("POST", "/request-password-reset"): Endpoint(email_verification.request_reset, email_verification.RequestReset),
+    ("GET", "/reset-password/:token"): Endpoint(email_verification.follow_reset, email_verification.FollowReset),
+    ("POST", "/reset-password"): Endpoint(email_verification.reset_password, email_verification.ResetPassword),
     ("GET", "/ok"): Endpoint(pages.ok, Anything),
     ("GET", "/error"): Endpoint(pages.error, Anything),
 }

@@ -3,8 +3,8 @@
 from prometheus_client import Counter, Gauge
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.errors import Refused
-from gateway.middleware.request_log import PROBES
+from gateway.http.errors import Refused
+from gateway.middleware.access_log import PROBES
 
 MAX_WORKING = 512
 MAX_RECEIVING = 2_048

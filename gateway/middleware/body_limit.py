@@ -5,8 +5,8 @@ import contextlib
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.errors import Refused
-from gateway.exchange import header
+from gateway.http.errors import Refused
+from gateway.http.request_context import header
 
 MAX_BODY_BYTES = 1024 * 1024
 BODY_SECONDS = 10.0

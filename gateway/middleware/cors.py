@@ -4,9 +4,9 @@ import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.exchange import Header, exchange_of, header
-from gateway.origin_advice import OriginAdvice
-from gateway.origins import Origins
+from gateway.http.origin_advice import OriginAdvice
+from gateway.http.origins import Origins
+from gateway.http.request_context import Header, exchange_of, header
 
 EXPOSED = b"set-auth-token, set-auth-jwt, x-retry-after, retry-after, x-request-id, traceparent, etag"
 METHODS = b"GET, POST, PUT, PATCH, DELETE"

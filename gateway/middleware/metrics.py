@@ -5,7 +5,7 @@ import time
 from prometheus_client import Gauge
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.exchange import exchange_of
+from gateway.http.request_context import exchange_of
 from runtime.concerns import LATENCY_BUCKETS
 from runtime.tally import Counts, Level, Timings
 

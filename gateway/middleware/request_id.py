@@ -4,7 +4,7 @@ import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.exchange import begin_exchange, header
+from gateway.http.request_context import begin_exchange, header
 from runtime.ids import new_id
 
 ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,128}")

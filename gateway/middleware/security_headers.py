@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.exchange import Header
+from gateway.http.request_context import Header
 
 NOT_STORED = ("/api/auth/", "/v1/")
 NOSNIFF: Header = (b"x-content-type-options", b"nosniff")

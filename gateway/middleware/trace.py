@@ -8,7 +8,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.exchange import Exchange, Header, exchange_of, header
+from gateway.http.request_context import Exchange, Header, exchange_of, header
 from runtime.sampling import Chance, Parent, Sampler, parent_of
 from runtime.telemetry import records_spans
 

@@ -14,7 +14,7 @@ import pytest
 from google.api import annotations_pb2
 from google.protobuf.descriptor import MethodDescriptor
 
-from gateway.services import SERVICES
+from gateway.api.services import SERVICES
 from tests.conftest import Engines
 from tests.harness.processes import client
 from tests.harness.stripe import SECRET as STRIPE_SECRET

@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gateway.auth.csrf import is_safe_callback
-from gateway.origins import Origins
+from gateway.auth.protocol.csrf import is_safe_callback
+from gateway.http.origins import Origins
 from gateway.settings import GatewaySettings
 from tests.client.conftest import HERE, SECONDS
 from tests.differential.spellings import NAME, spelled

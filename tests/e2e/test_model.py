@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from gateway.auth.limits import ACCOUNT
+from gateway.auth.protocol.limits import ACCOUNT
 from runtime.ids import new_id
 from tests.conftest import Engines
 from tests.harness import engines, models

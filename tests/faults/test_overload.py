@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.auth.limits import ACCOUNT
+from gateway.auth.protocol.limits import ACCOUNT
 from services.identity.hashing import NICENESS, Cost, Hasher
 from tests.conftest import Engines
 from tests.harness.clients import UNLIMITED, another_client

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import grpc
 
-from gateway.cookies import CookieSigner
+from gateway.sessions.cookies import CookieSigner
 from tests.harness.people import PASSWORD, new_email
 from tests.harness.processes import SECRET
 from tests.harness.waiting import until

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from google.protobuf.descriptor import MethodDescriptor
 
-from gateway.errors import HTTP_STATUS
+from gateway.http.errors import HTTP_STATUS
 
 Failures = dict[str, set[str]]
 """Reasons by the name of their gRPC code. The set is empty if the comment names the code alone."""

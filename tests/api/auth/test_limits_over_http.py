@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from gateway.guesses import LIMIT
+from gateway.sessions.token_guesses import LIMIT
 from runtime.ids import new_id
 from tests.api.auth.conftest import ORIGIN, PASSWORD, Site, browser, new_email, sign_up
 from tests.harness.processes import Process, process

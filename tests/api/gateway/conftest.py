@@ -10,8 +10,8 @@ from pydantic import SecretStr
 
 from gateway.backends import open_backends
 from gateway.deps import Deps
-from gateway.origins import Origins
-from gateway.request_log import RequestLog
+from gateway.http.access_log import RequestLog
+from gateway.http.origins import Origins
 from gateway.settings import GatewaySettings
 from ops.keys import pair_key
 from runtime.settings import Keys

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
-from gateway.ahead import Ahead
-from gateway.listening import bound
-from gateway.serve import Door, Listening
+from gateway.server.granian_version import Ahead
+from gateway.server.serve import Door, Listening
+from gateway.server.sockets import bound
 from gateway.settings import GatewaySettings
 from tests.api.gateway.wire import connection
 

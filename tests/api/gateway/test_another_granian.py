@@ -7,7 +7,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Scope
 
-from gateway import ahead
+from gateway.server import granian_version
 from tests.api.gateway.serving import serving
 from tests.harness.processes import ROOT
 
@@ -29,7 +29,7 @@ async def answer_of(port: int) -> str:
 
 def test_the_fast_path_is_made_for_the_granian_that_is_pinned() -> None:
     pinned = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["gateway"]
-    assert f"granian=={ahead.GRANIAN}" in pinned
+    assert f"granian=={granian_version.GRANIAN}" in pinned
 
 
 async def test_with_the_pinned_granian_its_thread_answers(caplog: pytest.LogCaptureFixture) -> None:
@@ -41,7 +41,7 @@ async def test_with_the_pinned_granian_its_thread_answers(caplog: pytest.LogCapt
 async def test_with_another_granian_the_loop_answers_and_the_log_says_why(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(ahead, "version", lambda _: "2.8.8")
+    monkeypatch.setattr(granian_version, "version", lambda _: "2.8.8")
     async with serving(on_the_loop, in_the_thread) as running:
         assert await answer_of(running.port) == "loop"
     assert "granian 2.8.8 is installed, and the fast path is made for 2.8.7" in caplog.text

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.cookies import CookieSigner
-from gateway.guesses import LIMIT
+from gateway.sessions.cookies import CookieSigner
+from gateway.sessions.token_guesses import LIMIT
 from runtime.errors import InvalidArgument, Unavailable
 from runtime.ids import new_id
 from tests.api.gateway.conftest import Gateway, running

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from gateway.middleware.admission import MAX_WORKING
-from gateway.open_files import most_connections
+from gateway.server.rlimit import most_connections
 from tests.api.gateway.conftest import Gateway, running
 from tests.api.gateway.stand_ins import USER, USER_ID, StandIns
 from tests.api.gateway.wire import connection, head, status, talk

@@ -5,7 +5,7 @@ import time
 
 import httpx
 
-from gateway.request_log import WRITE_SECONDS
+from gateway.http.access_log import WRITE_SECONDS
 from runtime.errors import Unavailable
 from tests.api.gateway.conftest import Gateway, running
 from tests.api.gateway.stand_ins import USER, USER_ID, StandIns, never

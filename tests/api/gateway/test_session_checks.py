@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.deps import Deps
-from gateway.session_checks import HeldChecks
+from gateway.sessions.session_checks import HeldChecks
 from runtime.errors import Unavailable
 from tests.api.gateway.conftest import PAGE
 from tests.api.gateway.session_scene import LONG_WAY, PATH, TOKEN, Scene, holding, session, shown

@@ -96,7 +96,7 @@ class Several:
     @property
     def pids(self) -> set[int]:
         every = descendants(self.gateway.process.popen.pid)
-        return {pid for pid, command in every.items() if "gateway.worker" in command}
+        return {pid for pid, command in every.items() if "gateway.server.worker" in command}
 
     async def told(self, name: str) -> list[float]:
         """Return what each worker says of a metric, -1 for one that does not answer."""

@@ -4,7 +4,7 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from grpc import StatusCode, aio
 
-from gateway.services import NOT_IMPLEMENTED
+from gateway.api.services import NOT_IMPLEMENTED
 from services.notifications.__main__ import NOT_IMPLEMENTED as ANSWERED
 from tests.harness.processes import Process
 from tests.harness.rpc import raw

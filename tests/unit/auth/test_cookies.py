@@ -3,7 +3,7 @@
 import pytest
 from starlette.requests import Request
 
-from gateway.cookies import CookieSigner, SessionCookies
+from gateway.sessions.cookies import CookieSigner, SessionCookies
 from tests.differential.spellings import spelled
 
 SECRET = "0123456789abcdef0123456789abcdef-SeCrEt"

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 from starlette.requests import Request
 
-from gateway.auth import csrf
-from gateway.auth.refusals import Refusal, refuse
-from gateway.origins import Origins
+from gateway.auth.protocol import csrf
+from gateway.auth.protocol.refusals import Refusal, refuse
+from gateway.http.origins import Origins
 from gateway.settings import GatewaySettings
 
 ORIGINS = Origins(

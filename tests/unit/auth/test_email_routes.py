@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.auth.endpoints import ENDPOINTS, find
-from gateway.auth.redirects import absolute, redirect, with_query
+from gateway.auth.protocol.redirects import absolute, redirect, with_query
 
 TOKEN = "0FbWA0Z5411rX4M4clJuOtFD"
 

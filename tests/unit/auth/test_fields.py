@@ -5,9 +5,9 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
-from gateway.auth.fields import changed_values, new_values
-from gateway.auth.refusals import Refusal
-from gateway.objects import session_object, user_object
+from gateway.auth.protocol.custom_fields import changed_values, new_values
+from gateway.auth.protocol.refusals import Refusal
+from gateway.sessions.wire_objects import session_object, user_object
 from runtime.fields import Field
 from trivet.identity.v1.resources_pb2 import Session, User
 

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from gateway.auth.session_data import STRATEGIES
-from gateway.held_sessions import hold
-from gateway.serve import MAX_HEADER_BYTES
+from gateway.auth.protocol.cookie_cache import STRATEGIES
+from gateway.server.serve import MAX_HEADER_BYTES
+from gateway.sessions.cached_session import hold
 from services.identity.images import DATA_LENGTH
 from tests.unit.auth.test_session_data import SESSION, USER, browser, data
 from trivet.client import NearCache

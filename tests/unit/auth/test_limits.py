@@ -9,8 +9,8 @@ from google.protobuf.duration_pb2 import Duration
 from grpc import StatusCode
 from grpc.aio import AioRpcError, Metadata
 
-from gateway.auth.limits import ACCOUNT, EVERYTHING, MAIL, Limits, limit_of, mailed
-from gateway.windows import Limit, SharedWindows, Windows, counted_alone
+from gateway.auth.protocol.limits import ACCOUNT, EVERYTHING, MAIL, Limits, limit_of, mailed
+from gateway.http.rate_limiter import Limit, SharedWindows, Windows, counted_alone
 from tests.harness.clock import Clock
 from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import (

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from gateway.auth.visit import location
-from gateway.json_out import date
-from gateway.objects import session_object, user_object
+from gateway.api.json_encoding import date
+from gateway.auth.protocol.context import location
+from gateway.sessions.wire_objects import session_object, user_object
 from runtime.clock import timestamp
 from trivet.identity.v1.resources_pb2 import Session, User
 

@@ -7,7 +7,7 @@ from grpc import StatusCode
 from grpc.aio import AioRpcError, Metadata
 from grpc_status import rpc_status
 
-from gateway.auth.refusals import CODES, TEXTS, refusal_of, too_many
+from gateway.auth.protocol.refusals import CODES, TEXTS, refusal_of, too_many
 from runtime import errors
 from runtime.status import rich_status
 

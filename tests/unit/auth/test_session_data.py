@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from gateway.auth.javascript import stringify
-from gateway.auth.session_data import STRATEGIES, Content, SessionData
-from gateway.cookies import CookieSigner, SessionCookies
+from gateway.auth.protocol.cookie_cache import STRATEGIES, Content, SessionData
+from gateway.auth.protocol.js_json import stringify
+from gateway.sessions.cookies import CookieSigner, SessionCookies
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "better_auth" / "session_data.json"
 RECORDED = json.loads(FIXTURE.read_text(encoding="utf-8"))

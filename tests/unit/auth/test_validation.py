@@ -6,11 +6,11 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from gateway.auth.account import ChangePassword, UpdateUser
-from gateway.auth.deletion import DeleteUser
-from gateway.auth.entering import SignIn, SignOut, SignUp
-from gateway.auth.refusals import Refusal
-from gateway.auth.validation import Anything, is_email, validated
+from gateway.auth.protocol.refusals import Refusal
+from gateway.auth.protocol.validation import Anything, is_email, validated
+from gateway.auth.routes.deletion import DeleteUser
+from gateway.auth.routes.email_password import SignIn, SignOut, SignUp
+from gateway.auth.routes.profile import ChangePassword, UpdateUser
 
 STRING = "Invalid input: expected string, received"
 ANN = {"name": "Ann", "email": "ann@example.com", "password": "password123"}

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from grpc import aio
 
-from gateway.windows import Limit, SharedWindows, Windows
+from gateway.http.rate_limiter import Limit, SharedWindows, Windows
 from runtime.call import Context
 from tests.harness.rpc import KEY
 from tests.harness.waiting import until

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.middleware.admission import Admission
 from gateway.middleware.body_limit import BodyLimit
-from gateway.middleware.error_net import ErrorNet
+from gateway.middleware.error_handler import ErrorNet
 from gateway.middleware.request_id import RequestId
 from tests.harness.waiting import until
 

@@ -4,8 +4,8 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-from gateway.cached_rpcs import CACHED_RPCS, PROFILES, SESSIONS, SUBSCRIPTIONS, UNREAD
-from gateway.services import SERVICES
+from gateway.api.cached_rpcs import CACHED_RPCS, PROFILES, SESSIONS, SUBSCRIPTIONS, UNREAD
+from gateway.api.services import SERVICES
 from runtime.cached_rpcs import CachedRpc
 from runtime.policy import People, Policy
 from services.cache.namespaces import SHARED, SHARED_TAGS

@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 from starlette.types import Scope
 
-from gateway.client_address import client_address, limit_subject
+from gateway.http.client_address import client_address, limit_subject
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 

@@ -3,10 +3,10 @@
 import pytest
 from google.protobuf.struct_pb2 import Struct
 
-from gateway.conditional import entity_tag, is_kept, is_named
-from gateway.http_rules import rules
-from gateway.json_out import encode
-from gateway.services import SERVICES
+from gateway.api.http_rules import rules
+from gateway.api.json_encoding import encode
+from gateway.api.services import SERVICES
+from gateway.http.etag import entity_tag, is_kept, is_named
 
 TAG = entity_tag(b"{}")
 T = TAG.decode()

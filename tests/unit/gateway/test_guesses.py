@@ -8,11 +8,11 @@ from grpc import aio
 from pydantic import SecretStr
 from starlette.requests import HTTPConnection
 
-from gateway.cookies import SessionCookies
-from gateway.errors import Refused
-from gateway.guesses import LIMIT, Guesses, TooManyGuesses
+from gateway.http.errors import Refused
+from gateway.http.rate_limiter import Windows
+from gateway.sessions.cookies import SessionCookies
+from gateway.sessions.token_guesses import LIMIT, Guesses, TooManyGuesses
 from gateway.settings import GatewaySettings
-from gateway.windows import Windows
 from trivet.cache.v1.cache_pb2_grpc import RateLimitServiceStub
 from trivet.client import within
 

@@ -8,9 +8,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, MethodDescriptorProto
 
-from gateway.http_rules import UnsupportedRule, Variable, rules
-from gateway.matcher import AmbiguousRoute, Matcher
-from gateway.services import SERVICES
+from gateway.api.http_rules import UnsupportedRule, Variable, rules
+from gateway.api.route_tree import AmbiguousRoute, Matcher
+from gateway.api.services import SERVICES
 
 _numbers = itertools.count()
 

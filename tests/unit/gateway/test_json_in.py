@@ -6,11 +6,11 @@ import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-from gateway.errors import Refused
-from gateway.http_rules import rules
-from gateway.json_in import merge
-from gateway.openapi_schemas import Schemas
-from gateway.services import SERVICES
+from gateway.api.http_rules import rules
+from gateway.api.json_decoding import merge
+from gateway.api.openapi.schemas import Schemas
+from gateway.api.services import SERVICES
+from gateway.http.errors import Refused
 
 
 def requests() -> Iterator[Descriptor]:

@@ -13,9 +13,9 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.http_rules import rules
-from gateway.json_out import converter, encode
-from gateway.services import SERVICES
+from gateway.api.http_rules import rules
+from gateway.api.json_encoding import converter, encode
+from gateway.api.services import SERVICES
 from trivet.cache.v1.cache_pb2 import Entry, Lookup, WatchResponse
 from trivet.identity.v1.resources_pb2 import Session, User
 from trivet.identity.v1.user_service_pb2 import BanUserRequest, ListUsersResponse

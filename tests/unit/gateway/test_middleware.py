@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.middleware.body_limit import BodyLimit
-from gateway.middleware.error_net import ErrorNet
+from gateway.middleware.error_handler import ErrorNet
 from gateway.middleware.request_id import RequestId
 
 CANARY = "SELECT secret FROM users"

@@ -4,7 +4,7 @@ from typing import cast
 
 from prometheus_client.registry import CollectorRegistry
 
-from gateway.near_metrics import COUNTS, NearMetrics
+from gateway.sessions.near_cache_metrics import COUNTS, NearMetrics
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import CachedReads, NearCache
 from trivet.client.nearcache import Position

@@ -11,7 +11,7 @@ PROGRAM = """
 import resource
 hard = min(int({hard}), resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, hard))
-from gateway.open_files import most_connections
+from gateway.server.rlimit import most_connections
 print(most_connections(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """
 

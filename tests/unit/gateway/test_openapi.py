@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor import Descriptor
 
-from gateway.http_rules import rules
-from gateway.openapi import comments, describe
-from gateway.services import SERVICES
+from gateway.api.http_rules import rules
+from gateway.api.openapi.document import comments, describe
+from gateway.api.services import SERVICES
 
 JSON_TYPES = {"object", "array", "string", "number", "integer", "boolean"}
 

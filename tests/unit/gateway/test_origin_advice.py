@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.origin_advice import MAX_REMEMBERED, OriginAdvice
+from gateway.http.origin_advice import MAX_REMEMBERED, OriginAdvice
 
 PAGE = "http://localhost:5173"
 

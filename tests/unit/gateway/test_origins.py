@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from gateway.origins import Origins
-from gateway.places import origin_of
+from gateway.http.link_target import origin_of
+from gateway.http.origins import Origins
 from gateway.settings import GatewaySettings
 from tests.differential.trusted import POINTLESS, VERDICTS
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
+from gateway.api.http_rules import rules
+from gateway.api.openapi.document import comments
 from gateway.api.openapi.reasons import failures
-from gateway.http_rules import rules
-from gateway.openapi import comments
-from gateway.services import SERVICES
+from gateway.api.services import SERVICES
 from runtime import errors
 from runtime.policy import People
 from trivet.client.methods import methods

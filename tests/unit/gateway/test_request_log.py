@@ -8,7 +8,7 @@ import pytest
 from grpc import aio
 from prometheus_client import REGISTRY
 
-from gateway.request_log import BATCH_SIZE, RequestLog, open_request_log
+from gateway.http.access_log import BATCH_SIZE, RequestLog, open_request_log
 from tests.harness.waiting import until
 from trivet.notifications.v1.log_service_pb2 import LogEntry, RejectedLogEntry, WriteLogsRequest, WriteLogsResponse
 from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.http_rules import rules
-from gateway.services import SERVICES
+from gateway.api.http_rules import rules
+from gateway.api.services import SERVICES
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "routes.txt"
 

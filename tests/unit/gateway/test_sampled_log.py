@@ -7,10 +7,10 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.exchange import exchange_of
+from gateway.http.access_log import RequestLog
+from gateway.http.request_context import exchange_of
+from gateway.middleware.access_log import LogRequests
 from gateway.middleware.request_id import RequestId
-from gateway.middleware.request_log import LogRequests
-from gateway.request_log import RequestLog
 from trivet.notifications.v1.log_service_pb2 import LogEntry
 
 

@@ -6,8 +6,8 @@ import sys
 import pytest
 from pydantic import SecretStr
 
+from gateway.server.supervisor import Worker
 from gateway.settings import GatewaySettings
-from gateway.supervisor import Worker
 from tests.harness.waiting import until
 
 SETTINGS = GatewaySettings(secret=SecretStr("a secret that signs nothing here"))

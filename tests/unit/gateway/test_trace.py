@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.exchange import exchange_of
+from gateway.http.request_context import exchange_of
 from gateway.middleware import trace as middleware
 from gateway.middleware.request_id import RequestId
 from gateway.middleware.trace import Trace

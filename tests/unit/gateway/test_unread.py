@@ -6,8 +6,8 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-import gateway.listening
-from gateway.ahead import Ahead
+import gateway.server.sockets
+from gateway.server.granian_version import Ahead
 from tests.api.gateway.serving import SETTINGS, serving
 from tests.api.gateway.wire import connection, head, status
 from tests.harness.unread import never_reading
@@ -69,7 +69,7 @@ async def test_without_the_limit_answers_are_made_until_megabytes_wait(
     def unlimited(_: socket.socket, *, seconds: float) -> None:
         pass
 
-    monkeypatch.setattr(gateway.listening, "limit_unread_answers", unlimited)
+    monkeypatch.setattr(gateway.server.sockets, "limit_unread_answers", unlimited)
     async with serving(answering, answering.ahead, IMPATIENT) as running, never_reading(running.port) as client:
         client.send(PIPELINED)
         await until(lambda: answering.count > MOST_ANSWERS, 30)

@@ -2,8 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from gateway.auth.limits import EVERYTHING
-from gateway.windows import MAX_KEY, Limit, Windows
+from gateway.auth.protocol.limits import EVERYTHING
+from gateway.http.rate_limiter import MAX_KEY, Limit, Windows
 from tests.harness.clock import Clock
 
 

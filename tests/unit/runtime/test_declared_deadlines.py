@@ -2,11 +2,11 @@
 
 import pytest
 
-from gateway.auth import known_addresses
-from gateway.me import PART_SECONDS
+from gateway.api.me import PART_SECONDS
+from gateway.auth.protocol import known_addresses
+from gateway.http.rate_limiter import SharedWindows
 from gateway.middleware.deadline import REQUEST_SECONDS
 from gateway.readiness import PROBE_SECONDS
-from gateway.windows import SharedWindows
 from runtime import fills, invalidations
 from runtime.concerns import Deadline
 from runtime.server import STORE_CHECK_SECONDS

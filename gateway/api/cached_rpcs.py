@@ -1,0 +1,21 @@
+"""Which RPCs are read through the cache, and how: what the .proto files declare of those that HTTP may reach."""
+
+from collections.abc import Mapping
+
+from gateway.api.services import SERVICES
+from runtime.cached_rpcs import CachedRpc, declared
+
+CACHED_RPCS: Mapping[str, CachedRpc] = {
+    f"{service.full_name}/{rpc.name}": cached
+    for services in SERVICES.values()
+    for service in services
+    for rpc in service.methods
+    if (cached := declared(rpc)) is not None
+}
+"""By full name, for example `trivet.identity.v1.UserService/GetUser`. Every other RPC goes to its service."""
+
+SESSIONS = CACHED_RPCS["trivet.identity.v1.SessionService/VerifySession"]
+PROFILES = CACHED_RPCS["trivet.identity.v1.UserService/GetUser"]
+SUBSCRIPTIONS = CACHED_RPCS["trivet.identity.v1.SubscriptionService/GetSubscription"]
+UNREAD = CACHED_RPCS["trivet.notifications.v1.NotificationService/CountUnread"]
+"""Those that the gateway's own code reads."""

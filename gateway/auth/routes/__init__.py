@@ -1,0 +1,1 @@
+"""The routes of the Better Auth protocol, one module per feature."""

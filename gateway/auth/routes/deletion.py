@@ -1,0 +1,95 @@
+"""People who delete their own account, at once or by a link in a mail."""
+
+import grpc
+import msgspec
+from msgspec import UNSET, UnsetType, field
+from starlette.responses import Response
+
+from gateway.auth.protocol.bodies import JSON
+from gateway.auth.protocol.context import Visit
+from gateway.auth.protocol.redirects import redirect
+from gateway.auth.protocol.refusals import refuse
+from gateway.auth.protocol.validation import Query
+from gateway.sessions.reader import SignedIn, session_of
+from trivet.client import reason_of
+from trivet.identity.v1.account_service_pb2 import DeleteUserWithTokenRequest, RequestUserDeletionRequest
+
+DELETED = {"success": True, "message": "User deleted"}
+MAILED = {"success": True, "message": "Verification email sent"}
+DISABLED = "DELETE_USER_DISABLED"
+NOBODY = "-"
+
+
+class DeleteUser(msgspec.Struct):
+    """The body of /delete-user."""
+
+    callback_url: str | UnsetType = field(name="callbackURL", default=UNSET)
+    password: str | UnsetType = UNSET
+    token: str | UnsetType = UNSET
+
+
+async def delete_user(visit: Visit, body: DeleteUser) -> Response:
+    """Delete the account, for the right password, within a day of signing in or for a mailed token; or mail one."""
+    me, password = visit.known, body.password or ""
+    if password:
+        await visit.count_try(me.user.id)
+    try:
+        if body.token:
+            await _delete(visit, me, body.token, password)
+        elif not await _request(visit, me, password, body.callback_url or ""):
+            return visit.json(MAILED)
+    except grpc.aio.AioRpcError as error:
+        if reason_of(error) == DISABLED:
+            return Response(status_code=404, media_type=JSON)
+        raise
+    visit.close()
+    return visit.json(DELETED)
+
+
+class Callback(Query):
+    """The query of the link in the mail."""
+
+    token: str
+    callback_url: str | UnsetType = field(name="callbackURL", default=UNSET)
+
+
+async def callback(visit: Visit, query: Callback) -> Response:
+    """Delete the account of whoever is signed in, if the token was mailed to them."""
+    me = await session_of(visit.request, visit.deps, authoritative=True)
+    try:
+        if me is None:
+            await _refuse_nobody(visit)
+        else:
+            await _delete(visit, me, query.token, "")
+    except grpc.aio.AioRpcError as error:
+        if reason_of(error) == DISABLED:
+            raise refuse("NOT_FOUND") from None
+        raise
+    visit.close()
+    return redirect(query.callback_url) if query.callback_url else visit.json(DELETED)
+
+
+async def _refuse_nobody(visit: Visit) -> None:
+    """Refuse who is not signed in; whether anybody may delete themselves is identity's to say, and comes first."""
+    request = DeleteUserWithTokenRequest(user_id=NOBODY, token=NOBODY)
+    try:
+        await visit.deps.backends.verification.DeleteUserWithToken(request)
+    except grpc.aio.AioRpcError as error:
+        if reason_of(error) != "INVALID_TOKEN":
+            raise
+    raise refuse("FAILED_TO_GET_USER_INFO")
+
+
+async def _request(visit: Visit, me: SignedIn, password: str, callback_url: str) -> bool:
+    """Return whether the user is gone; otherwise a mail is on its way."""
+    request = RequestUserDeletionRequest(user_id=me.user.id, password=password, callback_url=callback_url)
+    with me.acting():
+        return (await visit.deps.backends.verification.RequestUserDeletion(request)).deleted
+
+
+async def _delete(visit: Visit, me: SignedIn, token: str, password: str) -> None:
+    if not token:
+        raise refuse("INVALID_TOKEN")
+    request = DeleteUserWithTokenRequest(user_id=me.user.id, token=token, password=password)
+    with me.acting():
+        await visit.deps.backends.verification.DeleteUserWithToken(request)

@@ -1,0 +1,100 @@
+"""Signing up, in and out."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType, field
+from starlette.responses import Response
+
+from gateway.auth.protocol.context import Visit, location
+from gateway.auth.protocol.custom_fields import new_values
+from gateway.auth.protocol.refusals import refuse
+from gateway.auth.protocol.validation import EMAIL_PATTERN, NO_CONTROLS, Extensible, Omissible, is_email
+from gateway.sessions.wire_objects import user_object
+from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignOutRequest, SignUpRequest
+
+Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=NO_CONTROLS)]
+Image = Annotated[str, Meta(max_length=200_000)]  # a data URL; identity bounds addresses
+
+
+class SignUp(Extensible):
+    """The body of /sign-up/email; whatever else it holds (a role, say) is ignored."""
+
+    name: Name
+    email: Annotated[str, Meta(pattern=EMAIL_PATTERN)]
+    password: Annotated[str, Meta(min_length=1)]
+    image: Image | UnsetType = UNSET
+    callback_url: str | UnsetType = field(name="callbackURL", default=UNSET)
+    remember_me: bool | UnsetType = field(name="rememberMe", default=UNSET)
+
+
+async def sign_up(visit: Visit, body: SignUp) -> Response:
+    remember = body.remember_me is not False
+    answer = await visit.deps.backends.auth.SignUp(
+        SignUpRequest(
+            name=body.name,
+            email=body.email,
+            password=body.password,
+            image=body.image if body.image is not UNSET else None,
+            origin=visit.origin(remember=remember),
+            callback_url=body.callback_url or "",
+            additional=new_values(visit.deps.settings.user_fields, visit.body),
+        )
+    )
+    if answer.token:
+        visit.open(answer.session, answer.token, user=answer.user, remember=remember)
+    return visit.json({"token": answer.token or None, "user": user_object(answer.user)})
+
+
+class SignIn(msgspec.Struct):
+    """The body of /sign-in/email."""
+
+    email: str
+    password: str
+    callback_url: str | UnsetType = field(name="callbackURL", default=UNSET)
+    remember_me: bool | UnsetType = field(name="rememberMe", default=UNSET)
+
+
+async def sign_in(visit: Visit, body: SignIn) -> Response:
+    if not is_email(body.email):
+        raise refuse("INVALID_EMAIL")
+    await visit.count_try(body.email)
+    if not body.password:
+        raise refuse("INVALID_EMAIL_OR_PASSWORD")
+    remember = body.remember_me is not False
+    answer = await visit.deps.backends.auth.SignIn(
+        SignInRequest(
+            email=body.email,
+            password=body.password,
+            origin=visit.origin(remember=remember),
+            callback_url=body.callback_url or "",
+        )
+    )
+    if visit.limits:
+        visit.limits.opened((body.email, answer.user.id), visit.address())
+    visit.open(answer.session, answer.token, user=answer.user, remember=remember)
+    user = user_object(answer.user)
+    if body.callback_url is UNSET:
+        return visit.json({"redirect": False, "token": answer.token, "user": user})
+    return visit.json(
+        {"redirect": bool(body.callback_url), "token": answer.token, "url": body.callback_url, "user": user},
+        headers={"location": location(body.callback_url)} if body.callback_url else None,
+    )
+
+
+class SignOut(Omissible):
+    """The body of /sign-out, if it has one; what it may hold is for sign-out at a provider."""
+
+
+async def sign_out(visit: Visit, _: SignOut) -> Response:
+    """End the session, if there is one. The cookies go only once it has ended: it could not be ended again."""
+    if token := visit.cookies.token_of(visit.request):
+
+        async def end() -> bool | None:
+            answer = await visit.deps.backends.auth.SignOut(SignOutRequest(token=token))
+            return answer.revoked or None
+
+        guesses = visit.deps.guesses
+        await (guesses.counted(visit.request, end) if guesses else end())
+    visit.close()
+    return visit.json({"success": True})

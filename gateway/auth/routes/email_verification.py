@@ -1,0 +1,208 @@
+"""What is proved by mail: addresses, and that whoever has forgotten a password reads the account's mail."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from typing import Annotated
+
+import grpc
+import msgspec
+from msgspec import UNSET, Meta, UnsetType, field
+from starlette.responses import Response
+
+from gateway.auth.protocol.context import Visit
+from gateway.auth.protocol.guards import slide
+from gateway.auth.protocol.redirects import absolute, redirect, with_query
+from gateway.auth.protocol.refusals import Refusal, refuse
+from gateway.auth.protocol.validation import EMAIL_PATTERN, Query
+from gateway.auth.routes.profile import DONE
+from gateway.http.link_target import origin_of
+from gateway.sessions.reader import SignedIn, session_of
+from gateway.sessions.wire_objects import user_object
+from trivet.client import reason_of
+from trivet.identity.v1.account_service_pb2 import (
+    VERIFY_EMAIL_OUTCOME_CHANGE_CONFIRMED,
+    VERIFY_EMAIL_OUTCOME_CHANGED,
+    VERIFY_EMAIL_OUTCOME_VERIFIED,
+    CheckPasswordResetRequest,
+    RequestEmailChangeRequest,
+    RequestPasswordResetRequest,
+    ResetPasswordRequest,
+    SendVerificationEmailRequest,
+    VerifyEmailRequest,
+    VerifyEmailResponse,
+)
+
+FLOOR_SECONDS = 0.5
+"""What an answer takes at least whose time might tell whether an address is anybody's."""
+BROKEN_LINKS = frozenset({"INVALID_TOKEN", "TOKEN_EXPIRED", "USER_NOT_FOUND", "INVALID_USER"})
+SENT = {"status": True, "message": "If this email exists in our system, check your email for the reset link"}
+
+Email = Annotated[str, Meta(pattern=EMAIL_PATTERN)]
+
+
+class SendVerification(msgspec.Struct):
+    """The body of /send-verification-email."""
+
+    email: Email
+    callback_url: str | UnsetType = field(name="callbackURL", default=UNSET)
+
+
+async def send_verification(visit: Visit, body: SendVerification) -> Response:
+    """Have a verification link mailed. Whoever is signed in is told what is wrong, all others never."""
+    me = await _visitor(visit)
+    request = SendVerificationEmailRequest(
+        email=body.email, callback_url=body.callback_url or "", user_id=me.user.id if me else ""
+    )
+    async with _never_faster() if me is None else nullcontext():
+        await visit.deps.backends.verification.SendVerificationEmail(request)
+    return visit.json(DONE)
+
+
+class VerifyEmail(Query):
+    """The query of /verify-email."""
+
+    token: str
+    callback_url: str | UnsetType = field(name="callbackURL", default=UNSET)
+
+
+async def verify_email(visit: Visit, query: VerifyEmail) -> Response:
+    """Take the proof of an address, or of a change of address, and send the browser where it was going."""
+    callback_url, me = query.callback_url or "", await _visitor(visit)
+    remember = not visit.cookies.is_not_remembered(visit.request)
+    request = VerifyEmailRequest(
+        token=query.token,
+        callback_url=callback_url,
+        session_user_id=me.user.id if me else "",
+        origin=visit.origin(remember=remember),
+    )
+    try:
+        if not query.token:
+            raise refuse("INVALID_TOKEN", status=401)
+        with _broken_links_as(401):
+            answer = await visit.deps.backends.verification.VerifyEmail(request)
+    except Refusal as refusal:
+        if not callback_url or refusal.status != 401:
+            raise
+        return redirect(with_query(callback_url, error=refusal.code or ""))
+    _sign_in(visit, me, answer, remember=remember)
+    if callback_url:
+        return redirect(callback_url)
+    if answer.outcome == VERIFY_EMAIL_OUTCOME_CHANGED:
+        return visit.json({"status": True, "user": user_object(answer.user)})
+    is_verification = answer.outcome != VERIFY_EMAIL_OUTCOME_CHANGE_CONFIRMED
+    return visit.json(DONE | {"user": None} if is_verification else DONE)
+
+
+def _sign_in(visit: Visit, me: SignedIn | None, answer: VerifyEmailResponse, *, remember: bool) -> None:
+    """Keep the session that the link opened; one that is there is kept with what it now says of its user."""
+    if answer.token:
+        visit.open(answer.session, answer.token, user=answer.user, remember=remember)
+    elif me is not None and me.user.id == answer.user.id and _tells_the_session(answer):
+        visit.open(me.session, me.token, user=answer.user, remember=remember)
+
+
+def _tells_the_session(answer: VerifyEmailResponse) -> bool:
+    verified = answer.outcome == VERIFY_EMAIL_OUTCOME_VERIFIED and answer.signs_in
+    return verified or answer.outcome == VERIFY_EMAIL_OUTCOME_CHANGED
+
+
+class ChangeEmail(msgspec.Struct):
+    """The body of /change-email."""
+
+    new_email: Email = field(name="newEmail")
+    callback_url: str | UnsetType = field(name="callbackURL", default=UNSET)
+
+
+async def change_email(visit: Visit, body: ChangeEmail) -> Response:
+    """Have what a change of address takes mailed; an address that somebody has is answered alike."""
+    me = visit.known
+    request = RequestEmailChangeRequest(
+        user_id=me.user.id, new_email=body.new_email, callback_url=body.callback_url or ""
+    )
+    try:
+        with me.acting():
+            await visit.deps.backends.verification.RequestEmailChange(request)
+    except grpc.aio.AioRpcError as error:
+        if reason_of(error) == "EMAIL_IS_THE_SAME":
+            raise Refusal(400, "Email is the same") from None
+        raise
+    return visit.json(DONE)
+
+
+class RequestReset(msgspec.Struct):
+    """The body of /request-password-reset."""
+
+    email: Email
+    redirect_to: str | UnsetType = field(name="redirectTo", default=UNSET)
+
+
+async def request_reset(visit: Visit, body: RequestReset) -> Response:
+    """Have a link mailed that resets the password; the same for everybody, known or not."""
+    request = RequestPasswordResetRequest(email=body.email, redirect_url=body.redirect_to or "")
+    async with _never_faster():
+        await visit.deps.backends.verification.RequestPasswordReset(request)
+    return visit.json(SENT)
+
+
+class FollowReset(Query):
+    """The query of the link in a reset's mail."""
+
+    callback_url: str = field(name="callbackURL")
+
+
+async def follow_reset(visit: Visit, query: FollowReset) -> Response:
+    """Send the browser on to the page that asks for the new password, with the token that it then sends."""
+    token, base_url = visit.parameters["token"], visit.deps.settings.base_url
+    if not query.callback_url:
+        return redirect(f"{base_url.rstrip('/')}/api/auth/error?error=INVALID_TOKEN")
+    answer = await visit.deps.backends.verification.CheckPasswordReset(CheckPasswordResetRequest(token=token))
+    put = {"token": token} if answer.valid else {"error": "INVALID_TOKEN"}
+    return redirect(absolute(query.callback_url, origin_of(base_url), **put))
+
+
+class ResetPassword(msgspec.Struct):
+    """The body of /reset-password; the token may be in the query instead."""
+
+    new_password: str = field(name="newPassword")
+    token: str | UnsetType = UNSET
+
+
+async def reset_password(visit: Visit, body: ResetPassword) -> Response:
+    token = body.token or visit.request.query_params.get("token", "")
+    if not token:
+        raise refuse("INVALID_TOKEN", status=400)
+    if not body.new_password:
+        raise refuse("PASSWORD_TOO_SHORT")
+    request = ResetPasswordRequest(token=token, new_password=body.new_password, origin=visit.origin())
+    with _broken_links_as(400):
+        await visit.deps.backends.verification.ResetPassword(request)
+    return visit.json(DONE)
+
+
+async def _visitor(visit: Visit) -> SignedIn | None:
+    """Return who is signed in, None if nobody is."""
+    found = await session_of(visit.request, visit.deps)
+    return await slide(visit, found) if found else None
+
+
+@asynccontextmanager
+async def _never_faster() -> AsyncIterator[None]:
+    """Take FLOOR_SECONDS, whatever comes of it: a mail that is on its way costs the machine a little more than none."""
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    try:
+        yield
+    finally:
+        await asyncio.sleep(began + FLOOR_SECONDS - clock())
+
+
+@contextmanager
+def _broken_links_as(status: int) -> Iterator[None]:
+    """Refuse with this status what says of a link that it is no good: the protocol's depends on the route."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        if (reason := reason_of(error)) in BROKEN_LINKS:
+            raise refuse(reason, status=status) from None
+        raise

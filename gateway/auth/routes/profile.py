@@ -1,0 +1,94 @@
+"""What people change of their own account: profile and password."""
+
+from itertools import compress
+
+import msgspec
+from google.protobuf.field_mask_pb2 import FieldMask
+from msgspec import UNSET, UnsetType, field
+from starlette.responses import Response
+
+from gateway.auth.protocol.context import Visit
+from gateway.auth.protocol.custom_fields import changed_values
+from gateway.auth.protocol.refusals import Refusal, refuse
+from gateway.auth.protocol.validation import Record
+from gateway.auth.routes.email_password import Image, Name
+from gateway.sessions.wire_objects import user_object
+from trivet.identity.v1.auth_service_pb2 import ChangePasswordRequest, VerifyPasswordRequest
+from trivet.identity.v1.resources_pb2 import User
+from trivet.identity.v1.user_service_pb2 import UpdateUserRequest
+
+DONE = {"status": True}
+
+
+class UpdateUser(Record):
+    """The body of /update-user; whatever else it holds (a role, say) is ignored."""
+
+    name: Name | UnsetType = UNSET
+    image: Image | UnsetType | None = UNSET
+    email: object = UNSET
+
+
+async def update_user(visit: Visit, body: UpdateUser) -> Response:
+    if body.email not in (UNSET, None, "", False):
+        raise refuse("EMAIL_CAN_NOT_BE_UPDATED")
+    additional = changed_values(visit.deps.settings.user_fields, visit.body)
+    given = (body.name is not UNSET, body.image is not UNSET, additional is not None)
+    paths = list(compress(("name", "image", "additional"), given))
+    if not paths:
+        raise Refusal(400, "No fields to update")
+    me = visit.known
+    changed = User(id=me.user.id, name=body.name or "", image=body.image or None, additional=additional)
+    with me.acting():
+        request = UpdateUserRequest(user=changed, update_mask=FieldMask(paths=paths))
+        user = await visit.deps.backends.users.UpdateUser(request)
+    visit.open(me.session, me.token, user=user, remember=not visit.cookies.is_not_remembered(visit.request))
+    return visit.json(DONE)
+
+
+class ChangePassword(msgspec.Struct):
+    """The body of /change-password."""
+
+    new_password: str = field(name="newPassword")
+    current_password: str = field(name="currentPassword")
+    revoke_other_sessions: bool | UnsetType = field(name="revokeOtherSessions", default=UNSET)
+
+
+async def change_password(visit: Visit, body: ChangePassword) -> Response:
+    """Change the password. True for revokeOtherSessions renews the caller's session too; false keeps all."""
+    if not body.new_password:
+        raise refuse("PASSWORD_TOO_SHORT")
+    if not body.current_password:
+        raise refuse("INVALID_PASSWORD")
+    me = visit.known
+    await visit.count_try(me.user.id)
+    remember = not visit.cookies.is_not_remembered(visit.request)
+    with me.acting():
+        answer = await visit.deps.backends.auth.ChangePassword(
+            ChangePasswordRequest(
+                user_id=me.user.id,
+                current_password=body.current_password,
+                new_password=body.new_password,
+                session_id=me.session.id,
+                revoke_other_sessions=None if body.revoke_other_sessions is UNSET else body.revoke_other_sessions,
+                origin=visit.origin(remember=remember),
+            )
+        )
+    if answer.token:
+        visit.open(answer.session, answer.token, user=answer.user, remember=remember)
+    return visit.json({"token": answer.token or None, "user": user_object(answer.user)})
+
+
+class VerifyPassword(msgspec.Struct):
+    """The body of /verify-password."""
+
+    password: str
+
+
+async def verify_password(visit: Visit, body: VerifyPassword) -> Response:
+    if not body.password:
+        raise refuse("INVALID_PASSWORD")
+    me = visit.known
+    await visit.count_try(me.user.id)
+    with me.acting():
+        await visit.deps.backends.auth.VerifyPassword(VerifyPasswordRequest(user_id=me.user.id, password=body.password))
+    return visit.json(DONE)

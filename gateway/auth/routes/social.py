@@ -1,0 +1,208 @@
+"""Signing in at a provider and linking what is found there: the way out, the way back, and id tokens."""
+
+from typing import Annotated
+from urllib.parse import quote, urlencode
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType, field
+from starlette.responses import Response
+
+from gateway.auth.protocol.context import Visit, location
+from gateway.auth.protocol.redirects import redirect
+from gateway.auth.protocol.refusals import Refusal
+from gateway.auth.protocol.validation import ONE_OF_SEVERAL, Omissible, Query
+from gateway.auth.routes.provider_refusals import provider_refusals
+from gateway.sessions.wire_objects import user_object
+from trivet.identity.v1.account_service_pb2 import (
+    BeginOAuthRequest,
+    CompleteOAuthRequest,
+    IdToken,
+    LinkWithIdTokenRequest,
+    SignInWithIdTokenRequest,
+)
+
+RESERVED = (
+    "state",
+    "client_id",
+    "redirect_uri",
+    "response_type",
+    "code_challenge",
+    "code_challenge_method",
+    "nonce",
+    "scope",
+)
+"""What of a provider's page only the protocol sets."""
+
+Provider = Annotated[str, Meta(extra=ONE_OF_SEVERAL)]
+
+
+class PersonName(msgspec.Struct):
+    """A name as Apple tells it to an application."""
+
+    first: str | UnsetType = field(name="firstName", default=UNSET)
+    last: str | UnsetType = field(name="lastName", default=UNSET)
+
+
+class Person(msgspec.Struct):
+    """What a provider tells an application beside an id token."""
+
+    name: PersonName | UnsetType = UNSET
+    email: str | UnsetType = UNSET
+
+
+class Token(msgspec.Struct):
+    """An id token that the application got from the provider itself."""
+
+    token: str
+    nonce: str | UnsetType = UNSET
+    access_token: str | UnsetType = field(name="accessToken", default=UNSET)
+    refresh_token: str | UnsetType = field(name="refreshToken", default=UNSET)
+    expires_at: float | UnsetType = field(name="expiresAt", default=UNSET)
+    user: Person | UnsetType = UNSET
+
+
+class SignInSocial(msgspec.Struct):
+    """The body of /sign-in/social."""
+
+    provider: Provider
+    callback_url: str | UnsetType = field(name="callbackURL", default=UNSET)
+    new_user_url: str | UnsetType = field(name="newUserCallbackURL", default=UNSET)
+    error_url: str | UnsetType = field(name="errorCallbackURL", default=UNSET)
+    disable_redirect: bool | UnsetType = field(name="disableRedirect", default=UNSET)
+    id_token: Token | UnsetType = field(name="idToken", default=UNSET)
+    scopes: list[str] | UnsetType = UNSET
+    request_sign_up: bool | UnsetType = field(name="requestSignUp", default=UNSET)
+    login_hint: str | UnsetType = field(name="loginHint", default=UNSET)
+    additional_params: dict[str, str] | UnsetType = field(name="additionalParams", default=UNSET)
+    additional_data: dict[str, object] | UnsetType = field(name="additionalData", default=UNSET)
+
+
+async def sign_in_social(visit: Visit, body: SignInSocial) -> Response:
+    """Answer the provider's page for a new transaction, or with an id token open the session at once."""
+    if body.id_token:
+        return await _sign_in_with(visit, body, body.id_token)
+    return await _begin(visit, body)
+
+
+async def link_social(visit: Visit, body: SignInSocial) -> Response:
+    """As `sign_in_social`, for somebody who is signed in: what is found becomes theirs."""
+    me = visit.known
+    if not body.id_token:
+        return await _begin(visit, body, user_id=me.user.id, session_id=me.session.id)
+    request = LinkWithIdTokenRequest(user_id=me.user.id, provider=body.provider, id_token=_message(body.id_token))
+    with provider_refusals(), me.acting():
+        await visit.deps.backends.accounts.LinkWithIdToken(request)
+    return visit.json({"url": "", "status": True, "redirect": False})
+
+
+async def _begin(visit: Visit, body: SignInSocial, *, user_id: str = "", session_id: str = "") -> Response:
+    if any(name in RESERVED for name in body.additional_params or {}):
+        text = f"additionalParams cannot include reserved OAuth parameters: {', '.join(RESERVED)}"
+        raise Refusal(400, f"[body.additionalParams] {text}", "VALIDATION_ERROR")
+    with provider_refusals():
+        begun = await visit.deps.backends.accounts.BeginOAuth(
+            BeginOAuthRequest(
+                provider=body.provider,
+                callback_url=body.callback_url or "",
+                new_user_callback_url=body.new_user_url or "",
+                error_callback_url=body.error_url or "",
+                scopes=body.scopes or (),
+                link_user_id=user_id,
+                link_session_id=session_id,
+                request_sign_up=bool(body.request_sign_up),
+                login_hint=body.login_hint or "",
+                additional_params=body.additional_params or {},
+            )
+        )
+    visit.set_cookies = [*visit.set_cookies, visit.cookies.began(begun.state)]
+    url, at_once = begun.authorization_url, not body.disable_redirect
+    headers = {"location": location(url)} if at_once else None
+    return visit.json({"url": url, "redirect": at_once}, headers=headers)
+
+
+async def _sign_in_with(visit: Visit, body: SignInSocial, token: Token) -> Response:
+    with provider_refusals():
+        answer = await visit.deps.backends.accounts.SignInWithIdToken(
+            SignInWithIdTokenRequest(
+                provider=body.provider,
+                id_token=_message(token),
+                request_sign_up=bool(body.request_sign_up),
+                origin=visit.origin(),
+            )
+        )
+    if visit.limits:
+        visit.limits.opened((answer.user.email, answer.user.id), visit.address())
+    visit.open(answer.session, answer.token, user=answer.user, remember=_is_remembered(visit))
+    return visit.json({"redirect": False, "token": answer.token, "user": user_object(answer.user)})
+
+
+def _message(token: Token) -> IdToken:
+    return IdToken(
+        token=token.token,
+        nonce=token.nonce or "",
+        access_token=token.access_token or "",
+        refresh_token=token.refresh_token or "",
+        name=_name(token),
+    )
+
+
+def _name(token: Token) -> str:
+    name = token.user.name if token.user else UNSET
+    return " ".join(part for part in (name.first, name.last) if part) if name else ""
+
+
+def _is_remembered(visit: Visit) -> bool:
+    return not visit.cookies.is_not_remembered(visit.request)
+
+
+class _Answer(msgspec.Struct):
+    """What a provider sends the browser back with."""
+
+    code: str | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+    device_id: str | UnsetType = UNSET
+    error_description: str | UnsetType = UNSET
+    state: str | UnsetType = UNSET
+    user: str | UnsetType = UNSET
+    iss: str | UnsetType = UNSET
+
+
+class Answer(_Answer, Query):
+    """As a query."""
+
+
+class PostedAnswer(_Answer, Omissible):
+    """As a form, which Apple's page posts."""
+
+
+async def callback(visit: Visit, answer: Answer) -> Response:
+    """End a transaction: the browser is sent on, signed in or with the word for what went wrong."""
+    held = visit.cookies.state_of(visit.request) or ""
+    completed = await visit.deps.backends.accounts.CompleteOAuth(
+        CompleteOAuthRequest(
+            provider=visit.parameters["provider"],
+            state=answer.state or "",
+            browser_state=held,
+            code=answer.code or "",
+            issuer=answer.iss or "",
+            error=answer.error or "",
+            error_description=answer.error_description or "",
+            user_json=answer.user or "",
+            origin=visit.origin(),
+        )
+    )
+    if completed.token:
+        if visit.limits:
+            visit.limits.opened((completed.user.email, completed.user.id), visit.address())
+        visit.open(completed.session, completed.token, user=completed.user, remember=_is_remembered(visit))
+    if held and held == answer.state:
+        visit.set_cookies = [visit.cookies.ended(), *visit.set_cookies]
+    return redirect(completed.redirect_url)
+
+
+async def posted_callback(visit: Visit, answer: PostedAnswer) -> Response:
+    """Have the browser come again with a GET: a form that another site posts brings none of our cookies."""
+    query = visit.request.query_params
+    values = msgspec.to_builtins(answer) | {name: query[name] for name in answer.__struct_fields__ if query.get(name)}
+    path = f"/api/auth/callback/{quote(visit.parameters['provider'], safe='')}"
+    return redirect(f"{visit.deps.settings.base_url.rstrip('/')}{path}?{urlencode(values)}")

@@ -1,0 +1,1 @@
+"""HTTP as every route uses it: errors, origins, client addresses, rate limits, the access log."""

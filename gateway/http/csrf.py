@@ -1,0 +1,43 @@
+"""Whether another site's page made a browser send its cookies here: one rule for every route."""
+
+from collections.abc import Mapping
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+
+from gateway.http.errors import Refused
+from gateway.http.origins import Origins
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+INVALID = "INVALID_ORIGIN"
+MISSING = "MISSING_OR_NULL_ORIGIN"
+SENTENCES: Mapping[str, str] = {
+    INVALID: "this page's origin is not trusted",
+    MISSING: "a change with cookies needs an Origin header: send one of a trusted page, or a bearer token alone",
+}
+
+
+def page_of(headers: Headers) -> str:
+    """Return the page that a request names, by Origin or else by Referer; empty if it names none."""
+    return ", ".join(headers.getlist("origin")) or headers.get("referer") or ""
+
+
+def fault_of_page(headers: Headers, origins: Origins) -> str | None:
+    """Return why the page of a request is not trusted, INVALID or MISSING; None if it is.
+
+    A page that hides its origin passes if the browser says that it is of the same origin.
+    """
+    page = page_of(headers)
+    if page == "null" and headers.get("sec-fetch-site") == "same-origin":
+        return None
+    if page in ("", "null"):
+        return MISSING
+    return None if origins.trusts_url(page) else INVALID
+
+
+def refuse_foreign_pages(request: Request, origins: Origins) -> None:
+    """Raise Refused if a request that changes something carries cookies, and no trusted page sent it."""
+    if request.method in SAFE_METHODS or "cookie" not in request.headers:
+        return
+    if (fault := fault_of_page(request.headers, origins)) is not None:
+        raise Refused("PERMISSION_DENIED", fault, SENTENCES[fault])

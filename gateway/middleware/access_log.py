@@ -1,0 +1,82 @@
+"""An entry in the logs for every request but the probes'."""
+
+import time
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.http.access_log import RequestLog
+from gateway.http.request_context import Exchange, exchange_of
+from gateway.middleware.metrics import METHODS
+from trivet.notifications.v1.log_service_pb2 import (
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_WARNING,
+    LogEntry,
+    LogLevel,
+)
+
+PROBES = frozenset({"/healthz", "/readyz"})
+
+
+class LogRequests:
+    """Queues who asked for which route and what came of it; never a path, a query or a body.
+
+    Of the requests that the near cache answered it is the first and from there one in `hits_every`, and the entry says
+    how many it stands for (`sampledEvery`); what failed is always told.
+    """
+
+    def __init__(self, app: ASGIApp, request_log: RequestLog, *, hits_every: int = 1) -> None:
+        self._app = app
+        self._request_log = request_log
+        self._hits_every = hits_every
+        self._hits = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began, now = time.perf_counter(), time.time_ns()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            exchange = exchange_of(scope)
+            if exchange.route not in PROBES and (stands_for := self._stands_for(exchange)):
+                method = scope["method"] if scope["method"] in METHODS else "OTHER"
+                entry = entry_of(exchange, method, now, time.perf_counter() - began, stands_for=stands_for)
+                self._request_log.add(entry)
+
+    def _stands_for(self, exchange: Exchange) -> int:
+        """Return how many requests an entry of this one stands for; 0 if it gets none."""
+        if not exchange.is_hit or _failed(exchange.status):
+            return 1
+        is_told = self._hits % self._hits_every == 0
+        self._hits += 1
+        return self._hits_every if is_told else 0
+
+
+def entry_of(exchange: Exchange, method: str, began_ns: int, seconds: float, *, stands_for: int = 1) -> LogEntry:
+    """Return what is told of a request that began at a time (nanoseconds since 1970) and took so long."""
+    entry = LogEntry(
+        level=_level(exchange.status),
+        message=f"{method} {exchange.route} {exchange.status}",
+        user_id=exchange.user_id,
+        endpoint=exchange.route,
+        method=method,
+        status=exchange.status,
+        duration_ms=round(seconds * 1000, 3),
+        service="gateway",
+        trace_id=exchange.trace_id,
+        span_id=exchange.span_id,
+    )
+    entry.timestamp.FromNanoseconds(began_ns)
+    entry.attributes["requestId"] = exchange.request_id
+    if stands_for > 1:
+        entry.attributes["sampledEvery"] = stands_for
+    return entry
+
+
+def _failed(status: int) -> bool:
+    return status >= 400 or status == 0
+
+
+def _level(status: int) -> "LogLevel.ValueType":
+    if status >= 500 or status == 0:
+        return LOG_LEVEL_ERROR
+    return LOG_LEVEL_WARNING if status >= 400 else LOG_LEVEL_INFO

@@ -1,0 +1,24 @@
+"""A request names one host, as RFC 9112 (3.2) wants it: programs in front could take each of two for the right one."""
+
+import re
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.http.errors import Refused
+
+HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]*)?")
+
+
+class OneHost:
+    """Refuses requests whose Host header is missing, double or malformed. HTTP/1.0 may leave it out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if hosts in ([], [b""]) and scope["http_version"] != "1.1":  # granian adds an empty one
+            hosts = [b"-"]
+        if len(hosts) != 1 or not HOST.fullmatch(hosts[0]):
+            raise Refused("INVALID_ARGUMENT", "INVALID_HOST", "a request has one Host header, with a host in it")
+        await self._app(scope, receive, send)

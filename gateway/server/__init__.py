@@ -1,0 +1,1 @@
+"""Serving HTTP: sockets, granian's worker, and the supervisor of several workers."""

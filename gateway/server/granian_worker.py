@@ -1,0 +1,81 @@
+"""Granian's ASGI worker, in which the thread that reads requests answers what needs no event loop.
+
+A request crosses to the loop's thread and back at the price of two wake-ups and two hand-overs of the interpreter: more
+than a session check costs.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from typing import Any
+
+from granian._futures import _future_watcher_wrapper
+from granian._granian import ASGIWorker, CallbackScheduler
+from granian.asgi import _callback_wrapper
+from starlette.types import ASGIApp
+
+from gateway.server.granian_version import Ahead
+
+logger = logging.getLogger(__name__)
+
+
+class Scheduler(CallbackScheduler):
+    """Hands a request to the loop, unless it is answered ahead of it."""
+
+    __slots__ = ()
+
+    def __new__(cls, loop: asyncio.AbstractEventLoop, run: Any, _ahead: Ahead) -> "Scheduler":
+        return super().__new__(cls, loop, run, None, None, None)  # type: ignore[call-arg]  # granian's types lag behind
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, run: Any, ahead: Ahead) -> None:
+        super().__init__()
+        context = self._ctx
+
+        waiting: deque[Any] = deque()
+
+        def begin() -> None:
+            while waiting:
+                watcher = waiting.popleft()
+                watcher.taskref(loop.create_task(run(watcher)))
+
+        def schedule(watcher: Any) -> None:
+            if not _answered(watcher, ahead):
+                waiting.append(watcher)
+                if len(waiting) == 1:  # the loop is awake for those that came before, or has taken this one too
+                    loop.call_soon_threadsafe(begin, context=context)
+
+        self._schedule_fn = schedule
+
+
+def _answered(watcher: Any, ahead: Ahead) -> bool:
+    try:
+        answer = ahead(watcher.scope)
+    except Exception:  # nothing may end granian's thread: the loop answers, and its own net tells of what fails there
+        logger.exception("a request goes to the event loop: what was to answer it failed")
+        return False
+    if answer is None:
+        return False
+    for message in answer:
+        watcher.proto.send(message)
+    watcher.done()
+    return True
+
+
+async def work(
+    app: ASGIApp,
+    ahead: Ahead,
+    worker_id: int,
+    stop: Any,
+    sockets: tuple[Any, Any],
+    loop: asyncio.AbstractEventLoop,
+    *settings: Any,
+) -> None:
+    """Serve until `stop` is set. `settings` are what granian's own ASGI worker is given, in its order."""
+    *runtime, _task_kind, mode, http1, http2, websockets, static, _log_format, tls, scope_options = settings
+    stopped = loop.create_future()
+    stop.add_cb(lambda: loop.call_soon_threadsafe(stopped.set_result, None))
+    granted = (worker_id, sockets, None, *runtime, mode, http1, http2, websockets, static, *tls, (None, None))
+    worker: Any = ASGIWorker(*granted)
+    run = _future_watcher_wrapper(_callback_wrapper(app, scope_options, {}))  # type: ignore[no-untyped-call]  # granian's
+    worker.serve_async(Scheduler(loop, run, ahead), loop, stop)
+    await stopped

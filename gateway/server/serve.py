@@ -1,0 +1,171 @@
+"""Serves an application by granian in this process's own loop, and ends it gracefully."""
+
+import asyncio
+import logging
+import os
+import select
+import signal
+import socket
+from collections.abc import Awaitable
+from typing import Any
+
+from granian._granian import SocketHolder
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.embed import AsyncWorker, Server
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.server.granian_version import Ahead, can_answer_ahead
+from gateway.server.rlimit import most_connections
+from gateway.server.sockets import BACKLOG, GRACE_SECONDS, LET_GO_SECONDS, bound
+from gateway.settings import GatewaySettings
+
+logger = logging.getLogger(__name__)
+
+MAX_HEADER_BYTES = 32 * 1_024
+GLANCE_SECONDS = 0.001
+MOST_GLANCES = 200
+
+
+class Listening(Server):
+    """Granian's server on a socket of ours: its own could not stop accepting before it closes what is open."""
+
+    def __init__(self, door: "Door", listener: socket.socket, settings: GatewaySettings) -> None:
+        # HTTP/1.1 only; a connection whose headers do not come in time is closed. The backpressure bounds open
+        # connections, idle ones too: requests are bounded in middleware/admission.py.
+        super().__init__(
+            door,
+            interface=Interfaces.ASGINL,
+            runtime_threads=1,  # one thread reads requests: what answers ahead of the loop counts without locks
+            http=HTTPModes.http1,
+            websockets=False,
+            backpressure=most_connections(),
+            http1_settings=HTTP1Settings(
+                header_read_timeout=settings.header_seconds * 1_000, max_buffer_size=MAX_HEADER_BYTES
+            ),
+            log_level=LogLevels.error,
+            log_dictconfig={"handlers": {}, "formatters": {}, "loggers": {"_granian": {"propagate": True}}},
+        )
+        self._door = door
+        self._listener = listener
+        self._accepting = os.dup(listener.fileno())
+
+    def _init_shared_socket(self) -> None:
+        self._ssp, self._shd = None, SocketHolder(self._accepting, False, BACKLOG)  # type: ignore[call-arg, assignment]  # its types lag behind
+
+    def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> AsyncWorker:  # type: ignore[override]  # as granian's own
+        if not can_answer_ahead():
+            return super()._spawn_worker(idx, target, callback_loader)
+        from gateway.server.granian_worker import work  # only here: another granian may lack what it imports
+
+        async def working(worker_id: int, stop: Any, app: ASGIApp, *rest: Any) -> None:
+            await work(app, self._door.ahead, worker_id, stop, *rest)
+
+        return super()._spawn_worker(idx, AsyncWorker.wrap_target(working), callback_loader)  # type: ignore[no-untyped-call]
+
+    async def accept_no_more(self) -> None:
+        """Give the address up and serve on what is open: a socket that nobody can reach takes the listener's place.
+
+        It is done in a moment in which nothing waits to be accepted, for that would be lost; there is one soon.
+        """
+        waiting = select.poll()
+        waiting.register(self._listener, select.POLLIN)
+        for _ in range(MOST_GLANCES):
+            if not waiting.poll(0):
+                break
+            await asyncio.sleep(GLANCE_SECONDS)
+        with socket.socket() as unreachable:
+            os.dup2(unreachable.fileno(), self._accepting, inheritable=False)
+        self._listener.close()
+
+
+class Door:
+    """The application, and from `let_go` on each of its answers closes the connection that it goes out on.
+
+    A client that is told so opens its next connection elsewhere; one that is cut off loses a request on its way.
+    """
+
+    def __init__(self, app: ASGIApp, ahead: Ahead | None = None) -> None:
+        self._app = app
+        self._ahead = ahead
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self._app(scope, receive, send)
+
+    def ahead(self, scope: Scope) -> tuple[Message, Message] | None:
+        """Return what the application answers without the event loop, in whatever thread."""
+        return self._ahead(scope) if self._ahead else None
+
+    def let_go(self) -> None:
+        app, self._ahead = self._app, None
+
+        async def closing(scope: Scope, receive: Receive, send: Send) -> None:
+            async def answer(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+                await send(message)
+
+            await app(scope, receive, answer)
+
+        self._app = closing
+
+
+class _Told:
+    """What signals have said: `stopping` is set by SIGTERM, and by SIGINT if we are the one in the foreground."""
+
+    def __init__(self, draining: asyncio.Event, *, shares_port: bool) -> None:
+        self.stopping = asyncio.Event()
+        self.has_announced = False
+        self._draining = draining
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop)
+        if shares_port:
+            loop.add_signal_handler(signal.SIGUSR1, self._announce)
+        else:
+            loop.add_signal_handler(signal.SIGINT, self._stop)
+
+    def _announce(self) -> None:
+        self.has_announced = True
+        self._draining.set()
+
+    def _stop(self) -> None:
+        if self.stopping.is_set():
+            os._exit(1)
+        self._draining.set()
+        self.stopping.set()
+
+
+async def serve(
+    app: ASGIApp, settings: GatewaySettings, draining: asyncio.Event, *, shares_port: bool, ahead: Ahead | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT; then accept nothing new, let what is under way end, and return.
+
+    What `ahead` answers the application does not see.
+
+    Sets `draining` first, so that readiness fails, for as long as the settings say; with SIGUSR1 a supervisor has that
+    done in all workers beforehand. A second signal ends the process at once. Raises SystemExit, with one line that says
+    why, if the address cannot be listened on.
+    """
+    told, door = _Told(draining, shares_port=shares_port), Door(app, ahead)
+    with bound(settings, shares_port=shares_port) as listener:
+        listener.listen(BACKLOG)
+        server = Listening(door, listener, settings)
+        serving, stopped = asyncio.create_task(server.serve()), asyncio.create_task(told.stopping.wait())
+        logger.info("gateway listens on http://%s:%d", settings.host, settings.http_port)
+        await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if not told.stopping.is_set():
+            stopped.cancel()
+            raise SystemExit(f"trivet: the gateway serves no more: {_why(serving)}")
+        door.let_go()
+        if not told.has_announced:
+            await asyncio.sleep(settings.drain_seconds)
+        await server.accept_no_more()
+        await asyncio.sleep(LET_GO_SECONDS)
+        server.stop()  # type: ignore[no-untyped-call]  # granian's own
+        await asyncio.wait((serving,), timeout=GRACE_SECONDS - LET_GO_SECONDS)
+
+
+def _why(ended: asyncio.Task[None]) -> str:
+    """Return the first line of what ended a server; the rest is a stack of Rust's."""
+    return next(iter(str(ended.exception() or "").splitlines()), "it ended by itself")

@@ -1,0 +1,89 @@
+"""What answers HTTP: settings and wiring. `python -m gateway.server.worker` is one of several that share a port."""
+
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+
+import uvloop
+from prometheus_client import REGISTRY
+
+from gateway.app import answers_ahead, build_app
+from gateway.backends import open_backends
+from gateway.deps import Deps
+from gateway.http.access_log import LAST_WRITE_SECONDS, open_request_log
+from gateway.http.origins import Origins
+from gateway.server.serve import serve
+from gateway.server.sockets import GRACE_SECONDS
+from gateway.sessions.near_cache_metrics import NearMetrics
+from gateway.settings import GatewaySettings
+from runtime import failpoints
+from runtime.lag import measured_lag
+from runtime.logs import logging_to_stderr
+from runtime.settings import read
+from runtime.tally import Counts
+from runtime.telemetry import start_metrics, start_tracing
+from trivet.client import NearCache, watching
+from trivet.client.nearcache import UNSAFE
+
+CONNECT_SECONDS = 2.0
+"""How long a worker waits for the services before it takes requests: longer than a channel pauses between attempts."""
+
+restarts = Counts("trivet_gateway_worker_restarts_total", "How often this worker was started again after it had died.")
+
+
+async def main(settings: GatewaySettings, *, shares_port: bool) -> None:
+    if settings.metrics_port:
+        start_metrics(settings.host, settings.metrics_port)
+    async with open_backends(settings) as backends, open_request_log(backends.logs) as request_log:
+        near = NearCache(max_bytes=settings.near_cache_bytes, unsafe=_switched_off())
+        deps = Deps(settings, backends, Origins(settings), request_log, near)
+        REGISTRY.register(NearMetrics(deps.reads.cached))
+        async with watching(backends.cache, near), measured_lag():
+            if shares_port:  # others answer meanwhile, and nobody is to meet one that cannot yet
+                await backends.connected(CONNECT_SECONDS)
+            app, ahead = build_app(deps), answers_ahead(deps)
+            gc.collect()
+            gc.freeze()  # what is loaded by now stays: a full collection looks at the rest alone, some 6 ms for 36
+            await serve(app, settings, deps.draining, shares_port=shares_port, ahead=ahead)
+
+
+def _switched_off() -> list[str]:
+    """Return the protections of the near cache that a test does without."""
+    return [name for name in UNSAFE if failpoints.is_on(f"nearcache.{name}")]
+
+
+def run(settings: GatewaySettings, *, shares_port: bool = False) -> None:
+    """Serve until told to stop. Raises SystemExit, with one line that says why, if it cannot."""
+    with logging_to_stderr("gateway", json_lines=settings.json_logs, level=settings.log_level):
+        tracing = start_tracing("gateway")
+        uvloop.run(main(settings, shares_port=shares_port))
+        if tracing is not None:
+            tracing.shutdown()
+
+
+def end_with_the_supervisor(seconds: float) -> None:
+    """Stop when standard input ends, which the supervisor holds: killed, it leaves nobody who would stop this process.
+
+    After `seconds` it ends by force, for a loop that hangs hears no signal.
+    """
+
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 1):
+            continue
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(seconds)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+if __name__ == "__main__":
+    given = read(GatewaySettings)
+    restarts.of().value = int(sys.argv[1])
+    # Ctrl-C in a terminal reaches the whole group: the supervisor alone decides who stops when.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_the_supervisor(given.drain_seconds + GRACE_SECONDS + 2 * LAST_WRITE_SECONDS)
+    run(given, shares_port=True)

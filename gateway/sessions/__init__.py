@@ -1,0 +1,1 @@
+"""Session checks: cookies, cached sessions, and the fast path of get-session."""

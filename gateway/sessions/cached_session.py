@@ -1,0 +1,44 @@
+"""An open session as it is held in memory: who it is, and the answer of get-session, ready but for the token."""
+
+import math
+from typing import NamedTuple, Self
+
+import msgspec
+from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from gateway.sessions.wire_objects import session_object, user_object
+from trivet.identity.v1.session_service_pb2 import VerifySessionResponse
+
+PLACE = "{token}"
+"""Stands where the token will: nothing that is written before it, two ids, can hold a brace."""
+
+
+class HeldSession(NamedTuple):
+    """`head`, the token and `tail` are the answer; `ends` and `slides` are seconds since 1970."""
+
+    answer: VerifySessionResponse
+    head: bytes
+    tail: bytes
+    ends: float
+    slides: float
+
+    @classmethod
+    def of(cls, answer: VerifySessionResponse) -> Self:
+        body = {"session": session_object(answer.session, PLACE), "user": user_object(answer.user)}
+        head, _, tail = msgspec.json.encode(body).partition(PLACE.encode())
+        ends = _seconds(answer.session.expire_time)
+        slides = _seconds(answer.slide_time) if answer.slide_time.seconds else math.inf
+        return cls(answer, head, tail, ends, slides)
+
+
+def _seconds(time: Timestamp) -> float:
+    return time.seconds + time.nanos / 1e9
+
+
+def hold(value: bytes) -> HeldSession | None:
+    """Return the session in an entry's bytes, None if they hold none."""
+    try:
+        return HeldSession.of(VerifySessionResponse.FromString(value))
+    except DecodeError:
+        return None
