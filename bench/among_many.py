@@ -17,7 +17,7 @@ from bench.http_load import Request
 from bench.samples import Round
 from bench.scene import GET_SESSION, PERSON, Scene
 from bench.timings import Timings
-from services.identity import store_url
+from services.identity.store.engine import store_url
 from tests.harness.whole import Stores, whole
 
 STATES = ("from the database", "read again")

@@ -10,7 +10,7 @@ from sqlalchemy.pool import NullPool
 
 from gateway.sessions.cookies import CookieSigner
 from runtime.ids import token_hash
-from services.identity import store_url
+from services.identity.store.engine import store_url
 from tests.harness.processes import SECRET
 
 BATCH = 100_000

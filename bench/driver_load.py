@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bench.samples import Round
-from services.identity import store_url
+from services.identity.store.engine import store_url
 
 Work = Callable[[], Awaitable[Any]]
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from bench.samples import Round
-from services.identity.hashing import Hasher
+from services.identity.passwords.hashing import Hasher
 
 
 async def sustained(password: str, callers: int, seconds: float) -> Round:

@@ -14,9 +14,9 @@ from sqlalchemy.pool import NullPool
 
 from bench import peer_packages
 from bench.http_load import Request, request
-from services.identity import store_url
-from services.identity.engine import Limits
-from services.identity.hashing import Cost
+from services.identity.passwords.hashing import Cost
+from services.identity.store.engine import store_url
+from services.identity.store.engine.engine import Limits
 from tests.harness.engines import end, wait_for_port
 from tests.harness.ports import free_port
 from tests.harness.processes import SECRET

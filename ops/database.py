@@ -20,7 +20,7 @@ from ops.showing import note
 from ops.stores import is_given, sqlite_file, sqlite_url
 
 if TYPE_CHECKING:
-    from services.identity.migrate import Status
+    from services.identity.store.schema.migrate import Status
 
 app = typer.Typer(help="Look after the schema of the database.", no_args_is_help=True, rich_markup_mode=None)
 T = TypeVar("T")
@@ -33,7 +33,7 @@ def url(*, may_be_new: bool = False) -> str:
     Raises WrongSettings for an SQLite file that is not there, unless it `may_be_new`: looking makes no database.
     """
     if is_given("sql", os.environ):
-        from services.identity.store_settings import StoreSettings
+        from services.identity.store.engine.settings import StoreSettings
 
         store = read_settings(StoreSettings)  # whoever looks after it need not hold the service's keys
         file = Path(store.store.url.database or "") if store.store.kind == "sqlite" else None
@@ -59,7 +59,7 @@ def migrate(
     wait: Annotated[bool, typer.Option("--wait", help="Wait for a database that is not up yet.")] = False,
 ) -> None:
     """Bring the database to this version's tables."""
-    from services.identity.migrate import upgrade
+    from services.identity.store.schema.migrate import upgrade
 
     address = url(may_be_new=True)
     before = _once_there(lambda: upgrade(address), address, wait=wait)
@@ -73,7 +73,7 @@ def rollback(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Take the last migrations back, after a question; the data in what they added is lost."""
-    from services.identity.migrate import downgrade, last
+    from services.identity.store.schema.migrate import downgrade, last
 
     address = url()
     names = _once_there(lambda: last(address, steps), address)
@@ -84,7 +84,7 @@ def rollback(
 
 def _ask(address: str, names: Sequence[str]) -> None:
     """Name what would be lost and where, and go on only if the operator says so. Raises Refused."""
-    from services.identity import store_url
+    from services.identity.store.engine import store_url
 
     where = store_url.parse(address).url.render_as_string()
     if read_settings(OpsSettings).is_production:
@@ -101,7 +101,7 @@ def status(
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 if migrations are missing.")] = False,
 ) -> None:
     """Say which migration the database stands at, and which are missing."""
-    from services.identity.migrate import status
+    from services.identity.store.schema.migrate import status
 
     address = url()
     found = _once_there(lambda: status(address), address)
@@ -113,7 +113,7 @@ def status(
 @app.command()
 def create(name: Annotated[str, typer.Argument(help="What it does, for example `add seats`.")]) -> None:
     """Write a new migration from the difference between the last one and the tables in the code."""
-    from services.identity.migrate import create
+    from services.identity.store.schema.migrate import create
 
     print(create(name))
 
@@ -127,7 +127,7 @@ def _show(found: "Status") -> None:
 def _once_there(work: Callable[[], T], address: str, *, wait: bool = False) -> T:
     """Do the work; with `wait`, as soon as the database answers. Raises Refused with what the operator can mend."""
     from ops.failures import explained
-    from services.identity.migrate import BusyError
+    from services.identity.store.schema.migrate import BusyError
 
     said = ""
     while True:

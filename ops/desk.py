@@ -13,17 +13,17 @@ from ops.database import url
 from ops.errors import Refused
 from ops.failures import explained
 from runtime.errors import InvalidArgument
-from services.identity import store_url
-from services.identity.accounts import Accounts
-from services.identity.admin import Administration
-from services.identity.audit import Audit
-from services.identity.backlog import Backlog
-from services.identity.database import Database
-from services.identity.emails import foreign_email
-from services.identity.outbox import Outbox
-from services.identity.revision import SchemaCheck
-from services.identity.sessions import Lifetimes, Sessions
-from services.identity.users import User, Users
+from services.identity.email.addresses import foreign_email
+from services.identity.outbox.audit import Audit
+from services.identity.outbox.backlog import Backlog
+from services.identity.outbox.outbox import Outbox
+from services.identity.passwords.credentials import Accounts
+from services.identity.sessions.sessions import Lifetimes, Sessions
+from services.identity.store.database import Database
+from services.identity.store.engine import store_url
+from services.identity.store.schema.schema_check import SchemaCheck
+from services.identity.users.administration import Administration
+from services.identity.users.users import User, Users
 
 T = TypeVar("T")
 ACTOR = "service:ops"

@@ -10,12 +10,12 @@ from sqlalchemy.exc import DBAPIError
 
 from ops.errors import Refused, WrongSettings
 from runtime.errors import ServiceError
-from services.identity import store_url
-from services.identity.engine import Limits, open_engine
-from services.identity.store_codes import Fault
-from services.identity.store_errors import code_of, fault_of, words_of
-from services.identity.store_troubles import trouble_of
-from services.identity.store_versions import TooOldError
+from services.identity.store.engine import store_url
+from services.identity.store.engine.engine import Limits, open_engine
+from services.identity.store.engine.versions import TooOldError
+from services.identity.store.faults.codes import Fault
+from services.identity.store.faults.diagnosis import trouble_of
+from services.identity.store.faults.errors import code_of, fault_of, words_of
 
 OURS = "DATABASE_URL"
 
@@ -27,7 +27,7 @@ def explained(address: str, setting: str = OURS, *, drivers: bool = True, more: 
     `setting` is what the operator named the database by. Without `drivers` only the service's errors are answered:
     the drivers' are of another database. `more` is said at the end.
     """
-    log = logging.getLogger("services.identity.store_log")
+    log = logging.getLogger("services.identity.store.faults.failure_log")
     log.disabled, before = True, log.disabled  # the same is said here, once
     try:
         yield

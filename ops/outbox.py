@@ -15,7 +15,7 @@ from ops.errors import Refused, WrongSettings
 from ops.showing import as_json, moment, note, table
 
 if TYPE_CHECKING:
-    from services.identity.backlog import Choice, Waiting
+    from services.identity.outbox.backlog import Choice, Waiting
 
 app = typer.Typer(
     help="Look after the outbox: mails, audit events, erasures and invalidations on their way to other services.",
@@ -38,7 +38,7 @@ def list_notes(
 ) -> None:
     """List notes that wait, oldest first: how old they are, why they were refused, when they are sent again."""
     from ops.desk import Desk, at_desk
-    from services.identity.backlog import Choice
+    from services.identity.outbox.backlog import Choice
 
     async def work(desk: Desk) -> "tuple[list[Waiting], dict[str, int]]":
         return await desk.backlog.list(Choice(topic=topic), limit, only_parked=parked), await desk.backlog.counts()
@@ -90,7 +90,7 @@ def drop(
 
 
 def _chosen(ids: Iterable[int] | None, everything: bool, topic: str) -> "Choice":
-    from services.identity.backlog import Choice
+    from services.identity.outbox.backlog import Choice
 
     named = tuple(dict.fromkeys(ids or ()))
     if bool(named) == everything:

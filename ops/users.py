@@ -16,8 +16,8 @@ from ops.errors import Refused, WrongSettings
 from ops.showing import as_json, moment, note, plain, table
 
 if TYPE_CHECKING:
-    from services.identity.admin import Changed
-    from services.identity.users import User
+    from services.identity.users.administration import Changed
+    from services.identity.users.users import User
 
 app = typer.Typer(help="Look after users.", no_args_is_help=True, rich_markup_mode=None)
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -53,7 +53,7 @@ def list_users(
 ) -> None:
     """List users, and say how many there are in all."""
     from ops.desk import Desk, at_desk
-    from services.identity.users import Filter, Order, Role
+    from services.identity.users.users import Filter, Order, Role
 
     wanted = Filter("", Role(role.value) if role else None, banned, verified, query.replace("\0", ""))
 
@@ -80,9 +80,9 @@ def create(
 ) -> None:
     """Make a user; the password is asked for, or read from standard input."""
     from ops.desk import ACTOR, Desk, at_desk
-    from services.identity.hashing import Hasher
-    from services.identity.passwords import new_password
-    from services.identity.users import Role
+    from services.identity.passwords.hashing import Hasher
+    from services.identity.passwords.policy import new_password
+    from services.identity.users.users import Role
 
     shown = plain(name or email.partition("@")[0])[:255]
     secret = _password()
@@ -152,7 +152,7 @@ def unban(who: Who) -> None:
 def sessions(who: Who, json: AsJson = False) -> None:
     """List a user's active sessions, newest first."""
     from ops.desk import Desk, at_desk
-    from services.identity.sessions import Session
+    from services.identity.sessions.sessions import Session
 
     async def work(desk: Desk) -> list[Session]:
         return await desk.sessions.list((await desk.user(who)).id, MAX_SESSIONS)
@@ -212,7 +212,7 @@ def export(
 
 def _set_role(who: str, role: RoleName, mend: str) -> "Changed":
     from ops.desk import ACTOR, Desk, at_desk
-    from services.identity.users import Role
+    from services.identity.users.users import Role
 
     async def work(desk: Desk) -> "Changed":
         user = await desk.user(who, mend)

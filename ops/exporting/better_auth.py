@@ -27,11 +27,11 @@ from ops.importing.times import Unit
 from ops.importing.values import TIMES
 from ops.importing.zones import of_driver
 from runtime.sealing import Sealer
-from services.identity import store_url
-from services.identity.accounts import CREDENTIAL
-from services.identity.operator_engine import operator_engine
-from services.identity.store_codes import Fault
-from services.identity.store_errors import code_of, fault_of
+from services.identity.passwords.credentials import CREDENTIAL
+from services.identity.store.engine import store_url
+from services.identity.store.engine.operator_engine import operator_engine
+from services.identity.store.faults.codes import Fault
+from services.identity.store.faults.errors import code_of, fault_of
 
 OURS = frozenset({"users", "outbox", "requests", "stripe_events"})
 """Tables of Trivet's that are together in none but its own databases."""

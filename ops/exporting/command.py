@@ -75,11 +75,11 @@ async def _exported(
     from ops.desk import leave_it_to_the_relay
     from ops.exporting.people import pages
     from ops.importing.report import Report
-    from services.identity import store_url
-    from services.identity.database import Database
-    from services.identity.outbox import Outbox
-    from services.identity.revision import SchemaCheck
-    from services.identity.users import Filter, Users
+    from services.identity.outbox.outbox import Outbox
+    from services.identity.store.database import Database
+    from services.identity.store.engine import store_url
+    from services.identity.store.schema.schema_check import SchemaCheck
+    from services.identity.users.users import Filter, Users
 
     report = Report()
     async with Database.open(store_url.parse(address), admit=SchemaCheck()) as database:

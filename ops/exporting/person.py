@@ -19,9 +19,10 @@ from runtime.sealing import Sealer
 from runtime.server import STACK
 from runtime.settings import from_env
 from runtime.structs import number, plain
-from services.identity import audit, mail, schema
-from services.identity.database import Database
-from services.identity.outbox import PARKED, Note
+from services.identity.outbox import audit, mail
+from services.identity.outbox.outbox import PARKED, Note
+from services.identity.store.database import Database
+from services.identity.store.schema import schema
 from trivet.client import Channel, Signer, connect
 from trivet.notifications.v1.user_data_service_pb2 import ExportUserDataRequest
 from trivet.notifications.v1.user_data_service_pb2_grpc import UserDataServiceStub

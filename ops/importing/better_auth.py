@@ -21,8 +21,8 @@ from ops.importing.values import TIMES, read, row_id
 from runtime.fields import Fields
 from runtime.ids import new_id, token_hash
 from runtime.sealing import Sealer
-from services.identity.accounts import CREDENTIAL
-from services.identity.sessions import IP_ADDRESS_LENGTH, UNREMEMBERED, USER_AGENT_LENGTH
+from services.identity.passwords.credentials import CREDENTIAL
+from services.identity.sessions.sessions import IP_ADDRESS_LENGTH, UNREMEMBERED, USER_AGENT_LENGTH
 
 PAGE = 200
 OWNED_PAGE = 2_000

@@ -143,12 +143,12 @@ async def _imported(address: str, people: "Reader", *, dry_run: bool) -> "Report
     from ops.importing import claims
     from ops.importing.report import Report
     from ops.importing.target import Target
-    from services.identity import store_url
-    from services.identity.audit import Audit
-    from services.identity.database import Database
-    from services.identity.engine import Limits
-    from services.identity.outbox import Outbox
-    from services.identity.revision import SchemaCheck
+    from services.identity.outbox.audit import Audit
+    from services.identity.outbox.outbox import Outbox
+    from services.identity.store.database import Database
+    from services.identity.store.engine import store_url
+    from services.identity.store.engine.engine import Limits
+    from services.identity.store.schema.schema_check import SchemaCheck
 
     patient = Limits(connections=2, statement_seconds=30, attempt_seconds=40, lock_seconds=20, turn_seconds=30)
     report = Report()

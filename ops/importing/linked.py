@@ -12,7 +12,7 @@ from ops.importing.report import Report
 from ops.importing.source import Row
 from ops.importing.values import line
 from runtime.sealing import Sealer
-from services.identity.oauth.providers import BUILT_IN, Registration
+from services.identity.oauth.providers.catalog import BUILT_IN, Registration
 from services.identity.oauth.tokens import MAX_LENGTH, purpose
 
 TOKENS = {"access_token": "accessToken", "refresh_token": "refreshToken", "id_token": "idToken"}

@@ -15,12 +15,12 @@ from ops.importing.times import Times
 from ops.importing.values import field_value, line, row_id
 from runtime.errors import InvalidArgument
 from runtime.fields import Fields
-from services.identity.accounts import CREDENTIAL
-from services.identity.emails import foreign_email
-from services.identity.fields import merged
-from services.identity.hashing import BETTER_AUTH_SCRYPT
-from services.identity.images import SHAPE, is_image
-from services.identity.users import Role
+from services.identity.email.addresses import foreign_email
+from services.identity.passwords.credentials import CREDENTIAL
+from services.identity.passwords.hashing import BETTER_AUTH_SCRYPT
+from services.identity.users.custom_fields import merged
+from services.identity.users.pictures import SHAPE, is_image
+from services.identity.users.users import Role
 
 HASH_LENGTH = 255
 NAME_LENGTH = 255

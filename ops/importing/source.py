@@ -30,10 +30,10 @@ from ops.importing.report import Report
 from ops.importing.times import Times, Unit, surveyed
 from ops.importing.zones import FURTHEST, ServerZone, assumed, is_ahead, is_zoneless, local_now, of_driver, server_zone
 from ops.showing import note
-from services.identity import store_url
-from services.identity.operator_engine import operator_engine
-from services.identity.store_errors import code_of
-from services.identity.store_url import StoreUrl
+from services.identity.store.engine import store_url
+from services.identity.store.engine.operator_engine import operator_engine
+from services.identity.store.engine.store_url import StoreUrl
+from services.identity.store.faults.errors import code_of
 
 SESSION = {
     # The session keeps the server's zone: so the app's sessions see what MySQL's TIMESTAMP columns hold.

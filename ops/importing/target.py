@@ -11,10 +11,10 @@ from ops.importing.people import Person
 from ops.importing.report import Report
 from ops.importing.selection import Selection, unique_values
 from ops.importing.source import Row
-from services.identity import schema
-from services.identity.audit import Audit, Event, Happened
-from services.identity.database import Database, Transaction
-from services.identity.store_errors import TwiceError
+from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.store.database import Database, Transaction
+from services.identity.store.faults.errors import TwiceError
+from services.identity.store.schema import schema
 
 T = TypeVar("T")
 ROWS = 500

@@ -9,8 +9,8 @@ from ops.importing.times import Times, Unreadable
 from ops.showing import CONTROLS
 from runtime import json_text
 from runtime.fields import Field, normal, wrong
-from services.identity.schema import ID_LENGTH
-from services.identity.servicers.encoding import ID_CHARACTERS
+from services.identity.messages import ID_CHARACTERS
+from services.identity.store.schema.schema import ID_LENGTH
 
 TIMES = frozenset(
     {"createdAt", "updatedAt", "expiresAt", "banExpires", "accessTokenExpiresAt", "refreshTokenExpiresAt"}

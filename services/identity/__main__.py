@@ -16,28 +16,28 @@ from runtime.server import Server
 from runtime.settings import read
 from runtime.tasks import Tasks
 from runtime.telemetry import start_tracing
-from services.identity import fields
-from services.identity.backlog import Backlog
-from services.identity.database import Database
-from services.identity.hashing import Hasher
-from services.identity.oauth.parts import Parts as OAuthParts
-from services.identity.oauth.parts import Store, open_oauth
-from services.identity.outbox import Outbox
-from services.identity.parts import Parts, Site, assemble
+from services.identity.billing.servicer import SubscriptionServicer
+from services.identity.billing.stripe_webhook import open_webhook
+from services.identity.billing.subscriptions import Subscriptions
+from services.identity.email.servicer import VerificationServicer
+from services.identity.oauth.servicer import AccountServicer
+from services.identity.oauth.wiring import Parts as OAuthParts
+from services.identity.oauth.wiring import Store, open_oauth
+from services.identity.outbox.backlog import Backlog
+from services.identity.outbox.outbox import Outbox
+from services.identity.outbox.outbox_subscribers import receivers
+from services.identity.passwords.hashing import Hasher
+from services.identity.passwords.servicer import AuthServicer
 from services.identity.policy import POLICY
-from services.identity.receivers import receivers
-from services.identity.revision import SchemaCheck
-from services.identity.servicers.accounts import AccountServicer
-from services.identity.servicers.admin import UserAdminServicer
-from services.identity.servicers.auth import AuthServicer
-from services.identity.servicers.sessions import SessionServicer
-from services.identity.servicers.subscriptions import SubscriptionServicer
-from services.identity.servicers.users import UserServicer
-from services.identity.servicers.verification import VerificationServicer
+from services.identity.sessions.servicer import SessionServicer
 from services.identity.settings import IdentitySettings
-from services.identity.stripe_webhook import open_webhook
-from services.identity.subscriptions import Subscriptions
-from services.identity.sweeper import Sweeper
+from services.identity.store.database import Database
+from services.identity.store.schema.schema_check import SchemaCheck
+from services.identity.store.sweeper import Sweeper
+from services.identity.users import custom_fields
+from services.identity.users.admin_servicer import UserAdminServicer
+from services.identity.users.servicer import UserServicer
+from services.identity.wiring import Parts, Site, assemble
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Signer, connect
 from trivet.identity.v1.account_service_pb2_grpc import (
@@ -60,7 +60,7 @@ RELAY_PAUSE_SECONDS = 1.0  # also while the cache is away: whoever signed out ma
 
 
 async def main(settings: IdentitySettings) -> None:
-    fields.declare(settings.user_fields, settings.session_fields)
+    custom_fields.declare(settings.user_fields, settings.session_fields)
     for name, why in settings.store.parameters.ignored.items():
         logger.warning("DATABASE_URL: the parameter %s changes nothing here: %s", name, why)
     if settings.is_production and settings.store.is_plain_and_far:

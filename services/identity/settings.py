@@ -4,12 +4,12 @@ from datetime import timedelta
 
 from runtime.fields import NONE, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
 from runtime.settings import Address, SealKeysField, ServiceSettings, SiteSettings, from_env
-from services.identity.email_settings import EmailSettings
-from services.identity.hashing import Cost
-from services.identity.oauth.settings import OAuthSettings
-from services.identity.sessions import Lifetimes
-from services.identity.store_settings import StoreSettings
-from services.identity.stripe_settings import StripeSettings
+from services.identity.billing.settings import StripeSettings
+from services.identity.email.settings import EmailSettings
+from services.identity.oauth.providers.settings import OAuthSettings
+from services.identity.passwords.hashing import Cost
+from services.identity.sessions.sessions import Lifetimes
+from services.identity.store.engine.settings import StoreSettings
 
 
 class IdentitySettings(ServiceSettings, SiteSettings, StoreSettings, EmailSettings, OAuthSettings, StripeSettings):

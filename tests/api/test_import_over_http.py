@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.identity import migrate
+from services.identity.store.schema import migrate
 from tests.conftest import Engines
 from tests.harness.people import FAST_HASHING, browser, sign_in
 from tests.harness.processes import ROOT

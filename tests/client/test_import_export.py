@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from runtime.ids import new_id
-from services.identity import store_url
+from services.identity.store.engine import store_url
 from tests.client.conftest import HERE, SECONDS
 from tests.conftest import Engines
 from tests.harness.people import FAST_HASHING, PASSWORD

@@ -15,9 +15,9 @@ from ops import running
 from ops.desk import leave_it_to_the_relay, opened
 from ops.sealing import SealingSettings, sealer
 from runtime.sealing import Sealer
-from services.identity.database import Transaction
-from services.identity.mail import Mail, Post
-from services.identity.outbox import Outbox
+from services.identity.outbox.mail import Mail, Post
+from services.identity.outbox.outbox import Outbox
+from services.identity.store.database import Transaction
 from tests.e2e.accounts import PASSWORD, sign_in, sign_up
 from tests.harness.processes import ROOT, SECRET
 from tests.harness.stack import Stack, environment, is_running, trivet

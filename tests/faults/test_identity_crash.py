@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from runtime.ids import new_id
-from services.identity import migrate
+from services.identity.store.schema import migrate
 from tests.conftest import Engines
 from tests.harness.processes import client, process
 from tests.harness.waiting import until

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from gateway.auth.protocol.limits import ACCOUNT
-from services.identity.hashing import NICENESS, Cost, Hasher
+from services.identity.passwords.hashing import NICENESS, Cost, Hasher
 from tests.conftest import Engines
 from tests.harness.clients import UNLIMITED, another_client
 from tests.harness.metrics import metric

@@ -14,7 +14,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from runtime.ids import new_id
-from services.identity import migrate
+from services.identity.store.schema import migrate
 from tests.conftest import Engines
 from tests.harness.engines import Engine
 from tests.harness.mysql_like import mysqld

@@ -8,7 +8,7 @@ import httpx
 
 from ops.desk import ACTOR, opened
 from runtime.ids import new_id
-from services.identity.users import Role
+from services.identity.users.users import Role
 from tests.harness.clients import from_another_client
 
 PASSWORD = "a long enough password"

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.identity.migrate import upgrade
+from services.identity.store.schema.migrate import upgrade
 from tests.harness.clients import LIMITED
 from tests.harness.ports import free_port
 from tests.harness.processes import Process, process

@@ -7,8 +7,8 @@ import pytest
 
 from ops.keys import seal_keys
 from runtime.sealing import BrokenSealError, Sealer
-from services.identity import migrate
 from services.identity.oauth.tokens import purpose
+from services.identity.store.schema import migrate
 from tests.harness.stack import environment, trivet
 
 OLD, NEW = "an-old-secret-0123456789-abcdefghijklmnop", "a-new-secret-9876543210-qrstuvwxyzabcdef"

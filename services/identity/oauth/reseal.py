@@ -7,10 +7,10 @@ from functools import partial
 from sqlalchemy import RowMapping, or_, select, update
 
 from runtime.sealing import BrokenSealError, Sealer
-from services.identity import schema
-from services.identity.audit import Audit, Event, Happened
-from services.identity.database import Database, Transaction
 from services.identity.oauth.tokens import SEALED, purpose
+from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.store.database import Database, Transaction
+from services.identity.store.schema import schema
 
 accounts = schema.accounts
 BATCH = 200

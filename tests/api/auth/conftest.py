@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from runtime.ids import new_id, token_hash
-from services.identity import migrate
+from services.identity.store.schema import migrate
 from tests.conftest import Engines
 from tests.harness import engines
 from tests.harness.engines import Engine

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
-from services.identity import migrate
+from services.identity.store.schema import migrate
 from tests.conftest import Engines
 from tests.harness.processes import Process, client, process
 from trivet.cache.v1.cache_pb2 import GetRequest, GetStatsRequest, Lookup

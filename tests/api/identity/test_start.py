@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy.engine import make_url
 
 from runtime.ids import new_id
-from services.identity import migrate
+from services.identity.store.schema import migrate
 from tests.api.identity.conftest import FAST, failure, stubs
 from tests.conftest import Engines
 from tests.harness.processes import ROOT, client, environment, process, wait_until_up

@@ -8,22 +8,23 @@ from pathlib import Path
 import pytest
 
 from runtime.sealing import Sealer
-from services.identity import migrate, store_url
-from services.identity.accounts import Accounts
-from services.identity.admin import Administration
-from services.identity.authentication import Authentication
-from services.identity.database import Database, Transaction
-from services.identity.email_rules import EmailRules
-from services.identity.engine import Limits
-from services.identity.hashing import Cost, Hasher
-from services.identity.outbox import Outbox
-from services.identity.parts import Site, assemble
-from services.identity.schema import metadata
-from services.identity.sessions import Lifetimes, Origin, Sessions
-from services.identity.sign_ups import NewUser, SignUps
-from services.identity.store_url import StoreUrl
-from services.identity.user_deletion import UserDeletion
-from services.identity.users import User, Users
+from services.identity.email.policy import EmailRules
+from services.identity.outbox.outbox import Outbox
+from services.identity.passwords.authentication import Authentication
+from services.identity.passwords.credentials import Accounts
+from services.identity.passwords.hashing import Cost, Hasher
+from services.identity.passwords.sign_up import NewUser, SignUps
+from services.identity.sessions.sessions import Lifetimes, Origin, Sessions
+from services.identity.store.database import Database, Transaction
+from services.identity.store.engine import store_url
+from services.identity.store.engine.engine import Limits
+from services.identity.store.engine.store_url import StoreUrl
+from services.identity.store.schema import migrate
+from services.identity.store.schema.schema import metadata
+from services.identity.users.administration import Administration
+from services.identity.users.deletion import UserDeletion
+from services.identity.users.users import User, Users
+from services.identity.wiring import Site, assemble
 from tests.conformance.identity import mysql
 from tests.conftest import Engines
 from tests.harness.mysql_like import sql_engines

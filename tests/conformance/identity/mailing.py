@@ -8,22 +8,23 @@ from urllib.parse import parse_qs, urlsplit
 from sqlalchemy import Executable, insert, select, update
 
 from runtime.ids import new_id
-from services.identity import mail, schema
-from services.identity.authentication import Authentication
-from services.identity.database import Transaction
-from services.identity.email_flows import EmailFlows
-from services.identity.email_links import Links
-from services.identity.email_rules import EmailRules
-from services.identity.hashing import Hasher
-from services.identity.mail import Mail
-from services.identity.outbox import Note
-from services.identity.parts import Site, assemble
-from services.identity.password_resets import PasswordResets
-from services.identity.sessions import Lifetimes, Origin
-from services.identity.sign_ups import NewUser, SignedUp, SignUps
-from services.identity.user_deletion import UserDeletion
-from services.identity.users import User
-from services.identity.verifications import Verifications
+from services.identity.email.links import Links
+from services.identity.email.one_time_secrets import Verifications
+from services.identity.email.policy import EmailRules
+from services.identity.email.verification import EmailFlows
+from services.identity.outbox import mail
+from services.identity.outbox.mail import Mail
+from services.identity.outbox.outbox import Note
+from services.identity.passwords.authentication import Authentication
+from services.identity.passwords.hashing import Hasher
+from services.identity.passwords.resets import PasswordResets
+from services.identity.passwords.sign_up import NewUser, SignedUp, SignUps
+from services.identity.sessions.sessions import Lifetimes, Origin
+from services.identity.store.database import Transaction
+from services.identity.store.schema import schema
+from services.identity.users.deletion import UserDeletion
+from services.identity.users.users import User
+from services.identity.wiring import Site, assemble
 from tests.conformance.identity.conftest import BASE_URL, PASSWORD, SEALER, SECRET, Identity
 
 HERE = Origin("10.0.0.1", "tests")

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import text
 
-from services.identity.database import Database
-from services.identity.engine import server_of
-from services.identity.hashing import Hasher
+from services.identity.passwords.hashing import Hasher
+from services.identity.store.database import Database
+from services.identity.store.engine.engine import server_of
 from tests.conformance.identity.statements import before_driver
 from tests.harness.waiting import until
 

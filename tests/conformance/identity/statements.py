@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import event
 
-from services.identity.database import Database
-from services.identity.reading import FETCH
-from services.identity.writing import SAY, WRITE, CompiledWriting
+from services.identity.store.compiled_reads import FETCH
+from services.identity.store.compiled_writes import SAY, WRITE, CompiledWriting
+from services.identity.store.database import Database
 
 ENDS = ("COMMIT", "ROLLBACK")
 CONTROL = ("BEGIN", *ENDS)

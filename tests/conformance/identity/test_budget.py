@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from services.identity.accounts import Accounts, Credential
-from services.identity.hashing import Cost, Hasher
-from services.identity.sessions import Origin
+from services.identity.passwords.credentials import Accounts, Credential
+from services.identity.passwords.hashing import Cost, Hasher
+from services.identity.sessions.sessions import Origin
 from tests.conformance.identity.conftest import PASSWORD, Identity
 from tests.conformance.identity.statements import Sent, sent_to, work_of
 

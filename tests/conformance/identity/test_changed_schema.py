@@ -7,12 +7,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from runtime.errors import Unavailable
-from services.identity import migrate, store_url
-from services.identity.database import Database
-from services.identity.hashing import Hasher
-from services.identity.operator_engine import operator_engine
-from services.identity.revision import SchemaCheck
-from services.identity.store_url import StoreUrl
+from services.identity.passwords.hashing import Hasher
+from services.identity.store.database import Database
+from services.identity.store.engine import store_url
+from services.identity.store.engine.operator_engine import operator_engine
+from services.identity.store.engine.store_url import StoreUrl
+from services.identity.store.schema import migrate
+from services.identity.store.schema.schema_check import SchemaCheck
 from tests.conformance.identity.conftest import PATIENT, build, empty
 
 STEPS = len(list(migrate.script_directory().walk_revisions()))

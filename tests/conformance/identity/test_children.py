@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import Table, delete, func, insert, select
 
 from runtime.ids import new_id
-from services.identity.database import Database, Transaction
-from services.identity.schema import accounts, metadata, users
-from services.identity.users import CHILDREN
+from services.identity.store.database import Database, Transaction
+from services.identity.store.schema.schema import accounts, metadata, users
+from services.identity.users.users import CHILDREN
 from tests.conformance.identity.conftest import OPERATOR, Identity
 from tests.harness.mysql_like import sql_engines
 

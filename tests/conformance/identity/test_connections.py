@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from services.identity import store_url
-from services.identity.database import Database
+from services.identity.store.database import Database
+from services.identity.store.engine import store_url
 
 BUSY_SECONDS = 0.3
 

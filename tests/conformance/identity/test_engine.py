@@ -7,10 +7,10 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import text
 
-from services.identity.database import Database
-from services.identity.engine import Limits, _setup_statements, server_of
-from services.identity.store_settings import StoreSettings
-from services.identity.store_url import StoreUrl
+from services.identity.store.database import Database
+from services.identity.store.engine.engine import Limits, _setup_statements, server_of
+from services.identity.store.engine.settings import StoreSettings
+from services.identity.store.engine.store_url import StoreUrl
 
 URL = "postgresql://u:p@h/d"
 SERVERS = {"11.8.3-MariaDB-0+deb13u1": "mariadb", "9.7.4-2": "mysql", "8.0.11-TiDB-v8.5.4": "tidb"}

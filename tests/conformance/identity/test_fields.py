@@ -8,11 +8,11 @@ import pytest
 
 from runtime.errors import InvalidArgument, NotFound
 from runtime.fields import Field
-from services.identity import fields
-from services.identity.sessions import Origin
-from services.identity.sessions import tag_of as session_tag
-from services.identity.sign_ups import NewUser
-from services.identity.users import tag_of as user_tag
+from services.identity.passwords.sign_up import NewUser
+from services.identity.sessions.sessions import Origin
+from services.identity.sessions.sessions import tag_of as session_tag
+from services.identity.users import custom_fields
+from services.identity.users.users import tag_of as user_tag
 from tests.conformance.identity.conftest import PASSWORD, Identity
 from tests.conformance.identity.statements import Sent, sent_to, work_of
 
@@ -22,12 +22,12 @@ ODD = 'caf\u00e9 \U0001f98a \x00 \\ " \u2028'
 @pytest.fixture(autouse=True)
 def declared() -> Iterator[None]:
     """Two fields of users, one of them with a default and one of sessions that is never answered."""
-    fields.declare(
+    custom_fields.declare(
         {"phone": Field("string"), "age": Field("number", default=7)},
         {"theme": Field("string"), "note": Field("string", returned=False)},
     )
     yield
-    fields.declare({}, {})
+    custom_fields.declare({}, {})
 
 
 def values(shown: dict[str, Any] | None) -> dict[str, Any]:
@@ -42,10 +42,10 @@ def verbs(sent: list[Sent]) -> list[str]:
 
 async def test_values_come_back_as_they_were_given_and_others_stay(identity: Identity) -> None:
     user, token = await identity.sign_up()
-    assert values(fields.of_users.shown(user.additional)) == {"phone": None, "age": 7}
+    assert values(custom_fields.of_users.shown(user.additional)) == {"phone": None, "age": 7}
     await identity.users.update(user.id, {}, {"phone": ODD})
     changed = await identity.users.update(user.id, {"name": "Bob"}, {"age": 1.5})
-    assert values(fields.of_users.shown(changed.additional)) == {"phone": ODD, "age": 1.5}
+    assert values(custom_fields.of_users.shown(changed.additional)) == {"phone": ODD, "age": 1.5}
     assert await identity.users.find(user.id) == changed
     assert (await identity.sessions.verify(token)).user == changed
 
@@ -53,10 +53,10 @@ async def test_values_come_back_as_they_were_given_and_others_stay(identity: Ide
 async def test_values_given_at_sign_up_are_kept_in_the_same_statements(identity: Identity) -> None:
     with sent_to(identity.database) as plain:
         await identity.sign_up("plain@x.io")
-    new = NewUser("Ann", "fields@x.io", PASSWORD, additional=fields.merged(None, {"phone": "+1"}))
+    new = NewUser("Ann", "fields@x.io", PASSWORD, additional=custom_fields.merged(None, {"phone": "+1"}))
     with sent_to(identity.database) as more:
         signed_up = await identity.sign_ups.sign_up(new, Origin())
-    assert values(fields.of_users.shown(signed_up.user.additional))["phone"] == "+1"
+    assert values(custom_fields.of_users.shown(signed_up.user.additional))["phone"] == "+1"
     assert verbs(more) == verbs(plain)
     assert await identity.users.find(signed_up.user.id) == signed_up.user
 
@@ -75,15 +75,15 @@ async def test_twenty_changes_at_once_lose_none(identity: Identity) -> None:
     user, token = await identity.sign_up()
     session = (await identity.sessions.verify(token)).session
     names = [f"field{number}" for number in range(10)]
-    fields.declare(dict.fromkeys(names, Field("string")), dict.fromkeys(names, Field("string")))
+    custom_fields.declare(dict.fromkeys(names, Field("string")), dict.fromkeys(names, Field("string")))
     await asyncio.gather(
         *(identity.users.update(user.id, {}, {name: name}) for name in names),
         *(identity.sessions.update(user.id, session.id, {name: name}) for name in names),
     )
     found = await identity.sessions.verify(token)
     everything = {name: name for name in names}
-    assert values(fields.of_users.shown(found.user.additional)) == everything
-    assert values(fields.of_sessions.shown(found.session.additional)) == everything
+    assert values(custom_fields.of_users.shown(found.user.additional)) == everything
+    assert values(custom_fields.of_sessions.shown(found.session.additional)) == everything
 
 
 async def test_a_sessions_fields_change_nothing_else_of_it_and_caches_know(identity: Identity) -> None:
@@ -96,7 +96,7 @@ async def test_a_sessions_fields_change_nothing_else_of_it_and_caches_know(ident
     after = await identity.sessions.verify(token)
     assert after.session == changed
     assert (changed.updated_at, changed.expires_at) == (before.session.updated_at, before.session.expires_at)
-    assert values(fields.of_sessions.shown(changed.additional)) == {"theme": "dark"}
+    assert values(custom_fields.of_sessions.shown(changed.additional)) == {"theme": "dark"}
     assert after.slides_at == before.slides_at
 
 
@@ -127,4 +127,4 @@ async def test_what_is_too_large_changes_nothing(identity: Identity) -> None:
     assert refused.value.reason == "ADDITIONAL_TOO_LARGE"
     kept = await identity.users.find(user.id)
     assert kept is not None
-    assert (kept.name, values(fields.of_users.shown(kept.additional))["age"]) == ("Ann", 7)
+    assert (kept.name, values(custom_fields.of_users.shown(kept.additional))["age"]) == ("Ann", 7)

@@ -8,8 +8,8 @@ import pytest
 from argon2 import PasswordHasher, Type
 
 from runtime.errors import InvalidArgument, Unavailable
-from services.identity.hashing import Cost, Hasher
-from services.identity.passwords import common_passwords, new_password, normal_password
+from services.identity.passwords.hashing import Cost, Hasher
+from services.identity.passwords.policy import common_passwords, new_password, normal_password
 from tests.conformance.identity.conftest import CHEAP
 from tests.harness.waiting import taking, until
 

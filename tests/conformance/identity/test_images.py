@@ -1,7 +1,7 @@
 """Pictures as data URLs, on every engine."""
 
-from services.identity.images import DATA_LENGTH
-from services.identity.sign_ups import NewUser
+from services.identity.passwords.sign_up import NewUser
+from services.identity.users.pictures import DATA_LENGTH
 from tests.conformance.identity.conftest import PASSWORD, Identity
 from tests.conformance.identity.mailing import HERE
 

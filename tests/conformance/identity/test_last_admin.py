@@ -8,11 +8,11 @@ import pytest
 
 from runtime.errors import FailedPrecondition
 from runtime.ids import new_id
-from services.identity.admin import Administration
-from services.identity.email_rules import Deletion, EmailRules
-from services.identity.hashing import Hasher
-from services.identity.sessions import Origin
-from services.identity.users import Filter, Order, Role, User
+from services.identity.email.policy import Deletion, EmailRules
+from services.identity.passwords.hashing import Hasher
+from services.identity.sessions.sessions import Origin
+from services.identity.users.administration import Administration
+from services.identity.users.users import Filter, Order, Role, User
 from tests.conformance.identity.conftest import OPERATOR, PASSWORD, Identity
 from tests.conformance.identity.mailing import Mailing, mailing
 from tests.conformance.identity.moments import overlapping

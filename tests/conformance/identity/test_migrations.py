@@ -11,12 +11,12 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.pool import NullPool
 
 from runtime.errors import Unavailable
-from services.identity import migrate
-from services.identity.database import Database
-from services.identity.revision import SchemaCheck, revisions
-from services.identity.schema import metadata
-from services.identity.store_url import StoreUrl
-from services.identity.users import CHILDREN
+from services.identity.store.database import Database
+from services.identity.store.engine.store_url import StoreUrl
+from services.identity.store.schema import migrate
+from services.identity.store.schema.schema import metadata
+from services.identity.store.schema.schema_check import SchemaCheck, revisions
+from services.identity.users.users import CHILDREN
 
 MIGRATORS = 4
 TURNS = 5

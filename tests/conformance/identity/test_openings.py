@@ -9,14 +9,15 @@ from sqlalchemy import bindparam, func, insert, select, update
 
 from runtime.clock import utc_now
 from runtime.errors import ServiceError
-from services.identity import schema, sessions
-from services.identity.email_rules import EmailRules
-from services.identity.hashing import Hasher
-from services.identity.openings import Proof, insert_while
-from services.identity.sessions import Origin
-from services.identity.sign_ups import NewUser
-from services.identity.users import User
-from services.identity.writing import Writing
+from services.identity.email.policy import EmailRules
+from services.identity.passwords.hashing import Hasher
+from services.identity.passwords.sign_up import NewUser
+from services.identity.sessions import sessions
+from services.identity.sessions.session_gate import Proof, insert_while
+from services.identity.sessions.sessions import Origin
+from services.identity.store.compiled_writes import Writing
+from services.identity.store.schema import schema
+from services.identity.users.users import User
 from tests.conformance.identity.conftest import PASSWORD, Identity
 from tests.conformance.identity.mailing import Mailing, mailing
 from tests.conformance.identity.moments import Meanwhile, overlapping

@@ -10,11 +10,12 @@ from sqlalchemy import Executable, text
 from sqlalchemy.engine import make_url
 
 from runtime.errors import Unavailable
-from services.identity import migrate, store_url
-from services.identity.database import Database, Transaction
-from services.identity.operator_engine import operator_engine
-from services.identity.pooled_dialect import PooledDialect
-from services.identity.sessions import Origin
+from services.identity.sessions.sessions import Origin
+from services.identity.store.database import Database, Transaction
+from services.identity.store.engine import store_url
+from services.identity.store.engine.operator_engine import operator_engine
+from services.identity.store.engine.pooled_dialect import PooledDialect
+from services.identity.store.schema import migrate
 from tests.conformance.identity.conftest import PASSWORD, SHORT, Identity
 from tests.conftest import Engines
 from tests.harness.pooling import SERVERS

@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy import Select, select
 from sqlalchemy.schema import CreateIndex, DropIndex
 
-from services.identity import schema
-from services.identity.backlog import Backlog
-from services.identity.database import Database, Transaction
-from services.identity.openings import Proof
-from services.identity.requests import Request, Requests
-from services.identity.sessions import Origin
-from services.identity.store_url import StoreUrl
-from services.identity.sweeper import Sweeper
-from services.identity.users import Filter, Order, Role
-from services.identity.verifications import Verifications
+from services.identity.email.one_time_secrets import Verifications
+from services.identity.outbox.backlog import Backlog
+from services.identity.sessions.session_gate import Proof
+from services.identity.sessions.sessions import Origin
+from services.identity.store.database import Database, Transaction
+from services.identity.store.engine.store_url import StoreUrl
+from services.identity.store.idempotency import Request, Requests
+from services.identity.store.schema import schema
+from services.identity.store.sweeper import Sweeper
+from services.identity.users.users import Filter, Order, Role
 from tests.conformance.identity.conftest import PATIENT, Identity, empty
 from tests.conformance.identity.filling import Filled, analyze, fill
 from tests.conformance.identity.plans import Access, Plan, plan_of

@@ -9,11 +9,11 @@ import pytest
 from grpc import aio
 
 from runtime.errors import Unavailable
-from services.identity.backlog import Backlog, Choice
-from services.identity.database import Transaction
-from services.identity.mail import TOPIC, Mail, Post
-from services.identity.outbox import Outbox
-from services.identity.receivers import receivers
+from services.identity.outbox.backlog import Backlog, Choice
+from services.identity.outbox.mail import TOPIC, Mail, Post
+from services.identity.outbox.outbox import Outbox
+from services.identity.outbox.outbox_subscribers import receivers
+from services.identity.store.database import Transaction
 from tests.conformance.identity.conftest import SEALER, Identity
 from trivet.client import Channel, Signer, connect
 from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Notification

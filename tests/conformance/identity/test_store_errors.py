@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from services.identity import store_log
-from services.identity.store_codes import Fault
-from services.identity.store_errors import fault_of, words_of
-from services.identity.store_log import FailureLog
+from services.identity.store.faults import failure_log
+from services.identity.store.faults.codes import Fault
+from services.identity.store.faults.errors import fault_of, words_of
+from services.identity.store.faults.failure_log import FailureLog
 
 
 class PostgresError(Exception):
@@ -116,7 +116,7 @@ def test_an_outage_is_logged_once_for_each_kind_and_again_after_ten_seconds(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(store_log, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(failure_log, "time", SimpleNamespace(monotonic=lambda: now))
     log = FailureLog()
     lost, too_long = (
         OperationalError("", {}, Exception(code, words)) for code, words in ((2013, "lost"), (3024, "long"))

@@ -6,11 +6,12 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
-from services.identity import migrate, store_url
-from services.identity.database import Database
-from services.identity.engine import Limits
-from services.identity.revision import SchemaCheck
-from services.identity.store_settings import StoreSettings
+from services.identity.store.database import Database
+from services.identity.store.engine import store_url
+from services.identity.store.engine.engine import Limits
+from services.identity.store.engine.settings import StoreSettings
+from services.identity.store.schema import migrate
+from services.identity.store.schema.schema_check import SchemaCheck
 from tests.conftest import Engines
 
 PRISMA = "connection_limit=7&pool_timeout=10&connect_timeout=5&socket_timeout=5"

@@ -24,11 +24,13 @@ from ops.errors import Refused, WrongSettings
 from ops.failures import explained
 from runtime.errors import ServiceError
 from runtime.ids import new_id
-from services.identity import migrate, store_troubles, store_url, store_versions
-from services.identity.database import Database
-from services.identity.operator_engine import operator_engine
-from services.identity.revision import SchemaCheck
-from services.identity.store_troubles import trouble_of
+from services.identity.store.database import Database
+from services.identity.store.engine import store_url, versions
+from services.identity.store.engine.operator_engine import operator_engine
+from services.identity.store.faults import diagnosis
+from services.identity.store.faults.diagnosis import trouble_of
+from services.identity.store.schema import migrate
+from services.identity.store.schema.schema_check import SchemaCheck
 from tests.conftest import Engines
 from tests.harness.engines import Engine
 from tests.harness.waiting import eventually
@@ -103,12 +105,13 @@ async def told(url: str, caplog: pytest.LogCaptureFixture, statement: str = "SEL
         or "42501" in str(failed.value)
         or "ermission denied" in str(failed.value)
     )
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "services.identity.store_log"]
+    log = "services.identity.store.faults.failure_log"
+    (line,) = [record.getMessage() for record in caplog.records if record.name == log]
     assert "trivet-test" not in line + str(refused.value)
     return refused.value, line
 
 
-def assert_named(found: tuple[Refused, str], trouble: store_troubles.Trouble) -> None:
+def assert_named(found: tuple[Refused, str], trouble: diagnosis.Trouble) -> None:
     refusal, line = found
     assert str(refusal).startswith(f"DATABASE_URL: {trouble.what}: {trouble.mend} (")
     assert f"{trouble.what}: {trouble.mend} (" in line
@@ -118,16 +121,16 @@ def assert_named(found: tuple[Refused, str], trouble: store_troubles.Trouble) ->
 @pytest.mark.parametrize(
     ("changed", "trouble"),
     [
-        ({"database": "nowhere"}, store_troubles.NO_DATABASE),
-        ({"password": "wrong"}, store_troubles.WRONG_PASSWORD),
-        ({"query": "sslmode=require"}, store_troubles.TLS_REFUSED),
-        ({"port": 1}, store_troubles.NOTHING_LISTENS),
-        ({"host": "nowhere.invalid"}, store_troubles.NO_SUCH_HOST),
+        ({"database": "nowhere"}, diagnosis.NO_DATABASE),
+        ({"password": "wrong"}, diagnosis.WRONG_PASSWORD),
+        ({"query": "sslmode=require"}, diagnosis.TLS_REFUSED),
+        ({"port": 1}, diagnosis.NOTHING_LISTENS),
+        ({"host": "nowhere.invalid"}, diagnosis.NO_SUCH_HOST),
     ],
-    ids=lambda value: value.what if isinstance(value, store_troubles.Trouble) else "",
+    ids=lambda value: value.what if isinstance(value, diagnosis.Trouble) else "",
 )
 async def test_an_address_that_leads_nowhere_is_named(
-    server: Engine, caplog: pytest.LogCaptureFixture, changed: dict[str, Any], trouble: store_troubles.Trouble
+    server: Engine, caplog: pytest.LogCaptureFixture, changed: dict[str, Any], trouble: diagnosis.Trouble
 ) -> None:
     assert_named(await told(at(server, **changed), caplog), trouble)
 
@@ -136,7 +139,7 @@ async def test_too_many_connections_are_named(server: Engine, caplog: pytest.Log
     limit = "WITH MAX_USER_CONNECTIONS 1" if server.name == "mariadb" else "CONNECTION LIMIT 1"
     with user(server, limit) as url, operator_engine(store_url.parse(url)).connect() as connection:
         connection.execute(text("SELECT 1"))
-        assert_named(await told(url, caplog), store_troubles.TOO_MANY)
+        assert_named(await told(url, caplog), diagnosis.TOO_MANY)
 
 
 async def test_a_server_that_takes_no_writes_is_named(server: Engine, caplog: pytest.LogCaptureFixture) -> None:
@@ -152,14 +155,14 @@ async def test_a_server_that_takes_no_writes_is_named(server: Engine, caplog: py
             found = await told(url, caplog, "CREATE TABLE of_a_test (x integer)")
         finally:
             connection.execute(text(make.format("off")))
-    assert_named(found, store_troubles.READ_ONLY)
+    assert_named(found, diagnosis.READ_ONLY)
 
 
 async def test_a_missing_right_is_named(server: Engine, caplog: pytest.LogCaptureFixture) -> None:
     with user(server) as url:
         statement = "DROP TABLE outbox" if server.name == "mariadb" else "CREATE TABLE of_a_test (x integer)"
         migrate.upgrade(server.url)
-        assert_named(await told(url, caplog, statement), store_troubles.NO_RIGHT)
+        assert_named(await told(url, caplog, statement), diagnosis.NO_RIGHT)
 
 
 async def test_a_full_table_of_mariadb_is_named(engine: Engines, caplog: pytest.LogCaptureFixture) -> None:
@@ -172,7 +175,7 @@ async def test_a_full_table_of_mariadb_is_named(engine: Engines, caplog: pytest.
             found = await told(server.url, caplog, "INSERT INTO of_a_test SELECT 'x' FROM seq_1_to_1000")
         finally:
             connection.execute(text("DROP TABLE trivet.of_a_test"))
-    assert_named(found, store_troubles.DISK_FULL)
+    assert_named(found, diagnosis.DISK_FULL)
 
 
 @contextmanager
@@ -201,7 +204,7 @@ async def test_a_full_disk_of_postgresql_is_named(engine: Engines, caplog: pytes
         finally:
             connection.execute(text("DROP TABLE IF EXISTS of_a_test"))
             connection.execute(text("DROP TABLESPACE small"))
-    assert_named(found, store_troubles.DISK_FULL)
+    assert_named(found, diagnosis.DISK_FULL)
 
 
 async def test_sqlite_names_a_full_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -254,13 +257,13 @@ async def test_a_certificate_that_nothing_here_trusts_is_named(
     server = own("postgresql", engine)
     with with_tls(server):
         refusal, line = await told(at(server, "sslmode=verify-full", host="localhost"), caplog)
-    assert_named((refusal, line), store_troubles.TLS_UNVERIFIED)
+    assert_named((refusal, line), diagnosis.TLS_UNVERIFIED)
 
 
 async def test_a_server_that_wants_tls_of_a_user_is_named(engine: Engines, caplog: pytest.LogCaptureFixture) -> None:
     server = own("postgresql", engine)
     with user(server) as url, with_tls(server, f"hostnossl all {make_url(url).username} all reject"):
-        assert_named(await told(f"{url}?sslmode=disable", caplog), store_troubles.NOT_ADMITTED)
+        assert_named(await told(f"{url}?sslmode=disable", caplog), diagnosis.NOT_ADMITTED)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb", "postgresql"])
@@ -269,7 +272,7 @@ async def test_a_server_that_is_too_old_is_named(
 ) -> None:
     """No old server is at hand: today's is older than what is asked for."""
     for each in (kind, "mysql"):  # a server by its URL may be MySQL
-        monkeypatch.setitem(store_versions.OLDEST, each, (99,))
+        monkeypatch.setitem(versions.OLDEST, each, (99,))
     url = f"sqlite:///{folder}/old.db" if kind == "sqlite" else engine.get(kind).url
     for work in (migrate.upgrade, migrate.status):
         with pytest.raises(WrongSettings, match="is too old: upgrade the server to 99 or later"), explained(url):
@@ -289,10 +292,10 @@ def test_what_other_servers_say_is_known_by_its_code() -> None:
         return OperationalError("", {}, cause)
 
     space = Exception(1030, 'Got error 28 "No space left on device" from storage engine InnoDB')
-    assert trouble_of(failed(space)) is store_troubles.DISK_FULL
+    assert trouble_of(failed(space)) is diagnosis.DISK_FULL
     assert trouble_of(failed(Exception(1030, "Got error 168 from storage engine"))) is None
-    assert trouble_of(failed(Exception(3159, "insecure transport"))) is store_troubles.TLS_WANTED
+    assert trouble_of(failed(Exception(3159, "insecure transport"))) is diagnosis.TLS_WANTED
     error = failed(Exception(2003, "can't connect"))
     error.__cause__ = ssl.SSLCertVerificationError("unable to get local issuer certificate")
-    assert trouble_of(error) is store_troubles.TLS_UNVERIFIED
+    assert trouble_of(error) is diagnosis.TLS_UNVERIFIED
     assert trouble_of(ValueError("x")) is None

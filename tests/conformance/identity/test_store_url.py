@@ -4,7 +4,7 @@ import ssl
 
 import pytest
 
-from services.identity import store_url
+from services.identity.store.engine import store_url
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from runtime.errors import Aborted, FailedPrecondition, InvalidArgument, Unavailable
-from services.identity.stripe_api import MAX_BYTES, StripeApi
-from services.identity.stripe_terms import News, Terms
-from services.identity.stripe_webhook import LOOKS, StripeWebhook
-from services.identity.subscriptions import Subscriptions
+from services.identity.billing.stripe_api import MAX_BYTES, StripeApi
+from services.identity.billing.stripe_terms import News, Terms
+from services.identity.billing.stripe_webhook import LOOKS, StripeWebhook
+from services.identity.billing.subscriptions import Subscriptions
 from tests.conformance.identity.conftest import Identity
 from tests.harness.stripe import API_KEY, NOW, SECRET, checkout, event, invoice, signed, subscription, thin_event
 

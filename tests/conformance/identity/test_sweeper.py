@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import Table, func, insert, select
 
 from runtime.ids import new_id, token_hash
-from services.identity import schema, sweeper
-from services.identity.database import Transaction
-from services.identity.sessions import Origin
-from services.identity.sweeper import EVENTS_KEPT, Sweeper
+from services.identity.sessions.sessions import Origin
+from services.identity.store import sweeper
+from services.identity.store.database import Transaction
+from services.identity.store.schema import schema
+from services.identity.store.sweeper import EVENTS_KEPT, Sweeper
 from tests.conformance.identity.conftest import PASSWORD, Identity
 from tests.conformance.identity.statements import sent_to, work_of
 

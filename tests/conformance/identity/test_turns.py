@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import text
 
 from runtime.errors import Unavailable
-from services.identity import migrate, store_url
-from services.identity.database import Database, Transaction
-from services.identity.engine import Limits
+from services.identity.store.database import Database, Transaction
+from services.identity.store.engine import store_url
+from services.identity.store.engine.engine import Limits
+from services.identity.store.schema import migrate
 from tests.conformance.identity.conftest import SHORT
 from tests.harness.waiting import taking
 from trivet.client.deadline import within

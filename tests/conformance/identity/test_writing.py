@@ -12,13 +12,14 @@ from sqlalchemy import bindparam, insert, literal_column, select
 
 from runtime.clock import utc_now
 from runtime.errors import Unavailable
-from services.identity import migrate, schema, store_url
-from services.identity.database import Database, Transaction
-from services.identity.outbox import INSERT
-from services.identity.sessions import Origin
-from services.identity.store_errors import OrphanError, TwiceError
-from services.identity.store_url import StoreUrl
-from services.identity.writing import Writing, Written
+from services.identity.outbox.outbox import INSERT
+from services.identity.sessions.sessions import Origin
+from services.identity.store.compiled_writes import Writing, Written
+from services.identity.store.database import Database, Transaction
+from services.identity.store.engine import store_url
+from services.identity.store.engine.store_url import StoreUrl
+from services.identity.store.faults.errors import OrphanError, TwiceError
+from services.identity.store.schema import migrate, schema
 from tests.conformance.identity.conftest import PASSWORD, SHORT, Identity
 from tests.conformance.identity.statements import before_driver
 from tests.conformance.identity.test_store_codes import DriverError

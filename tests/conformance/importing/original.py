@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
 from runtime.ids import new_id
-from services.identity import store_url
+from services.identity.store.engine import store_url
 
 TYPES = {
     "sqlite": {"id": "text", "short": "text", "bool": "integer", "time": "date"},

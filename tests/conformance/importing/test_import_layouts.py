@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from ops.errors import Refused
 from runtime.ids import new_id, token_hash
-from services.identity import store_url
+from services.identity.store.engine import store_url
 from tests.conformance.importing.conftest import Trivet
 from tests.conformance.importing.original import SCRYPT, Original, connected, database_beside
 

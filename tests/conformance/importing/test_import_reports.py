@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from ops.importing import better_auth
 from runtime.ids import new_id
-from services.identity import store_url
+from services.identity.store.engine import store_url
 from tests.conformance.importing.conftest import Trivet
 from tests.conformance.importing.original import NOW, SCRYPT, TABLES, Original, connected, database_beside
 

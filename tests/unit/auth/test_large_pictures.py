@@ -7,7 +7,7 @@ import pytest
 from gateway.auth.protocol.cookie_cache import STRATEGIES
 from gateway.server.serve import MAX_HEADER_BYTES
 from gateway.sessions.cached_session import hold
-from services.identity.images import DATA_LENGTH
+from services.identity.users.pictures import DATA_LENGTH
 from tests.unit.auth.test_session_data import SESSION, USER, browser, data
 from trivet.client import NearCache
 from trivet.client.nearcache import Position

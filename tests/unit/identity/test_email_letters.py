@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from services.identity import mails as module
-from services.identity.email_links import Links
-from services.identity.mail import Mail
-from services.identity.mails import TEMPLATES, Letter, Mails, one_line, salutation
-from services.identity.users import Role, User
+from services.identity.email import templates as module
+from services.identity.email.links import Links
+from services.identity.email.templates import TEMPLATES, Letter, Mails, one_line, salutation
+from services.identity.outbox.mail import Mail
+from services.identity.users.users import Role, User
 
 BASE_URL = "https://app.example.com"
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

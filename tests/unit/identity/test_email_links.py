@@ -12,7 +12,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from runtime.errors import InvalidArgument
-from services.identity.email_links import Links, Proof, Step
+from services.identity.email.links import Links, Proof, Step
 
 SECRET = "0123456789abcdef0123456789abcdef-SeCrEt"
 FORMER = "a-former-secret-0123456789abcdef-01"

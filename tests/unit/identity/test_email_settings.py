@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from services.identity.email_rules import Deletion, EmailRules
-from services.identity.email_settings import EmailSettings
+from services.identity.email.policy import Deletion, EmailRules
+from services.identity.email.settings import EmailSettings
 
 
 def rules(monkeypatch: pytest.MonkeyPatch, **environment: str) -> EmailRules:

@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.errors import InvalidArgument
-from services.identity.emails import foreign_email, normal_email
+from services.identity.email.addresses import foreign_email, normal_email
 
 FOREIGN = [
     "r&d@x.io",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.identity.images import DATA_LENGTH, is_image
+from services.identity.users.pictures import DATA_LENGTH, is_image
 
 DATA = "data:image/png;base64,"
 

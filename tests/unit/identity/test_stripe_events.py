@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from runtime.errors import InvalidArgument
-from services.identity.stripe_events import TELLS, Thin, read, told
-from services.identity.stripe_terms import News, Terms
+from services.identity.billing.stripe_events import TELLS, Thin, read, told
+from services.identity.billing.stripe_terms import News, Terms
 from tests.harness.stripe import NOW, checkout, event, invoice, old_subscription, subscription, thin_event
 
 PLANS = {"price_pro": "pro", "prod_team": "team"}

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from services.identity.stripe_settings import StripeSettings
+from services.identity.billing.settings import StripeSettings
 from tests.harness.stripe import OLD_SECRET, SECRET
 
 NAME = "TRIVET_STRIPE_WEBHOOK_SECRETS"

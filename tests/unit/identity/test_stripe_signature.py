@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidArgument
-from services.identity.stripe_signature import MAX_HEADER_LENGTH, MAX_PAYLOAD_BYTES, TOLERANCE_SECONDS, verify
+from services.identity.billing.stripe_signature import MAX_HEADER_LENGTH, MAX_PAYLOAD_BYTES, TOLERANCE_SECONDS, verify
 from tests.harness.stripe import NOW, OLD_SECRET, SECRET, signed
 
 BODY = b'{"id": "evt_1",  "name": "Jos\xc3\xa9"}\n'

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.identity.stripe_terms import FINAL, STATUSES, Known, News, Terms
+from services.identity.billing.stripe_terms import FINAL, STATUSES, Known, News, Terms
 
 statuses = st.sampled_from(STATUSES)
 moments = st.none() | st.integers(0, 3).map(lambda day: datetime(2026, 3, 1 + day, tzinfo=UTC))

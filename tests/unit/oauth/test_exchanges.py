@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.identity.oauth.errors import ExchangeError
-from services.identity.oauth.exchanges import Exchanges
-from services.identity.oauth.fetching import MAX_BYTES
+from services.identity.oauth.providers.http_client import MAX_BYTES
+from services.identity.oauth.providers.provider_http import Exchanges
 from tests.harness.waiting import taking
 from tests.oauth.provider import Provider, bomb
 from trivet.client import within

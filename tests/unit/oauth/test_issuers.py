@@ -9,10 +9,10 @@ import pytest
 
 from runtime.tasks import Tasks
 from services.identity.oauth.errors import BadTokenError, ExchangeError
-from services.identity.oauth.exchanges import Exchanges
-from services.identity.oauth.id_tokens import IdTokens
-from services.identity.oauth.issuers import Issuers
-from services.identity.oauth.providers import ClientAuth, Registration, discovered
+from services.identity.oauth.providers.catalog import ClientAuth, Registration, discovered
+from services.identity.oauth.providers.discovery import Issuers
+from services.identity.oauth.providers.id_tokens import IdTokens
+from services.identity.oauth.providers.provider_http import Exchanges
 from tests.oauth.provider import CLIENT_ID, Person, Provider
 
 
@@ -83,7 +83,7 @@ async def test_a_redirect_is_not_followed(exchanges: Exchanges, provider: Provid
 async def test_a_rotated_key_is_found(
     exchanges: Exchanges, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.identity.oauth.issuers.AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("services.identity.oauth.providers.discovery.AGAIN_SECONDS", 0.0)
     acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
     issuers = Issuers(exchanges, [acme], Tasks("tests"))
     tokens = IdTokens(issuers)

@@ -6,7 +6,7 @@ import pytest
 
 from runtime.tasks import Tasks
 from services.identity.oauth.errors import ExchangeError
-from services.identity.oauth.kept import Kept
+from services.identity.oauth.providers.ttl_value import Kept
 from trivet.client import within
 
 

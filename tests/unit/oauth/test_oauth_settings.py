@@ -8,7 +8,7 @@ from joserfc.jwk import ECKey
 from ops.environment import environment, settings_of
 from ops.errors import WrongSettings
 from ops.reading import mistakes, read_settings
-from services.identity.oauth.settings import OAuthSettings, SignUp
+from services.identity.oauth.providers.settings import OAuthSettings, SignUp
 from services.identity.settings import IdentitySettings
 
 PEM = ECKey.generate_key("P-256").as_pem(private=True).decode()

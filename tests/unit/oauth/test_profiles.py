@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.identity.oauth import profiles
-from services.identity.oauth.profiles import Profile, Read
+from services.identity.oauth.providers import profiles
+from services.identity.oauth.providers.profiles import Profile, Read
 
 CASES: list[tuple[Read, list[Any], tuple[str, str, bool, str, str | None]]] = [
     (

@@ -8,7 +8,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from services.identity.oauth.errors import BadTokenError
-from services.identity.oauth.providers import BUILT_IN, MICROSOFT_PERSONAL, Registration, exactly, of_tenant
+from services.identity.oauth.providers.catalog import BUILT_IN, MICROSOFT_PERSONAL, Registration, exactly, of_tenant
 
 OWN = "https://login.microsoftonline.com"
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"

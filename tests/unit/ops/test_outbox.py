@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from services.identity import migrate
+from services.identity.store.schema import migrate
 from tests.harness.stack import environment, trivet
 
 PAYLOAD = "sealed-and-secret"

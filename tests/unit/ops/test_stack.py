@@ -53,7 +53,7 @@ def test_identity_loads_nothing_of_what_migrates_or_asks_stripe_and_providers() 
     found = loaded("import services.identity.__main__")
     assert "sqlalchemy" in found
     assert not {"alembic", "mako", "stripe", "requests", "httpx", "rich"} & found
-    assert "alembic" in loaded("import services.identity.migrate")
+    assert "alembic" in loaded("import services.identity.store.schema.migrate")
 
 
 def test_a_stop_that_comes_while_it_becomes_the_other_program_is_heard(tmp_path: Path) -> None:

@@ -13,9 +13,12 @@ from runtime.server import STORE_CHECK_SECONDS
 from runtime.settings import ServiceSettings
 from services.cache import store as cache_store
 from services.cache.servicers import CONFIRM_SECONDS
-from services.identity import receivers, stripe_api
-from services.identity.engine import Limits
-from services.identity.oauth import access, exchanges, fetching, leases, relying
+from services.identity.billing import stripe_api
+from services.identity.oauth import token_refresh
+from services.identity.oauth.providers import http_client, provider_http, relying_party
+from services.identity.outbox import outbox_subscribers
+from services.identity.store import leases
+from services.identity.store.engine.engine import Limits
 from services.notifications import log_query, user_data
 from services.notifications.settings import NotificationsSettings
 from trivet.client import lookups
@@ -54,20 +57,20 @@ def test_a_service_ends_a_call_at_the_declared_deadline_and_every_other_at_its_o
 
 @pytest.mark.parametrize("rpc", ASKING)
 def test_each_call_has_time_for_one_whole_answer_of_a_provider_and_for_its_own(rpc: str) -> None:
-    assert fetching.CONNECT_SECONDS + fetching.POOL_SECONDS < exchanges.TOTAL_SECONDS
-    assert DECLARED[rpc] > exchanges.TOTAL_SECONDS + relying.ANSWER_SECONDS
+    assert http_client.CONNECT_SECONDS + http_client.POOL_SECONDS < provider_http.TOTAL_SECONDS
+    assert DECLARED[rpc] > provider_http.TOTAL_SECONDS + relying_party.ANSWER_SECONDS
 
 
 @pytest.mark.parametrize("rpc", ["GetAccessToken", "RefreshAccessToken", "GetAccountInfo"])
 def test_a_refresh_ends_before_those_who_wait_for_it_and_before_its_lease(rpc: str) -> None:
-    assert access.LEASE_WAIT_SECONDS + exchanges.TOTAL_SECONDS < access.REFRESH_SECONDS
-    assert DECLARED[f"{ACCOUNTS}.{rpc}"] > access.REFRESH_SECONDS + 1
-    assert leases.LIFETIME.total_seconds() > access.REFRESH_SECONDS
+    assert token_refresh.LEASE_WAIT_SECONDS + provider_http.TOTAL_SECONDS < token_refresh.REFRESH_SECONDS
+    assert DECLARED[f"{ACCOUNTS}.{rpc}"] > token_refresh.REFRESH_SECONDS + 1
+    assert leases.LIFETIME.total_seconds() > token_refresh.REFRESH_SECONDS
 
 
 def test_asking_stripe_ends_before_the_call_that_asks() -> None:
     asked = DECLARED["trivet.identity.v1.SubscriptionService.ApplyStripeEvent"]
-    assert asked > stripe_api.TOTAL_SECONDS + relying.ANSWER_SECONDS
+    assert asked > stripe_api.TOTAL_SECONDS + relying_party.ANSWER_SECONDS
 
 
 def test_limits_of_a_service_are_below_the_deadlines_that_its_callers_give() -> None:
@@ -80,7 +83,7 @@ def test_limits_of_a_service_are_below_the_deadlines_that_its_callers_give() -> 
         (limits.lock_seconds, limits.statement_seconds),
         (notifications, DEFAULT_TIMEOUT_SECONDS),
         (log_query.WALK_SECONDS, DEFAULT_TIMEOUT_SECONDS),
-        (user_data.ERASE_SECONDS, receivers.SECONDS),
+        (user_data.ERASE_SECONDS, outbox_subscribers.SECONDS),
         (STORE_CHECK_SECONDS, PROBE_SECONDS),
         (PROBE_SECONDS, REQUEST_SECONDS),
         (cache_store.READ_SECONDS, lookups.LOOKUP_SECONDS),

@@ -10,18 +10,18 @@ import pytest
 from sqlalchemy import select
 
 from runtime.sealing import Sealer
-from services.identity import schema
-from services.identity.audit import Audit
-from services.identity.oauth.entrances import Entrances, Vouched
-from services.identity.oauth.flows import Callback, OAuth, Wish
-from services.identity.oauth.linked import Identity as Somebody
-from services.identity.oauth.linked import LinkedAccounts
-from services.identity.oauth.parts import Parts, Store, open_oauth
-from services.identity.oauth.profiles import Profile
-from services.identity.oauth.providers import Registration, discovered
-from services.identity.oauth.settings import OAuthRules
+from services.identity.email.one_time_secrets import Verifications
+from services.identity.oauth.flows.account_linking import Entrances, Vouched
+from services.identity.oauth.flows.redirect_flow import Callback, OAuth, Wish
+from services.identity.oauth.linked_accounts import Identity as Somebody
+from services.identity.oauth.linked_accounts import LinkedAccounts
+from services.identity.oauth.providers.catalog import Registration, discovered
+from services.identity.oauth.providers.profiles import Profile
+from services.identity.oauth.providers.settings import OAuthRules
 from services.identity.oauth.tokens import Tokens
-from services.identity.verifications import Verifications
+from services.identity.oauth.wiring import Parts, Store, open_oauth
+from services.identity.outbox.audit import Audit
+from services.identity.store.schema import schema
 from tests.conformance.identity.conftest import Identity
 from tests.oauth.provider import CLIENT_ID, CLIENT_SECRET, Provider, running_provider
 

@@ -1,0 +1,1 @@
+"""Subscriptions, as Stripe's events report them."""

@@ -1,0 +1,214 @@
+"""Subscriptions: what Stripe has told of them, and whose they are."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select, update
+
+from runtime.clock import Clock, utc_now
+from runtime.errors import Aborted
+from runtime.ids import new_id
+from services.identity.billing.stripe_terms import Known, News, Terms
+from services.identity.outbox.outbox import Outbox
+from services.identity.store.database import Database, Transaction
+from services.identity.store.faults.errors import OrphanError, TwiceError
+from services.identity.store.schema import schema
+
+subscriptions, events, users = schema.subscriptions, schema.stripe_events, schema.users
+LIVE = ("active", "trialing", "past_due")
+MAX_OF_A_USER = 100
+UNCLAIMED_KEPT = timedelta(days=30)
+UNCLAIMED_BATCH = 500
+RACES = 3
+TICK = timedelta(milliseconds=1)
+
+
+class Outcome(Enum):
+    """What became of an event's news."""
+
+    APPLIED = "applied"
+    UNCLAIMED = "unclaimed"  # kept until an event says whose it is
+    NOTHING_NEW = "nothing_new"
+    REPEATED = "repeated"
+    UNKNOWN_USER = "unknown_user"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A user's plan; `status` is Stripe's word, with what the newest invoice says."""
+
+    id: str
+    user_id: str
+    status: str
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """When a subscription's row was last written, as somebody saw it; None for no row."""
+
+    at: datetime | None
+
+
+class MovedError(Exception):
+    """The row was written since it was seen."""
+
+
+class _RepeatedError(TwiceError):
+    """The event has been applied."""
+
+
+def tag_of(user_id: str) -> str:
+    """Return the tag of what caches hold of a user's subscription."""
+    return f"subscription:{user_id}"
+
+
+def races() -> Aborted:
+    return Aborted("EVENTS_RACE", "other events of this subscription came at the same time: send it again")
+
+
+class Subscriptions:
+    """The subscriptions of a database. An event's effect, its id and word of it to the caches are one transaction."""
+
+    def __init__(self, database: Database, outbox: Outbox, *, now: Clock = utc_now) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._now = now
+
+    async def find(self, user_id: str) -> Subscription | None:
+        """Return a user's subscription, None without one: the newest that is live, else the newest."""
+        rows = await self._database.rows(
+            "subscriptions.find",
+            select(subscriptions).where(subscriptions.c.user_id == user_id).limit(MAX_OF_A_USER),
+        )
+        found = [(row, _known(row)) for row in rows if row.told_at is not None]
+        if not found:
+            return None
+        row, known = max(found, key=lambda each: (each[1].status in LIVE, each[0].created_at, each[0].id))
+        return Subscription(row.id, row.user_id, known.status, known.terms)
+
+    async def look(self, news: News) -> Seen | None:
+        """Return how the row of the news' subscription was seen, None if the event has been applied."""
+        if await self._database.row("stripe_events.find", select(events.c.id).where(events.c.id == news.event_id)):
+            return None
+        statement = select(subscriptions.c.updated_at).where(_is(news.subscription_id))
+        row = await self._database.row("subscriptions.seen", statement)
+        return Seen(row.updated_at if row else None)
+
+    async def apply(self, news: News, *, seen: Seen | None = None) -> Outcome:
+        """Add an event's news to what is known, once.
+
+        News of a user who does not exist changes nothing; news that names nobody is kept for whoever is named later,
+        by another event or as the customer of another subscription. Raises MovedError if the row is no longer as
+        `seen`: then what was read meanwhile may be older than what is known.
+        """
+        for _ in range(RACES):
+            try:
+                return await self._database.transaction("subscriptions.apply", lambda tx: self._apply(tx, news, seen))
+            except _RepeatedError:
+                return Outcome.REPEATED
+            except OrphanError:  # the user has just been deleted
+                return Outcome.UNKNOWN_USER
+            except TwiceError:  # two first events of one subscription at once
+                continue
+        raise races()
+
+    async def _apply(self, transaction: Transaction, news: News, seen: Seen | None) -> Outcome:
+        await self._note_event(transaction, news)
+        row = (
+            await transaction.execute(select(subscriptions).where(_is(news.subscription_id)).with_for_update())
+        ).first()
+        if seen is not None and seen.at != (row.updated_at if row else None):
+            raise MovedError
+        owner = await self._owner(transaction, row, news)
+        before = Known() if row is None else _known(row)
+        after = before.after(news)
+        customer = news.customer_id or (row and row.stripe_customer_id) or None
+        if row is not None and (after, owner, customer) == (before, row.user_id, row.stripe_customer_id):
+            return Outcome.NOTHING_NEW
+        await self._write(transaction, row, news.subscription_id, after, user_id=owner, stripe_customer_id=customer)
+        if owner is None:
+            return Outcome.UNCLAIMED
+        if customer is not None:
+            await self._claim(transaction, customer, owner)
+        await self._outbox.add(transaction, tag_of(owner))
+        return Outcome.APPLIED
+
+    async def _note_event(self, transaction: Transaction, news: News) -> None:
+        now = self._now()
+        values = {"id": news.event_id, "created": news.created, "applied_at": now, "created_at": now, "updated_at": now}
+        try:
+            await transaction.execute(insert(events).values(values))
+        except TwiceError:
+            raise _RepeatedError from None
+
+    async def _owner(self, transaction: Transaction, row: Row[Any] | None, news: News) -> str | None:
+        """Return whose the subscription is, None if nobody knows. Raises OrphanError for a user who is not there.
+
+        The first who is named keeps it: an event that names another does not move it.
+        """
+        if row is not None and row.user_id is not None:
+            return str(row.user_id)
+        if news.user_id:
+            statement = select(users.c.id).where(users.c.id == news.user_id)
+            if (await transaction.execute(statement)).first() is None:
+                raise OrphanError
+            return news.user_id
+        customer = news.customer_id or (row and row.stripe_customer_id)
+        if not customer:
+            return None
+        theirs = select(subscriptions.c.user_id).where(
+            subscriptions.c.stripe_customer_id == customer, subscriptions.c.user_id.is_not(None)
+        )
+        return (await transaction.execute(theirs.limit(1))).scalar()
+
+    async def _write(
+        self, transaction: Transaction, row: Row[Any] | None, subscription_id: str, known: Known, **owner: str | None
+    ) -> None:
+        now = self._now()
+        told = {"told_at": known.told_at, "invoice_at": known.invoice_at, "invoice_paid": known.invoice_paid}
+        values = asdict(known.terms) | told | owner
+        if row is None:
+            values |= {"id": new_id(), "stripe_subscription_id": subscription_id, "created_at": now, "updated_at": now}
+            await transaction.execute(insert(subscriptions).values(values))
+            return
+        # Never the same time twice: by it `Seen` knows that nobody has written.
+        values |= {"updated_at": max(now, row.updated_at + TICK)}
+        await transaction.execute(update(subscriptions).where(subscriptions.c.id == row.id).values(values))
+
+    async def _claim(self, transaction: Transaction, customer: str, user_id: str) -> None:
+        """Give a user the customer's other subscriptions that nobody was named for."""
+        unclaimed = update(subscriptions).where(
+            subscriptions.c.stripe_customer_id == customer, subscriptions.c.user_id.is_(None)
+        )
+        await transaction.execute(unclaimed.values(user_id=user_id))
+
+    async def sweep(self) -> int:
+        """Remove a batch of subscriptions that nobody was named for in a month; return how many went."""
+
+        async def work(transaction: Transaction) -> int:
+            is_over = subscriptions.c.user_id.is_(None), subscriptions.c.updated_at <= self._now() - UNCLAIMED_KEPT
+            ids = (
+                (await transaction.execute(select(subscriptions.c.id).where(*is_over).limit(UNCLAIMED_BATCH)))
+                .scalars()
+                .all()
+            )
+            if not ids:
+                return 0
+            return (
+                await transaction.execute(delete(subscriptions).where(subscriptions.c.id.in_(ids), *is_over))
+            ).rowcount
+
+        return await self._database.transaction("subscriptions.sweep", work)
+
+
+def _is(subscription_id: str) -> Any:
+    return subscriptions.c.stripe_subscription_id == subscription_id
+
+
+def _known(row: Row[Any]) -> Known:
+    values = row._mapping
+    terms = Terms(**{name: values[name] for name in Terms.__dataclass_fields__})
+    return Known(terms, row.told_at, row.invoice_at, row.invoice_paid)

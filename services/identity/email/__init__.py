@@ -1,0 +1,1 @@
+"""Email addresses: their verification, their change, and the mails about them."""

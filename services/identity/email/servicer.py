@@ -1,0 +1,124 @@
+"""VerificationService: what is proved by following a link in a mail."""
+
+from runtime.actor import current_actor, subject
+from services.identity.actors import deciding_actor
+from services.identity.email.policy import EmailRules
+from services.identity.email.verification import EmailFlows, Outcome
+from services.identity.messages import (
+    Context,
+    decode_id,
+    decode_origin,
+    decode_url,
+    encode_session,
+    encode_user,
+)
+from services.identity.passwords.resets import PasswordResets
+from services.identity.users.deletion import UserDeletion
+from trivet.identity.v1.account_service_pb2 import (
+    VERIFY_EMAIL_OUTCOME_ALREADY_VERIFIED,
+    VERIFY_EMAIL_OUTCOME_CHANGE_CONFIRMED,
+    VERIFY_EMAIL_OUTCOME_CHANGED,
+    VERIFY_EMAIL_OUTCOME_VERIFIED,
+    CheckPasswordResetRequest,
+    CheckPasswordResetResponse,
+    DeleteUserWithTokenRequest,
+    DeleteUserWithTokenResponse,
+    RequestEmailChangeRequest,
+    RequestEmailChangeResponse,
+    RequestPasswordResetRequest,
+    RequestPasswordResetResponse,
+    RequestUserDeletionRequest,
+    RequestUserDeletionResponse,
+    ResetPasswordRequest,
+    ResetPasswordResponse,
+    SendVerificationEmailRequest,
+    SendVerificationEmailResponse,
+    VerifyEmailRequest,
+    VerifyEmailResponse,
+)
+from trivet.identity.v1.account_service_pb2_grpc import VerificationServiceServicer
+
+OUTCOMES = {
+    Outcome.VERIFIED: VERIFY_EMAIL_OUTCOME_VERIFIED,
+    Outcome.ALREADY_VERIFIED: VERIFY_EMAIL_OUTCOME_ALREADY_VERIFIED,
+    Outcome.CHANGE_CONFIRMED: VERIFY_EMAIL_OUTCOME_CHANGE_CONFIRMED,
+    Outcome.CHANGED: VERIFY_EMAIL_OUTCOME_CHANGED,
+}
+
+
+class VerificationServicer(VerificationServiceServicer):
+    def __init__(self, resets: PasswordResets, flows: EmailFlows, deletion: UserDeletion, rules: EmailRules) -> None:
+        self._resets = resets
+        self._flows = flows
+        self._deletion = deletion
+        self._rules = rules
+
+    async def RequestPasswordReset(
+        self, request: RequestPasswordResetRequest, context: Context
+    ) -> RequestPasswordResetResponse:
+        await self._resets.request(request.email, decode_url(request.redirect_url, "redirect_url"))
+        return RequestPasswordResetResponse()
+
+    async def CheckPasswordReset(
+        self, request: CheckPasswordResetRequest, context: Context
+    ) -> CheckPasswordResetResponse:
+        return CheckPasswordResetResponse(valid=await self._resets.is_good(request.token))
+
+    async def ResetPassword(self, request: ResetPasswordRequest, context: Context) -> ResetPasswordResponse:
+        await self._resets.reset(request.token, request.new_password, decode_origin(request.origin))
+        return ResetPasswordResponse()
+
+    async def SendVerificationEmail(
+        self, request: SendVerificationEmailRequest, context: Context
+    ) -> SendVerificationEmailResponse:
+        user_id = decode_id(request.user_id) if request.user_id else ""
+        await self._flows.send(request.email, decode_url(request.callback_url, "callback_url"), user_id=user_id)
+        return SendVerificationEmailResponse()
+
+    async def VerifyEmail(self, request: VerifyEmailRequest, context: Context) -> VerifyEmailResponse:
+        followed = await self._flows.follow(
+            request.token,
+            decode_url(request.callback_url, "callback_url"),
+            visitor=decode_id(request.session_user_id) if request.session_user_id else "",
+            origin=decode_origin(request.origin),
+        )
+        answer = VerifyEmailResponse(
+            user=encode_user(followed.user),
+            outcome=OUTCOMES[followed.outcome],
+            signs_in=self._rules.auto_sign_in_after_verification,
+        )
+        if followed.opened is not None:
+            answer.session.CopyFrom(encode_session(followed.opened.session))
+            answer.token = followed.opened.token
+        return answer
+
+    async def RequestEmailChange(
+        self, request: RequestEmailChangeRequest, context: Context
+    ) -> RequestEmailChangeResponse:
+        user_id = decode_id(subject(request.user_id))
+        callback_url = decode_url(request.callback_url, "callback_url")
+        await self._flows.request_change(user_id, request.new_email, callback_url, session_id=_session_of(user_id))
+        return RequestEmailChangeResponse()
+
+    async def RequestUserDeletion(
+        self, request: RequestUserDeletionRequest, context: Context
+    ) -> RequestUserDeletionResponse:
+        user_id = decode_id(subject(request.user_id))
+        callback_url = decode_url(request.callback_url, "callback_url")
+        deleted = await self._deletion.request(
+            user_id, request.password, callback_url, actor=deciding_actor(), session_id=_session_of(user_id)
+        )
+        return RequestUserDeletionResponse(deleted=deleted)
+
+    async def DeleteUserWithToken(
+        self, request: DeleteUserWithTokenRequest, context: Context
+    ) -> DeleteUserWithTokenResponse:
+        user_id = decode_id(subject(request.user_id))
+        await self._deletion.with_token(user_id, request.token, request.password, actor=deciding_actor())
+        return DeleteUserWithTokenResponse()
+
+
+def _session_of(user_id: str) -> str | None:
+    """Return the id of the session in which somebody asks for themselves; None if somebody else asks for them."""
+    actor = current_actor.get()
+    return decode_id(actor.session_id) if actor.user_id == user_id else None

@@ -1,0 +1,1 @@
+"""Sign-in flows: the redirect flow, id tokens, and account linking."""

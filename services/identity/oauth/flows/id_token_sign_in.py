@@ -1,0 +1,116 @@
+"""Id tokens that applications get from providers themselves: signing in and linking with one."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from runtime.errors import Aborted, AlreadyExists, NotFound, Unauthenticated
+from services.identity.oauth.errors import BadTokenError, ExchangeError, OAuthError
+from services.identity.oauth.flows.account_linking import Entered, Entrances, Vouched
+from services.identity.oauth.linked_accounts import Identity
+from services.identity.oauth.providers.catalog import Provider
+from services.identity.oauth.providers.relying_party import RelyingParty, in_time, reached
+from services.identity.oauth.providers.settings import OAuthRules
+from services.identity.oauth.tokens import MAX_LENGTH, Tokens
+from services.identity.sessions.sessions import Origin
+from services.identity.users.users import Users
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """An id token that an application got from the provider itself."""
+
+    provider: str
+    token: str = field(repr=False)
+    nonce: str = ""
+    access_token: str = field(default="", repr=False)
+    refresh_token: str = field(default="", repr=False)
+    name: str = ""
+    request_sign_up: bool = False
+
+
+class BroughtTokens:
+    """What an id token opens.
+
+    Both methods raise NotFound (PROVIDER_NOT_FOUND, ID_TOKEN_NOT_SUPPORTED), Unavailable (PROVIDER_UNAVAILABLE) and
+    Unauthenticated (INVALID_ID_TOKEN, FAILED_TO_GET_USER_INFO, USER_EMAIL_NOT_FOUND).
+    """
+
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        relying: RelyingParty,
+        entrances: Entrances,
+        users: Users,
+        rules: OAuthRules,
+    ) -> None:
+        self._providers = providers
+        self._relying = relying
+        self._entrances = entrances
+        self._users = users
+        self._rules = rules
+
+    async def sign_in(self, brought: Brought, origin: Origin) -> Entered:
+        """Open a session for whoever an id token names.
+
+        Raises Unauthenticated (OAUTH_LINK_ERROR) as well, and PermissionDenied (BANNED_USER).
+        """
+        who = await self._brought(brought)
+        may_sign_up = self._rules.may_sign_up(brought.provider, requested=brought.request_sign_up)
+        try:
+            return await self._entrances.enter(who, origin, may_sign_up=may_sign_up)
+        except OAuthError as error:
+            raise Unauthenticated("OAUTH_LINK_ERROR", error.word.replace("_", " ")) from None
+
+    async def link(self, brought: Brought, user_id: str) -> None:
+        """Link whoever an id token names to a user.
+
+        Raises AlreadyExists (SOCIAL_ACCOUNT_ALREADY_LINKED) as well, Unauthenticated (LINKING_NOT_ALLOWED,
+        LINKING_DIFFERENT_EMAILS_NOT_ALLOWED) and Aborted (LINKING_FAILED).
+        """
+        who = await self._brought(brought)
+        owner = await self._entrances.owner(who.identity)
+        if owner is not None and owner != user_id:
+            raise _already_linked()
+        if owner is None:
+            await self._check_link(who, user_id)
+        try:
+            await self._entrances.link(who, user_id, None, Origin())
+        except OAuthError as error:
+            if error.word == "account_already_linked_to_different_user":
+                raise _already_linked() from None
+            raise Aborted("LINKING_FAILED", "Account not linked - unable to create account") from None
+
+    async def _check_link(self, who: Vouched, user_id: str) -> None:
+        user = await self._users.find(user_id)
+        if user is None or not self._entrances.is_vouched_for(who):
+            raise Unauthenticated("LINKING_NOT_ALLOWED", "Account not linked - linking not allowed")
+        if not self._entrances.takes_address(who, user.email):
+            raise Unauthenticated(
+                "LINKING_DIFFERENT_EMAILS_NOT_ALLOWED", "Account not linked - different emails not allowed"
+            )
+
+    async def _brought(self, brought: Brought) -> Vouched:
+        ready = await reached(self._relying, self._providers.get(brought.provider))
+        if not ready.provider.is_openid:
+            raise NotFound("ID_TOKEN_NOT_SUPPORTED", "id_token not supported")
+        try:
+            with in_time():
+                profile, issuer = await self._relying.identify_brought(
+                    ready, brought.token, nonce=brought.nonce, access_token=brought.access_token, name=brought.name
+                )
+        except (BadTokenError, ExchangeError) as error:
+            logger.warning("an id token of %s is not believed: %s", brought.provider, error)
+            raise Unauthenticated("INVALID_ID_TOKEN", "Invalid token") from None
+        except OAuthError:
+            raise Unauthenticated("FAILED_TO_GET_USER_INFO", "Failed to get user info") from None
+        if not profile.email:
+            raise Unauthenticated("USER_EMAIL_NOT_FOUND", "User email not found")
+        tokens = Tokens(brought.access_token[:MAX_LENGTH], brought.refresh_token[:MAX_LENGTH], brought.token)
+        return Vouched(Identity(brought.provider, issuer, profile.account_id), profile, tokens)
+
+
+def _already_linked() -> AlreadyExists:
+    return AlreadyExists("SOCIAL_ACCOUNT_ALREADY_LINKED", "Social account already linked")

@@ -1,0 +1,193 @@
+"""The rows of accounts that providers vouch for: found by issuer and subject, written with their tokens sealed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, RowMapping, delete, insert, select, tuple_, update
+
+from runtime.clock import Clock, utc_now
+from runtime.errors import FailedPrecondition, NotFound
+from runtime.ids import new_id
+from runtime.sealing import Sealer
+from services.identity.oauth.tokens import Tokens, opened_tokens, sealed_columns, split_scopes
+from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.sessions.sessions import Origin, Sessions
+from services.identity.store.database import Database, Transaction
+from services.identity.store.schema import schema
+
+accounts = schema.accounts
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who somebody is at a provider: never their address."""
+
+    provider: str
+    issuer: str
+    account_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """An account of a user's, less its tokens and password."""
+
+    id: str
+    user_id: str
+    provider: str
+    account_id: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An account with its tokens."""
+
+    account: Linked
+    has_refresh_token: bool
+    tokens: Tokens
+
+
+class LinkedAccounts:
+    """The accounts of a database's users."""
+
+    def __init__(
+        self, database: Database, sealer: Sealer, sessions: Sessions, audit: Audit, *, now: Clock = utc_now
+    ) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._sessions = sessions
+        self._audit = audit
+        self._now = now
+
+    async def list(self, user_id: str, limit: int, after: tuple[datetime, str] | None = None) -> list[Linked]:
+        """Return up to `limit` accounts of a user, oldest first, behind (created_at, id) if given."""
+        key = (accounts.c.created_at, accounts.c.id)
+        statement = select(accounts).where(accounts.c.user_id == user_id)
+        if after is not None:
+            statement = statement.where(tuple_(*key) > tuple_(*after, types=[part.type for part in key]))
+        statement = statement.order_by(*key).limit(limit)
+        return [linked_of(row) for row in await self._database.rows("accounts.list", statement)]
+
+    async def find(self, user_id: str, row_id: str) -> Kept:
+        """Return one of a user's accounts. Raises NotFound (ACCOUNT_NOT_FOUND)."""
+        statement = select(accounts).where(accounts.c.id == row_id, accounts.c.user_id == user_id)
+        row = await self._database.row("accounts.find", statement)
+        if row is None:
+            raise not_found()
+        values = row._mapping
+        return Kept(linked_of(row), values["refresh_token"] is not None, opened_tokens(self._sealer, values))
+
+    async def unlink(
+        self, user_id: str, row_id: str, *, session_id: str | None = None, origin: Origin | None = None
+    ) -> None:
+        """Remove one of a user's accounts. A person (`session_id`) has signed in within the last day.
+
+        Raises NotFound (ACCOUNT_NOT_FOUND) and FailedPrecondition (FAILED_TO_UNLINK_LAST_ACCOUNT, SESSION_NOT_FRESH).
+        """
+
+        async def work(transaction: Transaction) -> None:
+            # Of two who remove the last two accounts at once, the second must see that one is left.
+            owner = select(schema.users.c.id).where(schema.users.c.id == user_id).with_for_update()
+            await transaction.execute(owner)
+            if session_id is not None:
+                await self._sessions.verify_fresh(transaction, user_id, session_id)
+            rows = await transaction.execute(
+                select(accounts.c.id, accounts.c.provider).where(accounts.c.user_id == user_id)
+            )
+            own = {row.id: row.provider for row in rows}
+            if row_id not in own:
+                raise not_found()
+            if len(own) == 1:
+                raise FailedPrecondition("FAILED_TO_UNLINK_LAST_ACCOUNT", "nobody can sign in without any account")
+            await transaction.execute(delete(accounts).where(accounts.c.id == row_id))
+            event = Event(Happened.ACCOUNT_UNLINKED, user_id, origin=origin or Origin(), detail=own[row_id])
+            await self._audit.note(transaction, event)
+
+        await self._database.transaction("accounts.unlink", work)
+
+    async def find_locked(self, transaction: Transaction, identity: Identity) -> RowMapping | None:
+        """Return the row of an identity, None if nobody has it.
+
+        A row without an issuer was imported, from where providers alone told accounts apart: it is this issuer's.
+        """
+        found = await transaction.execute(
+            select(accounts)
+            .where(
+                accounts.c.provider == identity.provider,
+                accounts.c.issuer.in_({identity.issuer, ""}),
+                accounts.c.account_id == identity.account_id,
+            )
+            .order_by(accounts.c.issuer.desc())
+            .limit(1)
+            .with_for_update()
+        )
+        row = found.first()
+        return row._mapping if row else None
+
+    async def insert(self, transaction: Transaction, user_id: str, identity: Identity, tokens: Tokens) -> None:
+        """Link an identity to a user. Raises TwiceError if somebody has it, OrphanError if the user is gone."""
+        now, row_id = self._now(), new_id()
+        await transaction.execute(
+            insert(accounts).values(
+                id=row_id,
+                created_at=now,
+                updated_at=now,
+                user_id=user_id,
+                provider=identity.provider,
+                issuer=identity.issuer,
+                account_id=identity.account_id,
+                scope=",".join(tokens.scopes) or None,
+                **sealed_columns(self._sealer, row_id, tokens),
+            )
+        )
+
+    async def renew(
+        self,
+        transaction: Transaction,
+        row: RowMapping,
+        tokens: Tokens,
+        *,
+        issuer: str | None = None,
+        more_scopes: Sequence[str] = (),
+    ) -> None:
+        """Put new tokens in a row, and seal those that stay under the key in use; scopes are only ever added."""
+        older = opened_tokens(self._sealer, row)
+        scopes = dict.fromkeys((*older.scopes, *more_scopes))
+        values = sealed_columns(self._sealer, row["id"], tokens.over(older))
+        await transaction.execute(
+            update(accounts)
+            .where(accounts.c.id == row["id"])
+            .values(
+                **values,
+                issuer=row["issuer"] if issuer is None else issuer,
+                scope=",".join(scopes) or None,
+                updated_at=self._now(),
+            )
+        )
+
+    async def renew_tokens(self, row_id: str, tokens: Tokens) -> Tokens:
+        """Keep what a refresh gave; return all of the account's tokens. Raises NotFound if it is gone meanwhile."""
+
+        async def work(transaction: Transaction) -> Tokens:
+            found = await transaction.execute(select(accounts).where(accounts.c.id == row_id).with_for_update())
+            if (row := found.first()) is None:
+                raise not_found()
+            await self.renew(transaction, row._mapping, tokens)
+            return tokens.over(opened_tokens(self._sealer, row._mapping))
+
+        return await self._database.transaction("accounts.renew_tokens", work)
+
+
+def linked_of(row: Row[Any]) -> Linked:
+    """Return the account that a row holds."""
+    return Linked(
+        row.id, row.user_id, row.provider, row.account_id, split_scopes(row.scope), row.created_at, row.updated_at
+    )
+
+
+def not_found() -> NotFound:
+    return NotFound("ACCOUNT_NOT_FOUND", "this user has no such account")

@@ -1,0 +1,1 @@
+"""Providers: their settings, discovery documents, keys, profiles and HTTP calls."""

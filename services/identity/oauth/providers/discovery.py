@@ -1,0 +1,135 @@
+"""What providers publish: OpenID Connect metadata (Discovery 1.0) and signing keys, kept and refreshed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from joserfc.errors import JoseError
+from joserfc.jwk import JWKRegistry, Key
+
+from runtime.tasks import Tasks
+from services.identity.oauth.errors import ExchangeError
+from services.identity.oauth.providers.catalog import ClientAuth, Endpoints, Provider, exactly
+from services.identity.oauth.providers.provider_http import Exchanges
+from services.identity.oauth.providers.ttl_value import Kept
+
+WELL_KNOWN = "/.well-known/openid-configuration"
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""What an id token may be signed with: each proves a private key, which `none` and HS256 do not."""
+MAX_KEYS = 50
+AGAIN_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A provider whose addresses are known. `says_iss`: its callbacks carry `iss` (RFC 9207)."""
+
+    provider: Provider
+    endpoints: Endpoints
+    says_iss: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A published key, and the name that tokens call it by."""
+
+    kid: str
+    key: Key
+
+
+class Issuers:
+    """The metadata and keys of the providers that are set up, and of no others: there is a bound."""
+
+    def __init__(self, exchanges: Exchanges, providers: Sequence[Provider], tasks: Tasks) -> None:
+        self._exchanges = exchanges
+        self._tasks = tasks
+        self._ready: dict[str, Kept[Ready]] = {}
+        self._keys: dict[str, Kept[tuple[SigningKey, ...]]] = {}
+        for provider in providers:
+            self._ready[provider.id] = Kept(self._loader(provider), self._tasks)
+
+    async def ready(self, provider: Provider) -> Ready:
+        """Return a provider with its addresses, read from its metadata if need be. Raises ExchangeError."""
+        if provider.endpoints is not None:
+            return Ready(provider, provider.endpoints)
+        return await self._ready[provider.id].get()
+
+    async def keys(self, ready: Ready, kid: str) -> Sequence[Key]:
+        """Return the keys that may have signed a token; one with an unknown name has the keys read again.
+
+        Raises ExchangeError.
+        """
+        kept = self._keys.get(ready.provider.id)
+        if kept is None:
+            load = self._key_loader(ready.endpoints.jwks)
+            kept = self._keys[ready.provider.id] = Kept(load, self._tasks, again_seconds=AGAIN_SECONDS)
+        found = _named(await kept.get(), kid)
+        if not found and await kept.renew():
+            found = _named(await kept.get(), kid)
+        return found
+
+    def _loader(self, provider: Provider) -> Callable[[], Any]:
+        async def load() -> Ready:
+            document = await self._exchanges.get(provider.issuer.rstrip("/") + WELL_KNOWN)
+            return self._read(provider, document if isinstance(document, dict) else {})
+
+        return load
+
+    def _read(self, provider: Provider, document: dict[str, Any]) -> Ready:
+        """Return the provider as its metadata describes it. Raises ExchangeError if that is another's, or unsafe."""
+        issuer = document.get("issuer")
+        if not isinstance(issuer, str) or issuer.rstrip("/") != provider.issuer.rstrip("/"):
+            raise ExchangeError(f"the metadata of {provider.id} is another issuer's")
+        authorization, token, jwks = (
+            document.get(f"{name}") for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")
+        )
+        if not all(map(self._exchanges.is_allowed, (authorization, token, jwks))):
+            raise ExchangeError(f"the metadata of {provider.id} names no https addresses")
+        userinfo = document.get("userinfo_endpoint")
+        signed = _words(document.get("id_token_signing_alg_values_supported")) or ("RS256",)
+        algorithms = tuple(each for each in ALGORITHMS if each in signed)
+        if not algorithms:
+            raise ExchangeError(f"{provider.id} signs its id tokens in no way that proves anything")
+        methods = _words(document.get("token_endpoint_auth_methods_supported")) or (ClientAuth.BASIC.value,)
+        return Ready(
+            replace(
+                provider,
+                issuer=issuer,
+                issuer_rule=exactly(issuer),
+                algorithms=algorithms,
+                auth=ClientAuth.POST if ClientAuth.POST.value in methods else ClientAuth.BASIC,
+            ),
+            Endpoints(str(authorization), str(token), (userinfo,) if isinstance(userinfo, str) else (), str(jwks)),
+            says_iss=document.get("authorization_response_iss_parameter_supported") is True,
+        )
+
+    def _key_loader(self, url: str) -> Callable[[], Any]:
+        async def load() -> tuple[SigningKey, ...]:
+            document = await self._exchanges.get(url)
+            published = document.get("keys") if isinstance(document, dict) else None
+            if not isinstance(published, list):
+                raise ExchangeError("a provider's keys cannot be read")
+            return tuple(_signing_keys(published[:MAX_KEYS]))
+
+        return load
+
+
+def _signing_keys(published: Sequence[Any]) -> list[SigningKey]:
+    """Return those keys that can check a signature; a kind that we do not know is left out, and so are secrets."""
+    keys = []
+    for each in published:
+        if not isinstance(each, dict) or each.get("use", "sig") != "sig" or each.get("kty") not in ("RSA", "EC", "OKP"):
+            continue
+        try:
+            keys.append(SigningKey(str(each.get("kid", "")), JWKRegistry.import_key(each)))
+        except (JoseError, ValueError, TypeError, KeyError):
+            continue
+    return keys
+
+
+def _named(keys: Sequence[SigningKey], kid: str) -> list[Key]:
+    return [each.key for each in keys if not kid or not each.kid or each.kid == kid]
+
+
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()

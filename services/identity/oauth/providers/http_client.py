@@ -1,0 +1,59 @@
+"""HTTP to providers: one client, short deadlines, small answers, no redirects."""
+
+import logging
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import httpx
+
+from services.identity.oauth.errors import ExchangeError, UnansweredError
+from services.identity.oauth.providers.provider_http import Fetch
+
+CONNECT_SECONDS = 2.0
+POOL_SECONDS = 1.0
+MAX_BYTES = 1_048_576
+CONNECTIONS = 100
+"""To all providers together, so that a slow one leaves room for the others."""
+AGENT = "trivet"  # GitHub answers nobody without a name
+
+
+@asynccontextmanager
+async def fetching(seconds: float) -> AsyncIterator[Fetch]:
+    """Open the one client that all calls share; an answer has MAX_BYTES once inflated."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each call, with its address
+    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS // 2)
+    timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=POOL_SECONDS)
+    headers = {"accept": "application/json", "user-agent": AGENT, "accept-encoding": "gzip"}
+    async with httpx.AsyncClient(limits=limits, timeout=timeout, headers=headers, follow_redirects=False) as client:
+
+        async def fetch(method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> tuple[int, bytes]:
+            try:
+                async with client.stream(method, url, headers=headers, content=content) as response:
+                    return response.status_code, await _body(response)
+            except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+                # Its text may hold what was sent.
+                raise UnansweredError(type(error).__name__) from None
+
+        yield fetch
+
+
+async def _body(response: httpx.Response) -> bytes:
+    """Return a whole body. Raises ExchangeError for one that is too long, before and after inflating."""
+    raw = bytearray()
+    async for chunk in response.aiter_raw():
+        raw += chunk
+        if len(raw) > MAX_BYTES:
+            raise ExchangeError("a provider's answer is too long")
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding == "identity":
+        return bytes(raw)
+    if encoding != "gzip":
+        raise ExchangeError("a provider's answer is compressed in a way that was not asked for")
+    try:
+        body = zlib.decompressobj(wbits=31).decompress(bytes(raw), MAX_BYTES + 1)
+    except zlib.error:
+        raise ExchangeError("a provider's answer is damaged") from None
+    if len(body) > MAX_BYTES:
+        raise ExchangeError("a provider's answer is too long")
+    return body

@@ -1,0 +1,112 @@
+"""Everything that is said to providers: over https, in forms and JSON, within the caller's time."""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any, Self
+from urllib.parse import quote_plus, urlencode, urlsplit
+
+from prometheus_client import Counter
+
+from runtime import json_text
+from services.identity.oauth.errors import ExchangeError, UnansweredError
+from trivet.client.deadline import remaining
+
+TOTAL_SECONDS = 5.0
+"""How long a provider can take for one answer. The RPCs that ask providers have deadlines for several."""
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+Fetch = Callable[[str, str, Mapping[str, str], bytes | None], Awaitable[tuple[int, bytes]]]
+"""Answers a method, an address, headers and a body with a status and a body, or raises UnansweredError."""
+
+exchanged = Counter("trivet_oauth_exchanges_total", "What was asked of providers, by what became of it.", ["outcome"])
+
+
+class Exchanges:
+    """HTTP to providers. Every method raises ExchangeError, whatever it was that failed.
+
+    An answer has TOTAL_SECONDS or what the caller has left. `loopback` lets http through to this machine, which
+    development and tests need.
+    """
+
+    def __init__(self, fetch: Fetch, *, loopback: bool, seconds: float = TOTAL_SECONDS) -> None:
+        self._fetch = fetch
+        self._loopback = loopback
+        self._seconds = seconds
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, *, loopback: bool, seconds: float = TOTAL_SECONDS) -> AsyncIterator[Self]:
+        """Open the one client that all calls share."""
+        from services.identity.oauth.providers.http_client import (
+            fetching,  # 8 MB that who has no providers does without
+        )
+
+        async with fetching(seconds) as fetch:
+            yield cls(fetch, loopback=loopback, seconds=seconds)
+
+    @classmethod
+    def with_nobody(cls) -> Self:
+        """Return what serves as long as there is no provider."""
+        return cls(_nobody, loopback=False)
+
+    def is_allowed(self, url: object) -> bool:
+        """Whether an address may be asked, or a browser be sent there."""
+        try:
+            parts = urlsplit(url) if isinstance(url, str) else None
+            if parts is None or not parts.hostname or parts.username is not None or parts.fragment:
+                return False
+        except ValueError:
+            return False
+        return parts.scheme == "https" or (self._loopback and parts.scheme == "http" and parts.hostname in LOOPBACK)
+
+    async def get(self, url: str, *, bearer: str = "") -> Any:
+        """Return the JSON at an address, asked for with an access token if one is given."""
+        return await self._exchange("GET", url, {"authorization": f"Bearer {bearer}"} if bearer else {})
+
+    async def post(
+        self, url: str, form: str, *, more: Mapping[str, str] | None = None, basic: tuple[str, str] | None = None
+    ) -> Any:
+        """Return the JSON that a form, with `more` fields, is answered with.
+
+        `basic` is a client's name and secret, each encoded as a form's value (RFC 6749, 2.3.1).
+        """
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        if basic is not None:
+            pair = ":".join(map(quote_plus, basic))
+            headers["authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+        content = "&".join(filter(None, (form, urlencode(more or {}))))
+        return await self._exchange("POST", url, headers, content.encode())
+
+    async def _exchange(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None = None) -> Any:
+        if not self.is_allowed(url):
+            raise ExchangeError("a provider's address is not https")
+        try:
+            async with asyncio.timeout(remaining(self._seconds)):
+                answer = _value(*await self._fetch(method, url, headers, content))
+        except ExchangeError:
+            exchanged.labels("refused").inc()
+            raise
+        except (UnansweredError, TimeoutError) as error:
+            exchanged.labels("failed").inc()
+            raise ExchangeError(f"a provider does not answer ({error or type(error).__name__})") from None
+        exchanged.labels("answered").inc()
+        return answer
+
+
+def _value(status: int, body: bytes) -> Any:
+    """Return an answer's JSON. Raises ExchangeError if it is none, or refuses."""
+    try:
+        value = json_text.parse(body)
+    except ValueError:
+        raise ExchangeError(f"a provider's answer with status {status} is no JSON") from None
+    if status != HTTPStatus.OK:
+        is_no = 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS
+        raise ExchangeError(f"a provider refuses with status {status}", refused=is_no)
+    return value
+
+
+async def _nobody(*_: object) -> tuple[int, bytes]:
+    raise UnansweredError("there is none")

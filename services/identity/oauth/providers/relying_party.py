@@ -1,0 +1,227 @@
+"""What we ask of a provider as its client: where to send the browser, tokens for a code, who somebody is."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+from authlib.oauth2.rfc6749.parameters import prepare_token_request
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
+from runtime.clock import Clock, utc_now
+from runtime.errors import NotFound, Unavailable
+from services.identity.oauth.errors import BadTokenError, ExchangeError, OAuthError
+from services.identity.oauth.flows.authorization_state import Begun
+from services.identity.oauth.providers.catalog import ClientAuth, Provider
+from services.identity.oauth.providers.discovery import Issuers, Ready
+from services.identity.oauth.providers.id_tokens import IdTokens, unchecked
+from services.identity.oauth.providers.profiles import Profile
+from services.identity.oauth.providers.provider_http import Exchanges
+from services.identity.oauth.tokens import Tokens, read_tokens
+from trivet.client.deadline import time_left, within
+
+logger = logging.getLogger(__name__)
+ANSWER_SECONDS = 2.0
+"""What a call keeps of its time for the database and its answer, after the provider was asked."""
+
+RESERVED = frozenset(
+    {"state", "client_id", "redirect_uri", "response_type", "code_challenge", "code_challenge_method", "nonce", "scope"}
+)
+"""Parameters of the provider's page that are ours alone."""
+
+
+class RelyingParty:
+    """The client of all providers. What is wrong with an answer is told to the log by kind, never by content."""
+
+    def __init__(
+        self,
+        exchanges: Exchanges,
+        issuers: Issuers,
+        redirect_base: str,
+        *,
+        now: Clock = utc_now,
+        seconds: Callable[[], float] = time.time,
+    ) -> None:
+        self._exchanges = exchanges
+        self._issuers = issuers
+        self._id_tokens = IdTokens(issuers, now=seconds)
+        self._redirect_base = redirect_base
+        self._now = now
+        self._seconds = seconds
+
+    def redirect_uri(self, provider: Provider) -> str:
+        """Return where the provider sends the browser back to: an address that no other provider shares."""
+        return f"{self._redirect_base}/callback/{provider.id}"
+
+    async def ready(self, provider: Provider) -> Ready:
+        """Return a provider with its addresses. Raises ExchangeError when its metadata cannot be had."""
+        return await self._issuers.ready(provider)
+
+    def authorization_url(
+        self,
+        ready: Ready,
+        state: str,
+        begun: Begun,
+        *,
+        scopes: Sequence[str] = (),
+        login_hint: str = "",
+        extra: Mapping[str, str] | None = None,
+    ) -> str:
+        """Return the address of the provider's page for one transaction."""
+        provider = ready.provider
+        # In the order of better-auth 1.7.24, whose clients' tests compare whole addresses.
+        parameters = {
+            "response_type": "code",
+            "client_id": provider.registration.client_id,
+            "state": state,
+            "scope": " ".join(dict.fromkeys([*provider.scopes, *scopes])),
+            "redirect_uri": self.redirect_uri(provider),
+            **({"login_hint": login_hint} if login_hint else {}),
+            **({"nonce": begun.nonce} if provider.is_openid else {}),
+            **provider.modes,
+            "code_challenge_method": "S256",
+            "code_challenge": create_s256_code_challenge(begun.verifier),
+            **provider.extra,
+            **{name: value for name, value in (extra or {}).items() if name not in RESERVED},
+        }
+        between = "&" if "?" in ready.endpoints.authorization else "?"
+        return f"{ready.endpoints.authorization}{between}{urlencode(parameters)}"
+
+    async def redeem(self, ready: Ready, code: str, begun: Begun) -> Tokens:
+        """Return the tokens for a code. Raises OAuthError (invalid_code)."""
+        redirect_uri = self.redirect_uri(ready.provider)
+        form = prepare_token_request(
+            "authorization_code", redirect_uri=redirect_uri, code=code, code_verifier=begun.verifier
+        )
+        try:
+            tokens = await self._token_request(ready, form)
+        except ExchangeError as error:
+            logger.warning("a code of %s is not redeemed: %s", ready.provider.id, error)
+            raise OAuthError("invalid_code") from None
+        if tokens is None:
+            logger.warning("a code of %s is not redeemed: its token endpoint gives none", ready.provider.id)
+            raise OAuthError("invalid_code")
+        # What nobody checks is not kept.
+        return tokens if ready.provider.is_openid else replace(tokens, id_token="")
+
+    async def refresh(self, provider: Provider, refresh_token: str) -> Tokens:
+        """Return new tokens for a refresh token. Raises ExchangeError."""
+        ready = await self.ready(provider)
+        # Entra wants to hear the scopes again; elsewhere none means those that were granted.
+        scope = " ".join(provider.scopes) if provider.id == "microsoft" else None
+        form = prepare_token_request("refresh_token", refresh_token=refresh_token, scope=scope)
+        tokens = await self._token_request(ready, form)
+        if tokens is None:
+            raise ExchangeError("a provider's token endpoint gives no tokens", refused=True)
+        return await self._with_good_id_token(ready, tokens)
+
+    async def identify(self, ready: Ready, tokens: Tokens, begun: Begun, *, iss: str, name: str) -> tuple[Profile, str]:
+        """Return who has signed in, and the issuer that says so. Raises OAuthError.
+
+        `iss` is what the callback said of the issuer, `name` what it said of the person.
+        """
+        try:
+            if not ready.provider.is_openid:
+                documents = await self._documents(ready, tokens.access_token)
+                return _checked(ready.provider.read(documents)), ready.provider.issuer
+            claims = await self._id_tokens.verify(ready, tokens.id_token, nonce=begun.nonce)
+            if iss and iss != claims["iss"]:
+                raise OAuthError("issuer_mismatch")
+            claims = await self._with_userinfo(ready, dict(claims), tokens.access_token)
+        except (ExchangeError, BadTokenError) as error:
+            logger.warning("nobody is known by %s: %s", ready.provider.id, error)
+            raise OAuthError("unable_to_get_user_info") from None
+        if name:
+            claims["name"] = name
+        return _checked(ready.provider.read([claims])), claims["iss"]
+
+    async def identify_brought(
+        self, ready: Ready, token: str, *, nonce: str, access_token: str, name: str
+    ) -> tuple[Profile, str]:
+        """Return whom an id token names that an application brought, and its issuer.
+
+        Raises BadTokenError; ExchangeError when the provider cannot be asked; OAuthError for no usable identity.
+        """
+        claims = dict(await self._id_tokens.verify(ready, token, nonce=nonce, brought=True))
+        if name:
+            claims["name"] = name
+        if access_token:
+            claims = await self._with_userinfo(ready, claims, access_token)
+        return _checked(ready.provider.read([claims])), claims["iss"]
+
+    async def look_up(self, provider: Provider, tokens: Tokens) -> Profile:
+        """Return a person as the provider knows them now, or knew them at the last sign-in. Raises ExchangeError."""
+        ready = await self.ready(provider)
+        if not provider.is_openid:
+            return provider.read(await self._documents(ready, tokens.access_token))
+        claims = dict(unchecked(tokens.id_token))  # it was verified before it was sealed
+        if not ready.endpoints.userinfo:
+            return provider.read([claims])
+        (document,) = await self._documents(ready, tokens.access_token)
+        if not isinstance(document, dict) or claims.get("sub", document.get("sub")) != document.get("sub"):
+            raise ExchangeError("a provider's userinfo is of somebody else")
+        return provider.read([claims | document])
+
+    async def _token_request(self, ready: Ready, form: str) -> Tokens | None:
+        own = ready.provider.registration
+        secret = ready.provider.secret(self._seconds)
+        if ready.provider.auth is ClientAuth.BASIC:
+            answer = await self._exchanges.post(ready.endpoints.token, form, basic=(own.client_id, secret))
+        else:
+            credentials = {"client_id": own.client_id, "client_secret": secret}
+            answer = await self._exchanges.post(ready.endpoints.token, form, more=credentials)
+        return read_tokens(answer, self._now())
+
+    async def _with_good_id_token(self, ready: Ready, tokens: Tokens) -> Tokens:
+        """Return refreshed tokens, without an id token that would not be believed at a sign-in."""
+        if not tokens.id_token:
+            return tokens
+        try:
+            if ready.provider.is_openid:
+                # A refreshed token repeats no nonce (OpenID Connect Core 1.0, 12.2).
+                await self._id_tokens.verify(ready, tokens.id_token, nonce="", brought=True)
+                return tokens
+        except (BadTokenError, ExchangeError) as error:
+            logger.warning("a refreshed id token of %s is left out: %s", ready.provider.id, error)
+        return replace(tokens, id_token="")
+
+    async def _documents(self, ready: Ready, access_token: str) -> list[Any]:
+        return [await self._exchanges.get(url, bearer=access_token) for url in ready.endpoints.userinfo]
+
+    async def _with_userinfo(self, ready: Ready, claims: dict[str, Any], access_token: str) -> dict[str, Any]:
+        """Return claims with those of the userinfo endpoint, where the token itself names no address."""
+        if "email" in claims or not ready.endpoints.userinfo or not access_token:
+            return claims
+        (document,) = await self._documents(ready, access_token)
+        if not isinstance(document, dict) or document.get("sub") != claims["sub"]:
+            raise BadTokenError("sub is not that of the userinfo")  # OpenID Connect Core 1.0, 5.3.2
+        return document | claims
+
+
+def _checked(profile: Profile) -> Profile:
+    if not profile.has_identity:
+        raise OAuthError("unable_to_get_user_info")
+    return profile
+
+
+@contextmanager
+def in_time() -> Iterator[None]:
+    """End what is asked of a provider ANSWER_SECONDS before the call's deadline, so that the caller gets an answer."""
+    left = time_left()
+    with within(None if left is None else left - ANSWER_SECONDS):
+        yield
+
+
+async def reached(relying: RelyingParty, provider: Provider | None) -> Ready:
+    """Return a provider that can be asked. Raises NotFound (PROVIDER_NOT_FOUND), Unavailable (PROVIDER_UNAVAILABLE)."""
+    if provider is None:
+        raise NotFound("PROVIDER_NOT_FOUND", "Provider not found")
+    try:
+        with in_time():
+            return await relying.ready(provider)
+    except ExchangeError as error:
+        logger.warning("%s cannot be reached: %s", provider.id, error)
+        raise Unavailable("PROVIDER_UNAVAILABLE", f"{provider.id} cannot be reached now") from None

@@ -1,0 +1,181 @@
+"""AccountService: signing in at providers, and the accounts that are linked to a user."""
+
+import json
+from datetime import datetime
+
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from runtime.actor import current_actor, subject
+from runtime.clock import timestamp
+from runtime.errors import PermissionDenied
+from runtime.paging import Page, decode_token, encode_token, page_size
+from services.identity.messages import Context, decode_id, decode_origin, encode_session, encode_user
+from services.identity.oauth.flows.id_token_sign_in import Brought, BroughtTokens
+from services.identity.oauth.flows.redirect_flow import Callback, OAuth, Wish
+from services.identity.oauth.linked_accounts import Linked, LinkedAccounts
+from services.identity.oauth.token_refresh import ProviderAccess
+from services.identity.sessions.servicer import decode_place
+from trivet.identity.v1 import account_service_pb2 as pb
+from trivet.identity.v1.account_service_pb2_grpc import AccountServiceServicer
+
+DEFAULT_PAGE_SIZE = 100
+
+
+class AccountServicer(AccountServiceServicer):
+    def __init__(
+        self,
+        oauth: OAuth,
+        brought: BroughtTokens,
+        linked: LinkedAccounts,
+        access: ProviderAccess,
+    ) -> None:
+        self._oauth = oauth
+        self._brought = brought
+        self._linked = linked
+        self._access = access
+
+    async def ListAccounts(self, request: pb.ListAccountsRequest, context: Context) -> pb.ListAccountsResponse:
+        user_id = decode_id(subject(request.user_id))
+        limit = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_PAGE_SIZE)
+        after = decode_place(decode_token(request.page_token, "accounts", user_id))
+        page = Page(limit, encode_account)
+
+        async def find(few: int, behind: Linked | None) -> list[Linked]:
+            return await self._linked.list(user_id, few, (behind.created_at, behind.id) if behind else after)
+
+        await page.read(find)
+        last = page.next_after
+        token = encode_token([last.created_at.isoformat(), last.id], "accounts", user_id) if last else ""
+        return pb.ListAccountsResponse(accounts=page.messages, next_page_token=token)
+
+    async def UnlinkAccount(self, request: pb.UnlinkAccountRequest, context: Context) -> Empty:
+        user_id = decode_id(subject(request.user_id))
+        actor = current_actor.get()
+        session_id = decode_id(actor.session_id) if actor.user_id == user_id else None
+        await self._linked.unlink(user_id, decode_id(request.account_id), session_id=session_id)
+        return Empty()
+
+    async def BeginOAuth(self, request: pb.BeginOAuthRequest, context: Context) -> pb.BeginOAuthResponse:
+        url, state = await self._oauth.begin(
+            Wish(
+                provider=request.provider,
+                callback_url=request.callback_url,
+                new_user_url=request.new_user_callback_url,
+                error_url=request.error_callback_url,
+                scopes=request.scopes,
+                request_sign_up=request.request_sign_up,
+                login_hint=request.login_hint,
+                extra=dict(request.additional_params),
+                link_user_id=decode_id(request.link_user_id) if request.link_user_id else "",
+                link_session_id=decode_id(request.link_session_id),
+            )
+        )
+        return pb.BeginOAuthResponse(authorization_url=url, state=state)
+
+    async def CompleteOAuth(self, request: pb.CompleteOAuthRequest, context: Context) -> pb.CompleteOAuthResponse:
+        callback = Callback(
+            provider=request.provider,
+            state=request.state,
+            browser_state=request.browser_state,
+            code=request.code,
+            iss=request.issuer,
+            error=request.error,
+            error_description=request.error_description,
+            user_json=request.user_json,
+        )
+        ended = await self._oauth.complete(callback, decode_origin(request.origin))
+        answer = pb.CompleteOAuthResponse(redirect_url=ended.redirect_url, error=ended.error)
+        if ended.entered is not None:
+            answer.user.CopyFrom(encode_user(ended.entered.user))
+            answer.session.CopyFrom(encode_session(ended.entered.opened.session))
+            answer.token, answer.created = ended.entered.opened.token, ended.entered.created
+        return answer
+
+    async def SignInWithIdToken(
+        self, request: pb.SignInWithIdTokenRequest, context: Context
+    ) -> pb.SignInWithIdTokenResponse:
+        brought = decode_brought(request.provider, request.id_token, request_sign_up=request.request_sign_up)
+        entered = await self._brought.sign_in(brought, decode_origin(request.origin))
+        return pb.SignInWithIdTokenResponse(
+            user=encode_user(entered.user),
+            session=encode_session(entered.opened.session),
+            token=entered.opened.token,
+            created=entered.created,
+        )
+
+    async def LinkWithIdToken(self, request: pb.LinkWithIdTokenRequest, context: Context) -> pb.LinkWithIdTokenResponse:
+        user_id = _own(request.user_id)
+        await self._brought.link(decode_brought(request.provider, request.id_token), user_id)
+        return pb.LinkWithIdTokenResponse()
+
+    async def GetAccessToken(self, request: pb.GetAccessTokenRequest, context: Context) -> pb.GetAccessTokenResponse:
+        access = await self._access.get(_own(request.user_id), decode_id(request.account_id))
+        return pb.GetAccessTokenResponse(
+            access_token=access.tokens.access_token,
+            expire_time=_optional(access.tokens.access_expires_at),
+            scopes=access.account.scopes,
+            id_token=access.tokens.id_token,
+        )
+
+    async def RefreshAccessToken(
+        self, request: pb.RefreshAccessTokenRequest, context: Context
+    ) -> pb.RefreshAccessTokenResponse:
+        access = await self._access.refresh(_own(request.user_id), decode_id(request.account_id))
+        return pb.RefreshAccessTokenResponse(
+            access_token=access.tokens.access_token,
+            refresh_token=access.tokens.refresh_token,
+            expire_time=_optional(access.tokens.access_expires_at),
+            refresh_expire_time=_optional(access.tokens.refresh_expires_at),
+            scopes=access.account.scopes,
+            id_token=access.tokens.id_token,
+            account=encode_account(access.account),
+        )
+
+    async def GetAccountInfo(self, request: pb.GetAccountInfoRequest, context: Context) -> pb.GetAccountInfoResponse:
+        account, profile = await self._access.look_up(_own(request.user_id), decode_id(request.account_id))
+        return pb.GetAccountInfoResponse(
+            account=encode_account(account),
+            name=profile.name,
+            email=profile.email,
+            email_verified=profile.email_verified,
+            image=profile.image or "",
+            profile_json=json.dumps(profile.claims, ensure_ascii=False),
+        )
+
+
+def _own(asked: str) -> str:
+    """Return whose account is meant. Administrators see that others have accounts, and never get at their tokens."""
+    user_id = decode_id(subject(asked))
+    actor = current_actor.get()
+    if actor.is_person and actor.user_id != user_id:
+        raise PermissionDenied("NOT_YOURS", "user_id names another user")
+    return user_id
+
+
+def encode_account(account: Linked) -> pb.Account:
+    return pb.Account(
+        id=account.id,
+        user_id=account.user_id,
+        provider=account.provider,
+        provider_account_id=account.account_id,
+        scopes=account.scopes,
+        create_time=timestamp(account.created_at),
+        update_time=timestamp(account.updated_at),
+    )
+
+
+def decode_brought(provider: str, brought: pb.IdToken, *, request_sign_up: bool = False) -> Brought:
+    return Brought(
+        provider,
+        brought.token,
+        brought.nonce,
+        brought.access_token,
+        brought.refresh_token,
+        brought.name,
+        request_sign_up,
+    )
+
+
+def _optional(time: datetime | None) -> Timestamp | None:
+    return None if time is None else timestamp(time)

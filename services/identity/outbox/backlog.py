@@ -1,0 +1,153 @@
+"""What waits in the outbox, for a person to look at: notes that are due, put off or parked."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from prometheus_client import Gauge
+from sqlalchemy import ColumnElement, Delete, Row, Update, delete, func, or_, select, update
+
+from runtime.clock import Clock, utc_now
+from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.outbox.outbox import INVALIDATIONS, PARKED
+from services.identity.store.database import Database, Transaction
+from services.identity.store.schema import schema
+
+outbox = schema.outbox
+BATCH = 500
+DETAIL_LENGTH = 512
+"""Of an audit event: longer lists of ids are cut."""
+IS_PARKED = outbox.c.topic.between(PARKED, PARKED + "\x7f")  # above every topic's letters
+
+parked = Gauge(
+    "trivet_outbox_parked", "Notes that were refused too often: see `trivet outbox list --parked`.", ["topic"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One note, without its payload. `cause` is why it was refused the last time, empty if it was not."""
+
+    id: int
+    topic: str
+    key: str
+    is_parked: bool
+    attempts: int
+    created_at: datetime
+    next_attempt_at: datetime
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which notes are meant: these, or all; of one topic, or of any."""
+
+    ids: Sequence[int] = ()
+    topic: str = ""
+
+    def where(self) -> list[ColumnElement[bool]]:
+        conditions: list[ColumnElement[bool]] = []
+        if self.ids:
+            conditions.append(outbox.c.id.in_(self.ids))
+        if self.topic:
+            conditions.append(or_(outbox.c.topic == self.topic, outbox.c.topic == PARKED + self.topic))
+        return conditions
+
+
+Record = Callable[[Transaction, Sequence[Row[Any]]], Awaitable[None]]
+"""Writes down, in the transaction that changes notes, which ones it changes."""
+
+
+class Backlog:
+    """The notes of a database. Every method raises Unavailable when it is gone."""
+
+    def __init__(self, database: Database, *, now: Clock = utc_now) -> None:
+        self._database = database
+        self._now = now
+        self._seen: frozenset[str] = frozenset()
+
+    async def list(self, chosen: Choice, limit: int, *, only_parked: bool = False) -> list[Waiting]:
+        """Return up to `limit` notes, oldest first."""
+        conditions = [*chosen.where(), *([IS_PARKED] if only_parked else [])]
+        rows = await self._database.rows(
+            "outbox.list", select(outbox).where(*conditions).order_by(outbox.c.id).limit(limit)
+        )
+        return [
+            Waiting(
+                row.id,
+                row.topic.removeprefix(PARKED),
+                row.key,
+                row.topic.startswith(PARKED),
+                row.attempts,
+                row.created_at,
+                max(row.next_attempt_at, row.created_at),
+                row.last_error or "",
+            )
+            for row in rows
+        ]
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many notes are parked, by topic."""
+        statement = select(outbox.c.topic, func.count().label("notes")).where(IS_PARKED).group_by(outbox.c.topic)
+        rows = await self._database.rows("outbox.parked", statement)
+        return {row.topic.removeprefix(PARKED): row.notes for row in rows}
+
+    async def retry(self, chosen: Choice, audit: Audit, *, actor: str) -> int:
+        """Have notes that were refused, parked ones too, sent again now, with all their attempts; return how many.
+
+        Audit events in the same transactions say whose notes they were.
+        """
+        topic = func.substr(outbox.c.topic, len(PARKED) + 1)
+        fresh = {"attempts": 0, "next_attempt_at": self._now(), "updated_at": self._now()}
+        record = partial(_record, audit, Happened.NOTES_RETRIED, actor)
+        sent = await self._in_batches(chosen, IS_PARKED, update(outbox).values(fresh | {"topic": topic}), record)
+        return sent + await self._in_batches(chosen, outbox.c.attempts > 0, update(outbox).values(fresh), record)
+
+    async def drop(self, chosen: Choice, audit: Audit, *, actor: str) -> int:
+        """Delete parked notes; return how many. What they say is never delivered.
+
+        Audit events in the same transactions say whose notes they were.
+        """
+        record = partial(_record, audit, Happened.NOTES_DROPPED, actor)
+        return await self._in_batches(chosen, IS_PARKED, delete(outbox), record)
+
+    async def measure(self) -> None:
+        """Set the metric of parked notes."""
+        counts = await self.counts()
+        for topic in self._seen | counts.keys():
+            parked.labels(topic).set(counts.get(topic, 0))
+        self._seen = frozenset(counts)
+
+    async def _in_batches(
+        self, chosen: Choice, which: ColumnElement[bool], change: Update | Delete, record: Record
+    ) -> int:
+        """Change all that are chosen, a batch in a transaction; a note that is changed is `which` no more."""
+        columns = outbox.c.id, outbox.c.topic, outbox.c.key
+        found = select(*columns).where(which, *chosen.where()).order_by(outbox.c.id).limit(BATCH).with_for_update()
+
+        async def work(transaction: Transaction) -> int:
+            rows = (await transaction.execute(found)).all()
+            if rows:
+                await transaction.execute(change.where(outbox.c.id.in_([row.id for row in rows])))
+                await record(transaction, rows)
+            return len(rows)
+
+        total = 0
+        while number := await self._database.transaction("outbox.change", work):
+            total += number
+        return total
+
+
+async def _record(
+    audit: Audit, happened: Happened, actor: str, transaction: Transaction, notes: Sequence[Row[Any]]
+) -> None:
+    """Note one audit event for each topic and user of the notes. The key of an invalidation is no user."""
+    ids: dict[tuple[str, str], list[str]] = {}
+    for note in notes:
+        topic = note.topic.removeprefix(PARKED)
+        ids.setdefault((topic, "" if topic == INVALIDATIONS else note.key), []).append(str(note.id))
+    for (topic, user_id), own in ids.items():
+        detail = f"{len(own)} of {topic}: {' '.join(own)}"
+        await audit.note(transaction, Event(happened, user_id, actor, detail=detail[:DETAIL_LENGTH]))

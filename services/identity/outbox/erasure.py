@@ -1,0 +1,21 @@
+"""Having the other services forget a user who was deleted."""
+
+import json
+
+from runtime.errors import RefusedError
+from services.identity.outbox.outbox import Note
+
+TOPIC = "user.erase"
+
+
+def payload(user_id: str) -> str:
+    """Return what the receivers of the topic are told."""
+    return json.dumps({"user_id": user_id})
+
+
+def user_of(note: Note) -> str:
+    """Return whom a note is about. Raises RefusedError."""
+    try:
+        return str(json.loads(note.payload)["user_id"])
+    except (ValueError, KeyError, TypeError):
+        raise RefusedError("its payload cannot be read") from None

@@ -1,0 +1,50 @@
+"""Mail that identity has sent: written with the change it belongs to, its secret sealed until it is delivered."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from runtime.errors import RefusedError
+from runtime.ids import new_id
+from runtime.sealing import BrokenSealError, Sealer
+from services.identity.outbox.outbox import Note, Outbox
+from services.identity.store.database import Transaction
+
+TOPIC = "mail.send"
+PURPOSE = "mail"
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail to one person. `about` is its topic, for example `account.reset-password`; `title` has no secret."""
+
+    user_id: str
+    to: str
+    about: str
+    title: str
+    subject: str
+    text: str
+    html: str = ""
+
+
+class Post:
+    """Mails on their way to the notifications service, which sends them."""
+
+    def __init__(self, outbox: Outbox, sealer: Sealer) -> None:
+        self._outbox = outbox
+        self._sealer = sealer
+
+    async def put(self, transaction: Transaction, mail: Mail) -> None:
+        """Have a mail sent if, and only if, the transaction takes place."""
+        letter = json.dumps(asdict(mail) | {"id": new_id()})
+        await self._outbox.put(transaction, TOPIC, mail.user_id, self._sealer.seal(letter, PURPOSE))
+
+
+def opened(note: Note, sealer: Sealer) -> tuple[str, Mail]:
+    """Return a mail's own id, by which it is sent once, and the mail. Raises RefusedError."""
+    try:
+        values = json.loads(sealer.open(note.payload, PURPOSE))
+        return values.pop("id"), Mail(**values)
+    except BrokenSealError:
+        raise RefusedError("it was sealed under a key that is not in TRIVET_SEAL_KEYS") from None
+    except (ValueError, KeyError, TypeError):
+        raise RefusedError("its payload cannot be read") from None

@@ -1,0 +1,104 @@
+"""Who is told of what the outbox holds: the notifications service, of mails, audit events and erasures."""
+
+import json
+from collections.abc import Awaitable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+import grpc
+
+from runtime.clock import timestamp
+from runtime.errors import RefusedError, Unavailable
+from runtime.refusals import undelivered
+from runtime.sealing import Sealer
+from services.identity.outbox import audit, erasure, mail
+from services.identity.outbox.outbox import Note, Receiver
+from trivet.client import Channel
+from trivet.notifications.v1.audit_service_pb2 import AuditEvent, RecordAuditEventsRequest
+from trivet.notifications.v1.audit_service_pb2_grpc import AuditServiceStub
+from trivet.notifications.v1.notification_service_pb2 import (
+    NOTIFICATION_TYPE_EMAIL,
+    CreateNotificationRequest,
+    Email,
+    Notification,
+)
+from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
+from trivet.notifications.v1.user_data_service_pb2 import EraseUserDataRequest
+from trivet.notifications.v1.user_data_service_pb2_grpc import UserDataServiceStub
+
+Answer = TypeVar("Answer")
+
+SECONDS = 2.0
+AUDIT_BATCH = 100
+
+
+def receivers(channel: Channel, sealer: Sealer) -> Mapping[str, Receiver]:
+    """Return by topic who is told, over a channel to the notifications service."""
+    notifications, events, data = (
+        NotificationServiceStub(channel),
+        AuditServiceStub(channel),
+        UserDataServiceStub(channel),
+    )
+    return {
+        mail.TOPIC: Receiver(partial(_send_mail, notifications, sealer), at_once=True),
+        audit.TOPIC: Receiver(partial(_record, events), batch=AUDIT_BATCH),
+        erasure.TOPIC: Receiver(partial(_erase, data)),
+    }
+
+
+async def _send_mail(stub: NotificationServiceStub, sealer: Sealer, notes: Sequence[Note]) -> None:
+    for note in notes:
+        mail_id, letter = mail.opened(note, sealer)
+        if not letter.to:
+            continue  # written to nobody, so that no time tells whether somebody was written to
+        notification = Notification(
+            user_id=letter.user_id,
+            type=NOTIFICATION_TYPE_EMAIL,
+            title=letter.title,
+            topic=letter.about,
+            email=Email(to=letter.to, subject=letter.subject, text=letter.text, html=letter.html),
+        )
+        request = CreateNotificationRequest(notification=notification, request_id=f"mail:{mail_id}")
+        try:
+            await told(stub.CreateNotification(request, timeout=SECONDS))
+        except RefusedError as error:
+            if error.reason != "USER_ERASED":  # by then there is nobody to write to
+                raise
+
+
+async def _record(stub: AuditServiceStub, notes: Sequence[Note]) -> None:
+    events = [_event(note) for note in notes]
+    await told(stub.RecordAuditEvents(RecordAuditEventsRequest(events=events), timeout=SECONDS))
+
+
+def _event(note: Note) -> AuditEvent:
+    try:
+        values = json.loads(note.payload)
+        return AuditEvent(
+            id=values["id"],
+            time=timestamp(datetime.fromisoformat(values["time"])),
+            kind=values["happened"],
+            user_id=values["user_id"],
+            actor=values["actor"],
+            detail=values["detail"],
+            **values["origin"],
+        )
+    except (ValueError, KeyError, TypeError):
+        raise RefusedError("its payload cannot be read") from None
+
+
+async def _erase(stub: UserDataServiceStub, notes: Sequence[Note]) -> None:
+    for note in notes:
+        request = EraseUserDataRequest(user_id=erasure.user_of(note))
+        if not (await told(stub.EraseUserData(request, timeout=SECONDS))).complete:
+            # Told again by the next relay, so that one person's years of log lines hold up nobody else's mail.
+            raise Unavailable("ERASURE_UNDER_WAY", "there is more to erase than one call has time for")
+
+
+async def told(call: Awaitable[Answer]) -> Answer:
+    """Await a call to a receiver, and return its answer. Raises Unavailable and RefusedError as `Deliver` says."""
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        raise undelivered(error, "notifications") from error

@@ -1,0 +1,1 @@
+"""Passwords: sign-up, sign-in, hashing, rehash and resets."""

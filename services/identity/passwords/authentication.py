@@ -1,0 +1,239 @@
+"""Proving who somebody is by email and password: signing in, and changing the password."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from runtime.clock import Clock, utc_now
+from runtime.errors import FailedPrecondition, InvalidArgument, PermissionDenied, Unauthenticated
+from services.identity.email.addresses import normal_email
+from services.identity.email.policy import EmailRules
+from services.identity.email.templates import Mails
+from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.passwords.credentials import Accounts, Credential
+from services.identity.passwords.hashing import Hasher
+from services.identity.passwords.policy import new_password, normal_password
+from services.identity.passwords.rehash import Renewal
+from services.identity.sessions.session_gate import Proof
+from services.identity.sessions.sessions import Opened, Origin, Sessions
+from services.identity.store.database import Database, Transaction
+from services.identity.users.users import User, Users, not_found
+
+ATTEMPTS = 2
+
+Prove = Callable[[Transaction], Awaitable[None]]
+"""Looks, in the transaction, at what was checked before it. It raises if that does not hold any more."""
+
+
+class Proved(Protocol):
+    """Work in a transaction that has to be proved there."""
+
+    async def __call__(self, transaction: Transaction, /, *, prove: Prove) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A user and a session that was just opened for them."""
+
+    user: User
+    opened: Opened
+
+
+class Authentication:
+    """Signing in. Every method that hashes raises Unavailable (HASHING_OVERLOADED) before any work."""
+
+    def __init__(
+        self,
+        database: Database,
+        users: Users,
+        accounts: Accounts,
+        sessions: Sessions,
+        hasher: Hasher,
+        audit: Audit,
+        mails: Mails,
+        rules: EmailRules | None = None,
+        *,
+        refuse_common: bool = True,
+        now: Clock = utc_now,
+    ) -> None:
+        self._database = database
+        self._users = users
+        self._accounts = accounts
+        self._sessions = sessions
+        self._hasher = hasher
+        self._audit = audit
+        self._mails = mails
+        self._rules = rules or EmailRules()
+        self._renewal = Renewal(database, accounts, hasher)
+        self._refuse_common = refuse_common
+        self._now = now
+
+    async def sign_in(self, email: str, password: str, origin: Origin, *, callback_url: str = "") -> SignedIn:
+        """Open a session for the right email and password, with two statements.
+
+        Raises Unauthenticated alike, and after the same work, for an unknown user and a wrong password;
+        PermissionDenied (EMAIL_NOT_VERIFIED, BANNED_USER) after the right one only; InvalidArgument (INVALID_EMAIL,
+        PASSWORD_TOO_LONG).
+        """
+        address, candidate = normal_email(email), normal_password(password)
+        found = await self._accounts.by_email(address)
+        if not await self._hasher.verify(found.password if found else None, candidate) or found is None:
+            # Of somebody unknown too, so that both take as long.
+            await self._note_failure(found, origin, "wrong password" if found else "unknown address")
+            raise _refused()
+        return await self.open_by_password(found, candidate, origin, callback_url=callback_url)
+
+    async def open_by_password(
+        self, found: Credential, password: str, origin: Origin, *, callback_url: str = ""
+    ) -> SignedIn:
+        """Open a session for the user whose password this was when `found` was read.
+
+        Raises Unauthenticated if it is not any more, or the user is gone, and PermissionDenied (EMAIL_NOT_VERIFIED,
+        BANNED_USER).
+        """
+        for _ in range(ATTEMPTS):
+            await self._admit(found, origin, callback_url)
+            opened = await self._open(found, origin)
+            if opened is not None:
+                self._renewal.after(found.user.id, found.password or "", password)
+                return SignedIn(found.user, opened)
+            # The user or the hash has changed since it was read. Only the hash changes when it is renewed.
+            found = await self._again(found, password)
+        raise _refused()
+
+    async def _again(self, found: Credential, password: str) -> Credential:
+        now = await self._accounts.by_user(found.user.id)
+        if now is None:
+            raise _refused()
+        if now.password != found.password and not await self._hasher.verify(now.password, password):
+            raise _refused()
+        return now
+
+    async def _admit(self, found: Credential, origin: Origin, callback_url: str) -> None:
+        if self._rules.require_verification and not found.user.email_verified:
+            await self._remind(found.user, origin, callback_url)
+            raise PermissionDenied("EMAIL_NOT_VERIFIED", "the address has to be verified first")
+        if found.user.is_kept_out(self._now()):
+            await self._note_failure(found, origin, "banned")
+            raise _banned()
+
+    async def _remind(self, user: User, origin: Origin, callback_url: str) -> None:
+        async def work(transaction: Transaction) -> None:
+            found = await self._users.find_locked_by_email(transaction, user.email)
+            if found is None or found.id != user.id:  # deleted, or has another address, since it was read
+                raise _refused()
+            if self._rules.verify_on_sign_in:
+                await self._mails.verify_email(transaction, user, callback_url)
+            event = Event(Happened.SIGN_IN_FAILED, user.id, origin=origin, detail="address not verified")
+            await self._audit.note(transaction, event)
+
+        await self._database.transaction("users.remind", work)
+
+    async def open_for(self, transaction: Transaction, user: User, origin: Origin) -> Opened | None:
+        """Open a session for a user who proved who they are without a password; None if they are banned."""
+        opened = await self._sessions.open(transaction, Proof(user.id), origin)
+        if opened is not None:
+            await self._audit.note(transaction, Event(Happened.SIGNED_IN, user.id, origin=origin))
+        return opened
+
+    async def _open(self, found: Credential, origin: Origin) -> Opened | None:
+        proof = Proof(found.user.id, found.password or "", self._rules.require_verification)
+
+        async def work(transaction: Transaction) -> Opened | None:
+            opened = await self._sessions.open(transaction, proof, origin)
+            if opened is not None:
+                await self._audit.note(transaction, Event(Happened.SIGNED_IN, found.user.id, origin=origin))
+            return opened
+
+        return await self._database.transaction("sessions.open", work)
+
+    async def _note_failure(self, found: Credential | None, origin: Origin, why: str) -> None:
+        user_id = found.user.id if found else ""
+        await self._audit.note_alone(Event(Happened.SIGN_IN_FAILED, user_id, origin=origin, detail=why))
+
+    async def verify_password(self, user_id: str, password: str) -> Credential:
+        """Return the user whose password this is.
+
+        Raises InvalidArgument (INVALID_PASSWORD), FailedPrecondition (CREDENTIAL_ACCOUNT_NOT_FOUND), NotFound.
+        """
+        found = await self._accounts.by_user(user_id)
+        if found is None:
+            raise not_found()
+        if found.password is None:
+            raise FailedPrecondition("CREDENTIAL_ACCOUNT_NOT_FOUND", "this user has no password")
+        if not await self._hasher.verify(found.password, normal_password(password)):
+            raise _wrong()
+        return found
+
+    async def with_password(self, operation: str, user_id: str, password: str, work: Proved) -> None:
+        """Do `work` in a transaction. It calls what it is handed once it has locked the user: the password is looked
+        at again there. Raises what `verify_password` does.
+        """
+
+        async def prove(transaction: Transaction, found: Credential) -> None:
+            if not await self._accounts.has_password(transaction, user_id, found.password or ""):
+                raise _OvertakenError
+
+        for _ in range(ATTEMPTS):
+            found = await self.verify_password(user_id, password)
+            try:
+                done = partial(work, prove=partial(prove, found=found))
+                return await self._database.transaction(operation, done)
+            except _OvertakenError:
+                continue
+        raise _wrong()
+
+    async def change_password(
+        self, user_id: str, current: str, new: str, *, end_others: bool | None, keep: str, origin: Origin
+    ) -> tuple[User, Opened | None]:
+        """Put a new password in the current one's place; return the user, and the new session if one was asked for.
+
+        `end_others`: True ends every session and opens a new one, False ends none, None ends all but `keep`.
+        Raises what `verify_password` does, PermissionDenied (BANNED_USER), and InvalidArgument for a new password that
+        is not taken.
+        """
+        password = new_password(new, refuse_common=self._refuse_common, field="new_password")
+        found = await self.verify_password(user_id, current)
+        new_hash = await self._hasher.hash(password)
+
+        async def work(transaction: Transaction, old_hash: str) -> Opened | None:
+            opened = None
+            if end_others:
+                # Before the new password: every transaction locks the user's row before the credential's.
+                opened = await self._sessions.open(transaction, Proof(user_id, old_hash), origin)
+                if opened is None:
+                    raise _OvertakenError
+            if not await self._accounts.replace_password(transaction, user_id, old_hash, new_hash):
+                raise _OvertakenError
+            if end_others is not False:
+                await self._sessions.end_all(transaction, user_id, keep=opened.session.id if opened else keep)
+            await self._audit.note(transaction, Event(Happened.PASSWORD_CHANGED, user_id, origin=origin))
+            return opened
+
+        for _ in range(ATTEMPTS):
+            if found.user.is_kept_out(self._now()):
+                raise _banned()
+            try:
+                change = partial(work, old_hash=found.password or "")
+                return found.user, await self._database.transaction("accounts.change_password", change)
+            except _OvertakenError:
+                # The user or the hash has changed since it was read. Only the hash changes when it is renewed.
+                found = await self.verify_password(user_id, current)
+        raise _wrong()
+
+
+class _OvertakenError(Exception):
+    """Another change was committed since the password was checked."""
+
+
+def _refused() -> Unauthenticated:
+    return Unauthenticated("INVALID_EMAIL_OR_PASSWORD", "Invalid email or password")
+
+
+def _banned() -> PermissionDenied:
+    return PermissionDenied("BANNED_USER", "This user is banned")
+
+
+def _wrong() -> InvalidArgument:
+    return InvalidArgument("INVALID_PASSWORD", "Invalid password")

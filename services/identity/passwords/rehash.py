@@ -1,0 +1,51 @@
+"""Hashes that were imported or are cheaper than today's: made anew once their password has been typed again."""
+
+from prometheus_client import Counter
+
+from runtime.errors import ServiceError
+from runtime.tasks import TooManyTasksError
+from services.identity.passwords.credentials import Accounts
+from services.identity.passwords.hashing import Hasher
+from services.identity.store.database import Database, Transaction
+
+renewed = Counter(
+    "trivet_password_hashes_renewed_total", "Outdated password hashes, by what became of them.", ["outcome"]
+)
+
+
+class Renewal:
+    """Replaces outdated hashes after sign-ins, which neither wait for it nor fail with it.
+
+    Whoever is put off, because passwords of others wait to be checked, has another chance at the next sign-in.
+    """
+
+    def __init__(self, database: Database, accounts: Accounts, hasher: Hasher) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._hasher = hasher
+
+    def after(self, user_id: str, stored: str, password: str) -> None:
+        """Begin to replace `stored`, which the password was just found to match, if it is outdated."""
+        if not self._hasher.is_outdated(stored):
+            return
+        if self._hasher.is_busy:
+            renewed.labels("put off").inc()
+            return
+        try:
+            self._database.tasks.start(self._renew(user_id, stored, password))
+        except TooManyTasksError:
+            renewed.labels("put off").inc()
+
+    async def _renew(self, user_id: str, stored: str, password: str) -> None:
+        try:
+            fresh = await self._hasher.hash(password)
+
+            async def work(transaction: Transaction) -> bool:
+                return await self._accounts.replace_password(transaction, user_id, stored, fresh)
+
+            # False: another sign-in was first, or the password is another by now.
+            done = await self._database.transaction("accounts.renew_password", work)
+        except ServiceError:
+            renewed.labels("failed").inc()
+        else:
+            renewed.labels("renewed" if done else "overtaken").inc()

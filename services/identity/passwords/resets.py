@@ -1,0 +1,106 @@
+"""Passwords that were forgotten: a link is mailed, and whoever follows it chooses another."""
+
+from datetime import timedelta
+
+from runtime.errors import FailedPrecondition
+from runtime.ids import new_id
+from services.identity.email.addresses import normal_email
+from services.identity.email.links import invalid_token
+from services.identity.email.one_time_secrets import RESET_PASSWORD as PURPOSE
+from services.identity.email.one_time_secrets import Verifications
+from services.identity.email.policy import EmailRules
+from services.identity.email.templates import Mails
+from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.passwords.credentials import Accounts
+from services.identity.passwords.hashing import Hasher
+from services.identity.passwords.policy import new_password
+from services.identity.sessions.sessions import Origin, Sessions
+from services.identity.store.database import Database, Transaction
+from services.identity.users.users import Users
+
+LIFETIME = timedelta(hours=1)
+LENGTH = 24
+NOBODY = "-"
+
+
+class PasswordResets:
+    """Asking for a reset, and doing it."""
+
+    def __init__(
+        self,
+        database: Database,
+        users: Users,
+        accounts: Accounts,
+        sessions: Sessions,
+        verifications: Verifications,
+        hasher: Hasher,
+        mails: Mails,
+        audit: Audit,
+        rules: EmailRules,
+        *,
+        refuse_common: bool = True,
+    ) -> None:
+        self._database = database
+        self._users = users
+        self._accounts = accounts
+        self._sessions = sessions
+        self._verifications = verifications
+        self._hasher = hasher
+        self._mails = mails
+        self._audit = audit
+        self._rules = rules
+        self._refuse_common = refuse_common
+
+    async def request(self, email: str, redirect_url: str) -> None:
+        """Mail a link to the user with this address; for any other address do the same work, and mail nothing.
+
+        Links that were mailed before stay good for their hour: a stranger's request must not void them. Raises
+        FailedPrecondition (RESET_PASSWORD_DISABLED) and InvalidArgument (INVALID_EMAIL).
+        """
+        if not self._rules.password_reset:
+            raise FailedPrecondition("RESET_PASSWORD_DISABLED", "passwords are not reset here")
+        address = normal_email(email)
+        token = new_id()[:LENGTH]
+
+        async def work(transaction: Transaction) -> None:
+            user = await self._users.find_locked_by_email(transaction, address)
+            whose = user.id if user else NOBODY
+            await self._verifications.put(transaction, PURPOSE, whose, token, LIFETIME, data=address)
+            if user is None:
+                await self._mails.nobody(transaction, redirect_url)
+            else:
+                await self._mails.reset_password(transaction, user, token, redirect_url)
+
+        await self._database.transaction("verifications.request_reset", work)
+
+    async def is_good(self, token: str) -> bool:
+        """Whether a token would be taken."""
+        return await self._verifications.find(PURPOSE, token) is not None
+
+    async def reset(self, token: str, password: str, origin: Origin) -> None:
+        """Set a password for a token, and end all of the user's sessions and other tokens, in one transaction.
+
+        The token is spent by what succeeds alone, and is good only while its user has the address that it was mailed
+        to. If that address was never verified, this is the first proof of it: what others may have linked to the
+        account before goes. Raises InvalidArgument (INVALID_TOKEN, or why the password is not taken) and NotFound.
+        """
+        normal = new_password(password, refuse_common=self._refuse_common, field="new_password")
+        found = await self._verifications.find(PURPOSE, token)
+        if found is None:
+            raise invalid_token()
+        password_hash = await self._hasher.hash(normal)
+
+        async def work(transaction: Transaction) -> None:
+            # The user before the token, as a deletion goes: neither then waits for what the other holds.
+            user = await self._users.find_locked(transaction, found.subject)
+            spent = await self._verifications.take(transaction, PURPOSE, token)
+            if spent is None or user.email != spent.data:
+                raise invalid_token()
+            await self._verifications.void(transaction, PURPOSE, user.id)
+            await self._accounts.set_password(transaction, user.id, password_hash)
+            if not user.email_verified:
+                await self._accounts.unlink_providers(transaction, user.id)
+            await self._sessions.end_all(transaction, user.id)
+            await self._audit.note(transaction, Event(Happened.PASSWORD_RESET, user.id, origin=origin))
+
+        await self._database.transaction("accounts.reset_password", work)

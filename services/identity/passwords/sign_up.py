@@ -1,0 +1,167 @@
+"""Signing up by email and password, once for each request, and without telling who has an address already."""
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import delete, insert
+
+from runtime.clock import Clock, utc_now
+from runtime.errors import AlreadyExists
+from runtime.ids import new_id
+from services.identity.email.addresses import normal_email
+from services.identity.email.policy import EmailRules
+from services.identity.email.templates import Mails
+from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.passwords.authentication import Authentication
+from services.identity.passwords.credentials import Accounts
+from services.identity.passwords.hashing import Hasher
+from services.identity.passwords.policy import new_password
+from services.identity.sessions.session_gate import Proof
+from services.identity.sessions.sessions import Opened, Origin, Sessions
+from services.identity.store import idempotency as asked_before
+from services.identity.store.database import Database, Transaction
+from services.identity.store.faults.errors import TwiceError
+from services.identity.store.idempotency import Request, Requests
+from services.identity.store.schema import schema
+from services.identity.users.users import Role, User
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """What somebody who signs up says of themselves."""
+
+    name: str
+    email: str
+    password: str
+    image: str | None = None
+    callback_url: str = ""  # where the link of the verification mail leads in the end
+    additional: str | None = None  # a JSON object, see `fields.py`
+
+
+@dataclass(frozen=True, slots=True)
+class SignedUp:
+    """A new user, and their first session if signing up opens one."""
+
+    user: User
+    opened: Opened | None
+
+
+class SignUps:
+    """Makes users. Raises Unavailable (HASHING_OVERLOADED) before any work."""
+
+    def __init__(
+        self,
+        database: Database,
+        accounts: Accounts,
+        sessions: Sessions,
+        authentication: Authentication,
+        hasher: Hasher,
+        audit: Audit,
+        mails: Mails,
+        rules: EmailRules | None = None,
+        *,
+        refuse_common: bool = True,
+        now: Clock = utc_now,
+    ) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._sessions = sessions
+        self._authentication = authentication
+        self._requests = Requests(database, now=now)
+        self._hasher = hasher
+        self._audit = audit
+        self._mails = mails
+        self._rules = rules or EmailRules()
+        self._refuse_common = refuse_common
+        self._now = now
+
+    async def sign_up(self, new: NewUser, origin: Origin, *, caller: str = "", request_id: str = "") -> SignedUp:
+        """Make a user with a password, and a first session if the rules say so, in one transaction.
+
+        With a request id, the same again answers the same user with a new session. Raises AlreadyExists (EMAIL_TAKEN),
+        InvalidArgument (email, password or request id) and FailedPrecondition (REQUEST_ID_REUSED). Where signing up
+        opens no session, an address that is taken is answered with a user who is made up, after the same work.
+        """
+        email = normal_email(new.email)
+        password = new_password(new.password, refuse_common=self._refuse_common)
+        asked = asked_before.request(caller, request_id, new.name, email, new.image, new.additional)
+        if asked is not None and (again := await self._signed_up_before(asked, password, origin)) is not None:
+            return again
+        is_taken = await self._accounts.by_email(email) is not None
+        if is_taken and self._rules.signing_up_opens_a_session:
+            return await self._again_or_taken(new, email, password, origin, asked)
+        password_hash = await self._hasher.hash(password)
+        try:
+            if is_taken:
+                return await self._pretend(new, email)
+            return await self._insert(new, email, password_hash, origin, asked)
+        except TwiceError:
+            return await self._again_or_taken(new, email, password, origin, asked)
+
+    async def _pretend(self, new: NewUser, email: str) -> SignedUp:
+        """Answer a user who is made up, after as much work as a real one takes: the address is somebody's."""
+        user = self._new_user(new, email)
+
+        async def work(transaction: Transaction) -> SignedUp:
+            # Written and taken back before anybody can see it: what is left out here could be timed.
+            await self._write(transaction, replace(user, email=user.id), new_id())
+            await transaction.execute(delete(schema.users).where(schema.users.c.id == user.id))
+            await self._mails.nobody(transaction, new.callback_url)
+            return SignedUp(user, None)
+
+        return await self._database.transaction("users.pretend_sign_up", work)
+
+    async def _again_or_taken(
+        self, new: NewUser, email: str, password: str, origin: Origin, asked: Request | None
+    ) -> SignedUp:
+        """Somebody was first: this very request, sent twice at once, or another with the same address."""
+        if asked is not None and (again := await self._signed_up_before(asked, password, origin)) is not None:
+            return again
+        if self._rules.signing_up_opens_a_session:
+            raise _taken()
+        return await self._pretend(new, email)
+
+    async def _signed_up_before(self, asked: Request, password: str, origin: Origin) -> SignedUp | None:
+        user_id = await self._requests.answer(asked)
+        if user_id is None:
+            return None
+        found = await self._accounts.by_user(user_id)
+        # The password is part of the body, and its hash the only thing kept of it.
+        if found is None or not await self._hasher.verify(found.password, password):
+            raise asked_before.reused()
+        if not self._rules.signing_up_opens_a_session:
+            return SignedUp(found.user, None)
+        signed_in = await self._authentication.open_by_password(found, password, origin)
+        return SignedUp(signed_in.user, signed_in.opened)
+
+    def _new_user(self, new: NewUser, email: str) -> User:
+        now = self._now()
+        columns = (new_id(), email, new.name, new.image, False, Role.USER, False, None, None, now, now, new.additional)
+        return User(*columns)
+
+    async def _insert(
+        self, new: NewUser, email: str, password_hash: str, origin: Origin, asked: Request | None
+    ) -> SignedUp:
+        user = self._new_user(new, email)
+
+        async def work(transaction: Transaction) -> SignedUp:
+            if asked is not None:
+                await self._requests.keep(transaction, asked, user.id)
+            await self._write(transaction, user, password_hash)
+            opened = None
+            if self._rules.signing_up_opens_a_session:
+                opened = await self._sessions.open(transaction, Proof(user.id), origin)
+            if self._rules.verify_on_sign_up:
+                await self._mails.verify_email(transaction, user, new.callback_url)
+            await self._audit.note(transaction, Event(Happened.SIGNED_UP, user.id, origin=origin))
+            return SignedUp(user, opened)
+
+        return await self._database.transaction("users.sign_up", work)
+
+    async def _write(self, transaction: Transaction, user: User, password_hash: str) -> None:
+        row = {name: getattr(user, name) for name in User.__dataclass_fields__} | {"role": user.role.value}
+        await transaction.execute(insert(schema.users).values(**row))
+        await self._accounts.add_credential(transaction, user.id, password_hash)
+
+
+def _taken() -> AlreadyExists:
+    return AlreadyExists("EMAIL_TAKEN", "a user with this email exists already")

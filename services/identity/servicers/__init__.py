@@ -1,1 +1,0 @@
-"""The RPCs: each decodes, makes one call and encodes."""

@@ -1,0 +1,1 @@
+"""Sessions: opening, verifying, refreshing and revoking."""

@@ -1,0 +1,318 @@
+"""Sessions: opening, checking, refreshing, listing and ending them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, Select, bindparam, delete, select, tuple_, update
+
+from runtime import failpoints
+from runtime.clock import Clock, utc_now
+from runtime.errors import Absent, FailedPrecondition, InvalidArgument, NotFound
+from runtime.freshness import is_fresh
+from runtime.ids import new_id, token_hash
+from services.identity.outbox.outbox import Invalidation, Outbox
+from services.identity.sessions.session_gate import Proof, insert_while
+from services.identity.store.compiled_reads import Reading
+from services.identity.store.database import Database, Transaction
+from services.identity.store.schema import schema
+from services.identity.users.custom_fields import merged
+from services.identity.users.users import COLUMNS as USER_COLUMNS
+from services.identity.users.users import User, user_of
+
+sessions = schema.sessions
+UNREMEMBERED = timedelta(days=1)
+USER_AGENT_LENGTH = 512
+IP_ADDRESS_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long a session lives, and how old its last refresh must be before the next."""
+
+    expires: timedelta = timedelta(days=7)
+    update: timedelta = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a session is opened. `remember=False` makes it one of a day that is never refreshed."""
+
+    ip_address: str = ""
+    user_agent: str = ""
+    remember: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One signed-in device, as a row holds it but for its token's hash."""
+
+    id: str
+    user_id: str
+    expires_at: datetime
+    remembered: bool
+    ip_address: str
+    user_agent: str
+    created_at: datetime
+    updated_at: datetime
+    additional: str | None = None  # a JSON object, see `fields.py`
+
+    def slides_at(self, lifetimes: Lifetimes) -> datetime:
+        """Return from when on a refresh moves its end: Better Auth's rule; never before the end if unremembered."""
+        return self.expires_at - lifetimes.expires + lifetimes.update if self.remembered else self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A new session, and the only copy of the token that opens it."""
+
+    session: Session
+    token: str
+
+    @property
+    def row(self) -> dict[str, Any]:
+        values = {name: getattr(self.session, name) for name in Session.__dataclass_fields__}
+        return values | {"token_hash": token_hash(self.token)}
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A session that is open, whose it is, and from when on a refresh moves its end."""
+
+    session: Session
+    user: User
+    slides_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How many sessions were ended, and whether every cache has dropped them by now.
+
+    Where none was, nothing is known: an earlier call may have ended it, and its caches may still have to hear of it.
+    """
+
+    count: int
+    confirmed: bool
+
+    @classmethod
+    def of(cls, outcome: tuple[int, Invalidation | None]) -> "Ended":
+        """Return it once the transaction is over that ended so many and has this told."""
+        count, invalidation = outcome
+        return cls(count, invalidation is not None and invalidation.confirmed)
+
+
+COLUMNS = tuple(sessions.c[name] for name in Session.__dataclass_fields__)
+BY_TOKEN = (
+    select(*USER_COLUMNS, *COLUMNS)
+    .join_from(sessions, schema.users)
+    .where(sessions.c.token_hash == bindparam("token_hash"))
+)
+VERIFY = Reading("sessions.verify", BY_TOKEN)
+
+
+def session_of(row: Row[Any] | Sequence[Any]) -> Session:
+    """Return the session in the last columns of a row that were selected as COLUMNS."""
+    return Session(*row[-len(COLUMNS) :])
+
+
+def tag_of(session_id: str) -> str:
+    """Return the tag of everything in caches that is made of a session."""
+    return f"session:{session_id}"
+
+
+def tag_of_all(user_id: str) -> str:
+    """Return the tag of everything in caches that is made of any of a user's sessions."""
+    return f"sessions:{user_id}"
+
+
+def not_found() -> NotFound:
+    return NotFound("SESSION_NOT_FOUND", "the token opens no session")
+
+
+class Sessions:
+    """The sessions of a database. Their ends are told to caches before a method returns, as `Outbox` says."""
+
+    def __init__(self, database: Database, outbox: Outbox, lifetimes: Lifetimes, *, now: Clock = utc_now) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._lifetimes = lifetimes
+        self._now = now
+
+    def begin(self, user_id: str, origin: Origin) -> Opened:
+        """Return a session to be inserted."""
+        now = self._now()
+        session = Session(
+            id=new_id(),
+            user_id=user_id,
+            expires_at=now + (self._lifetimes.expires if origin.remember else UNREMEMBERED),
+            remembered=origin.remember,
+            ip_address=origin.ip_address[:IP_ADDRESS_LENGTH],
+            user_agent=origin.user_agent[:USER_AGENT_LENGTH],
+            created_at=now,
+            updated_at=now,
+        )
+        return Opened(session, new_id())
+
+    async def open(self, transaction: Transaction, proof: Proof, origin: Origin) -> Opened | None:
+        """Write a session, the only way there is; None if what `proof` says does not hold any more.
+
+        Until the transaction ends nothing of it changes: what does so later ends this session too.
+        """
+        opened = self.begin(proof.user_id, origin)
+        written = await transaction.write(*insert_while(proof, opened.row, self._now()))
+        return opened if written.rows else None
+
+    async def verify(self, token: str) -> Verified:
+        """Return whose session a token opens, with one statement.
+
+        Raises NotFound if it has expired or its user is kept out, Absent if there is none. That may be remembered and
+        hides nothing: a token is drawn at random as its session is written, and nobody has it to ask with before.
+        """
+        row = await self._database.first(VERIFY, token_hash=token_hash(token))
+        await failpoints.reach("sessions.before_fill")
+        return self._open(row)
+
+    async def refresh(self, token: str) -> tuple[Verified, bool]:
+        """Move a session's end if its time to slide has come; return it and whether this call moved it.
+
+        Of several calls at once one wins. Raises NotFound as `verify` does.
+        """
+        statement = BY_TOKEN.params(token_hash=token_hash(token))
+
+        async def work(transaction: Transaction) -> tuple[Verified, bool]:
+            found = self._open((await transaction.execute(statement)).first())
+            now = self._now()
+            if now < found.slides_at:
+                return found, False
+            moved = replace(found.session, expires_at=now + self._lifetimes.expires, updated_at=now)
+            won = await transaction.execute(
+                update(sessions)
+                .where(sessions.c.id == moved.id, sessions.c.expires_at == found.session.expires_at)
+                .values(expires_at=moved.expires_at, updated_at=now)
+            )
+            if won.rowcount == 0:
+                return self._open((await transaction.execute(statement)).first()), False
+            await self._outbox.add(transaction, tag_of(moved.id))
+            return Verified(moved, found.user, moved.slides_at(self._lifetimes)), True
+
+        return await self._database.transaction("sessions.refresh", work)
+
+    async def update(self, user_id: str, session_id: str, additional: Mapping[str, Any]) -> Session:
+        """Set additional members of an active session of a user; others stay, whoever changes them at the same time.
+
+        When it was last refreshed stays too: its end is reckoned from there. Raises NotFound, and InvalidArgument for
+        too much.
+        """
+
+        async def work(transaction: Transaction) -> Session:
+            session = await self.find_locked(transaction, user_id, session_id)
+            if session is None:
+                raise not_found()
+            changed = replace(session, additional=merged(session.additional, additional))
+            await transaction.execute(
+                update(sessions).where(sessions.c.id == session_id).values(additional=changed.additional)
+            )
+            await self._outbox.add(transaction, tag_of(session_id))
+            return changed
+
+        return await self._database.transaction("sessions.update", work)
+
+    async def find(self, user_id: str, session_id: str) -> Session | None:
+        """Return an active session of a user by its id, None if there is none."""
+        row = await self._database.row("sessions.find", self._active(user_id).where(sessions.c.id == session_id))
+        return session_of(row) if row else None
+
+    async def verify_fresh(self, transaction: Transaction, user_id: str, session_id: str) -> None:
+        """Return if this is an open session of the user's of the last day, which does not end before the transaction.
+
+        Raises FailedPrecondition (SESSION_NOT_FRESH) otherwise.
+        """
+        session = await self.find_locked(transaction, user_id, session_id)
+        if session is None or not is_fresh(session.created_at, self._now()):
+            raise FailedPrecondition("SESSION_NOT_FRESH", "sign in again first: the session is older than a day")
+
+    async def find_locked(self, transaction: Transaction, user_id: str, session_id: str) -> Session | None:
+        """As `find`; the session does not end before the transaction."""
+        statement = self._active(user_id).where(sessions.c.id == session_id).with_for_update()
+        row = (await transaction.execute(statement)).first()
+        return session_of(row) if row else None
+
+    async def list(self, user_id: str, limit: int, after: tuple[datetime, str] | None = None) -> list[Session]:
+        """Return up to `limit` active sessions of a user, newest first, behind (created_at, id) if given."""
+        key = (sessions.c.created_at, sessions.c.id)
+        statement = self._active(user_id)
+        if after is not None:
+            statement = statement.where(tuple_(*key) < tuple_(*after, types=[part.type for part in key]))
+        statement = statement.order_by(key[0].desc(), key[1].desc()).limit(limit)
+        return [session_of(row) for row in await self._database.rows("sessions.list", statement)]
+
+    def _active(self, user_id: str) -> Select[Any]:
+        return select(*COLUMNS).where(sessions.c.user_id == user_id, sessions.c.expires_at > self._now())
+
+    async def sign_out(self, token: str) -> Ended:
+        """End the session that a token opens, if there is one."""
+        return await self._end_one(sessions.c.token_hash == token_hash(token))
+
+    async def revoke(self, user_id: str, *, session_id: str = "", token: str = "") -> Ended:
+        """End one session of a user, by id or token, if there is one. Another's is none."""
+        which = sessions.c.id == session_id if session_id else sessions.c.token_hash == token_hash(token)
+        return await self._end_one(which & (sessions.c.user_id == user_id))
+
+    async def end_one(self, transaction: Transaction, user_id: str, session_id: str) -> int:
+        """End one session of a user within a transaction; return how many, 0 or 1."""
+        mine = (sessions.c.id == session_id) & (sessions.c.user_id == user_id)
+        count, _ = await self._delete_one(transaction, mine)
+        return count
+
+    async def _end_one(self, which: Any) -> Ended:
+        return Ended.of(
+            await self._database.transaction("sessions.end", lambda transaction: self._delete_one(transaction, which))
+        )
+
+    async def _delete_one(self, transaction: Transaction, which: Any) -> tuple[int, Invalidation | None]:
+        session_id = (await transaction.execute(select(sessions.c.id).where(which))).scalar()
+        if session_id is None:
+            return 0, None
+        gone = await transaction.execute(delete(sessions).where(sessions.c.id == session_id))
+        return gone.rowcount, await self._outbox.add(transaction, tag_of(session_id))
+
+    async def revoke_others(self, user_id: str, keep: str) -> Ended:
+        """End a user's sessions but one.
+
+        Raises InvalidArgument (UNKNOWN_SESSION) if that is none of the user's that are active, and ends nothing.
+        """
+
+        async def work(transaction: Transaction) -> tuple[int, Invalidation | None]:
+            if (await transaction.execute(self._active(user_id).where(sessions.c.id == keep))).first() is None:
+                raise InvalidArgument("UNKNOWN_SESSION", "the session to keep is not active", field="keep_session_id")
+            return await self._end_all(transaction, user_id, keep)
+
+        return Ended.of(await self._database.transaction("sessions.end_all", work))
+
+    async def revoke_all(self, user_id: str) -> Ended:
+        """End a user's sessions. An unknown user has none."""
+
+        async def work(transaction: Transaction) -> tuple[int, Invalidation | None]:
+            return await self._end_all(transaction, user_id, "")
+
+        return Ended.of(await self._database.transaction("sessions.end_all", work))
+
+    async def end_all(self, transaction: Transaction, user_id: str, *, keep: str = "") -> int:
+        """End a user's sessions within a transaction, all but `keep`; return how many."""
+        count, _ = await self._end_all(transaction, user_id, keep)
+        return count
+
+    async def _end_all(self, transaction: Transaction, user_id: str, keep: str) -> tuple[int, Invalidation | None]:
+        gone = await transaction.execute(delete(sessions).where(sessions.c.user_id == user_id, sessions.c.id != keep))
+        if not gone.rowcount:
+            return 0, None
+        return gone.rowcount, await self._outbox.add(transaction, tag_of_all(user_id))
+
+    def _open(self, row: Sequence[Any] | None) -> Verified:
+        if row is None:
+            raise Absent("SESSION_NOT_FOUND", "the token opens no session")
+        session, user, now = session_of(row), user_of(row), self._now()
+        if session.expires_at <= now or user.is_kept_out(now):
+            raise not_found()
+        return Verified(session, user, session.slides_at(self._lifetimes))

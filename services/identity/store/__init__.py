@@ -1,0 +1,1 @@
+"""The relational database: connections, transactions and what several domains share."""

@@ -1,0 +1,254 @@
+"""The one way to the database: transactions, their retries, and what follows a commit."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from prometheus_client import Counter
+from sqlalchemy import Executable, Row, text
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from runtime import failpoints
+from runtime.errors import ServiceError
+from runtime.tasks import Tasks, TooManyTasksError
+from runtime.telemetry import store_call
+from services.identity.store.compiled_reads import Reading, Values
+from services.identity.store.compiled_writes import Writing, Written
+from services.identity.store.connections import Admit, Connections, Lent
+from services.identity.store.driver import Driver
+from services.identity.store.engine.engine import Limits, open_engine
+from services.identity.store.engine.store_url import StoreUrl
+from services.identity.store.faults.codes import NOT_COMMITTED, Fault
+from services.identity.store.faults.errors import OrphanError, TwiceError, busy, fault_of, gone, too_new
+from services.identity.store.faults.failure_log import FailureLog
+from trivet.client.deadline import remaining
+
+T = TypeVar("T")
+PING = text("SELECT 1")
+ATTEMPTS = 5
+BACK_OFF_SECONDS = 0.01
+FOLLOW_UP_SECONDS = 0.2
+
+retried = Counter("trivet_store_retries_total", "Statements and transactions run again, by cause.", ["cause"])
+late = Counter("trivet_follow_ups_late_total", "Answers that did not wait for all that follows their commit.")
+
+FollowUp = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Transaction:
+    """What one attempt may do."""
+
+    def __init__(self, lent: Lent, driver: Driver) -> None:
+        self._lent = lent
+        self._driver = driver
+        self.follow_ups: list[FollowUp] = []
+
+    async def execute(self, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
+        """Run a statement with these values. Raises TwiceError and OrphanError where a constraint refuses it."""
+        with _refusals():
+            return await self._lent.connection.execute(statement, values)
+
+    async def write(self, writing: Writing, values: Mapping[str, Any]) -> Written:
+        """Run an insert that never changes with these values. Raises as `execute` does."""
+        with _refusals():
+            return await self._driver.write(self._lent, writing, values)
+
+    def then(self, follow_up: FollowUp) -> None:
+        """Do this after the commit, also when nobody can tell whether it took place."""
+        self.follow_ups.append(follow_up)
+
+
+Work = Callable[[Transaction], Awaitable[T]]
+
+
+class Database:
+    """A pool of connections whose work ends by its own time-outs, never by a caller's cancel.
+
+    Every method raises Unavailable when the database is gone (STORE_UNAVAILABLE) or overloaded (STORE_BUSY).
+    `admit` looks at the schema before the first work, at each ping, and when a statement does not fit the tables. It
+    raises while the schema is older than ours; what a later one breaks is Unavailable too (SCHEMA_TOO_NEW).
+    `detached=False` runs the work in the call's own coroutine: only tests want to see what a cancel then skips.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, kind: str, limits: Limits, *, admit: Admit | None = None, detached: bool = True
+    ) -> None:
+        self.engine = engine
+        self.kind = kind
+        self.connections = Connections(engine, kind, limits, admit)
+        self._driver = Driver(kind, engine.dialect)
+        self.tasks = Tasks("database")
+        self._limits = limits
+        self._detached = detached
+        self._failures = FailureLog()
+        self._begin = "BEGIN IMMEDIATE" if kind == "sqlite" else "BEGIN"
+        # SQLite has one writer, whose turn is fair here; its own waiting is not. The queue moves, so a call waits in it
+        # for as long as its caller waits.
+        self._turn = asyncio.Semaphore(1) if kind == "sqlite" else None
+        self._turn_seconds = limits.turn_seconds if kind == "sqlite" else limits.pool_seconds
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, store: StoreUrl, limits: Limits | None = None, *, admit: Admit | None = None, detached: bool = True
+    ) -> AsyncIterator["Database"]:
+        """Open a database that need not be there yet; at the end, wait for the work under way."""
+        limits = limits or Limits()
+        database = cls(open_engine(store, limits), store.kind, limits, admit=admit, detached=detached)
+        try:
+            yield database
+        finally:
+            await database.tasks.drain(limits.attempt_seconds + FOLLOW_UP_SECONDS)
+            await database.connections.close()
+
+    async def rows(self, operation: str, statement: Executable) -> Sequence[Row[Any]]:
+        """Return what one reading statement finds."""
+        return await self._on_its_own(self._retrying(operation, lambda: self._read(statement)))
+
+    async def row(self, operation: str, statement: Executable) -> Row[Any] | None:
+        """Return the first row that one reading statement finds, None if there is none."""
+        rows = await self.rows(operation, statement)
+        return rows[0] if rows else None
+
+    async def first(self, reading: Reading, **values: str) -> Values | None:
+        """Return the first row that a reading finds with these values of its parameters, None if there is none."""
+        rows = await self._on_its_own(self._retrying(reading.operation, lambda: self._fetch(reading, values)))
+        return rows[0] if rows else None
+
+    async def transaction(self, operation: str, work: Work[T]) -> T:
+        """Do `work` wholly or not at all; it is run again from its start if the store makes it give way.
+
+        What `work` hands to `then` has FOLLOW_UP_SECONDS to end before the call answers, and goes on if it needs more.
+        """
+        wait = remaining(self._turn_seconds)  # asked here: work of its own knows no deadline
+        return await self._on_its_own(self._retrying(operation, lambda: self._write(work, wait)))
+
+    async def ping(self) -> None:
+        """Raise unless the database answers and its schema is one that we know."""
+        await self._on_its_own(self._retrying("ping", self._ping))
+
+    async def _ping(self) -> None:
+        async with self.connections.one(self._limits.pool_seconds, look=True) as lent:
+            await lent.connection.execute(PING)
+
+    async def _on_its_own(self, work: Coroutine[Any, Any, T]) -> T:
+        if not self._detached:
+            return await work
+        try:
+            return await self.tasks.apart(work)
+        except TooManyTasksError:
+            raise busy() from None
+
+    async def _retrying(self, operation: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        for again in range(ATTEMPTS):
+            try:
+                with store_call(self.kind, operation):
+                    return await attempt()
+            except (ServiceError, TwiceError, OrphanError):
+                raise
+            except Exception as error:  # of drivers and the network: `fault_of` knows them
+                self._failures.note(error)
+                fault = self._worth_another(error, again)
+                retried.labels(fault.name).inc()
+            await asyncio.sleep(random.uniform(0.5, 1.5) * BACK_OFF_SECONDS * 2**again)  # noqa: S311  # jitter
+        raise busy()
+
+    def _worth_another(self, error: Exception, again: int) -> Fault:
+        """Return the fault if it may be gone the next time, else raise what the caller is to know."""
+        fault = fault_of(error)
+        if fault is Fault.SCHEMA and again > 0:
+            if self.connections.has_our_schema:
+                raise error
+            raise too_new() from error
+        if fault is Fault.BUG:
+            raise error
+        if fault is Fault.BUSY:
+            raise busy() from error
+        # A connection may be an old one, to a server that has come back or is the primary no more: one more try,
+        # unless time is up.
+        if fault in (Fault.GONE, Fault.READ_ONLY) and (again > 0 or isinstance(error, TimeoutError)):
+            raise gone() from error
+        return fault
+
+    async def _read(self, statement: Executable) -> Sequence[Row[Any]]:
+        async with self.connections.one(self._limits.pool_seconds) as lent:
+            return (await lent.connection.execute(statement)).all()
+
+    async def _fetch(self, reading: Reading, values: Mapping[str, str]) -> Sequence[Values]:
+        async with self.connections.one(self._limits.pool_seconds) as lent:
+            return await self._driver.fetch(lent, reading, values)
+
+    async def _write(self, work: Work[T], wait: float) -> T:
+        transaction: Transaction | None = None
+        is_committing = False
+        try:
+            async with self._my_turn(wait), self.connections.one(wait) as lent:
+                transaction = Transaction(lent, self._driver)
+                if not lent.is_pooled:
+                    await self._driver.say(lent, self._begin)
+                result = await work(transaction)
+                is_committing = True
+                await self._driver.say(lent, "COMMIT")
+        except Exception as error:
+            if transaction is None or not is_committing:
+                raise
+            if (fault := fault_of(error)) in NOT_COMMITTED:
+                _raise_refusal(fault)
+                raise
+            self._failures.note(error)
+            await self._follow(transaction)
+            raise gone() from error
+        await failpoints.reach("identity.after_commit")
+        await self._follow(transaction)
+        return result
+
+    async def _follow(self, transaction: Transaction) -> None:
+        if not transaction.follow_ups:
+            return
+        if not self._detached:
+            for follow_up in transaction.follow_ups:
+                await follow_up()
+            return
+        tasks = set()
+        with contextlib.suppress(TooManyTasksError):  # the transaction is done: what is left is the relay's
+            for follow_up in transaction.follow_ups:
+                tasks.add(self.tasks.start(follow_up()))
+        pending = (await asyncio.wait(tasks, timeout=FOLLOW_UP_SECONDS))[1] if tasks else set()
+        if pending or len(tasks) < len(transaction.follow_ups):
+            late.inc()
+
+    @asynccontextmanager
+    async def _my_turn(self, wait: float) -> AsyncIterator[None]:
+        if self._turn is None:
+            yield
+            return
+        try:
+            async with asyncio.timeout(wait):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise busy() from None
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # only two are answered here, the rest goes on to `Database`
+        _raise_refusal(fault_of(error))
+        raise
+
+
+def _raise_refusal(fault: Fault) -> None:
+    """Raise what a constraint says: of a statement, or of the COMMIT where it is checked there."""
+    if fault is Fault.TWICE:
+        raise TwiceError from None
+    if fault is Fault.ORPHAN:
+        raise OrphanError from None

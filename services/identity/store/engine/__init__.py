@@ -1,0 +1,1 @@
+"""Database engines: URLs, drivers, limits and versions."""

@@ -1,0 +1,1 @@
+"""Database errors: their codes, what they mean, and how they are logged."""

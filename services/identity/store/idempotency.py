@@ -1,0 +1,80 @@
+"""Requests that may come twice: what was answered to a request id, kept for a day."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import insert, select
+
+from runtime.clock import Clock, utc_now
+from runtime.errors import FailedPrecondition, InvalidArgument
+from runtime.ids import new_id
+from services.identity.store.database import Database, Transaction
+from services.identity.store.schema import schema
+
+requests = schema.requests
+KEPT = timedelta(days=1)
+MAX_LENGTH = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asked under which id, and a hash of what for; never of a secret, which a fast hash would give away."""
+
+    caller: str
+    request_id: str
+    body_hash: str
+
+
+def request(caller: str, request_id: str, *body: str | None) -> Request | None:
+    """Return what makes a call repeatable, None without an id. Raises InvalidArgument (INVALID_REQUEST_ID)."""
+    if not request_id:
+        return None
+    if len(request_id) > MAX_LENGTH or not request_id.isascii() or not request_id.isprintable() or " " in request_id:
+        raise InvalidArgument(
+            "INVALID_REQUEST_ID", f"request_id must be up to {MAX_LENGTH} visible ASCII characters", field="request_id"
+        )
+    return Request(caller, request_id, hashlib.sha256(json.dumps(body).encode()).hexdigest())
+
+
+def reused() -> FailedPrecondition:
+    return FailedPrecondition("REQUEST_ID_REUSED", "request_id was used with another body")
+
+
+class Requests:
+    """The requests of a database."""
+
+    def __init__(self, database: Database, *, now: Clock = utc_now) -> None:
+        self._database = database
+        self._now = now
+
+    async def answer(self, asked: Request) -> str | None:
+        """Return what was answered before, None if nothing. Raises FailedPrecondition if the body was another."""
+        row = await self._database.row(
+            "requests.find",
+            select(requests.c.body_hash, requests.c.answer).where(
+                requests.c.caller == asked.caller, requests.c.request_id == asked.request_id
+            ),
+        )
+        if row is None:
+            return None
+        if row.body_hash != asked.body_hash:
+            raise reused()
+        return str(row.answer)
+
+    async def keep(self, transaction: Transaction, asked: Request, answer: str) -> None:
+        """Remember an answer with its effect. Raises TwiceError if another call was first."""
+        now = self._now()
+        await transaction.execute(
+            insert(requests).values(
+                id=new_id(),
+                created_at=now,
+                updated_at=now,
+                caller=asked.caller,
+                request_id=asked.request_id,
+                body_hash=asked.body_hash,
+                answer=answer,
+                expires_at=now + KEPT,
+            )
+        )

@@ -1,0 +1,72 @@
+"""Turns that processes take with each other: one at a time may do what must not be done twice at once."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from sqlalchemy import delete, insert
+
+from runtime.clock import Clock, utc_now
+from runtime.errors import Unavailable
+from runtime.ids import new_id, token_hash
+from services.identity.store.database import Database, Transaction
+from services.identity.store.faults.errors import TwiceError
+from services.identity.store.schema import schema
+
+verifications = schema.verifications
+LIFETIME = timedelta(seconds=15)
+PAUSE_SECONDS = 0.05
+
+
+class Leases:
+    """Rows that only one can write: unique by their name. The holder's end removes it, or else the clock."""
+
+    def __init__(self, database: Database, *, now: Clock = utc_now, pause: float = PAUSE_SECONDS) -> None:
+        self._database = database
+        self._now = now
+        self._pause = pause
+
+    @asynccontextmanager
+    async def hold(self, name: str, *, wait: float) -> AsyncIterator[None]:
+        """Hold a lease for what is done inside, LIFETIME at most. Raises Unavailable if it is not free in time."""
+        holder, until = new_id(), time.monotonic() + wait
+        # No attempt is cut short: it might have taken the lease after all.
+        while not await self._take(name, holder):
+            if time.monotonic() > until:
+                raise Unavailable("STORE_BUSY", "somebody else does this now, try again")
+            await asyncio.sleep(self._pause)
+        try:
+            yield
+        finally:
+            await self._give_back(holder)
+
+    async def _take(self, name: str, holder: str) -> bool:
+        now, identifier = self._now(), f"lease:{name}"
+
+        async def work(transaction: Transaction) -> None:
+            over = verifications.c.expires_at <= now
+            await transaction.execute(delete(verifications).where(verifications.c.identifier == identifier, over))
+            await transaction.execute(
+                insert(verifications).values(
+                    id=holder,
+                    created_at=now,
+                    updated_at=now,
+                    identifier=identifier,
+                    value=token_hash(identifier),  # the same for all, so that there is one row
+                    expires_at=now + LIFETIME,
+                )
+            )
+
+        try:
+            await self._database.transaction("leases.take", work)
+        except TwiceError:
+            return False
+        return True
+
+    async def _give_back(self, holder: str) -> None:
+        async def work(transaction: Transaction) -> None:
+            await transaction.execute(delete(verifications).where(verifications.c.id == holder))
+
+        await self._database.transaction("leases.give_back", work)

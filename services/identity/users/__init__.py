@@ -1,0 +1,1 @@
+"""Users: profiles, custom fields, administration and deletion."""

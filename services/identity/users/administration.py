@@ -1,0 +1,166 @@
+"""What administrators and operators decide about users: who there is, what their role is, and whom to keep out."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, update
+
+from runtime.clock import Clock, utc_now
+from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument
+from runtime.ids import new_id
+from services.identity.email.addresses import normal_email
+from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.outbox.outbox import Outbox
+from services.identity.passwords.credentials import Accounts
+from services.identity.sessions.sessions import Sessions
+from services.identity.store.control_characters import CONTROLS
+from services.identity.store.database import Database, Transaction
+from services.identity.store.faults.errors import TwiceError
+from services.identity.store.schema import schema
+from services.identity.users.users import Role, User, Users, tag_of
+
+users = schema.users
+REASON_LENGTH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A user after a decision, and how many of their sessions it ended."""
+
+    user: User
+    sessions_ended: int
+
+
+class Administration:
+    """Decisions about users. `actor` is who decides: an administrator's id, or `service:NAME`.
+
+    One administrator who is not banned always remains: `Users.find_leaving`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        users: Users,
+        accounts: Accounts,
+        sessions: Sessions,
+        outbox: Outbox,
+        audit: Audit,
+        *,
+        now: Clock = utc_now,
+    ) -> None:
+        self._database = database
+        self._users = users
+        self._accounts = accounts
+        self._sessions = sessions
+        self._outbox = outbox
+        self._audit = audit
+        self._now = now
+
+    async def create(
+        self, email: str, name: str, password_hash: str, *, role: Role, email_verified: bool, actor: str
+    ) -> User:
+        """Make a user with a password and no session. Raises AlreadyExists (EMAIL_TAKEN), InvalidArgument."""
+        now, user_id = self._now(), new_id()
+        user = User(user_id, normal_email(email), name, None, email_verified, role, False, None, None, now, now)
+        row = {each: getattr(user, each) for each in User.__dataclass_fields__} | {"role": role.value}
+
+        async def work(transaction: Transaction) -> User:
+            await transaction.execute(insert(users).values(**row))
+            await self._accounts.add_credential(transaction, user.id, password_hash)
+            await self._audit.note(transaction, Event(Happened.SIGNED_UP, user.id, actor, detail=role.value))
+            return user
+
+        try:
+            return await self._database.transaction("users.create", work)
+        except TwiceError:
+            raise AlreadyExists("EMAIL_TAKEN", "a user with this email exists already") from None
+
+    async def set_role(self, user_id: str, role: Role, *, actor: str) -> Changed:
+        """Give a user a role, and end their sessions: a new role is worn by a new session. The same role is no change.
+
+        Raises NotFound, and FailedPrecondition (LAST_ADMIN).
+        """
+
+        async def work(transaction: Transaction) -> Changed:
+            if role is Role.ADMIN:
+                user = await self._users.find_locked(transaction, user_id)
+            else:
+                user = (await self._users.find_leaving(transaction, user_id)).user
+            if user.role is role:
+                return Changed(user, 0)
+            event = Event(Happened.ROLE_CHANGED, user_id, actor, detail=role.value)
+            return await self._change(transaction, user, event, role=role.value)
+
+        return await self._database.transaction("users.set_role", work)
+
+    async def ban(self, user_id: str, reason: str, until: datetime | None, *, actor: str) -> Changed:
+        """Keep a user out, until a time or for ever, and end their sessions. A second ban takes the first one's place.
+
+        Raises InvalidArgument (INVALID_REASON), NotFound, and FailedPrecondition (CANNOT_BAN_YOURSELF, LAST_ADMIN).
+        """
+        _admit_reason(reason)
+        if actor == user_id:
+            raise FailedPrecondition("CANNOT_BAN_YOURSELF", "nobody can ban themselves")
+
+        async def work(transaction: Transaction) -> Changed:
+            user = (await self._users.find_leaving(transaction, user_id)).user
+            event = Event(Happened.BANNED, user_id, actor, detail=reason)
+            kept_out = {"banned": True, "ban_reason": reason or None, "ban_expires": until}
+            return await self._change(transaction, user, event, **kept_out)
+
+        return await self._database.transaction("users.ban", work)
+
+    async def unban(self, user_id: str, *, actor: str) -> Changed:
+        """Let a user in again; one who is not kept out is no error. Raises NotFound."""
+
+        async def work(transaction: Transaction) -> Changed:
+            user = await self._users.find_locked(transaction, user_id)
+            if not user.banned:
+                return Changed(user, 0)
+            let_in = {"banned": False, "ban_reason": None, "ban_expires": None}
+            return await self._change(transaction, user, Event(Happened.UNBANNED, user_id, actor), **let_in)
+
+        return await self._database.transaction("users.unban", work)
+
+    async def end_sessions(self, user_id: str, *, actor: str) -> Changed:
+        """End a user's sessions. Raises NotFound."""
+
+        async def work(transaction: Transaction) -> Changed:
+            user = await self._users.find_locked(transaction, user_id)
+            ended = await self._sessions.end_all(transaction, user_id)
+            await self._audit.note(transaction, Event(Happened.SESSIONS_REVOKED, user_id, actor))
+            return Changed(user, ended)
+
+        return await self._database.transaction("sessions.end_all", work)
+
+    async def end_session(self, user_id: str, session_id: str, *, actor: str) -> Changed:
+        """End one session of a user; another user's, or none, ends nothing. Raises NotFound for an unknown user."""
+
+        async def work(transaction: Transaction) -> Changed:
+            user = await self._users.find_locked(transaction, user_id)
+            ended = await self._sessions.end_one(transaction, user_id, session_id)
+            if ended:
+                event = Event(Happened.SESSIONS_REVOKED, user_id, actor, detail="one session")
+                await self._audit.note(transaction, event)
+            return Changed(user, ended)
+
+        return await self._database.transaction("sessions.end_one", work)
+
+    async def _change(self, transaction: Transaction, user: User, event: Event, **values: Any) -> Changed:
+        """Write new values, end the sessions, and tell the caches and those who must answer for it."""
+        now = self._now()
+        await transaction.execute(update(users).where(users.c.id == user.id).values(**values, updated_at=now))
+        ended = await self._sessions.end_all(transaction, user.id)
+        await self._outbox.add(transaction, tag_of(user.id))
+        await self._audit.note(transaction, event)
+        if "role" in values:
+            values["role"] = Role(values["role"])
+        return Changed(replace(user, **values, updated_at=now), ended)
+
+
+def _admit_reason(text: str) -> None:
+    if len(text) > REASON_LENGTH:
+        raise InvalidArgument("INVALID_REASON", f"reason may have {REASON_LENGTH} characters", field="reason")
+    if CONTROLS.search(text):
+        raise InvalidArgument("INVALID_REASON", "reason must not hold control characters", field="reason")

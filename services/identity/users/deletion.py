@@ -1,0 +1,135 @@
+"""Deleting users: at once, or by a link that is mailed to them. Every deletion leaves an audit event."""
+
+import secrets
+import string
+from datetime import timedelta
+from functools import partial
+
+from runtime.errors import NotFound
+from services.identity.email.one_time_secrets import DELETE_ACCOUNT as PURPOSE
+from services.identity.email.one_time_secrets import Verifications
+from services.identity.email.policy import Deletion, EmailRules
+from services.identity.email.templates import Mails
+from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.passwords.authentication import Authentication, Prove, Proved
+from services.identity.sessions.sessions import Sessions
+from services.identity.store.database import Database, Transaction
+from services.identity.users.users import Leaving, Users
+
+LIFETIME = timedelta(days=1)
+LENGTH = 32
+LETTERS = string.digits + string.ascii_lowercase
+
+
+class UserDeletion:
+    """The only way in which a user is deleted.
+
+    `actor` is who decides: a user's id, or `service:NAME`; empty for the deleted user. The rules hold up users who
+    delete themselves, nobody else.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        users: Users,
+        sessions: Sessions,
+        authentication: Authentication,
+        verifications: Verifications,
+        mails: Mails,
+        audit: Audit,
+        rules: EmailRules,
+    ) -> None:
+        self._database = database
+        self._users = users
+        self._sessions = sessions
+        self._authentication = authentication
+        self._verifications = verifications
+        self._mails = mails
+        self._audit = audit
+        self._rules = rules
+
+    async def delete(
+        self, user_id: str, *, actor: str, password: str | None = None, session_id: str | None = None
+    ) -> None:
+        """Delete a user with everything that identity holds of them; the other services erase theirs soon after.
+
+        `password` and `session_id`, where given, have to be the user's, and the session opened within the last day;
+        both are looked at in the transaction that deletes. Raises NotFound (USER_NOT_FOUND), FailedPrecondition
+        (LAST_ADMIN, SESSION_NOT_FRESH) and what `Authentication.verify_password` does.
+        """
+
+        async def work(transaction: Transaction, *, prove: Prove) -> None:
+            leaving = await self._users.find_leaving(transaction, user_id)
+            await prove(transaction)
+            await self._remove(transaction, leaving, actor)
+
+        await self._proved("users.delete", user_id, password, session_id, work)
+
+    async def request(
+        self, user_id: str, password: str, callback_url: str, *, actor: str = "", session_id: str | None = None
+    ) -> bool:
+        """Delete a user, or mail them the link that does, as the rules say; return whether they are gone.
+
+        Without a password a person (`session_id`) has signed in within the last day. Raises FailedPrecondition
+        (DELETE_USER_DISABLED, LAST_ADMIN, SESSION_NOT_FRESH) and what `Authentication.verify_password` does.
+        """
+        self._rules.admit_deletion()
+        if self._rules.deletion is Deletion.MAIL:
+            await self._mail(user_id, password, callback_url)
+            return False
+        await self.delete(user_id, actor=actor, password=password or None, session_id=None if password else session_id)
+        return True
+
+    async def with_token(self, user_id: str, token: str, password: str = "", *, actor: str = "") -> None:
+        """Delete the user to whom this token was mailed; of many at once one succeeds.
+
+        Raises NotFound (INVALID_TOKEN, also for another user's token, which stays good for that user),
+        FailedPrecondition (DELETE_USER_DISABLED, LAST_ADMIN) and, if there is a password, what
+        `Authentication.verify_password` does.
+        """
+        self._rules.admit_deletion()
+
+        async def work(transaction: Transaction, *, prove: Prove) -> None:
+            try:
+                leaving = await self._users.find_leaving(transaction, user_id)
+            except NotFound:  # deleted by this very link, perhaps
+                raise _invalid_token() from None
+            await prove(transaction)
+            if await self._verifications.take(transaction, PURPOSE, token, subject=user_id) is None:
+                raise _invalid_token()
+            await self._remove(transaction, leaving, actor)
+
+        await self._proved("users.delete_with_token", user_id, password or None, None, work)
+
+    async def _proved(
+        self, operation: str, user_id: str, password: str | None, session_id: str | None, work: Proved
+    ) -> None:
+        async def fresh(transaction: Transaction) -> None:
+            if session_id is not None:
+                await self._sessions.verify_fresh(transaction, user_id, session_id)
+
+        if password is None:
+            await self._database.transaction(operation, partial(work, prove=fresh))
+        else:
+            await self._authentication.with_password(operation, user_id, password, work)
+
+    async def _remove(self, transaction: Transaction, leaving: Leaving, actor: str) -> None:
+        user_id = leaving.user.id
+        await self._verifications.forget(transaction, user_id)
+        await self._users.remove(transaction, leaving)
+        await self._audit.note(transaction, Event(Happened.DELETED, user_id, "" if actor == user_id else actor))
+
+    async def _mail(self, user_id: str, password: str, callback_url: str) -> None:
+        token = "".join(secrets.choice(LETTERS) for _ in range(LENGTH))
+
+        async def work(transaction: Transaction, *, prove: Prove) -> None:
+            user = (await self._users.find_leaving(transaction, user_id)).user
+            await prove(transaction)
+            await self._verifications.put(transaction, PURPOSE, user.id, token, LIFETIME)
+            await self._mails.delete_account(transaction, user, token, callback_url)
+
+        await self._proved("verifications.request_deletion", user_id, password or None, None, work)
+
+
+def _invalid_token() -> NotFound:
+    return NotFound("INVALID_TOKEN", "the link is no good: it was spent, or is none of yours")
