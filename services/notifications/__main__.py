@@ -11,19 +11,20 @@ from runtime.server import Server
 from runtime.settings import read
 from runtime.tasks import Tasks
 from runtime.telemetry import start_tracing
-from services.notifications.answers import CachedAnswers
-from services.notifications.audit import Audit
-from services.notifications.delivery import Delivery
-from services.notifications.erasures import Erasures
-from services.notifications.letters import Letters
-from services.notifications.log_query import LogReader
-from services.notifications.logs import Logs
-from services.notifications.mailbox import Mailbox
-from services.notifications.mailing import Mailing
-from services.notifications.notifications import Notifications
+from services.notifications.audit.events import Audit
+from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.delivery.email.mailbox import Mailbox
+from services.notifications.delivery.email.sealed_mail import Letters
+from services.notifications.delivery.email.smtp import Mailer
+from services.notifications.delivery.queue import Queue
+from services.notifications.delivery.worker import Delivery
+from services.notifications.inbox.cache_invalidation import CachedAnswers
+from services.notifications.inbox.notifications import Notifications
+from services.notifications.inbox.preferences import Preferences
+from services.notifications.logs.entries import Logs
+from services.notifications.logs.query import LogReader
 from services.notifications.policy import POLICY
-from services.notifications.preferences import Preferences
-from services.notifications.queue import Queue
+from services.notifications.privacy.user_data import UserData
 from services.notifications.servicers import (
     AuditServicer,
     LogServicer,
@@ -33,9 +34,8 @@ from services.notifications.servicers import (
     UserDataServicer,
 )
 from services.notifications.settings import NotificationsSettings
-from services.notifications.smtp import Mailer
-from services.notifications.store import open_store
-from services.notifications.user_data import UserData
+from services.notifications.store.mongo import open_store
+from services.notifications.store.tombstones import Erasures
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Signer, connect
 from trivet.notifications.v1 import analytics_service_pb2, delivery_service_pb2

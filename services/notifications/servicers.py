@@ -8,14 +8,16 @@ from runtime.actor import current_actor, scope, subject
 from runtime.call import Context
 from runtime.clock import timestamp
 from runtime.paging import page_number, page_size
-from services.notifications import audit_messages, log_messages, messages, preference_messages
-from services.notifications.audit import Audit
-from services.notifications.log_query import LogReader
-from services.notifications.logs import Logs
-from services.notifications.mailbox import Mailbox
-from services.notifications.notifications import Notifications, Selection
-from services.notifications.preferences import Preferences
-from services.notifications.user_data import Record, UserData
+from services.notifications.audit import messages as audit_messages
+from services.notifications.audit.events import Audit
+from services.notifications.delivery.email.mailbox import Mailbox
+from services.notifications.inbox import messages, preference_messages
+from services.notifications.inbox.notifications import Notifications, Selection
+from services.notifications.inbox.preferences import Preferences
+from services.notifications.logs import messages as log_messages
+from services.notifications.logs.entries import Logs
+from services.notifications.logs.query import LogReader
+from services.notifications.privacy.user_data import Record, UserData
 from trivet.notifications.v1 import audit_service_pb2 as audit
 from trivet.notifications.v1 import delivery_service_pb2 as delivery
 from trivet.notifications.v1 import log_service_pb2 as log

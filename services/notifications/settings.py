@@ -7,8 +7,8 @@ from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from runtime.settings import Address, SealKeysField, ServiceSettings, from_env
-from services.notifications.levels import Level
-from services.notifications.smtp_settings import MailSettings
+from services.notifications.delivery.email.settings import MailSettings
+from services.notifications.logs.levels import Level
 
 DEFAULT_DATABASE = "trivet"
 SCHEMES = ("mongodb://", "mongodb+srv://")

@@ -20,7 +20,7 @@ from pymongo import AsyncMongoClient, MongoClient
 from runtime.clock import utc_now
 from runtime.ids import new_id
 from services.identity.outbox import audit, erasure, mail
-from services.notifications.user_data import BATCH
+from services.notifications.privacy.user_data import BATCH
 from tests.api.identity.conftest import Api, identity_on, stubs
 from tests.conftest import Engines
 from tests.harness.ports import free_port

@@ -13,7 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode, aio
 from pymongo import AsyncMongoClient
 
-from services.notifications.places import Place, token
+from services.notifications.store.keyset import Place, token
 from tests.api.notifications.conftest import Api, refusal
 from trivet.notifications.v1 import log_service_pb2 as log
 from trivet.notifications.v1 import notification_service_pb2 as pb

@@ -14,20 +14,20 @@ from pymongo import AsyncMongoClient
 
 from runtime.clock import utc_now
 from runtime.ids import new_id
-from services.notifications.audit import Audit
-from services.notifications.drafts import Draft
-from services.notifications.erasures import Erasures
-from services.notifications.letters import Letters
-from services.notifications.levels import Level
-from services.notifications.log_query import LogReader
-from services.notifications.logs import Logs
-from services.notifications.mailbox import Mailbox
-from services.notifications.mailing import Mailing
-from services.notifications.notifications import Notifications, Selection
-from services.notifications.preferences import Preferences
-from services.notifications.queue import Queue
-from services.notifications.store import Document, Store, open_store
-from services.notifications.user_data import Record, UserData
+from services.notifications.audit.events import Audit
+from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.delivery.email.mailbox import Mailbox
+from services.notifications.delivery.email.sealed_mail import Letters
+from services.notifications.delivery.queue import Queue
+from services.notifications.inbox.drafts import Draft
+from services.notifications.inbox.notifications import Notifications, Selection
+from services.notifications.inbox.preferences import Preferences
+from services.notifications.logs.entries import Logs
+from services.notifications.logs.levels import Level
+from services.notifications.logs.query import LogReader
+from services.notifications.privacy.user_data import Record, UserData
+from services.notifications.store.mongo import Document, Store, open_store
+from services.notifications.store.tombstones import Erasures
 from tests.conftest import Engines
 from tests.harness import engines
 from tests.harness.engines import Engine

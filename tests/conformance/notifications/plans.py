@@ -8,7 +8,7 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
-from services.notifications.store import Document, Store
+from services.notifications.store.mongo import Document, Store
 
 READS = ("find", "aggregate")
 # What the driver adds for itself, and explain does not take.

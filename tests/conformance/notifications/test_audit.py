@@ -9,8 +9,8 @@ from prometheus_client import REGISTRY
 
 from runtime.errors import InvalidArgument
 from runtime.ids import new_id
-from services.notifications.audit import AuditEvent, AuditFilter
-from services.notifications.audit_messages import audit_event
+from services.notifications.audit.events import AuditEvent, AuditFilter
+from services.notifications.audit.messages import audit_event
 from tests.conformance.notifications.conftest import AUDIT_TTL, House, as_stored
 
 SECOND = timedelta(seconds=1)

@@ -13,11 +13,11 @@ import pytest
 
 from runtime.ids import new_id
 from runtime.paging import encode_token
-from services.notifications.audit import AuditFilter
-from services.notifications.log_query import Found, LogFilter
-from services.notifications.messages import mailbox_message
-from services.notifications.notifications import NotificationPage, Selection
-from services.notifications.store import Document
+from services.notifications.audit.events import AuditFilter
+from services.notifications.inbox.messages import mailbox_message
+from services.notifications.inbox.notifications import NotificationPage, Selection
+from services.notifications.logs.query import Found, LogFilter
+from services.notifications.store.mongo import Document
 from tests.conformance.notifications.conftest import ENGINES, House, Shown, Stored, as_stored, drop, house
 from tests.conformance.notifications.plans import Plan, Recorder, explain, keeps_order, recorded_store
 from tests.conftest import Engines

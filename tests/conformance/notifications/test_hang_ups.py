@@ -10,12 +10,12 @@ from prometheus_client import REGISTRY
 from pymongo.monitoring import ConnectionCreatedEvent
 
 from runtime.errors import DeadlineExceeded, Unavailable
-from services.notifications.erasures import Erasures
-from services.notifications.mailing import Mailing
-from services.notifications.notifications import Notifications
-from services.notifications.pool import PoolGauges
-from services.notifications.preferences import Preferences
-from services.notifications.store import Store, open_store
+from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.inbox.notifications import Notifications
+from services.notifications.inbox.preferences import Preferences
+from services.notifications.store.mongo import Store, open_store
+from services.notifications.store.pool_metrics import PoolGauges
+from services.notifications.store.tombstones import Erasures
 from tests.conformance.notifications.conftest import LETTERS, TTL, House, failing
 from tests.harness.engines import Engine
 from tests.harness.waiting import until
@@ -39,7 +39,7 @@ def created(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             super().connection_created(event)
             made.append(event.connection_id)
 
-    monkeypatch.setattr("services.notifications.store.PoolGauges", Counted)
+    monkeypatch.setattr("services.notifications.store.mongo.PoolGauges", Counted)
     return made
 
 

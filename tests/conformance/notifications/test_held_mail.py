@@ -5,9 +5,9 @@ from datetime import timedelta
 from email.headerregistry import Address
 
 from runtime.patience import Patience
-from services.notifications.delivery import HELD_FOR, Delivery
-from services.notifications.smtp import Mailer
-from services.notifications.smtp_settings import SmtpServer
+from services.notifications.delivery.email.settings import SmtpServer
+from services.notifications.delivery.email.smtp import Mailer
+from services.notifications.delivery.worker import HELD_FOR, Delivery
 from tests.conformance.notifications.conftest import LETTERS, House
 from tests.conformance.notifications.test_queue import post, stored
 from tests.harness.smtp import MailServer, mail_server

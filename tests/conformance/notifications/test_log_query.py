@@ -7,9 +7,9 @@ from itertools import count
 import pytest
 
 from runtime.errors import InvalidArgument
-from services.notifications.levels import Level
-from services.notifications.log_query import LogFilter, LogReader, windows
-from services.notifications.logs import Entry
+from services.notifications.logs.entries import Entry
+from services.notifications.logs.levels import Level
+from services.notifications.logs.query import LogFilter, LogReader, windows
 from tests.conformance.notifications.conftest import LOG_TTLS, House, as_stored
 
 LONGEST = max(LOG_TTLS.values())

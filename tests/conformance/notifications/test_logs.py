@@ -7,11 +7,11 @@ from google.protobuf.json_format import MessageToDict
 from pymongo.errors import BulkWriteError
 
 from runtime.errors import InvalidArgument
-from services.notifications.levels import Level
-from services.notifications.log_messages import log_entry
-from services.notifications.log_query import LogFilter
-from services.notifications.logs import Entry, Logs, Rejected, Written
-from services.notifications.store import Document
+from services.notifications.logs.entries import Entry, Logs, Rejected, Written
+from services.notifications.logs.levels import Level
+from services.notifications.logs.messages import log_entry
+from services.notifications.logs.query import LogFilter
+from services.notifications.store.mongo import Document
 from tests.conformance.notifications.conftest import LOG_TTLS, House, as_stored, export
 
 CUT = "…[cut]"

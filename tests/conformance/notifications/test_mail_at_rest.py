@@ -8,10 +8,10 @@ from bson import encode
 
 from runtime.errors import FailedPrecondition
 from runtime.sealing import BrokenSealError
-from services.notifications.drafts import Draft, Email
-from services.notifications.letters import Letters
-from services.notifications.mailing import Mailing
-from services.notifications.notifications import Notifications, Selection
+from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.delivery.email.sealed_mail import Letters
+from services.notifications.inbox.drafts import Draft, Email
+from services.notifications.inbox.notifications import Notifications, Selection
 from tests.conformance.notifications.conftest import LETTERS, TTL, House, as_stored
 
 CANARY = "canary-0123456789"

@@ -6,12 +6,12 @@ import pytest
 
 from runtime.clock import from_timestamp
 from runtime.errors import FailedPrecondition, InvalidArgument
-from services.notifications.drafts import Draft, Email
-from services.notifications.letters import Letters
-from services.notifications.mailbox import Mailbox, links
-from services.notifications.mailing import Mailing
-from services.notifications.messages import KEYS, mailbox_message, notification
-from services.notifications.notifications import Notifications, Selection
+from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.delivery.email.mailbox import Mailbox, links
+from services.notifications.delivery.email.sealed_mail import Letters
+from services.notifications.inbox.drafts import Draft, Email
+from services.notifications.inbox.messages import KEYS, mailbox_message, notification
+from services.notifications.inbox.notifications import Notifications, Selection
 from tests.conformance.notifications.conftest import LETTERS, TTL, House, as_stored
 from trivet.notifications.v1.notification_service_pb2 import MailboxMessage
 

@@ -6,9 +6,9 @@ import pytest
 
 from runtime.errors import FailedPrecondition, InvalidArgument, NotFound, Unimplemented
 from runtime.ids import new_id
-from services.notifications.drafts import Draft, Email, Kind
-from services.notifications.mailing import Mailing
-from services.notifications.notifications import Notifications, Selection
+from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.inbox.drafts import Draft, Email, Kind
+from services.notifications.inbox.notifications import Notifications, Selection
 from tests.conformance.notifications.conftest import LETTERS, TTL, House, as_stored
 
 MILLISECOND = timedelta(milliseconds=1)

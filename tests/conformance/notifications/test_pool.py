@@ -4,7 +4,7 @@ import asyncio
 
 from prometheus_client import REGISTRY
 
-from services.notifications.store import open_store
+from services.notifications.store.mongo import open_store
 from tests.harness.waiting import until
 
 

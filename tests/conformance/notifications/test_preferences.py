@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from runtime.errors import FailedPrecondition, InvalidArgument
-from services.notifications import preferences
-from services.notifications.drafts import Draft, Email
-from services.notifications.preferences import Preference
+from services.notifications.inbox import preferences
+from services.notifications.inbox.drafts import Draft, Email
+from services.notifications.inbox.preferences import Preference
 from tests.conformance.notifications.conftest import House
 
 NO_NEWS = Preference("ann", "news", "in-app", enabled=False)

@@ -3,9 +3,9 @@
 import asyncio
 from datetime import timedelta
 
-from services.notifications.drafts import Draft, Email
-from services.notifications.queue import Claim, Waiting
-from services.notifications.store import Document
+from services.notifications.delivery.queue import Claim, Waiting
+from services.notifications.inbox.drafts import Draft, Email
+from services.notifications.store.mongo import Document
 from tests.conformance.notifications.conftest import LEASE, LETTERS, House
 
 SECOND = timedelta(seconds=1)

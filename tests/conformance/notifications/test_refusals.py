@@ -7,8 +7,8 @@ import pytest
 from pymongo.errors import AutoReconnect, ConfigurationError, ExecutionTimeout, OperationFailure
 
 from runtime.errors import Unavailable
-from services.notifications.refusals import KNOWN_TO_WORK, is_refusal, version_of
-from services.notifications.store import open_store
+from services.notifications.store.mongo import open_store
+from services.notifications.store.server_refusals import KNOWN_TO_WORK, is_refusal, version_of
 from tests.conformance.notifications.conftest import failing
 from tests.harness.engines import Engine
 from tests.harness.waiting import until

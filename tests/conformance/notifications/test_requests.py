@@ -8,10 +8,10 @@ import pytest
 from pymongo.errors import DuplicateKeyError
 
 from runtime.errors import FailedPrecondition
-from services.notifications.drafts import Draft
-from services.notifications.mailing import Mailing
-from services.notifications.notifications import Notifications
-from services.notifications.store import Document
+from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.inbox.drafts import Draft
+from services.notifications.inbox.notifications import Notifications
+from services.notifications.store.mongo import Document
 from tests.conformance.notifications.conftest import LETTERS, TTL, House
 
 DRAFT = Draft("ann", "Shipped", message="On its way", data={"order": 1.0}, request_id="r1")

@@ -9,13 +9,13 @@ from datetime import timedelta
 import pytest
 
 from runtime.errors import ServiceError, Unavailable
-from services.notifications.erasures import Erasures
-from services.notifications.log_query import LogFilter, LogReader
-from services.notifications.mailing import Mailing
-from services.notifications.notifications import Notifications, Selection
-from services.notifications.preferences import Preferences
-from services.notifications.store import Store, open_store
-from services.notifications.turns import AT_ONCE, LISTS, Turns
+from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.inbox.notifications import Notifications, Selection
+from services.notifications.inbox.preferences import Preferences
+from services.notifications.logs.query import LogFilter, LogReader
+from services.notifications.logs.query_slots import AT_ONCE, LISTS, Turns
+from services.notifications.store.mongo import Store, open_store
+from services.notifications.store.tombstones import Erasures
 from tests.conformance.notifications.conftest import LETTERS, as_stored, failing
 from tests.harness.engines import Engine
 from tests.harness.waiting import in_time, until

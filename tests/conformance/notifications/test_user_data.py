@@ -10,14 +10,14 @@ from bson import encode
 
 from runtime.errors import FailedPrecondition, InvalidArgument
 from runtime.ids import new_id
-from services.notifications.audit import Audit, AuditEvent
-from services.notifications.drafts import Draft, Email
-from services.notifications.erasures import Erasures
-from services.notifications.logs import Entry, Logs
-from services.notifications.mailing import Mailing
-from services.notifications.notifications import Notifications
-from services.notifications.preferences import Preference, Preferences
-from services.notifications.user_data import UserData
+from services.notifications.audit.events import Audit, AuditEvent
+from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.inbox.drafts import Draft, Email
+from services.notifications.inbox.notifications import Notifications
+from services.notifications.inbox.preferences import Preference, Preferences
+from services.notifications.logs.entries import Entry, Logs
+from services.notifications.privacy.user_data import UserData
+from services.notifications.store.tombstones import Erasures
 from tests.conformance.notifications.conftest import AUDIT_TTL, LETTERS, LOG_TTLS, TTL, House, Shown, export
 
 Write = Callable[[House, Erasures], Awaitable[None]]

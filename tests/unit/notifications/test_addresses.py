@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.notifications.addresses import wire_address
+from services.notifications.delivery.email.addresses import wire_address
 
 
 @pytest.mark.parametrize(

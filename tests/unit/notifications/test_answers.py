@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from runtime.errors import NotFound, RefusedError, ServiceError, Unavailable
-from services.notifications import answers
-from services.notifications.answers import OWED_SECONDS, CachedAnswers
+from services.notifications.inbox import cache_invalidation
+from services.notifications.inbox.cache_invalidation import OWED_SECONDS, CachedAnswers
 from tests.harness.waiting import until
 from trivet.client.deadline import remaining, within
 
@@ -197,7 +197,7 @@ async def test_a_cache_that_hangs_holds_an_answer_back_for_a_moment_only(
     async def invalidate(tags: Sequence[str]) -> bool:
         return await let.wait()
 
-    monkeypatch.setattr(answers, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(cache_invalidation, "WAIT_SECONDS", 0.01)
     kept = CachedAnswers(invalidate, monotonic=clock)
     assert await kept.settle(["unread:ann"], written) == "written"
     let.set()
@@ -224,7 +224,7 @@ async def test_the_write_keeps_what_is_left_of_its_calls_time(kept: CachedAnswer
 async def test_what_is_owed_is_bounded_and_the_oldest_is_let_go(
     kept: CachedAnswers, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "MAX_OWED", 2)
+    monkeypatch.setattr(cache_invalidation, "MAX_OWED", 2)
     cache.answer = AWAY
     for user_id in ("ann", "bob", "cat"):
         await kept.settle([f"unread:{user_id}"], written)

@@ -9,8 +9,8 @@ import pymongo.lock
 import pytest
 from pymongo._asyncio_lock import Condition, Lock
 
-import services.notifications.store  # noqa: F401  # it mends the driver
-from services.notifications.driver_waits import HAS_THE_FAULT, wait_here
+import services.notifications.store.mongo  # noqa: F401  # it mends the driver
+from services.notifications.store.pymongo_patch import HAS_THE_FAULT, wait_here
 
 Wait = Callable[[Awaitable[Any], float | None], Awaitable[Any]]
 

@@ -8,8 +8,8 @@ import trustme
 from pydantic import ValidationError
 
 from runtime.settings import Environment, Keys, SealKeys
+from services.notifications.delivery.email.settings import SmtpServer
 from services.notifications.settings import NotificationsSettings
-from services.notifications.smtp_settings import SmtpServer
 
 FROM = "Trivet <noreply@example.com>"
 

@@ -3,7 +3,13 @@
 import pytest
 from aiosmtplib.errors import SMTPResponseException
 
-from services.notifications.smtp_refusals import NotSentError, RefusedForGoodError, RefusedUsError, Step, refusal
+from services.notifications.delivery.email.smtp_refusals import (
+    NotSentError,
+    RefusedForGoodError,
+    RefusedUsError,
+    Step,
+    refusal,
+)
 
 OURS = [
     (550, "5.7.1 Unable to relay for ann@example.com"),

@@ -13,7 +13,7 @@ from runtime.ids import token_hash
 from services.identity.billing import subscriptions
 from services.identity.sessions import sessions
 from services.identity.users import users
-from services.notifications.answers import unread_tag
+from services.notifications.inbox.cache_invalidation import unread_tag
 from trivet.cache.v1.cached_pb2 import Cached, cached
 from trivet.identity.v1 import session_service_pb2, subscription_service_pb2, user_service_pb2
 from trivet.identity.v1.resources_pb2 import Session, User

@@ -19,7 +19,8 @@ from services.identity.oauth.providers import http_client, provider_http, relyin
 from services.identity.outbox import outbox_subscribers
 from services.identity.store import leases
 from services.identity.store.engine.engine import Limits
-from services.notifications import log_query, user_data
+from services.notifications.logs import query
+from services.notifications.privacy import user_data
 from services.notifications.settings import NotificationsSettings
 from trivet.client import lookups
 from trivet.client.channel import DEFAULT_TIMEOUT_SECONDS
@@ -82,7 +83,7 @@ def test_limits_of_a_service_are_below_the_deadlines_that_its_callers_give() -> 
         (limits.statement_seconds, limits.attempt_seconds),
         (limits.lock_seconds, limits.statement_seconds),
         (notifications, DEFAULT_TIMEOUT_SECONDS),
-        (log_query.WALK_SECONDS, DEFAULT_TIMEOUT_SECONDS),
+        (query.WALK_SECONDS, DEFAULT_TIMEOUT_SECONDS),
         (user_data.ERASE_SECONDS, outbox_subscribers.SECONDS),
         (STORE_CHECK_SECONDS, PROBE_SECONDS),
         (PROBE_SECONDS, REQUEST_SECONDS),

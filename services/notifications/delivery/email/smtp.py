@@ -21,10 +21,10 @@ from aiosmtplib.errors import (
     SMTPSenderRefused,
 )
 
-from services.notifications.addresses import wire_address
-from services.notifications.drafts import LINE_BREAK, Email
-from services.notifications.smtp_refusals import NotSentError, RefusedForGoodError, Step, refusal
-from services.notifications.smtp_settings import SmtpServer
+from services.notifications.delivery.email.addresses import wire_address
+from services.notifications.delivery.email.settings import SmtpServer
+from services.notifications.delivery.email.smtp_refusals import NotSentError, RefusedForGoodError, Step, refusal
+from services.notifications.inbox.drafts import LINE_BREAK, Email
 
 GOODBYE_SECONDS = 1.0
 

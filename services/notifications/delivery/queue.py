@@ -7,7 +7,7 @@ from pymongo import ASCENDING, ReturnDocument
 
 from runtime.clock import Clock, utc_now
 from runtime.ids import new_id
-from services.notifications.store import Document, Store
+from services.notifications.store.mongo import Document, Store
 
 KEPT, QUEUED, SENDING, SENT, FAILED = "kept", "queued", "sending", "sent", "failed"
 COUNTED = 10_000

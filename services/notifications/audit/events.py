@@ -15,12 +15,12 @@ from pymongo.errors import BulkWriteError
 from runtime.clock import Clock, to_milliseconds, utc_now
 from runtime.errors import InvalidArgument
 from runtime.paging import M, Page
-from services.notifications import places
-from services.notifications.erasures import Erasures
-from services.notifications.freeform import cut
-from services.notifications.logs import MOST_AHEAD, raise_unless_all_are_there
-from services.notifications.places import Place, behind
-from services.notifications.store import Document, Encode, Store
+from services.notifications.logs.entries import MOST_AHEAD, raise_unless_all_are_there
+from services.notifications.store import keyset
+from services.notifications.store.json_data import cut
+from services.notifications.store.keyset import Place, behind
+from services.notifications.store.mongo import Document, Encode, Store
+from services.notifications.store.tombstones import Erasures
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class Audit:
         if wanted.start is not None and wanted.end is not None and wanted.start >= wanted.end:
             raise InvalidArgument("INVALID_FIELD", "end_time must be after start_time", field="end_time")
         key = ("audit", *astuple(wanted))
-        after = places.place(page_token, *key)
+        after = keyset.place(page_token, *key)
         page = Page(size, encode)
 
         def find(row: Document | None) -> AsyncCursor[Document]:
@@ -145,7 +145,7 @@ class Audit:
 
         await self._store.read("audit.find", page, find)
         last = page.next_after
-        return AuditPage(page.messages, places.token(Place(last["time"], last["_id"]), *key) if last else "")
+        return AuditPage(page.messages, keyset.token(Place(last["time"], last["_id"]), *key) if last else "")
 
     def _matching(self, wanted: AuditFilter, after: Document) -> Document:
         matching: Document = after | {"expiresAt": {"$gt": self._clock()}}

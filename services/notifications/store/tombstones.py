@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition
-from services.notifications.store import Store
+from services.notifications.store.mongo import Store
 
 
 class Erasures:

@@ -1,8 +1,8 @@
 """From the messages of delivery_service.proto to preferences and back."""
 
 from runtime.errors import InvalidArgument
-from services.notifications.messages import TYPES, kind_of
-from services.notifications.preferences import Preference
+from services.notifications.inbox.messages import TYPES, kind_of
+from services.notifications.inbox.preferences import Preference
 from trivet.notifications.v1 import delivery_service_pb2 as pb
 
 

@@ -14,12 +14,12 @@ from pymongo.asynchronous.cursor import AsyncCursor
 from runtime.clock import Clock, utc_now
 from runtime.errors import DeadlineExceeded, InvalidArgument, Unavailable
 from runtime.paging import M, Page
-from services.notifications import places
-from services.notifications.levels import Level
-from services.notifications.logs import METHODS, OTHER_METHOD, method_name
-from services.notifications.places import Place, behind
-from services.notifications.store import Document, Encode, Store
-from services.notifications.turns import Turns
+from services.notifications.logs.entries import METHODS, OTHER_METHOD, method_name
+from services.notifications.logs.levels import Level
+from services.notifications.logs.query_slots import Turns
+from services.notifications.store import keyset
+from services.notifications.store.keyset import Place, behind
+from services.notifications.store.mongo import Document, Encode, Store
 
 MAX_TEXT = 256
 NEWEST_FIRST = [("timestamp", DESCENDING), ("_id", DESCENDING)]
@@ -85,7 +85,7 @@ class LogReader:
         bottom = wanted.start or now - self._longest_ttl
         matching = _matching(wanted, now)
         began, reached = self._monotonic(), None
-        for when, lower in _steps(wanted, places.place(page_token, *key), bottom, now):
+        for when, lower in _steps(wanted, keyset.place(page_token, *key), bottom, now):
             if reached is not None and self._monotonic() - began > WALK_SECONDS:
                 break
             try:
@@ -168,4 +168,4 @@ def _answer(
         reached = after.time
     elif reached > bottom:
         after = Place(reached, "")
-    return Found(page.messages, places.token(after, *key) if after else "", None if wanted.start else reached)
+    return Found(page.messages, keyset.token(after, *key) if after else "", None if wanted.start else reached)

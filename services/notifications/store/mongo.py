@@ -18,14 +18,14 @@ from runtime.errors import DeadlineExceeded, Unavailable
 from runtime.paging import FIRST_CHUNK, M, Page
 from runtime.tasks import Tasks, end
 from runtime.telemetry import store_call
-from services.notifications import driver_waits, indexes, refusals
-from services.notifications.pool import PoolGauges
+from services.notifications.logs.query_slots import LISTS, Turns
 from services.notifications.settings import DEFAULT_DATABASE
-from services.notifications.turns import LISTS, Turns
+from services.notifications.store import indexes, pymongo_patch, server_refusals
+from services.notifications.store.pool_metrics import PoolGauges
 from trivet.client.deadline import remaining
 
 logger = logging.getLogger(__name__)
-driver_waits.mend()
+pymongo_patch.mend()
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -111,7 +111,7 @@ class Store:
         except PyMongoError as error:
             if error.timeout or isinstance(error, ConnectionFailure | WriteConcernError):
                 raise _away() from error
-            if refusals.is_of_rights(error):
+            if server_refusals.is_of_rights(error):
                 if not self._told_of_rights:
                     self._told_of_rights = True
                     await self._tell(error)
@@ -140,7 +140,7 @@ class Store:
                         await rows.create_indexes(list(wanted))
                 self.is_prepared = True
             except Exception as error:  # whatever it was, the store may be right the next time
-                pause = REFUSED_SECONDS if refusals.is_refusal(error) else AGAIN_SECONDS
+                pause = REFUSED_SECONDS if server_refusals.is_refusal(error) else AGAIN_SECONDS
                 if (reason := f"{type(error).__name__} {getattr(error, 'code', '')}") != last:
                     await self._tell(error)
                     last = reason
@@ -149,8 +149,8 @@ class Store:
     async def _tell(self, error: Exception) -> None:
         if not isinstance(error, PyMongoError):
             logger.error("the indexes cannot be made: this is a mistake in Trivet", exc_info=error)
-        elif refusals.is_refusal(error):
-            server, mend = await refusals.server_of(self._client), refusals.mend_of(error)
+        elif server_refusals.is_refusal(error):
+            server, mend = await server_refusals.server_of(self._client), server_refusals.mend_of(error)
             logger.error("MongoDB refuses what this service needs: %s, from %s; %s", _words(error), server, mend)
         else:
             logger.warning("the indexes cannot be made yet; trying again: %s: %s", type(error).__name__, error)

@@ -14,11 +14,11 @@ from pymongo.asynchronous.cursor import AsyncCursor
 from runtime.clock import Clock, utc_now
 from runtime.errors import InvalidArgument
 from runtime.paging import M, Page, decode_token, encode_token
-from services.notifications.answers import NOT_KEPT, Answers, preferences_tag, unread_tag
-from services.notifications.erasures import Erasures
-from services.notifications.freeform import shown
-from services.notifications.places import EPOCH, MILLISECOND, Place, behind
-from services.notifications.store import Document, Store
+from services.notifications.inbox.cache_invalidation import NOT_KEPT, Answers, preferences_tag, unread_tag
+from services.notifications.store.json_data import shown
+from services.notifications.store.keyset import EPOCH, MILLISECOND, Place, behind
+from services.notifications.store.mongo import Document, Store
+from services.notifications.store.tombstones import Erasures
 from trivet.client.deadline import remaining
 
 # SecantusDB removes some 100 to 250 a second, each on disk by itself: a batch must be done long before the call ends.

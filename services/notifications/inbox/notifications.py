@@ -14,14 +14,15 @@ from runtime.clock import Clock, to_milliseconds, utc_now
 from runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, Unimplemented
 from runtime.ids import new_id
 from runtime.paging import M, Page
-from services.notifications import drafts, places
-from services.notifications.answers import NOT_KEPT, Answers, unread_tag
-from services.notifications.drafts import Draft, Email, Kind
-from services.notifications.erasures import Erasures
-from services.notifications.mailing import Mailing
-from services.notifications.places import Place, behind
-from services.notifications.preferences import Preferences
-from services.notifications.store import Document, Encode, Store
+from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.inbox import drafts
+from services.notifications.inbox.cache_invalidation import NOT_KEPT, Answers, unread_tag
+from services.notifications.inbox.drafts import Draft, Email, Kind
+from services.notifications.inbox.preferences import Preferences
+from services.notifications.store import keyset
+from services.notifications.store.keyset import Place, behind
+from services.notifications.store.mongo import Document, Encode, Store
+from services.notifications.store.tombstones import Erasures
 
 T = TypeVar("T")
 
@@ -189,7 +190,7 @@ class Notifications:
         Only `fields` are read, besides what the order needs. By number the count of all that match is returned too.
         Raises InvalidArgument for a token that is not of this selection.
         """
-        after = places.place(page_token, "notifications", *astuple(selection))
+        after = keyset.place(page_token, "notifications", *astuple(selection))
         matching = self._matching(selection)
         skip = 0 if number is None else (number - 1) * size
         projection = dict.fromkeys((*fields, "createdAt"), 1) if fields else None
@@ -205,7 +206,7 @@ class Notifications:
         if number is not None:
             total = await self._store.run("notifications.count", lambda: self._rows.count_documents(matching))
         last = page.next_after
-        token = last and places.token(Place(last["createdAt"], last["_id"]), "notifications", *astuple(selection))
+        token = last and keyset.token(Place(last["createdAt"], last["_id"]), "notifications", *astuple(selection))
         return NotificationPage(page.messages, token or "", total)
 
     async def mark_read(self, notification_id: str, owner: str | None) -> Document:

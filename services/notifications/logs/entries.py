@@ -11,10 +11,10 @@ from pymongo.errors import BulkWriteError
 from runtime.clock import Clock, to_milliseconds, utc_now
 from runtime.errors import InvalidArgument
 from runtime.ids import new_id
-from services.notifications.erasures import Erasures
-from services.notifications.freeform import cut, storable
-from services.notifications.levels import Level
-from services.notifications.store import Document, Store
+from services.notifications.logs.levels import Level
+from services.notifications.store.json_data import cut, storable
+from services.notifications.store.mongo import Document, Store
+from services.notifications.store.tombstones import Erasures
 
 MAX_ENTRIES = 1_000
 MAX_MESSAGE = 8_192

@@ -2,9 +2,9 @@
 
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
-from services.notifications.audit import AuditEvent, AuditFilter
-from services.notifications.log_messages import bound, time_of
-from services.notifications.store import Document
+from services.notifications.audit.events import AuditEvent, AuditFilter
+from services.notifications.logs.messages import bound, time_of
+from services.notifications.store.mongo import Document
 from trivet.notifications.v1 import audit_service_pb2 as pb
 
 

@@ -8,10 +8,10 @@ from pymongo.errors import DuplicateKeyError
 
 from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition, InvalidArgument
-from services.notifications.answers import NOT_KEPT, Answers, preferences_tag
-from services.notifications.drafts import Kind, check_user_id
-from services.notifications.erasures import Erasures
-from services.notifications.store import Document, Store
+from services.notifications.inbox.cache_invalidation import NOT_KEPT, Answers, preferences_tag
+from services.notifications.inbox.drafts import Kind, check_user_id
+from services.notifications.store.mongo import Document, Store
+from services.notifications.store.tombstones import Erasures
 
 MAX_PREFERENCES = 200
 # A browser folds a path that ends in one or two dots.

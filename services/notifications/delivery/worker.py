@@ -16,10 +16,10 @@ from runtime.errors import Unavailable
 from runtime.patience import Patience
 from runtime.sealing import BrokenSealError
 from runtime.tasks import Tasks
-from services.notifications.letters import Letters
-from services.notifications.queue import Claim, Queue
-from services.notifications.smtp import Mailer, Outgoing
-from services.notifications.smtp_refusals import NotSentError, RefusedForGoodError, RefusedUsError
+from services.notifications.delivery.email.sealed_mail import Letters
+from services.notifications.delivery.email.smtp import Mailer, Outgoing
+from services.notifications.delivery.email.smtp_refusals import NotSentError, RefusedForGoodError, RefusedUsError
+from services.notifications.delivery.queue import Claim, Queue
 
 logger = logging.getLogger(__name__)
 

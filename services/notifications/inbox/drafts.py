@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from runtime.errors import InvalidArgument
-from services.notifications import freeform
+from services.notifications.store import json_data
 
 Kind = Literal["email", "push", "in-app"]
 
@@ -59,7 +59,7 @@ def check(draft: Draft) -> None:
         raise _invalid("notification.topic", "must be up to 64 of [a-z0-9._-]")
     if draft.ttl is not None and not timedelta(seconds=1) <= draft.ttl <= MAX_TTL:
         raise _invalid("ttl", f"must be from 1 second to {MAX_TTL.days} days")
-    freeform.check(draft.data, "notification.data")
+    json_data.check(draft.data, "notification.data")
     if draft.kind == "email" and draft.email is None:
         raise InvalidArgument(
             "REQUIRED_FIELD_MISSING", "notification.email is required for the type email", field="notification.email"

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.notifications.drafts import Email
-from services.notifications.letters import Letters
-from services.notifications.queue import KEPT, QUEUED
-from services.notifications.store import Document
+from services.notifications.delivery.email.sealed_mail import Letters
+from services.notifications.delivery.queue import KEPT, QUEUED
+from services.notifications.inbox.drafts import Email
+from services.notifications.store.mongo import Document
 
 
 @dataclass(frozen=True, slots=True)

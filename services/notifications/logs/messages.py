@@ -7,11 +7,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from runtime.clock import timestamp, to_milliseconds
 from runtime.errors import InvalidArgument
 from runtime.structs import plain
-from services.notifications import freeform
-from services.notifications.levels import Level
-from services.notifications.log_query import LogFilter
-from services.notifications.logs import Entry
-from services.notifications.store import Document
+from services.notifications.logs.entries import Entry
+from services.notifications.logs.levels import Level
+from services.notifications.logs.query import LogFilter
+from services.notifications.store import json_data
+from services.notifications.store.mongo import Document
 from trivet.notifications.v1 import log_service_pb2 as log
 
 LEVELS: dict["log.LogLevel.ValueType", Level] = {
@@ -58,7 +58,7 @@ def log_entry(document: Document) -> log.LogEntry:
         span_id=document["spanId"],
     )
     if document["attributes"]:
-        message.attributes.update(freeform.shown(document["attributes"]))
+        message.attributes.update(json_data.shown(document["attributes"]))
     return message
 
 

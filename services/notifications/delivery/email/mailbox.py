@@ -12,12 +12,12 @@ from pymongo.asynchronous.cursor import AsyncCursor
 from runtime.errors import FailedPrecondition
 from runtime.paging import M, Page
 from runtime.sealing import BrokenSealError
-from services.notifications import places
-from services.notifications.drafts import Email
-from services.notifications.letters import Letters
-from services.notifications.places import Place, behind
-from services.notifications.queue import KEPT
-from services.notifications.store import Document, Store
+from services.notifications.delivery.email.sealed_mail import Letters
+from services.notifications.delivery.queue import KEPT
+from services.notifications.inbox.drafts import Email
+from services.notifications.store import keyset
+from services.notifications.store.keyset import Place, behind
+from services.notifications.store.mongo import Document, Store
 
 ADDRESS = re.compile(r"https?://[^\s<>\"'\x00-\x1f]+", re.IGNORECASE)
 # What ends a sentence, not an address.
@@ -48,7 +48,7 @@ class Mailbox:
         """
         if not self._on:
             raise FailedPrecondition("MAILBOX_OFF", "mail is kept in development only")
-        after = places.place(page_token, "mailbox")
+        after = keyset.place(page_token, "mailbox")
         page = Page[Document, M](size, lambda row: encode(KeptMail(self._opened(row), row["createdAt"])))
 
         def find(row: Document | None) -> AsyncCursor[Document]:
@@ -59,7 +59,7 @@ class Mailbox:
 
         await self._store.read("notifications.find_kept", page, find)
         last = page.next_after
-        return page.messages, places.token(Place(last["createdAt"], last["_id"]), "mailbox") if last else ""
+        return page.messages, keyset.token(Place(last["createdAt"], last["_id"]), "mailbox") if last else ""
 
     def _opened(self, row: Document) -> Email:
         try:

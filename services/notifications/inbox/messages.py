@@ -10,9 +10,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
 from runtime.structs import plain
-from services.notifications.drafts import Draft, Email, Kind
-from services.notifications.mailbox import KeptMail, links
-from services.notifications.store import Document
+from services.notifications.delivery.email.mailbox import KeptMail, links
+from services.notifications.inbox.drafts import Draft, Email, Kind
+from services.notifications.store.mongo import Document
 from trivet.notifications.v1 import notification_service_pb2 as pb
 
 KINDS: dict["pb.NotificationType.ValueType", Kind] = {

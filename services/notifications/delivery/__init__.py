@@ -1,0 +1,1 @@
+"""Delivery: the queue, its worker and back-off."""

@@ -1,0 +1,1 @@
+"""Delivery by email: sealed mail, SMTP, and the mailbox of development."""

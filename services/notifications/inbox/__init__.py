@@ -1,0 +1,1 @@
+"""The inbox: notifications and preferences."""

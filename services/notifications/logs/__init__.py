@@ -1,0 +1,1 @@
+"""Log entries: writing and querying."""

@@ -1,0 +1,1 @@
+"""All data about a user: export and erasure."""

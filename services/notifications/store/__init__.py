@@ -1,0 +1,1 @@
+"""MongoDB: the client, indexes, keyset pagination and tombstones."""
