@@ -12,27 +12,25 @@ from runtime.settings import read
 from runtime.tasks import Tasks
 from runtime.telemetry import start_tracing
 from services.notifications.audit.events import Audit
+from services.notifications.audit.servicer import AuditServicer
 from services.notifications.delivery.email.mail_policy import Mailing
 from services.notifications.delivery.email.mailbox import Mailbox
+from services.notifications.delivery.email.mailbox_servicer import MailboxServicer
 from services.notifications.delivery.email.sealed_mail import Letters
 from services.notifications.delivery.email.smtp import Mailer
 from services.notifications.delivery.queue import Queue
 from services.notifications.delivery.worker import Delivery
 from services.notifications.inbox.cache_invalidation import CachedAnswers
 from services.notifications.inbox.notifications import Notifications
+from services.notifications.inbox.preference_servicer import PreferenceServicer
 from services.notifications.inbox.preferences import Preferences
+from services.notifications.inbox.servicer import NotificationServicer
 from services.notifications.logs.entries import Logs
 from services.notifications.logs.query import LogReader
+from services.notifications.logs.servicer import LogServicer
 from services.notifications.policy import POLICY
+from services.notifications.privacy.servicer import UserDataServicer
 from services.notifications.privacy.user_data import UserData
-from services.notifications.servicers import (
-    AuditServicer,
-    LogServicer,
-    MailboxServicer,
-    NotificationServicer,
-    PreferenceServicer,
-    UserDataServicer,
-)
 from services.notifications.settings import NotificationsSettings
 from services.notifications.store.mongo import open_store
 from services.notifications.store.tombstones import Erasures

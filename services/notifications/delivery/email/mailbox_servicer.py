@@ -1,0 +1,26 @@
+"""MailboxService over gRPC: decode, one call, encode."""
+
+from runtime.call import Context
+from runtime.paging import page_size
+from services.notifications.delivery.email.mailbox import Mailbox
+from services.notifications.inbox import messages
+from trivet.notifications.v1 import notification_service_pb2 as pb
+from trivet.notifications.v1.notification_service_pb2_grpc import MailboxServiceServicer
+
+DEFAULT_MAILBOX_PAGE_SIZE = 100
+
+
+class MailboxServicer(MailboxServiceServicer):
+    """`trivet.notifications.v1.MailboxService`."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+
+    async def ListMailboxMessages(
+        self, request: pb.ListMailboxMessagesRequest, context: Context
+    ) -> pb.ListMailboxMessagesResponse:
+        size = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_MAILBOX_PAGE_SIZE)
+        kept, token = await self._mailbox.page(
+            size=size, encode=messages.mailbox_message, page_token=request.page_token
+        )
+        return pb.ListMailboxMessagesResponse(messages=kept, next_page_token=token)

@@ -1,0 +1,27 @@
+"""PreferenceService over gRPC: decode, one call, encode."""
+
+from runtime.actor import subject
+from runtime.call import Context
+from services.notifications.inbox import preference_messages
+from services.notifications.inbox.preferences import Preferences
+from trivet.notifications.v1 import delivery_service_pb2 as delivery
+from trivet.notifications.v1.delivery_service_pb2_grpc import PreferenceServiceServicer
+
+
+class PreferenceServicer(PreferenceServiceServicer):
+    """`trivet.notifications.v1.PreferenceService`."""
+
+    def __init__(self, preferences: Preferences) -> None:
+        self._preferences = preferences
+
+    async def ListPreferences(
+        self, request: delivery.ListPreferencesRequest, context: Context
+    ) -> delivery.ListPreferencesResponse:
+        said = await self._preferences.all_of(subject(request.user_id))
+        return delivery.ListPreferencesResponse(preferences=[preference_messages.answer(each) for each in said])
+
+    async def SetPreference(self, request: delivery.SetPreferenceRequest, context: Context) -> delivery.Preference:
+        wanted = request.preference
+        said = preference_messages.preference(wanted, subject(wanted.user_id, "preference.user_id"))
+        await self._preferences.set(said)
+        return preference_messages.answer(said)
