@@ -22,7 +22,7 @@ from bench.scene import Scene
 from bench.session_checks import checks
 from bench.stage import scene
 from bench.timings import Timings
-from services.cache.leases import LEASE_SECONDS
+from services.cache.invalidation.leases import LEASE_SECONDS
 
 
 def main(results: Path, *, quick: bool, peers: bool) -> int:

@@ -62,7 +62,7 @@ def without_claims() -> None:
 
 def without_coalescing() -> None:
     """Every lookup of a single key runs a script of its own in Redis."""
-    from services.cache.shared_reads import SharedReads
+    from services.cache.redis.read_coalescer import SharedReads
 
     async def alone(self: SharedReads[Any], key: str) -> Any:
         answers = await self._read([key])

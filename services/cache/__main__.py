@@ -12,17 +12,17 @@ from runtime.server import Server
 from runtime.settings import read
 from runtime.tasks import end
 from runtime.telemetry import start_tracing
-from services.cache.alerts import alerted
 from services.cache.counters import Counters
 from services.cache.entries import Entries
+from services.cache.invalidation.stream import Stream
+from services.cache.invalidation.stream_tail import alerted
+from services.cache.invalidation.watchers import Watchers
 from services.cache.policy import POLICY, RATE_LIMITS, SERVICE
+from services.cache.rate_limits import Rates, Windows
+from services.cache.redis.store import Store
 from services.cache.servicers import CacheServicer, RateLimitServicer
 from services.cache.settings import CacheSettings
 from services.cache.stats import Stats
-from services.cache.store import Store
-from services.cache.stream import Stream
-from services.cache.watchers import Watchers
-from services.cache.windows import Rates, Windows
 from trivet.cache.v1.cache_pb2_grpc import (
     add_CacheServiceServicer_to_server,
     add_RateLimitServiceServicer_to_server,

@@ -1,8 +1,8 @@
 """Counters that are added to in one step, beside the entries and apart from them."""
 
 from runtime.errors import FailedPrecondition
-from services.cache.scripts import INCREMENT
-from services.cache.store import Store
+from services.cache.redis.scripts import INCREMENT
+from services.cache.redis.store import Store
 
 
 class Counters:

@@ -10,10 +10,10 @@ from opentelemetry import trace
 
 from runtime.errors import Unavailable
 from runtime.tasks import Tasks, TooManyTasksError
-from services.cache.positions import Moved, Position, fields
-from services.cache.scripts import DELETE, GET, INVALIDATE, SET
-from services.cache.shared_reads import SharedReads
-from services.cache.store import WRITE_SECONDS, Argument, Store
+from services.cache.invalidation.positions import Moved, Position, fields
+from services.cache.redis.read_coalescer import SharedReads
+from services.cache.redis.scripts import DELETE, GET, INVALIDATE, SET
+from services.cache.redis.store import WRITE_SECONDS, Argument, Store
 
 MAX_ANSWERED_BYTES = 3 * 1024 * 1024 + 128 * 1024
 """What one read answers at most, tags and all: more would not fit into a message, and an entry may always be a miss."""

@@ -7,11 +7,11 @@ from google.protobuf.duration_pb2 import Duration
 from runtime import failpoints
 from runtime.actor import current_actor
 from runtime.errors import InvalidArgument
-from services.cache import limits, namespaces
+from services.cache import namespaces, request_validation
 from services.cache.entries import Entry, Lookup
+from services.cache.invalidation.positions import Event, Position
+from services.cache.invalidation.readers import Echo, Reset, Telling
 from services.cache.namespaces import Namespace
-from services.cache.positions import Event, Position
-from services.cache.readers import Echo, Reset, Telling
 from trivet.cache.v1 import cache_pb2 as pb
 
 Chance = Callable[[], float]
@@ -28,24 +28,24 @@ def ttl_nanoseconds(message: pb.Entry | pb.IncrementRequest) -> int | None:
 
 def decode_entry(message: pb.Entry, namespace: Namespace, field: str, chance: Chance) -> Entry:
     """Return the entry that a message describes. Raises InvalidArgument with the path of what is wrong."""
-    limits.check_key(message.key, f"{field}.key")
-    limits.check_value(message.value, f"{field}.value")
+    request_validation.check_key(message.key, f"{field}.key")
+    request_validation.check_value(message.value, f"{field}.value")
     if message.absent and message.value:
         raise InvalidArgument(
             "VALUE_OF_NOTHING", f"{field} is absent, so {field}.value is empty", field=f"{field}.value"
         )
-    limits.check_tags(message.tags, f"{field}.tags")
+    request_validation.check_tags(message.tags, f"{field}.tags")
     namespaces.check_shared(namespace, message.tags, f"{field}.tags")
     if namespace.lease_required and not message.lease.epoch:
         raise InvalidArgument(
             "LEASE_REQUIRED", f"{namespace.name} is filled with the position of a miss only", field=f"{field}.lease"
         )
-    ttl_ms = limits.ttl_ms(ttl_nanoseconds(message), namespace.max_ttl_ms, f"{field}.ttl")
+    ttl_ms = request_validation.ttl_ms(ttl_nanoseconds(message), namespace.max_ttl_ms, f"{field}.ttl")
     is_leased = message.HasField("lease") and not failpoints.is_on("cache.no_leases")
     return Entry(
         key=message.key,
         value=message.value,
-        ttl_ms=ttl_ms if namespace.exact else limits.spread(ttl_ms, chance()),
+        ttl_ms=ttl_ms if namespace.exact else request_validation.spread(ttl_ms, chance()),
         tags=[namespaces.tag_name(tag, caller()) for tag in message.tags],
         lease=decode_position(message.lease) if is_leased else None,
         absent=message.absent,
@@ -61,7 +61,7 @@ def decode_place(message: pb.WatchRequest, field: str) -> Position | None:
     if not message.HasField(field):  # type: ignore[arg-type]  # one of two, which the caller names
         return None
     position = decode_position(getattr(message, field))
-    if not limits.WORD.fullmatch(position.epoch) or position.offset < 0:
+    if not request_validation.WORD.fullmatch(position.epoch) or position.offset < 0:
         raise InvalidArgument("INVALID_POSITION", f"{field} is no position that was told", field=field)
     return position
 

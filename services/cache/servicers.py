@@ -12,10 +12,12 @@ from runtime import failpoints
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
 from runtime.validation import validator
-from services.cache import limits, namespaces
+from services.cache import namespaces, request_validation
+from services.cache.bounded_streams import Listening
 from services.cache.counters import Counters
 from services.cache.entries import Entries, Entry, Lookup
-from services.cache.listening import Listening
+from services.cache.invalidation.readers import Reader
+from services.cache.invalidation.watchers import Watchers
 from services.cache.messages import (
     Chance,
     caller,
@@ -28,10 +30,8 @@ from services.cache.messages import (
     write_lookup,
 )
 from services.cache.namespaces import Namespace
-from services.cache.readers import Reader
+from services.cache.rate_limits import Rates, Windows
 from services.cache.stats import Stats
-from services.cache.watchers import Watchers
-from services.cache.windows import Rates, Windows
 from trivet.cache.v1 import cache_pb2 as pb
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceServicer, RateLimitServiceServicer
 from trivet.client.deadline import remaining
@@ -74,7 +74,7 @@ class CacheServicer(CacheServiceServicer):
 
     async def Get(self, request: pb.GetRequest, context: Context) -> pb.GetResponse:
         namespace = namespaces.to_read(request.namespace, caller())
-        limits.check_key(request.key, "key")
+        request_validation.check_key(request.key, "key")
         lookups = await self._read(namespace, (request.key,), claim=request.claim)
         answer = pb.GetResponse()
         write_lookup(lookups[0], answer.lookup)
@@ -98,7 +98,7 @@ class CacheServicer(CacheServiceServicer):
         self, request: pb.BatchGetRequest | pb.StreamGetRequest, answer: pb.BatchGetResponse | pb.StreamGetResponse
     ) -> None:
         namespace = namespaces.to_read(request.namespace, caller())
-        limits.check_keys(request.keys)
+        request_validation.check_keys(request.keys)
         for lookup in await self._read(namespace, request.keys, claim=request.claim):
             write_lookup(lookup, answer.lookups.add())
 
@@ -114,7 +114,7 @@ class CacheServicer(CacheServiceServicer):
 
     async def BatchSet(self, request: pb.BatchSetRequest, context: Context) -> pb.BatchSetResponse:
         namespace = namespaces.to_fill(request.namespace, caller())
-        limits.check_count(len(request.entries), limits.MAX_BATCH, "entries")
+        request_validation.check_count(len(request.entries), request_validation.MAX_BATCH, "entries")
         entries = [
             decode_entry(entry, namespace, f"entries[{index}]", self._chance)
             for index, entry in enumerate(request.entries)
@@ -123,17 +123,17 @@ class CacheServicer(CacheServiceServicer):
 
     async def Delete(self, request: pb.DeleteRequest, context: Context) -> pb.DeleteResponse:
         namespace = namespaces.to_fill(request.namespace, caller())
-        limits.check_key(request.key, "key")
+        request_validation.check_key(request.key, "key")
         return pb.DeleteResponse(deleted=await self._entries.delete(namespace.name, (request.key,)) == 1)
 
     async def BatchDelete(self, request: pb.BatchDeleteRequest, context: Context) -> pb.BatchDeleteResponse:
         namespace = namespaces.to_fill(request.namespace, caller())
-        limits.check_keys(request.keys)
+        request_validation.check_keys(request.keys)
         return pb.BatchDeleteResponse(deleted_count=await self._entries.delete(namespace.name, request.keys))
 
     async def Invalidate(self, request: pb.InvalidateRequest, context: Context) -> pb.InvalidateResponse:
         who = caller()
-        limits.check_tags(request.tags, "tags", limits.MAX_INVALIDATED_TAGS)
+        request_validation.check_tags(request.tags, "tags", request_validation.MAX_INVALIDATED_TAGS)
         tags = [namespaces.tag_to_invalidate(tag, who) for tag in request.tags]
         moved = await self._entries.invalidate(tags)
         confirmed = await self._watchers.confirmed(moved, within=remaining(CONFIRM_SECONDS) - ANSWER_SECONDS)
@@ -141,8 +141,8 @@ class CacheServicer(CacheServiceServicer):
 
     async def Increment(self, request: pb.IncrementRequest, context: Context) -> pb.IncrementResponse:
         namespace = namespaces.to_fill(request.namespace, caller())
-        limits.check_key(request.key, "key")
-        ttl_ms = limits.ttl_ms(ttl_nanoseconds(request), namespace.max_ttl_ms, "ttl")
+        request_validation.check_key(request.key, "key")
+        ttl_ms = request_validation.ttl_ms(ttl_nanoseconds(request), namespace.max_ttl_ms, "ttl")
         delta = request.delta if request.HasField("delta") else 1
         return pb.IncrementResponse(value=await self._counters.add(namespace.name, request.key, delta, ttl_ms))
 
@@ -211,8 +211,8 @@ class RateLimitServicer(RateLimitServiceServicer):
     async def Acquire(self, request: pb.AcquireRequest, context: Context) -> pb.AcquireResponse:
         rule = namespaces.rule_name(request.rule, caller())
         cost = request.cost if request.HasField("cost") else 1
-        limits.check_limit(request.limit, cost)
-        period_ms = limits.period_ms(request.period.ToNanoseconds())
+        request_validation.check_limit(request.limit, cost)
+        period_ms = request_validation.period_ms(request.period.ToNanoseconds())
         counts = self._counts.get(request.algorithm)
         if counts is None:
             raise InvalidArgument("UNKNOWN_ALGORITHM", "algorithm is none of ours", field="algorithm")

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr, field_validator, model_validator
 
 from runtime.settings import ServiceSettings, from_env
-from services.cache.sentinels import Sentinels
+from services.cache.redis.sentinels import Sentinels
 
 SCHEMES = ("redis", "rediss", "unix")
 KEY_PREFIX = re.compile(r"[!-~]{1,64}")

@@ -14,7 +14,7 @@ from grpc import StatusCode, aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from redis.asyncio import Redis
 
-from services.cache.store import READ_SECONDS
+from services.cache.redis.store import READ_SECONDS
 from tests.conftest import Engines
 from tests.harness import engines
 from tests.harness.engines import Engine

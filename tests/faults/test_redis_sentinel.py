@@ -6,7 +6,7 @@ import pytest
 from grpc import aio
 from redis import Redis
 
-from services.cache.sentinels import NoPrimaryError, Sentinels
+from services.cache.redis.sentinels import NoPrimaryError, Sentinels
 from tests.conftest import Engines
 from tests.harness.ports import free_port
 from tests.harness.processes import client, process

@@ -11,7 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from grpc import StatusCode
 
 from runtime.ids import new_id
-from services.cache.store import READ_SECONDS
+from services.cache.redis.store import READ_SECONDS
 from tests.api.cache.conftest import refused
 from tests.conftest import Engines
 from tests.harness import engines

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from redis.asyncio.connection import AbstractConnection
 
-from services.cache import alerts, wire
-from services.cache.alerts import alerted
+from services.cache.invalidation import stream_tail
+from services.cache.invalidation.stream_tail import alerted
+from services.cache.redis import wire
 from tests.conformance.cache.conftest import Cache
 from tests.harness.waiting import until
 
@@ -54,8 +55,8 @@ async def test_an_answer_of_no_shape_does_not_end_the_listening(
     async def answer_of(connection: AbstractConnection) -> Any:
         return odd.pop() if odd else await wire.answer_of(connection)
 
-    monkeypatch.setattr(alerts, "answer_of", answer_of)
-    monkeypatch.setattr(alerts, "REFUSED_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(stream_tail, "answer_of", answer_of)
+    monkeypatch.setattr(stream_tail, "REFUSED_PAUSE_SECONDS", 0.1)
     async with listening(cache):  # that is, until the first event was heard
         assert odd == []
     said = [record for record in caplog.records if "cannot listen" in record.getMessage()]

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from services.cache.confirmations import Confirmations
-from services.cache.leases import LEASE_SECONDS, Leases
-from services.cache.positions import Moved, Position, tell
-from services.cache.stream import Stream
+from services.cache.invalidation.invalidation_barrier import Confirmations
+from services.cache.invalidation.leases import LEASE_SECONDS, Leases
+from services.cache.invalidation.positions import Moved, Position, tell
+from services.cache.invalidation.stream import Stream
 from tests.conformance.cache.conftest import Cache
 from tests.harness.waiting import until
 

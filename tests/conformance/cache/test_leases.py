@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.cache.positions import Position
+from services.cache.invalidation.positions import Position
 from tests.conformance.cache.conftest import Cache
 
 

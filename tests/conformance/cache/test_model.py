@@ -12,9 +12,9 @@ from redis.asyncio import Redis
 from runtime.ids import new_id
 from services.cache.counters import Counters
 from services.cache.entries import Entries
-from services.cache.positions import Position
-from services.cache.store import Store
-from services.cache.windows import Windows
+from services.cache.invalidation.positions import Position
+from services.cache.rate_limits import Windows
+from services.cache.redis.store import Store
 from tests.conformance.cache.conftest import Cache
 from tests.harness import models
 from tests.harness.engines import Engine

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.cache.scripts import GCRA, Script
-from services.cache.store import Store
-from services.cache.windows import Rates, Taken
+from services.cache.rate_limits import Rates, Taken
+from services.cache.redis.scripts import GCRA, Script
+from services.cache.redis.store import Store
 from tests.conformance.cache.conftest import Cache
 from tests.harness.engines import Engine
 from tests.harness.waiting import until

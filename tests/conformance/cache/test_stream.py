@@ -1,7 +1,7 @@
 """What cache processes tell each other in Redis of their readers, and what they read there of the stream."""
 
-from services.cache.positions import Position, applied_of, tell
-from services.cache.stream import MAX_EVENTS, PAGE, Stream
+from services.cache.invalidation.positions import Position, applied_of, tell
+from services.cache.invalidation.stream import MAX_EVENTS, PAGE, Stream
 from tests.conformance.cache.conftest import Cache
 
 

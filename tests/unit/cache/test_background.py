@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.cache.positions import Event, Position
-from services.cache.readers import Echo, Reset
-from services.cache.sentinels import NoPrimaryError, Sentinels
-from services.cache.shared_reads import SharedReads
-from services.cache.store import Store
-from services.cache.stream import End, Stream
-from services.cache.watchers import Watchers
+from services.cache.invalidation.positions import Event, Position
+from services.cache.invalidation.readers import Echo, Reset
+from services.cache.invalidation.stream import End, Stream
+from services.cache.invalidation.watchers import Watchers
+from services.cache.redis.read_coalescer import SharedReads
+from services.cache.redis.sentinels import NoPrimaryError, Sentinels
+from services.cache.redis.store import Store
 from tests.harness.waiting import until
 
 INFOS = {

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from services.cache.leases import LEASE_SECONDS, Leases
-from services.cache.positions import Position
+from services.cache.invalidation.leases import LEASE_SECONDS, Leases
+from services.cache.invalidation.positions import Position
 from tests.harness import models
 
 keys = st.sampled_from("ab")

@@ -1,7 +1,7 @@
 """What waits to be told to one reader: in order, bounded, and only what it may know of."""
 
-from services.cache.positions import Event, Position
-from services.cache.readers import MAX_WAITING, Echo, Reader, Reset, Telling, Tick
+from services.cache.invalidation.positions import Event, Position
+from services.cache.invalidation.readers import MAX_WAITING, Echo, Reader, Reset, Telling, Tick
 
 
 def event(offset: int, *tags: str) -> Event:

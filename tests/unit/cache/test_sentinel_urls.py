@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.cache.sentinels import NoPrimaryError, Sentinels
+from services.cache.redis.sentinels import NoPrimaryError, Sentinels
 
 
 @pytest.mark.parametrize(

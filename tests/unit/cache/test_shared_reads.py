@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from services.cache.shared_reads import MOST_AT_ONCE, SharedReads
+from services.cache.redis.read_coalescer import MOST_AT_ONCE, SharedReads
 from tests.harness.waiting import until
 
 

@@ -10,11 +10,11 @@ from google.protobuf.message import Message
 from runtime.actor import current_actor
 from services.cache.counters import Counters
 from services.cache.entries import Entries
+from services.cache.invalidation.stream import Stream
+from services.cache.invalidation.watchers import Watchers, readers_now
+from services.cache.redis.store import Store
 from services.cache.servicers import CacheServicer, Context
 from services.cache.stats import Stats
-from services.cache.store import Store
-from services.cache.stream import Stream
-from services.cache.watchers import Watchers, readers_now
 from trivet.cache.v1 import cache_pb2 as pb
 from trivet.client.actor import Actor
 

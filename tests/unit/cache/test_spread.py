@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cache.limits import spread
+from services.cache.request_validation import spread
 
 
 @given(st.integers(1, 10**10), st.floats(0, 1, exclude_max=True))

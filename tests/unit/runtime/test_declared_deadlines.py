@@ -11,7 +11,7 @@ from runtime import fills, invalidations
 from runtime.concerns import Deadline
 from runtime.server import STORE_CHECK_SECONDS
 from runtime.settings import ServiceSettings
-from services.cache import store as cache_store
+from services.cache.redis import store as cache_store
 from services.cache.servicers import CONFIRM_SECONDS
 from services.identity.billing import stripe_api
 from services.identity.oauth import token_refresh

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.cache.positions import Event, Position, applied_of, fields
-from services.cache.scripts import FORGET, RANGE, TAIL, TOLD
-from services.cache.store import Store
+from services.cache.invalidation.positions import Event, Position, applied_of, fields
+from services.cache.redis.scripts import FORGET, RANGE, TAIL, TOLD
+from services.cache.redis.store import Store
 
 MAX_EVENTS = 1_000
 """What is told one by one: whoever is further behind drops everything."""

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from prometheus_client import Counter, Histogram
 
 from runtime.tasks import Tasks, TooManyTasksError
-from services.cache.leases import LEASE_SECONDS, Leases
-from services.cache.positions import Moved
-from services.cache.stream import Stream
+from services.cache.invalidation.leases import LEASE_SECONDS, Leases
+from services.cache.invalidation.positions import Moved
+from services.cache.invalidation.stream import Stream
 
 OTHERS_PAUSE_SECONDS = 0.005
 DRAIN_SECONDS = 0.2

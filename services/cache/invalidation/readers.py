@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from prometheus_client import Counter
 
 from services.cache import namespaces
-from services.cache.positions import Event, Position
+from services.cache.invalidation.positions import Event, Position
 
 MAX_WAITING = 1_000
 """How much one reader may be behind: whoever does not read is told to drop everything instead."""

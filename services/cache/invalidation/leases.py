@@ -6,7 +6,7 @@ Times are of one monotonic clock, which the caller reads.
 
 from dataclasses import dataclass
 
-from services.cache.positions import Position
+from services.cache.invalidation.positions import Position
 
 LEASE_SECONDS = 0.5
 NEVER = float("-inf")

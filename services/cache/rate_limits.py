@@ -3,8 +3,8 @@
 import hashlib
 from dataclasses import dataclass
 
-from services.cache.scripts import ACQUIRE, GCRA, Script
-from services.cache.store import READ_SECONDS, Store
+from services.cache.redis.scripts import ACQUIRE, GCRA, Script
+from services.cache.redis.store import READ_SECONDS, Store
 
 
 @dataclass(frozen=True, slots=True)

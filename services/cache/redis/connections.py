@@ -10,9 +10,9 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, NoScriptError, RedisError, ResponseError
 
-from services.cache.scripts import Script
-from services.cache.sentinels import NoPrimaryError, Sentinels
-from services.cache.wire import answer_of, close, factory, send
+from services.cache.redis.scripts import Script
+from services.cache.redis.sentinels import NoPrimaryError, Sentinels
+from services.cache.redis.wire import answer_of, close, factory, send
 
 MAX_CONNECTIONS = 16
 

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from services.cache.wire import answer_of, close, factory, send
+from services.cache.redis.wire import answer_of, close, factory, send
 
 ASK_SECONDS = 0.1
 SENTINEL_PORT = 26379

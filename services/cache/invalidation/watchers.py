@@ -10,11 +10,11 @@ from prometheus_client import Gauge
 
 from runtime.errors import ResourceExhausted, Unavailable
 from runtime.tasks import Tasks
-from services.cache.confirmations import DRAIN_SECONDS, Confirmations
-from services.cache.leases import Leases
-from services.cache.positions import Moved, Position, tell
-from services.cache.readers import Reader, Tick
-from services.cache.stream import End, Stream
+from services.cache.invalidation.invalidation_barrier import DRAIN_SECONDS, Confirmations
+from services.cache.invalidation.leases import Leases
+from services.cache.invalidation.positions import Moved, Position, tell
+from services.cache.invalidation.readers import Reader, Tick
+from services.cache.invalidation.stream import End, Stream
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from redis.exceptions import RedisError, ResponseError
 
 from runtime.tasks import end
-from services.cache.store import Store
-from services.cache.wire import answer_of, close, send
+from services.cache.redis.store import Store
+from services.cache.redis.wire import answer_of, close, send
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Invalidation: the stream, its readers, leases and the barrier."""
