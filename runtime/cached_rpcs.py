@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from runtime.clock import from_timestamp
 from runtime.ids import token_hash
 from trivet.cache.v1.cached_pb2 import Cached, cached
-from trivet.client import reads
+from trivet.client.near import reads
 
 KEY = reads.KEY
 """What the cache takes for a key, or for a tag."""

@@ -32,8 +32,8 @@ from runtime.telemetry import records_spans
 from runtime.validation import validator
 from trivet.client.actor import METADATA_KEY as ACTOR_KEY
 from trivet.client.deadline import within
-from trivet.client.lease import METADATA_KEY as LEASE_KEY
 from trivet.client.methods import declared_deadline
+from trivet.client.near.lease import METADATA_KEY as LEASE_KEY
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from contextvars import ContextVar
 
 from runtime.errors import InvalidArgument
 from trivet.cache.v1.cache_pb2 import Position
-from trivet.client.lease import METADATA_KEY
+from trivet.client.near.lease import METADATA_KEY
 
 current_lease: ContextVar[Position | None] = ContextVar("trivet_lease", default=None)
 

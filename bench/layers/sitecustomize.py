@@ -18,7 +18,7 @@ def _replace(owner: type, name: str, by: Callable[..., Any]) -> None:
 
 def without_single_flight() -> None:
     """Every reader of a key that the cache service does not hold asks identity."""
-    from trivet.client.flights import Flights
+    from trivet.client.near.single_flight import Flights
 
     async def alone(_self: object, _key: str, work: Callable[[], Awaitable[Any]]) -> Any:
         return await work()
@@ -29,7 +29,7 @@ def without_single_flight() -> None:
 def without_batching() -> None:
     """Every lookup is a call of its own to the cache service, none a message of the stream."""
     from trivet.cache.v1.cache_pb2 import GetRequest, Lookup
-    from trivet.client.lookups import LOOKUP_SECONDS, Lookups
+    from trivet.client.near.lookup_batcher import LOOKUP_SECONDS, Lookups
 
     async def alone(self: Lookups, key: str) -> Lookup:
         asked = GetRequest(namespace=self._namespace, key=key, claim=True)

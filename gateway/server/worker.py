@@ -26,7 +26,7 @@ from runtime.settings import read
 from runtime.tally import Counts
 from runtime.telemetry import start_metrics, start_tracing
 from trivet.client import NearCache, watching
-from trivet.client.nearcache import UNSAFE
+from trivet.client.near.near_cache import UNSAFE
 
 CONNECT_SECONDS = 2.0
 """How long a worker waits for the services before it takes requests: longer than a channel pauses between attempts."""

@@ -16,7 +16,7 @@ from tests.harness.engines import Engine
 from tests.harness.people import FAST_HASHING, browser, new_email, sign_in, signed_up
 from tests.harness.waiting import until
 from tests.harness.whole import Stores, Whole, whole
-from trivet.client.nearcache import SERVE_SECONDS
+from trivet.client.near.near_cache import SERVE_SECONDS
 
 NO_MONGODB = "mongodb://127.0.0.1:1"
 LONG = "3600"

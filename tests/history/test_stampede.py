@@ -15,7 +15,7 @@ from tests.history.recorder import Desk, Opened
 from tests.history.wire import Wire
 from trivet.cache.v1.cache_pb2 import GetRequest, Lookup
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
-from trivet.client.lease import METADATA_KEY, format_lease
+from trivet.client.near.lease import METADATA_KEY, format_lease
 from trivet.identity.v1.session_service_pb2 import VerifySessionRequest
 from trivet.identity.v1.session_service_pb2_grpc import SessionServiceStub
 

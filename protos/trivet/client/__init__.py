@@ -9,10 +9,10 @@ from trivet.client.actor import Actor, PairKeys, Signer, acting_for, decode_pair
 from trivet.client.channel import Channel, connect
 from trivet.client.deadline import deadline_of, remaining, within
 from trivet.client.errors import reason_of
-from trivet.client.lease import Metadata
-from trivet.client.nearcache import NearCache
-from trivet.client.reads import CachedReads, NearReads
-from trivet.client.watch import watching
+from trivet.client.near.lease import Metadata
+from trivet.client.near.near_cache import NearCache
+from trivet.client.near.reads import CachedReads, NearReads
+from trivet.client.near.watch import watching
 
 __all__ = [
     "Actor",

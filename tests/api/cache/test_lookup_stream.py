@@ -16,8 +16,9 @@ from tests.harness.proxy import Proxy
 from tests.harness.waiting import until
 from trivet.cache.v1 import cache_pb2 as pb
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
-from trivet.client import Signer, connect, lookup_stream
-from trivet.client.lookup_stream import LookupStream
+from trivet.client import Signer, connect
+from trivet.client.near import lookup_stream
+from trivet.client.near.lookup_stream import LookupStream
 
 NAMESPACE = "things"
 

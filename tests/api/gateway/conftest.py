@@ -20,7 +20,8 @@ from tests.api.gateway.stand_ins import SERVED, StandIns, standing_in
 from tests.harness.clients import UNLIMITED
 from tests.harness.ports import free_port
 from tests.harness.processes import SECRET, Process, process
-from trivet.client import NearCache, nearcache
+from trivet.client import NearCache
+from trivet.client.near import near_cache
 
 PAGE = "https://app.example.com"
 
@@ -110,7 +111,7 @@ async def scene(stand_ins: StandIns, way: str, request: pytest.FixtureRequest) -
     given |= getattr(request, "param", {})
     settings = GatewaySettings(secret=SecretStr(SECRET), call_keys=keys, trusted_origins=(PAGE,), **given)  # type: ignore[arg-type]  # texts
     near = NearCache()
-    near.reset(nearcache.Position("e", 0))
+    near.reset(near_cache.Position("e", 0))
     near.echoed(near.monotonic() + 3_600)
     async with open_backends(settings) as backends:
         deps = Deps(settings, backends, Origins(settings), RequestLog(backends.logs), near)

@@ -22,7 +22,7 @@ from runtime.settings import Keys, ServiceSettings
 from tests.harness.processes import SECRET
 from trivet.cache.v1 import cache_pb2, cache_pb2_grpc
 from trivet.client import Actor
-from trivet.client.lease import format_lease
+from trivet.client.near.lease import format_lease
 from trivet.identity.v1 import (
     session_service_pb2,
     session_service_pb2_grpc,

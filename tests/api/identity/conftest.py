@@ -16,7 +16,7 @@ from tests.harness.processes import Process, client, process
 from trivet.cache.v1.cache_pb2 import GetRequest, GetStatsRequest, Lookup
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Channel, reason_of
-from trivet.client.lease import METADATA_KEY, format_lease
+from trivet.client.near.lease import METADATA_KEY, format_lease
 from trivet.identity.v1.auth_service_pb2 import SignUpRequest, SignUpResponse
 from trivet.identity.v1.auth_service_pb2_grpc import AuthServiceStub
 from trivet.identity.v1.session_service_pb2_grpc import SessionServiceStub

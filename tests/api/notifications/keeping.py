@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import GetRequest, Lookup
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
-from trivet.client.lease import METADATA_KEY, format_lease
+from trivet.client.near.lease import METADATA_KEY, format_lease
 
 Lease = tuple[tuple[str, str], ...]
 

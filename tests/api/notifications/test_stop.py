@@ -12,7 +12,7 @@ from tests.harness.processes import Process, client, process
 from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import GetRequest
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
-from trivet.client.lease import METADATA_KEY, format_lease
+from trivet.client.near.lease import METADATA_KEY, format_lease
 from trivet.notifications.v1 import notification_service_pb2 as pb
 
 

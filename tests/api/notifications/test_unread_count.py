@@ -18,7 +18,7 @@ from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import GetStatsRequest
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Channel
-from trivet.client.lease import METADATA_KEY
+from trivet.client.near.lease import METADATA_KEY
 from trivet.notifications.v1 import notification_service_pb2 as pb
 from trivet.notifications.v1.user_data_service_pb2 import EraseUserDataRequest
 

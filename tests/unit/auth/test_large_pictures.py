@@ -10,8 +10,8 @@ from gateway.sessions.cached_session import hold
 from services.identity.users.pictures import DATA_LENGTH
 from tests.unit.auth.test_session_data import SESSION, USER, browser, data
 from trivet.client import NearCache
-from trivet.client.nearcache import Position
-from trivet.client.reads import BYTES_PER_BYTE
+from trivet.client.near.near_cache import Position
+from trivet.client.near.reads import BYTES_PER_BYTE
 from trivet.identity.v1.resources_pb2 import Session, User
 from trivet.identity.v1.session_service_pb2 import VerifySessionResponse
 

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 import pytest
 
 from tests.harness.waiting import until
-from trivet.client.flights import Flights
+from trivet.client.near.single_flight import Flights
 
 person: ContextVar[str] = ContextVar("person", default="nobody")
 

@@ -13,8 +13,8 @@ from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import GetRequest, GetResponse, Lookup
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Signer, acting_for, remaining, within
-from trivet.client.lookup_stream import LookupStream
-from trivet.client.lookups import LOOKUP_SECONDS, MAX_KEYS, Lookups
+from trivet.client.near.lookup_batcher import LOOKUP_SECONDS, MAX_KEYS, Lookups
+from trivet.client.near.lookup_stream import LookupStream
 
 KEY = b"k" * 32
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from trivet.client.nearcache import ENTRY_BYTES, SERVE_SECONDS, NearCache, Position
+from trivet.client.near.near_cache import ENTRY_BYTES, SERVE_SECONDS, NearCache, Position
 
 
 class Clock:

@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from trivet.client.nearcache import SERVE_SECONDS, NearCache, Position
+from trivet.client.near.near_cache import SERVE_SECONDS, NearCache, Position
 
 KEYS = {"a": ("t",), "b": ("t", "u"), "c": ("u",)}
 STEPS = settings(max_examples=150, stateful_step_count=40, deadline=None)

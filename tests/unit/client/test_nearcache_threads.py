@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from trivet.client.nearcache import NearCache, Position
+from trivet.client.near.near_cache import NearCache, Position
 
 ROUNDS = 3_000
 KEYS = [f"k{number}" for number in range(8)]

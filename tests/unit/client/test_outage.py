@@ -18,7 +18,8 @@ from trivet.cache.v1.cache_pb2_grpc import (
     RateLimitServiceStub,
     add_CacheServiceServicer_to_server,
 )
-from trivet.client import CachedReads, NearCache, NearReads, Signer, connect, watch, watching
+from trivet.client import CachedReads, NearCache, NearReads, Signer, connect, watching
+from trivet.client.near import watch
 from trivet.client.outage import Outage
 
 Ticks = AsyncIterator[pb.WatchRequest]

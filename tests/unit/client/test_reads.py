@@ -14,7 +14,7 @@ from trivet.cache.v1.cache_pb2 import GetRequest, GetResponse, Lookup, StreamGet
 from trivet.cache.v1.cache_pb2 import Position as Place
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import CachedReads, Metadata, NearCache, NearReads
-from trivet.client.nearcache import Position
+from trivet.client.near.near_cache import Position
 
 HERE = Place(epoch="e", offset=100)
 MISS = Lookup(position=HERE)

@@ -7,7 +7,7 @@ from prometheus_client.registry import CollectorRegistry
 from gateway.sessions.near_cache_metrics import COUNTS, NearMetrics
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import CachedReads, NearCache
-from trivet.client.nearcache import Position
+from trivet.client.near.near_cache import Position
 
 
 def test_every_count_is_told_as_it_stands_now() -> None:

@@ -22,9 +22,9 @@ from services.identity.store.engine.engine import Limits
 from services.notifications.logs import query
 from services.notifications.privacy import user_data
 from services.notifications.settings import NotificationsSettings
-from trivet.client import lookups
 from trivet.client.channel import DEFAULT_TIMEOUT_SECONDS
 from trivet.client.methods import declared_deadline, methods
+from trivet.client.near import lookup_batcher
 
 ACCOUNTS = "trivet.identity.v1.AccountService"
 DECLARED = {
@@ -87,7 +87,7 @@ def test_limits_of_a_service_are_below_the_deadlines_that_its_callers_give() -> 
         (user_data.ERASE_SECONDS, outbox_subscribers.SECONDS),
         (STORE_CHECK_SECONDS, PROBE_SECONDS),
         (PROBE_SECONDS, REQUEST_SECONDS),
-        (cache_store.READ_SECONDS, lookups.LOOKUP_SECONDS),
+        (cache_store.READ_SECONDS, lookup_batcher.LOOKUP_SECONDS),
         (cache_store.READ_SECONDS, SharedWindows.ANSWER_SECONDS),
         (cache_store.READ_SECONDS, known_addresses.ANSWER_SECONDS),
         (cache_store.WRITE_SECONDS, known_addresses.TELL_SECONDS),

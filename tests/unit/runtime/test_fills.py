@@ -27,7 +27,7 @@ from trivet.cache.v1.cache_pb2_grpc import (
     add_CacheServiceServicer_to_server,
 )
 from trivet.client import Signer, connect
-from trivet.client.lease import METADATA_KEY
+from trivet.client.near.lease import METADATA_KEY
 from trivet.identity.v1.resources_pb2 import User
 from trivet.identity.v1.user_service_pb2 import DESCRIPTOR, GetUserRequest, UpdateUserRequest
 

@@ -14,10 +14,10 @@ from opentelemetry import trace
 from trivet.cache.v1.cache_pb2 import Lookup
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client.errors import said_by
-from trivet.client.flights import Flights
-from trivet.client.lease import METADATA_KEY, Metadata, format_lease
-from trivet.client.lookups import Lookups
-from trivet.client.nearcache import NearCache, Position
+from trivet.client.near.lease import METADATA_KEY, Metadata, format_lease
+from trivet.client.near.lookup_batcher import Lookups
+from trivet.client.near.near_cache import NearCache, Position
+from trivet.client.near.single_flight import Flights
 from trivet.client.outage import Outage
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from grpc import aio
 from trivet.cache.v1 import cache_pb2 as pb
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client.errors import said_by
-from trivet.client.nearcache import NOWHERE, NearCache, Position
+from trivet.client.near.near_cache import NOWHERE, NearCache, Position
 from trivet.client.outage import Outage
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from opentelemetry import trace
 
 from trivet.cache.v1.cache_pb2 import GetRequest, Lookup
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
-from trivet.client.lookup_stream import LookupStream
+from trivet.client.near.lookup_stream import LookupStream
 
 LOOKUP_SECONDS = 0.25
 """How long a lookup may take, its turn included: what it saves is less than waiting longer costs."""
