@@ -8,7 +8,7 @@ from pydantic_settings import NoDecode
 
 from gateway.http.link_target import origin_of
 from gateway.http.origin_patterns import pattern_of
-from runtime.fields import NONE, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
+from identity_rules.custom_fields import NONE, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
 from runtime.settings import Address, Keys, PairKeysField, SiteSettings, Words, from_env, split_words
 
 MAX_PORT = 65_535

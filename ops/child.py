@@ -12,7 +12,7 @@ from ops.part import Part
 from ops.probes import Unready
 from ops.screen import Screen
 from ops.spawn import Guard, end_group, spawn
-from runtime.restarts import CALM_SECONDS, delay_after, how_it_ended
+from runtime.restart_backoff import CALM_SECONDS, delay_after, how_it_ended
 
 PROBE_EVERY_SECONDS = 0.1
 TELL_EVERY_SECONDS = 5.0

@@ -1,9 +1,9 @@
 """What identity seals at rest, for subcommands that read or write it: under the keys that `trivet run` gives it."""
 
+from identity_rules.custom_fields import NONE, USER_FIELDS, UserFields
 from ops.data import secret
 from ops.keys import seal_keys
 from ops.settings import OpsSettings
-from runtime.fields import NONE, USER_FIELDS, UserFields
 from runtime.sealing import Sealer
 from runtime.settings import SealKeys, SealKeysField, from_env
 

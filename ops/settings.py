@@ -6,7 +6,7 @@ from pydantic import SecretStr, ValidationInfo, field_validator
 
 from ops import ROOT
 from ops.policy import POLICY
-from runtime.rights import checked, unknown
+from runtime.rpc.rights import checked, unknown
 from runtime.settings import Environment, Secrets, Settings, Words, from_env
 
 MIN_SECRET_LENGTH = 32

@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from runtime import rights
+from runtime.rpc import rights
 from runtime.variables import unread
 from trivet.client.actor import decode_pair_keys
 

@@ -54,7 +54,7 @@ def test_a_path_that_leads_nowhere_would_be_found() -> None:
 def test_every_variable_that_is_named_is_read_by_something() -> None:
     read = "".join(
         path.read_text()
-        for folder in ("runtime", "services", "gateway", "ops")
+        for folder in ("runtime", "identity_rules", "services", "gateway", "ops")
         for path in (ROOT / folder).rglob("*.py")
     )
     named = {name for page in PAGES for name in VARIABLE.findall((ROOT / page).read_text())}

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from gateway.http.errors import Refused
 from runtime import json_text
-from runtime.structs import is_exact
+from runtime.struct_codec import is_exact
 
 Kind = FieldDescriptor
 UPPER = re.compile("[A-Z]")

@@ -16,7 +16,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from runtime.structs import whole
+from runtime.struct_codec import whole
 
 Convert = Callable[[Any], Any]
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # UTC, written without an offset

@@ -29,7 +29,7 @@ from gateway.http.etag import answer_to, is_kept
 from gateway.http.request_context import exchange_of, header
 from gateway.http.router import method_not_allowed, raw_path, route_not_found
 from gateway.sessions.reader import SignedIn, session_of
-from runtime.cached_rpcs import CachedRpc
+from runtime.rpc.cached_rpcs import CachedRpc
 from trivet.client import Channel, Metadata
 
 MYSELF = "me"

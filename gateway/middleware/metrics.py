@@ -6,8 +6,8 @@ from prometheus_client import Gauge
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.http.request_context import exchange_of
-from runtime.concerns import LATENCY_BUCKETS
-from runtime.tally import Counts, Level, Timings
+from runtime.rpc.interceptors import LATENCY_BUCKETS
+from runtime.telemetry.metrics import Counts, Level, Timings
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 

@@ -9,8 +9,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.http.request_context import Exchange, Header, exchange_of, header
-from runtime.sampling import Chance, Parent, Sampler, parent_of
-from runtime.telemetry import records_spans
+from runtime.telemetry.sampling import Chance, Parent, Sampler, parent_of
+from runtime.telemetry.tracing import records_spans
 
 # The trace alone: what else a caller sends in baggage goes no further.
 PROPAGATOR = TraceContextTextMapPropagator()

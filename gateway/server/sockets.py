@@ -3,7 +3,7 @@
 import socket
 
 from gateway.settings import GatewaySettings
-from runtime.unread import limit_unread_answers
+from runtime.unread_answers import limit_unread_answers
 
 BACKLOG = 4_096
 GRACE_SECONDS = 3.5

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from gateway.server.sockets import GRACE_SECONDS, bound
 from gateway.settings import GatewaySettings
-from runtime.logs import logging_to_stderr
-from runtime.restarts import CALM_SECONDS, delay_after, how_it_ended
+from runtime.restart_backoff import CALM_SECONDS, delay_after, how_it_ended
+from runtime.telemetry.logs import logging_to_stderr
 
 logger = logging.getLogger(__name__)
 

@@ -20,11 +20,11 @@ from gateway.server.sockets import GRACE_SECONDS
 from gateway.sessions.near_cache_metrics import NearMetrics
 from gateway.settings import GatewaySettings
 from runtime import failpoints
-from runtime.lag import measured_lag
-from runtime.logs import logging_to_stderr
 from runtime.settings import read
-from runtime.tally import Counts
-from runtime.telemetry import start_metrics, start_tracing
+from runtime.telemetry.logs import logging_to_stderr
+from runtime.telemetry.loop_lag import measured_lag
+from runtime.telemetry.metrics import Counts
+from runtime.telemetry.tracing import start_metrics, start_tracing
 from trivet.client import NearCache, watching
 from trivet.client.near.near_cache import UNSAFE
 

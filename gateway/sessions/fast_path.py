@@ -27,7 +27,7 @@ from gateway.middleware.security_headers import on_every_answer
 from gateway.middleware.trace import BEGINS, sampler_of
 from gateway.sessions.cached_session import HeldSession
 from runtime.ids import token_hash
-from runtime.tally import Count, Timing
+from runtime.telemetry.metrics import Count, Timing
 from trivet.notifications.v1.log_service_pb2 import LogEntry
 
 ROUTE = "/get-session"

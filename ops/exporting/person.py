@@ -15,10 +15,10 @@ from ops.keys import pair_key
 from ops.running import Running, found
 from ops.sealing import SealingSettings, sealer
 from runtime.errors import RefusedError
+from runtime.rpc.server import STACK
 from runtime.sealing import Sealer
-from runtime.server import STACK
 from runtime.settings import from_env
-from runtime.structs import number, plain
+from runtime.struct_codec import number, plain
 from services.identity.outbox import audit, mail
 from services.identity.outbox.outbox import PARKED, Note
 from services.identity.store.database import Database

@@ -7,7 +7,7 @@ from typing import Any
 
 from ops.exporting.people import Row
 from runtime.sealing import Sealer
-from runtime.structs import number
+from runtime.struct_codec import number
 from services.identity.oauth.tokens import opened_tokens
 
 Record = dict[str, Any]

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnClause, ColumnElement, column, exists, null, select
 
+from identity_rules.custom_fields import Fields
 from ops.errors import WrongSettings
 from ops.importing.doubles import losers
 from ops.importing.linked import Linked
@@ -18,7 +19,6 @@ from ops.importing.selection import IN_SOURCE
 from ops.importing.source import Row, Source
 from ops.importing.times import Times, Unreadable
 from ops.importing.values import TIMES, read, row_id
-from runtime.fields import Fields
 from runtime.ids import new_id, token_hash
 from runtime.sealing import Sealer
 from services.identity.passwords.credentials import CREDENTIAL

@@ -9,12 +9,12 @@ from typing import Any
 from argon2 import extract_parameters
 from argon2.exceptions import InvalidHashError
 
+from identity_rules.custom_fields import Fields
 from ops.importing.report import Report
 from ops.importing.source import Row
 from ops.importing.times import Times
 from ops.importing.values import field_value, line, row_id
 from runtime.errors import InvalidArgument
-from runtime.fields import Fields
 from services.identity.email.addresses import foreign_email
 from services.identity.passwords.credentials import CREDENTIAL
 from services.identity.passwords.hashing import BETTER_AUTH_SCRYPT

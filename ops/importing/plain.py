@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import null, select
 
+from identity_rules.custom_fields import Fields
 from ops.errors import WrongSettings
 from ops.importing.better_auth import PAGE
 from ops.importing.doubles import losers
@@ -14,7 +15,6 @@ from ops.importing.report import Report
 from ops.importing.source import Row, Source
 from ops.importing.times import Unreadable
 from ops.importing.values import TIMES, read
-from runtime.fields import Fields
 from runtime.ids import new_id
 
 COLUMNS = (

@@ -5,10 +5,10 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from identity_rules.custom_fields import Field, normal, wrong
 from ops.importing.times import Times, Unreadable
 from ops.showing import CONTROLS
 from runtime import json_text
-from runtime.fields import Field, normal, wrong
 from services.identity.messages import ID_CHARACTERS
 from services.identity.store.schema.schema import ID_LENGTH
 

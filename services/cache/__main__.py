@@ -7,11 +7,11 @@ from contextlib import AsyncExitStack
 import uvloop
 
 from runtime.ids import new_id
-from runtime.logs import logging_to_stderr
-from runtime.server import Server
+from runtime.rpc.server import Server
 from runtime.settings import read
 from runtime.tasks import end
-from runtime.telemetry import start_tracing
+from runtime.telemetry.logs import logging_to_stderr
+from runtime.telemetry.tracing import start_tracing
 from services.cache.counters import Counters
 from services.cache.entries import Entries
 from services.cache.invalidation.stream import Stream

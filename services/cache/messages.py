@@ -5,8 +5,8 @@ from collections.abc import Callable
 from google.protobuf.duration_pb2 import Duration
 
 from runtime import failpoints
-from runtime.actor import current_actor
 from runtime.errors import InvalidArgument
+from runtime.rpc.actor import current_actor
 from services.cache import namespaces, request_validation
 from services.cache.entries import Entry, Lookup
 from services.cache.invalidation.positions import Event, Position

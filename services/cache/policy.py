@@ -1,6 +1,6 @@
 """Who may call the cache: services for themselves, administrators for the statistics; see also `namespaces.py`."""
 
-from runtime.policy import GATEWAY, IDENTITY, NOTIFICATIONS, OPERATORS, People, Policy, Rule
+from runtime.rpc.policy import GATEWAY, IDENTITY, NOTIFICATIONS, OPERATORS, People, Policy, Rule
 
 SERVICE = "trivet.cache.v1.CacheService"
 RATE_LIMITS = "trivet.cache.v1.RateLimitService"

@@ -11,7 +11,7 @@ from prometheus_client import Counter
 from runtime import failpoints
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
-from runtime.validation import validator
+from runtime.rpc.validation import validator
 from services.cache import namespaces, request_validation
 from services.cache.bounded_streams import Listening
 from services.cache.counters import Counters

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from runtime.clock import Clock, utc_now
-from runtime.tally import Counts
+from runtime.telemetry.metrics import Counts
 from services.cache.namespaces import SHARED
 
 MAX_NAMESPACES = 1_000

@@ -7,15 +7,15 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
-from runtime.fills import FILL_SECONDS, Fills
-from runtime.invalidations import Invalidations
-from runtime.logs import logging_to_stderr
-from runtime.periodically import periodically
+from runtime.periodic import periodically
+from runtime.rpc.cache_fills import FILL_SECONDS, Fills
+from runtime.rpc.cache_invalidations import Invalidations
+from runtime.rpc.server import Server
 from runtime.sealing import Sealer
-from runtime.server import Server
 from runtime.settings import read
 from runtime.tasks import Tasks
-from runtime.telemetry import start_tracing
+from runtime.telemetry.logs import logging_to_stderr
+from runtime.telemetry.tracing import start_tracing
 from services.identity.billing.servicer import SubscriptionServicer
 from services.identity.billing.stripe_webhook import open_webhook
 from services.identity.billing.subscriptions import Subscriptions

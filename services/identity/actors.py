@@ -1,6 +1,6 @@
 """Who decides, as audit events name them."""
 
-from runtime.actor import current_actor
+from runtime.rpc.actor import current_actor
 
 
 def deciding_actor() -> str:

@@ -7,11 +7,11 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc.aio import ServicerContext
 
-from runtime.actor import current_actor
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
 from runtime.ids import ALPHABET
-from runtime.structs import plain
+from runtime.rpc.actor import current_actor
+from runtime.struct_codec import plain
 from services.identity.sessions.sessions import Origin, Session
 from services.identity.store.control_characters import CONTROLS
 from services.identity.store.schema.schema import ID_LENGTH

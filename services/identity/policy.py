@@ -1,6 +1,6 @@
 """Who may call what: one row per RPC that this service serves."""
 
-from runtime.policy import GATEWAY, OPERATORS, People, Policy, Rule
+from runtime.rpc.policy import GATEWAY, OPERATORS, People, Policy, Rule
 
 # A person proves a password, a token or a link to the gateway, which speaks for itself then.
 FRONT_DOOR = Rule(People.NONE, services=GATEWAY)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from runtime.fields import NONE, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
+from identity_rules.custom_fields import NONE, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
 from runtime.settings import Address, SealKeysField, ServiceSettings, SiteSettings, from_env
 from services.identity.billing.settings import StripeSettings
 from services.identity.email.settings import EmailSettings

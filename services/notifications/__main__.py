@@ -4,13 +4,13 @@ from contextlib import AsyncExitStack
 
 import uvloop
 
-from runtime.fills import FILL_SECONDS, Fills
-from runtime.invalidations import Invalidations
-from runtime.logs import logging_to_stderr
-from runtime.server import Server
+from runtime.rpc.cache_fills import FILL_SECONDS, Fills
+from runtime.rpc.cache_invalidations import Invalidations
+from runtime.rpc.server import Server
 from runtime.settings import read
 from runtime.tasks import Tasks
-from runtime.telemetry import start_tracing
+from runtime.telemetry.logs import logging_to_stderr
+from runtime.telemetry.tracing import start_tracing
 from services.notifications.audit.events import Audit
 from services.notifications.audit.servicer import AuditServicer
 from services.notifications.delivery.email.mail_policy import Mailing

@@ -1,6 +1,6 @@
 """Who may call what: one row per RPC."""
 
-from runtime.policy import GATEWAY, IDENTITY, OPERATORS, People, Policy, Rule
+from runtime.rpc.policy import GATEWAY, IDENTITY, OPERATORS, People, Policy, Rule
 
 _NOTIFICATIONS = "trivet.notifications.v1.NotificationService"
 _PREFERENCES = "trivet.notifications.v1.PreferenceService"

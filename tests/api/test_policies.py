@@ -14,7 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
 
 from ops.keys import CALLS, pair_key
-from runtime.policy import NOBODY, People, Policy, Rule
+from runtime.rpc.policy import NOBODY, People, Policy, Rule
 from tests.conftest import Engines
 from tests.harness.processes import SECRET, WITHHELD
 from tests.harness.rpc import raw

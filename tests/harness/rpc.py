@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from google.protobuf.empty_pb2 import Empty
 from grpc import aio
 
-from runtime.call import Context
-from runtime.fills import Fills
-from runtime.policy import People, Policy, Rule
-from runtime.server import Server
+from runtime.rpc.cache_fills import Fills
+from runtime.rpc.interceptor_chain import Context
+from runtime.rpc.policy import People, Policy, Rule
+from runtime.rpc.server import Server
 from runtime.settings import Keys, ServiceSettings
 from trivet.client import Channel, Signer, connect
 from trivet.identity.v1.resources_pb2 import User

@@ -4,7 +4,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from gateway.auth.protocol.refusals import Refusal
 from gateway.auth.protocol.validation import type_of
-from runtime.fields import Field, Fields, wrong
+from identity_rules.custom_fields import Field, Fields, wrong
 
 FALSY = (None, False, 0, "")
 """What JavaScript takes for nothing: the original overlooks it where a value must not be set."""

@@ -7,8 +7,8 @@ import grpc
 from gateway.auth.protocol.context import Visit
 from gateway.auth.protocol.refusals import refuse
 from gateway.sessions.reader import SignedIn, session_of
+from identity_rules.freshness import is_fresh
 from runtime.clock import from_timestamp, utc_now
-from runtime.freshness import is_fresh
 
 Guard = Callable[[Visit], Awaitable[None]]
 

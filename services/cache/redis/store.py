@@ -10,7 +10,7 @@ from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from runtime.errors import Unavailable
 from runtime.tasks import end
-from runtime.telemetry import store_call
+from runtime.telemetry.tracing import store_call
 from services.cache.redis.connections import ClusterError, Connections, LifeChangedError, ReplicaError, run
 from services.cache.redis.scripts import SETTLE, Script
 from services.cache.redis.wire import close

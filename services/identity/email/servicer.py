@@ -1,6 +1,6 @@
 """VerificationService: what is proved by following a link in a mail."""
 
-from runtime.actor import current_actor, subject
+from runtime.rpc.actor import current_actor, subject
 from services.identity.actors import deciding_actor
 from services.identity.email.policy import EmailRules
 from services.identity.email.verification import EmailFlows, Outcome

@@ -6,10 +6,10 @@ from datetime import datetime
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from runtime.actor import current_actor, subject
 from runtime.clock import timestamp
 from runtime.errors import PermissionDenied
 from runtime.paging import Page, decode_token, encode_token, page_size
+from runtime.rpc.actor import current_actor, subject
 from services.identity.messages import Context, decode_id, decode_origin, encode_session, encode_user
 from services.identity.oauth.flows.id_token_sign_in import Brought, BroughtTokens
 from services.identity.oauth.flows.redirect_flow import Callback, OAuth, Wish

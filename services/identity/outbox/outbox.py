@@ -11,9 +11,9 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from runtime import failpoints
+from runtime.backoff import Patience
 from runtime.clock import Clock, utc_now
 from runtime.errors import RefusedError, ServiceError, Unavailable
-from runtime.patience import Patience
 from runtime.tasks import TooManyTasksError
 from services.identity.store.compiled_writes import Writing
 from services.identity.store.database import Database, Transaction

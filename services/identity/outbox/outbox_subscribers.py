@@ -9,8 +9,8 @@ from typing import TypeVar
 import grpc
 
 from runtime.clock import timestamp
+from runtime.delivery_errors import undelivered
 from runtime.errors import RefusedError, Unavailable
-from runtime.refusals import undelivered
 from runtime.sealing import Sealer
 from services.identity.outbox import audit, erasure, mail
 from services.identity.outbox.outbox import Note, Receiver

@@ -1,6 +1,6 @@
 """AuthService: signing up, in and out, and passwords."""
 
-from runtime.actor import current_actor
+from runtime.rpc.actor import current_actor
 from services.identity.messages import (
     Context,
     decode_additional,

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from runtime.actor import current_actor, subject
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
 from runtime.paging import Page, decode_token, encode_token, page_size
+from runtime.rpc.actor import current_actor, subject
 from services.identity.messages import (
     Context,
     decode_additional,

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, delete, select, tuple_, update
 
+from identity_rules.freshness import is_fresh
 from runtime import failpoints
 from runtime.clock import Clock, utc_now
 from runtime.errors import Absent, FailedPrecondition, InvalidArgument, NotFound
-from runtime.freshness import is_fresh
 from runtime.ids import new_id, token_hash
 from services.identity.outbox.outbox import Invalidation, Outbox
 from services.identity.sessions.session_gate import Proof, insert_while

@@ -10,7 +10,7 @@ import aiosqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
 
-from runtime.telemetry import store_pool_in_use, store_pool_size
+from runtime.telemetry.tracing import store_pool_in_use, store_pool_size
 from services.identity.store.engine import pooler
 from services.identity.store.engine.engine import Limits
 from services.identity.store.faults.codes import Fault

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from runtime import failpoints
 from runtime.errors import ServiceError
 from runtime.tasks import Tasks, TooManyTasksError
-from runtime.telemetry import store_call
+from runtime.telemetry.tracing import store_call
 from services.identity.store.compiled_reads import Reading, Values
 from services.identity.store.compiled_writes import Writing, Written
 from services.identity.store.connections import Admit, Connections, Lent

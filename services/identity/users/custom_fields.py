@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from identity_rules.custom_fields import NONE, Fields, normal, wrong
 from runtime.errors import InvalidArgument
-from runtime.fields import NONE, Fields, normal, wrong
 
 MAX_BYTES = 16 * 1024
 

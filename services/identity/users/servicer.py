@@ -7,9 +7,9 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from runtime.actor import current_actor, subject
 from runtime.errors import InvalidArgument
 from runtime.paging import Page, decode_token, encode_token, page_number, page_size
+from runtime.rpc.actor import current_actor, subject
 from services.identity.actors import deciding_actor
 from services.identity.email.policy import EmailRules
 from services.identity.messages import (

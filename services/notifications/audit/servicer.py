@@ -1,7 +1,7 @@
 """AuditService over gRPC: decode, one call, encode."""
 
-from runtime.call import Context
 from runtime.paging import page_size
+from runtime.rpc.interceptor_chain import Context
 from services.notifications.audit import messages as audit_messages
 from services.notifications.audit.events import Audit
 from trivet.notifications.v1 import audit_service_pb2 as audit

@@ -11,9 +11,9 @@ from datetime import timedelta
 from prometheus_client import Counter, Gauge
 
 from runtime import failpoints
+from runtime.backoff import Patience
 from runtime.clock import Clock, utc_now
 from runtime.errors import Unavailable
-from runtime.patience import Patience
 from runtime.sealing import BrokenSealError
 from runtime.tasks import Tasks
 from services.notifications.delivery.email.sealed_mail import Letters

@@ -13,9 +13,9 @@ from typing import TypeVar
 from prometheus_client import Counter
 
 from runtime import failpoints
-from runtime.cached_rpcs import KEY
 from runtime.errors import RefusedError, ServiceError, Unavailable
-from runtime.periodically import periodically
+from runtime.periodic import periodically
+from runtime.rpc.cached_rpcs import KEY
 from runtime.tasks import Tasks, TooManyTasksError
 from trivet.client.deadline import remaining, within
 

@@ -9,7 +9,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
-from runtime.structs import plain
+from runtime.struct_codec import plain
 from services.notifications.delivery.email.mailbox import KeptMail, links
 from services.notifications.inbox.drafts import Draft, Email, Kind
 from services.notifications.store.mongo import Document

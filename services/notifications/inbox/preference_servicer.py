@@ -1,7 +1,7 @@
 """PreferenceService over gRPC: decode, one call, encode."""
 
-from runtime.actor import subject
-from runtime.call import Context
+from runtime.rpc.actor import subject
+from runtime.rpc.interceptor_chain import Context
 from services.notifications.inbox import preference_messages
 from services.notifications.inbox.preferences import Preferences
 from trivet.notifications.v1 import delivery_service_pb2 as delivery

@@ -4,9 +4,9 @@ from functools import partial
 
 from google.protobuf.empty_pb2 import Empty
 
-from runtime.actor import current_actor, scope, subject
-from runtime.call import Context
 from runtime.paging import page_number, page_size
+from runtime.rpc.actor import current_actor, scope, subject
+from runtime.rpc.interceptor_chain import Context
 from services.notifications.inbox import messages
 from services.notifications.inbox.notifications import Notifications, Selection
 from trivet.notifications.v1 import notification_service_pb2 as pb

@@ -6,7 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from runtime.clock import timestamp, to_milliseconds
 from runtime.errors import InvalidArgument
-from runtime.structs import plain
+from runtime.struct_codec import plain
 from services.notifications.logs.entries import Entry
 from services.notifications.logs.levels import Level
 from services.notifications.logs.query import LogFilter

@@ -1,8 +1,8 @@
 """LogService over gRPC: decode, one call, encode."""
 
-from runtime.call import Context
 from runtime.clock import timestamp
 from runtime.paging import page_size
+from runtime.rpc.interceptor_chain import Context
 from services.notifications.logs import messages as log_messages
 from services.notifications.logs.entries import Logs
 from services.notifications.logs.query import LogReader

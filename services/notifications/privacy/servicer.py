@@ -1,7 +1,7 @@
 """UserDataService over gRPC: decode, one call, encode."""
 
-from runtime.call import Context
 from runtime.paging import page_size
+from runtime.rpc.interceptor_chain import Context
 from services.notifications.privacy.user_data import Record, UserData
 from trivet.notifications.v1 import user_data_service_pb2 as data
 from trivet.notifications.v1.user_data_service_pb2_grpc import UserDataServiceServicer

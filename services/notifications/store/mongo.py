@@ -17,7 +17,7 @@ from pymongo.errors import ConnectionFailure, PyMongoError, WriteConcernError
 from runtime.errors import DeadlineExceeded, Unavailable
 from runtime.paging import FIRST_CHUNK, M, Page
 from runtime.tasks import Tasks, end
-from runtime.telemetry import store_call
+from runtime.telemetry.tracing import store_call
 from services.notifications.logs.query_slots import LISTS, Turns
 from services.notifications.settings import DEFAULT_DATABASE
 from services.notifications.store import indexes, pymongo_patch, server_refusals

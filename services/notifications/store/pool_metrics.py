@@ -15,7 +15,7 @@ from pymongo.monitoring import (
     PoolReadyEvent,
 )
 
-from runtime.telemetry import store_pool_in_use, store_pool_size
+from runtime.telemetry.tracing import store_pool_in_use, store_pool_size
 
 in_use = store_pool_in_use.labels("mongodb")
 size = store_pool_size.labels("mongodb")

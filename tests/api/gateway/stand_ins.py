@@ -13,11 +13,11 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ops.keys import pair_key
-from runtime.actor import current_actor
 from runtime.errors import NotFound, Unavailable
-from runtime.lease import current_lease
-from runtime.policy import GATEWAY, People, Rule
-from runtime.server import Server
+from runtime.rpc.actor import current_actor
+from runtime.rpc.lease import current_lease
+from runtime.rpc.policy import GATEWAY, People, Rule
+from runtime.rpc.server import Server
 from runtime.settings import Keys, ServiceSettings
 from tests.harness.processes import SECRET
 from trivet.cache.v1 import cache_pb2, cache_pb2_grpc

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from identity_rules.custom_fields import Field
 from runtime.errors import InvalidArgument, NotFound
-from runtime.fields import Field
 from services.identity.passwords.sign_up import NewUser
 from services.identity.sessions.sessions import Origin
 from services.identity.sessions.sessions import tag_of as session_tag

@@ -4,7 +4,7 @@ import ssl
 from datetime import timedelta
 from email.headerregistry import Address
 
-from runtime.patience import Patience
+from runtime.backoff import Patience
 from services.notifications.delivery.email.settings import SmtpServer
 from services.notifications.delivery.email.smtp import Mailer
 from services.notifications.delivery.worker import HELD_FOR, Delivery

@@ -8,7 +8,7 @@ from google.protobuf.struct_pb2 import Struct
 from gateway.auth.protocol.custom_fields import changed_values, new_values
 from gateway.auth.protocol.refusals import Refusal
 from gateway.sessions.wire_objects import session_object, user_object
-from runtime.fields import Field
+from identity_rules.custom_fields import Field
 from trivet.identity.v1.resources_pb2 import Session, User
 
 FIELDS = {

@@ -9,7 +9,7 @@ from grpc_status import rpc_status
 
 from gateway.auth.protocol.refusals import CODES, TEXTS, refusal_of, too_many
 from runtime import errors
-from runtime.status import rich_status
+from runtime.rpc.status import rich_status
 
 
 def failure(error: errors.ServiceError) -> AioRpcError:

@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 import pytest
 from google.protobuf.message import Message
 
-from runtime.actor import current_actor
+from runtime.rpc.actor import current_actor
 from services.cache.counters import Counters
 from services.cache.entries import Entries
 from services.cache.invalidation.stream import Stream

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ops.keys import pair_key
-from runtime import call
 from runtime.errors import ResourceExhausted
-from runtime.server import Server
+from runtime.rpc import interceptor_chain
+from runtime.rpc.server import Server
 from runtime.settings import Keys, ServiceSettings
 from services.cache.bounded_streams import Listening
 from services.cache.counters import Counters
@@ -33,7 +33,7 @@ class Wordy(CacheServicer):
     ended: asyncio.Event
 
     async def StreamGet(
-        self, requests: AsyncIterator[pb.StreamGetRequest], context: call.Context
+        self, requests: AsyncIterator[pb.StreamGetRequest], context: interceptor_chain.Context
     ) -> AsyncIterator[pb.StreamGetResponse]:
         try:
             async for _ in requests:
@@ -43,7 +43,7 @@ class Wordy(CacheServicer):
 
 
 async def test_answers_that_nobody_reads_end_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call, "WRITE_SECONDS", 0.2)
+    monkeypatch.setattr(interceptor_chain, "WRITE_SECONDS", 0.2)
     store = Store("redis://127.0.0.1:1/0", "t:")
     wordy = Wordy(Entries(store), Counters(store), Watchers(Stream(store, "p")), Stats())
     wordy.ended = asyncio.Event()

@@ -17,9 +17,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler
 from opentelemetry.trace import SpanKind, StatusCode
 
-from runtime.actor import current_actor
-from runtime.call import Context
 from runtime.errors import NotFound
+from runtime.rpc.actor import current_actor
+from runtime.rpc.interceptor_chain import Context
 from tests.harness.rpc import KEY, SERVICE, served
 from trivet.client import Signer, acting_for, connect, decode_pair_keys, reason_of, remaining, within
 from trivet.client.errors import status_of

@@ -8,7 +8,7 @@ from typing import cast
 import grpc
 from opentelemetry.sdk.trace import TracerProvider
 
-from runtime.actor import Verifier
+from runtime.rpc.actor import Verifier
 from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import GetRequest, GetResponse, Lookup
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub

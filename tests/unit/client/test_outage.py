@@ -8,7 +8,7 @@ import pytest
 from grpc import aio
 
 from gateway.http.rate_limiter import Limit, SharedWindows, Windows
-from runtime.call import Context
+from runtime.rpc.interceptor_chain import Context
 from tests.harness.rpc import KEY
 from tests.harness.waiting import until
 from trivet.cache.v1 import cache_pb2 as pb

@@ -4,8 +4,8 @@ import grpc
 import pytest
 from grpc import aio
 
-from runtime.call import Context
 from runtime.errors import Unavailable
+from runtime.rpc.interceptor_chain import Context
 from tests.harness.rpc import served
 from trivet.identity.v1.resources_pb2 import User
 from trivet.identity.v1.user_service_pb2 import GetUserRequest

@@ -2,8 +2,8 @@
 
 import pytest
 
-from runtime.actor import Verifier
 from runtime.errors import Unauthenticated
+from runtime.rpc.actor import Verifier
 from trivet.client import Actor, Signer, acting_for
 from trivet.client.actor import LIFETIME_SECONDS, MAX_REUSED, REUSE_SECONDS
 

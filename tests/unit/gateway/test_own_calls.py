@@ -7,9 +7,9 @@ import pytest
 from grpc import aio
 
 from gateway.own_calls import BLAMING, SAID_EVERY_SECONDS, OwnChannel
-from runtime.call import Context
 from runtime.errors import Unauthenticated
-from runtime.policy import People, Rule
+from runtime.rpc.interceptor_chain import Context
+from runtime.rpc.policy import People, Rule
 from tests.harness.rpc import KEY, SERVICE, served
 from trivet.client import Signer, acting_for, reason_of
 from trivet.client.errors import status_of

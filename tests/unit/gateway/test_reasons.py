@@ -14,7 +14,7 @@ from gateway.api.openapi.document import comments
 from gateway.api.openapi.reasons import failures
 from gateway.api.services import SERVICES
 from runtime import errors
-from runtime.policy import People
+from runtime.rpc.policy import People
 from trivet.client.methods import methods
 
 ROOT = Path(__file__).parents[3]

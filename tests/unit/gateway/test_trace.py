@@ -13,7 +13,7 @@ from gateway.http.request_context import exchange_of
 from gateway.middleware import trace as middleware
 from gateway.middleware.request_id import RequestId
 from gateway.middleware.trace import Trace
-from runtime.sampling import Parent, parent_of
+from runtime.telemetry.sampling import Parent, parent_of
 
 TRACE_ID, SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 NOBODY = f"{'0' * 32}/"

@@ -6,7 +6,7 @@ from email.headerregistry import Address
 
 import pytest
 
-from runtime.patience import Patience
+from runtime.backoff import Patience
 from services.notifications.delivery.email.smtp import Outgoing, composed
 from services.notifications.delivery.email.smtp_refusals import RefusedForGoodError
 from services.notifications.inbox.drafts import Email

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ops.keys import CALLS, SERVICES
-from runtime.actor import Verifier
 from runtime.errors import Unauthenticated
+from runtime.rpc.actor import Verifier
 from tests.harness.stack import environment, trivet
 from trivet.client.actor import Actor, decode_pair_keys
 

@@ -13,7 +13,7 @@ from ops.errors import WrongSettings
 from ops.part import Part
 from ops.screen import Screen
 from ops.spawn import Guard, guarding
-from runtime.restarts import FIRST_DELAY_SECONDS, LAST_DELAY_SECONDS, delay_after
+from runtime.restart_backoff import FIRST_DELAY_SECONDS, LAST_DELAY_SECONDS, delay_after
 from tests.harness.stack import is_running
 from tests.harness.waiting import until
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from identity_rules.custom_fields import Field
 from ops.importing.times import Times, Unreadable
 from ops.importing.values import field_value, flag, line, read, row_id
 from ops.showing import plain
-from runtime.fields import Field
 
 TIME = datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)
 

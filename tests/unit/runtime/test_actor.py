@@ -2,8 +2,8 @@
 
 import pytest
 
-from runtime.actor import MAX_KNOWN, SKEW_SECONDS, Verifier, current_actor, scope, subject
 from runtime.errors import InvalidArgument, Unauthenticated
+from runtime.rpc.actor import MAX_KNOWN, SKEW_SECONDS, Verifier, current_actor, scope, subject
 from trivet.client import Actor, Signer, acting_for
 from trivet.client.actor import mac, sign
 
@@ -97,7 +97,7 @@ def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatc
         compared.append((expected, given))
         return True
 
-    monkeypatch.setattr("runtime.actor.hmac.compare_digest", compare)
+    monkeypatch.setattr("runtime.rpc.actor.hmac.compare_digest", compare)
     verify(signed(key=OTHER_KEY))
     assert len(compared) == 1
 

@@ -8,8 +8,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from runtime.cached_rpcs import CachedRpc, WrongDeclarationError, declared
 from runtime.ids import token_hash
+from runtime.rpc.cached_rpcs import CachedRpc, WrongDeclarationError, declared
 from services.identity.billing import subscriptions
 from services.identity.sessions import sessions
 from services.identity.users import users

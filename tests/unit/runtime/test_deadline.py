@@ -7,8 +7,8 @@ import grpc
 import pytest
 from grpc import aio
 
-from runtime.call import Context
-from runtime.concerns import handled
+from runtime.rpc.interceptor_chain import Context
+from runtime.rpc.interceptors import handled
 from tests.harness.rpc import SERVICE, served, settings
 from tests.harness.waiting import taking, until
 from trivet.client import deadline_of, reason_of, remaining, within

@@ -7,9 +7,9 @@ from gateway.auth.protocol import known_addresses
 from gateway.http.rate_limiter import SharedWindows
 from gateway.middleware.deadline import REQUEST_SECONDS
 from gateway.readiness import PROBE_SECONDS
-from runtime import fills, invalidations
-from runtime.concerns import Deadline
-from runtime.server import STORE_CHECK_SECONDS
+from runtime.rpc import cache_fills, cache_invalidations
+from runtime.rpc.interceptors import Deadline
+from runtime.rpc.server import STORE_CHECK_SECONDS
 from runtime.settings import ServiceSettings
 from services.cache.redis import store as cache_store
 from services.cache.servicers import CONFIRM_SECONDS
@@ -91,9 +91,9 @@ def test_limits_of_a_service_are_below_the_deadlines_that_its_callers_give() -> 
         (cache_store.READ_SECONDS, SharedWindows.ANSWER_SECONDS),
         (cache_store.READ_SECONDS, known_addresses.ANSWER_SECONDS),
         (cache_store.WRITE_SECONDS, known_addresses.TELL_SECONDS),
-        (cache_store.WRITE_SECONDS, fills.FILL_SECONDS),
-        (fills.FILL_WAIT_SECONDS, fills.FILL_SECONDS),
-        (CONFIRM_SECONDS, invalidations.INVALIDATE_SECONDS),
+        (cache_store.WRITE_SECONDS, cache_fills.FILL_SECONDS),
+        (cache_fills.FILL_WAIT_SECONDS, cache_fills.FILL_SECONDS),
+        (CONFIRM_SECONDS, cache_invalidations.INVALIDATE_SECONDS),
         (PART_SECONDS, REQUEST_SECONDS),
         (DEFAULT_TIMEOUT_SECONDS, REQUEST_SECONDS),
         (DEFAULT_TIMEOUT_SECONDS, ServiceSettings.model_fields["call_limit_seconds"].default),

@@ -22,7 +22,7 @@ from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
 PROGRAM = """
 import asyncio, sys
-from runtime.server import Server
+from runtime.rpc.server import Server
 from tests.harness.rpc import *
 
 async def answer(request, context):

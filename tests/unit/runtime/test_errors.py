@@ -9,9 +9,9 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc import aio
 
 from runtime import errors
-from runtime.call import Context
-from runtime.concerns import handled
 from runtime.errors import InvalidArgument, NotFound, ResourceExhausted, ServiceError
+from runtime.rpc.interceptor_chain import Context
+from runtime.rpc.interceptors import handled
 from tests.harness.rpc import SERVICE, raw, served
 from tests.harness.waiting import until
 from trivet.client import reason_of

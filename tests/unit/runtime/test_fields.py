@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from runtime.fields import OF_USERS, Field, normal, parse, wrong
+from identity_rules.custom_fields import OF_USERS, Field, normal, parse, wrong
 
 
 def declared(text: str) -> dict[str, Field]:

@@ -10,13 +10,13 @@ from typing import Any, cast
 import pytest
 from grpc import aio
 
-from runtime import fills as module
-from runtime.cached_rpcs import declared
-from runtime.call import Context
 from runtime.errors import Absent, NotFound, Unavailable
-from runtime.fills import Fills
-from runtime.policy import People, Rule
-from runtime.server import Server
+from runtime.rpc import cache_fills as module
+from runtime.rpc.cache_fills import Fills
+from runtime.rpc.cached_rpcs import declared
+from runtime.rpc.interceptor_chain import Context
+from runtime.rpc.policy import People, Rule
+from runtime.rpc.server import Server
 from runtime.tasks import Tasks
 from tests.harness.rpc import KEY, TESTS, Answer, Served, answers, nobody, served, settings
 from tests.harness.waiting import until

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from runtime.lag import EVERY_SECONDS, lag, measured_lag
+from runtime.telemetry.loop_lag import EVERY_SECONDS, lag, measured_lag
 from tests.harness.waiting import until
 
 

@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
-from runtime.logs import FIELD_LENGTH, BoundedQueueHandler, JsonFormatter, TerminalFormatter, dropped, logging_to_stderr
+from runtime.telemetry.logs import (
+    FIELD_LENGTH,
+    BoundedQueueHandler,
+    JsonFormatter,
+    TerminalFormatter,
+    dropped,
+    logging_to_stderr,
+)
 
 ODD = "agent\r\n\x1b[31m\u2028\u2029\x00\x7f\x85\u202e\ud800 end"
 
@@ -112,7 +119,7 @@ class Stalled(io.StringIO):
 def test_everything_queued_is_written_at_the_end_even_if_the_queue_was_full(monkeypatch: pytest.MonkeyPatch) -> None:
     stalled = Stalled()
     monkeypatch.setattr(sys, "stderr", stalled)
-    monkeypatch.setattr("runtime.logs.QUEUE_LENGTH", 3)
+    monkeypatch.setattr("runtime.telemetry.logs.QUEUE_LENGTH", 3)
     before = dropped._value.get()
     with logging_to_stderr("gateway", json_lines=True):
         for number in range(20):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import REGISTRY
 
-from runtime.metrics_port import MetricsServer
+from runtime.telemetry.metrics_port import MetricsServer
 from tests.api.gateway.wire import connection, head, status
 from tests.harness.unread import never_reading
 from tests.harness.waiting import until

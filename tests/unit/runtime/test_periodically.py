@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from runtime.errors import Unavailable
-from runtime.periodically import periodically
+from runtime.periodic import periodically
 from tests.harness.waiting import until
 
 

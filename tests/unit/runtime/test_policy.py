@@ -3,10 +3,10 @@
 import grpc
 import pytest
 
-from runtime.concerns import Allowed
 from runtime.errors import PermissionDenied
-from runtime.policy import GATEWAY, NOBODY, People, Rule, authorize
-from runtime.server import Server
+from runtime.rpc.interceptors import Allowed
+from runtime.rpc.policy import GATEWAY, NOBODY, People, Rule, authorize
+from runtime.rpc.server import Server
 from tests.harness.rpc import POLICY, SERVICE, Users, answers, served, settings
 from trivet.client import Actor
 from trivet.identity.v1.user_service_pb2 import DESCRIPTOR, DeleteUserRequest, GetUserRequest, UpdateUserRequest

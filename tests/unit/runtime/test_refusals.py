@@ -4,9 +4,9 @@ import grpc
 import pytest
 from grpc.aio import AioRpcError, Metadata
 
+from runtime.delivery_errors import undelivered
 from runtime.errors import FailedPrecondition, RefusedError, Unavailable
-from runtime.refusals import undelivered
-from runtime.status import wire_status
+from runtime.rpc.status import wire_status
 
 FAILURES = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from runtime.policy import GATEWAY, NOBODY, People, Policy, Rule
-from runtime.rights import UnknownRpcError, checked, with_rights
-from runtime.server import Server
+from runtime.rpc.policy import GATEWAY, NOBODY, People, Policy, Rule
+from runtime.rpc.rights import UnknownRpcError, checked, with_rights
+from runtime.rpc.server import Server
 from tests.harness.rpc import answers, settings
 
 USERS, AUDIT = "trivet.identity.v1.UserService", "trivet.notifications.v1.AuditService"

@@ -12,9 +12,9 @@ import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from runtime.call import MAX_REQUEST_BYTES, Context
-from runtime.policy import People, Rule
-from runtime.server import Server
+from runtime.rpc.interceptor_chain import MAX_REQUEST_BYTES, Context
+from runtime.rpc.policy import People, Rule
+from runtime.rpc.server import Server
 from tests.harness.rpc import KEY, POLICY, SERVICE, TESTS, Served, Users, answers, raw, served, settings
 from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import DESCRIPTOR as CACHE

@@ -12,9 +12,9 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import REGISTRY
 
-from runtime import open_calls
-from runtime.concerns import is_stream
-from runtime.server import MAX_CONCURRENT_RPCS, Server
+from runtime.rpc import open_calls
+from runtime.rpc.interceptors import is_stream
+from runtime.rpc.server import MAX_CONCURRENT_RPCS, Server
 from tests.harness.rpc import POLICY, SERVICE, Served, answers, raw, served, settings
 from tests.harness.waiting import until
 from trivet.client import reason_of

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidArgument
-from runtime.structs import is_exact, number, plain
+from runtime.struct_codec import is_exact, number, plain
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none()

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.openmetrics import exposition
 
-from runtime.tally import OTHER, Counts, Timings
+from runtime.telemetry.metrics import OTHER, Counts, Timings
 
 BOUNDS = (0.001, 0.01, 0.1, 1)
 CREATED = re.compile(r"^(\S+_created\S*) .*$", re.MULTILINE)

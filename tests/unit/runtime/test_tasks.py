@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from runtime.call import Context
+from runtime.rpc.interceptor_chain import Context
 from runtime.tasks import Tasks, TooManyTasksError, dropped, failed
 from tests.harness.rpc import served
 from trivet.client import remaining, within

@@ -7,10 +7,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import REGISTRY
 
-from runtime import concerns
-from runtime.call import Context
+from runtime.rpc import interceptors
+from runtime.rpc.interceptor_chain import Context
 from runtime.settings import Keys
-from runtime.telemetry import store_call
+from runtime.telemetry.tracing import store_call
 from tests.harness.rpc import KEY, SERVICE, served, settings
 from trivet.client import Signer, connect
 from trivet.identity.v1.resources_pb2 import User
@@ -33,7 +33,7 @@ async def test_a_trace_goes_through_a_process_that_records_nothing() -> None:
 
 
 async def test_without_a_trace_and_without_a_recorder_none_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concerns, "PROPAGATOR", None)
+    monkeypatch.setattr(interceptors, "PROPAGATOR", None)
     async with served(current_trace) as running:
         assert (await running.stub.GetUser(ME)).name == "0" * 32
 

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from runtime.errors import InvalidArgument
-from runtime.validation import validator
+from runtime.rpc.validation import validator
 from trivet.cache.v1.cache_pb2 import BatchGetRequest, Entry, GetStatsRequest, IncrementRequest, SetRequest
 from trivet.identity.v1.resources_pb2 import User
 from trivet.identity.v1.user_service_pb2 import SetUserRoleRequest, UpdateUserRequest

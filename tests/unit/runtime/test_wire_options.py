@@ -25,12 +25,12 @@ MIB = 1024 * 1024
 BOMB = 64 * MIB  # some 64 kB when compressed
 PROGRAM = """
 import asyncio, sys
-import runtime.server
+import runtime.rpc.server
 from tests.harness.rpc import *
 
 if sys.argv[1] == "unbounded":
-    runtime.server.OPTIONS = tuple(
-        (name, -1 if name == "grpc.max_receive_message_length" else value) for name, value in runtime.server.OPTIONS
+    runtime.rpc.server.OPTIONS = tuple(
+        (name, -1 if name == "grpc.max_receive_message_length" else value) for name, value in runtime.rpc.server.OPTIONS
     )
 
 async def main():

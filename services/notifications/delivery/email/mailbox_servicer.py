@@ -1,7 +1,7 @@
 """MailboxService over gRPC: decode, one call, encode."""
 
-from runtime.call import Context
 from runtime.paging import page_size
+from runtime.rpc.interceptor_chain import Context
 from services.notifications.delivery.email.mailbox import Mailbox
 from services.notifications.inbox import messages
 from trivet.notifications.v1 import notification_service_pb2 as pb

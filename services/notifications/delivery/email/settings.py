@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import SecretStr, model_validator
 
-from runtime.patience import Patience
+from runtime.backoff import Patience
 from runtime.settings import Settings, from_env
 from services.notifications.inbox.drafts import ADDRESS, LINE_BREAK
 

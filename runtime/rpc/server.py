@@ -12,19 +12,20 @@ from google.protobuf import descriptor_pool
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from runtime import reflection, telemetry, unimplemented
-from runtime.actor import Verifier
-from runtime.call import MAX_REQUEST_BYTES, Chain, Concern
-from runtime.concerns import Allowed, Deadline, Errors, Lease, Received, Required, Trace, WhoCalls
 from runtime.errors import NotFound
-from runtime.fills import Fills
-from runtime.lag import measured_lag
-from runtime.open_calls import SERVICES as OPEN_TO_ALL
-from runtime.open_calls import open_concerns
-from runtime.policy import Policy
-from runtime.rights import UnknownRpcError, with_rights
+from runtime.rpc import reflection, unimplemented
+from runtime.rpc.actor import Verifier
+from runtime.rpc.cache_fills import Fills
+from runtime.rpc.interceptor_chain import MAX_REQUEST_BYTES, Chain, Concern
+from runtime.rpc.interceptors import Allowed, Deadline, Errors, Lease, Received, Required, Trace, WhoCalls
+from runtime.rpc.open_calls import SERVICES as OPEN_TO_ALL
+from runtime.rpc.open_calls import open_concerns
+from runtime.rpc.policy import Policy
+from runtime.rpc.rights import UnknownRpcError, with_rights
 from runtime.settings import ServiceSettings, refused
 from runtime.tasks import end, is_asked_to_end
+from runtime.telemetry import tracing
+from runtime.telemetry.loop_lag import measured_lag
 
 logger = logging.getLogger(__name__)
 Servicer = TypeVar("Servicer")
@@ -174,7 +175,7 @@ class Server:
         if self._settings.reflection_on:
             reflection.serve((*self._services, health.SERVICE_NAME), self._server)
         if self._settings.metrics_port:
-            telemetry.start_metrics(self._settings.host, self._settings.metrics_port)
+            tracing.start_metrics(self._settings.host, self._settings.metrics_port)
         for service in self._healths:  # grpc's own beginning is SERVING, before the store was asked
             await self._health.set(service, STATUS[False])
         if self._settings.stack_id:

@@ -9,7 +9,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import Counter, make_wsgi_app
 
-from runtime.unread import limit_unread_answers
+from runtime.unread_answers import limit_unread_answers
 
 MOST_CONNECTIONS = 16
 CONNECTION_SECONDS = 5.0

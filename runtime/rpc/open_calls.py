@@ -7,10 +7,10 @@ from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1 import health
 from prometheus_client import Counter
 
-from runtime import reflection
-from runtime.call import Call, Concern, Proceed
-from runtime.concerns import Deadline, Errors, Received, is_stream
 from runtime.errors import ResourceExhausted
+from runtime.rpc import reflection
+from runtime.rpc.interceptor_chain import Call, Concern, Proceed
+from runtime.rpc.interceptors import Deadline, Errors, Received, is_stream
 
 SERVICES = (health.SERVICE_NAME, *reflection.SERVICES)
 # For each RPC; far below what a server works on at once. A probe has an answer long before its time is up, and whoever

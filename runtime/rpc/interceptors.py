@@ -1,4 +1,4 @@
-"""What is done around every RPC, one concern a class; `runtime/server.py` puts them in order."""
+"""What is done around every RPC, one concern a class; `runtime/rpc/server.py` puts them in order."""
 
 import asyncio
 import logging
@@ -20,16 +20,16 @@ from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import Gauge
 
-from runtime.actor import Verifier, current_actor
-from runtime.call import Call, Concern, Context, Proceed, decoded
 from runtime.errors import DeadlineExceeded, InvalidArgument, PermissionDenied, ServiceError
-from runtime.lease import current_lease, parse_lease
-from runtime.policy import Policy, authorize
-from runtime.sampling import Chance, Sampler
-from runtime.status import rich_status, wire_status
-from runtime.tally import Counts, Level, Timings
-from runtime.telemetry import records_spans
-from runtime.validation import validator
+from runtime.rpc.actor import Verifier, current_actor
+from runtime.rpc.interceptor_chain import Call, Concern, Context, Proceed, decoded
+from runtime.rpc.lease import current_lease, parse_lease
+from runtime.rpc.policy import Policy, authorize
+from runtime.rpc.status import rich_status, wire_status
+from runtime.rpc.validation import validator
+from runtime.telemetry.metrics import Counts, Level, Timings
+from runtime.telemetry.sampling import Chance, Sampler
+from runtime.telemetry.tracing import records_spans
 from trivet.client.actor import METADATA_KEY as ACTOR_KEY
 from trivet.client.deadline import within
 from trivet.client.methods import declared_deadline

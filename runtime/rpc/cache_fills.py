@@ -9,12 +9,12 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.duration_pb2 import Duration
 from prometheus_client import Counter
 
-from runtime.actor import current_actor
-from runtime.cached_rpcs import KEY, CachedRpc, declared
-from runtime.call import Call, Concern, Proceed
 from runtime.clock import Clock, utc_now
 from runtime.errors import Absent
-from runtime.lease import current_lease
+from runtime.rpc.actor import current_actor
+from runtime.rpc.cached_rpcs import KEY, CachedRpc, declared
+from runtime.rpc.interceptor_chain import Call, Concern, Proceed
+from runtime.rpc.lease import current_lease
 from runtime.tasks import Tasks, TooManyTasksError
 from trivet.cache.v1.cache_pb2 import Entry, SetRequest
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub

@@ -1,4 +1,4 @@
-"""One RPC on its way through the ordered concerns that every call meets (`runtime/concerns.py`)."""
+"""One RPC on its way through the ordered concerns that every call meets (`runtime/rpc/interceptors.py`)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence

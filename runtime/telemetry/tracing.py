@@ -12,8 +12,8 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import Gauge
 
-from runtime.metrics_port import MetricsServer
-from runtime.tally import Timings
+from runtime.telemetry.metrics import Timings
+from runtime.telemetry.metrics_port import MetricsServer
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -37,7 +37,7 @@ def start_tracing(service: str) -> "TracerProvider | None":
     """Export spans in batches to OTEL_EXPORTER_OTLP_ENDPOINT; without that variable nothing is recorded."""
     if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         return None
-    from runtime.export import exporting  # only here, where spans go somewhere
+    from runtime.telemetry.export import exporting  # only here, where spans go somewhere
 
     return exporting(service)
 

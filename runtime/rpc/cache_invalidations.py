@@ -1,10 +1,10 @@
-"""What a service has dropped from the cache after a change; `runtime/fills.py` fills it after a miss."""
+"""What a service has dropped from the cache after a change; `runtime/rpc/cache_fills.py` fills it after a miss."""
 
 from collections.abc import Sequence
 
 import grpc
 
-from runtime.refusals import undelivered
+from runtime.delivery_errors import undelivered
 from trivet.cache.v1.cache_pb2 import InvalidateRequest
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 

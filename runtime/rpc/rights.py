@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from runtime.policy import Policy
+from runtime.rpc.policy import Policy
 
 RIGHT = re.compile(r"(?P<program>[A-Za-z0-9-]+)=(?P<service>[A-Z][A-Za-z0-9]*)/(?P<method>[A-Z][A-Za-z0-9]*|\*)")
 SHAPE = "PROGRAM=SERVICE/METHOD by comma, for example `billing=UserService/GetUser,billing=SubscriptionService/*`"
