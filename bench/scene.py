@@ -18,7 +18,7 @@ from bench.http_load import ADDRESSES, Connection, Request, from_address, reques
 from bench.peers import Peer
 from bench.rpc_load import Rpc
 from bench.samples import LOAD, STRANGERS
-from ops.keys import pair_key
+from ops.keys.pair_keys import pair_key
 from tests.harness.processes import SECRET, Process
 from tests.harness.whole import Stores, Whole
 from trivet.client import Actor

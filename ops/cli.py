@@ -5,15 +5,15 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from ops.database import app as database
-from ops.ending import status_of, tell
 from ops.errors import WRONG
-from ops.exporting.command import app as exporting
-from ops.importing.command import app as importing
-from ops.keyring import actor
-from ops.outbox import app as outbox
-from ops.reseal import app as keys
-from ops.users import app as users
+from ops.exit_status import status_of, tell
+from ops.identity.database import app as database
+from ops.identity.exporting.command import app as exporting
+from ops.identity.importing.command import app as importing
+from ops.identity.outbox import app as outbox
+from ops.identity.reseal import app as keys
+from ops.identity.users import app as users
+from ops.keys.keyring import actor
 
 app = typer.Typer(
     help="Run Trivet, migrate its database, look after its users and sign calls.",
@@ -33,7 +33,7 @@ app.add_typer(exporting, name="export")
 @app.command()
 def run() -> None:
     """Run the whole stack: stores, services and gateway, until Ctrl-C."""
-    from ops.run import main as become_the_stack
+    from ops.stack.run import main as become_the_stack
 
     become_the_stack()
 

@@ -13,8 +13,8 @@ from typer.main import get_command
 
 import ops
 from ops.cli import app
-from ops.environment import PROCESSES, settings_of
-from ops.reading import names_read
+from ops.settings_reader import names_read
+from ops.stack.environment import PROCESSES, settings_of
 from runtime.failpoints import VARIABLE as FAILPOINTS
 from runtime.settings import Settings
 from runtime.variables import LIST, PREFIX
@@ -36,7 +36,7 @@ def _settings() -> Iterator[type[Settings]]:
     """Yield the settings of every process, and those of the subcommands."""
     yield from map(settings_of, PROCESSES)
     for part in pkgutil.walk_packages(ops.__path__, "ops."):
-        if part.name == "ops.__main__":
+        if part.name.endswith(".__main__"):
             continue
         for kind in vars(importlib.import_module(part.name)).values():
             if isinstance(kind, type) and issubclass(kind, Settings) and kind.__module__ == part.name:

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
 
-from ops.keys import CALLS, pair_key
+from ops.keys.pair_keys import CALLS, pair_key
 from runtime.rpc.policy import NOBODY, People, Policy, Rule
 from tests.conftest import Engines
 from tests.harness.processes import SECRET, WITHHELD

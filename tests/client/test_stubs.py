@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ops.keys import pair_key
+from ops.keys.pair_keys import pair_key
 from tests.harness.processes import ROOT, SECRET
 from tests.harness.whole import Whole
 from trivet.client import Signer, acting_for

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.keys import SERVICES
+from ops.keys.pair_keys import SERVICES
 from tests.e2e.accounts import sign_up
 from tests.harness.stack import Stack
 

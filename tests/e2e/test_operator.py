@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from ops import running
-from ops.desk import leave_it_to_the_relay, opened
-from ops.sealing import SealingSettings, sealer
+from ops.identity.identity_access import leave_it_to_the_relay, opened
+from ops.identity.sealing import SealingSettings, sealer
+from ops.stack import running
 from runtime.sealing import Sealer
 from services.identity.outbox.mail import Mail, Post
 from services.identity.outbox.outbox import Outbox

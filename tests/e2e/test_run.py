@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 
-from ops.environment import SIGNING
-from ops.keys import SEALING
+from ops.keys.pair_keys import SEALING
+from ops.stack.environment import SIGNING
 from tests.e2e.accounts import sign_in, sign_up
 from tests.harness.ports import free_port
 from tests.harness.processes import ROOT

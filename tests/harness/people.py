@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from ops.desk import ACTOR, opened
+from ops.identity.identity_access import ACTOR, opened
 from runtime.ids import new_id
 from services.identity.users.users import Role
 from tests.harness.clients import from_another_client

@@ -17,8 +17,8 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2
 
-from ops.environment import SIGNING
-from ops.keys import SEALING, SERVICES, accept_keys, pair_key, seal_keys
+from ops.keys.pair_keys import SEALING, SERVICES, accept_keys, pair_key, seal_keys
+from ops.stack.environment import SIGNING
 from tests.harness.ports import free_port
 from trivet.client import Channel, Signer, connect
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.keys import seal_keys
+from ops.keys.pair_keys import seal_keys
 from runtime.sealing import BrokenSealError, Sealer
 from services.identity.oauth.tokens import purpose
 from services.identity.store.schema import migrate

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.ending import status_of
+from ops.exit_status import status_of
 from tests.harness.engines import other_user, run_as
 from tests.harness.ports import free_port
 from tests.harness.processes import ROOT

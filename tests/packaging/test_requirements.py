@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.environment import PROCESSES, module
+from ops.stack.environment import PROCESSES, module
 from tests.harness.processes import ROOT, environment
 from tests.packaging.venv import python_of, uv
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from ops.keys import SERVICES, pair_key
+from ops.keys.pair_keys import SERVICES, pair_key
 from tests.api.auth.conftest import ORIGIN, PASSWORD, Site, browser, cookie, sign_up
 from tests.harness.processes import Process
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from grpc import StatusCode, aio
 
-from ops.keys import pair_key
+from ops.keys.pair_keys import pair_key
 from runtime.ids import new_id
 from tests.api.cache.conftest import Callers, refused
 from tests.conftest import Engines

@@ -13,7 +13,7 @@ from gateway.deps import Deps
 from gateway.http.access_log import RequestLog
 from gateway.http.origins import Origins
 from gateway.settings import GatewaySettings
-from ops.keys import pair_key
+from ops.keys.pair_keys import pair_key
 from runtime.settings import Keys
 from tests.api.gateway.session_scene import Scene, client, holding, session
 from tests.api.gateway.stand_ins import SERVED, StandIns, standing_in

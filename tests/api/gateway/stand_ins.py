@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ops.keys import pair_key
+from ops.keys.pair_keys import pair_key
 from runtime.errors import NotFound, Unavailable
 from runtime.rpc.actor import current_actor
 from runtime.rpc.lease import current_lease

@@ -8,7 +8,7 @@ import httpx
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.readiness import PROBE_SECONDS, SHARED_SECONDS
-from ops.keys import pair_key
+from ops.keys.pair_keys import pair_key
 from runtime.errors import FailedPrecondition, Unavailable
 from tests.api.gateway.conftest import Gateway, running
 from tests.api.gateway.stand_ins import SERVED, StandIns, never

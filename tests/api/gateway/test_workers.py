@@ -14,8 +14,8 @@ from pydantic import SecretStr
 
 from gateway.backends import open_backends
 from gateway.settings import GatewaySettings
-from ops.keys import pair_key
-from ops.ports import free_run
+from ops.keys.pair_keys import pair_key
+from ops.stack.ports import free_run
 from runtime.settings import Keys
 from tests.api.gateway.conftest import Gateway, running
 from tests.api.gateway.stand_ins import SERVED, StandIns

@@ -21,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from ops.errors import Refused, WrongSettings
-from ops.failures import explained
+from ops.identity.database_failures import explained
 from runtime.errors import ServiceError
 from runtime.ids import new_id
 from services.identity.store.database import Database

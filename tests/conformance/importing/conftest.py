@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from ops.cli import app
 from ops.errors import Refused
-from ops.sealing import SealingSettings, sealer
+from ops.identity.sealing import SealingSettings, sealer
 from runtime.ids import new_id
 from runtime.sealing import Sealer
 from services.identity.store.engine import store_url

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import inspect, make_url, text
 
 from ops.errors import Refused
-from ops.exporting.command import MODULE
+from ops.identity.exporting.command import MODULE
 from runtime.ids import new_id
 from services.identity.store.engine import store_url
 from services.identity.store.schema import migrate, schema

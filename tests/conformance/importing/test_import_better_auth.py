@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from ops.errors import Refused
-from ops.importing import source
+from ops.identity.importing import source
 from runtime.ids import token_hash
 from services.identity.oauth.tokens import purpose
 from services.identity.store.schema import schema

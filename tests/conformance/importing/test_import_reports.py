@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from ops.importing import better_auth
+from ops.identity.importing import better_auth
 from runtime.ids import new_id
 from services.identity.store.engine import store_url
 from tests.conformance.importing.conftest import Trivet
@@ -162,7 +162,7 @@ def test_a_plain_table_with_one_address_twice_is_reported_whole_and_the_older_ro
     loose: Original, trivet: Trivet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without ids rows with the same address stand on one page, however small pages are."""
-    monkeypatch.setattr("ops.importing.plain.PAGE", 2)
+    monkeypatch.setattr("ops.identity.importing.plain.PAGE", 2)
     loose.connection.execute(text("CREATE TABLE people (email varchar(99), name varchar(99), created_at varchar(40))"))
     for email, year in (("a@x.io", 2023), ("b@x.io", 2024), ("b@x.io", 2021), ("b@x.io", 2022), ("c@x.io", 2020)):
         row = {"email": email, "name": str(year), "created": f"{year}-01-01"}

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from ops.errors import Refused
-from ops.importing.values import flag
+from ops.identity.importing.values import flag
 from services.identity.store.schema import schema
 from tests.conformance.importing.conftest import Trivet
 from tests.conformance.importing.original import SCRYPT, Original, connected

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ops.keys import pair_key
+from ops.keys.pair_keys import pair_key
 from runtime.errors import ResourceExhausted
 from runtime.rpc import interceptor_chain
 from runtime.rpc.server import Server

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
-from ops.environment import environment, settings_of
 from ops.errors import WrongSettings
-from ops.reading import mistakes, read_settings
+from ops.settings_reader import mistakes, read_settings
+from ops.stack.environment import environment, settings_of
 from services.identity.oauth.providers.settings import OAuthSettings, SignUp
 from services.identity.settings import IdentitySettings
 

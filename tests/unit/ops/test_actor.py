@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.keys import CALLS, SERVICES
+from ops.keys.pair_keys import CALLS, SERVICES
 from runtime.errors import Unauthenticated
 from runtime.rpc.actor import Verifier
 from tests.harness.stack import environment, trivet

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ops.child import Child
 from ops.errors import WrongSettings
-from ops.part import Part
-from ops.screen import Screen
-from ops.spawn import Guard, guarding
+from ops.stack.child import Child
+from ops.stack.console import Screen
+from ops.stack.process_spec import Part
+from ops.stack.spawn import Guard, guarding
 from runtime.restart_backoff import FIRST_DELAY_SECONDS, LAST_DELAY_SECONDS, delay_after
 from tests.harness.stack import is_running
 from tests.harness.waiting import until

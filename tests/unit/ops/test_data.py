@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ops import ROOT, data
+from ops import ROOT
 from ops.errors import Refused
 from ops.settings import OpsSettings
+from ops.stack import data_folder
 
 
 def settings(**given: str) -> OpsSettings:
@@ -16,9 +17,9 @@ def settings(**given: str) -> OpsSettings:
 
 def test_a_secret_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
     own = settings(TRIVET_DATA=str(tmp_path / "data"))
-    first = data.secret(own)
+    first = data_folder.secret(own)
     assert len(first) == 64
-    assert data.secret(own) == first
+    assert data_folder.secret(own) == first
     assert (tmp_path / "data/secret").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
 
@@ -26,21 +27,25 @@ def test_a_secret_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> N
 def test_stacks_that_start_together_agree_on_one_secret(tmp_path: Path) -> None:
     own = settings(TRIVET_DATA=str(tmp_path))
     with ThreadPoolExecutor(8) as pool:
-        assert len(set(pool.map(data.secret, [own] * 32))) == 1
+        assert len(set(pool.map(data_folder.secret, [own] * 32))) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["secret"]
 
 
 def test_a_given_secret_is_used_and_nothing_is_written(tmp_path: Path) -> None:
     given = "0123456789abcdefghijklmnopqrstuvwxyz"
-    assert data.secret(settings(TRIVET_DATA=str(tmp_path), TRIVET_SECRET=given)) == given
+    assert data_folder.secret(settings(TRIVET_DATA=str(tmp_path), TRIVET_SECRET=given)) == given
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_is_held_by_one_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "WAIT_SECONDS", 0.0)
-    with data.owned(tmp_path), pytest.raises(Refused, match="is in use by another stack"), data.owned(tmp_path):
+    monkeypatch.setattr(data_folder, "WAIT_SECONDS", 0.0)
+    with (
+        data_folder.owned(tmp_path),
+        pytest.raises(Refused, match="is in use by another stack"),
+        data_folder.owned(tmp_path),
+    ):
         pass
-    with data.owned(tmp_path):
+    with data_folder.owned(tmp_path):
         pass
 
 

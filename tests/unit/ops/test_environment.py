@@ -2,10 +2,10 @@
 
 import pytest
 
-from ops.environment import PROCESSES, environment, keys, settings_of
 from ops.errors import WrongSettings
-from ops.reading import mistakes, names_read, read_settings
 from ops.settings import StackSettings
+from ops.settings_reader import mistakes, names_read, read_settings
+from ops.stack.environment import PROCESSES, environment, keys, settings_of
 
 SECRET = "0123456789abcdefghijklmnopqrstuvwxyz"
 OPERATORS = {

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ops import ports
 from ops.errors import Refused, WrongSettings
 from ops.settings import StackSettings
+from ops.stack import ports
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from ops.errors import Refused, WrongSettings
-from ops.part import Part
-from ops.probes import Unready
-from ops.screen import Screen
-from ops.spawn import Guard, guarding
-from ops.supervisor import Supervisor
+from ops.stack.console import Screen
+from ops.stack.probes import Unready
+from ops.stack.process_spec import Part
+from ops.stack.spawn import Guard, guarding
+from ops.stack.supervisor import Supervisor
 from tests.harness.waiting import until
 
 CODE = """

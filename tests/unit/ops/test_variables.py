@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ops import environment
 from ops.settings import StackSettings
+from ops.stack import environment
 from ops.variables import names
 from runtime.variables import LIST, unread
 from tests.harness.processes import ROOT, SECRET, process

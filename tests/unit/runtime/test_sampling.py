@@ -2,7 +2,7 @@
 
 import pytest
 
-from ops.keys import CALLS
+from ops.keys.pair_keys import CALLS
 from runtime.telemetry.sampling import PROCESSES, Parent, Sampler, parent_of
 
 TRACE_ID, SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

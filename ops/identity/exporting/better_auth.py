@@ -1,0 +1,267 @@
+"""Writing people into a Better Auth database: its own, to which they return, or an empty one."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, tzinfo
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, delete, event, func, inspect, or_, select, update
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DataError, DBAPIError
+
+from ops.errors import Refused, WrongSettings
+from ops.identity.database_failures import failure
+from ops.identity.exporting import tables
+from ops.identity.exporting.people import Leaving
+from ops.identity.exporting.records import Record, account_record, user_record
+from ops.identity.exporting.written import Written
+from ops.identity.importing.better_auth import ACCOUNT, USER
+from ops.identity.importing.named import Named, named
+from ops.identity.importing.people import LEFT_OUT
+from ops.identity.importing.report import Report
+from ops.identity.importing.source import Source, note_ignored
+from ops.identity.importing.times import Unit
+from ops.identity.importing.values import TIMES
+from ops.identity.importing.zones import of_driver
+from runtime.sealing import Sealer
+from services.identity.passwords.credentials import CREDENTIAL
+from services.identity.store.engine import store_url
+from services.identity.store.engine.operator_engine import operator_engine
+from services.identity.store.faults.codes import Fault
+from services.identity.store.faults.errors import code_of, fault_of
+
+OURS = frozenset({"users", "outbox", "requests", "stripe_events"})
+"""Tables of Trivet's that are together in none but its own databases."""
+DOES_NOT_FIT = (1264, 1292, 1366, 1406)
+"""MySQL's numbers for a value that its column does not take; its driver calls some of them operational."""
+COLUMN = re.compile(r"column [`']?(?:\w+[`']\.[`'])*(\w+)[`']? at row")
+ADMIN = ("role", "banned", "banReason", "banExpires")
+
+
+class BetterAuthTarget:
+    """A Better Auth database that is written to, a page in one transaction.
+
+    Who is there already, by id, gets our values, and loses the sessions there: what was revoked here must not come
+    alive again.
+    """
+
+    def __init__(
+        self, engine: Engine, sealer: Sealer | None, zone: tzinfo | None = None, unit: Unit | None = None
+    ) -> None:
+        self._engine = engine
+        self._sealer = sealer
+        with engine.begin() as connection:
+            if _is_ours(connection):
+                raise WrongSettings(
+                    "--to: this database is Trivet's own: name Better Auth's, an empty one, or a new file for JSON"
+                )
+            there = set(inspect(connection).get_table_names())
+            self.has_made = [table for table in tables.metadata.sorted_tables if table.name not in there]
+            tables.metadata.create_all(connection, self.has_made)
+        with engine.connect() as connection:
+            source = Source(connection, zone, unit, option="--to")
+            found = {name: source.find(name) for name in ("user", "account", "session")}
+            self._user = _named(found["user"], (*USER,), ("id", "email", "name"))
+            self._account = _named(found["account"], ACCOUNT, ACCOUNT[:4])
+            self._session = _named(found["session"], ("id", "userId"), ("id", "userId"))
+            self._written = {each.table.name: Written(each, source) for each in (self._user, self._account)}
+            self.remarks = source.remarks
+
+    def count(self) -> int:
+        with self._engine.connect() as connection:
+            return int(connection.execute(select(func.count()).select_from(self._user.table)).scalar_one())
+
+    def write(self, people: Sequence[Leaving], report: Report) -> None:
+        """Write a page of people. Raises Refused if the database fails; what was written before stays.
+
+        A user whose values do not fit there is skipped: MySQL's TIMESTAMP, for example, ends in 2038.
+        """
+        page = Report()
+        try:
+            with self._engine.begin() as connection:
+                written = self._write_users(connection, people, page)
+                self._write_accounts(connection, written, page)
+                self._end_sessions(connection, written, page)
+        except DBAPIError as error:
+            if isinstance(error, DataError) or code_of(error) in DOES_NOT_FIT:
+                self._write_each(people, _refused_value(error), report)
+                return
+            if fault_of(error) in (Fault.SCHEMA, Fault.BUG):
+                raise Refused(
+                    f"--to: the tables do not take our rows ({code_of(error)}): are they Better Auth's?"
+                ) from None
+            raise
+        report.add(page)
+
+    def _write_each(self, people: Sequence[Leaving], reason: str, report: Report) -> None:
+        if len(people) == 1:
+            report.skip("users", reason, people[0].user["id"])
+            _skip_accounts(people[0], report)
+            return
+        for person in people:
+            self.write([person], report)
+
+    def _write_users(self, connection: Connection, people: Sequence[Leaving], report: Report) -> list[Leaving]:
+        table, names = self._user.table, self._user.spelled
+        user_id, email = table.c[names["id"]], table.c[names["email"]]
+        ids, emails = [each.user["id"] for each in people], [each.user["email"] for each in people]
+        rows = connection.execute(select(user_id, email).where(or_(user_id.in_(ids), email.in_(emails)))).all()
+        there, owners = {str(row[0]) for row in rows}, {row[1]: str(row[0]) for row in rows}
+        written: list[Leaving] = []
+        fresh: list[Record] = []
+        known: list[Record] = []
+        for each in people:
+            own = each.user["id"]
+            row = self._user_row(user_record(each.user), own, losses := Report())
+            if (obstacle := self._obstacle(each, owners, row)) is not None:
+                report.skip("users", obstacle, own)
+                _skip_accounts(each, report)
+            else:
+                report.add(losses)
+                if each.user["banned"]:
+                    report.note("users", "banned: there the admin plugin keeps them out, and nothing else does", own)
+                written.append(each)
+                (known if own in there else fresh).append(row)
+        self._put(connection, self._user, fresh, known)
+        report.count("users", "exported", len(fresh))
+        report.count("users", "updated there", len(known))
+        return written
+
+    def _obstacle(self, person: Leaving, owners: Mapping[str, str], row: Record) -> str | None:
+        """Return why a user cannot be written, None if they can. `owners` are the users there by their addresses."""
+        if owners.get(person.user["email"], person.user["id"]) != person.user["id"]:
+            return "somebody there has the same address under another id"
+        if person.user["banned"] and "banned" not in self._user.spelled:
+            return "banned, and the table there has no column `banned`: they would be let in"
+        return self._written[self._user.table.name].misfit(row)
+
+    def _user_row(self, record: Record, user_id: str, report: Report) -> Record:
+        columns = {each.name for each in self._user.table.c}
+        row: Record = {}
+        for name, value in record.items():
+            if name in self._user.spelled:
+                row[self._user.spelled[name]] = self._bound(self._user, name, value)
+            elif name in columns:
+                row[name] = json.dumps(value) if isinstance(value, list) else value
+            elif value is not None and name not in ADMIN:
+                report.note("users", f"the table there has no column {name}", user_id)
+        return row
+
+    def _write_accounts(self, connection: Connection, people: Sequence[Leaving], report: Report) -> None:
+        table, names = self._account.table, self._account.spelled
+        records = [account_record(row, self._sealer) for each in people for row in each.accounts]
+        theirs = table.c[names["userId"]].in_([each.user["id"] for each in people])
+        key = [table.c[names[name]] for name in ("id", "userId", "providerId", "accountId")]
+        rows = connection.execute(select(*key).where(theirs)).all() if people else []
+        by_key = {tuple(map(str, row[1:])): str(row[0]) for row in rows}
+        fresh: list[Record] = []
+        known: list[Record] = []
+        for record in records:
+            there = by_key.pop((record["userId"], record["providerId"], record["accountId"]), None)
+            if there is not None:
+                record["id"] = there
+            row = {
+                names[name]: self._bound(self._account, name, value) for name, value in record.items() if name in names
+            }
+            if (obstacle := self._written[table.name].misfit(row)) is not None:
+                report.skip("accounts", obstacle, record["id"])
+                continue
+            (fresh if there is None else known).append(row)
+        self._put(connection, self._account, fresh, known)
+        report.count("accounts", "exported", len(fresh))
+        report.count("accounts", "updated there", len(known))
+        # A password there may be one that could not be checked here; a provider was unlinked here.
+        gone = [row_id for (_, provider, _), row_id in by_key.items() if provider != CREDENTIAL]
+        if gone:
+            connection.execute(delete(table).where(table.c[names["id"]].in_(gone)))
+            report.count("accounts", "removed there: unlinked here", len(gone))
+
+    def _end_sessions(self, connection: Connection, people: Sequence[Leaving], report: Report) -> None:
+        if not people:
+            return
+        owner = self._session.table.c[self._session.spelled["userId"]]
+        ended = connection.execute(delete(self._session.table).where(owner.in_([each.user["id"] for each in people])))
+        if ended.rowcount:
+            report.count("sessions", "ended there", ended.rowcount)
+
+    def _put(self, connection: Connection, into: Named, fresh: Sequence[Record], known: Sequence[Record]) -> None:
+        """Insert rows, and give those that are there their new values; rows of one kind have the same columns."""
+        for row in fresh:
+            connection.execute(into.table.insert().values(row))
+        own = into.spelled["id"]
+        for row in known:
+            values = {name: value for name, value in row.items() if name != own}
+            connection.execute(
+                update(into.table).where(and_(into.table.c[own] == bindparam("own"))).values(values), {"own": row[own]}
+            )
+
+    def _bound(self, into: Named, name: str, value: Any) -> Any:
+        """Return a value as the engine's driver takes it, and as the original reads it."""
+        if isinstance(value, bool):
+            return self._written[into.table.name].flag(into.spelled[name], value)
+        if isinstance(value, datetime) and name in TIMES:
+            return self._written[into.table.name].time(into.spelled[name], value)
+        return value
+
+
+def _skip_accounts(person: Leaving, report: Report) -> None:
+    for account in person.accounts:
+        report.skip("accounts", LEFT_OUT, account["id"])
+
+
+def _refused_value(error: DBAPIError) -> str:
+    """Return what the database refused: MySQL's servers name the column."""
+    found = COLUMN.search(str(error.orig))
+    return (
+        f"the column {found[1]} there does not take the value" if found else "the columns there do not take the values"
+    )
+
+
+def _is_ours(connection: Connection) -> bool:
+    """Whether Trivet's tables are in the database, whichever of its names it was reached by, in any schema of it."""
+    inspector = inspect(connection)
+    schemas = inspector.get_schema_names() if connection.dialect.name == "postgresql" else [None]
+    return any(set(inspector.get_table_names(schema)) >= OURS for schema in schemas)
+
+
+def _named(table: Any, wanted: Sequence[str], required: Sequence[str]) -> Named:
+    if table is None:
+        raise WrongSettings("--to: a table of Better Auth's is missing")
+    return named(table, wanted, required=required)
+
+
+def _refuse_to_cut(connection: Any, _record: Any) -> None:
+    """Have MySQL refuse values that do not fit, however its server is configured."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_ALL_TABLES')")
+    connection.commit()
+
+
+@contextmanager
+def opened(
+    address: str, sealer: Sealer | None, zone: tzinfo | None = None, unit: Unit | None = None
+) -> Iterator[BetterAuthTarget]:
+    """Open a target by its URL, and make the tables that are missing. Raises WrongSettings and Refused.
+
+    A session on MySQL keeps the server's zone, as the app's sessions do that will read TIMESTAMP columns.
+    """
+    try:
+        store = store_url.usable(address)
+    except ValueError as error:
+        raise WrongSettings(f"--to: {error}") from None
+    note_ignored("--to", store)
+    if store.kind == "sqlite" and store.url.database:
+        os.close(os.open(store.url.database, os.O_CREAT | os.O_RDONLY, 0o600))  # a new one holds password hashes
+    engine = operator_engine(store)
+    if store.kind == "mysql":
+        event.listen(engine, "connect", _refuse_to_cut)
+    try:
+        yield BetterAuthTarget(engine, sealer, zone or of_driver(store.parameters.time_zone), unit)
+    except DBAPIError as error:
+        code = code_of(error) or "no code"
+        raise failure(error, address, "--to") or Refused(f"--to: the database fails ({code})") from None
+    finally:
+        engine.dispose()

@@ -1,0 +1,160 @@
+"""`trivet export`: people, back into Better Auth."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ops.errors import WrongSettings
+from ops.identity.importing.command import TimeUnit, TimeZone, UnitName, progress, unit_of
+from ops.output import note, warn_of_password
+
+if TYPE_CHECKING:
+    from ops.identity.exporting.people import Leaving
+    from ops.identity.importing.report import Report
+    from runtime.sealing import Sealer
+
+    Write = Callable[[Sequence[Leaving], Report], None]
+
+app = typer.Typer(help="Take people out again.", no_args_is_help=True, rich_markup_mode=None)
+MODULE = Path(__file__).with_name("password.mjs")
+WHERE = "A database by its URL (from TRIVET_EXPORT_TO nobody else can read it), or a new file for JSON lines."
+
+
+@app.callback()
+def export() -> None:
+    """Keep `better-auth` a subcommand while it is the only one."""
+
+
+@app.command("better-auth")
+def better_auth(
+    to: Annotated[str, typer.Option("--to", metavar="URL|FILE", envvar="TRIVET_EXPORT_TO", help=WHERE)],
+    with_tokens: Annotated[
+        bool, typer.Option("--with-tokens", help="Also the tokens of OAuth providers, which are then in the clear.")
+    ] = False,
+    module: Annotated[
+        Path | None, typer.Option("--password-module", metavar="FILE", help="Write password.hash and .verify there.")
+    ] = None,
+    time_zone: TimeZone = "",
+    time_unit: TimeUnit = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Export users, accounts and password hashes into Better Auth's tables, which are made where they are missing.
+
+    Sessions stay: only hashes of their tokens are kept. Everybody signs in again.
+    """
+    from ops.identity.database import url
+    from ops.identity.database_failures import explained
+    from ops.identity.sealing import SealingSettings, sealer
+    from ops.settings_reader import read_settings
+
+    warn_of_password("--to", to, "TRIVET_EXPORT_TO")
+    ours = url()
+    own = sealer(read_settings(SealingSettings)) if with_tokens else None
+    if module is not None:
+        _write_module(module)
+    with explained(ours, drivers=False):
+        report = asyncio.run(_exported(ours, to, own, time_zone, time_unit))
+    report.show(json=json)
+    note("sessions cannot be exported, only hashes of their tokens are kept: everybody signs in again")
+    if module is None:
+        note("the hashes are Argon2id's: --password-module FILE writes what checks them in Better Auth")
+
+
+async def _exported(
+    address: str, to: str, sealer: "Sealer | None", time_zone: str, time_unit: UnitName | None
+) -> "Report":
+    """Read and write page by page. Writing blocks this loop, on which nothing but reading waits.
+
+    Ours is known to hold our tables before the target is looked at, which may hold none of them.
+    """
+    from ops.identity.exporting.people import pages
+    from ops.identity.identity_access import leave_it_to_the_relay
+    from ops.identity.importing.report import Report
+    from services.identity.outbox.outbox import Outbox
+    from services.identity.store.database import Database
+    from services.identity.store.engine import store_url
+    from services.identity.store.schema.schema_check import SchemaCheck
+    from services.identity.users.users import Filter, Users
+
+    report = Report()
+    async with Database.open(store_url.parse(address), admit=SchemaCheck()) as database:
+        await database.ping()
+        total = await Users(database, Outbox(database, leave_it_to_the_relay)).count(Filter())
+        with _writer(to, sealer, time_zone, time_unit) as (write, finish):
+            with progress("users", total) as advance:
+                async for page in pages(database):
+                    write(page, report)
+                    advance(len(page))
+            finish(report)
+    return report
+
+
+@contextmanager
+def _writer(
+    to: str, sealer: "Sealer | None", time_zone: str, time_unit: UnitName | None
+) -> "Iterator[tuple[Write, Callable[[Report], None]]]":
+    """Open what is written to; yield what writes a page, and what completes the report."""
+    if "://" not in to:
+        with _new_file(Path(to)) as write_text:
+            yield _in_lines(write_text, sealer), lambda _: None
+        return
+    from ops.identity.exporting.better_auth import opened
+    from ops.identity.importing.zones import parsed
+
+    with opened(to, sealer, parsed(time_zone), unit_of(time_unit)) as target:
+        for line in target.remarks:
+            note(f"warning: {line}")
+        for table in target.has_made:
+            note(f"made the table `{table.name}`")
+
+        def finish(report: "Report") -> None:
+            report.remarks = target.remarks
+            there = report.counts["users", "exported"] + report.counts["users", "updated there"]
+            if (others := target.count() - there) > 0:
+                report.note(
+                    "users", "there and not here, for example deleted here since: left as they are", None, others
+                )
+
+        yield target.write, finish
+
+
+def _in_lines(write_text: Callable[[str], object], sealer: "Sealer | None") -> "Write":
+    from ops.identity.exporting.records import account_record, lines, user_record
+
+    def write(people: "Sequence[Leaving]", report: "Report") -> None:
+        users = [("user", user_record(each.user)) for each in people]
+        accounts = [("account", account_record(row, sealer)) for each in people for row in each.accounts]
+        write_text(lines([*users, *accounts]))
+        report.count("users", "exported", len(users))
+        report.count("accounts", "exported", len(accounts))
+
+    return write
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[Callable[[str], object]]:
+    """Make a file that only we can read, and that was not there: it holds password hashes."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise WrongSettings(f"{path} is there already: name a new file") from None
+    except OSError as error:
+        raise WrongSettings(f"{path} cannot be written: {error.strerror}") from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        yield file.write
+
+
+def _write_module(path: Path) -> None:
+    text = MODULE.read_text(encoding="utf-8")
+    try:
+        if not path.exists():
+            path.write_text(text, encoding="utf-8")
+        elif path.read_text(encoding="utf-8") != text:
+            raise WrongSettings(f"{path} is there already, and is not ours: name another file")
+    except OSError as error:
+        raise WrongSettings(f"{path} cannot be written: {error.strerror}") from None

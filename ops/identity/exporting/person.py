@@ -1,0 +1,165 @@
+"""All that is held of one person, for them to have: `trivet users export`."""
+
+import json
+import time
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2
+from sqlalchemy import Table, select
+
+from ops.errors import Refused
+from ops.identity.identity_access import Desk
+from ops.identity.sealing import SealingSettings, sealer
+from ops.keys.pair_keys import pair_key
+from ops.stack.data_folder import secret
+from ops.stack.running import Running, found
+from runtime.errors import RefusedError
+from runtime.rpc.server import STACK
+from runtime.sealing import Sealer
+from runtime.settings import from_env
+from runtime.struct_codec import number, plain
+from services.identity.outbox import audit, mail
+from services.identity.outbox.outbox import PARKED, Note
+from services.identity.store.database import Database
+from services.identity.store.schema import schema
+from trivet.client import Channel, Signer, connect
+from trivet.notifications.v1.user_data_service_pb2 import ExportUserDataRequest
+from trivet.notifications.v1.user_data_service_pb2_grpc import UserDataServiceStub
+
+SECRETS = {
+    "accounts": ("access_token", "refresh_token", "id_token", "password"),
+    "sessions": ("token_hash",),
+}
+"""Columns that prove who somebody is: they are no information about the person."""
+OWNED = (schema.accounts, schema.sessions, schema.subscriptions)
+CALLER = "ops"
+SECONDS = 10.0
+TOTAL_SECONDS = 300.0
+LISTS = {
+    "notification": "notifications",
+    "preference": "preferences",
+    "log": "logs",
+    "audit_event": "audit_events",
+}
+IN_MONGODB = "notifications, preferences, logs and audit events"
+
+
+class PersonSettings(SealingSettings):
+    """What is told beyond what identity's seals need."""
+
+    notifications_address: str = from_env(
+        "TRIVET_NOTIFICATIONS_ADDRESS", default="", description="HOST:PORT; by default the running stack's."
+    )
+
+
+async def held(desk: Desk, who: str, settings: PersonSettings, *, sql_only: bool) -> tuple[dict[str, Any], str]:
+    """Return everything that is held of a person, and what is missing of it and why; nothing, if nothing is."""
+    user_id = (await desk.user(who)).id
+    data = await _in_sql(desk.database, user_id)
+    # Before MongoDB is read: what is delivered meanwhile is in both, and nothing is in neither.
+    data["waiting"] = await _waiting(desk.database, user_id, settings)
+    if sql_only:
+        return data | {"missing": f"{IN_MONGODB} were not asked for"}, ""
+    running = found(settings.data_folder)
+    address = settings.notifications_address or (running.services["notifications"] if running else "")
+    if not address:
+        raise Refused(
+            f"no stack runs with {settings.data_folder}: start it, name the notifications service with "
+            "TRIVET_NOTIFICATIONS_ADDRESS, or say --sql-only"
+        )
+    lists: dict[str, list[Any]] = {name: [] for name in LISTS.values()}
+    why = ""
+    try:
+        await _in_mongodb(user_id, settings, address, running, lists)
+    except grpc.aio.AioRpcError as error:
+        why = f"{error.code().name} ({error.details()})"
+    except TimeoutError:
+        why = "no end in 5 minutes"
+    missing = f"{IN_MONGODB}: the notifications service at {address} says {why}" if why else ""
+    return data | lists | ({"missing": missing} if missing else {}), missing
+
+
+async def _in_sql(database: Database, user_id: str) -> dict[str, Any]:
+    users = await database.rows("export.user", select(schema.users).where(schema.users.c.id == user_id))
+    data: dict[str, Any] = {"user": _shown(schema.users, users[0]._mapping) if users else None}
+    for table in OWNED:
+        rows = await database.rows("export.owned", select(table).where(table.c.user_id == user_id))
+        data[table.name] = [_shown(table, row._mapping) for row in rows]
+    return data
+
+
+async def _waiting(database: Database, user_id: str, settings: PersonSettings) -> list[dict[str, Any]]:
+    """Return what waits in the outbox for the notifications service, which does not hold it yet."""
+    topics = [prefix + topic for topic in (audit.TOPIC, mail.TOPIC) for prefix in ("", PARKED)]
+    theirs = select(schema.outbox).where(schema.outbox.c.topic.in_(topics), schema.outbox.c.key == user_id)
+    rows = await database.rows("export.waiting", theirs.order_by(schema.outbox.c.id))
+    # The secret is made where there is none: not for want of a mail to open.
+    opens = sealer(settings) if any(row.topic.endswith(mail.TOPIC) for row in rows) else None
+    return [
+        {
+            "topic": row.topic.removeprefix(PARKED),
+            "is_parked": row.topic.startswith(PARKED),
+            "created_at": row.created_at,
+            "data": _told(row, opens),
+        }
+        for row in rows
+    ]
+
+
+def _told(row: Any, opens: Sealer | None) -> dict[str, Any] | None:
+    """Return what a note tells, without a mail's text, which can hold a link that proves who its reader is."""
+    note = Note(row.id, row.key, row.payload, row.created_at)
+    try:
+        if opens is None or row.topic.endswith(audit.TOPIC):
+            return dict(json.loads(note.payload))
+        _, letter = mail.opened(note, opens)
+    except (ValueError, TypeError, RefusedError):
+        return None
+    return {"to": letter.to, "topic": letter.about, "title": letter.title}
+
+
+def _shown(table: Table, row: Any) -> dict[str, Any]:
+    shown = {name: value for name, value in row.items() if name not in SECRETS.get(table.name, ())}
+    if shown.get("additional"):
+        shown["additional"] = json.loads(shown["additional"], parse_float=number)
+    return shown
+
+
+async def _in_mongodb(
+    user_id: str, settings: PersonSettings, address: str, running: Running | None, lists: dict[str, list[Any]]
+) -> None:
+    """Read what the notifications service holds, page by page. Raises AioRpcError, TimeoutError and Refused."""
+    key = pair_key(secret(settings), CALLER, "notifications")
+    until = time.monotonic() + TOTAL_SECONDS
+    async with connect(address, "notifications", Signer(CALLER, {"notifications": key})) as channel:
+        if running is not None:
+            await _prove(channel, address, running, settings)
+        stub, token = UserDataServiceStub(channel), ""
+        while True:
+            request = ExportUserDataRequest(user_id=user_id, page_size=1_000, page_token=token)
+            page = await stub.ExportUserData(request, timeout=SECONDS)
+            for record in page.records:
+                lists.setdefault(LISTS.get(record.kind, record.kind), []).append(plain(record.data, record.kind))
+            if not (token := page.next_page_token):
+                return
+            if time.monotonic() > until:
+                raise TimeoutError
+
+
+async def _prove(channel: Channel, address: str, running: Running, settings: PersonSettings) -> None:
+    """Raise Refused unless what answers is of the stack that runs with our data: others have the same secret."""
+    check = channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+    try:
+        await check(health_pb2.HealthCheckRequest(service=STACK.format(running.stack_id)), timeout=SECONDS)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise
+        raise Refused(
+            f"what answers at {address} is not the stack that runs with {settings.data_folder}: TRIVET_DATA or "
+            "TRIVET_HTTP_PORT choose the stack, TRIVET_NOTIFICATIONS_ADDRESS its notifications service"
+        ) from None

@@ -1,0 +1,52 @@
+"""Several users whose addresses differ in spelling alone: the oldest is imported."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from ops.identity.importing.values import words
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+Candidate = tuple[Any, Any, Any]
+"""A user's id, address and time of creation, as they are in the table."""
+
+
+def losers(read: Callable[[], Iterable[Candidate]], created: Callable[[Any], datetime | None]) -> set[Any]:
+    """Return the ids of users whose address an older user has too, once spelled as we keep addresses.
+
+    `read` yields all users and is called twice, so that of most only a hash is held. `created` raises ValueError for a
+    time that cannot be read: such a user, and one without a time, counts as the youngest.
+    """
+    seen: set[int] = set()
+    double: set[int] = set()
+    for _, email, _ in read():
+        key = hash(_normal(email))
+        (double if key in seen else seen).add(key)
+    if not double:
+        return set()
+    by_email: dict[str, list[tuple[bool, datetime, str, Any]]] = {}
+    for user_id, email, time in read():
+        normal = _normal(email)
+        if normal and hash(normal) in double:
+            known = _known(created, time)
+            by_email.setdefault(normal, []).append((known is None, known or NEVER, str(user_id), user_id))
+    found: set[Any] = set()
+    for same in by_email.values():
+        oldest, *others = sorted(same, key=lambda each: each[:3])
+        found |= {user_id for *_, user_id in others} - {oldest[3]}
+    return found
+
+
+def _normal(email: Any) -> str:
+    try:
+        return str(words(email) or "").strip().lower()
+    except ValueError:  # refused when its row is read
+        return ""
+
+
+def _known(created: Callable[[Any], datetime | None], time: Any) -> datetime | None:
+    try:
+        return created(time)
+    except ValueError:
+        return None

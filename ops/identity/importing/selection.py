@@ -1,0 +1,103 @@
+"""Which people, accounts and sessions of the source are taken, and why the others are left out."""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+
+from ops.identity.importing.claims import Key
+from ops.identity.importing.people import Owned, Person
+from ops.identity.importing.report import Report
+from ops.identity.importing.source import Row
+
+HERE = "the user is here already and keeps what is here"
+IN_SOURCE = "another row of the source has the same {}"
+IN_DATABASE = "a user here has the same {}"
+ADDRESS_HERE = "somebody here has the same address under another id"
+
+
+def user_key(person: Person) -> Key:
+    return "user", person.id
+
+
+def email_key(person: Person) -> Key:
+    return "email", person.email
+
+
+def account_keys(row: Row) -> Mapping[Key, str]:
+    """Return an account's unique values, each with its name in a report."""
+    return {
+        ("account", row["id"]): "id",
+        ("linked", row["account_id"], row["provider"], row["issuer"]): "account at the provider",
+    }
+
+
+def session_keys(row: Row) -> Mapping[Key, str]:
+    """Return a session's unique values, each with its name in a report."""
+    return {("session", row["id"]): "id", ("token", row["token_hash"]): "token"}
+
+
+def unique_values(people: Sequence[Person]) -> set[Key]:
+    """Return all unique values of people, of their accounts and of their sessions."""
+    found: set[Key] = set()
+    for person in people:
+        found |= {user_key(person), email_key(person)}
+        for account in person.accounts:
+            found |= account_keys(account.row).keys()
+        for session in person.sessions:
+            found |= session_keys(session.row).keys()
+    return found
+
+
+@dataclass
+class Selection:
+    """Rows to insert, and the report on all rows of these people.
+
+    `here` are unique values in our database, `claimed` those of rows that this run took before. Both may hold values
+    that no row of these people has. `claims` are the values that this selection adds.
+    """
+
+    here: Set[Key]
+    claimed: Set[Key]
+    claims: set[Key] = field(default_factory=set)
+    users: list[Row] = field(default_factory=list)
+    accounts: list[Row] = field(default_factory=list)
+    sessions: list[Row] = field(default_factory=list)
+    report: Report = field(default_factory=Report)
+
+    def add(self, person: Person) -> None:
+        """Take a person, or leave out all that is theirs: of two with one id or address the first is taken."""
+        user, email = user_key(person), email_key(person)
+        if self._is_claimed(user):
+            person.leave_out(IN_SOURCE.format("id"), self.report)
+        elif user in self.here:
+            self.claims.add(user)
+            self.report.count("users", "already here")
+            person.leave_out_owned(HERE, self.report)
+        elif self._is_claimed(email) or email in self.here:
+            self.claims.add(user)
+            person.leave_out(IN_SOURCE.format("address") if self._is_claimed(email) else ADDRESS_HERE, self.report)
+        else:
+            self.claims |= {user, email}
+            self._take(person)
+
+    def _take(self, person: Person) -> None:
+        self.users.append(person.user)
+        self.report.add(person.report)
+        for account in person.accounts:
+            if self._is_free("accounts", account, account_keys(account.row)):
+                self.accounts.append(account.row)
+        for session in person.sessions:
+            if self._is_free("sessions", session, session_keys(session.row)):
+                self.sessions.append(session.row)
+
+    def _is_free(self, of: str, owned: Owned, keys: Mapping[Key, str]) -> bool:
+        """Whether nothing else has one of the unique values; claims them if so, reports the row if not."""
+        for key, name in keys.items():
+            if self._is_claimed(key) or key in self.here:
+                place = IN_SOURCE if self._is_claimed(key) else IN_DATABASE
+                self.report.skip(of, place.format(name), owned.source_id)
+                return False
+        self.claims |= keys.keys()
+        return True
+
+    def _is_claimed(self, key: Key) -> bool:
+        return key in self.claims or key in self.claimed

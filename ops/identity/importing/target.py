@@ -1,0 +1,112 @@
+"""Writing people: a page in one transaction, each person wholly or not at all."""
+
+from collections.abc import Iterator, Sequence, Set
+from typing import TypeVar
+
+from sqlalchemy import Table, insert, select
+
+from ops.identity.identity_access import ACTOR
+from ops.identity.importing.claims import Claims, Key
+from ops.identity.importing.people import Person
+from ops.identity.importing.report import Report
+from ops.identity.importing.selection import Selection, unique_values
+from ops.identity.importing.source import Row
+from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.store.database import Database, Transaction
+from services.identity.store.faults.errors import TwiceError
+from services.identity.store.schema import schema
+
+T = TypeVar("T")
+ROWS = 500
+"""In one statement: below every engine's bound of parameters."""
+UNIQUE = {
+    "user": (schema.users.c.id,),
+    "email": (schema.users.c.email,),
+    "account": (schema.accounts.c.id,),
+    "linked": (schema.accounts.c.account_id, schema.accounts.c.provider, schema.accounts.c.issuer),
+    "session": (schema.sessions.c.id,),
+    "token": (schema.sessions.c.token_hash,),
+}
+"""What is unique here: a kind of key and its columns, of which the first alone selects few rows."""
+
+
+class Target:
+    """Our database. A user who is here already is left unchanged, with all that is theirs.
+
+    A second run thus takes up where the first one ended, and brings nothing back that was revoked or changed since.
+    A dry run decides as the import does, on the same reads, and inserts nothing.
+    """
+
+    def __init__(self, database: Database, claims: Claims, audit: Audit, *, dry_run: bool) -> None:
+        self._database = database
+        self._claims = claims
+        self._audit = audit
+        self._dry_run = dry_run
+
+    async def write(self, people: Sequence[Person]) -> Report:
+        """Write a page of people; return what became of them."""
+        try:
+            return await self._write(people)
+        except TwiceError:  # somebody signed up here after the transaction had looked
+            if len(people) == 1:
+                report = Report()
+                people[0].leave_out("something of theirs was taken here meanwhile: run the import again", report)
+                return report
+        together = Report()
+        for person in people:
+            together.add(await self.write([person]))
+        return together
+
+    async def _write(self, people: Sequence[Person]) -> Report:
+        keys = unique_values(people)
+        claimed = self._claims.known(keys)
+
+        async def work(transaction: Transaction) -> Selection:
+            selection = Selection(await _here(transaction, keys), claimed)
+            for person in people:
+                selection.add(person)
+            for table, rows in (
+                (schema.users, selection.users),
+                (schema.accounts, selection.accounts),
+                (schema.sessions, selection.sessions),
+            ):
+                await self._insert(transaction, table, rows)
+                selection.report.count(table.name, "would be imported" if self._dry_run else "imported", len(rows))
+            if selection.users and not self._dry_run:
+                await self._audit.note(transaction, _event(selection))
+            return selection
+
+        selection = await self._database.transaction("import.write", work)
+        self._claims.add(selection.claims)
+        return selection.report
+
+    async def _insert(self, transaction: Transaction, table: Table, rows: Sequence[Row]) -> None:
+        if self._dry_run:
+            return
+        for part in _parts(rows):
+            await transaction.execute(insert(table).values(list(part)))
+
+
+def _event(selection: Selection) -> Event:
+    counts = (
+        (len(selection.users), "users"),
+        (len(selection.accounts), "accounts"),
+        (len(selection.sessions), "sessions"),
+    )
+    return Event(Happened.IMPORTED, "", ACTOR, detail=", ".join(f"{number} {what}" for number, what in counts))
+
+
+async def _here(transaction: Transaction, keys: Set[Key]) -> set[Key]:
+    """Return the unique values in the database that could be among the keys."""
+    found: set[Key] = set()
+    for kind, columns in UNIQUE.items():
+        first = columns[0]
+        values = sorted({key[1] for key in keys if key[0] == kind})
+        for part in _parts(values):
+            rows = await transaction.execute(select(*columns).where(first.in_(part)))
+            found |= {(kind, *row) for row in rows.all()}
+    return found
+
+
+def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (values[start : start + ROWS] for start in range(0, len(values), ROWS))

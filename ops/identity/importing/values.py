@@ -1,0 +1,115 @@
+"""What another system's values mean, whichever engine and driver they come from."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from identity_rules.custom_fields import Field, normal, wrong
+from ops.identity.importing.times import Times, Unreadable
+from ops.output import CONTROLS
+from runtime import json_text
+from services.identity.messages import ID_CHARACTERS
+from services.identity.store.schema.schema import ID_LENGTH
+
+TIMES = frozenset(
+    {"createdAt", "updatedAt", "expiresAt", "banExpires", "accessTokenExpiresAt", "refreshTokenExpiresAt"}
+    | {"created_at", "updated_at", "ban_expires"}
+)
+FLAGS = frozenset({"emailVerified", "banned", "email_verified"})
+YES = frozenset({"t", "true", "y", "yes", "on"})
+NO = frozenset({"", "f", "false", "n", "no", "off"})
+ZERO_DATE = "0000-00-00"
+"""How MySQL spells a time that never was."""
+
+
+def read(row: Mapping[str, Any], spelled: Mapping[str, str], times: Times) -> dict[str, Any]:
+    """Return a row's values by name, each as its kind is kept; `spelled` leads from names to columns.
+
+    Raises Unreadable, which names the column.
+    """
+    values: dict[str, Any] = {}
+    for name, column in spelled.items():
+        if name in TIMES:
+            values[name] = times.read(column, row[column])
+            continue
+        try:
+            values[name] = flag(row[column]) if name in FLAGS else words(row[column])
+        except ValueError:
+            what = "neither yes nor no" if name in FLAGS else "bytes that are not UTF-8 text"
+            raise Unreadable(f"the column {column} holds {what}") from None
+    return values
+
+
+def words(value: Any) -> Any:
+    """Return bytes as the text that they spell, anything else unchanged. Raises ValueError for other bytes."""
+    return bytes(value).decode() if isinstance(value, bytes | bytearray | memoryview) else value
+
+
+def row_id(value: Any) -> str | None:
+    """Return an id as we keep it, None if it is none that we can keep."""
+    text = "" if value is None else str(value)
+    return text if 0 < len(text) <= ID_LENGTH and ID_CHARACTERS.issuperset(text) else None
+
+
+def flag(value: Any) -> bool:
+    """Return whether a value means yes. Raises ValueError if it means neither yes nor no.
+
+    Drivers return booleans, numbers, bits as bytes, and texts. A time means yes: when it became so.
+    """
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _bits(bytes(value))
+    if isinstance(value, str):
+        return _word(value.strip().lower())
+    if value is None or isinstance(value, bool | datetime):
+        return bool(value)
+    if isinstance(value, int | float | Decimal) and value == value:  # not NaN
+        return value != 0
+    raise ValueError
+
+
+def _bits(value: bytes) -> bool:
+    """Read a text in a binary column, or else a `bit` column, which has eight bytes at most."""
+    text = value.decode("latin-1")
+    if text.isascii() and text.isprintable():
+        return _word(text.strip().lower())
+    if len(value) > 8:
+        raise ValueError
+    return any(value)
+
+
+def _word(text: str) -> bool:
+    if text in YES or text in NO:
+        return text in YES
+    if text.startswith(ZERO_DATE):
+        return False
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return bool(datetime.fromisoformat(text.upper()))
+    if number.is_nan():
+        raise ValueError
+    return number != 0
+
+
+def line(value: Any, length: int) -> str:
+    """Return a text of one line as we keep it: no control characters, and cut where it is too long."""
+    return CONTROLS.sub("", "" if value is None else str(value))[:length]
+
+
+def field_value(field: Field, value: Any, read_time: Callable[[Any], datetime | None]) -> Any:
+    """Return a product's own value as we keep it. Raises ValueError if it does not fit the field."""
+    if field.type == "boolean":
+        value = flag(value)
+    elif field.type == "date":
+        time = read_time(value)
+        value = time.isoformat() if time else None
+    else:
+        value = words(value)
+    if field.type.endswith("[]") and isinstance(value, str):
+        value = json_text.parse(value)
+    elif field.type == "number" and not isinstance(value, int | float):
+        value = float(value)
+    if wrong(field, value) is not None:
+        raise ValueError
+    return normal(field, value)

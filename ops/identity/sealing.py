@@ -1,0 +1,25 @@
+"""What identity seals at rest, for subcommands that read or write it: under the keys that `trivet run` gives it."""
+
+from identity_rules.custom_fields import NONE, USER_FIELDS, UserFields
+from ops.keys.pair_keys import seal_keys
+from ops.settings import OpsSettings
+from ops.stack.data_folder import secret
+from runtime.sealing import Sealer
+from runtime.settings import SealKeys, SealKeysField, from_env
+
+
+class SealingSettings(OpsSettings):
+    """What is told beyond what every subcommand is."""
+
+    seal_keys: SealKeysField | None = from_env(
+        "TRIVET_SEAL_KEYS", default=None, description="Identity's own, where they are not made of TRIVET_SECRET."
+    )
+    user_fields: UserFields = from_env("TRIVET_USER_FIELDS", default=NONE, description=USER_FIELDS)
+
+
+def sealer(settings: SealingSettings) -> Sealer:
+    """Return what seals and opens as identity does."""
+    if settings.seal_keys is not None:
+        return Sealer(settings.seal_keys)
+    made = seal_keys([secret(settings), *settings.former_secrets], "identity")
+    return Sealer(SealKeys(bytes.fromhex(key) for key in made.split(",")))

@@ -1,0 +1,249 @@
+"""`trivet users`: what an operator does to accounts from outside.
+
+What works on the database is imported where it is used: the other subcommands start in a third of the time without.
+"""
+
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from getpass import getpass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ops.errors import Refused, WrongSettings
+from ops.output import as_json, moment, note, plain, table
+
+if TYPE_CHECKING:
+    from services.identity.users.administration import Changed
+    from services.identity.users.users import User
+
+app = typer.Typer(help="Look after users.", no_args_is_help=True, rich_markup_mode=None)
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+SOON = "running gateways are told within a second or two; without their cache they believe a session for 30 s at most"
+MAX_SESSIONS = 1_000
+
+Who = Annotated[str, typer.Argument(metavar="EMAIL|ID", help="The user's address or id.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
+
+
+class RoleName(Enum):
+    USER = "user"
+    ADMIN = "admin"
+
+
+class Sorting(Enum):
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    EMAIL = "email"
+    NAME = "name"
+
+
+@app.command(name="list")
+def list_users(
+    query: Annotated[str, typer.Argument(help="What the address or the name begins with.")] = "",
+    role: Annotated[RoleName | None, typer.Option(help="Only this role.")] = None,
+    banned: Annotated[bool | None, typer.Option("--banned/--not-banned", help="Only banned users, or others.")] = None,
+    verified: Annotated[bool | None, typer.Option("--verified/--unverified", help="By verified address.")] = None,
+    sort: Annotated[Sorting, typer.Option(help="How they are sorted.")] = Sorting.NEWEST,
+    page_size: Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many.")] = 50,
+    page: Annotated[int, typer.Option(min=1, help="Which page, counted from 1.")] = 1,
+    json: AsJson = False,
+) -> None:
+    """List users, and say how many there are in all."""
+    from ops.identity.identity_access import Desk, at_desk
+    from services.identity.users.users import Filter, Order, Role
+
+    wanted = Filter("", Role(role.value) if role else None, banned, verified, query.replace("\0", ""))
+
+    async def work(desk: Desk) -> "tuple[list[User], int]":
+        found = await desk.users.list(wanted, Order[sort.name], page_size, offset=(page - 1) * page_size)
+        return found, await desk.users.count(wanted)
+
+    found, total = at_desk(work)
+    if json:
+        as_json({"users": [_user(user) for user in found], "total": total})
+        return
+    rows = [(user.id, user.email, user.name, user.role.value, _ban(user), moment(user.created_at)) for user in found]
+    table(("ID", "EMAIL", "NAME", "ROLE", "BANNED", "CREATED (UTC)"), rows)
+    note(f"{len(found)} of {total}")
+
+
+@app.command()
+def create(
+    email: Annotated[str, typer.Argument(help="The address to sign in with.")],
+    name: Annotated[str, typer.Option(help="The person's name; the address's first part if not given.")] = "",
+    admin: Annotated[bool, typer.Option("--admin", help="Make them an administrator.")] = False,
+    verified: Annotated[bool, typer.Option("--verified", help="Take the address as proved.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Make a user; the password is asked for, or read from standard input."""
+    from ops.identity.identity_access import ACTOR, Desk, at_desk
+    from services.identity.passwords.hashing import Hasher
+    from services.identity.passwords.policy import new_password
+    from services.identity.users.users import Role
+
+    shown = plain(name or email.partition("@")[0])[:255]
+    secret = _password()
+
+    async def work(desk: Desk) -> "User":
+        with Hasher() as hasher:
+            password_hash = await hasher.hash(new_password(secret, refuse_common=True))
+        role = Role.ADMIN if admin else Role.USER
+        return await desk.administration.create(
+            email, shown, password_hash, role=role, email_verified=verified, actor=ACTOR
+        )
+
+    user = at_desk(work)
+    if json:
+        as_json(_user(user))
+    else:
+        print(f"{user.email} is {'an administrator' if admin else 'a user'} with the id {user.id}")
+
+
+@app.command()
+def promote(email: Who) -> None:
+    """Make a user an administrator; they may have to sign in again."""
+    _set_role(email, RoleName.ADMIN, "sign up first, then promote")
+    print(f"{email} is an administrator")
+
+
+@app.command()
+def demote(email: Who) -> None:
+    """Make an administrator a user like any other; the last one stays."""
+    _set_role(email, RoleName.USER, "`trivet users list` shows who there is")
+    print(f"{email} is no administrator")
+
+
+@app.command()
+def ban(
+    who: Who,
+    reason: Annotated[str, typer.Option(help="Why, for other operators to read.")] = "",
+    length: Annotated[str, typer.Option("--for", metavar="30m|12h|7d|2w", help="For how long; else for ever.")] = "",
+) -> None:
+    """Keep a user out, and end their sessions."""
+    from ops.identity.identity_access import ACTOR, Desk, at_desk
+
+    until = datetime.now(UTC) + _length(length) if length else None
+
+    async def work(desk: Desk) -> "Changed":
+        user = await desk.user(who)
+        return await desk.administration.ban(user.id, reason, until, actor=ACTOR)
+
+    done = at_desk(work)
+    how_long = f"until {moment(until)} UTC" if until else "for ever"
+    print(f"{done.user.email} is banned {how_long}; sessions ended: {done.sessions_ended}")
+    note(SOON)
+
+
+@app.command()
+def unban(who: Who) -> None:
+    """Let a user in again."""
+    from ops.identity.identity_access import ACTOR, Desk, at_desk
+
+    async def work(desk: Desk) -> "Changed":
+        return await desk.administration.unban((await desk.user(who)).id, actor=ACTOR)
+
+    print(f"{at_desk(work).user.email} may sign in")
+
+
+@app.command()
+def sessions(who: Who, json: AsJson = False) -> None:
+    """List a user's active sessions, newest first."""
+    from ops.identity.identity_access import Desk, at_desk
+    from services.identity.sessions.sessions import Session
+
+    async def work(desk: Desk) -> list[Session]:
+        return await desk.sessions.list((await desk.user(who)).id, MAX_SESSIONS)
+
+    found = at_desk(work)
+    if json:
+        names = ("id", "user_id", "created_at", "updated_at", "expires_at", "ip_address", "user_agent")
+        as_json([{name: getattr(each, name) for name in names} for each in found])
+        return
+    rows = [(e.id, moment(e.created_at), moment(e.expires_at), e.ip_address or "-", e.user_agent) for e in found]
+    table(("ID", "SIGNED IN (UTC)", "ENDS (UTC)", "ADDRESS", "BROWSER"), rows)
+
+
+@app.command()
+def revoke(
+    who: Who, session: Annotated[str, typer.Option(metavar="ID", help="This one alone, by its id.")] = ""
+) -> None:
+    """End a user's sessions, or one of them."""
+    from ops.identity.identity_access import ACTOR, Desk, at_desk
+
+    async def work(desk: Desk) -> int:
+        user = await desk.user(who)
+        if not session:
+            return (await desk.administration.end_sessions(user.id, actor=ACTOR)).sessions_ended
+        known = session.isascii() and "\0" not in session
+        done = await desk.administration.end_session(user.id, session, actor=ACTOR) if known else None
+        if done is None or not done.sessions_ended:
+            raise Refused(f"{who} has no session {plain(session)}: look with `trivet users sessions {who}`")
+        return done.sessions_ended
+
+    print(f"sessions ended: {at_desk(work)}")
+    note(SOON)
+
+
+@app.command()
+def export(
+    who: Who,
+    sql_only: Annotated[bool, typer.Option("--sql-only", help="Without what the notifications service holds.")] = False,
+) -> None:
+    """Print all that is held of a person as JSON, but for what proves who they are; 1 if a part cannot be read."""
+    from ops.identity.exporting.person import PersonSettings, held
+    from ops.identity.identity_access import Desk, at_desk
+    from ops.settings_reader import read_settings
+
+    settings = read_settings(PersonSettings)
+
+    async def work(desk: Desk) -> tuple[dict[str, Any], str]:
+        return await held(desk, who, settings, sql_only=sql_only)
+
+    data, missing = at_desk(work)
+    as_json({"exported_at": datetime.now(UTC)} | data)
+    if data["waiting"]:
+        note(f"{len(data['waiting'])} mails and audit events are on their way to the notifications service (waiting)")
+    if missing:
+        raise Refused(f"not all of it: {missing}; is the stack running? Try again, or say --sql-only")
+
+
+def _set_role(who: str, role: RoleName, mend: str) -> "Changed":
+    from ops.identity.identity_access import ACTOR, Desk, at_desk
+    from services.identity.users.users import Role
+
+    async def work(desk: Desk) -> "Changed":
+        user = await desk.user(who, mend)
+        return await desk.administration.set_role(user.id, Role(role.value), actor=ACTOR)
+
+    return at_desk(work)
+
+
+def _length(text: str) -> timedelta:
+    match = re.fullmatch(r"([1-9]\d{0,4})([smhdw])", text)
+    if match is None:
+        raise WrongSettings("--for takes a number and a unit, for example 30m, 12h, 7d or 2w")
+    return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+def _password() -> str:
+    """Return a password that was typed or piped in; never an argument, which every user of the machine can read."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    first = getpass("Password: ")
+    if first != getpass("Again: "):
+        raise Refused("the two passwords differ")
+    return first
+
+
+def _ban(user: "User") -> str:
+    if not user.is_kept_out(datetime.now(UTC)):
+        return "-"
+    return f"until {moment(user.ban_expires)}" if user.ban_expires else "for ever"
+
+
+def _user(user: "User") -> dict[str, Any]:
+    names = ("id", "email", "name", "email_verified", "banned", "ban_reason", "ban_expires", "created_at", "updated_at")
+    return {name: getattr(user, name) for name in names} | {"role": user.role.value}

@@ -1,0 +1,1 @@
+"""Keys and actors: deriving, printing and signing."""

@@ -1,0 +1,1 @@
+"""Running the whole stack: its plan, its processes and their supervisor."""

@@ -1,0 +1,63 @@
+"""`python -m ops.stack`: the whole stack, run. `trivet run` becomes this once it has decided what to run."""
+
+import asyncio
+import signal
+import sys
+import time
+
+from ops import ROOT
+from ops.errors import WRONG, Refused, WrongSettings
+from ops.exit_status import status_of
+from ops.stack.console import Screen
+from ops.stack.process_spec import Part
+from ops.stack.running import announced
+from ops.stack.spawn import Guard, end_group, guarding, spawn
+from ops.stack.stack_plan import Plan, handed_over
+from ops.stack.supervisor import Supervisor
+
+
+async def run(plan: Plan, screen: Screen) -> None:
+    """Run the stack until it is told to stop. Raises Refused when it cannot work."""
+    with announced(plan.folder, plan.running):
+        await _run(plan, screen)
+    screen.say("stopped")
+
+
+async def _run(plan: Plan, screen: Screen) -> None:
+    async with guarding(plan.lock) as guard:
+        supervisor = Supervisor(plan.tiers, guard, screen)
+
+        async def migrated() -> None:
+            await _migrate(guard, plan.part("identity"), screen)
+
+        def announce() -> None:
+            screen.summary(f"ready on {plan.running.url}", [*plan.addresses, ("started in", _since(plan.began))])
+
+        await supervisor.run(announce, {"identity": migrated})
+
+
+async def _migrate(guard: Guard, identity: Part, screen: Screen) -> None:
+    """Bring the schema up to date, as soon as the database answers."""
+    began = time.monotonic()
+    command = [sys.executable, "-m", "ops", "db", "migrate", "--wait"]
+    process = await spawn(guard, command, identity.environment, cwd=ROOT, log=None, piped=False)
+    try:
+        status = await process.wait()
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+        end_group(guard, process.pid)
+    if status == WRONG:
+        raise WrongSettings("the database refuses what it was told: the lines above say why")
+    if status != 0:
+        raise Refused("the migration failed: the lines above say why, `trivet db status` shows where it stands")
+    screen.ready("migrations", "the database", time.monotonic() - began)
+
+
+def _since(began: float) -> str:
+    return f"{time.monotonic() - began:.1f} s"
+
+
+if __name__ == "__main__":
+    sys.exit(status_of(lambda: asyncio.run(run(handed_over(int(sys.argv[1])), Screen()))))

