@@ -1,7 +1,8 @@
-"""The gateway's application: its routes, and what is done around every request, in order."""
+"""The gateway's application: its routes, and the middlewares around them."""
 
 import asyncio
 
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
@@ -13,13 +14,13 @@ from gateway.api.transcoder import Transcoder
 from gateway.deps import Deps
 from gateway.http.landing_page import Landing
 from gateway.http.router import Router
-from gateway.middleware.access_log import LogRequests
+from gateway.middleware.access_log import AccessLog
 from gateway.middleware.admission import Admission
 from gateway.middleware.body_limit import BodyLimit
 from gateway.middleware.cors import Cors
 from gateway.middleware.deadline import Deadline
-from gateway.middleware.error_handler import ErrorNet
-from gateway.middleware.host_header import OneHost
+from gateway.middleware.error_handler import ErrorHandler
+from gateway.middleware.host_header import HostHeader
 from gateway.middleware.metrics import Metrics
 from gateway.middleware.request_id import RequestId
 from gateway.middleware.security_headers import SecurityHeaders
@@ -35,23 +36,33 @@ def hand_written(deps: Deps) -> list[BaseRoute]:
     return [*described, *page.routes(deps, described)]
 
 
+def middlewares(deps: Deps) -> list[Middleware]:
+    """Return what every request passes on its way to a route, outermost first."""
+    settings = deps.settings
+    listed = [
+        Middleware(RequestId),
+        Middleware(Trace, ratio=settings.trace_ratio),
+        Middleware(Metrics),
+        Middleware(AccessLog, deps.request_log, hits_every=settings.log_hits_every),
+        Middleware(SecurityHeaders, https=settings.base_url.startswith("https:")),
+        Middleware(Cors, deps.origins),
+        Middleware(ErrorHandler),  # below those that count and label answers: they see the answer to a failure, too
+        Middleware(HostHeader),
+        Middleware(Admission),
+        Middleware(BodyLimit, seconds=2 * settings.header_seconds),
+        Middleware(Deadline),
+    ]
+    # The fast path answers without all of these. It writes no `session_data` cookie.
+    return [Middleware(SessionChecks, deps), *listed] if settings.cookie_cache == "off" else listed
+
+
 def build_app(deps: Deps) -> ASGIApp:
-    """Return the whole application."""
+    """Return the whole application: the middlewares around the routes."""
     routed = {process: (*served, *NOT_IMPLEMENTED.get(process, ())) for process, served in SERVICES.items()}
     app: ASGIApp = Router(hand_written(deps), otherwise=Landing(Transcoder(deps, routed), deps.settings))
-    app = Deadline(app)
-    app = BodyLimit(app, seconds=2 * deps.settings.header_seconds)
-    app = Admission(app)
-    app = OneHost(app)
-    app = ErrorNet(app)
-    app = Cors(app, deps.origins)
-    app = SecurityHeaders(app, https=deps.settings.base_url.startswith("https:"))
-    app = LogRequests(app, deps.request_log, hits_every=deps.settings.log_hits_every)
-    app = Metrics(app)
-    app = Trace(app, ratio=deps.settings.trace_ratio)
-    app = RequestId(app)
-    # Does what all of these do for its answers by itself; where `session_data` is written it has none.
-    return SessionChecks(app, deps) if deps.settings.cookie_cache == "off" else app
+    for cls, args, kwargs in reversed(middlewares(deps)):
+        app = cls(app, *args, **kwargs)
+    return app
 
 
 def answers_ahead(deps: Deps) -> Ahead | None:

@@ -18,7 +18,7 @@ from trivet.notifications.v1.log_service_pb2 import (
 PROBES = frozenset({"/healthz", "/readyz"})
 
 
-class LogRequests:
+class AccessLog:
     """Queues who asked for which route and what came of it; never a path, a query or a body.
 
     Of the requests that the near cache answered it is the first and from there one in `hits_every`, and the entry says

@@ -17,7 +17,7 @@ AUTH = "/api/auth"
 BROKEN_OFF = Refused("INVALID_ARGUMENT", "BODY_BROKEN_OFF", "the body breaks off, or its chunks are malformed")
 
 
-class ErrorNet:
+class ErrorHandler:
     """Below those who count and label answers, so that a failure is counted and labelled like any other."""
 
     def __init__(self, app: ASGIApp) -> None:

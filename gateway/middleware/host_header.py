@@ -9,7 +9,7 @@ from gateway.http.errors import Refused
 HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]*)?")
 
 
-class OneHost:
+class HostHeader:
     """Refuses requests whose Host header is missing, double or malformed. HTTP/1.0 may leave it out."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.middleware.admission import Admission
 from gateway.middleware.body_limit import BodyLimit
-from gateway.middleware.error_handler import ErrorNet
+from gateway.middleware.error_handler import ErrorHandler
 from gateway.middleware.request_id import RequestId
 from tests.harness.waiting import until
 
@@ -36,7 +36,7 @@ class Slow:
 
 
 def admitting(slow: ASGIApp, **bounds: int) -> httpx.AsyncClient:
-    app = RequestId(ErrorNet(Admission(BodyLimit(slow, seconds=60), **bounds)))
+    app = RequestId(ErrorHandler(Admission(BodyLimit(slow, seconds=60), **bounds)))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://trivet")
 
 
@@ -119,7 +119,7 @@ async def test_bodies_that_come_together_do_not_break_the_bound() -> None:
 async def test_without_admission_all_are_worked_on_at_once() -> None:
     """R9 with the protection off."""
     slow = Slow()
-    app: Any = RequestId(ErrorNet(slow))
+    app: Any = RequestId(ErrorHandler(slow))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://trivet") as http:
         pending = [asyncio.create_task(http.get("/v1/users")) for _ in range(100)]
         await until(lambda: slow.at_work == 100, 5)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.middleware.body_limit import BodyLimit
-from gateway.middleware.error_handler import ErrorNet
+from gateway.middleware.error_handler import ErrorHandler
 from gateway.middleware.request_id import RequestId
 
 CANARY = "SELECT secret FROM users"
@@ -35,7 +35,7 @@ async def test_a_failure_nobody_expected_says_nothing_of_itself(
     path: str, shape: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     """G7: the traceback is in the log, with the request's id; the answer has the route's own shape and no text."""
-    answer = await ask(RequestId(ErrorNet(broken)), path, headers={"x-request-id": "r-1"})
+    answer = await ask(RequestId(ErrorHandler(broken)), path, headers={"x-request-id": "r-1"})
     assert answer.status_code == 500
     assert shape in answer.content
     assert CANARY not in answer.text
@@ -54,11 +54,11 @@ async def test_without_the_net_the_failure_reaches_the_server() -> None:
 @pytest.mark.parametrize(("size", "status"), [(10, 200), (11, 413)])
 async def test_a_body_over_the_limit_is_refused(size: int, status: int) -> None:
     """H2."""
-    limited = RequestId(ErrorNet(BodyLimit(reads, limit=10)))
+    limited = RequestId(ErrorHandler(BodyLimit(reads, limit=10)))
     assert (await ask(limited, "/v1/x", content=b"a" * size)).status_code == status
 
 
 async def test_without_the_limit_two_megabytes_are_read() -> None:
     """The protection off."""
-    answer = await ask(RequestId(ErrorNet(reads)), "/v1/x", content=b"a" * 2_000_000)
+    answer = await ask(RequestId(ErrorHandler(reads)), "/v1/x", content=b"a" * 2_000_000)
     assert answer.text == "2000000"

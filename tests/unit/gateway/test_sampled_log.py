@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.http.access_log import RequestLog
 from gateway.http.request_context import exchange_of
-from gateway.middleware.access_log import LogRequests
+from gateway.middleware.access_log import AccessLog
 from gateway.middleware.request_id import RequestId
 from trivet.notifications.v1.log_service_pb2 import LogEntry
 
@@ -40,7 +40,7 @@ async def answering(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def logged(*paths: str, hits_every: int) -> Kept:
     kept = Kept()
-    app = RequestId(LogRequests(answering, cast(RequestLog, kept), hits_every=hits_every))
+    app = RequestId(AccessLog(answering, cast(RequestLog, kept), hits_every=hits_every))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://trivet") as http:
         for path in paths:
