@@ -5,12 +5,36 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.api.json_encoding import converter
+from gateway.api.json_encoding import date
 from gateway.deps import Deps
+from gateway.http.description import Description
+from gateway.http.errors import OF_EVERY_REQUEST, Cause
 from gateway.paging import whole
 from trivet.notifications.v1.notification_service_pb2 import ListMailboxMessagesRequest, MailboxMessage
 
 MAX_LISTED = 100
+CAUSES = (
+    *OF_EVERY_REQUEST,
+    Cause(400, "FAILED_PRECONDITION", ("MAILBOX_OFF",)),
+    Cause(503, "UNAVAILABLE", ("STORE_UNAVAILABLE",)),
+)
+
+
+class Mail(msgspec.Struct, rename="camel"):
+    """One mail that was kept. `html` is empty if it has none; `links` are the addresses in its bodies."""
+
+    to: str
+    subject: str
+    text: str
+    html: str
+    links: list[str]
+    created_at: str
+
+
+class Mailbox(msgspec.Struct):
+    """The mails, the newest first."""
+
+    messages: list[Mail]
 
 
 def routes(deps: Deps) -> list[BaseRoute]:
@@ -18,20 +42,26 @@ def routes(deps: Deps) -> list[BaseRoute]:
     if deps.settings.is_production:
         return []
 
+    @Description(name="listMailboxMessages", answers=(Mailbox,), causes=CAUSES)
     async def mailbox(_: Request) -> Response:
-        """The mail that would have been sent, the newest hundred, newest first, with the links in it."""
+        """List the mail that development keeps instead of sending it. The answer has the newest hundred."""
         kept = await whole(
             lambda token: deps.backends.mailbox.ListMailboxMessages(ListMailboxMessagesRequest(page_token=token)),
             lambda page: page.messages,
             most=MAX_LISTED,
         )
-        convert = converter(MailboxMessage.DESCRIPTOR)
-        messages = [_shown(convert(message)) for message in kept]
-        return Response(msgspec.json.encode({"messages": messages}), media_type="application/json")
+        mailbox = Mailbox([_shown(message) for message in kept])
+        return Response(msgspec.json.encode(mailbox), media_type="application/json")
 
     return [Route("/dev/mailbox", mailbox)]
 
 
-def _shown(message: dict[str, object]) -> dict[str, object]:
-    created = message.pop("createTime", None)
-    return {**message, "createdAt": created}
+def _shown(message: MailboxMessage) -> Mail:
+    return Mail(
+        to=message.to,
+        subject=message.subject,
+        text=message.text,
+        html=message.html,
+        links=list(message.links),
+        created_at=date(message.create_time),
+    )

@@ -1,6 +1,7 @@
 """Whether this process lives, and whether it can do its main job."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 from starlette.requests import Request
@@ -8,22 +9,38 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.deps import Deps
-from gateway.readiness import Readiness
+from gateway.http.description import Description
+from gateway.readiness import Readiness as Probing
+
+
+class Liveness(msgspec.Struct):
+    """The process is alive."""
+
+    status: Literal["ok"]
+
+
+class Readiness(msgspec.Struct):
+    """Whether requests can be served, and which services fail."""
+
+    status: Literal["ok", "degraded", "down", "draining"]
+    degraded: list[str]
 
 
 def routes(deps: Deps) -> list[BaseRoute]:
     """Return the probes' routes."""
-    readiness = Readiness(deps.backends)
+    readiness = Probing(deps.backends)
 
+    @Description(name="getLiveness", answers=(Liveness,))
     async def healthz(_: Request) -> Response:
-        """Alive: depends on nothing else, so that a dead store never restarts a gateway."""
+        """Report that the process is alive. This depends on no store and no other process."""
         return Response(b'{"status":"ok"}', media_type="application/json")
 
+    @Description(name="getReadiness", answers=(Readiness,), answers_by={503: Readiness})
     async def readyz(_: Request) -> Response:
-        """Ready: this process is not about to end, and identity answers. `degraded` names the services that fail.
+        """Report whether this process can serve requests. `degraded` names the services that fail.
 
-        Without the cache or notifications a gateway is ready: that costs speed, or notifications, and no sign-in. The
-        metrics port has the details.
+        It can while identity answers and it is not about to end. Without the cache or notifications it is slower, or
+        has no notifications, and people still sign in. The metrics port has the details.
         """
         if deps.draining.is_set():
             return _answer("draining", 503)

@@ -1,5 +1,7 @@
 """POST /webhooks/stripe: what Stripe sends, handed to identity byte by byte."""
 
+from typing import Any
+
 import grpc
 import msgspec
 from starlette.requests import Request
@@ -7,7 +9,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.deps import Deps
-from gateway.http.errors import Refused
+from gateway.http.description import Description
+from gateway.http.errors import OF_BODIES, OF_EVERY_REQUEST, Cause, Refused
 from gateway.http.request_context import header
 from trivet.identity.v1.subscription_service_pb2 import ApplyStripeEventRequest, ApplyStripeEventResponse
 
@@ -19,11 +22,37 @@ NOT_STRIPES = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDI
 """What identity answers to a request that Stripe has not signed. Each costs a call, so they are counted by address."""
 
 
+CAUSES = (
+    *OF_EVERY_REQUEST,
+    *OF_BODIES,
+    Cause(
+        400,
+        "INVALID_ARGUMENT",
+        ("INVALID_BODY", "INVALID_SIGNATURE", "REQUIRED_FIELD_MISSING", "UNSUPPORTED_MEDIA_TYPE"),
+    ),
+    Cause(503, "UNAVAILABLE", ("TRY_AGAIN",)),
+)
+
+
+class Applied(msgspec.Struct):
+    """Whether the event changed anything."""
+
+    applied: bool
+
+
 def routes(deps: Deps) -> list[BaseRoute]:
     """Return the one route. Nobody is signed in here: a signature over the body says that it is Stripe's."""
 
+    @Description(
+        name="receiveStripeEvent",
+        answers=(Applied,),
+        body=dict[str, Any],
+        calls=("SubscriptionService.ApplyStripeEvent",),
+        security=("stripe",),
+        causes=CAUSES,
+    )
     async def stripe(request: Request) -> Response:
-        """Take an event that Stripe has signed. `applied` is false if it changes nothing."""
+        """Receive an event that Stripe has signed. `applied` is false if it changes nothing."""
         event = ApplyStripeEventRequest(payload=await _body(request), signature=_signature(request))
         refused: grpc.aio.AioRpcError | None = None
 

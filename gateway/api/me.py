@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import grpc
 import msgspec
 from google.protobuf.message import Message
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.api.json_encoding import converter
 from gateway.deps import Deps
-from gateway.http.errors import Refused
+from gateway.http.description import Description
+from gateway.http.errors import OF_EVERY_REQUEST, OF_SESSIONS, Refused
 from gateway.http.etag import answer_to
 from gateway.sessions.reader import profile_of, session_of
 
@@ -23,13 +25,29 @@ PART_SECONDS = 1.0
 T = TypeVar("T")
 
 
+def _or_null(schema: str) -> Any:
+    """Return how a part is described: the message of that name, or null."""
+    return Meta(extra_json_schema={"anyOf": [{"$ref": f"#/components/schemas/{schema}"}, {"type": "null"}]})
+
+
+class Me(msgspec.Struct, rename="camel"):
+    """The parts, and the names of those that are null because their service failed."""
+
+    user: Annotated[Any, _or_null("User")]
+    session: Annotated[Any, Meta(extra_json_schema={"$ref": "#/components/schemas/Session"})]
+    subscription: Annotated[Any, _or_null("Subscription")]
+    unread_count: int | None
+    missing: list[Literal["user", "subscription", "unreadCount"]]
+
+
 def routes(deps: Deps) -> list[BaseRoute]:
     """Return the one route."""
 
+    @Description(name="getMe", answers=(Me,), security=("session", "bearer"), causes=(*OF_EVERY_REQUEST, *OF_SESSIONS))
     async def me(request: Request) -> Response:
-        """Answer user, session, subscription and unread count. A part whose service is down is null, and in `missing`.
+        """Read the caller's user, session, subscription and unread count in one request.
 
-        Who has no subscription has null there too, and nothing is missing.
+        A part whose service fails is null, and `missing` names it. A user without a subscription has null there too.
         """
         found = await session_of(request, deps)
         if found is None:

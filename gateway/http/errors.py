@@ -1,6 +1,7 @@
 """The only table from gRPC's codes to HTTP's, and the shape of an error's body (AIP-193)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -43,6 +44,34 @@ RETRY_SECONDS = 1
 DOMAIN = "trivet"
 PASSED_THROUGH = (ErrorInfo, BadRequest, RetryInfo)
 SILENT = frozenset({"INTERNAL", "UNKNOWN", "DATA_LOSS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A status with the gRPC code and the reasons that it can have in an answer."""
+
+    status: int
+    code: str
+    reasons: tuple[str, ...]
+
+
+OF_EVERY_REQUEST = (
+    Cause(400, "INVALID_ARGUMENT", ("INVALID_HOST",)),
+    Cause(500, "INTERNAL", ("INTERNAL",)),
+    Cause(503, "UNAVAILABLE", ("TOO_MANY_IN_FLIGHT",)),
+    Cause(504, "DEADLINE_EXCEEDED", ("DEADLINE_EXCEEDED",)),
+)
+OF_SESSIONS = (
+    Cause(401, "UNAUTHENTICATED", ("NOT_SIGNED_IN",)),
+    Cause(429, "RESOURCE_EXHAUSTED", ("TOO_MANY_WRONG_TOKENS",)),
+)
+OF_BODIES = (
+    Cause(400, "INVALID_ARGUMENT", ("BODY_BROKEN_OFF",)),
+    Cause(408, "DEADLINE_EXCEEDED", ("BODY_TOO_SLOW",)),
+    Cause(413, "INVALID_ARGUMENT", ("BODY_TOO_LARGE",)),
+    Cause(415, "INVALID_ARGUMENT", ("UNSUPPORTED_MEDIA_TYPE",)),
+)
+"""What the middlewares refuse, and what a request with a session or with a body meets."""
 
 
 class Refused(Exception):

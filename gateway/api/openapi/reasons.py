@@ -34,7 +34,7 @@ def _failures(rpc: MethodDescriptor, comments: Mapping[str, str], seen: set[str]
     for code, reasons in _named_in(comments.get(rpc.containing_service.full_name, "")):
         if reasons:
             found.setdefault(code, set()).update(reasons)
-    for other in _others(rpc, own):
+    for other in _others(rpc, comments):
         if other.full_name not in seen:
             for code, reasons in _failures(other, comments, seen).items():
                 found.setdefault(code, set()).update(reasons)
@@ -47,12 +47,10 @@ def _named_in(comment: str) -> Iterator[tuple[str, set[str]]]:
         yield code, set(_REASON.findall(inside)) - HTTP_STATUS.keys()
 
 
-def _others(rpc: MethodDescriptor, comment: str) -> Iterator[MethodDescriptor]:
-    """Yield the RPCs of the same package that a comment refers to."""
+def _others(rpc: MethodDescriptor, comments: Mapping[str, str]) -> Iterator[MethodDescriptor]:
+    """Yield the RPCs of the same package that an RPC's comment refers to."""
+    comment = comments.get(rpc.full_name, "")
     pool, package = rpc.containing_service.file.pool, rpc.containing_service.file.package
     for service, name in _AS_ANOTHER.findall(comment):
-        owner = f"{package}.{service}" if service else rpc.containing_service.full_name
-        try:
-            yield pool.FindMethodByName(f"{owner}.{name}")
-        except KeyError:
-            continue
+        full_name = re.compile(rf"{re.escape(package)}\.{service or '[A-Za-z]+Service'}\.{name}")
+        yield from (pool.FindMethodByName(each) for each in comments if full_name.fullmatch(each))

@@ -1,5 +1,7 @@
 """People who delete their own account, at once or by a link in a mail."""
 
+from typing import Literal
+
 import grpc
 import msgspec
 from msgspec import UNSET, UnsetType, field
@@ -10,14 +12,24 @@ from gateway.auth.protocol.context import Visit
 from gateway.auth.protocol.redirects import redirect
 from gateway.auth.protocol.refusals import refuse
 from gateway.auth.protocol.validation import Query
+from gateway.http.description import Description
 from gateway.sessions.reader import SignedIn, session_of
 from trivet.client import reason_of
 from trivet.identity.v1.account_service_pb2 import DeleteUserWithTokenRequest, RequestUserDeletionRequest
 
-DELETED = {"success": True, "message": "User deleted"}
-MAILED = {"success": True, "message": "Verification email sent"}
 DISABLED = "DELETE_USER_DISABLED"
 NOBODY = "-"
+
+
+class Deletion(msgspec.Struct):
+    """What was done: the user was deleted, or a mail was sent whose link deletes the user."""
+
+    success: bool
+    message: Literal["User deleted", "Verification email sent"]
+
+
+DELETED = Deletion(success=True, message="User deleted")
+MAILED = Deletion(success=True, message="Verification email sent")
 
 
 class DeleteUser(msgspec.Struct):
@@ -28,8 +40,14 @@ class DeleteUser(msgspec.Struct):
     token: str | UnsetType = UNSET
 
 
+@Description(
+    answers=(Deletion,),
+    calls=("VerificationService.RequestUserDeletion", "VerificationService.DeleteUserWithToken"),
+    refuses={"INVALID_TOKEN": 404},
+    without_body={404: "No body, if people do not delete their own account here."},
+)
 async def delete_user(visit: Visit, body: DeleteUser) -> Response:
-    """Delete the account, for the right password, within a day of signing in or for a mailed token; or mail one."""
+    """Delete the caller's account, or mail a link that does. It takes a password, a mailed token or a fresh session."""
     me, password = visit.known, body.password or ""
     if password:
         await visit.count_try(me.user.id)
@@ -53,8 +71,15 @@ class Callback(Query):
     callback_url: str | UnsetType = field(name="callbackURL", default=UNSET)
 
 
+@Description(
+    answers=(Deletion,),
+    redirects=True,
+    calls=("VerificationService.DeleteUserWithToken",),
+    refuses={"FAILED_TO_GET_USER_INFO": 404, "INVALID_TOKEN": 404, "NOT_FOUND": 404},
+    reads_session=True,
+)
 async def callback(visit: Visit, query: Callback) -> Response:
-    """Delete the account of whoever is signed in, if the token was mailed to them."""
+    """Delete the caller's account by the token of a mailed link."""
     me = await session_of(visit.request, visit.deps, authoritative=True)
     try:
         if me is None:

@@ -10,6 +10,7 @@ from gateway.auth.protocol.context import Visit, location
 from gateway.auth.protocol.custom_fields import new_values
 from gateway.auth.protocol.refusals import refuse
 from gateway.auth.protocol.validation import EMAIL_PATTERN, NO_CONTROLS, Extensible, Omissible, is_email
+from gateway.http.description import Description, UserAnswer
 from gateway.sessions.wire_objects import user_object
 from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignOutRequest, SignUpRequest
 
@@ -28,7 +29,21 @@ class SignUp(Extensible):
     remember_me: bool | UnsetType = field(name="rememberMe", default=UNSET)
 
 
+class SignedUp(msgspec.Struct):
+    """The new user. The token is null if the user has no session yet."""
+
+    token: str | None
+    user: UserAnswer
+
+
+@Description(
+    answers=(SignedUp,),
+    calls=("AuthService.SignUp",),
+    refuses={"FIELD_NOT_ALLOWED": 400, "MISSING_FIELD": 400},
+    signs_in=True,
+)
 async def sign_up(visit: Visit, body: SignUp) -> Response:
+    """Sign up with an email address and a password."""
     remember = body.remember_me is not False
     answer = await visit.deps.backends.auth.SignUp(
         SignUpRequest(
@@ -43,7 +58,7 @@ async def sign_up(visit: Visit, body: SignUp) -> Response:
     )
     if answer.token:
         visit.open(answer.session, answer.token, user=answer.user, remember=remember)
-    return visit.json({"token": answer.token or None, "user": user_object(answer.user)})
+    return visit.json(SignedUp(token=answer.token or None, user=user_object(answer.user)))
 
 
 class SignIn(msgspec.Struct):
@@ -55,7 +70,23 @@ class SignIn(msgspec.Struct):
     remember_me: bool | UnsetType = field(name="rememberMe", default=UNSET)
 
 
+class SignedIn(msgspec.Struct, kw_only=True):
+    """The new session's token and its user. With a callbackURL the client follows `url`."""
+
+    redirect: bool
+    token: str
+    url: str | UnsetType = UNSET
+    user: UserAnswer
+
+
+@Description(
+    answers=(SignedIn,),
+    calls=("AuthService.SignIn",),
+    refuses={"INVALID_EMAIL": 400, "INVALID_EMAIL_OR_PASSWORD": 401},
+    signs_in=True,
+)
 async def sign_in(visit: Visit, body: SignIn) -> Response:
+    """Sign in with an email address and a password."""
     if not is_email(body.email):
         raise refuse("INVALID_EMAIL")
     await visit.count_try(body.email)
@@ -73,11 +104,13 @@ async def sign_in(visit: Visit, body: SignIn) -> Response:
     if visit.limits:
         visit.limits.opened((body.email, answer.user.id), visit.address())
     visit.open(answer.session, answer.token, user=answer.user, remember=remember)
-    user = user_object(answer.user)
-    if body.callback_url is UNSET:
-        return visit.json({"redirect": False, "token": answer.token, "user": user})
     return visit.json(
-        {"redirect": bool(body.callback_url), "token": answer.token, "url": body.callback_url, "user": user},
+        SignedIn(
+            redirect=bool(body.callback_url),
+            token=answer.token,
+            url=body.callback_url,
+            user=user_object(answer.user),
+        ),
         headers={"location": location(body.callback_url)} if body.callback_url else None,
     )
 
@@ -86,8 +119,15 @@ class SignOut(Omissible):
     """The body of /sign-out, if it has one; what it may hold is for sign-out at a provider."""
 
 
+class SignedOut(msgspec.Struct):
+    """The session is over, if there was one."""
+
+    success: bool
+
+
+@Description(answers=(SignedOut,), calls=("AuthService.SignOut",), reads_session=True)
 async def sign_out(visit: Visit, _: SignOut) -> Response:
-    """End the session, if there is one. The cookies go only once it has ended: it could not be ended again."""
+    """Sign out. The cookies are removed once the session has ended."""
     if token := visit.cookies.token_of(visit.request):
 
         async def end() -> bool | None:
@@ -97,4 +137,4 @@ async def sign_out(visit: Visit, _: SignOut) -> Response:
         guesses = visit.deps.guesses
         await (guesses.counted(visit.request, end) if guesses else end())
     visit.close()
-    return visit.json({"success": True})
+    return visit.json(SignedOut(success=True))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from typing import Annotated
+from typing import Annotated, Any
 
 import grpc
 import msgspec
@@ -15,7 +15,7 @@ from gateway.auth.protocol.guards import slide
 from gateway.auth.protocol.redirects import absolute, redirect, with_query
 from gateway.auth.protocol.refusals import Refusal, refuse
 from gateway.auth.protocol.validation import EMAIL_PATTERN, Query
-from gateway.auth.routes.profile import DONE
+from gateway.http.description import DONE, Description, Done
 from gateway.http.link_target import origin_of
 from gateway.sessions.reader import SignedIn, session_of
 from gateway.sessions.wire_objects import user_object
@@ -36,7 +36,6 @@ from trivet.identity.v1.account_service_pb2 import (
 FLOOR_SECONDS = 0.5
 """What an answer takes at least whose time might tell whether an address is anybody's."""
 BROKEN_LINKS = frozenset({"INVALID_TOKEN", "TOKEN_EXPIRED", "USER_NOT_FOUND", "INVALID_USER"})
-SENT = {"status": True, "message": "If this email exists in our system, check your email for the reset link"}
 
 Email = Annotated[str, Meta(pattern=EMAIL_PATTERN)]
 
@@ -48,8 +47,9 @@ class SendVerification(msgspec.Struct):
     callback_url: str | UnsetType = field(name="callbackURL", default=UNSET)
 
 
+@Description(answers=(Done,), calls=("VerificationService.SendVerificationEmail",), reads_session=True)
 async def send_verification(visit: Visit, body: SendVerification) -> Response:
-    """Have a verification link mailed. Whoever is signed in is told what is wrong, all others never."""
+    """Send a verification mail. Without a session the answer is the same for every address."""
     me = await _visitor(visit)
     request = SendVerificationEmailRequest(
         email=body.email, callback_url=body.callback_url or "", user_id=me.user.id if me else ""
@@ -66,8 +66,28 @@ class VerifyEmail(Query):
     callback_url: str | UnsetType = field(name="callbackURL", default=UNSET)
 
 
+UserAnswerOrNull = Annotated[
+    Any, Meta(extra_json_schema={"anyOf": [{"$ref": "#/components/schemas/AuthUser"}, {"type": "null"}]})
+]
+
+
+class VerifiedEmail(msgspec.Struct):
+    """The address is proved. `user` is the user if the address has changed, and null if it was the first proof."""
+
+    status: bool
+    user: UserAnswerOrNull = UNSET
+
+
+@Description(
+    answers=(VerifiedEmail,),
+    redirects=True,
+    calls=("VerificationService.VerifyEmail",),
+    refuses={"INVALID_TOKEN": 401, "TOKEN_EXPIRED": 401, "USER_NOT_FOUND": 401, "INVALID_USER": 401},
+    signs_in=True,
+    reads_session=True,
+)
 async def verify_email(visit: Visit, query: VerifyEmail) -> Response:
-    """Take the proof of an address, or of a change of address, and send the browser where it was going."""
+    """Verify an email address, or a change of it, by the token of a mailed link."""
     callback_url, me = query.callback_url or "", await _visitor(visit)
     remember = not visit.cookies.is_not_remembered(visit.request)
     request = VerifyEmailRequest(
@@ -89,9 +109,9 @@ async def verify_email(visit: Visit, query: VerifyEmail) -> Response:
     if callback_url:
         return redirect(callback_url)
     if answer.outcome == VERIFY_EMAIL_OUTCOME_CHANGED:
-        return visit.json({"status": True, "user": user_object(answer.user)})
+        return visit.json(VerifiedEmail(status=True, user=user_object(answer.user)))
     is_verification = answer.outcome != VERIFY_EMAIL_OUTCOME_CHANGE_CONFIRMED
-    return visit.json(DONE | {"user": None} if is_verification else DONE)
+    return visit.json(VerifiedEmail(status=True, user=None if is_verification else UNSET))
 
 
 def _sign_in(visit: Visit, me: SignedIn | None, answer: VerifyEmailResponse, *, remember: bool) -> None:
@@ -114,8 +134,13 @@ class ChangeEmail(msgspec.Struct):
     callback_url: str | UnsetType = field(name="callbackURL", default=UNSET)
 
 
+@Description(
+    answers=(Done,),
+    calls=("VerificationService.RequestEmailChange",),
+    without_code={400: "Also without a code, if the new address is the old one."},
+)
 async def change_email(visit: Visit, body: ChangeEmail) -> Response:
-    """Have what a change of address takes mailed; an address that somebody has is answered alike."""
+    """Begin a change of the caller's email address. The answer is the same for an address that is taken."""
     me = visit.known
     request = RequestEmailChangeRequest(
         user_id=me.user.id, new_email=body.new_email, callback_url=body.callback_url or ""
@@ -137,8 +162,19 @@ class RequestReset(msgspec.Struct):
     redirect_to: str | UnsetType = field(name="redirectTo", default=UNSET)
 
 
+class ResetRequested(msgspec.Struct):
+    """The same for every address."""
+
+    status: bool
+    message: str
+
+
+SENT = ResetRequested(status=True, message="If this email exists in our system, check your email for the reset link")
+
+
+@Description(answers=(ResetRequested,), calls=("VerificationService.RequestPasswordReset",))
 async def request_reset(visit: Visit, body: RequestReset) -> Response:
-    """Have a link mailed that resets the password; the same for everybody, known or not."""
+    """Send a mail that resets the password. The answer is the same for every address."""
     request = RequestPasswordResetRequest(email=body.email, redirect_url=body.redirect_to or "")
     async with _never_faster():
         await visit.deps.backends.verification.RequestPasswordReset(request)
@@ -151,8 +187,9 @@ class FollowReset(Query):
     callback_url: str = field(name="callbackURL")
 
 
+@Description(name="authFollowPasswordReset", redirects=True, calls=("VerificationService.CheckPasswordReset",))
 async def follow_reset(visit: Visit, query: FollowReset) -> Response:
-    """Send the browser on to the page that asks for the new password, with the token that it then sends."""
+    """Follow the link of a reset mail. The browser is sent on with `?token=`, or with `?error=INVALID_TOKEN`."""
     token, base_url = visit.parameters["token"], visit.deps.settings.base_url
     if not query.callback_url:
         return redirect(f"{base_url.rstrip('/')}/api/auth/error?error=INVALID_TOKEN")
@@ -168,7 +205,20 @@ class ResetPassword(msgspec.Struct):
     token: str | UnsetType = UNSET
 
 
+class ResetToken(msgspec.Struct):
+    """The query of /reset-password, where the token can be instead of in the body."""
+
+    token: str | UnsetType = UNSET
+
+
+@Description(
+    answers=(Done,),
+    query=ResetToken,
+    calls=("VerificationService.ResetPassword",),
+    refuses={"INVALID_TOKEN": 400, "PASSWORD_TOO_SHORT": 400},
+)
 async def reset_password(visit: Visit, body: ResetPassword) -> Response:
+    """Set a new password by the token of a mailed link. All of the user's sessions end."""
     token = body.token or visit.request.query_params.get("token", "")
     if not token:
         raise refuse("INVALID_TOKEN", status=400)

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from gateway.api.json_encoding import date
@@ -13,6 +15,7 @@ from gateway.auth.protocol.guards import confirmed
 from gateway.auth.protocol.refusals import Refusal
 from gateway.auth.protocol.validation import Anything
 from gateway.auth.routes.provider_refusals import provider_refusal, provider_refusals
+from gateway.http.description import DONE, Description, Done
 from gateway.paging import whole
 from trivet.identity.v1.account_service_pb2 import (
     Account,
@@ -32,8 +35,21 @@ SELECTIONS: Mapping[str, Callable[[object], bool]] = {
 """The two ways to name an account, and what each takes."""
 
 
+class LinkedAccount(msgspec.Struct, rename="camel"):
+    """One way to sign in. `accountId` is the user's id at the provider."""
+
+    scopes: list[str]
+    id: str
+    created_at: str
+    updated_at: str
+    provider_id: str
+    account_id: str
+    user_id: str
+
+
+@Description(answers=(list[LinkedAccount],), calls=("AccountService.ListAccounts",))
 async def list_accounts(visit: Visit, _: Anything) -> Response:
-    """Answer the caller's accounts, oldest first, the first thousand if there are more."""
+    """List the caller's linked accounts, oldest first. The answer has a thousand at most."""
     accounts = visit.deps.backends.accounts
     with visit.known.acting():
         found = await whole(
@@ -44,16 +60,16 @@ async def list_accounts(visit: Visit, _: Anything) -> Response:
     return visit.json([_object(account) for account in found])
 
 
-def _object(account: Account) -> dict[str, object]:
-    return {
-        "scopes": list(account.scopes),
-        "id": account.id,
-        "createdAt": date(account.create_time),
-        "updatedAt": date(account.update_time),
-        "providerId": account.provider,
-        "accountId": account.provider_account_id,
-        "userId": account.user_id,
-    }
+def _object(account: Account) -> LinkedAccount:
+    return LinkedAccount(
+        scopes=list(account.scopes),
+        id=account.id,
+        created_at=date(account.create_time),
+        updated_at=date(account.update_time),
+        provider_id=account.provider,
+        account_id=account.provider_account_id,
+        user_id=account.user_id,
+    )
 
 
 class UnlinkAccount(msgspec.Struct):
@@ -62,8 +78,9 @@ class UnlinkAccount(msgspec.Struct):
     account_id: str = msgspec.field(name="accountId")
 
 
+@Description(answers=(Done,), calls=("AccountService.UnlinkAccount",))
 async def unlink_account(visit: Visit, body: UnlinkAccount) -> Response:
-    """Remove an account. Who has one alone is told that it stays, whichever account they named."""
+    """Unlink an account. The last one stays, whichever account is named."""
     accounts = visit.deps.backends.accounts
     with visit.known.acting():
         try:
@@ -73,7 +90,7 @@ async def unlink_account(visit: Visit, body: UnlinkAccount) -> Response:
             if refusal.code == "ACCOUNT_NOT_FOUND" and await _has_one(accounts):
                 raise provider_refusal("FAILED_TO_UNLINK_LAST_ACCOUNT") from None
             raise
-    return visit.json({"status": True})
+    return visit.json(DONE)
 
 
 async def _has_one(accounts: AccountServiceStub) -> bool:
@@ -116,55 +133,121 @@ async def _account_id(visit: Visit) -> str:
     return selected
 
 
+class Selection(msgspec.Struct, rename="camel"):
+    """Which account is meant: the account's own id, as list-accounts gives it."""
+
+    account_id: str
+    user_id: str | UnsetType = UNSET
+
+
+class AccessToken(msgspec.Struct, rename="camel", kw_only=True):
+    """A provider's access token."""
+
+    access_token: str
+    access_token_expires_at: str | UnsetType = UNSET
+    scopes: list[str]
+    id_token: str | UnsetType = UNSET
+
+
+STRANGERS = {401: "There is no session. The answer has no body."}
+
+
+@Description(answers=(AccessToken,), body=Selection, calls=("AccountService.GetAccessToken",), without_body=STRANGERS)
 async def get_access_token(visit: Visit, _: Anything) -> Response:
-    """Answer an account's access token, refreshed if it is about to expire."""
+    """Get a provider's access token. It is refreshed first if it is about to expire."""
     account_id = await _account_id(visit)
     with provider_refusals(), visit.known.acting():
         answer = await visit.deps.backends.accounts.GetAccessToken(GetAccessTokenRequest(account_id=account_id))
-    told: dict[str, object] = {"accessToken": answer.access_token}
-    if answer.HasField("expire_time"):
-        told["accessTokenExpiresAt"] = date(answer.expire_time)
-    told["scopes"] = list(answer.scopes)
-    if answer.id_token:
-        told["idToken"] = answer.id_token
-    return visit.json(told)
-
-
-async def refresh_token(visit: Visit, _: Anything) -> Response:
-    """Refresh an account's tokens and answer them."""
-    account_id = await _account_id(visit)
-    with provider_refusals(), visit.known.acting():
-        answer = await visit.deps.backends.accounts.RefreshAccessToken(RefreshAccessTokenRequest(account_id=account_id))
-    told: dict[str, object] = {"accessToken": answer.access_token, "refreshToken": answer.refresh_token}
-    if answer.HasField("expire_time"):
-        told["accessTokenExpiresAt"] = date(answer.expire_time)
-    expires = answer.refresh_expire_time
     return visit.json(
-        told
-        | {
-            "refreshTokenExpiresAt": date(expires) if answer.HasField("refresh_expire_time") else None,
-            "scope": ",".join(answer.scopes) or None,
-            "idToken": answer.id_token or None,
-            "providerId": answer.account.provider,
-            "accountId": answer.account.id,
-        }
+        AccessToken(
+            access_token=answer.access_token,
+            access_token_expires_at=date(answer.expire_time) if answer.HasField("expire_time") else UNSET,
+            scopes=list(answer.scopes),
+            id_token=answer.id_token or UNSET,
+        )
     )
 
 
+class RefreshedTokens(msgspec.Struct, rename="camel", kw_only=True):
+    """A provider's new tokens."""
+
+    access_token: str
+    refresh_token: str
+    access_token_expires_at: str | UnsetType = UNSET
+    refresh_token_expires_at: str | None
+    scope: str | None
+    id_token: str | None
+    provider_id: str
+    account_id: str
+
+
+@Description(
+    answers=(RefreshedTokens,), body=Selection, calls=("AccountService.RefreshAccessToken",), without_body=STRANGERS
+)
+async def refresh_token(visit: Visit, _: Anything) -> Response:
+    """Refresh a provider's tokens."""
+    account_id = await _account_id(visit)
+    with provider_refusals(), visit.known.acting():
+        answer = await visit.deps.backends.accounts.RefreshAccessToken(RefreshAccessTokenRequest(account_id=account_id))
+    expires = answer.refresh_expire_time
+    return visit.json(
+        RefreshedTokens(
+            access_token=answer.access_token,
+            refresh_token=answer.refresh_token,
+            access_token_expires_at=date(answer.expire_time) if answer.HasField("expire_time") else UNSET,
+            refresh_token_expires_at=date(expires) if answer.HasField("refresh_expire_time") else None,
+            scope=",".join(answer.scopes) or None,
+            id_token=answer.id_token or None,
+            provider_id=answer.account.provider,
+            account_id=answer.account.id,
+        )
+    )
+
+
+class ProviderUser(msgspec.Struct, rename="camel"):
+    """A person as the provider knows them."""
+
+    name: str
+    email: str | None
+    image: str | None
+    email_verified: bool
+
+
+class ProviderAccount(msgspec.Struct, rename="camel"):
+    """The account that was asked for. `accountId` is the user's id at the provider."""
+
+    id: str
+    provider_id: str
+    account_id: str
+
+
+class AccountInfo(msgspec.Struct):
+    """What the provider says now; `data` is all of it, as it came."""
+
+    user: ProviderUser
+    data: dict[str, Any]
+    account: ProviderAccount
+
+
+@Description(
+    answers=(AccountInfo,),
+    query=Selection,
+    calls=("AccountService.GetAccountInfo",),
+    refuses={"VALIDATION_ERROR": 400},
+    without_body=STRANGERS,
+)
 async def account_info(visit: Visit, _: Anything) -> Response:
-    """Answer what the provider says of the person now."""
+    """Read the person's profile at the provider."""
     account_id = await _account_id(visit)
     with provider_refusals(), visit.known.acting():
         answer = await visit.deps.backends.accounts.GetAccountInfo(GetAccountInfoRequest(account_id=account_id))
-    user = {
-        "name": answer.name,
-        "email": answer.email or None,
-        "image": answer.image or None,
-        "emailVerified": answer.email_verified,
-    }
-    account = {
-        "id": answer.account.id,
-        "providerId": answer.account.provider,
-        "accountId": answer.account.provider_account_id,
-    }
-    return visit.json({"user": user, "data": json.loads(answer.profile_json or "{}"), "account": account})
+    user = ProviderUser(
+        name=answer.name,
+        email=answer.email or None,
+        image=answer.image or None,
+        email_verified=answer.email_verified,
+    )
+    account = ProviderAccount(
+        id=answer.account.id, provider_id=answer.account.provider, account_id=answer.account.provider_account_id
+    )
+    return visit.json(AccountInfo(user=user, data=json.loads(answer.profile_json or "{}"), account=account))

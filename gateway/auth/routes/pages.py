@@ -2,20 +2,39 @@
 
 from urllib.parse import urlencode
 
+import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from gateway.auth.protocol.context import Visit
 from gateway.auth.protocol.redirects import with_query
 from gateway.auth.protocol.validation import Anything
+from gateway.http.description import Description
 from gateway.http.landing_page import ERROR_CODE
 
 
+class Alive(msgspec.Struct):
+    """The protocol is served."""
+
+    ok: bool
+
+
+@Description(answers=(Alive,))
 async def ok(visit: Visit, _: Anything) -> Response:
-    return visit.json({"ok": True})
+    """Say that the protocol is served."""
+    return visit.json(Alive(ok=True))
 
 
+class Failure(msgspec.Struct):
+    """The query of /error: what went wrong."""
+
+    error: str | UnsetType = UNSET
+    error_description: str | UnsetType = UNSET
+
+
+@Description(redirects=True, query=Failure)
 async def error(visit: Visit, _: Anything) -> Response:
-    """Send the browser to the product's page for errors, or to the front page, with what went wrong."""
+    """Show what went wrong. The browser is sent to the product's page for errors, or to the front page."""
     code = visit.request.query_params.get("error", "")
     said = {"error": code if ERROR_CODE.fullmatch(code) else "UNKNOWN"}
     if description := visit.request.query_params.get("error_description"):

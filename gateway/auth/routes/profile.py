@@ -12,12 +12,11 @@ from gateway.auth.protocol.custom_fields import changed_values
 from gateway.auth.protocol.refusals import Refusal, refuse
 from gateway.auth.protocol.validation import Record
 from gateway.auth.routes.email_password import Image, Name
+from gateway.http.description import DONE, Description, Done, UserAnswer
 from gateway.sessions.wire_objects import user_object
 from trivet.identity.v1.auth_service_pb2 import ChangePasswordRequest, VerifyPasswordRequest
 from trivet.identity.v1.resources_pb2 import User
 from trivet.identity.v1.user_service_pb2 import UpdateUserRequest
-
-DONE = {"status": True}
 
 
 class UpdateUser(Record):
@@ -28,7 +27,14 @@ class UpdateUser(Record):
     email: object = UNSET
 
 
+@Description(
+    answers=(Done,),
+    calls=("UserService.UpdateUser",),
+    refuses={"EMAIL_CAN_NOT_BE_UPDATED": 400, "FIELD_NOT_ALLOWED": 400},
+    without_code={400: "Also without a code, if there is nothing to update."},
+)
 async def update_user(visit: Visit, body: UpdateUser) -> Response:
+    """Change the caller's name, image and additional fields."""
     if body.email not in (UNSET, None, "", False):
         raise refuse("EMAIL_CAN_NOT_BE_UPDATED")
     additional = changed_values(visit.deps.settings.user_fields, visit.body)
@@ -53,8 +59,21 @@ class ChangePassword(msgspec.Struct):
     revoke_other_sessions: bool | UnsetType = field(name="revokeOtherSessions", default=UNSET)
 
 
+class PasswordChanged(msgspec.Struct):
+    """The user, and the new session's token if the caller's session was replaced."""
+
+    token: str | None
+    user: UserAnswer
+
+
+@Description(
+    answers=(PasswordChanged,),
+    calls=("AuthService.ChangePassword",),
+    refuses={"INVALID_PASSWORD": 400, "PASSWORD_TOO_SHORT": 400},
+    signs_in=True,
+)
 async def change_password(visit: Visit, body: ChangePassword) -> Response:
-    """Change the password. True for revokeOtherSessions renews the caller's session too; false keeps all."""
+    """Change the caller's password. `revokeOtherSessions: true` also replaces the caller's session."""
     if not body.new_password:
         raise refuse("PASSWORD_TOO_SHORT")
     if not body.current_password:
@@ -75,7 +94,7 @@ async def change_password(visit: Visit, body: ChangePassword) -> Response:
         )
     if answer.token:
         visit.open(answer.session, answer.token, user=answer.user, remember=remember)
-    return visit.json({"token": answer.token or None, "user": user_object(answer.user)})
+    return visit.json(PasswordChanged(token=answer.token or None, user=user_object(answer.user)))
 
 
 class VerifyPassword(msgspec.Struct):
@@ -84,7 +103,9 @@ class VerifyPassword(msgspec.Struct):
     password: str
 
 
+@Description(answers=(Done,), calls=("AuthService.VerifyPassword",), refuses={"INVALID_PASSWORD": 400})
 async def verify_password(visit: Visit, body: VerifyPassword) -> Response:
+    """Check the caller's password."""
     if not body.password:
         raise refuse("INVALID_PASSWORD")
     me = visit.known

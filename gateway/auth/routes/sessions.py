@@ -2,6 +2,7 @@
 
 import grpc
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from gateway.auth.protocol.context import Visit
@@ -9,6 +10,7 @@ from gateway.auth.protocol.custom_fields import changed_values
 from gateway.auth.protocol.guards import slide
 from gateway.auth.protocol.refusals import Refusal, refuse
 from gateway.auth.protocol.validation import Anything, Record
+from gateway.http.description import DONE, Description, Done, SessionAnswer, UserAnswer
 from gateway.paging import whole
 from gateway.sessions.cookies import TOKEN
 from gateway.sessions.reader import session_of
@@ -22,11 +24,30 @@ from trivet.identity.v1.session_service_pb2 import (
 )
 
 MAX_LISTED = 1_000
-DONE = {"status": True}
 
 
+class ReadSession(msgspec.Struct, rename="camel"):
+    """The query of GET /get-session; any text is a yes."""
+
+    disable_refresh: str | UnsetType = UNSET
+    disable_cookie_cache: str | UnsetType = UNSET
+
+
+class OpenSession(msgspec.Struct):
+    """The session and its user."""
+
+    session: SessionAnswer
+    user: UserAnswer
+
+
+@Description(
+    answers=(OpenSession, None),
+    answers_by={401: None},
+    query=ReadSession,
+    reads_session=True,
+)
 async def get_session(visit: Visit, _: Anything) -> Response:
-    """Answer the session and its user, or null; a token of ours that opens nothing any more is taken back."""
+    """Read the caller's session and user, or null. A cookie whose session has ended is removed."""
     found = await session_of(visit.request, visit.deps)
     if found is None:
         if visit.cookies.token_of(visit.request):
@@ -39,16 +60,18 @@ async def get_session(visit: Visit, _: Anything) -> Response:
             return visit.json(None, status=401)
         found = slid
         visit.keep_data(found, always=visit.asks("disableCookieCache"))
-    return visit.json({"session": session_object(found.session, found.token), "user": user_object(found.user)})
+    return visit.json(OpenSession(session_object(found.session, found.token), user_object(found.user)))
 
 
+@Description(is_left_out=True)
 async def post_session(_visit: Visit, _: Anything) -> Response:
     """Refuse: a POST would do the write that a deferred refresh leaves undone, and ours are never deferred."""
     raise refuse("METHOD_NOT_ALLOWED_DEFER_SESSION_REQUIRED")
 
 
+@Description(answers=(list[SessionAnswer],), calls=("SessionService.ListSessions",))
 async def list_sessions(visit: Visit, _: Anything) -> Response:
-    """Answer the caller's active sessions, oldest first, the newest thousand if there are more."""
+    """List the caller's active sessions, oldest first. The answer has the newest thousand at most."""
     me, sessions = visit.known, visit.deps.backends.sessions
     with me.acting():
         newest_first = await whole(
@@ -68,8 +91,20 @@ class UpdateSession(Record):
     """The body of /update-session: fields that the settings declare; whatever else it holds is ignored."""
 
 
+class UpdatedSession(msgspec.Struct):
+    """The session after the change."""
+
+    session: SessionAnswer
+
+
+@Description(
+    answers=(UpdatedSession,),
+    calls=("SessionService.UpdateSession",),
+    refuses={"FIELD_NOT_ALLOWED": 400, "FAILED_TO_GET_SESSION": 401},
+    without_code={400: "Also without a code, if there is nothing to update."},
+)
 async def update_session(visit: Visit, _: UpdateSession) -> Response:
-    """Change the session's additional fields, and answer the session."""
+    """Change the session's additional fields."""
     additional = changed_values(visit.deps.settings.session_fields, visit.body)
     if additional is None:
         raise Refusal(400, "No fields to update")
@@ -85,7 +120,7 @@ async def update_session(visit: Visit, _: UpdateSession) -> Response:
         raise refuse("FAILED_TO_GET_SESSION") from None
     remember = not visit.cookies.is_not_remembered(visit.request)
     visit.open(answer.session, me.token, user=me.user, remember=remember)
-    return visit.json({"session": session_object(answer.session, me.token)})
+    return visit.json(UpdatedSession(session_object(answer.session, me.token)))
 
 
 class RevokeSession(msgspec.Struct):
@@ -94,8 +129,9 @@ class RevokeSession(msgspec.Struct):
     token: str
 
 
+@Description(answers=(Done,), calls=("SessionService.RevokeSession",))
 async def revoke_session(visit: Visit, body: RevokeSession) -> Response:
-    """End one of the caller's sessions; one that is unknown or another's is no error."""
+    """End one of the caller's sessions. An unknown session is no error."""
     me, sessions = visit.known, visit.deps.backends.sessions
     if body.token in (me.token, me.session.id):
         with me.acting():
@@ -109,14 +145,18 @@ async def revoke_session(visit: Visit, body: RevokeSession) -> Response:
     return visit.json(DONE)
 
 
+@Description(answers=(Done,), calls=("SessionService.RevokeAllSessions",))
 async def revoke_sessions(visit: Visit, _: Anything) -> Response:
+    """End all of the caller's sessions."""
     with visit.known.acting():
         await visit.deps.backends.sessions.RevokeAllSessions(RevokeAllSessionsRequest())
     visit.close()
     return visit.json(DONE)
 
 
+@Description(answers=(Done,), calls=("SessionService.RevokeOtherSessions",))
 async def revoke_other_sessions(visit: Visit, _: Anything) -> Response:
+    """End all of the caller's sessions but this one."""
     me = visit.known
     with me.acting():
         await visit.deps.backends.sessions.RevokeOtherSessions(

@@ -12,6 +12,7 @@ from gateway.auth.protocol.redirects import redirect
 from gateway.auth.protocol.refusals import Refusal
 from gateway.auth.protocol.validation import ONE_OF_SEVERAL, Omissible, Query
 from gateway.auth.routes.provider_refusals import provider_refusals
+from gateway.http.description import Description, UserAnswer
 from gateway.sessions.wire_objects import user_object
 from trivet.identity.v1.account_service_pb2 import (
     BeginOAuthRequest,
@@ -77,22 +78,51 @@ class SignInSocial(msgspec.Struct):
     additional_data: dict[str, object] | UnsetType = field(name="additionalData", default=UNSET)
 
 
+class ProviderPage(msgspec.Struct):
+    """The provider's page, to which the browser is to go."""
+
+    url: str
+    redirect: bool
+
+
+class SignedInAtOnce(msgspec.Struct):
+    """The new session's token and its user, for an id token."""
+
+    redirect: bool
+    token: str
+    user: UserAnswer
+
+
+class LinkBegun(msgspec.Struct, kw_only=True):
+    """The provider's page, or for an id token an empty `url` and `status`: the account is linked."""
+
+    url: str
+    status: bool | UnsetType = UNSET
+    redirect: bool
+
+
+@Description(
+    answers=(ProviderPage, SignedInAtOnce),
+    calls=("AccountService.BeginOAuth", "AccountService.SignInWithIdToken"),
+    signs_in=True,
+)
 async def sign_in_social(visit: Visit, body: SignInSocial) -> Response:
-    """Answer the provider's page for a new transaction, or with an id token open the session at once."""
+    """Begin a sign-in at a provider. With an id token the session is opened at once."""
     if body.id_token:
         return await _sign_in_with(visit, body, body.id_token)
     return await _begin(visit, body)
 
 
+@Description(answers=(LinkBegun,), calls=("AccountService.BeginOAuth", "AccountService.LinkWithIdToken"))
 async def link_social(visit: Visit, body: SignInSocial) -> Response:
-    """As `sign_in_social`, for somebody who is signed in: what is found becomes theirs."""
+    """Link an account at a provider to the signed-in user. With an id token it is linked at once."""
     me = visit.known
     if not body.id_token:
         return await _begin(visit, body, user_id=me.user.id, session_id=me.session.id)
     request = LinkWithIdTokenRequest(user_id=me.user.id, provider=body.provider, id_token=_message(body.id_token))
     with provider_refusals(), me.acting():
         await visit.deps.backends.accounts.LinkWithIdToken(request)
-    return visit.json({"url": "", "status": True, "redirect": False})
+    return visit.json(LinkBegun(url="", status=True, redirect=False))
 
 
 async def _begin(visit: Visit, body: SignInSocial, *, user_id: str = "", session_id: str = "") -> Response:
@@ -117,7 +147,7 @@ async def _begin(visit: Visit, body: SignInSocial, *, user_id: str = "", session
     visit.set_cookies = [*visit.set_cookies, visit.cookies.began(begun.state)]
     url, at_once = begun.authorization_url, not body.disable_redirect
     headers = {"location": location(url)} if at_once else None
-    return visit.json({"url": url, "redirect": at_once}, headers=headers)
+    return visit.json(ProviderPage(url=url, redirect=at_once), headers=headers)
 
 
 async def _sign_in_with(visit: Visit, body: SignInSocial, token: Token) -> Response:
@@ -133,7 +163,7 @@ async def _sign_in_with(visit: Visit, body: SignInSocial, token: Token) -> Respo
     if visit.limits:
         visit.limits.opened((answer.user.email, answer.user.id), visit.address())
     visit.open(answer.session, answer.token, user=answer.user, remember=_is_remembered(visit))
-    return visit.json({"redirect": False, "token": answer.token, "user": user_object(answer.user)})
+    return visit.json(SignedInAtOnce(redirect=False, token=answer.token, user=user_object(answer.user)))
 
 
 def _message(token: Token) -> IdToken:
@@ -175,8 +205,9 @@ class PostedAnswer(_Answer, Omissible):
     """As a form, which Apple's page posts."""
 
 
+@Description(redirects=True, calls=("AccountService.CompleteOAuth",), signs_in=True)
 async def callback(visit: Visit, answer: Answer) -> Response:
-    """End a transaction: the browser is sent on, signed in or with the word for what went wrong."""
+    """End a sign-in at a provider. The browser is sent on, signed in or with `?error=`."""
     held = visit.cookies.state_of(visit.request) or ""
     completed = await visit.deps.backends.accounts.CompleteOAuth(
         CompleteOAuthRequest(
@@ -200,8 +231,9 @@ async def callback(visit: Visit, answer: Answer) -> Response:
     return redirect(completed.redirect_url)
 
 
+@Description(name="authPostCallback", redirects=True)
 async def posted_callback(visit: Visit, answer: PostedAnswer) -> Response:
-    """Have the browser come again with a GET: a form that another site posts brings none of our cookies."""
+    """Send a browser that comes with a form on to the same path with GET. A form of another site brings no cookies."""
     query = visit.request.query_params
     values = msgspec.to_builtins(answer) | {name: query[name] for name in answer.__struct_fields__ if query.get(name)}
     path = f"/api/auth/callback/{quote(visit.parameters['provider'], safe='')}"

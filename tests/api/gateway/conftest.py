@@ -26,6 +26,11 @@ from trivet.client.near import near_cache
 PAGE = "https://app.example.com"
 
 
+@pytest.fixture(autouse=True)
+def _answers_are_described() -> None:
+    """Not here: the services are stand-ins, which answer and refuse whatever a test scripts."""
+
+
 class Gateway:
     """A running gateway, how to speak HTTP to it, and the services behind it."""
 

@@ -102,10 +102,10 @@ async def test_a_page_of_a_trusted_origin_may_read_the_tag_also_of_a_304(
 
 async def test_the_description_says_where_a_304_may_come(http: httpx.AsyncClient) -> None:
     paths = (await http.get("/openapi.json")).json()["paths"]
-    for path in ("/v1/users/{user_id}", "/v1/me", "/v1/notifications:countUnread"):
+    for path in ("/v1/users/{userId}", "/v1/me", "/v1/notifications:countUnread"):
         operation = paths[path]["get"]
         assert "304" in operation["responses"]
         assert "ETag" in operation["responses"]["200"]["headers"]
         assert "If-None-Match" in {parameter["name"] for parameter in operation["parameters"]}
     assert "304" not in paths["/v1/notifications"]["get"]["responses"]
-    assert "304" not in paths["/v1/users/{user_id}"]["delete"]["responses"]
+    assert "304" not in paths["/v1/users/{userId}"]["delete"]["responses"]

@@ -190,7 +190,7 @@ async def test_the_route_is_described_like_the_others(running: Whole) -> None:
     async with httpx.AsyncClient(base_url=running.url) as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
     assert "signed" in paths[WEBHOOK]["post"]["summary"]
-    assert "get" in paths["/v1/users/{user_id}/subscription"]
+    assert "get" in paths["/v1/users/{userId}/subscription"]
 
 
 async def test_anothers_subscription_is_not_shown_though_it_is_cached(running: Whole, ann: Person) -> None:

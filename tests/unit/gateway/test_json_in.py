@@ -31,7 +31,7 @@ FIELDS: list[FieldDescriptor] = [field for descriptor in requests() for field in
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.full_name)
 def test_null_is_taken_where_the_schema_allows_it_and_nowhere_else(field: FieldDescriptor) -> None:
-    schema = Schemas({}).field(field)
+    schema = Schemas({}).field(field, sent=True)
     allows_null = not {"type", "$ref"} & set(schema)
     assert field.containing_type is not None
     message = GetMessageClass(field.containing_type)()

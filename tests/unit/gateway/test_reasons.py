@@ -28,7 +28,7 @@ REASON = re.compile("[A-Z][A-Z_]+")
 ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
 OF_EVERY_CALL = {"REQUIRED_FIELD_MISSING", "DEADLINE_EXCEEDED"}
 OF_OTHER_CALLERS = {"ERASURE_UNDER_WAY", "STORE_TOO_OLD", "UNCONFIRMED"}
-"""Reasons that the outbox and the start of a process meet, and no request of a person."""
+"""Reasons that the outbox meets, and no request of a person."""
 
 
 @pytest.mark.parametrize("method", SERVED)
