@@ -29,6 +29,7 @@ from services.identity.outbox.outbox_subscribers import receivers
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.servicer import AuthServicer
 from services.identity.policy import POLICY
+from services.identity.schema import metadata
 from services.identity.sessions.servicer import SessionServicer
 from services.identity.settings import IdentitySettings
 from services.identity.store.database import Database
@@ -123,7 +124,7 @@ def _repeated(
         relay = partial(outbox.relay, topic, older_than=RELAY_AFTER)
         yield periodically(f"relay of {topic}", settings.relay_seconds, relay, longest=RELAY_PAUSE_SECONDS)
     yield periodically("count of parked notes", MEASURE_SECONDS, Backlog(database).measure)
-    yield periodically("sweeper", settings.sweep_seconds, Sweeper(database).sweep)
+    yield periodically("sweeper", settings.sweep_seconds, Sweeper(database, metadata).sweep)
     yield periodically("sweeper of subscriptions", settings.sweep_seconds, subscriptions.sweep)
 
 

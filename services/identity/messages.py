@@ -14,7 +14,7 @@ from runtime.rpc.actor import current_actor
 from runtime.struct_codec import plain
 from services.identity.sessions.sessions import Origin, Session
 from services.identity.store.control_characters import CONTROLS
-from services.identity.store.schema.schema import ID_LENGTH
+from services.identity.store.schema.table import ID_LENGTH
 from services.identity.users.custom_fields import Additional, of_sessions, of_users
 from services.identity.users.pictures import SHAPE, is_image
 from services.identity.users.users import Role, User

@@ -18,7 +18,7 @@ from sqlalchemy import create_engine
 from runtime.clock import timestamp
 from runtime.ids import new_id
 from runtime.paging import PAGE_BYTES
-from services.identity.store.schema import schema
+from services.identity import schema
 from tests.api.notifications.conftest import refusal
 from tests.conftest import Engines
 from tests.harness.processes import client

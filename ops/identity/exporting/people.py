@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import RowMapping, select
 
+from services.identity import schema
 from services.identity.store.database import Database
-from services.identity.store.schema import schema
 
 PAGE = 200
 Row = RowMapping

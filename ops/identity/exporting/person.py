@@ -19,10 +19,10 @@ from runtime.rpc.server import STACK
 from runtime.sealing import Sealer
 from runtime.settings import from_env
 from runtime.struct_codec import number, plain
+from services.identity import schema
 from services.identity.outbox import audit, mail
 from services.identity.outbox.outbox import PARKED, Note
 from services.identity.store.database import Database
-from services.identity.store.schema import schema
 from trivet.client import Channel, Signer, connect
 from trivet.notifications.v1.user_data_service_pb2 import ExportUserDataRequest
 from trivet.notifications.v1.user_data_service_pb2_grpc import UserDataServiceStub

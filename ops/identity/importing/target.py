@@ -11,10 +11,10 @@ from ops.identity.importing.people import Person
 from ops.identity.importing.report import Report
 from ops.identity.importing.selection import Selection, unique_values
 from ops.identity.importing.source import Row
+from services.identity import schema
 from services.identity.outbox.audit import Audit, Event, Happened
 from services.identity.store.database import Database, Transaction
 from services.identity.store.faults.errors import TwiceError
-from services.identity.store.schema import schema
 
 T = TypeVar("T")
 ROWS = 500

@@ -10,7 +10,7 @@ from ops.identity.importing.times import Times, Unreadable
 from ops.output import CONTROLS
 from runtime import json_text
 from services.identity.messages import ID_CHARACTERS
-from services.identity.store.schema.schema import ID_LENGTH
+from services.identity.store.schema.table import ID_LENGTH
 
 TIMES = frozenset(
     {"createdAt", "updatedAt", "expiresAt", "banExpires", "accessTokenExpiresAt", "refreshTokenExpiresAt"}

@@ -11,12 +11,12 @@ from runtime.clock import Clock, utc_now
 from runtime.errors import Aborted
 from runtime.ids import new_id
 from services.identity.billing.stripe_terms import Known, News, Terms
+from services.identity.billing.tables import stripe_events, subscriptions
 from services.identity.outbox.outbox import Outbox
 from services.identity.store.database import Database, Transaction
 from services.identity.store.faults.errors import OrphanError, TwiceError
-from services.identity.store.schema import schema
+from services.identity.users.tables import users
 
-subscriptions, events, users = schema.subscriptions, schema.stripe_events, schema.users
 LIVE = ("active", "trialing", "past_due")
 MAX_OF_A_USER = 100
 UNCLAIMED_KEPT = timedelta(days=30)
@@ -91,7 +91,9 @@ class Subscriptions:
 
     async def look(self, news: News) -> Seen | None:
         """Return how the row of the news' subscription was seen, None if the event has been applied."""
-        if await self._database.row("stripe_events.find", select(events.c.id).where(events.c.id == news.event_id)):
+        if await self._database.row(
+            "stripe_events.find", select(stripe_events.c.id).where(stripe_events.c.id == news.event_id)
+        ):
             return None
         statement = select(subscriptions.c.updated_at).where(_is(news.subscription_id))
         row = await self._database.row("subscriptions.seen", statement)
@@ -140,7 +142,7 @@ class Subscriptions:
         now = self._now()
         values = {"id": news.event_id, "created": news.created, "applied_at": now, "created_at": now, "updated_at": now}
         try:
-            await transaction.execute(insert(events).values(values))
+            await transaction.execute(insert(stripe_events).values(values))
         except TwiceError:
             raise _RepeatedError from None
 

@@ -9,9 +9,7 @@ from sqlalchemy import Select, delete, insert, select
 from runtime.clock import Clock, utc_now
 from runtime.ids import new_id, token_hash
 from services.identity.store.database import Database, Transaction
-from services.identity.store.schema import schema
-
-verifications = schema.verifications
+from services.identity.store.tables import verifications
 
 RESET_PASSWORD = "reset-password"  # noqa: S105  # no password
 DELETE_ACCOUNT = "delete-account"

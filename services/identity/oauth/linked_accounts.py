@@ -13,11 +13,10 @@ from runtime.ids import new_id
 from runtime.sealing import Sealer
 from services.identity.oauth.tokens import Tokens, opened_tokens, sealed_columns, split_scopes
 from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.passwords.tables import accounts
 from services.identity.sessions.sessions import Origin, Sessions
 from services.identity.store.database import Database, Transaction
-from services.identity.store.schema import schema
-
-accounts = schema.accounts
+from services.identity.users.tables import users
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ class LinkedAccounts:
 
         async def work(transaction: Transaction) -> None:
             # Of two who remove the last two accounts at once, the second must see that one is left.
-            owner = select(schema.users.c.id).where(schema.users.c.id == user_id).with_for_update()
+            owner = select(users.c.id).where(users.c.id == user_id).with_for_update()
             await transaction.execute(owner)
             if session_id is not None:
                 await self._sessions.verify_fresh(transaction, user_id, session_id)

@@ -9,10 +9,9 @@ from sqlalchemy import RowMapping, or_, select, update
 from runtime.sealing import BrokenSealError, Sealer
 from services.identity.oauth.tokens import SEALED, purpose
 from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.passwords.tables import accounts
 from services.identity.store.database import Database, Transaction
-from services.identity.store.schema import schema
 
-accounts = schema.accounts
 BATCH = 200
 
 

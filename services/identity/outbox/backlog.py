@@ -12,10 +12,9 @@ from sqlalchemy import ColumnElement, Delete, Row, Update, delete, func, or_, se
 from runtime.clock import Clock, utc_now
 from services.identity.outbox.audit import Audit, Event, Happened
 from services.identity.outbox.outbox import INVALIDATIONS, PARKED
+from services.identity.outbox.tables import outbox
 from services.identity.store.database import Database, Transaction
-from services.identity.store.schema import schema
 
-outbox = schema.outbox
 BATCH = 500
 DETAIL_LENGTH = 512
 """Of an audit event: longer lists of ids are cut."""

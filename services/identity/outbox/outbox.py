@@ -15,12 +15,11 @@ from runtime.backoff import Patience
 from runtime.clock import Clock, utc_now
 from runtime.errors import RefusedError, ServiceError, Unavailable
 from runtime.tasks import TooManyTasksError
+from services.identity.outbox.tables import outbox
 from services.identity.store.compiled_writes import Writing
 from services.identity.store.database import Database, Transaction
-from services.identity.store.schema import schema
 
 logger = logging.getLogger(__name__)
-outbox = schema.outbox
 WRITTEN = ("topic", "key", "payload", "attempts", "created_at", "updated_at", "next_attempt_at")
 INSERT = Writing(insert(outbox).values({name: bindparam(f"new_{name}", type_=outbox.c[name].type) for name in WRITTEN}))
 INVALIDATIONS = "cache.invalidate"

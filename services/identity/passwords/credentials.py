@@ -7,13 +7,13 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from runtime.clock import Clock, utc_now
 from runtime.ids import new_id
+from services.identity.passwords.tables import accounts
 from services.identity.store.compiled_reads import Reading, Values
 from services.identity.store.database import Database, Transaction
-from services.identity.store.schema import schema
+from services.identity.users.tables import users
 from services.identity.users.users import COLUMNS as USER_COLUMNS
 from services.identity.users.users import User, user_of
 
-accounts = schema.accounts
 CREDENTIAL = "credential"
 
 
@@ -25,10 +25,10 @@ class Credential:
     password: str | None
 
 
-_OWN = (accounts.c.user_id == schema.users.c.id) & (accounts.c.provider == CREDENTIAL)
-_CREDENTIAL = select(*USER_COLUMNS, accounts.c.password).outerjoin_from(schema.users, accounts, _OWN)
-BY_EMAIL = Reading("accounts.by_email", _CREDENTIAL.where(schema.users.c.email == bindparam("email")))
-BY_USER = Reading("accounts.by_user", _CREDENTIAL.where(schema.users.c.id == bindparam("user_id")))
+_OWN = (accounts.c.user_id == users.c.id) & (accounts.c.provider == CREDENTIAL)
+_CREDENTIAL = select(*USER_COLUMNS, accounts.c.password).outerjoin_from(users, accounts, _OWN)
+BY_EMAIL = Reading("accounts.by_email", _CREDENTIAL.where(users.c.email == bindparam("email")))
+BY_USER = Reading("accounts.by_user", _CREDENTIAL.where(users.c.id == bindparam("user_id")))
 
 
 def _credential(row: Values | None) -> Credential | None:

@@ -21,7 +21,7 @@ from services.identity.store import idempotency as asked_before
 from services.identity.store.database import Database, Transaction
 from services.identity.store.faults.errors import TwiceError
 from services.identity.store.idempotency import Request, Requests
-from services.identity.store.schema import schema
+from services.identity.users.tables import users
 from services.identity.users.users import Role, User
 
 
@@ -104,7 +104,7 @@ class SignUps:
         async def work(transaction: Transaction) -> SignedUp:
             # Written and taken back before anybody can see it: what is left out here could be timed.
             await self._write(transaction, replace(user, email=user.id), new_id())
-            await transaction.execute(delete(schema.users).where(schema.users.c.id == user.id))
+            await transaction.execute(delete(users).where(users.c.id == user.id))
             await self._mails.nobody(transaction, new.callback_url)
             return SignedUp(user, None)
 
@@ -159,7 +159,7 @@ class SignUps:
 
     async def _write(self, transaction: Transaction, user: User, password_hash: str) -> None:
         row = {name: getattr(user, name) for name in User.__dataclass_fields__} | {"role": user.role.value}
-        await transaction.execute(insert(schema.users).values(**row))
+        await transaction.execute(insert(users).values(**row))
         await self._accounts.add_credential(transaction, user.id, password_hash)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import FromClause, bindparam, insert, not_, or_, select
 
 from services.identity.passwords.credentials import CREDENTIAL
+from services.identity.passwords.tables import accounts
+from services.identity.sessions.tables import sessions
 from services.identity.store.compiled_writes import Writing
-from services.identity.store.schema import schema
-
-users, accounts, sessions = schema.users, schema.accounts, schema.sessions
+from services.identity.users.tables import users
 
 
 @dataclass(frozen=True, slots=True)

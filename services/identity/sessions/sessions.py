@@ -14,14 +14,14 @@ from runtime.errors import Absent, FailedPrecondition, InvalidArgument, NotFound
 from runtime.ids import new_id, token_hash
 from services.identity.outbox.outbox import Invalidation, Outbox
 from services.identity.sessions.session_gate import Proof, insert_while
+from services.identity.sessions.tables import sessions
 from services.identity.store.compiled_reads import Reading
 from services.identity.store.database import Database, Transaction
-from services.identity.store.schema import schema
 from services.identity.users.custom_fields import merged
+from services.identity.users.tables import users
 from services.identity.users.users import COLUMNS as USER_COLUMNS
 from services.identity.users.users import User, user_of
 
-sessions = schema.sessions
 UNREMEMBERED = timedelta(days=1)
 USER_AGENT_LENGTH = 512
 IP_ADDRESS_LENGTH = 64
@@ -104,9 +104,7 @@ class Ended:
 
 COLUMNS = tuple(sessions.c[name] for name in Session.__dataclass_fields__)
 BY_TOKEN = (
-    select(*USER_COLUMNS, *COLUMNS)
-    .join_from(sessions, schema.users)
-    .where(sessions.c.token_hash == bindparam("token_hash"))
+    select(*USER_COLUMNS, *COLUMNS).join_from(sessions, users).where(sessions.c.token_hash == bindparam("token_hash"))
 )
 VERIFY = Reading("sessions.verify", BY_TOKEN)
 

@@ -11,9 +11,8 @@ from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition, InvalidArgument
 from runtime.ids import new_id
 from services.identity.store.database import Database, Transaction
-from services.identity.store.schema import schema
+from services.identity.store.tables import requests
 
-requests = schema.requests
 KEPT = timedelta(days=1)
 MAX_LENGTH = 128
 

@@ -13,9 +13,8 @@ from runtime.errors import Unavailable
 from runtime.ids import new_id, token_hash
 from services.identity.store.database import Database, Transaction
 from services.identity.store.faults.errors import TwiceError
-from services.identity.store.schema import schema
+from services.identity.store.tables import verifications
 
-verifications = schema.verifications
 LIFETIME = timedelta(seconds=15)
 PAUSE_SECONDS = 0.05
 

@@ -17,10 +17,9 @@ from services.identity.sessions.sessions import Sessions
 from services.identity.store.control_characters import CONTROLS
 from services.identity.store.database import Database, Transaction
 from services.identity.store.faults.errors import TwiceError
-from services.identity.store.schema import schema
+from services.identity.users.tables import users
 from services.identity.users.users import Role, User, Users, tag_of
 
-users = schema.users
 REASON_LENGTH = 512
 
 

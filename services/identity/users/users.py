@@ -30,10 +30,9 @@ from services.identity.outbox import erasure
 from services.identity.outbox.outbox import Outbox
 from services.identity.store.compiled_reads import Reading
 from services.identity.store.database import Database, Transaction
-from services.identity.store.schema import schema
 from services.identity.users.custom_fields import merged
+from services.identity.users.tables import tables_of_users, users
 
-users = schema.users
 LAST_CHARACTER = "\U0010ffff"
 
 
@@ -64,7 +63,6 @@ class User:
         return self.banned and (self.ban_expires is None or self.ban_expires > now)
 
 
-CHILDREN = (schema.sessions, schema.accounts, schema.subscriptions)
 COLUMNS = tuple(users.c[name] for name in User.__dataclass_fields__)
 BY_ID = Reading("users.find", select(*COLUMNS).where(users.c.id == bindparam("user_id")))
 
@@ -155,8 +153,8 @@ class Users:
         """
         user_id = leaving.user.id
         # Explicitly, while the user is locked: TiDB's cascade can miss a row that is inserted at this moment.
-        for child in CHILDREN:
-            await transaction.execute(delete(child).where(child.c.user_id == user_id))
+        for table in tables_of_users():
+            await transaction.execute(delete(table).where(table.c.user_id == user_id))
         await transaction.execute(delete(users).where(users.c.id == user_id))
         await self._outbox.put(transaction, erasure.TOPIC, user_id, erasure.payload(user_id))
         await self._outbox.add(transaction, tag_of(user_id))

@@ -14,13 +14,13 @@ from services.identity.passwords.authentication import Authentication
 from services.identity.passwords.credentials import Accounts
 from services.identity.passwords.hashing import Cost, Hasher
 from services.identity.passwords.sign_up import NewUser, SignUps
+from services.identity.schema import metadata
 from services.identity.sessions.sessions import Lifetimes, Origin, Sessions
 from services.identity.store.database import Database, Transaction
 from services.identity.store.engine import store_url
 from services.identity.store.engine.engine import Limits
 from services.identity.store.engine.store_url import StoreUrl
 from services.identity.store.schema import migrate
-from services.identity.store.schema.schema import metadata
 from services.identity.users.administration import Administration
 from services.identity.users.deletion import UserDeletion
 from services.identity.users.users import User, Users

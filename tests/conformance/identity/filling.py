@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Table, insert, text
 
 from runtime.ids import new_id, token_hash
+from services.identity import schema
+from services.identity.schema import metadata
 from services.identity.sessions.sessions import Origin
 from services.identity.store.database import Database
 from services.identity.store.engine.store_url import StoreUrl
-from services.identity.store.schema import schema
-from services.identity.store.schema.schema import metadata
 from tests.conformance.identity.conftest import PATIENT, Identity
 
 PEOPLE = 3_000

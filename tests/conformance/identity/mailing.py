@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from sqlalchemy import Executable, insert, select, update
 
 from runtime.ids import new_id
+from services.identity import schema
 from services.identity.email.links import Links
 from services.identity.email.one_time_secrets import Verifications
 from services.identity.email.policy import EmailRules
@@ -21,7 +22,6 @@ from services.identity.passwords.resets import PasswordResets
 from services.identity.passwords.sign_up import NewUser, SignedUp, SignUps
 from services.identity.sessions.sessions import Lifetimes, Origin
 from services.identity.store.database import Transaction
-from services.identity.store.schema import schema
 from services.identity.users.deletion import UserDeletion
 from services.identity.users.users import User
 from services.identity.wiring import Site, assemble

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Index, PrimaryKeyConstraint, UniqueConstraint, text
 
+from services.identity.schema import metadata
 from services.identity.store.database import Database
 from services.identity.store.engine.engine import server_of
-from services.identity.store.schema.schema import metadata
 from tests.conformance.identity.statements import Sent
 
 

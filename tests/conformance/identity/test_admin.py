@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, ServiceError
 from runtime.ids import new_id
+from services.identity import schema
 from services.identity.outbox.audit import TOPIC, Audit
 from services.identity.sessions.sessions import Origin
-from services.identity.store.schema import schema
 from services.identity.users.administration import Administration
 from services.identity.users.users import Filter, Order, Role, User
 from tests.conformance.identity.conftest import OPERATOR, PASSWORD, Identity

@@ -18,10 +18,10 @@ from runtime.errors import (
     Unauthenticated,
 )
 from runtime.ids import new_id
+from services.identity import schema
 from services.identity.passwords.credentials import Accounts, Credential
 from services.identity.passwords.sign_up import NewUser, SignedUp
 from services.identity.sessions.sessions import Origin
-from services.identity.store.schema import schema
 from tests.conformance.identity.conftest import PASSWORD, Identity
 
 NEW_PASSWORD = "a better horse battery"

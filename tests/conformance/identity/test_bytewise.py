@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import Column, Table, insert, select, text
 
 from runtime.ids import new_id, token_hash
+from services.identity import schema
 from services.identity.store.database import Database, Transaction
 from services.identity.store.engine import store_url
 from services.identity.store.faults.errors import TwiceError
-from services.identity.store.schema import schema
 from tests.conformance.identity.conftest import Identity
 from tests.conftest import Engines
 

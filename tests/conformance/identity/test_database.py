@@ -13,13 +13,13 @@ from sqlalchemy.exc import OperationalError
 from runtime import failpoints
 from runtime.errors import Unavailable
 from runtime.ids import new_id
+from services.identity import schema
 from services.identity.passwords.hashing import Hasher
 from services.identity.sessions.sessions import Ended
 from services.identity.store.database import ATTEMPTS, Database, Transaction
 from services.identity.store.engine import store_url
 from services.identity.store.engine.engine import Limits
 from services.identity.store.engine.store_url import StoreUrl
-from services.identity.store.schema import schema
 from tests.conformance.identity.conftest import ENDLESS_ON_TIDB, SHORT, Identity, build, empty
 from tests.harness.waiting import taking, until
 

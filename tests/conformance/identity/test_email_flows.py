@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import select, update
 
 from runtime.errors import ServiceError
+from services.identity import schema
 from services.identity.email.links import Proof
 from services.identity.email.policy import EmailRules
 from services.identity.email.verification import Followed, Outcome
 from services.identity.passwords.hashing import Hasher
-from services.identity.store.schema import schema
 from services.identity.users.users import User, tag_of
 from tests.conformance.identity.conftest import BASE_URL, PASSWORD, Identity
 from tests.conformance.identity.mailing import HERE, Mailing, mailing

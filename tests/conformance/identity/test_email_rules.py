@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import func, select
 
 from runtime.errors import ServiceError
+from services.identity import schema
 from services.identity.email.policy import Deletion, EmailRules
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.sign_up import NewUser
-from services.identity.store.schema import schema
 from services.identity.users.users import User
 from tests.conformance.identity.conftest import BASE_URL, OPERATOR, PASSWORD, Identity
 from tests.conformance.identity.mailing import HERE, Mailing, mailing

@@ -11,12 +11,12 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.pool import NullPool
 
 from runtime.errors import Unavailable
+from services.identity.schema import metadata
 from services.identity.store.database import Database
 from services.identity.store.engine.store_url import StoreUrl
 from services.identity.store.schema import migrate
-from services.identity.store.schema.schema import metadata
 from services.identity.store.schema.schema_check import SchemaCheck, revisions
-from services.identity.users.users import CHILDREN
+from services.identity.users.tables import tables_of_users
 
 MIGRATORS = 4
 TURNS = 5
@@ -65,7 +65,7 @@ def test_a_foreign_key_has_one_index(url: str, store: StoreUrl) -> None:
     """TiDB keeps a second one, and plans with either."""
     address, arguments = store.for_operator()
     looking = inspect(create_engine(address, connect_args=arguments, poolclass=NullPool))
-    for table in CHILDREN:
+    for table in tables_of_users():
         found = [each["name"] for each in looking.get_indexes(table.name) if each["column_names"] == ["user_id"]]
         assert found == [f"ix_{table.name}_user_id"]
 

@@ -13,14 +13,14 @@ from alembic.operations import Operations
 from sqlalchemy import Column, Index, PrimaryKeyConstraint, UniqueConstraint, Uuid, delete, insert, select, text, update
 from sqlalchemy.schema import CreateTable, Sequence
 
+from services.identity import schema
 from services.identity.outbox.outbox import INSERT
 from services.identity.passwords.credentials import BY_EMAIL, BY_USER
+from services.identity.schema import metadata
 from services.identity.sessions.session_gate import writing_for
 from services.identity.sessions.sessions import VERIFY
 from services.identity.store.database import Database
-from services.identity.store.schema import schema
 from services.identity.store.schema.migrate import script_directory
-from services.identity.store.schema.schema import metadata
 from services.identity.users.users import BY_ID
 from tests.conformance.identity.mysql import DIALECT, NotForMysqlError, check, check_element
 

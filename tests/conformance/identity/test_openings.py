@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 
 from runtime.clock import utc_now
 from runtime.errors import ServiceError
+from services.identity import schema
 from services.identity.email.policy import EmailRules
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.sign_up import NewUser
@@ -16,7 +17,6 @@ from services.identity.sessions import sessions
 from services.identity.sessions.session_gate import Proof, insert_while
 from services.identity.sessions.sessions import Origin
 from services.identity.store.compiled_writes import Writing
-from services.identity.store.schema import schema
 from services.identity.users.users import User
 from tests.conformance.identity.conftest import PASSWORD, Identity
 from tests.conformance.identity.mailing import Mailing, mailing

@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from runtime.errors import RefusedError, Unavailable
+from services.identity import schema
 from services.identity.outbox import backlog
 from services.identity.outbox.audit import TOPIC as AUDIT
 from services.identity.outbox.audit import Audit
 from services.identity.outbox.backlog import Backlog, Choice, parked
 from services.identity.outbox.outbox import INVALIDATIONS, PATIENCE, Note, Outbox, Receiver, lag, refused
 from services.identity.store.database import Transaction
-from services.identity.store.schema import schema
 from tests.conformance.identity.conftest import OPERATOR, Identity
 from tests.harness.waiting import until
 

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from runtime.errors import ServiceError
+from services.identity import schema
 from services.identity.email.policy import Deletion, EmailRules
 from services.identity.passwords.hashing import Hasher
-from services.identity.store.schema import schema
 from services.identity.users.users import User
 from tests.conformance.identity.conftest import PASSWORD, Identity
 from tests.conformance.identity.mailing import HERE, Mailing, mailing

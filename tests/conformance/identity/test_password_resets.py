@@ -8,9 +8,9 @@ from sqlalchemy import delete, func, select, update
 
 from runtime.errors import ServiceError
 from runtime.ids import new_id
+from services.identity import schema
 from services.identity.email.policy import EmailRules
 from services.identity.passwords.hashing import Hasher
-from services.identity.store.schema import schema
 from tests.conformance.identity.conftest import BASE_URL, PASSWORD, Identity
 from tests.conformance.identity.mailing import HERE, Mailing, mailing
 

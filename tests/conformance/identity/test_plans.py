@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Select, select
 from sqlalchemy.schema import CreateIndex, DropIndex
 
+from services.identity import schema
 from services.identity.email.one_time_secrets import Verifications
 from services.identity.outbox.backlog import Backlog
 from services.identity.sessions.session_gate import Proof
@@ -15,7 +16,6 @@ from services.identity.sessions.sessions import Origin
 from services.identity.store.database import Database, Transaction
 from services.identity.store.engine.store_url import StoreUrl
 from services.identity.store.idempotency import Request, Requests
-from services.identity.store.schema import schema
 from services.identity.store.sweeper import Sweeper
 from services.identity.users.users import Filter, Order, Role
 from tests.conformance.identity.conftest import PATIENT, Identity, empty
@@ -47,7 +47,7 @@ def _looked_up(statement: Callable[[Filled], Select[tuple[str]]]) -> Call:
 async def _sweep(identity: Identity, _: Filled) -> None:
     """What little has expired by now, of many rows."""
     later = identity.clock() + timedelta(seconds=20)
-    await Sweeper(identity.database, now=lambda: later).sweep()
+    await Sweeper(identity.database, schema.metadata, now=lambda: later).sweep()
 
 
 async def _find_request(identity: Identity, some: Filled) -> None:

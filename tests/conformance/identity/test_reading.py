@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import Select, bindparam, func, literal_column, select
 
 from runtime.errors import Unavailable
+from services.identity import schema
 from services.identity.passwords.credentials import BY_EMAIL, BY_USER
 from services.identity.sessions.sessions import VERIFY
 from services.identity.store.compiled_reads import Reading
 from services.identity.store.database import Database
 from services.identity.store.engine.store_url import StoreUrl
-from services.identity.store.schema import schema
 from services.identity.users.users import BY_ID
 from tests.conformance.identity.conftest import ENDLESS_ON_TIDB, SHORT, Identity
 from tests.harness.waiting import until

@@ -10,11 +10,11 @@ from argon2 import PasswordHasher
 from sqlalchemy import select, update
 
 from runtime.errors import InvalidArgument, Unauthenticated, Unavailable
+from services.identity import schema
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.rehash import Renewal
 from services.identity.sessions.sessions import Origin
 from services.identity.store.database import Transaction
-from services.identity.store.schema import schema
 from services.identity.users.users import User
 from tests.conformance.identity.conftest import CHEAP, PASSWORD, Identity
 from tests.harness.waiting import until

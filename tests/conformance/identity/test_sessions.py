@@ -7,9 +7,9 @@ from sqlalchemy import insert, update
 
 from runtime.errors import InvalidArgument, NotFound, Unavailable
 from runtime.ids import new_id
+from services.identity import schema
 from services.identity.sessions.sessions import Ended, Origin
 from services.identity.store.faults.errors import OrphanError
-from services.identity.store.schema import schema
 from tests.conformance.identity.conftest import PASSWORD, Identity
 
 

@@ -11,12 +11,13 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 
 from runtime.errors import Unavailable
+from services.identity import schema
 from services.identity.store.database import Database, Transaction
 from services.identity.store.engine import store_url
 from services.identity.store.engine.store_url import StoreUrl
 from services.identity.store.faults.codes import CODES, Fault
 from services.identity.store.faults.errors import OrphanError, TwiceError, fault_of
-from services.identity.store.schema import migrate, schema
+from services.identity.store.schema import migrate
 from tests.conformance.identity.conftest import SHORT
 from tests.conformance.identity.statements import before_driver
 from tests.conformance.identity.test_database import _connects, _insert_user

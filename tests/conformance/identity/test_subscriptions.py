@@ -10,10 +10,10 @@ from itertools import permutations
 import pytest
 from sqlalchemy import func, select, update
 
+from services.identity import schema
 from services.identity.billing.stripe_terms import News, Terms
 from services.identity.billing.subscriptions import UNCLAIMED_KEPT, MovedError, Outcome, Seen, Subscriptions, tag_of
 from services.identity.store.database import Transaction
-from services.identity.store.schema import schema
 from tests.conformance.identity.conftest import OPERATOR, Identity
 from tests.harness.stripe import NOW
 

@@ -8,18 +8,19 @@ import pytest
 from sqlalchemy import Table, func, insert, select
 
 from runtime.ids import new_id, token_hash
+from services.identity import schema
+from services.identity.billing.tables import EVENTS_KEPT
 from services.identity.sessions.sessions import Origin
 from services.identity.store import sweeper
 from services.identity.store.database import Transaction
-from services.identity.store.schema import schema
-from services.identity.store.sweeper import EVENTS_KEPT, Sweeper
+from services.identity.store.sweeper import Sweeper
 from tests.conformance.identity.conftest import PASSWORD, Identity
 from tests.conformance.identity.statements import sent_to, work_of
 
 
 @pytest.fixture
 def sweep(identity: Identity) -> Sweeper:
-    return Sweeper(identity.database, now=identity.clock)
+    return Sweeper(identity.database, schema.metadata, now=identity.clock)
 
 
 async def _insert(identity: Identity, table: Table, **values: Any) -> str:
@@ -95,7 +96,7 @@ async def test_two_sweepers_at_once_remove_each_row_once(identity: Identity, mon
         ends = identity.clock()
         verification = {"identifier": f"i{number}", "value": token_hash(str(number)), "expires_at": ends}
         await _insert(identity, schema.verifications, **verification)
-    both = (Sweeper(identity.database, now=identity.clock) for _ in range(2))
+    both = (Sweeper(identity.database, schema.metadata, now=identity.clock) for _ in range(2))
     assert sum(await asyncio.gather(*(each.sweep() for each in both))) == 40
     count = select(func.count()).select_from(schema.verifications)
     assert await identity.database.row("tests.count", count) == (0,)

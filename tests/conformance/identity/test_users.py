@@ -5,8 +5,8 @@ from sqlalchemy import func, insert, select
 
 from runtime.errors import NotFound
 from runtime.ids import new_id
+from services.identity import schema
 from services.identity.store.database import Transaction
-from services.identity.store.schema import schema
 from services.identity.users.users import Filter, Order, Role, User
 from tests.conformance.identity.conftest import OPERATOR, Identity
 

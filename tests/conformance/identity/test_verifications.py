@@ -11,10 +11,10 @@ from sqlalchemy.engine import CursorResult
 
 from runtime.errors import NotFound
 from runtime.ids import new_id, token_hash
+from services.identity import schema
 from services.identity.email.one_time_secrets import Verification, Verifications
 from services.identity.store.database import Transaction
 from services.identity.store.faults.errors import TwiceError
-from services.identity.store.schema import schema
 from tests.conformance.identity.conftest import Identity
 
 HOUR = timedelta(hours=1)

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, insert, literal_column, select
 
 from runtime.clock import utc_now
 from runtime.errors import Unavailable
+from services.identity import schema
 from services.identity.outbox.outbox import INSERT
 from services.identity.sessions.sessions import Origin
 from services.identity.store.compiled_writes import Writing, Written
@@ -19,7 +20,7 @@ from services.identity.store.database import Database, Transaction
 from services.identity.store.engine import store_url
 from services.identity.store.engine.store_url import StoreUrl
 from services.identity.store.faults.errors import OrphanError, TwiceError
-from services.identity.store.schema import migrate, schema
+from services.identity.store.schema import migrate
 from tests.conformance.identity.conftest import PASSWORD, SHORT, Identity
 from tests.conformance.identity.statements import before_driver
 from tests.conformance.identity.test_store_codes import DriverError

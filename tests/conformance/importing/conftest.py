@@ -18,9 +18,9 @@ from ops.errors import Refused
 from ops.identity.sealing import SealingSettings, sealer
 from runtime.ids import new_id
 from runtime.sealing import Sealer
+from services.identity.schema import metadata
 from services.identity.store.engine import store_url
 from services.identity.store.schema import migrate
-from services.identity.store.schema.schema import metadata
 from tests.conformance.importing.original import Original, connected, database_beside
 from tests.conftest import Engines
 from tests.harness.mysql_like import sql_engines

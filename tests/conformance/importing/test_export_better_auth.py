@@ -13,8 +13,9 @@ from sqlalchemy import inspect, make_url, text
 from ops.errors import Refused
 from ops.identity.exporting.command import MODULE
 from runtime.ids import new_id
+from services.identity import schema
 from services.identity.store.engine import store_url
-from services.identity.store.schema import migrate, schema
+from services.identity.store.schema import migrate
 from tests.conformance.importing.conftest import Trivet
 from tests.conformance.importing.original import SCRYPT, Original, connected, database_beside
 

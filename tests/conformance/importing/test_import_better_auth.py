@@ -12,8 +12,8 @@ from sqlalchemy import text
 from ops.errors import Refused
 from ops.identity.importing import source
 from runtime.ids import token_hash
+from services.identity import schema
 from services.identity.oauth.tokens import purpose
-from services.identity.store.schema import schema
 from tests.conformance.importing.conftest import Trivet
 from tests.conformance.importing.original import NOW, SCRYPT, Original
 from tests.harness.processes import ROOT

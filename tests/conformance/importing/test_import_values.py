@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from ops.errors import Refused
 from ops.identity.importing.values import flag
-from services.identity.store.schema import schema
+from services.identity import schema
 from tests.conformance.importing.conftest import Trivet
 from tests.conformance.importing.original import SCRYPT, Original, connected
 

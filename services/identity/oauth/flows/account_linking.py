@@ -20,11 +20,8 @@ from services.identity.sessions.session_gate import Proof
 from services.identity.sessions.sessions import Opened, Origin, Sessions
 from services.identity.store.database import Database, Transaction
 from services.identity.store.faults.errors import TwiceError
-from services.identity.store.schema import schema
+from services.identity.users.tables import users
 from services.identity.users.users import COLUMNS, Role, User, tag_of, user_of
-
-users = schema.users
-
 
 VerifyNew = Callable[[Transaction, User, str], Awaitable[None]]
 """Mails a new user a link that proves the address, which leads on to a callback URL."""

@@ -1,4 +1,4 @@
-"""Bringing a database to the tables of `schema.py` and back: what `trivet db` does."""
+"""Migrates a database to the tables of `services/identity/schema.py` and back: what `trivet db` does."""
 
 import math
 import time
@@ -88,7 +88,7 @@ def status(url: str) -> Status:
 
 
 def create(name: str) -> Path:
-    """Write the migration that leads from the last one to `schema.py`, and return its path. Read it before use."""
+    """Write a migration from the last revision to the tables in code; return its path. Review it before use."""
     with TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/empty.db"
         upgrade(url)

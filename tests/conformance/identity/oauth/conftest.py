@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from runtime.sealing import Sealer
+from services.identity import schema
 from services.identity.email.one_time_secrets import Verifications
 from services.identity.oauth.flows.account_linking import Entrances, Vouched
 from services.identity.oauth.flows.redirect_flow import Callback, OAuth, Wish
@@ -21,7 +22,6 @@ from services.identity.oauth.providers.settings import OAuthRules
 from services.identity.oauth.tokens import Tokens
 from services.identity.oauth.wiring import Parts, Store, open_oauth
 from services.identity.outbox.audit import Audit
-from services.identity.store.schema import schema
 from tests.conformance.identity.conftest import Identity
 from tests.oauth.provider import CLIENT_ID, CLIENT_SECRET, Provider, running_provider
 

@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import update
 
 from runtime.errors import PermissionDenied
+from services.identity import schema
 from services.identity.oauth.errors import OAuthError
 from services.identity.oauth.providers.settings import OAuthRules
 from services.identity.sessions.sessions import Origin
 from services.identity.store.database import Transaction
-from services.identity.store.schema import schema
 from tests.conformance.identity.oauth.conftest import ISSUER, Doors, vouched
 
 HERE = Origin("10.0.0.1", "browser")

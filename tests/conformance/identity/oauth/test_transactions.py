@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from runtime.errors import FailedPrecondition, NotFound, Unauthenticated
 from runtime.sealing import Sealer
+from services.identity import schema
 from services.identity.oauth.flows.redirect_flow import Ended
 from services.identity.oauth.providers.relying_party import RelyingParty
 from services.identity.oauth.reseal import Resealed, reseal_all
@@ -20,7 +21,6 @@ from services.identity.outbox.audit import Audit
 from services.identity.sessions.sessions import Origin
 from services.identity.store.database import Transaction
 from services.identity.store.leases import Leases
-from services.identity.store.schema import schema
 from tests.conformance.identity.conftest import OPERATOR, PASSWORD
 from tests.conformance.identity.oauth.conftest import KEY, OLD_KEY, Doors, begun, vouched
 from tests.oauth.provider import Provider

@@ -1,1 +1,1 @@
-"""The steps from an empty database to `schema.py`, oldest first in `versions/`."""
+"""The steps from an empty database to `services/identity/schema.py`, oldest first in `versions/`."""

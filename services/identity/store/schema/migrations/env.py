@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from services.identity.store.schema.schema import metadata
+from services.identity.schema import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(
