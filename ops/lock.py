@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ops import ROOT
 
-GROUPS = ("dev", "identity", "notifications", "cache", "gateway", "ops", "embedded", "node", "peers")
+GROUPS = ("dev", "identity", "notifications", "cache", "gateway", "ops", "embedded", "tools", "node", "peers")
 OPTIONS = (
     "--quiet",
     "--universal",

