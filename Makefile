@@ -20,7 +20,7 @@ PY := PYTHONPATH=protos:. $(BIN)/python
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@PYTHON="$(PYTHON)" ops/make-venv.sh $(VENV)
@@ -108,6 +108,10 @@ third-party: $(VENV)/.for-dev ## Put google/api's protos where `buf generate` fi
 .PHONY: variables
 variables: $(VENV)/.for-dev ## List every TRIVET_ variable that something reads
 	@$(PY) -m ops.variables
+
+.PHONY: configuration
+configuration: $(VENV)/.for-dev ## Write docs/configuration.md from the settings' own sentences
+	@$(PY) -m ops.configuration
 
 .PHONY: lock
 lock: $(VENV)/.for-dev ## Renew every file under requirements/ from pyproject.toml
