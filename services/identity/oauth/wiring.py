@@ -1,7 +1,7 @@
 """How the parts of signing in at providers fit together."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from runtime.clock import Clock, utc_now
@@ -16,7 +16,7 @@ from services.identity.oauth.flows.redirect_flow import OAuth
 from services.identity.oauth.linked_accounts import LinkedAccounts
 from services.identity.oauth.providers.catalog import Provider
 from services.identity.oauth.providers.discovery import Issuers
-from services.identity.oauth.providers.provider_http import TOTAL_SECONDS, Exchanges
+from services.identity.oauth.providers.provider_http import TOTAL_SECONDS, ProviderHttp
 from services.identity.oauth.providers.relying_party import RelyingParty
 from services.identity.oauth.providers.settings import OAuthRules
 from services.identity.oauth.token_refresh import ProviderAccess
@@ -71,15 +71,14 @@ async def open_oauth(
     end a token refresh under way has `grace` seconds: the provider may have replaced the only refresh token.
     """
     auth_url = base_url.rstrip("/") + BASE_PATH
-    opened = Exchanges.open(loopback=loopback, seconds=seconds) if providers else nullcontext(Exchanges.with_nobody())
     async with (
-        opened as exchanges,
+        _open_http(loopback=loopback, seconds=seconds) if providers else nullcontext(ProviderHttp.disabled()) as http,
         Tasks.draining("provider metadata", 0, limit=100) as metadata,
         Tasks.draining("token refreshes", grace) as refreshes,
     ):
         linked = LinkedAccounts(store.database, store.sealer, store.sessions, store.audit, now=now)
         relying = RelyingParty(
-            exchanges, Issuers(exchanges, providers, metadata), auth_url, now=now, seconds=lambda: now().timestamp()
+            http, Issuers(http, providers, metadata), auth_url, now=now, seconds=lambda: now().timestamp()
         )
         entrances = Entrances(
             store.database,
@@ -105,3 +104,9 @@ async def open_oauth(
         brought = BroughtTokens(by_id, relying, entrances, store.users, rules)
         access = ProviderAccess(linked, relying, Leases(store.database, now=now), by_id, refreshes, now=now)
         yield Parts(oauth, brought, linked, access)
+
+
+def _open_http(*, loopback: bool, seconds: float) -> AbstractAsyncContextManager[ProviderHttp]:
+    from services.identity.oauth.providers.http_client import open_provider_http  # costs 8 MB
+
+    return open_provider_http(loopback=loopback, seconds=seconds)

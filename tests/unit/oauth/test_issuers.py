@@ -11,8 +11,9 @@ from runtime.tasks import Tasks
 from services.identity.oauth.errors import BadTokenError, ExchangeError
 from services.identity.oauth.providers.catalog import ClientAuth, Registration, discovered
 from services.identity.oauth.providers.discovery import Issuers
+from services.identity.oauth.providers.http_client import open_provider_http
 from services.identity.oauth.providers.id_tokens import IdTokens
-from services.identity.oauth.providers.provider_http import Exchanges
+from services.identity.oauth.providers.provider_http import ProviderHttp
 from tests.oauth.provider import CLIENT_ID, Person, Provider
 
 
@@ -24,8 +25,8 @@ def provider(running: Provider) -> Provider:
 
 
 @pytest.fixture
-async def exchanges() -> AsyncIterator[Exchanges]:
-    async with Exchanges.open(loopback=True, seconds=2.0) as opened:
+async def http() -> AsyncIterator[ProviderHttp]:
+    async with open_provider_http(loopback=True, seconds=2.0) as opened:
         yield opened
 
 
@@ -42,29 +43,29 @@ async def exchanges() -> AsyncIterator[Exchanges]:
     ],
 )
 async def test_metadata_of_another_or_without_safe_addresses_is_refused(
-    exchanges: Exchanges, provider: Provider, metadata: dict[str, object]
+    http: ProviderHttp, provider: Provider, metadata: dict[str, object]
 ) -> None:
     """O3: the metadata's issuer is the configured one."""
     provider.switches.metadata = metadata
     acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
     with pytest.raises(ExchangeError):
-        await Issuers(exchanges, [acme], Tasks("tests")).ready(acme)
+        await Issuers(http, [acme], Tasks("tests")).ready(acme)
 
 
-async def test_what_metadata_says_is_what_is_done(exchanges: Exchanges, provider: Provider) -> None:
+async def test_what_metadata_says_is_what_is_done(http: ProviderHttp, provider: Provider) -> None:
     acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=f"{provider.issuer}/"))
-    ready = await Issuers(exchanges, [acme], Tasks("tests")).ready(acme)
+    ready = await Issuers(http, [acme], Tasks("tests")).ready(acme)
     assert ready.provider.issuer == provider.issuer
     assert ready.provider.algorithms == ("RS256",)
     assert ready.provider.auth is ClientAuth.BASIC
     assert ready.says_iss
     provider.switches.metadata = {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
-    ready = await Issuers(exchanges, [acme], Tasks("tests")).ready(acme)
+    ready = await Issuers(http, [acme], Tasks("tests")).ready(acme)
     assert ready.provider.auth is ClientAuth.POST
 
 
 async def test_plain_http_is_for_this_machine_in_development_alone() -> None:
-    async with Exchanges.open(loopback=False) as strict, Exchanges.open(loopback=True) as lax:
+    async with open_provider_http(loopback=False) as strict, open_provider_http(loopback=True) as lax:
         for url in ("http://127.0.0.1:1/x", "http://localhost/x", "http://[::1]/x"):
             assert (strict.is_allowed(url), lax.is_allowed(url)) == (False, True)
         odd: list[object] = ["http://example.com", "ftp://127.0.0.1", "https://a@b.com", "https://x/#f", None, 7]
@@ -74,18 +75,16 @@ async def test_plain_http_is_for_this_machine_in_development_alone() -> None:
             await strict.get("http://127.0.0.1:1/x")
 
 
-async def test_a_redirect_is_not_followed(exchanges: Exchanges, provider: Provider) -> None:
+async def test_a_redirect_is_not_followed(http: ProviderHttp, provider: Provider) -> None:
     with pytest.raises(ExchangeError):
-        await exchanges.get(f"{provider.issuer}/auth?response_type=code&client_id={CLIENT_ID}&state=x&redirect_uri=/"
+        await http.get(f"{provider.issuer}/auth?response_type=code&client_id={CLIENT_ID}&state=x&redirect_uri=/"
                             "&code_challenge_method=S256&code_challenge=x&scope=x")  # fmt: skip
 
 
-async def test_a_rotated_key_is_found(
-    exchanges: Exchanges, provider: Provider, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_rotated_key_is_found(http: ProviderHttp, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.identity.oauth.providers.discovery.AGAIN_SECONDS", 0.0)
     acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
-    issuers = Issuers(exchanges, [acme], Tasks("tests"))
+    issuers = Issuers(http, [acme], Tasks("tests"))
     tokens = IdTokens(issuers)
     ready = await issuers.ready(acme)
     await tokens.verify(ready, provider.id_token(), nonce="", brought=True)
@@ -94,9 +93,9 @@ async def test_a_rotated_key_is_found(
     assert provider.counts["jwks"] == 2
 
 
-async def test_apples_nonce_may_be_hashed_and_others_not(exchanges: Exchanges, provider: Provider) -> None:
+async def test_apples_nonce_may_be_hashed_and_others_not(http: ProviderHttp, provider: Provider) -> None:
     acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
-    issuers = Issuers(exchanges, [acme], Tasks("tests"))
+    issuers = Issuers(http, [acme], Tasks("tests"))
     ready = await issuers.ready(acme)
     token = provider.id_token(nonce=hashlib.sha256(b"n").hexdigest())
     with pytest.raises(BadTokenError):
@@ -107,11 +106,11 @@ async def test_apples_nonce_may_be_hashed_and_others_not(exchanges: Exchanges, p
 
 @pytest.mark.parametrize(("moved", "good"), [(3_600 + 20, True), (3_600 + 40, False), (-20, True), (-40, False)])
 async def test_clocks_may_be_half_a_minute_apart(
-    exchanges: Exchanges, provider: Provider, moved: int, good: bool
+    http: ProviderHttp, provider: Provider, moved: int, good: bool
 ) -> None:
     """O3, R28."""
     acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
-    issuers = Issuers(exchanges, [acme], Tasks("tests"))
+    issuers = Issuers(http, [acme], Tasks("tests"))
     ready = await issuers.ready(acme)
     now = time.time()
     tokens = IdTokens(issuers, now=lambda: now + moved)

@@ -109,7 +109,13 @@ class OAuth:
         )
         state = await self._transactions.begin(begun)
         page = self._relying.authorization_url(
-            ready, state, begun, scopes=wish.scopes, login_hint=wish.login_hint, extra=wish.extra
+            ready,
+            state=state,
+            nonce=begun.nonce,
+            verifier=begun.verifier,
+            scopes=wish.scopes,
+            login_hint=wish.login_hint,
+            extra=wish.extra,
         )
         return page, state
 
@@ -170,9 +176,9 @@ class OAuth:
             logger.warning("%s cannot be reached: %s", provider.id, error)
             raise OAuthError("invalid_code") from None
         _check_issuer(ready, callback.iss)
-        tokens = await self._relying.redeem(ready, callback.code, begun)
+        tokens = await self._relying.redeem(ready, callback.code, verifier=begun.verifier)
         name = _name_of(callback.user_json)
-        profile, issuer = await self._relying.identify(ready, tokens, begun, iss=callback.iss, name=name)
+        profile, issuer = await self._relying.identify(ready, tokens, nonce=begun.nonce, iss=callback.iss, name=name)
         return Vouched(Identity(provider.id, issuer, profile.account_id), profile, tokens)
 
     async def _ended(self, who: Vouched, begun: Begun, origin: Origin) -> Ended:

@@ -10,7 +10,7 @@ from joserfc.jwk import JWKRegistry, Key
 from runtime.tasks import Tasks
 from services.identity.oauth.errors import ExchangeError
 from services.identity.oauth.providers.catalog import ClientAuth, Endpoints, Provider, exactly
-from services.identity.oauth.providers.provider_http import Exchanges
+from services.identity.oauth.providers.provider_http import ProviderHttp
 from services.identity.oauth.providers.ttl_value import Kept
 
 WELL_KNOWN = "/.well-known/openid-configuration"
@@ -40,8 +40,8 @@ class SigningKey:
 class Issuers:
     """The metadata and keys of the providers that are set up, and of no others: there is a bound."""
 
-    def __init__(self, exchanges: Exchanges, providers: Sequence[Provider], tasks: Tasks) -> None:
-        self._exchanges = exchanges
+    def __init__(self, http: ProviderHttp, providers: Sequence[Provider], tasks: Tasks) -> None:
+        self._http = http
         self._tasks = tasks
         self._ready: dict[str, Kept[Ready]] = {}
         self._keys: dict[str, Kept[tuple[SigningKey, ...]]] = {}
@@ -70,7 +70,7 @@ class Issuers:
 
     def _loader(self, provider: Provider) -> Callable[[], Any]:
         async def load() -> Ready:
-            document = await self._exchanges.get(provider.issuer.rstrip("/") + WELL_KNOWN)
+            document = await self._http.get(provider.issuer.rstrip("/") + WELL_KNOWN)
             return self._read(provider, document if isinstance(document, dict) else {})
 
         return load
@@ -83,7 +83,7 @@ class Issuers:
         authorization, token, jwks = (
             document.get(f"{name}") for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")
         )
-        if not all(map(self._exchanges.is_allowed, (authorization, token, jwks))):
+        if not all(map(self._http.is_allowed, (authorization, token, jwks))):
             raise ExchangeError(f"the metadata of {provider.id} names no https addresses")
         userinfo = document.get("userinfo_endpoint")
         signed = _words(document.get("id_token_signing_alg_values_supported")) or ("RS256",)
@@ -105,7 +105,7 @@ class Issuers:
 
     def _key_loader(self, url: str) -> Callable[[], Any]:
         async def load() -> tuple[SigningKey, ...]:
-            document = await self._exchanges.get(url)
+            document = await self._http.get(url)
             published = document.get("keys") if isinstance(document, dict) else None
             if not isinstance(published, list):
                 raise ExchangeError("a provider's keys cannot be read")

@@ -1,4 +1,7 @@
-"""HTTP to providers: one client, short deadlines, small answers, no redirects."""
+"""The HTTP client of `ProviderHttp`: one pool, short deadlines, bounded responses, no redirects.
+
+Importing httpx costs 8 MB, so only a process with providers imports this module.
+"""
 
 import logging
 import zlib
@@ -8,20 +11,20 @@ from contextlib import asynccontextmanager
 import httpx
 
 from services.identity.oauth.errors import ExchangeError, UnansweredError
-from services.identity.oauth.providers.provider_http import Fetch
+from services.identity.oauth.providers.provider_http import TOTAL_SECONDS, ProviderHttp
 
 CONNECT_SECONDS = 2.0
 POOL_SECONDS = 1.0
 MAX_BYTES = 1_048_576
 CONNECTIONS = 100
-"""To all providers together, so that a slow one leaves room for the others."""
-AGENT = "trivet"  # GitHub answers nobody without a name
+"""To all providers together, so that a slow provider leaves connections for the others."""
+AGENT = "trivet"  # GitHub refuses requests without one
 
 
 @asynccontextmanager
-async def fetching(seconds: float) -> AsyncIterator[Fetch]:
-    """Open the one client that all calls share; an answer has MAX_BYTES once inflated."""
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each call, with its address
+async def open_provider_http(*, loopback: bool, seconds: float = TOTAL_SECONDS) -> AsyncIterator[ProviderHttp]:
+    """Open the client that all calls share. A decompressed response has at most MAX_BYTES."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it logs the address of every call
     limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS // 2)
     timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=POOL_SECONDS)
     headers = {"accept": "application/json", "user-agent": AGENT, "accept-encoding": "gzip"}
@@ -35,7 +38,7 @@ async def fetching(seconds: float) -> AsyncIterator[Fetch]:
                 # Its text may hold what was sent.
                 raise UnansweredError(type(error).__name__) from None
 
-        yield fetch
+        yield ProviderHttp(fetch, loopback=loopback, seconds=seconds)
 
 
 async def _body(response: httpx.Response) -> bytes:

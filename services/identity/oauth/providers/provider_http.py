@@ -1,9 +1,8 @@
-"""Everything that is said to providers: over https, in forms and JSON, within the caller's time."""
+"""Requests to providers: over https, in forms and JSON, within the caller's deadline."""
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import quote_plus, urlencode, urlsplit
@@ -24,11 +23,11 @@ Fetch = Callable[[str, str, Mapping[str, str], bytes | None], Awaitable[tuple[in
 exchanged = Counter("trivet_oauth_exchanges_total", "What was asked of providers, by what became of it.", ["outcome"])
 
 
-class Exchanges:
-    """HTTP to providers. Every method raises ExchangeError, whatever it was that failed.
+class ProviderHttp:
+    """HTTP to providers. Every method raises ExchangeError, whatever fails.
 
-    An answer has TOTAL_SECONDS or what the caller has left. `loopback` lets http through to this machine, which
-    development and tests need.
+    A call takes at most `seconds`, or what is left of the caller's deadline. `loopback` permits plain http to this
+    machine, which development and tests need.
     """
 
     def __init__(self, fetch: Fetch, *, loopback: bool, seconds: float = TOTAL_SECONDS) -> None:
@@ -37,20 +36,9 @@ class Exchanges:
         self._seconds = seconds
 
     @classmethod
-    @asynccontextmanager
-    async def open(cls, *, loopback: bool, seconds: float = TOTAL_SECONDS) -> AsyncIterator[Self]:
-        """Open the one client that all calls share."""
-        from services.identity.oauth.providers.http_client import (
-            fetching,  # 8 MB that who has no providers does without
-        )
-
-        async with fetching(seconds) as fetch:
-            yield cls(fetch, loopback=loopback, seconds=seconds)
-
-    @classmethod
-    def with_nobody(cls) -> Self:
-        """Return what serves as long as there is no provider."""
-        return cls(_nobody, loopback=False)
+    def disabled(cls) -> Self:
+        """Return one that sends nothing and fails every call: no provider is configured."""
+        return cls(_send_nothing, loopback=False)
 
     def is_allowed(self, url: object) -> bool:
         """Whether an address may be asked, or a browser be sent there."""
@@ -66,19 +54,16 @@ class Exchanges:
         """Return the JSON at an address, asked for with an access token if one is given."""
         return await self._exchange("GET", url, {"authorization": f"Bearer {bearer}"} if bearer else {})
 
-    async def post(
-        self, url: str, form: str, *, more: Mapping[str, str] | None = None, basic: tuple[str, str] | None = None
-    ) -> Any:
-        """Return the JSON that a form, with `more` fields, is answered with.
+    async def post(self, url: str, form: Mapping[str, str], *, basic: tuple[str, str] | None = None) -> Any:
+        """Post a form and return the JSON of the response.
 
-        `basic` is a client's name and secret, each encoded as a form's value (RFC 6749, 2.3.1).
+        `basic` is a client id and secret. Each is form-encoded before it goes into the header (RFC 6749, 2.3.1).
         """
         headers = {"content-type": "application/x-www-form-urlencoded"}
         if basic is not None:
             pair = ":".join(map(quote_plus, basic))
             headers["authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
-        content = "&".join(filter(None, (form, urlencode(more or {}))))
-        return await self._exchange("POST", url, headers, content.encode())
+        return await self._exchange("POST", url, headers, urlencode(form).encode())
 
     async def _exchange(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None = None) -> Any:
         if not self.is_allowed(url):
@@ -108,5 +93,5 @@ def _value(status: int, body: bytes) -> Any:
     return value
 
 
-async def _nobody(*_: object) -> tuple[int, bytes]:
-    raise UnansweredError("there is none")
+async def _send_nothing(*_: object) -> tuple[int, bytes]:
+    raise UnansweredError("no provider is configured")

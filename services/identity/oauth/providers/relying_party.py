@@ -1,25 +1,23 @@
 """What we ask of a provider as its client: where to send the browser, tokens for a code, who somebody is."""
 
+import hashlib
 import logging
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
-from authlib.oauth2.rfc6749.parameters import prepare_token_request
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
-
 from runtime.clock import Clock, utc_now
 from runtime.errors import NotFound, Unavailable
 from services.identity.oauth.errors import BadTokenError, ExchangeError, OAuthError
-from services.identity.oauth.flows.authorization_state import Begun
 from services.identity.oauth.providers.catalog import ClientAuth, Provider
 from services.identity.oauth.providers.discovery import Issuers, Ready
 from services.identity.oauth.providers.id_tokens import IdTokens, unchecked
 from services.identity.oauth.providers.profiles import Profile
-from services.identity.oauth.providers.provider_http import Exchanges
+from services.identity.oauth.providers.provider_http import ProviderHttp
 from services.identity.oauth.tokens import Tokens, read_tokens
 from trivet.client.deadline import time_left, within
 
@@ -38,14 +36,14 @@ class RelyingParty:
 
     def __init__(
         self,
-        exchanges: Exchanges,
+        http: ProviderHttp,
         issuers: Issuers,
         redirect_base: str,
         *,
         now: Clock = utc_now,
         seconds: Callable[[], float] = time.time,
     ) -> None:
-        self._exchanges = exchanges
+        self._http = http
         self._issuers = issuers
         self._id_tokens = IdTokens(issuers, now=seconds)
         self._redirect_base = redirect_base
@@ -63,14 +61,15 @@ class RelyingParty:
     def authorization_url(
         self,
         ready: Ready,
-        state: str,
-        begun: Begun,
         *,
+        state: str,
+        nonce: str,
+        verifier: str,
         scopes: Sequence[str] = (),
         login_hint: str = "",
         extra: Mapping[str, str] | None = None,
     ) -> str:
-        """Return the address of the provider's page for one transaction."""
+        """Return the address of the provider's sign-in page. `verifier` is the one of PKCE, which `redeem` sends."""
         provider = ready.provider
         # In the order of better-auth 1.7.24, whose clients' tests compare whole addresses.
         parameters = {
@@ -80,22 +79,24 @@ class RelyingParty:
             "scope": " ".join(dict.fromkeys([*provider.scopes, *scopes])),
             "redirect_uri": self.redirect_uri(provider),
             **({"login_hint": login_hint} if login_hint else {}),
-            **({"nonce": begun.nonce} if provider.is_openid else {}),
+            **({"nonce": nonce} if provider.is_openid else {}),
             **provider.modes,
             "code_challenge_method": "S256",
-            "code_challenge": create_s256_code_challenge(begun.verifier),
+            "code_challenge": code_challenge(verifier),
             **provider.extra,
             **{name: value for name, value in (extra or {}).items() if name not in RESERVED},
         }
         between = "&" if "?" in ready.endpoints.authorization else "?"
         return f"{ready.endpoints.authorization}{between}{urlencode(parameters)}"
 
-    async def redeem(self, ready: Ready, code: str, begun: Begun) -> Tokens:
-        """Return the tokens for a code. Raises OAuthError (invalid_code)."""
-        redirect_uri = self.redirect_uri(ready.provider)
-        form = prepare_token_request(
-            "authorization_code", redirect_uri=redirect_uri, code=code, code_verifier=begun.verifier
-        )
+    async def redeem(self, ready: Ready, code: str, *, verifier: str) -> Tokens:
+        """Return the tokens for an authorization code. Raises OAuthError (invalid_code)."""
+        form = {
+            "grant_type": "authorization_code",
+            "redirect_uri": self.redirect_uri(ready.provider),
+            "code": code,
+            "code_verifier": verifier,
+        }
         try:
             tokens = await self._token_request(ready, form)
         except ExchangeError as error:
@@ -110,24 +111,24 @@ class RelyingParty:
     async def refresh(self, provider: Provider, refresh_token: str) -> Tokens:
         """Return new tokens for a refresh token. Raises ExchangeError."""
         ready = await self.ready(provider)
-        # Entra wants to hear the scopes again; elsewhere none means those that were granted.
-        scope = " ".join(provider.scopes) if provider.id == "microsoft" else None
-        form = prepare_token_request("refresh_token", refresh_token=refresh_token, scope=scope)
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        if provider.id == "microsoft":
+            form["scope"] = " ".join(provider.scopes)  # Entra requires it; elsewhere absent means the scopes granted
         tokens = await self._token_request(ready, form)
         if tokens is None:
             raise ExchangeError("a provider's token endpoint gives no tokens", refused=True)
         return await self._with_good_id_token(ready, tokens)
 
-    async def identify(self, ready: Ready, tokens: Tokens, begun: Begun, *, iss: str, name: str) -> tuple[Profile, str]:
-        """Return who has signed in, and the issuer that says so. Raises OAuthError.
+    async def identify(self, ready: Ready, tokens: Tokens, *, nonce: str, iss: str, name: str) -> tuple[Profile, str]:
+        """Return the profile of the person who signed in, and its issuer. Raises OAuthError.
 
-        `iss` is what the callback said of the issuer, `name` what it said of the person.
+        `nonce` is the one of the authorization request. `iss` and `name` are the callback's, empty if absent.
         """
         try:
             if not ready.provider.is_openid:
                 documents = await self._documents(ready, tokens.access_token)
                 return _checked(ready.provider.read(documents)), ready.provider.issuer
-            claims = await self._id_tokens.verify(ready, tokens.id_token, nonce=begun.nonce)
+            claims = await self._id_tokens.verify(ready, tokens.id_token, nonce=nonce)
             if iss and iss != claims["iss"]:
                 raise OAuthError("issuer_mismatch")
             claims = await self._with_userinfo(ready, dict(claims), tokens.access_token)
@@ -165,14 +166,14 @@ class RelyingParty:
             raise ExchangeError("a provider's userinfo is of somebody else")
         return provider.read([claims | document])
 
-    async def _token_request(self, ready: Ready, form: str) -> Tokens | None:
+    async def _token_request(self, ready: Ready, form: dict[str, str]) -> Tokens | None:
         own = ready.provider.registration
         secret = ready.provider.secret(self._seconds)
         if ready.provider.auth is ClientAuth.BASIC:
-            answer = await self._exchanges.post(ready.endpoints.token, form, basic=(own.client_id, secret))
+            answer = await self._http.post(ready.endpoints.token, form, basic=(own.client_id, secret))
         else:
             credentials = {"client_id": own.client_id, "client_secret": secret}
-            answer = await self._exchanges.post(ready.endpoints.token, form, more=credentials)
+            answer = await self._http.post(ready.endpoints.token, form | credentials)
         return read_tokens(answer, self._now())
 
     async def _with_good_id_token(self, ready: Ready, tokens: Tokens) -> Tokens:
@@ -189,7 +190,7 @@ class RelyingParty:
         return replace(tokens, id_token="")
 
     async def _documents(self, ready: Ready, access_token: str) -> list[Any]:
-        return [await self._exchanges.get(url, bearer=access_token) for url in ready.endpoints.userinfo]
+        return [await self._http.get(url, bearer=access_token) for url in ready.endpoints.userinfo]
 
     async def _with_userinfo(self, ready: Ready, claims: dict[str, Any], access_token: str) -> dict[str, Any]:
         """Return claims with those of the userinfo endpoint, where the token itself names no address."""
@@ -199,6 +200,11 @@ class RelyingParty:
         if not isinstance(document, dict) or document.get("sub") != claims["sub"]:
             raise BadTokenError("sub is not that of the userinfo")  # OpenID Connect Core 1.0, 5.3.2
         return document | claims
+
+
+def code_challenge(verifier: str) -> str:
+    """Return the S256 challenge of a PKCE code verifier (RFC 7636, 4.2)."""
+    return urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii")).digest()).rstrip(b"=").decode()
 
 
 def _checked(profile: Profile) -> Profile:
