@@ -15,6 +15,7 @@ from pymongo.errors import BulkWriteError
 from runtime.clock import Clock, to_milliseconds, utc_now
 from runtime.errors import InvalidArgument
 from runtime.paging import M, Page
+from services.notifications.audit.collections import AUDIT
 from services.notifications.logs.entries import MOST_AHEAD, raise_unless_all_are_there
 from services.notifications.store import keyset
 from services.notifications.store.json_data import cut
@@ -71,7 +72,7 @@ class Audit:
 
     def __init__(self, store: Store, erasures: Erasures, *, ttl: timedelta, clock: Clock = utc_now) -> None:
         self._store = store
-        self._rows = store.audit
+        self._rows = store.collection(AUDIT)
         self._erasures = erasures
         self._ttl = ttl
         self._clock = clock

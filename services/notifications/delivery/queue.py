@@ -7,6 +7,7 @@ from pymongo import ASCENDING, ReturnDocument
 
 from runtime.clock import Clock, utc_now
 from runtime.ids import new_id
+from services.notifications.inbox.collections import NOTIFICATIONS
 from services.notifications.store.mongo import Document, Store
 
 KEPT, QUEUED, SENDING, SENT, FAILED = "kept", "queued", "sending", "sent", "failed"
@@ -45,7 +46,7 @@ class Queue:
 
     def __init__(self, store: Store, *, lease: timedelta, clock: Clock = utc_now) -> None:
         self._store = store
-        self._rows = store.notifications
+        self._rows = store.collection(NOTIFICATIONS)
         self._lease = lease
         self._clock = clock
 

@@ -17,6 +17,7 @@ from runtime.paging import M, Page
 from services.notifications.delivery.email.mail_policy import Mailing
 from services.notifications.inbox import drafts
 from services.notifications.inbox.cache_invalidation import NOT_KEPT, Answers, unread_tag
+from services.notifications.inbox.collections import NOTIFICATIONS
 from services.notifications.inbox.drafts import Draft, Email, Kind
 from services.notifications.inbox.preferences import Preferences
 from services.notifications.store import keyset
@@ -71,7 +72,7 @@ class Notifications:
         clock: Clock = utc_now,
     ) -> None:
         self._store = store
-        self._rows = store.notifications
+        self._rows = store.collection(NOTIFICATIONS)
         self._mailing = mailing
         self._erasures = erasures
         self._preferences = preferences

@@ -9,6 +9,7 @@ from pymongo.errors import DuplicateKeyError
 from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition, InvalidArgument
 from services.notifications.inbox.cache_invalidation import NOT_KEPT, Answers, preferences_tag
+from services.notifications.inbox.collections import PREFERENCES
 from services.notifications.inbox.drafts import Kind, check_user_id
 from services.notifications.store.mongo import Document, Store
 from services.notifications.store.tombstones import Erasures
@@ -41,7 +42,7 @@ class Preferences:
         self, store: Store, erasures: Erasures, *, answers: Answers = NOT_KEPT, clock: Clock = utc_now
     ) -> None:
         self._store = store
-        self._rows = store.preferences
+        self._rows = store.collection(PREFERENCES)
         self._erasures = erasures
         self._answers = answers
         self._clock = clock

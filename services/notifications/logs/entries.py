@@ -11,6 +11,7 @@ from pymongo.errors import BulkWriteError
 from runtime.clock import Clock, to_milliseconds, utc_now
 from runtime.errors import InvalidArgument
 from runtime.ids import new_id
+from services.notifications.logs.collections import LOGS
 from services.notifications.logs.levels import Level
 from services.notifications.store.json_data import cut, storable
 from services.notifications.store.mongo import Document, Store
@@ -71,6 +72,7 @@ class Logs:
         self, store: Store, erasures: Erasures, ttls: Mapping[Level, timedelta], *, clock: Clock = utc_now
     ) -> None:
         self._store = store
+        self._rows = store.collection(LOGS)
         self._erasures = erasures
         self._ttls = ttls
         self._clock = clock
@@ -114,13 +116,13 @@ class Logs:
 
     async def _insert(self, documents: Sequence[Document]) -> None:
         try:
-            await self._store.run("logs.insert", lambda: self._store.logs.insert_many(documents, ordered=False))
+            await self._store.run("logs.insert", lambda: self._rows.insert_many(documents, ordered=False))
         except BulkWriteError as error:
             raise_unless_all_are_there(error)
         if late := await self._erasures.among(document["userId"] for document in documents):
             # The erasure went past meanwhile.
             theirs = {"_id": {"$in": [document["_id"] for document in documents if document["userId"] in late]}}
-            await self._store.run("logs.erase", lambda: self._store.logs.delete_many(theirs))
+            await self._store.run("logs.erase", lambda: self._rows.delete_many(theirs))
 
     def _document(self, entry: Entry, now: datetime) -> Document:
         timestamp = now if entry.timestamp is None else to_milliseconds(entry.timestamp)

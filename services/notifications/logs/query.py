@@ -14,6 +14,7 @@ from pymongo.asynchronous.cursor import AsyncCursor
 from runtime.clock import Clock, utc_now
 from runtime.errors import DeadlineExceeded, InvalidArgument, Unavailable
 from runtime.paging import M, Page
+from services.notifications.logs.collections import LOGS
 from services.notifications.logs.entries import METHODS, OTHER_METHOD, method_name
 from services.notifications.logs.levels import Level
 from services.notifications.logs.query_slots import Turns
@@ -63,6 +64,7 @@ class LogReader:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        self._rows = store.collection(LOGS)
         self._turns = turns or Turns()
         self._longest_ttl = longest_ttl
         self._clock = clock
@@ -104,7 +106,7 @@ class LogReader:
     def _find(self, matching: Document, row: Document | None) -> AsyncCursor[Document]:
         if row is not None:
             matching = {"$and": [matching, behind(Place(row["timestamp"], row["_id"]), "timestamp")]}
-        return self._store.logs.find(matching).sort(NEWEST_FIRST)
+        return self._rows.find(matching).sort(NEWEST_FIRST)
 
 
 def _check(wanted: LogFilter) -> None:

@@ -1,14 +1,13 @@
 """What is held of one person: read page by page, and erased in bounded batches."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from pymongo import DESCENDING
-from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.cursor import AsyncCursor
 
 from runtime.clock import Clock, utc_now
@@ -18,6 +17,7 @@ from services.notifications.inbox.cache_invalidation import NOT_KEPT, Answers, p
 from services.notifications.store.json_data import shown
 from services.notifications.store.keyset import EPOCH, MILLISECOND, Place, behind
 from services.notifications.store.mongo import Document, Store
+from services.notifications.store.personal_data import PersonalData
 from services.notifications.store.tombstones import Erasures
 from trivet.client.deadline import remaining
 
@@ -26,31 +26,6 @@ BATCH = 50
 ERASE_SECONDS = 0.75
 """After this no further batch is begun, so that the answer says how far it came before its deadline."""
 HIDDEN = ("_id", "userId", "mail", "fingerprint", "lease", "leaseUntil", "nextAttemptAt", "caller", "requestId")
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of thing that is held: its collection, the field of its time, and what an erasure leaves of it.
-
-    `empties` is the one field that is taken out of what stays; None where nothing stays. What `expires` and has done
-    so is not there any more.
-    """
-
-    name: str
-    collection: str
-    time: str
-    empties: str | None = None
-    expires: bool = True
-
-
-# An audit event stays without its personal part: that something was done to an account, when and by which account, must
-# be told for as long as the audit is kept, also of those who are gone. Its user id is random and names nobody any more.
-KINDS = (
-    Kind("notification", "notifications", "createdAt"),
-    Kind("preference", "preferences", "createdAt", expires=False),
-    Kind("log", "logs", "timestamp"),
-    Kind("audit_event", "audit", "time", empties="personal"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +39,14 @@ class Record:
 class UserData:
     """All collections, as they concern one user. Every method raises Unavailable when the store cannot be reached.
 
-    An erasure is settled with what caches hold of the user.
+    `kinds` are in the order of an export. An erasure is settled with what caches hold of the user.
     """
 
     def __init__(
         self,
         store: Store,
         erasures: Erasures,
+        kinds: Sequence[PersonalData],
         *,
         answers: Answers = NOT_KEPT,
         clock: Clock = utc_now,
@@ -78,6 +54,7 @@ class UserData:
     ) -> None:
         self._store = store
         self._erasures = erasures
+        self._kinds = tuple(kinds)
         self._answers = answers
         self._clock = clock
         self._monotonic = monotonic
@@ -94,29 +71,29 @@ class UserData:
         await self._erasures.add(user_id)
         until = self._monotonic() + remaining(ERASE_SECONDS)
         count = 0
-        for kind in KINDS:
+        for kind in self._kinds:
             while erased := await self._erase_some(kind, user_id):
                 count += erased
                 if self._monotonic() >= until:
                     return count, False
         return count, True
 
-    async def _erase_some(self, kind: Kind, user_id: str) -> int:
-        rows = self._collection(kind)
+    async def _erase_some(self, kind: PersonalData, user_id: str) -> int:
+        rows = self._store.collection(kind.collection)
         theirs: Document = {"userId": user_id}
-        if kind.empties is not None:
-            theirs[kind.empties] = {"$exists": True}
+        if kind.emptied_field is not None:
+            theirs[kind.emptied_field] = {"$exists": True}
 
         async def erase() -> int:
             found = await rows.find(theirs, {"_id": 1}).limit(BATCH).to_list()
             these = {"_id": {"$in": [row["_id"] for row in found]}}
-            if found and kind.empties is None:
+            if found and kind.emptied_field is None:
                 await rows.delete_many(these)
             elif found:
-                await rows.update_many(these, {"$unset": {kind.empties: ""}})
+                await rows.update_many(these, {"$unset": {kind.emptied_field: ""}})
             return len(found)
 
-        return await self._store.run(f"{kind.collection}.erase", erase)
+        return await self._store.run(f"{kind.collection.name}.erase", erase)
 
     async def page(
         self, user_id: str, *, size: int, encode: Callable[[Record], M], page_token: str = ""
@@ -127,26 +104,35 @@ class UserData:
 
         Raises InvalidArgument for a token that is not of this user.
         """
-        number, after = _place(page_token, user_id)
-        kind = KINDS[number]
+        number, after = self._place(page_token, user_id)
+        kind = self._kinds[number]
         theirs: Document = {"userId": user_id}
         if kind.expires:
             theirs["expiresAt"] = {"$gt": self._clock()}
         order = [(kind.time, DESCENDING), ("_id", DESCENDING)]
-        page = Page[Document, M](size, lambda row: encode(Record(kind.name, _shown(row))))
+        page = Page[Document, M](size, lambda row: encode(Record(kind.kind, _shown(row))))
 
         def find(row: Document | None) -> AsyncCursor[Document]:
             place = after if row is None else Place(row[kind.time], row["_id"])
-            return self._collection(kind).find(behind(place, kind.time) | theirs).sort(order)
+            return self._store.collection(kind.collection).find(behind(place, kind.time) | theirs).sort(order)
 
-        await self._store.read(f"{kind.collection}.export", page, find)
+        await self._store.read(f"{kind.collection.name}.export", page, find)
         if (last := page.next_after) is not None:
             return page.messages, _token(number, Place(last[kind.time], last["_id"]), user_id)
-        return page.messages, _token(number + 1, None, user_id) if number + 1 < len(KINDS) else ""
+        return page.messages, _token(number + 1, None, user_id) if number + 1 < len(self._kinds) else ""
 
-    def _collection(self, kind: Kind) -> AsyncCollection[Document]:
-        found: AsyncCollection[Document] = getattr(self._store, kind.collection)
-        return found
+    def _place(self, page_token: str, user_id: str) -> tuple[int, Place | None]:
+        match decode_token(page_token, "user data", user_id):
+            case None:
+                return 0, None
+            case [int(number)] if 0 <= number < len(self._kinds):
+                return number, None
+            case [int(number), int(milliseconds), str(row_id)] if 0 <= number < len(self._kinds):
+                try:
+                    return number, Place(EPOCH + milliseconds * MILLISECOND, row_id)
+                except OverflowError:
+                    pass
+        raise InvalidArgument("INVALID_PAGE_TOKEN", "page_token is not one of ours", field="page_token")
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,17 +154,3 @@ def _plain(value: Any) -> Any:
 def _token(number: int, after: Place | None, user_id: str) -> str:
     where = [(after.time - EPOCH) // MILLISECOND, after.id] if after else []
     return encode_token([number, *where], "user data", user_id)
-
-
-def _place(page_token: str, user_id: str) -> tuple[int, Place | None]:
-    match decode_token(page_token, "user data", user_id):
-        case None:
-            return 0, None
-        case [int(number)] if 0 <= number < len(KINDS):
-            return number, None
-        case [int(number), int(milliseconds), str(row_id)] if 0 <= number < len(KINDS):
-            try:
-                return number, Place(EPOCH + milliseconds * MILLISECOND, row_id)
-            except OverflowError:
-                pass
-    raise InvalidArgument("INVALID_PAGE_TOKEN", "page_token is not one of ours", field="page_token")

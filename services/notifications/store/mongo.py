@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -20,7 +20,8 @@ from runtime.tasks import Tasks, end
 from runtime.telemetry.tracing import store_call
 from services.notifications.logs.query_slots import LISTS, Turns
 from services.notifications.settings import DEFAULT_DATABASE
-from services.notifications.store import indexes, pymongo_patch, server_refusals
+from services.notifications.store import pymongo_patch, server_refusals
+from services.notifications.store.indexes import Collection
 from services.notifications.store.pool_metrics import PoolGauges
 from trivet.client.deadline import remaining
 
@@ -34,6 +35,8 @@ Query = Callable[[Document | None], AsyncCursor[Document]]
 Encode = Callable[[Document], M]
 """Makes a message of a document, for a page of them."""
 
+DURABLE = WriteConcern("majority", j=True)
+FAST = WriteConcern(1)
 CONNECT_MS = 500
 SELECTION_MS = 1_000
 # A server that said «I am no longer primary» is asked again at the next heartbeat; the driver's own 10 s are too long.
@@ -47,7 +50,15 @@ OVERRUN_SECONDS = 0.02
 class Store:
     """The database's collections. It need not be up: what needs it raises Unavailable until it is."""
 
-    def __init__(self, client: AsyncMongoClient[Document], database: str, *, timeout: float, connections: int) -> None:
+    def __init__(
+        self,
+        client: AsyncMongoClient[Document],
+        database: str,
+        collections: Iterable[Collection],
+        *,
+        timeout: float,
+        connections: int,
+    ) -> None:
         self._client = client
         self._timeout = timeout
         # Calls wait for a connection here, where cancelling them costs nothing.
@@ -58,15 +69,11 @@ class Store:
         self.is_prepared = False
         self._told_of_rights = False
         self.database = client[database]
-        # Acknowledged means on disk, on most members; for log lines the primary's word will do.
-        durable = WriteConcern("majority", j=True)
-        self.notifications: AsyncCollection[Document] = self.database.get_collection(
-            "notifications", write_concern=durable
-        )
-        self.preferences: AsyncCollection[Document] = self.database.get_collection("preferences", write_concern=durable)
-        self.audit: AsyncCollection[Document] = self.database.get_collection("audit", write_concern=durable)
-        self.erasures: AsyncCollection[Document] = self.database.get_collection("erasures", write_concern=durable)
-        self.logs: AsyncCollection[Document] = self.database.get_collection("logs", write_concern=WriteConcern(1))
+        self._collections = tuple(collections)
+
+    def collection(self, declared: Collection) -> AsyncCollection[Document]:
+        """Return the driver's collection, with the write concern that its domain declares."""
+        return self.database.get_collection(declared.name, write_concern=DURABLE if declared.is_durable else FAST)
 
     async def run(self, operation: str, work: Callable[[], Awaitable[T]]) -> T:
         """Return the result of driver calls, which end by the store's own time-out, also after their caller has left.
@@ -135,9 +142,8 @@ class Store:
         while not self.is_prepared:
             try:
                 with pymongo.timeout(INDEX_SECONDS):
-                    for name, wanted in indexes.ALL.items():
-                        rows: AsyncCollection[Document] = getattr(self, name)
-                        await rows.create_indexes(list(wanted))
+                    for each in self._collections:
+                        await self.collection(each).create_indexes(list(each.indexes))
                 self.is_prepared = True
             except Exception as error:  # whatever it was, the store may be right the next time
                 pause = REFUSED_SECONDS if server_refusals.is_refusal(error) else AGAIN_SECONDS
@@ -172,7 +178,9 @@ def _late() -> DeadlineExceeded:
 
 
 @asynccontextmanager
-async def open_store(uri: str, *, pool_size: int = 20, timeout: float = 1.5) -> AsyncIterator[Store]:
+async def open_store(
+    uri: str, collections: Iterable[Collection], *, pool_size: int = 20, timeout: float = 1.5
+) -> AsyncIterator[Store]:
     """Connect in the background, and make the indexes when the store is there. `timeout` is in seconds per call."""
     client: AsyncMongoClient[Document] = AsyncMongoClient(
         uri,
@@ -187,7 +195,8 @@ async def open_store(uri: str, *, pool_size: int = 20, timeout: float = 1.5) -> 
         retryWrites=True,
         event_listeners=[PoolGauges()],
     )
-    store = Store(client, urlsplit(uri).path.strip("/") or DEFAULT_DATABASE, timeout=timeout, connections=pool_size)
+    database = urlsplit(uri).path.strip("/") or DEFAULT_DATABASE
+    store = Store(client, database, collections, timeout=timeout, connections=pool_size)
     preparing = asyncio.create_task(store.prepare())
     try:
         yield store

@@ -5,7 +5,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from grpc import StatusCode, aio
 
 from gateway.api.services import NOT_IMPLEMENTED
-from services.notifications.__main__ import NOT_IMPLEMENTED as ANSWERED
+from services.notifications.domains import NOT_IMPLEMENTED as ANSWERED
 from tests.harness.processes import Process
 from tests.harness.rpc import raw
 from trivet.client import reason_of

@@ -19,6 +19,7 @@ from services.notifications.delivery.email.mail_policy import Mailing
 from services.notifications.delivery.email.mailbox import Mailbox
 from services.notifications.delivery.email.sealed_mail import Letters
 from services.notifications.delivery.queue import Queue
+from services.notifications.domains import COLLECTIONS, PERSONAL_DATA
 from services.notifications.inbox.drafts import Draft
 from services.notifications.inbox.notifications import Notifications, Selection
 from services.notifications.inbox.preferences import Preferences
@@ -135,7 +136,7 @@ def house(store: Store) -> House:
         Notifications(store, Mailing(LETTERS, sent=True), erasures, preferences, ttl=TTL, clock=clock),
         erasures,
         preferences,
-        UserData(store, erasures, clock=clock),
+        UserData(store, erasures, PERSONAL_DATA, clock=clock),
     )
 
 
@@ -181,6 +182,6 @@ async def drop(server: Engine, name: str) -> None:
 
 @pytest.fixture
 async def at(database_url: str) -> AsyncIterator[House]:
-    async with open_store(database_url, timeout=10.0) as store:
+    async with open_store(database_url, COLLECTIONS, timeout=10.0) as store:
         await until(lambda: store.is_prepared, 10)
         yield house(store)

@@ -77,7 +77,7 @@ async def test_an_event_that_is_more_than_a_day_ahead_is_kept_at_the_time_of_its
 async def test_twenty_at_once_keep_one(at: House) -> None:
     told = event(at)
     await asyncio.gather(*(at.audit.record([told]) for _ in range(20)))
-    assert await at.store.audit.count_documents({}) == 1
+    assert await at.store.database.audit.count_documents({}) == 1
 
 
 async def test_without_its_own_id_an_event_told_twice_would_be_two(at: House) -> None:
@@ -123,7 +123,7 @@ async def test_an_event_is_gone_when_its_time_is_over(at: House) -> None:
     await at.audit.record([replace(event(at), time=at.clock.now + timedelta(days=99))])  # a clock that is ahead
     at.clock.move(AUDIT_TTL)
     assert await kinds(at) == []
-    index = (await at.store.audit.index_information())["expiry"]
+    index = (await at.store.database.audit.index_information())["expiry"]
     assert (index["key"], index["expireAfterSeconds"]) == ([("expiresAt", 1)], 0)
 
 

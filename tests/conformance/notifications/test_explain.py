@@ -141,11 +141,13 @@ async def recorded(request: pytest.FixtureRequest, engine: Engines) -> AsyncIter
     async with recorded_store(url, name) as (store, recorder):
         at = house(store)
         rows = [_notification(at, number) for number in range(PER_USER * USERS)]
-        await store.notifications.insert_many([*rows, _notification(at, 0) | {"userId": "u9", "status": "kept"}])
-        await store.notifications.insert_many([_queued(at, number) for number in range(QUEUED)])
-        await store.preferences.insert_many([_preference(at, number) for number in range(PREFERENCES * USERS)])
-        await store.logs.insert_many([_log(at, number) for number in range(LOGS)])
-        await store.audit.insert_many([_event(at, number) for number in range(LOGS)])
+        await store.database.notifications.insert_many(
+            [*rows, _notification(at, 0) | {"userId": "u9", "status": "kept"}]
+        )
+        await store.database.notifications.insert_many([_queued(at, number) for number in range(QUEUED)])
+        await store.database.preferences.insert_many([_preference(at, number) for number in range(PREFERENCES * USERS)])
+        await store.database.logs.insert_many([_log(at, number) for number in range(LOGS)])
+        await store.database.audit.insert_many([_event(at, number) for number in range(LOGS)])
         yield Recorded(server.name, at, recorder)
     await drop(server, name)
 
@@ -200,8 +202,8 @@ async def test_an_index_begins_with_its_querys_equalities_and_goes_on_in_its_ord
     promise = PROMISES[name]
     await promise.query(recorded.at)
     store = recorded.at.store
-    others = {"logs": store.logs, "audit": store.audit, "preferences": store.preferences}
-    collection = others.get(name.partition("-")[0], store.notifications)
+    others = {"logs": store.database.logs, "audit": store.database.audit, "preferences": store.database.preferences}
+    collection = others.get(name.partition("-")[0], store.database.notifications)
     index = (await collection.index_information())[promise.index]
     assert keeps_order(index, recorded.recorder.commands[-1])
 
@@ -209,6 +211,6 @@ async def test_an_index_begins_with_its_querys_equalities_and_goes_on_in_its_ord
 async def test_an_index_in_another_order_does_not_count(recorded: Recorded) -> None:
     """The check off: the expiry index knows the documents, but not their order."""
     await PROMISES["list"].query(recorded.at)
-    index = (await recorded.at.store.notifications.index_information())["unread"]
+    index = (await recorded.at.store.database.notifications.index_information())["unread"]
     with pytest.raises(ValueError, match="createdAt"):
         keeps_order(index, recorded.recorder.commands[-1])

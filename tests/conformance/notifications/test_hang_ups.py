@@ -11,6 +11,7 @@ from pymongo.monitoring import ConnectionCreatedEvent
 
 from runtime.errors import DeadlineExceeded, Unavailable
 from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.domains import COLLECTIONS
 from services.notifications.inbox.notifications import Notifications
 from services.notifications.inbox.preferences import Preferences
 from services.notifications.store.mongo import Store, open_store
@@ -45,7 +46,7 @@ def created(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 async def store(created: list[int], database_url: str) -> AsyncIterator[Store]:
-    async with open_store(database_url, pool_size=POOL, timeout=10.0) as opened:
+    async with open_store(database_url, COLLECTIONS, pool_size=POOL, timeout=10.0) as opened:
         await until(lambda: opened.is_prepared, 10)
         yield opened
 
@@ -80,7 +81,7 @@ async def test_if_the_statements_were_cancelled_each_would_cost_its_connection(
 ) -> None:
     """The protection off: the driver's own calls are cancelled amid their answers, and it forgets to close sockets."""
     for number in range(HANG_UPS):
-        call = asyncio.create_task(store.notifications.count_documents({}))
+        call = asyncio.create_task(store.database.notifications.count_documents({}))
         for _ in range(number % 40):
             await asyncio.sleep(0)
         call.cancel()
@@ -120,19 +121,19 @@ async def test_a_deadline_that_is_the_callers_is_not_blamed_on_the_store(
     own_server: Engine,
 ) -> None:
     """R5: the store takes a second, and the caller has less."""
-    async with open_store(f"{own_server.url}/trivet", timeout=10.0) as store:
+    async with open_store(f"{own_server.url}/trivet", COLLECTIONS, timeout=10.0) as store:
         await until(lambda: store.is_prepared, 10)
         async with failing(own_server, "find", blockConnection=True, blockTimeMS=1_000):
             with pytest.raises(DeadlineExceeded), within(0.005 + milliseconds / 1_000):
-                await store.run("test.find", lambda: store.notifications.find_one({}))
+                await store.run("test.find", lambda: store.database.notifications.find_one({}))
 
 
 async def test_a_time_out_that_is_the_stores_is_unavailable(own_server: Engine) -> None:
-    async with open_store(f"{own_server.url}/trivet", timeout=0.3) as store:
+    async with open_store(f"{own_server.url}/trivet", COLLECTIONS, timeout=0.3) as store:
         await until(lambda: store.is_prepared, 10)
         async with failing(own_server, "find", blockConnection=True, blockTimeMS=1_000):
             with pytest.raises(Unavailable), within(5):
-                await store.run("test.find", lambda: store.notifications.find_one({}))
+                await store.run("test.find", lambda: store.database.notifications.find_one({}))
 
 
 async def test_a_write_whose_caller_left_is_done(at: House) -> None:
@@ -142,7 +143,7 @@ async def test_a_write_whose_caller_left_is_done(at: House) -> None:
     async def write() -> None:
         begun.set()
         await may_end.wait()
-        await at.store.logs.insert_one({"_id": "done"})
+        await at.store.database.logs.insert_one({"_id": "done"})
 
     call = asyncio.create_task(at.store.run("test.write", write))
     await begun.wait()
@@ -154,4 +155,4 @@ async def test_a_write_whose_caller_left_is_done(at: House) -> None:
 
 
 async def is_there(at: House) -> bool:
-    return await at.store.logs.find_one({"_id": "done"}) is not None
+    return await at.store.database.logs.find_one({"_id": "done"}) is not None

@@ -19,7 +19,7 @@ CUT = "…[cut]"
 
 async def written(at: House, entry: Entry) -> Document:
     await at.logs.write([entry])
-    found = await at.store.logs.find_one({})
+    found = await at.store.database.logs.find_one({})
     assert found is not None
     return found
 
@@ -63,7 +63,7 @@ async def test_an_entry_is_stored_with_the_designs_fields(at: House) -> None:
 
 async def test_a_thousand_entries_are_one_batch_and_more_are_refused(at: House) -> None:
     assert await at.logs.write([Entry(str(number)) for number in range(1_000)]) == Written(1_000)
-    assert await at.store.logs.count_documents({}) == 1_000
+    assert await at.store.database.logs.count_documents({}) == 1_000
     with pytest.raises(InvalidArgument) as refused:
         await at.logs.write([Entry("x")] * 1_001)
     assert refused.value.field == "entries"
@@ -73,7 +73,7 @@ async def test_an_entry_without_a_message_is_refused_by_its_place_and_none_is_wr
     with pytest.raises(InvalidArgument) as refused:
         await at.logs.write([Entry("one"), Entry("")])
     assert refused.value.field == "entries[1].message"
-    assert await at.store.logs.count_documents({}) == 0
+    assert await at.store.database.logs.count_documents({}) == 0
 
 
 async def test_what_is_too_long_is_cut_and_says_so(at: House) -> None:
@@ -149,7 +149,7 @@ async def test_a_batch_of_old_entries_alone_writes_nothing_and_says_so(at: House
     answer = await at.logs.write([Entry("old", "debug", at.clock.now - timedelta(days=30))])
     assert (answer.count, len(answer.rejected)) == (0, 1)
     assert isinstance(answer.rejected[0], Rejected)
-    assert await at.store.logs.count_documents({}) == 0
+    assert await at.store.database.logs.count_documents({}) == 0
 
 
 async def test_control_characters_stay_data(at: House) -> None:
@@ -197,6 +197,6 @@ async def test_a_batch_that_was_written_already_is_a_success(at: House) -> None:
     logs = SameIds(at.store, at.erasures, LOG_TTLS, clock=at.clock)
     assert await logs.write([Entry("a")]) == Written(1)
     assert await logs.write([Entry("a"), Entry("b")]) == Written(2)
-    assert await at.store.logs.count_documents({}) == 2
+    assert await at.store.database.logs.count_documents({}) == 2
     with pytest.raises(BulkWriteError):  # what it would be otherwise
-        await at.store.logs.insert_many([{"_id": "a"}, {"_id": "c"}], ordered=False)
+        await at.store.database.logs.insert_many([{"_id": "a"}, {"_id": "c"}], ordered=False)

@@ -64,7 +64,7 @@ async def test_nothing_of_a_mail_is_left_once_it_was_sent_or_given_up(at: House,
     claim = await at.queue.claim()
     assert claim is not None
     assert await (at.queue.sent(claim) if is_sent else at.queue.gave_up(claim, "550"))
-    row = await at.store.notifications.find_one({"_id": created["_id"]})
+    row = await at.store.database.notifications.find_one({"_id": created["_id"]})
     assert row is not None
     assert not {"mail", "email", "lease", "leaseUntil", "nextAttemptAt"} & set(row)
 
@@ -88,7 +88,7 @@ async def test_a_request_told_twice_is_one_mail_and_another_mail_is_refused(at: 
         assert claim is not None
         await at.queue.sent(claim)
     assert (await at.sending.create(DRAFT, "shop"))["_id"] == first["_id"]
-    assert await at.store.notifications.count_documents({}) == 1
+    assert await at.store.database.notifications.count_documents({}) == 1
     for change in ({"to": "eve@x.io"}, {"subject": "s"}, {"text": "t"}, {"html": ""}):
         with pytest.raises(FailedPrecondition) as refused:
             await at.sending.create(replace(DRAFT, email=replace(EMAIL, **change)), "shop")

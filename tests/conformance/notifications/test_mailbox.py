@@ -31,7 +31,7 @@ async def test_kept_mail_is_shown_newest_first_page_by_page(at: House) -> None:
     await at.tell("ann", "not a mail")
     example = await at.notifications.create(mail(0), "tests")
     later = [{**example, "_id": f"~{number:03}", "mail": sealed(number, f"~{number:03}")} for number in range(120)]
-    await at.store.notifications.insert_many(later)
+    await at.store.database.notifications.insert_many(later)
     kept, token = await at.mailbox.page(size=100, encode=mailbox_message)
     assert [each.subject for each in kept] == [f"Mail {number}" for number in range(119, 19, -1)]
     rest, token = await at.mailbox.page(size=100, encode=mailbox_message, page_token=token)

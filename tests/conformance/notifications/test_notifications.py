@@ -27,7 +27,7 @@ async def test_a_notification_is_read_as_it_was_created(at: House) -> None:
 async def test_the_stored_documents_have_the_designs_fields_and_no_others(at: House) -> None:
     created = await at.notifications.create(Draft("ann", "Hello", request_id="r1"), "tests")
     await at.notifications.mark_read(created["_id"], "ann")
-    stored = await at.store.notifications.find_one({})
+    stored = await at.store.database.notifications.find_one({})
     assert stored is not None
     assert set(stored) == {
         *("_id", "userId", "type", "title", "message", "topic", "data", "read", "readAt"),
@@ -145,7 +145,7 @@ async def test_an_expired_notification_is_not_there_before_mongodb_removes_it(at
     at.clock.now = created["expiresAt"] - MILLISECOND
     assert await at.titles("ann") == ["Old"]
     at.clock.now = created["expiresAt"]
-    assert await at.store.notifications.count_documents({"userId": "ann"}) == 1
+    assert await at.store.database.notifications.count_documents({"userId": "ann"}) == 1
     assert await at.titles("ann") == []
     assert await at.notifications.count_unread("ann") == (0, False)
     assert await at.notifications.stats("ann") == []
@@ -155,7 +155,7 @@ async def test_an_expired_notification_is_not_there_before_mongodb_removes_it(at
 
 
 async def test_mongodb_itself_removes_what_has_expired_by_a_ttl_index(at: House) -> None:
-    for collection in (at.store.notifications, at.store.logs):
+    for collection in (at.store.database.notifications, at.store.database.logs):
         index = (await collection.index_information())["expiry"]
         assert (index["key"], index["expireAfterSeconds"]) == ([("expiresAt", 1)], 0)
 
@@ -163,7 +163,7 @@ async def test_mongodb_itself_removes_what_has_expired_by_a_ttl_index(at: House)
 async def test_the_unread_count_is_exact_up_to_a_thousand_and_says_when_there_are_more(at: House) -> None:
     (example,) = await at.tell("ann", "0")
     more = [{**example, "_id": new_id()} for _ in range(999)]
-    await at.store.notifications.insert_many(more)
+    await at.store.database.notifications.insert_many(more)
     assert await at.notifications.count_unread("ann") == (1_000, False)
     await at.tell("ann", "one more")
     assert await at.notifications.count_unread("ann") == (1_000, True)
@@ -174,7 +174,7 @@ async def test_the_unread_count_is_exact_up_to_a_thousand_and_says_when_there_ar
 async def test_stats_count_by_type(at: House) -> None:
     one, _, _ = await at.tell("ann", "1", "2", "3")
     await at.notifications.mark_read(one["_id"], "ann")
-    await at.store.notifications.update_one({"title": "3"}, {"$set": {"type": "email"}})
+    await at.store.database.notifications.update_one({"title": "3"}, {"$set": {"type": "email"}})
     assert await at.notifications.stats("ann") == [
         {"_id": "email", "total": 1, "unread": 1},
         {"_id": "in-app", "total": 2, "unread": 1},
@@ -188,4 +188,4 @@ async def test_what_nothing_can_send_is_refused_and_not_stored(at: House, kind: 
     with pytest.raises((FailedPrecondition, Unimplemented)) as refused:
         await production.create(draft, "tests")
     assert refused.value.reason == reason
-    assert await at.store.notifications.count_documents({}) == 0
+    assert await at.store.database.notifications.count_documents({}) == 0

@@ -43,7 +43,7 @@ async def test_a_row_has_the_designs_fields_and_its_first_time(at: House) -> Non
     await at.preferences.set(NO_NEWS)
     at.clock.move(timedelta(seconds=5))
     await at.preferences.set(replace(NO_NEWS, enabled=True))
-    [row] = await at.store.preferences.find().to_list()
+    [row] = await at.store.database.preferences.find().to_list()
     del row["_id"]
     about = {"userId": "ann", "topic": "news", "type": "in-app", "enabled": True}
     assert row == about | {"createdAt": made, "updatedAt": at.clock.now}
@@ -113,7 +113,7 @@ async def test_what_is_about_the_account_nobody_can_turn_off(at: House) -> None:
         await at.preferences.set(silence)
     assert refused.value.reason == "ALWAYS_TOLD"
     # Nor by a row that came in another way.
-    await at.store.preferences.insert_one({"_id": "email/account.new-address/ann", "enabled": False})
+    await at.store.database.preferences.insert_one({"_id": "email/account.new-address/ann", "enabled": False})
     mail = Draft("ann", "Hello", kind="email", topic="account.new-address", email=Email("ann@x.io", "s", "t"))
     await at.sending.create(mail, "identity")
 

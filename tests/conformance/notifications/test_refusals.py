@@ -7,6 +7,7 @@ import pytest
 from pymongo.errors import AutoReconnect, ConfigurationError, ExecutionTimeout, OperationFailure
 
 from runtime.errors import Unavailable
+from services.notifications.domains import COLLECTIONS
 from services.notifications.store.mongo import open_store
 from services.notifications.store.server_refusals import KNOWN_TO_WORK, is_refusal, version_of
 from tests.conformance.notifications.conftest import failing
@@ -36,7 +37,7 @@ async def test_a_server_that_refuses_the_indexes_is_named_once_as_an_error(
     name: str,
     mend: str,
 ) -> None:
-    async with open_store(f"{own_server.url}/refusals{code}", timeout=2.0) as store:
+    async with open_store(f"{own_server.url}/refusals{code}", COLLECTIONS, timeout=2.0) as store:
         async with failing(own_server, "createIndexes", errorCode=code):
             await until(lambda: bool(errors(caplog)), 10)
             with pytest.raises(Unavailable):
@@ -49,7 +50,7 @@ async def test_a_server_that_refuses_the_indexes_is_named_once_as_an_error(
 
 
 async def test_what_passes_by_itself_is_a_warning(own_server: Engine, caplog: pytest.LogCaptureFixture) -> None:
-    async with open_store(f"{own_server.url}/passing", timeout=2.0) as store:
+    async with open_store(f"{own_server.url}/passing", COLLECTIONS, timeout=2.0) as store:
         async with failing(own_server, "createIndexes", errorCode=91):
             await until(lambda: any("cannot be made yet" in record.getMessage() for record in caplog.records), 10)
         await until(lambda: store.is_prepared, 10)
@@ -60,12 +61,12 @@ async def test_rights_that_are_taken_away_later_are_named_once_and_not_taken_for
     own_server: Engine,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with open_store(f"{own_server.url}/rights", timeout=2.0) as store:
+    async with open_store(f"{own_server.url}/rights", COLLECTIONS, timeout=2.0) as store:
         await until(lambda: store.is_prepared, 10)
         async with failing(own_server, "find", errorCode=13):
             for _ in range(3):
                 with pytest.raises(Unavailable, match="does not let this service in"):
-                    await store.run("test.find", lambda: store.notifications.find_one({}))
+                    await store.run("test.find", lambda: store.database.notifications.find_one({}))
     (told,) = errors(caplog)
     assert "Unauthorized 13" in told
     assert "readWrite" in told

@@ -21,7 +21,7 @@ async def test_the_same_request_answers_the_first_one(at: House) -> None:
     first = await at.notifications.create(DRAFT, "shop")
     at.clock.move(timedelta(minutes=1))
     assert await at.notifications.create(DRAFT, "shop") == first
-    assert await at.store.notifications.count_documents({}) == 1
+    assert await at.store.database.notifications.count_documents({}) == 1
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ async def test_the_same_request_id_with_another_body_is_refused(at: House, other
     with pytest.raises(FailedPrecondition) as refused:
         await at.notifications.create(other, "shop")
     assert refused.value.reason == "REQUEST_ID_REUSED"
-    assert await at.store.notifications.find().to_list() == [first]
+    assert await at.store.database.notifications.find().to_list() == [first]
 
 
 async def test_a_request_id_is_its_callers_own(at: House) -> None:
@@ -58,14 +58,14 @@ async def test_a_ttl_below_a_millisecond_is_still_the_same_request(at: House) ->
 async def test_twenty_at_once_store_one_and_all_answer_it(at: House) -> None:
     answers = await asyncio.gather(*(at.notifications.create(DRAFT, "shop") for _ in range(20)))
     assert len({answer["_id"] for answer in answers}) == 1
-    assert await at.store.notifications.count_documents({}) == 1
+    assert await at.store.database.notifications.count_documents({}) == 1
 
 
 async def test_without_the_unique_index_twenty_at_once_would_store_twenty(at: House) -> None:
     """The protection off: it is the index that keeps the promise."""
-    await at.store.notifications.drop_index("by_request")
+    await at.store.database.notifications.drop_index("by_request")
     await asyncio.gather(*(at.notifications.create(DRAFT, "shop") for _ in range(20)))
-    assert await at.store.notifications.count_documents({}) == 20
+    assert await at.store.database.notifications.count_documents({}) == 20
 
 
 async def test_notifications_without_a_request_id_are_never_the_same(at: House) -> None:
@@ -87,4 +87,4 @@ async def test_an_insert_that_finds_its_own_row_is_a_success(at: House) -> None:
     assert await notifications.create(draft, "shop") == await notifications.create(draft, "shop")
     assert await at.titles("ann") == ["Hello"]
     with pytest.raises(DuplicateKeyError):  # what it would be otherwise
-        await at.store.notifications.insert_one({"_id": "the-same"})
+        await at.store.database.notifications.insert_one({"_id": "the-same"})

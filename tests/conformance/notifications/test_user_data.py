@@ -1,6 +1,6 @@
 """Reading and erasing what is held of one person, on each engine."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +12,7 @@ from runtime.errors import FailedPrecondition, InvalidArgument
 from runtime.ids import new_id
 from services.notifications.audit.events import Audit, AuditEvent
 from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.domains import PERSONAL_DATA
 from services.notifications.inbox.drafts import Draft, Email
 from services.notifications.inbox.notifications import Notifications
 from services.notifications.inbox.preferences import Preference, Preferences
@@ -105,7 +106,7 @@ async def test_an_erasure_that_is_told_again_or_of_nobody_does_no_harm(at: House
 async def test_an_erasure_stops_in_time_and_the_next_one_goes_on(at: House) -> None:
     """One call's time is bounded, whatever a user has left; here it is over after each batch."""
     times = iter(range(1_000_000))
-    hasty = UserData(at.store, at.erasures, clock=at.clock, monotonic=lambda: float(next(times) * 10))
+    hasty = UserData(at.store, at.erasures, PERSONAL_DATA, clock=at.clock, monotonic=lambda: float(next(times) * 10))
     await live(at, "ann")
     assert await hasty.erase("ann") == (4, False)
     assert await hasty.erase("ann") == (2, False)
@@ -128,7 +129,7 @@ async def test_a_log_line_that_comes_late_is_passed_over(at: House) -> None:
     await at.user_data.erase("ann")
     entries = [Entry("late", user_id="ann"), Entry("other", user_id="bob"), Entry("nobody's")]
     assert (await at.logs.write(entries)).count == 3
-    rows = await at.store.logs.find().to_list()
+    rows = await at.store.database.logs.find().to_list()
     assert sorted(row["message"] for row in rows) == ["nobody's", "other"]
 
 
@@ -149,7 +150,7 @@ class Racing(Erasures):
         self._at = at
         self._looked = False
 
-    async def among(self, user_ids: Iterable[str]) -> Collection[str]:
+    async def among(self, user_ids: Iterable[str]) -> set[str]:
         found = await super().among(user_ids)
         if not self._looked:
             self._looked = True
@@ -160,8 +161,8 @@ class Racing(Erasures):
 class Careless(Racing):
     """The protection off: nobody looks again."""
 
-    async def among(self, user_ids: Iterable[str]) -> Collection[str]:
-        return await super().among(user_ids) if not self._looked else ()
+    async def among(self, user_ids: Iterable[str]) -> set[str]:
+        return await super().among(user_ids) if not self._looked else set()
 
 
 async def send(at: House, erasures: Erasures) -> None:
@@ -202,6 +203,6 @@ async def test_without_the_second_look_it_would_be(at: House, write: Write) -> N
 
 async def test_who_was_erased_is_remembered_for_as_long_as_the_audit(at: House) -> None:
     await at.user_data.erase("ann")
-    [row] = await at.store.erasures.find().to_list()
+    [row] = await at.store.database.erasures.find().to_list()
     assert row == {"_id": "ann", "erasedAt": at.clock.now, "expiresAt": at.clock.now + AUDIT_TTL}
-    assert (await at.store.erasures.index_information())["expiry"]["expireAfterSeconds"] == 0
+    assert (await at.store.database.erasures.index_information())["expiry"]["expireAfterSeconds"] == 0

@@ -14,6 +14,7 @@ from runtime.paging import M, Page
 from runtime.sealing import BrokenSealError
 from services.notifications.delivery.email.sealed_mail import Letters
 from services.notifications.delivery.queue import KEPT
+from services.notifications.inbox.collections import NOTIFICATIONS
 from services.notifications.inbox.drafts import Email
 from services.notifications.store import keyset
 from services.notifications.store.keyset import Place, behind
@@ -37,6 +38,7 @@ class Mailbox:
 
     def __init__(self, store: Store, letters: Letters, *, on: bool) -> None:
         self._store = store
+        self._rows = store.collection(NOTIFICATIONS)
         self._letters = letters
         self._on = on
 
@@ -54,7 +56,7 @@ class Mailbox:
         def find(row: Document | None) -> AsyncCursor[Document]:
             place = after if row is None else Place(row["createdAt"], row["_id"])
             matching = {"status": KEPT} | behind(place, "createdAt")
-            found = self._store.notifications.find(matching, {"mail": 1, "createdAt": 1})
+            found = self._rows.find(matching, {"mail": 1, "createdAt": 1})
             return found.sort([("createdAt", DESCENDING), ("_id", DESCENDING)])
 
         await self._store.read("notifications.find_kept", page, find)

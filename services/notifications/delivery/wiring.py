@@ -1,0 +1,37 @@
+"""What the process's main needs of delivery."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from runtime.rpc.server import Server
+from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.delivery.email.mailbox import Mailbox
+from services.notifications.delivery.email.mailbox_servicer import MailboxServicer
+from services.notifications.delivery.email.sealed_mail import Letters
+from services.notifications.delivery.email.smtp import Mailer
+from services.notifications.delivery.queue import Queue
+from services.notifications.delivery.worker import Delivery
+from services.notifications.settings import NotificationsSettings
+from services.notifications.store.mongo import Store
+from trivet.notifications.v1.notification_service_pb2_grpc import add_MailboxServiceServicer_to_server
+
+
+@asynccontextmanager
+async def mail_delivery(store: Store, settings: NotificationsSettings) -> AsyncIterator[Mailing]:
+    """Send mail inside the block if a mail server is set. Without one, development keeps it, production refuses it."""
+    letters = Letters(settings.seal_keys)
+    if not settings.sends_mail:
+        yield Mailing(letters, kept=not settings.is_production)
+        return
+    timeout = settings.mail_timeout_seconds
+    mailer = Mailer(settings.smtp_server, settings.mail_sender, settings.smtp_tls, timeout=timeout)
+    queue = Queue(store, lease=settings.mail_lease)
+    delivery = Delivery(queue, letters, mailer, settings.patience, at_once=settings.mail_at_once)
+    async with delivery.running(settings.grace_seconds):
+        yield Mailing(letters, sent=True, told=delivery.wake)
+
+
+def add_mailbox(server: Server, store: Store, letters: Letters, *, on: bool) -> None:
+    """Add MailboxService to the server."""
+    servicer = MailboxServicer(Mailbox(store, letters, on=on))
+    server.add("trivet.notifications.v1.MailboxService", add_MailboxServiceServicer_to_server, servicer)

@@ -1,0 +1,33 @@
+"""What the process's main needs of the inbox."""
+
+from datetime import timedelta
+
+from runtime.rpc.server import Server
+from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.inbox.cache_invalidation import Answers
+from services.notifications.inbox.notifications import Notifications
+from services.notifications.inbox.preference_servicer import PreferenceServicer
+from services.notifications.inbox.preferences import Preferences
+from services.notifications.inbox.servicer import NotificationServicer
+from services.notifications.store.mongo import Store
+from services.notifications.store.tombstones import Erasures
+from trivet.notifications.v1.delivery_service_pb2_grpc import add_PreferenceServiceServicer_to_server
+from trivet.notifications.v1.notification_service_pb2_grpc import add_NotificationServiceServicer_to_server
+
+
+def add_inbox(
+    server: Server, store: Store, *, mailing: Mailing, erasures: Erasures, answers: Answers, ttl: timedelta
+) -> None:
+    """Add NotificationService and PreferenceService to the server."""
+    preferences = Preferences(store, erasures, answers=answers)
+    notifications = Notifications(store, mailing, erasures, preferences, ttl=ttl, answers=answers)
+    server.add(
+        "trivet.notifications.v1.NotificationService",
+        add_NotificationServiceServicer_to_server,
+        NotificationServicer(notifications),
+    )
+    server.add(
+        "trivet.notifications.v1.PreferenceService",
+        add_PreferenceServiceServicer_to_server,
+        PreferenceServicer(preferences),
+    )
