@@ -67,7 +67,7 @@ async def test_metadata_the_field_at_fault_and_the_time_to_wait_travel_as_detail
 async def test_what_nobody_expected_leaves_without_a_word_but_with_a_traceback_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """G7: no SQL, host or stack trace crosses the edge."""
+    """G7."""
     failed = await failing_with(RuntimeError(CANARY))
     assert (failed.code(), failed.details()) == (grpc.StatusCode.INTERNAL, "internal error")
     assert "hunter2" not in f"{failed!r} {failed.trailing_metadata()} {failed.debug_error_string()}"

@@ -152,7 +152,7 @@ async def test_that_there_is_nothing_is_not_offered_where_it_is_not_declared() -
 
 
 async def test_a_store_that_is_away_is_no_absence(absence_kept: None) -> None:
-    """R14: nothing negative is kept of a failure."""
+    """R14."""
     async with filling(answering(Unavailable("STORE_UNAVAILABLE", "away"))) as at:
         with pytest.raises(aio.AioRpcError, match="away"):
             await at.get()

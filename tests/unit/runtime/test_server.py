@@ -110,7 +110,9 @@ async def test_an_rpc_that_does_not_exist_is_unimplemented() -> None:
             assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-@pytest.mark.parametrize("value", [None, "garbage", Signer("tests", {"identity": b"x" * 32})("identity")])
+@pytest.mark.parametrize(
+    "value", [None, "garbage", Signer("tests", {"identity": b"x" * 32})("identity")], ids=["none", "garbage", "forged"]
+)
 async def test_a_call_without_a_valid_actor_never_reaches_the_servicer(value: str | None) -> None:
     """G3."""
     metadata = () if value is None else ((METADATA_KEY, value),)
