@@ -1,6 +1,7 @@
-"""`promises.toml` is honest: every promise has a row, and every test that a row names exists."""
+"""`promises/` is honest: every promise has a row in one of its files, and every test that a row names exists."""
 
 import ast
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,11 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROWS: list[dict[str, Any]] = tomllib.loads((ROOT / "tests/promises.toml").read_text())["promise"]
+ROWS: list[dict[str, Any]] = [
+    row
+    for file in sorted((ROOT / "tests/promises").glob("*.toml"))
+    for row in tomllib.loads(file.read_text())["promise"]
+]
 LINES = {"A": 8, "S": 7, "C": 5, "O": 6, "I": 7, "W": 4, "P": 4, "G": 7, "H": 6, "K": 3, "R": 37, "0.": 6}
 """How many lines each letter of safety.md has."""
 SAFETY = {f"{letter}{number + 1}" for letter, count in LINES.items() for number in range(count)}
@@ -22,20 +27,23 @@ ROWS_OF_10 = {"A": 18, "B": 27, "C": 4}
 """How many rows each part of issue 10 has; its part D is one."""
 ITEMS |= {f"10.{letter}{number + 1}" for letter, count in ROWS_OF_10.items() for number in range(count)} | {"10.D"}
 NO_REASON = "not built yet"
+ID = re.compile(r"\b([0-9]+\.[0-9]+|[A-Z][0-9]+)\b")
+SAME = 0.6
+"""How much of their words a row and a docstring may share: over it, one of them says nothing of its own."""
 
 
 @cache
-def names_in(path: Path) -> set[str]:
-    """Return the names of a file's tests, as `test_x` or `TestY::test_x`, without running it."""
-    return set(_names(ast.parse(path.read_text()), ""))
+def docstrings_in(path: Path) -> dict[str, str]:
+    """Return the docstrings of a file's tests by name, `test_x` or `TestY::test_x`, without running it."""
+    return dict(_docstrings(ast.parse(path.read_text()), ""))
 
 
-def _names(node: ast.AST, prefix: str) -> Iterator[str]:
+def _docstrings(node: ast.AST, prefix: str) -> Iterator[tuple[str, str]]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)) and child.name.startswith("test_"):
-            yield prefix + child.name
+            yield prefix + child.name, ast.get_docstring(child) or ""
         elif isinstance(child, ast.ClassDef):
-            yield from _names(child, f"{prefix}{child.name}::")
+            yield from _docstrings(child, f"{prefix}{child.name}::")
 
 
 def named_by(row: Mapping[str, Any]) -> list[str]:
@@ -57,15 +65,30 @@ def mistakes(rows: list[dict[str, Any]], root: Path) -> list[str]:
             found.append(f"{row['id']}: wants either a test or the reason why it is missing")
         if row.get("missing") == NO_REASON:
             found.append(f"{row['id']}: gives no reason")
-        found += [f"{row['id']}: there is no {test}" for test in named_by(row) if not exists(test, root)]
+        docstrings = {test: docstring(test, root) for test in named_by(row)}
+        found += [f"{row['id']}: there is no {test}" for test, said in docstrings.items() if said is None]
+        found += [f"{row['id']}: says the same as {test}" for test, said in docstrings.items() if same(row, said)]
     return found
 
 
-def exists(test: str, root: Path) -> bool:
-    """Whether `path::name` or `path::Class::name` is a test; of a parametrized one, the name before the bracket."""
+def docstring(test: str, root: Path) -> str | None:
+    """Return the docstring of the test `path::name` or `path::Class::name`, None if there is no such test.
+
+    Of a parametrized test it takes the name before the bracket.
+    """
     file, _, name = test.partition("::")
     path = root / file
-    return path.is_file() and name.partition("[")[0] in names_in(path)
+    return docstrings_in(path).get(name.partition("[")[0]) if path.is_file() else None
+
+
+def same(row: Mapping[str, Any], said: str | None) -> bool:
+    """Whether a docstring, without the ids in it, has the words of a row."""
+    ours, theirs = words(row.get("says", "")), words(ID.sub("", said or ""))
+    return bool(theirs) and 2 * len(ours & theirs) / (len(ours) + len(theirs)) > SAME
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z0-9]+", text.lower()))
 
 
 def test_every_promise_has_a_row_and_every_row_an_existing_test_or_a_reason() -> None:
@@ -108,6 +131,14 @@ def test_a_row_with_neither_or_both_is_found(
 ) -> None:
     complete[0] |= change
     assert len(mistakes(complete, root)) == 1
+
+
+def test_a_docstring_that_a_row_says_again_is_found(complete: list[dict[str, Any]], tmp_path: Path) -> None:
+    (tmp_path / "test_said.py").write_text('def test_one():\n    """S2: a new role takes a new session."""\n')
+    complete[0] = {"id": complete[0]["id"], "says": "a new role takes a session", "test": "test_said.py::test_one"}
+    assert mistakes(complete, tmp_path) == [f"{complete[0]['id']}: says the same as test_said.py::test_one"]
+    complete[0]["says"] = "what a person may do follows the role at once"
+    assert mistakes(complete, tmp_path) == []
 
 
 def test_not_built_yet_is_no_reason(complete: list[dict[str, Any]], root: Path) -> None:

@@ -160,7 +160,7 @@ async def test_an_identifier_in_a_path_stays_out_of_the_spans_name(
 async def test_under_an_unsampled_parent_no_process_records_anything(
     browser: httpx.AsyncClient, receiver: Receiver
 ) -> None:
-    """2.8: parent-based sampling."""
+    """2.8."""
     unsampled, later = Parent(sampled=False), Parent()
     for parent in (unsampled, later):
         assert (await browser.get("/v1/notifications", headers=parent.headers)).status_code == 200

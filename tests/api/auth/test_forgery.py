@@ -70,7 +70,6 @@ def test_a_trusted_callback_is_handed_back(client: httpx.Client) -> None:
 
 
 def test_a_body_is_read_as_javascript_reads_it(client: httpx.Client) -> None:
-    """A byte order mark, half a surrogate pair, and a number beyond all that nothing uses."""
     members = f'{{"email":"{new_email()}","password":"{PASSWORD}","name":"Ann\\ud83d","unused":[1e999,{"9" * 5_000}]}}'
     answer = client.post(
         "/sign-up/email", content=b"\xef\xbb\xbf" + members.encode(), headers={"content-type": "application/json"}

@@ -65,7 +65,7 @@ async def test_whoever_is_shed_learns_when_to_come_back(
 
 
 async def test_what_nobody_expected_has_no_text(http: httpx.AsyncClient, services: StandIns) -> None:
-    """G7: no statement, host or stack trace crosses the gateway."""
+    """G7."""
     services.answers["DeleteNotification"] = RuntimeError("SELECT secret FROM users at 10.0.0.7")
     answer = await http.delete("/v1/notifications/n1", headers=USER)
     assert answer.status_code == 500

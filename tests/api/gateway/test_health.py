@@ -72,7 +72,6 @@ async def test_services_that_refuse_our_signature_are_told_though_their_health_i
 
 
 async def test_one_result_is_shared_for_a_second(gateway: Gateway) -> None:
-    """A public route that costs one round of probes a second, however often it is asked."""
 
     def probes() -> int:
         return sum(call.name == "VerifySession" for call in gateway.services.calls)

@@ -168,7 +168,6 @@ async def test_another_method_or_a_query_goes_the_long_way(scene: Scene) -> None
 async def test_other_spellings_and_bodies_are_answered_as_on_the_long_way(
     scene: Scene, target: str, extra: dict[str, str], content: bytes
 ) -> None:
-    """Held or not: what a path means, and what is refused, does not depend on memory."""
     statuses = []
     for headers in ({}, LONG_WAY):
         asked = scene.http.build_request(

@@ -122,7 +122,7 @@ async def test_unbanning_lets_in_and_takes_the_reason_away(identity: Identity, a
 
 
 async def test_a_new_role_ends_sessions_and_the_same_role_does_not(identity: Identity, admin: Administration) -> None:
-    """S2: a new role is worn by a new session."""
+    """S2."""
     user, token = await identity.sign_up()
     changed = await admin.set_role(user.id, Role.ADMIN, actor=OPERATOR)
     assert (changed.user.role, changed.sessions_ended) == (Role.ADMIN, 1)
@@ -203,7 +203,7 @@ async def test_a_user_who_was_made_signs_in(identity: Identity, admin: Administr
 async def test_people_are_found_by_the_beginning_of_name_or_address(
     identity: Identity, query: str, found: set[str]
 ) -> None:
-    """I2: what LIKE would obey is taken as it is."""
+    """I2."""
     people = {"Ada Lovelace": "x1", "ADA ADA": "x2", "ada small": "x3", "Grace": "x4", "a_b": "x5", "axb": "x6"}
     for name, address in (people | {"100% Bob": "x7", "1000 Bob": "x8", "Zoë": "mail"}).items():
         user, _ = await identity.sign_up(f"{address}@x.io")
