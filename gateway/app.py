@@ -6,11 +6,12 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from gateway import auth, dev_mailbox, probes, webhooks
+from gateway import dev_mailbox, probes, webhooks
 from gateway.api import me
 from gateway.api.openapi import page
 from gateway.api.services import NOT_IMPLEMENTED, SERVICES
 from gateway.api.transcoder import Transcoder
+from gateway.auth import better_auth
 from gateway.deps import Deps
 from gateway.http.landing_page import Landing
 from gateway.http.router import Router
@@ -31,7 +32,7 @@ from gateway.sessions.session_checks import HeldChecks, SessionChecks
 
 def hand_written(deps: Deps) -> list[BaseRoute]:
     """Return the routes that are not made from descriptors."""
-    families = (probes, auth, me, webhooks, dev_mailbox)
+    families = (probes, better_auth, me, webhooks, dev_mailbox)
     described = [route for family in families for route in family.routes(deps)]
     return [*described, *page.routes(deps, described)]
 

@@ -12,9 +12,8 @@ from typing import NamedTuple
 
 from starlette.types import Message, Scope
 
-from gateway.auth.endpoints import NEVER_CACHED
 from gateway.auth.protocol.endpoint import BASE_PATH
-from gateway.auth.protocol.limits import limit_of
+from gateway.auth.routes.sessions import GET_SESSION
 from gateway.deps import Deps
 from gateway.http.client_address import forwarded_for, limit_subject, peer_of
 from gateway.http.request_context import Exchange, Header
@@ -30,7 +29,7 @@ from runtime.ids import token_hash
 from runtime.telemetry.metrics import Count, Timing
 from trivet.notifications.v1.log_service_pb2 import LogEntry
 
-ROUTE = "/get-session"
+ROUTE = GET_SESSION.path
 PATH = f"{BASE_PATH}{ROUTE}"
 RAW_PATH = PATH.encode()
 NOT_PLAIN = frozenset({b"traceparent", b"content-encoding", b"transfer-encoding", b"expect"})
@@ -69,7 +68,7 @@ class PlainChecks:
         self._origins = deps.origins
         self._windows = deps.windows
         self._proxies = settings.trusted_proxies
-        self._limit = limit_of(ROUTE)
+        self._limit = GET_SESSION.limit
         self._sampler = sampler_of(settings.trace_ratio)
         # Secrets are those of the process: with others there is another one, and nothing is remembered.
         self._remembered = lru_cache(maxsize=MAX_REMEMBERED)(self._proved)
@@ -77,7 +76,7 @@ class PlainChecks:
         self._headers: list[Header] = [
             (b"content-type", b"application/json"),
             *on_every_answer(https=settings.base_url.startswith("https:")),
-            *NEVER_CACHED,
+            *GET_SESSION.headers,
             VARY,
         ]
 

@@ -14,10 +14,11 @@ from gateway.api.openapi.failures import Errors, causes_of
 from gateway.api.openapi.reasons import failures
 from gateway.api.openapi.schemas import Json
 from gateway.api.openapi.structs import Structs, path_parameter, with_fields
-from gateway.auth.endpoints import ENDPOINTS, Endpoint
 from gateway.auth.protocol.endpoint import BASE_PATH
+from gateway.auth.protocol.feature import Endpoint
 from gateway.auth.protocol.guards import anybody
 from gateway.auth.protocol.validation import Anything, Omissible, Query
+from gateway.auth.routes import ROUTES
 from gateway.http.description import Description, description_of
 from gateway.http.errors import Cause
 from identity_rules.custom_fields import Fields
@@ -80,7 +81,7 @@ class HandWritten:
 
     def better_auth(self) -> Iterator[Described]:
         """Yield path, verb and operation of each route of the Better Auth protocol that is served."""
-        for (method, template), endpoint in ENDPOINTS.items():
+        for (method, template), endpoint in ROUTES.endpoints.items():
             known = description_of(endpoint.answer)
             if not known.is_left_out:
                 path = re.sub(r":(\w+)", r"{\1}", template)

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.requests import Request
 
-from gateway.auth.protocol.refusals import Refusal, refuse
+from gateway.auth.protocol.refusals import BAD_REQUEST, Refusal, refuse
 from gateway.http.request_context import header
 from runtime import json_text
 
@@ -42,7 +42,7 @@ def _json(raw: bytes) -> object:
     try:
         return json_text.parse(raw)
     except ValueError:
-        raise refuse("BAD_REQUEST") from None
+        raise refuse(BAD_REQUEST) from None
 
 
 def _form(raw: bytes) -> dict[str, str]:

@@ -8,19 +8,29 @@ from urllib.parse import unquote
 
 from starlette.requests import Request
 
-from gateway.auth.protocol.refusals import TEXTS, Refusal, refuse
-from gateway.http.csrf import fault_of_page, page_of
+from gateway.auth.protocol.refusals import ErrorCode, Refusal, refuse
+from gateway.http.csrf import INVALID, MISSING, fault_of_page, page_of
 from gateway.http.origins import Origins
 
 FETCH_METADATA = ("sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest")
 
-CALLBACKS: Mapping[str, str] = {
-    "callbackURL": "INVALID_CALLBACK_URL",
-    "redirectTo": "INVALID_REDIRECT_URL",
-    "errorCallbackURL": "INVALID_ERROR_CALLBACK_URL",
-    "newUserCallbackURL": "INVALID_NEW_USER_CALLBACK_URL",
+LOGIN_BLOCKED = ErrorCode(
+    "CROSS_SITE_NAVIGATION_LOGIN_BLOCKED",
+    403,
+    "Cross-site navigation login blocked. This request appears to be a CSRF attack.",
+)
+ORIGINS: Mapping[str, ErrorCode] = {
+    INVALID: ErrorCode("INVALID_ORIGIN", 403, "Invalid origin"),
+    MISSING: ErrorCode("MISSING_OR_NULL_ORIGIN", 403, "Missing or null Origin"),
 }
-"""Members of a body that say where the browser goes next, and what is said of a bad one."""
+"""Error codes by what is wrong with the page that sent a request."""
+CALLBACKS: Mapping[str, ErrorCode] = {
+    "callbackURL": ErrorCode("INVALID_CALLBACK_URL", 403, "Invalid callbackURL"),
+    "redirectTo": ErrorCode("INVALID_REDIRECT_URL", 403, "Invalid redirectURL"),
+    "errorCallbackURL": ErrorCode("INVALID_ERROR_CALLBACK_URL", 403, "Invalid errorCallbackURL"),
+    "newUserCallbackURL": ErrorCode("INVALID_NEW_USER_CALLBACK_URL", 403, "Invalid newUserCallbackURL"),
+}
+"""Members of a body that hold where the browser goes next, and the error codes of a URL that is not trusted."""
 
 
 def check_cookie_origin(request: Request, origins: Origins) -> None:
@@ -41,7 +51,7 @@ def check_first_sign_in(request: Request, origins: Origins) -> None:
         return  # judged already
     metadata = [request.headers.get(name, "").strip() for name in FETCH_METADATA]
     if metadata[:2] == ["cross-site", "navigate"]:
-        raise refuse("CROSS_SITE_NAVIGATION_LOGIN_BLOCKED")
+        raise refuse(LOGIN_BLOCKED)
     if any(metadata) or page_of(request.headers):
         _check_page(request, origins)
 
@@ -49,14 +59,14 @@ def check_first_sign_in(request: Request, origins: Origins) -> None:
 def check_callbacks(request: Request, body: object, origins: Origins) -> None:
     """Raise Refusal if the body or the query would send the browser to where we do not trust."""
     members = body if isinstance(body, dict) else {}
-    for name, code in CALLBACKS.items():
+    for name, error_code in CALLBACKS.items():
         url = members.get(name) or (request.query_params.get(name) if name == "callbackURL" else None)
         if url in (None, "", False, 0):  # what JavaScript takes for nothing, validation may still refuse
             continue
         if not isinstance(url, str):
-            raise Refusal(400, f"{TEXTS[code][1]}: expected a string")
+            raise Refusal(400, f"{error_code.text}: expected a string")
         if not is_safe_callback(url, origins):
-            raise refuse(code)
+            raise refuse(error_code)
 
 
 def is_safe_callback(url: str, origins: Origins) -> bool:
@@ -78,4 +88,4 @@ def _is_safe_path(url: str) -> bool:
 
 def _check_page(request: Request, origins: Origins) -> None:
     if (fault := fault_of_page(request.headers, origins)) is not None:
-        raise refuse(fault)
+        raise refuse(ORIGINS[fault])

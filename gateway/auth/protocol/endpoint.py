@@ -8,13 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.auth.endpoints import Endpoint, Found, find
 from gateway.auth.protocol import csrf
 from gateway.auth.protocol.bodies import JSON, query_of, read_body
 from gateway.auth.protocol.context import Visit
 from gateway.auth.protocol.cookie_cache import SessionData
-from gateway.auth.protocol.limits import Limits, mailed
+from gateway.auth.protocol.feature import Endpoint
+from gateway.auth.protocol.limits import DEFAULT, Limits
 from gateway.auth.protocol.refusals import Refusal, refusal_of, too_many
+from gateway.auth.protocol.route_table import Found, RouteTable
 from gateway.auth.protocol.validation import Query, validated
 from gateway.deps import Deps
 from gateway.http import landing_page
@@ -29,8 +30,9 @@ BASE_PATH = "/api/auth"
 class AuthProtocol:
     """The ASGI application below /api/auth."""
 
-    def __init__(self, deps: Deps) -> None:
+    def __init__(self, deps: Deps, table: RouteTable) -> None:
         self._deps = deps
+        self._table = table
         backends = deps.backends
         self._limits = (
             Limits(backends.limits, backends.cache, windows=deps.windows) if deps.settings.rate_limit_on else None
@@ -41,19 +43,19 @@ class AuthProtocol:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = Visit(Request(scope, receive), self._deps, self._limits, self._data)
         path = scope["path"].removeprefix(BASE_PATH)
-        response = await self._respond(visit, find(scope["method"], path))
+        response = await self._respond(visit, self._table.find(scope["method"], path))
         await response(scope, receive, send)
 
     async def _respond(self, visit: Visit, found: Found | None) -> Response:
         refusal: Refusal | None = None
         try:
-            await _limit(visit, found.template if found else "")
+            await _limit(visit, found.endpoint if found else None)
             if found is None:
                 return Response(status_code=404)
             visit.parameters = found.parameters
             # The template: what stands in the path's open segments may be a secret.
-            exchange_of(visit.request.scope).route = f"{BASE_PATH}{found.template}"
-            response = await _answer(visit, found.template, found.endpoint)
+            exchange_of(visit.request.scope).route = f"{BASE_PATH}{found.endpoint.path}"
+            response = await _answer(visit, found.endpoint)
         except Refusal as error:
             refusal = error
             response = _said(error)
@@ -61,7 +63,7 @@ class AuthProtocol:
             refusal = too_many(error.seconds)
             response = _said(refusal)
         except grpc.aio.AioRpcError as error:
-            refusal = refusal_of(error)
+            refusal = refusal_of(error, self._table.error_codes)
             response = _said(refusal) if refusal else _unexpected(error)
         if found and response.status_code >= 400 and landing_page.asks_for_a_page(visit.request.scope):
             code = refusal.code if refusal else None
@@ -70,19 +72,20 @@ class AuthProtocol:
         return visit.dress(response)
 
 
-async def _limit(visit: Visit, path: str) -> None:
-    """Raise Refusal if the client has asked for a template too often; what is no endpoint is all one, the empty one."""
-    if visit.limits and (seconds := await visit.limits.path(path, visit.address())):
+async def _limit(visit: Visit, endpoint: Endpoint[msgspec.Struct] | None) -> None:
+    """Raise Refusal if the client has asked for an endpoint too often. Paths that are not served count together."""
+    path, limit = (endpoint.path, endpoint.limit) if endpoint else ("", DEFAULT)
+    if visit.limits and (seconds := await visit.limits.path(path, visit.address(), limit)):
         raise too_many(seconds)
 
 
-async def _limit_mail(visit: Visit, path: str, body: object) -> None:
-    """Raise Refusal if too much mail has been asked for to one address, alike whether anybody has it."""
-    if visit.limits and (email := mailed(path, body)) and (seconds := await visit.limits.mail(email, visit.address())):
+async def _limit_mail(visit: Visit, email: str) -> None:
+    """Raise Refusal if too much mail was requested to one address, whether or not an account has it."""
+    if visit.limits and email and (seconds := await visit.limits.mail(email, visit.address())):
         raise too_many(seconds)
 
 
-async def _answer(visit: Visit, path: str, endpoint: Endpoint[msgspec.Struct]) -> Response:
+async def _answer(visit: Visit, endpoint: Endpoint[msgspec.Struct]) -> Response:
     request, origins = visit.request, visit.deps.origins
     raw: object = msgspec.UNSET
     if request.method != "GET":
@@ -94,7 +97,7 @@ async def _answer(visit: Visit, path: str, endpoint: Endpoint[msgspec.Struct]) -
     if endpoint.is_first_sign_in:
         csrf.check_first_sign_in(request, origins)
     await endpoint.guard(visit)
-    await _limit_mail(visit, path, raw)
+    await _limit_mail(visit, endpoint.mailed_address(raw))
     return await endpoint.answer(visit, body)
 
 

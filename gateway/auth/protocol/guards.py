@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable
 import grpc
 
 from gateway.auth.protocol.context import Visit
-from gateway.auth.protocol.refusals import refuse
+from gateway.auth.protocol.refusals import UNAUTHORIZED, ErrorCode, refuse
 from gateway.sessions.reader import SignedIn, session_of
 from identity_rules.freshness import is_fresh
 from runtime.clock import from_timestamp, utc_now
+
+SESSION_NOT_FRESH = ErrorCode("SESSION_NOT_FRESH", 403, "Session is not fresh")
 
 Guard = Callable[[Visit], Awaitable[None]]
 
@@ -31,14 +33,14 @@ async def fresh(visit: Visit) -> None:
     """Whoever signed in within the last day. Raises Refusal."""
     await _admit(visit, authoritative=False)
     if not is_fresh(from_timestamp(visit.known.session.create_time), utc_now()):
-        raise refuse("SESSION_NOT_FRESH")
+        raise refuse(SESSION_NOT_FRESH)
 
 
 async def _admit(visit: Visit, *, authoritative: bool) -> None:
     found = await session_of(visit.request, visit.deps, authoritative=authoritative)
     slid = await slide(visit, found) if found else None
     if slid is None:
-        raise refuse("UNAUTHORIZED")
+        raise refuse(UNAUTHORIZED)
     visit.signed_in = slid
     visit.keep_data(slid, always=authoritative)
 

@@ -6,37 +6,14 @@ from gateway.auth.protocol.known_addresses import KnownAddresses
 from gateway.http.rate_limiter import Limit, SharedWindows, Windows
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub, RateLimitServiceStub
 
-EVERYTHING = Limit(100, 10)
-BY_PREFIX = (
-    (("/sign-in", "/sign-up", "/change-password", "/change-email"), Limit(3, 10)),
-    (
-        (
-            "/request-password-reset",
-            "/send-verification-email",
-            "/forget-password",
-            "/email-otp/send-verification-otp",
-            "/email-otp/request-password-reset",
-        ),
-        Limit(3, 60),
-    ),
-)
+DEFAULT = Limit(100, 10)
+"""The limit of a path that declares no other, and of all paths together that are not served."""
+SENSITIVE = Limit(3, 10)
+"""The original's limit of sign-in, sign-up and changes of the credentials."""
+MAILING = Limit(3, 60)
+"""The original's limit of the paths that send mail to an address without a session."""
 ACCOUNT = Limit(10, 60)
 MAIL = Limit(3, 60)
-
-MAILED = {"/request-password-reset": "email", "/send-verification-email": "email", "/change-email": "newEmail"}
-"""Paths that send mail to whatever address the body names, and in which of its members."""
-
-
-def limit_of(path: str) -> Limit:
-    """Return the limit of a path below /api/auth, as the original has it."""
-    return next((limit for prefixes, limit in BY_PREFIX if path.startswith(prefixes)), EVERYTHING)
-
-
-def mailed(path: str, body: object) -> str:
-    """Return the email address that a request would have mail sent to, empty if none."""
-    member = MAILED.get(path)
-    address = body.get(member) if member is not None and isinstance(body, dict) else None
-    return address if isinstance(address, str) else ""
 
 
 class Limits:
@@ -52,9 +29,9 @@ class Limits:
         self._windows = SharedWindows(shared, Windows() if windows is None else windows)
         self._known = KnownAddresses(cache)
 
-    async def path(self, path: str, address: str) -> int:
-        """Count a request for a path; whatever is no endpoint is all one path, the empty one."""
-        return await self._windows.take("path", f"{address}|{path}", limit_of(path))
+    async def path(self, path: str, address: str, limit: Limit) -> int:
+        """Count a request for a path. All paths that are not served are one, the empty one."""
+        return await self._windows.take("path", f"{address}|{path}", limit)
 
     async def password(self, account: str, address: str) -> int:
         """Count a try of the password of an email or a user id, from however many addresses."""

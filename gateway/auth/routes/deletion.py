@@ -9,9 +9,12 @@ from starlette.responses import Response
 
 from gateway.auth.protocol.bodies import JSON
 from gateway.auth.protocol.context import Visit
+from gateway.auth.protocol.feature import Endpoint, Feature
+from gateway.auth.protocol.guards import confirmed
 from gateway.auth.protocol.redirects import redirect
-from gateway.auth.protocol.refusals import refuse
+from gateway.auth.protocol.refusals import NOT_FOUND, ErrorCode, refuse
 from gateway.auth.protocol.validation import Query
+from gateway.auth.routes.email_verification import INVALID_TOKEN
 from gateway.http.description import Description
 from gateway.sessions.reader import SignedIn, session_of
 from trivet.client import reason_of
@@ -19,6 +22,11 @@ from trivet.identity.v1.account_service_pb2 import DeleteUserWithTokenRequest, R
 
 DISABLED = "DELETE_USER_DISABLED"
 NOBODY = "-"
+
+FAILED_TO_GET_USER_INFO = ErrorCode("FAILED_TO_GET_USER_INFO", 404, "Failed to get user info")
+LAST_ADMIN = ErrorCode(
+    "LAST_ADMIN", 400, "The last administrator cannot be deleted. Make another user an administrator first."
+)
 
 
 class Deletion(msgspec.Struct):
@@ -88,7 +96,7 @@ async def callback(visit: Visit, query: Callback) -> Response:
             await _delete(visit, me, query.token, "")
     except grpc.aio.AioRpcError as error:
         if reason_of(error) == DISABLED:
-            raise refuse("NOT_FOUND") from None
+            raise refuse(NOT_FOUND) from None
         raise
     visit.close()
     return redirect(query.callback_url) if query.callback_url else visit.json(DELETED)
@@ -102,7 +110,7 @@ async def _refuse_nobody(visit: Visit) -> None:
     except grpc.aio.AioRpcError as error:
         if reason_of(error) != "INVALID_TOKEN":
             raise
-    raise refuse("FAILED_TO_GET_USER_INFO")
+    raise refuse(FAILED_TO_GET_USER_INFO)
 
 
 async def _request(visit: Visit, me: SignedIn, password: str, callback_url: str) -> bool:
@@ -114,7 +122,16 @@ async def _request(visit: Visit, me: SignedIn, password: str, callback_url: str)
 
 async def _delete(visit: Visit, me: SignedIn, token: str, password: str) -> None:
     if not token:
-        raise refuse("INVALID_TOKEN")
+        raise refuse(INVALID_TOKEN)
     request = DeleteUserWithTokenRequest(user_id=me.user.id, token=token, password=password)
     with me.acting():
         await visit.deps.backends.verification.DeleteUserWithToken(request)
+
+
+FEATURE = Feature(
+    endpoints=(
+        Endpoint("POST", "/delete-user", delete_user, DeleteUser, confirmed),
+        Endpoint("GET", "/delete-user/callback", callback, Callback),
+    ),
+    error_codes={"LAST_ADMIN": LAST_ADMIN},
+)

@@ -8,11 +8,21 @@ from starlette.responses import Response
 
 from gateway.auth.protocol.context import Visit, location
 from gateway.auth.protocol.custom_fields import new_values
-from gateway.auth.protocol.refusals import refuse
+from gateway.auth.protocol.feature import Endpoint, Feature
+from gateway.auth.protocol.limits import SENSITIVE
+from gateway.auth.protocol.refusals import ErrorCode, refuse
 from gateway.auth.protocol.validation import EMAIL_PATTERN, NO_CONTROLS, Extensible, Omissible, is_email
 from gateway.http.description import Description, UserAnswer
 from gateway.sessions.wire_objects import user_object
 from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignOutRequest, SignUpRequest
+
+EMAIL_TAKEN = ErrorCode("USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL", 422, "User already exists. Use another email.")
+EMAIL_NOT_VERIFIED = ErrorCode("EMAIL_NOT_VERIFIED", 403, "Email not verified")
+INVALID_EMAIL = ErrorCode("INVALID_EMAIL", 400, "Invalid email")
+INVALID_EMAIL_OR_PASSWORD = ErrorCode("INVALID_EMAIL_OR_PASSWORD", 401, "Invalid email or password")
+PASSWORD_TOO_COMMON = ErrorCode("PASSWORD_TOO_COMMON", 400, "Password too common")
+PASSWORD_TOO_LONG = ErrorCode("PASSWORD_TOO_LONG", 400, "Password too long")
+PASSWORD_TOO_SHORT = ErrorCode("PASSWORD_TOO_SHORT", 400, "Password too short")
 
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=NO_CONTROLS)]
 Image = Annotated[str, Meta(max_length=200_000)]  # a data URL; identity bounds addresses
@@ -88,10 +98,10 @@ class SignedIn(msgspec.Struct, kw_only=True):
 async def sign_in(visit: Visit, body: SignIn) -> Response:
     """Sign in with an email address and a password."""
     if not is_email(body.email):
-        raise refuse("INVALID_EMAIL")
+        raise refuse(INVALID_EMAIL)
     await visit.count_try(body.email)
     if not body.password:
-        raise refuse("INVALID_EMAIL_OR_PASSWORD")
+        raise refuse(INVALID_EMAIL_OR_PASSWORD)
     remember = body.remember_me is not False
     answer = await visit.deps.backends.auth.SignIn(
         SignInRequest(
@@ -138,3 +148,21 @@ async def sign_out(visit: Visit, _: SignOut) -> Response:
         await (guesses.counted(visit.request, end) if guesses else end())
     visit.close()
     return visit.json(SignedOut(success=True))
+
+
+FEATURE = Feature(
+    endpoints=(
+        Endpoint("POST", "/sign-up/email", sign_up, SignUp, limit=SENSITIVE, is_first_sign_in=True),
+        Endpoint("POST", "/sign-in/email", sign_in, SignIn, limit=SENSITIVE, is_first_sign_in=True),
+        Endpoint("POST", "/sign-out", sign_out, SignOut),
+    ),
+    error_codes={
+        "EMAIL_NOT_VERIFIED": EMAIL_NOT_VERIFIED,
+        "EMAIL_TAKEN": EMAIL_TAKEN,
+        "INVALID_EMAIL": INVALID_EMAIL,
+        "INVALID_EMAIL_OR_PASSWORD": INVALID_EMAIL_OR_PASSWORD,
+        "PASSWORD_TOO_COMMON": PASSWORD_TOO_COMMON,
+        "PASSWORD_TOO_LONG": PASSWORD_TOO_LONG,
+        "PASSWORD_TOO_SHORT": PASSWORD_TOO_SHORT,
+    },
+)

@@ -1,7 +1,7 @@
 """What is proved by mail: addresses, and that whoever has forgotten a password reads the account's mail."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Annotated, Any
 
@@ -11,10 +11,13 @@ from msgspec import UNSET, Meta, UnsetType, field
 from starlette.responses import Response
 
 from gateway.auth.protocol.context import Visit
-from gateway.auth.protocol.guards import slide
+from gateway.auth.protocol.feature import Endpoint, Feature
+from gateway.auth.protocol.guards import confirmed, slide
+from gateway.auth.protocol.limits import MAILING, SENSITIVE
 from gateway.auth.protocol.redirects import absolute, redirect, with_query
-from gateway.auth.protocol.refusals import Refusal, refuse
+from gateway.auth.protocol.refusals import USER_NOT_FOUND, ErrorCode, Refusal, refuse
 from gateway.auth.protocol.validation import EMAIL_PATTERN, Query
+from gateway.auth.routes.email_password import PASSWORD_TOO_SHORT
 from gateway.http.description import DONE, Description, Done
 from gateway.http.link_target import origin_of
 from gateway.sessions.reader import SignedIn, session_of
@@ -35,7 +38,18 @@ from trivet.identity.v1.account_service_pb2 import (
 
 FLOOR_SECONDS = 0.5
 """What an answer takes at least whose time might tell whether an address is anybody's."""
-BROKEN_LINKS = frozenset({"INVALID_TOKEN", "TOKEN_EXPIRED", "USER_NOT_FOUND", "INVALID_USER"})
+CHANGE_EMAIL_DISABLED = ErrorCode("CHANGE_EMAIL_DISABLED", 400, "Change email is disabled")
+EMAIL_ALREADY_VERIFIED = ErrorCode("EMAIL_ALREADY_VERIFIED", 400, "Email is already verified")
+EMAIL_MISMATCH = ErrorCode("EMAIL_MISMATCH", 400, "Email mismatch")
+INVALID_TOKEN = ErrorCode("INVALID_TOKEN", 404, "Invalid token")
+RESET_PASSWORD_DISABLED = ErrorCode("RESET_PASSWORD_DISABLED", 400, "Reset password isn't enabled")
+BROKEN_LINKS: Mapping[str, ErrorCode] = {
+    "INVALID_TOKEN": INVALID_TOKEN,
+    "INVALID_USER": ErrorCode("INVALID_USER", 401, "Invalid user"),
+    "TOKEN_EXPIRED": ErrorCode("TOKEN_EXPIRED", 401, "Token expired"),
+    "USER_NOT_FOUND": USER_NOT_FOUND,
+}
+"""Error codes by identity's reason for a link that is not valid. Their status depends on the route."""
 
 Email = Annotated[str, Meta(pattern=EMAIL_PATTERN)]
 
@@ -98,7 +112,7 @@ async def verify_email(visit: Visit, query: VerifyEmail) -> Response:
     )
     try:
         if not query.token:
-            raise refuse("INVALID_TOKEN", status=401)
+            raise refuse(INVALID_TOKEN, status=401)
         with _broken_links_as(401):
             answer = await visit.deps.backends.verification.VerifyEmail(request)
     except Refusal as refusal:
@@ -221,9 +235,9 @@ async def reset_password(visit: Visit, body: ResetPassword) -> Response:
     """Set a new password by the token of a mailed link. All of the user's sessions end."""
     token = body.token or visit.request.query_params.get("token", "")
     if not token:
-        raise refuse("INVALID_TOKEN", status=400)
+        raise refuse(INVALID_TOKEN, status=400)
     if not body.new_password:
-        raise refuse("PASSWORD_TOO_SHORT")
+        raise refuse(PASSWORD_TOO_SHORT)
     request = ResetPasswordRequest(token=token, new_password=body.new_password, origin=visit.origin())
     with _broken_links_as(400):
         await visit.deps.backends.verification.ResetPassword(request)
@@ -253,6 +267,32 @@ def _broken_links_as(status: int) -> Iterator[None]:
     try:
         yield
     except grpc.aio.AioRpcError as error:
-        if (reason := reason_of(error)) in BROKEN_LINKS:
-            raise refuse(reason, status=status) from None
+        if (error_code := BROKEN_LINKS.get(reason_of(error))) is not None:
+            raise refuse(error_code, status=status) from None
         raise
+
+
+FEATURE = Feature(
+    endpoints=(
+        Endpoint("POST", "/change-email", change_email, ChangeEmail, confirmed, SENSITIVE, "newEmail"),
+        Endpoint(
+            "POST",
+            "/send-verification-email",
+            send_verification,
+            SendVerification,
+            limit=MAILING,
+            mailed_field="email",
+        ),
+        Endpoint("GET", "/verify-email", verify_email, VerifyEmail),
+        Endpoint("POST", "/request-password-reset", request_reset, RequestReset, limit=MAILING, mailed_field="email"),
+        Endpoint("GET", "/reset-password/:token", follow_reset, FollowReset),
+        Endpoint("POST", "/reset-password", reset_password, ResetPassword),
+    ),
+    error_codes={
+        "CHANGE_EMAIL_DISABLED": CHANGE_EMAIL_DISABLED,
+        "EMAIL_ALREADY_VERIFIED": EMAIL_ALREADY_VERIFIED,
+        "EMAIL_MISMATCH": EMAIL_MISMATCH,
+        "INVALID_TOKEN": INVALID_TOKEN,
+        "RESET_PASSWORD_DISABLED": RESET_PASSWORD_DISABLED,
+    },
+)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import grpc
 import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.responses import Response
@@ -11,12 +12,13 @@ from starlette.responses import Response
 from gateway.api.json_encoding import date
 from gateway.auth.protocol.bodies import JSON, query_of, read_body
 from gateway.auth.protocol.context import Visit
-from gateway.auth.protocol.guards import confirmed
-from gateway.auth.protocol.refusals import Refusal
+from gateway.auth.protocol.feature import Endpoint, Feature
+from gateway.auth.protocol.guards import confirmed, fresh, signed_in
+from gateway.auth.protocol.refusals import ErrorCode, Refusal, refuse
 from gateway.auth.protocol.validation import Anything
-from gateway.auth.routes.provider_refusals import provider_refusal, provider_refusals
 from gateway.http.description import DONE, Description, Done
 from gateway.paging import whole
+from trivet.client import reason_of
 from trivet.identity.v1.account_service_pb2 import (
     Account,
     GetAccessTokenRequest,
@@ -33,6 +35,9 @@ SELECTIONS: Mapping[str, Callable[[object], bool]] = {
     "useAccountCookie": lambda value: value is True,
 }
 """The two ways to name an account, and what each takes."""
+
+ACCOUNT_NOT_FOUND = ErrorCode("ACCOUNT_NOT_FOUND", 400, "Account not found")
+FAILED_TO_UNLINK_LAST_ACCOUNT = ErrorCode("FAILED_TO_UNLINK_LAST_ACCOUNT", 400, "You can't unlink your last account")
 
 
 class LinkedAccount(msgspec.Struct, rename="camel"):
@@ -84,11 +89,10 @@ async def unlink_account(visit: Visit, body: UnlinkAccount) -> Response:
     accounts = visit.deps.backends.accounts
     with visit.known.acting():
         try:
-            with provider_refusals():
-                await accounts.UnlinkAccount(UnlinkAccountRequest(account_id=body.account_id))
-        except Refusal as refusal:
-            if refusal.code == "ACCOUNT_NOT_FOUND" and await _has_one(accounts):
-                raise provider_refusal("FAILED_TO_UNLINK_LAST_ACCOUNT") from None
+            await accounts.UnlinkAccount(UnlinkAccountRequest(account_id=body.account_id))
+        except grpc.aio.AioRpcError as error:
+            if reason_of(error) == "ACCOUNT_NOT_FOUND" and await _has_one(accounts):
+                raise refuse(FAILED_TO_UNLINK_LAST_ACCOUNT) from None
             raise
     return visit.json(DONE)
 
@@ -129,7 +133,7 @@ async def _selected(visit: Visit) -> str | None:
 async def _account_id(visit: Visit) -> str:
     selected = await _selected(visit)
     if not selected:
-        raise Refusal(400, "Account not found", "ACCOUNT_NOT_FOUND")
+        raise refuse(ACCOUNT_NOT_FOUND)
     return selected
 
 
@@ -156,7 +160,7 @@ STRANGERS = {401: "There is no session. The answer has no body."}
 async def get_access_token(visit: Visit, _: Anything) -> Response:
     """Get a provider's access token. It is refreshed first if it is about to expire."""
     account_id = await _account_id(visit)
-    with provider_refusals(), visit.known.acting():
+    with visit.known.acting():
         answer = await visit.deps.backends.accounts.GetAccessToken(GetAccessTokenRequest(account_id=account_id))
     return visit.json(
         AccessToken(
@@ -187,7 +191,7 @@ class RefreshedTokens(msgspec.Struct, rename="camel", kw_only=True):
 async def refresh_token(visit: Visit, _: Anything) -> Response:
     """Refresh a provider's tokens."""
     account_id = await _account_id(visit)
-    with provider_refusals(), visit.known.acting():
+    with visit.known.acting():
         answer = await visit.deps.backends.accounts.RefreshAccessToken(RefreshAccessTokenRequest(account_id=account_id))
     expires = answer.refresh_expire_time
     return visit.json(
@@ -239,7 +243,7 @@ class AccountInfo(msgspec.Struct):
 async def account_info(visit: Visit, _: Anything) -> Response:
     """Read the person's profile at the provider."""
     account_id = await _account_id(visit)
-    with provider_refusals(), visit.known.acting():
+    with visit.known.acting():
         answer = await visit.deps.backends.accounts.GetAccountInfo(GetAccountInfoRequest(account_id=account_id))
     user = ProviderUser(
         name=answer.name,
@@ -251,3 +255,30 @@ async def account_info(visit: Visit, _: Anything) -> Response:
         id=answer.account.id, provider_id=answer.account.provider, account_id=answer.account.provider_account_id
     )
     return visit.json(AccountInfo(user=user, data=json.loads(answer.profile_json or "{}"), account=account))
+
+
+FEATURE = Feature(
+    endpoints=(
+        Endpoint("GET", "/list-accounts", list_accounts, Anything, signed_in),
+        Endpoint("POST", "/unlink-account", unlink_account, UnlinkAccount, fresh),
+        Endpoint("POST", "/get-access-token", get_access_token, Anything, selecting),
+        Endpoint("POST", "/refresh-token", refresh_token, Anything, selecting),
+        Endpoint("GET", "/account-info", account_info, Anything, selecting),
+    ),
+    error_codes={
+        "ACCESS_TOKEN_NOT_FOUND": ErrorCode("ACCESS_TOKEN_NOT_FOUND", 400, "Access token not found"),
+        "ACCOUNT_NOT_FOUND": ACCOUNT_NOT_FOUND,
+        "FAILED_TO_GET_ACCESS_TOKEN": ErrorCode(
+            "FAILED_TO_GET_ACCESS_TOKEN", 400, "Failed to get a valid access token"
+        ),
+        "FAILED_TO_REFRESH_ACCESS_TOKEN": ErrorCode(
+            "FAILED_TO_REFRESH_ACCESS_TOKEN", 400, "Failed to refresh access token"
+        ),
+        "FAILED_TO_UNLINK_LAST_ACCOUNT": FAILED_TO_UNLINK_LAST_ACCOUNT,
+        "PROVIDER_NOT_CONFIGURED": ErrorCode(
+            "PROVIDER_NOT_CONFIGURED", 400, "Account is not associated with a configured social provider."
+        ),
+        "PROVIDER_NOT_SUPPORTED": ErrorCode("PROVIDER_NOT_SUPPORTED", 400, ""),
+        "REFRESH_TOKEN_NOT_FOUND": ErrorCode("REFRESH_TOKEN_NOT_FOUND", 400, "Refresh token not found"),
+    },
+)

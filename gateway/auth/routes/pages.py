@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from gateway.auth.protocol.context import Visit
+from gateway.auth.protocol.feature import Endpoint, Feature
 from gateway.auth.protocol.redirects import with_query
 from gateway.auth.protocol.validation import Anything
 from gateway.http.description import Description
@@ -42,3 +43,6 @@ async def error(visit: Visit, _: Anything) -> Response:
     page = visit.deps.settings.error_url
     location = with_query(page, **said) if page else f"/?{urlencode(said)}"
     return Response(status_code=302, headers={"location": location})
+
+
+FEATURE = Feature(endpoints=(Endpoint("GET", "/ok", ok, Anything), Endpoint("GET", "/error", error, Anything)))

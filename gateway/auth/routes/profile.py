@@ -9,14 +9,21 @@ from starlette.responses import Response
 
 from gateway.auth.protocol.context import Visit
 from gateway.auth.protocol.custom_fields import changed_values
-from gateway.auth.protocol.refusals import Refusal, refuse
+from gateway.auth.protocol.feature import Endpoint, Feature
+from gateway.auth.protocol.guards import confirmed, signed_in
+from gateway.auth.protocol.limits import SENSITIVE
+from gateway.auth.protocol.refusals import ErrorCode, Refusal, refuse
 from gateway.auth.protocol.validation import Record
-from gateway.auth.routes.email_password import Image, Name
+from gateway.auth.routes.email_password import PASSWORD_TOO_SHORT, Image, Name
 from gateway.http.description import DONE, Description, Done, UserAnswer
 from gateway.sessions.wire_objects import user_object
 from trivet.identity.v1.auth_service_pb2 import ChangePasswordRequest, VerifyPasswordRequest
 from trivet.identity.v1.resources_pb2 import User
 from trivet.identity.v1.user_service_pb2 import UpdateUserRequest
+
+CREDENTIAL_ACCOUNT_NOT_FOUND = ErrorCode("CREDENTIAL_ACCOUNT_NOT_FOUND", 400, "Credential account not found")
+EMAIL_CAN_NOT_BE_UPDATED = ErrorCode("EMAIL_CAN_NOT_BE_UPDATED", 400, "Email can not be updated")
+INVALID_PASSWORD = ErrorCode("INVALID_PASSWORD", 400, "Invalid password")
 
 
 class UpdateUser(Record):
@@ -36,7 +43,7 @@ class UpdateUser(Record):
 async def update_user(visit: Visit, body: UpdateUser) -> Response:
     """Change the caller's name, image and additional fields."""
     if body.email not in (UNSET, None, "", False):
-        raise refuse("EMAIL_CAN_NOT_BE_UPDATED")
+        raise refuse(EMAIL_CAN_NOT_BE_UPDATED)
     additional = changed_values(visit.deps.settings.user_fields, visit.body)
     given = (body.name is not UNSET, body.image is not UNSET, additional is not None)
     paths = list(compress(("name", "image", "additional"), given))
@@ -75,9 +82,9 @@ class PasswordChanged(msgspec.Struct):
 async def change_password(visit: Visit, body: ChangePassword) -> Response:
     """Change the caller's password. `revokeOtherSessions: true` also replaces the caller's session."""
     if not body.new_password:
-        raise refuse("PASSWORD_TOO_SHORT")
+        raise refuse(PASSWORD_TOO_SHORT)
     if not body.current_password:
-        raise refuse("INVALID_PASSWORD")
+        raise refuse(INVALID_PASSWORD)
     me = visit.known
     await visit.count_try(me.user.id)
     remember = not visit.cookies.is_not_remembered(visit.request)
@@ -107,9 +114,22 @@ class VerifyPassword(msgspec.Struct):
 async def verify_password(visit: Visit, body: VerifyPassword) -> Response:
     """Check the caller's password."""
     if not body.password:
-        raise refuse("INVALID_PASSWORD")
+        raise refuse(INVALID_PASSWORD)
     me = visit.known
     await visit.count_try(me.user.id)
     with me.acting():
         await visit.deps.backends.auth.VerifyPassword(VerifyPasswordRequest(user_id=me.user.id, password=body.password))
     return visit.json(DONE)
+
+
+FEATURE = Feature(
+    endpoints=(
+        Endpoint("POST", "/update-user", update_user, UpdateUser, signed_in),
+        Endpoint("POST", "/change-password", change_password, ChangePassword, confirmed, SENSITIVE),
+        Endpoint("POST", "/verify-password", verify_password, VerifyPassword, confirmed),
+    ),
+    error_codes={
+        "CREDENTIAL_ACCOUNT_NOT_FOUND": CREDENTIAL_ACCOUNT_NOT_FOUND,
+        "INVALID_PASSWORD": INVALID_PASSWORD,
+    },
+)

@@ -7,8 +7,9 @@ from starlette.responses import Response
 
 from gateway.auth.protocol.context import Visit
 from gateway.auth.protocol.custom_fields import changed_values
-from gateway.auth.protocol.guards import slide
-from gateway.auth.protocol.refusals import Refusal, refuse
+from gateway.auth.protocol.feature import Endpoint, Feature
+from gateway.auth.protocol.guards import confirmed, fresh, signed_in, slide
+from gateway.auth.protocol.refusals import ErrorCode, Refusal, refuse
 from gateway.auth.protocol.validation import Anything, Record
 from gateway.http.description import DONE, Description, Done, SessionAnswer, UserAnswer
 from gateway.paging import whole
@@ -24,6 +25,14 @@ from trivet.identity.v1.session_service_pb2 import (
 )
 
 MAX_LISTED = 1_000
+NEVER_CACHED = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
+
+FAILED_TO_GET_SESSION = ErrorCode("FAILED_TO_GET_SESSION", 401, "Failed to get session")
+REFRESH_NOT_DEFERRED = ErrorCode(
+    "METHOD_NOT_ALLOWED_DEFER_SESSION_REQUIRED",
+    405,
+    "POST method requires deferSessionRefresh to be enabled in session config",
+)
 
 
 class ReadSession(msgspec.Struct, rename="camel"):
@@ -66,7 +75,7 @@ async def get_session(visit: Visit, _: Anything) -> Response:
 @Description(is_left_out=True)
 async def post_session(_visit: Visit, _: Anything) -> Response:
     """Refuse: a POST would do the write that a deferred refresh leaves undone, and ours are never deferred."""
-    raise refuse("METHOD_NOT_ALLOWED_DEFER_SESSION_REQUIRED")
+    raise refuse(REFRESH_NOT_DEFERRED)
 
 
 @Description(answers=(list[SessionAnswer],), calls=("SessionService.ListSessions",))
@@ -117,7 +126,7 @@ async def update_session(visit: Visit, _: UpdateSession) -> Response:
         if error.code() is not grpc.StatusCode.NOT_FOUND:
             raise
         visit.close()
-        raise refuse("FAILED_TO_GET_SESSION") from None
+        raise refuse(FAILED_TO_GET_SESSION) from None
     remember = not visit.cookies.is_not_remembered(visit.request)
     visit.open(answer.session, me.token, user=me.user, remember=remember)
     return visit.json(UpdatedSession(session_object(answer.session, me.token)))
@@ -163,3 +172,17 @@ async def revoke_other_sessions(visit: Visit, _: Anything) -> Response:
             RevokeOtherSessionsRequest(keep_session_id=me.session.id)
         )
     return visit.json(DONE)
+
+
+GET_SESSION = Endpoint("GET", "/get-session", get_session, Anything, headers=NEVER_CACHED)
+FEATURE = Feature(
+    endpoints=(
+        GET_SESSION,
+        Endpoint("POST", "/get-session", post_session, Anything, headers=NEVER_CACHED),
+        Endpoint("GET", "/list-sessions", list_sessions, Anything, fresh),
+        Endpoint("POST", "/update-session", update_session, UpdateSession, signed_in),
+        Endpoint("POST", "/revoke-session", revoke_session, RevokeSession, confirmed),
+        Endpoint("POST", "/revoke-sessions", revoke_sessions, Anything, confirmed),
+        Endpoint("POST", "/revoke-other-sessions", revoke_other_sessions, Anything, confirmed),
+    ),
+)

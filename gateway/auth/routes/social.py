@@ -8,10 +8,12 @@ from msgspec import UNSET, Meta, UnsetType, field
 from starlette.responses import Response
 
 from gateway.auth.protocol.context import Visit, location
+from gateway.auth.protocol.feature import Endpoint, Feature
+from gateway.auth.protocol.guards import confirmed
+from gateway.auth.protocol.limits import SENSITIVE
 from gateway.auth.protocol.redirects import redirect
-from gateway.auth.protocol.refusals import Refusal
+from gateway.auth.protocol.refusals import ErrorCode, Refusal
 from gateway.auth.protocol.validation import ONE_OF_SEVERAL, Omissible, Query
-from gateway.auth.routes.provider_refusals import provider_refusals
 from gateway.http.description import Description, UserAnswer
 from gateway.sessions.wire_objects import user_object
 from trivet.identity.v1.account_service_pb2 import (
@@ -120,7 +122,7 @@ async def link_social(visit: Visit, body: SignInSocial) -> Response:
     if not body.id_token:
         return await _begin(visit, body, user_id=me.user.id, session_id=me.session.id)
     request = LinkWithIdTokenRequest(user_id=me.user.id, provider=body.provider, id_token=_message(body.id_token))
-    with provider_refusals(), me.acting():
+    with me.acting():
         await visit.deps.backends.accounts.LinkWithIdToken(request)
     return visit.json(LinkBegun(url="", status=True, redirect=False))
 
@@ -129,21 +131,20 @@ async def _begin(visit: Visit, body: SignInSocial, *, user_id: str = "", session
     if any(name in RESERVED for name in body.additional_params or {}):
         text = f"additionalParams cannot include reserved OAuth parameters: {', '.join(RESERVED)}"
         raise Refusal(400, f"[body.additionalParams] {text}", "VALIDATION_ERROR")
-    with provider_refusals():
-        begun = await visit.deps.backends.accounts.BeginOAuth(
-            BeginOAuthRequest(
-                provider=body.provider,
-                callback_url=body.callback_url or "",
-                new_user_callback_url=body.new_user_url or "",
-                error_callback_url=body.error_url or "",
-                scopes=body.scopes or (),
-                link_user_id=user_id,
-                link_session_id=session_id,
-                request_sign_up=bool(body.request_sign_up),
-                login_hint=body.login_hint or "",
-                additional_params=body.additional_params or {},
-            )
+    begun = await visit.deps.backends.accounts.BeginOAuth(
+        BeginOAuthRequest(
+            provider=body.provider,
+            callback_url=body.callback_url or "",
+            new_user_callback_url=body.new_user_url or "",
+            error_callback_url=body.error_url or "",
+            scopes=body.scopes or (),
+            link_user_id=user_id,
+            link_session_id=session_id,
+            request_sign_up=bool(body.request_sign_up),
+            login_hint=body.login_hint or "",
+            additional_params=body.additional_params or {},
         )
+    )
     visit.set_cookies = [*visit.set_cookies, visit.cookies.began(begun.state)]
     url, at_once = begun.authorization_url, not body.disable_redirect
     headers = {"location": location(url)} if at_once else None
@@ -151,15 +152,14 @@ async def _begin(visit: Visit, body: SignInSocial, *, user_id: str = "", session
 
 
 async def _sign_in_with(visit: Visit, body: SignInSocial, token: Token) -> Response:
-    with provider_refusals():
-        answer = await visit.deps.backends.accounts.SignInWithIdToken(
-            SignInWithIdTokenRequest(
-                provider=body.provider,
-                id_token=_message(token),
-                request_sign_up=bool(body.request_sign_up),
-                origin=visit.origin(),
-            )
+    answer = await visit.deps.backends.accounts.SignInWithIdToken(
+        SignInWithIdTokenRequest(
+            provider=body.provider,
+            id_token=_message(token),
+            request_sign_up=bool(body.request_sign_up),
+            origin=visit.origin(),
         )
+    )
     if visit.limits:
         visit.limits.opened((answer.user.email, answer.user.id), visit.address())
     visit.open(answer.session, answer.token, user=answer.user, remember=_is_remembered(visit))
@@ -238,3 +238,29 @@ async def posted_callback(visit: Visit, answer: PostedAnswer) -> Response:
     values = msgspec.to_builtins(answer) | {name: query[name] for name in answer.__struct_fields__ if query.get(name)}
     path = f"/api/auth/callback/{quote(visit.parameters['provider'], safe='')}"
     return redirect(f"{visit.deps.settings.base_url.rstrip('/')}{path}?{urlencode(values)}")
+
+
+FEATURE = Feature(
+    endpoints=(
+        Endpoint("POST", "/sign-in/social", sign_in_social, SignInSocial, limit=SENSITIVE),
+        Endpoint("GET", "/callback/:provider", callback, Answer),
+        Endpoint("POST", "/callback/:provider", posted_callback, PostedAnswer, is_from_afar=True),
+        Endpoint("POST", "/link-social", link_social, SignInSocial, confirmed),
+    ),
+    error_codes={
+        "FAILED_TO_GET_USER_INFO": ErrorCode("FAILED_TO_GET_USER_INFO", 401, "Failed to get user info"),
+        "ID_TOKEN_NOT_SUPPORTED": ErrorCode("ID_TOKEN_NOT_SUPPORTED", 404, "id_token not supported"),
+        "INVALID_ID_TOKEN": ErrorCode("INVALID_TOKEN", 401, "Invalid token"),
+        "LINKING_DIFFERENT_EMAILS_NOT_ALLOWED": ErrorCode(
+            "LINKING_DIFFERENT_EMAILS_NOT_ALLOWED", 401, "Account not linked - different emails not allowed"
+        ),
+        "LINKING_FAILED": ErrorCode("LINKING_FAILED", 417, "Account not linked - unable to create account"),
+        "LINKING_NOT_ALLOWED": ErrorCode("LINKING_NOT_ALLOWED", 401, "Account not linked - linking not allowed"),
+        "OAUTH_LINK_ERROR": ErrorCode("OAUTH_LINK_ERROR", 401, ""),
+        "PROVIDER_NOT_FOUND": ErrorCode("PROVIDER_NOT_FOUND", 404, "Provider not found"),
+        "SOCIAL_ACCOUNT_ALREADY_LINKED": ErrorCode(
+            "SOCIAL_ACCOUNT_ALREADY_LINKED", 409, "Social account already linked"
+        ),
+        "USER_EMAIL_NOT_FOUND": ErrorCode("USER_EMAIL_NOT_FOUND", 401, "User email not found"),
+    },
+)

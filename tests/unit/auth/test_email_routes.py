@@ -2,17 +2,17 @@
 
 import pytest
 
-from gateway.auth.endpoints import ENDPOINTS, find
 from gateway.auth.protocol.redirects import absolute, redirect, with_query
+from gateway.auth.routes import ROUTES
 
 TOKEN = "0FbWA0Z5411rX4M4clJuOtFD"
 
 
 def test_a_path_with_a_token_is_known_by_its_template() -> None:
-    found = find("GET", f"/reset-password/{TOKEN}")
+    found = ROUTES.find("GET", f"/reset-password/{TOKEN}")
     assert found is not None
-    assert (found.template, dict(found.parameters)) == ("/reset-password/:token", {"token": TOKEN})
-    assert found.endpoint is ENDPOINTS["GET", "/reset-password/:token"]
+    assert (found.endpoint.path, dict(found.parameters)) == ("/reset-password/:token", {"token": TOKEN})
+    assert found.endpoint is ROUTES.endpoints["GET", "/reset-password/:token"]
 
 
 @pytest.mark.parametrize(
@@ -28,11 +28,11 @@ def test_a_path_with_a_token_is_known_by_its_template() -> None:
     ],
 )
 def test_what_no_template_matches_is_nothing(method: str, path: str) -> None:
-    assert find(method, path) is None
+    assert ROUTES.find(method, path) is None
 
 
 def test_a_path_that_is_spelled_like_a_template_is_a_token() -> None:
-    found = find("GET", "/reset-password/:token")
+    found = ROUTES.find("GET", "/reset-password/:token")
     assert found is not None
     assert dict(found.parameters) == {"token": ":token"}
 

@@ -9,7 +9,8 @@ from google.protobuf.duration_pb2 import Duration
 from grpc import StatusCode
 from grpc.aio import AioRpcError, Metadata
 
-from gateway.auth.protocol.limits import ACCOUNT, EVERYTHING, MAIL, Limits, limit_of, mailed
+from gateway.auth.protocol.limits import ACCOUNT, DEFAULT, MAIL, SENSITIVE, Limits
+from gateway.auth.routes import ROUTES
 from gateway.http.rate_limiter import Limit, SharedWindows, Windows, counted_alone
 from tests.harness.clock import Clock
 from tests.harness.waiting import until
@@ -80,37 +81,45 @@ def windows(cache: Cache, clock: Clock) -> SharedWindows:
 
 
 @pytest.mark.parametrize(
-    ("path", "limit"),
+    ("method", "path", "limit"),
     [
-        ("/sign-in/email", Limit(3, 10)),
-        ("/sign-up/email", Limit(3, 10)),
-        ("/change-password", Limit(3, 10)),
-        ("/request-password-reset", Limit(3, 60)),
-        ("/send-verification-email", Limit(3, 60)),
-        ("/get-session", Limit(100, 10)),
-        ("/no-such-path", Limit(100, 10)),
+        ("POST", "/sign-in/email", Limit(3, 10)),
+        ("POST", "/sign-in/social", Limit(3, 10)),
+        ("POST", "/sign-up/email", Limit(3, 10)),
+        ("POST", "/change-password", Limit(3, 10)),
+        ("POST", "/change-email", Limit(3, 10)),
+        ("POST", "/request-password-reset", Limit(3, 60)),
+        ("POST", "/send-verification-email", Limit(3, 60)),
+        ("GET", "/get-session", Limit(100, 10)),
     ],
 )
-def test_each_path_has_the_originals_limit(path: str, limit: Limit) -> None:
-    assert limit_of(path) == limit
+def test_each_path_has_the_originals_limit(method: str, path: str, limit: Limit) -> None:
+    assert ROUTES.endpoints[method, path].limit == limit
+
+
+def test_all_methods_of_a_path_have_one_limit() -> None:
+    """They are counted together."""
+    limits: dict[str, Limit] = {}
+    for endpoint in ROUTES.endpoints.values():
+        assert limits.setdefault(endpoint.path, endpoint.limit) == endpoint.limit
 
 
 async def test_two_gateways_share_one_count(cache: Cache, clock: Clock) -> None:
     """H6: without sharing, each would allow the limit by itself."""
     gateways = [cache.limits(clock) for _ in range(2)]
-    waits = [await gateways[number % 2].path("/sign-in/email", STRANGER) for number in range(6)]
+    waits = [await gateways[number % 2].path("/sign-in/email", STRANGER, SENSITIVE) for number in range(6)]
     assert waits == [0, 0, 0, 10, 10, 10]
 
 
 async def test_what_the_cache_refuses_does_not_lengthen_the_wait_here(cache: Cache, clock: Clock) -> None:
     first, second = cache.limits(clock), cache.limits(clock)
     for _ in range(3):
-        assert await first.path("/sign-in/email", STRANGER) == 0
+        assert await first.path("/sign-in/email", STRANGER, SENSITIVE) == 0
     for _ in range(9):
         clock.now += 1
-        assert await second.path("/sign-in/email", STRANGER) > 0
+        assert await second.path("/sign-in/email", STRANGER, SENSITIVE) > 0
     clock.now += 1
-    assert [await second.path("/sign-in/email", STRANGER) for _ in range(4)] == [0, 0, 0, 10]
+    assert [await second.path("/sign-in/email", STRANGER, SENSITIVE) for _ in range(4)] == [0, 0, 0, 10]
 
 
 async def test_what_the_cache_refuses_is_refused_here_until_then_without_asking_again(
@@ -119,8 +128,8 @@ async def test_what_the_cache_refuses_is_refused_here_until_then_without_asking_
     """H6: a gateway that never allowed anything itself would ask for each of a flood."""
     first, second = cache.limits(clock), cache.limits(clock)
     for _ in range(3):
-        assert await first.path("/sign-in/email", STRANGER) == 0
-    assert min([await second.path("/sign-in/email", STRANGER) for _ in range(5)]) > 0
+        assert await first.path("/sign-in/email", STRANGER, SENSITIVE) == 0
+    assert min([await second.path("/sign-in/email", STRANGER, SENSITIVE) for _ in range(5)]) > 0
     assert len(cache.asked) == 3 + 1
 
 
@@ -159,17 +168,17 @@ async def test_a_cache_that_is_away_is_left_alone_for_a_second(
 ) -> None:
     cache.is_away = True
     for _ in range(5):
-        await windows.take("r", "a", EVERYTHING)
+        await windows.take("r", "a", DEFAULT)
     assert len(cache.asked) == 1
     cache.is_away = False
     clock.now += SharedWindows.REST_SECONDS
-    await windows.take("r", "a", EVERYTHING)
+    await windows.take("r", "a", DEFAULT)
     assert len(cache.asked) == 2
 
 
 async def test_one_rpc_counts_a_request(cache: Cache, clock: Clock) -> None:
     limits = cache.limits(clock)
-    await limits.path("/get-session", STRANGER)
+    await limits.path("/get-session", STRANGER, DEFAULT)
     await limits.password("ann@example.com", STRANGER)
     await limits.mail("ann@example.com", STRANGER)
     assert cache.asked == ["path", "password", "mail"]
@@ -242,4 +251,4 @@ async def test_an_address_is_mailed_three_times_a_minute_and_its_owner_is_not_ke
     ],
 )
 def test_a_path_that_mails_says_to_whom(path: str, body: object, email: str) -> None:
-    assert mailed(path, body) == email
+    assert ROUTES.endpoints["POST", path].mailed_address(body) == email

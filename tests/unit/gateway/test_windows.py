@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from gateway.auth.protocol.limits import EVERYTHING
+from gateway.auth.protocol.limits import DEFAULT
 from gateway.http.rate_limiter import MAX_KEY, Limit, Windows
 from tests.harness.clock import Clock
 
@@ -34,7 +34,7 @@ def test_memory_is_bounded_and_the_quietest_key_is_forgotten() -> None:
     clock = Clock()
     windows = Windows(capacity=100, monotonic=clock)
     for number in range(1_000):
-        windows.take(str(number), EVERYTHING)
+        windows.take(str(number), DEFAULT)
     assert len(windows) == 100
 
 
