@@ -17,7 +17,7 @@ from gateway.deps import Deps
 from gateway.http.description import Description
 from gateway.http.errors import OF_EVERY_REQUEST, OF_SESSIONS, Refused
 from gateway.http.etag import answer_to
-from gateway.sessions.reader import profile_of, session_of
+from gateway.sessions.request_session import session_of
 
 PART_SECONDS = 1.0
 """How long one part may take: a slow service costs its own part, not the answer."""
@@ -53,7 +53,7 @@ def routes(deps: Deps) -> list[BaseRoute]:
         if found is None:
             raise Refused("UNAUTHENTICATED", "NOT_SIGNED_IN", "sign in first: a session cookie or bearer token")
         user, subscription, unread = await asyncio.gather(
-            _part(profile_of(found.user.id, deps)),
+            _part(deps.reads.profile(found.user.id)),
             _part(deps.reads.subscription(found.user.id)),
             _part(deps.reads.unread(found)),
         )

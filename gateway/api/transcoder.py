@@ -28,7 +28,8 @@ from gateway.http.errors import Refused
 from gateway.http.etag import answer_to, is_kept
 from gateway.http.request_context import exchange_of, header
 from gateway.http.router import method_not_allowed, raw_path, route_not_found
-from gateway.sessions.reader import SignedIn, session_of
+from gateway.sessions.reader import SignedIn
+from gateway.sessions.request_session import session_of
 from runtime.rpc.cached_rpcs import CachedRpc
 from trivet.client import Channel, Metadata
 

@@ -2,18 +2,15 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from starlette.requests import HTTPConnection
 
 from gateway.api.cached_message import Made, made
 from gateway.api.cached_rpcs import PROFILES, SESSIONS, SUBSCRIPTIONS, UNREAD
 from gateway.backends import Backends
-from gateway.http.request_context import exchange_of
 from gateway.sessions.cached_session import HeldSession, hold
 from gateway.sessions.cookies import SessionCookies
 from gateway.settings import GatewaySettings
@@ -26,13 +23,7 @@ from trivet.identity.v1.subscription_service_pb2 import GetSubscriptionRequest, 
 from trivet.identity.v1.user_service_pb2 import GetUserRequest
 from trivet.notifications.v1.notification_service_pb2 import CountUnreadRequest, CountUnreadResponse
 
-if TYPE_CHECKING:
-    from gateway.deps import Deps
-
 M = TypeVar("M", bound=Message)
-
-OUTCOME = "trivet.session_outcome"
-"""In the scope of a request whose session was asked for before: why nobody can tell, or None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,29 +144,3 @@ class Reads:
             reads = self._messages[namespace] = NearReads(self.cached, namespace, made(kind))
         found: NearReads[Made[M]] = reads
         return found
-
-
-async def session_of(request: HTTPConnection, deps: "Deps", *, authoritative: bool = False) -> SignedIn | None:
-    """Return who makes a request, by cookie or bearer token; None without a live session.
-
-    Raises AioRpcError, and TooManyGuesses if the address has tried too many tokens that opened nothing.
-    """
-    if not authoritative and OUTCOME in request.scope:
-        if (failure := request.scope[OUTCOME]) is not None:
-            raise failure
-        return None
-    token = deps.reads.cookies.token_of(request)
-    if token is None:
-        return None
-    ask = partial(deps.reads.session, token, authoritative=authoritative)
-    # What is held here was no guess.
-    is_counted = deps.guesses is not None and deps.reads.sessions.held(token_hash(token)) is None
-    found = await deps.guesses.counted(request, ask) if deps.guesses and is_counted else await ask()
-    if found is not None:
-        exchange_of(request.scope).user_id = found.user.id
-    return found
-
-
-async def profile_of(user_id: str, deps: "Deps") -> User:
-    """Return a user's profile. Raises AioRpcError."""
-    return await deps.reads.profile(user_id)

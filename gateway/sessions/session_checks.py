@@ -17,7 +17,7 @@ from gateway.middleware.metrics import duration, handled
 from gateway.middleware.trace import TRACER, record
 from gateway.sessions.cached_session import HeldSession
 from gateway.sessions.fast_path import PATH, Ledger, PlainCheck, PlainChecks, exchange_of_check
-from gateway.sessions.reader import OUTCOME
+from gateway.sessions.request_session import OUTCOME
 from gateway.sessions.token_guesses import BARE, SIGNED
 from trivet.notifications.v1.log_service_pb2 import LogEntry
 

@@ -6,7 +6,8 @@ import grpc
 
 from gateway.auth.protocol.context import Visit
 from gateway.auth.protocol.refusals import UNAUTHORIZED, ErrorCode, refuse
-from gateway.sessions.reader import SignedIn, session_of
+from gateway.sessions.reader import SignedIn
+from gateway.sessions.request_session import session_of
 from identity_rules.freshness import is_fresh
 from runtime.clock import from_timestamp, utc_now
 

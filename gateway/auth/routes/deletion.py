@@ -16,7 +16,8 @@ from gateway.auth.protocol.refusals import NOT_FOUND, ErrorCode, refuse
 from gateway.auth.protocol.validation import Query
 from gateway.auth.routes.email_verification import INVALID_TOKEN
 from gateway.http.description import Description
-from gateway.sessions.reader import SignedIn, session_of
+from gateway.sessions.reader import SignedIn
+from gateway.sessions.request_session import session_of
 from trivet.client import reason_of
 from trivet.identity.v1.account_service_pb2 import DeleteUserWithTokenRequest, RequestUserDeletionRequest
 

@@ -20,7 +20,8 @@ from gateway.auth.protocol.validation import EMAIL_PATTERN, Query
 from gateway.auth.routes.email_password import PASSWORD_TOO_SHORT
 from gateway.http.description import DONE, Description, Done
 from gateway.http.link_target import origin_of
-from gateway.sessions.reader import SignedIn, session_of
+from gateway.sessions.reader import SignedIn
+from gateway.sessions.request_session import session_of
 from gateway.sessions.wire_objects import user_object
 from trivet.client import reason_of
 from trivet.identity.v1.account_service_pb2 import (

@@ -14,7 +14,7 @@ from gateway.auth.protocol.validation import Anything, Record
 from gateway.http.description import DONE, Description, Done, SessionAnswer, UserAnswer
 from gateway.paging import whole
 from gateway.sessions.cookies import TOKEN
-from gateway.sessions.reader import session_of
+from gateway.sessions.request_session import session_of
 from gateway.sessions.wire_objects import session_object, user_object
 from trivet.identity.v1.session_service_pb2 import (
     ListSessionsRequest,
