@@ -60,7 +60,8 @@ def assemble(
     """Return the parts on a database, for a site."""
     rules, common = site.rules, site.refuse_common
     users, accounts = Users(database, outbox, now=now), Accounts(database, now=now)
-    sessions, verifications = Sessions(database, outbox, site.lifetimes, now=now), Verifications(database, now=now)
+    sessions = Sessions(database, outbox, site.lifetimes, requires_verification=rules.require_verification, now=now)
+    verifications = Verifications(database, now=now)
     audit, links = Audit(database, outbox, now=now), Links(site.base_url, site.secrets, now=now)
     mails = Mails(Post(outbox, sealer), links, site.base_url)
     authentication = Authentication(

@@ -144,7 +144,7 @@ class EmailFlows:
             await self._audit.note(transaction, Event(Happened.EMAIL_VERIFIED, user.id, origin=origin))
             opened = None
             if self._rules.auto_sign_in_after_verification and visitor != user.id:
-                opened = await self._authentication.open_for(transaction, user, origin)
+                opened = await self._authentication.open_by_link(transaction, user, origin)
             return Followed(user, Outcome.VERIFIED, opened)
 
         return await self._database.transaction("users.verify_email", work)

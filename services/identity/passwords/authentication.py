@@ -15,7 +15,7 @@ from services.identity.passwords.credentials import Accounts, Credential
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.policy import new_password, normal_password
 from services.identity.passwords.rehash import Renewal
-from services.identity.sessions.session_gate import Proof
+from services.identity.sessions.session_gate import Method, Proof
 from services.identity.sessions.sessions import Opened, Origin, Sessions
 from services.identity.store.database import Database, Transaction
 from services.identity.users.users import User, Users, not_found
@@ -130,15 +130,15 @@ class Authentication:
 
         await self._database.transaction("users.remind", work)
 
-    async def open_for(self, transaction: Transaction, user: User, origin: Origin) -> Opened | None:
-        """Open a session for a user who proved who they are without a password; None if they are banned."""
-        opened = await self._sessions.open(transaction, Proof(user.id), origin)
+    async def open_by_link(self, transaction: Transaction, user: User, origin: Origin) -> Opened | None:
+        """Open a session for a user who followed a link in a mail to them; None if they are banned."""
+        opened = await self._sessions.open(transaction, Proof(user.id, Method.EMAIL_LINK), origin)
         if opened is not None:
             await self._audit.note(transaction, Event(Happened.SIGNED_IN, user.id, origin=origin))
         return opened
 
     async def _open(self, found: Credential, origin: Origin) -> Opened | None:
-        proof = Proof(found.user.id, found.password or "", self._rules.require_verification)
+        proof = Proof(found.user.id, Method.PASSWORD, found.password or "")
 
         async def work(transaction: Transaction) -> Opened | None:
             opened = await self._sessions.open(transaction, proof, origin)
@@ -201,7 +201,9 @@ class Authentication:
             opened = None
             if end_others:
                 # Before the new password: every transaction locks the user's row before the credential's.
-                opened = await self._sessions.open(transaction, Proof(user_id, old_hash), origin)
+                opened = await self._sessions.open(
+                    transaction, Proof(user_id, Method.PASSWORD_CHANGE, old_hash), origin
+                )
                 if opened is None:
                     raise _OvertakenError
             if not await self._accounts.replace_password(transaction, user_id, old_hash, new_hash):

@@ -15,7 +15,7 @@ from services.identity.passwords.authentication import Authentication
 from services.identity.passwords.credentials import Accounts
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.policy import new_password
-from services.identity.sessions.session_gate import Proof
+from services.identity.sessions.session_gate import Method, Proof
 from services.identity.sessions.sessions import Opened, Origin, Sessions
 from services.identity.store import idempotency as asked_before
 from services.identity.store.database import Database, Transaction
@@ -149,7 +149,7 @@ class SignUps:
             await self._write(transaction, user, password_hash)
             opened = None
             if self._rules.signing_up_opens_a_session:
-                opened = await self._sessions.open(transaction, Proof(user.id), origin)
+                opened = await self._sessions.open(transaction, Proof(user.id, Method.SIGN_UP), origin)
             if self._rules.verify_on_sign_up:
                 await self._mails.verify_email(transaction, user, new.callback_url)
             await self._audit.note(transaction, Event(Happened.SIGNED_UP, user.id, origin=origin))

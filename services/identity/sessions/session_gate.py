@@ -1,8 +1,9 @@
-"""The statement that opens a session: it writes the row if, at that moment, the proof for it still holds."""
+"""The gate to a session: the only statement that inserts one, and the conditions that it checks as it does."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 from functools import cache
 from typing import Any
 
@@ -15,26 +16,42 @@ from services.identity.store.compiled_writes import Writing
 from services.identity.users.tables import users
 
 
+class Method(Enum):
+    """How users prove who they are. A new way to sign in is a new member, and the gate decides what it requires."""
+
+    PASSWORD = auto()
+    PASSWORD_CHANGE = auto()
+    SIGN_UP = auto()
+    PROVIDER = auto()
+    EMAIL_LINK = auto()
+
+
+EXEMPT_FROM_VERIFICATION = frozenset({Method.PASSWORD_CHANGE, Method.PROVIDER, Method.EMAIL_LINK})
+"""Methods that open a session for an unverified email even if verification is required, as Better Auth does.
+
+A link verifies the email, a provider has rules of its own (`OAuthRules`), and a password change replaces a session.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Who a session is opened for, and what was checked before it is written.
+    """The user for whom a session is opened, and how they proved who they are.
 
-    That the user exists and is not banned is asked for every session. `password_hash` is the hash that a password was
-    checked against; None if the user proved who they are without one.
+    `password_hash` is the hash that the password was checked against; None without a password.
     """
 
     user_id: str
+    method: Method
     password_hash: str | None = None
-    needs_verified_email: bool = False
 
 
 @cache
 def writing_for(*, has_password: bool, needs_verified_email: bool) -> Writing:
-    """Return the INSERT of a session's row, which inserts nothing unless the proof holds. It is built once.
+    """Return the INSERT of a session, which inserts nothing unless the proof holds. Each variant is built once.
 
-    It locks the rows of the user and the password: a ban, another password or a deletion that is not committed yet is
-    waited for, and one that comes later finds this session and ends it. Without the lock an engine that reads committed
-    rows would read the old ones and write a session that the change has not seen.
+    It locks the rows of the user and the password. It waits for a ban, a password change or a deletion that is not
+    committed yet, and a later one finds this session and ends it. Without the lock, an engine that reads committed
+    rows would read the old ones and write a session that the change does not see.
     """
     values: list[Any] = [bindparam(f"new_{column.name}", type_=column.type) for column in sessions.c]
     source: FromClause = users
@@ -48,11 +65,18 @@ def writing_for(*, has_password: bool, needs_verified_email: bool) -> Writing:
     return Writing(insert(sessions).from_select([column.name for column in sessions.c], holding))
 
 
-def insert_while(proof: Proof, row: Mapping[str, Any], now: datetime) -> tuple[Writing, dict[str, Any]]:
-    """Return the statement that writes a session's row if the proof holds, and the values of its parameters."""
+def insert_if_proved(
+    proof: Proof, row: Mapping[str, Any], now: datetime, *, requires_verification: bool
+) -> tuple[Writing, dict[str, Any]]:
+    """Return the statement that inserts a session if the proof holds, and its parameters.
+
+    It checks for every proof that the user exists and is not banned. It checks the password hash if there is one, and
+    that the email is verified if `requires_verification` is set and the method is not exempt.
+    """
     has_password = proof.password_hash is not None
     values = {f"new_{name}": value for name, value in row.items()}
     values |= {"proved_user": proof.user_id, "now": now}
     if has_password:
         values["proved_hash"] = proof.password_hash
-    return writing_for(has_password=has_password, needs_verified_email=proof.needs_verified_email), values
+    needs_verified_email = requires_verification and proof.method not in EXEMPT_FROM_VERIFICATION
+    return writing_for(has_password=has_password, needs_verified_email=needs_verified_email), values

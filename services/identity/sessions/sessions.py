@@ -13,7 +13,7 @@ from runtime.clock import Clock, utc_now
 from runtime.errors import Absent, FailedPrecondition, InvalidArgument, NotFound
 from runtime.ids import new_id, token_hash
 from services.identity.outbox.outbox import Invalidation, Outbox
-from services.identity.sessions.session_gate import Proof, insert_while
+from services.identity.sessions.session_gate import Proof, insert_if_proved
 from services.identity.sessions.tables import sessions
 from services.identity.store.compiled_reads import Reading
 from services.identity.store.database import Database, Transaction
@@ -131,14 +131,23 @@ def not_found() -> NotFound:
 class Sessions:
     """The sessions of a database. Their ends are told to caches before a method returns, as `Outbox` says."""
 
-    def __init__(self, database: Database, outbox: Outbox, lifetimes: Lifetimes, *, now: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        lifetimes: Lifetimes,
+        *,
+        requires_verification: bool = False,
+        now: Clock = utc_now,
+    ) -> None:
         self._database = database
         self._outbox = outbox
         self._lifetimes = lifetimes
+        self._requires_verification = requires_verification
         self._now = now
 
-    def begin(self, user_id: str, origin: Origin) -> Opened:
-        """Return a session to be inserted."""
+    def prepare(self, user_id: str, origin: Origin) -> Opened:
+        """Return a session that is not inserted yet."""
         now = self._now()
         session = Session(
             id=new_id(),
@@ -153,12 +162,17 @@ class Sessions:
         return Opened(session, new_id())
 
     async def open(self, transaction: Transaction, proof: Proof, origin: Origin) -> Opened | None:
-        """Write a session, the only way there is; None if what `proof` says does not hold any more.
+        """Open a session: every way to sign in calls this, and nothing else inserts one.
 
-        Until the transaction ends nothing of it changes: what does so later ends this session too.
+        Returns None if the proof does not hold at this moment: the user is gone or banned, the password was changed,
+        or the email is not verified and has to be. The conditions are in `session_gate.py`. The rows that the proof
+        depends on are locked until the transaction ends; a change that comes later ends this session too.
         """
-        opened = self.begin(proof.user_id, origin)
-        written = await transaction.write(*insert_while(proof, opened.row, self._now()))
+        opened = self.prepare(proof.user_id, origin)
+        statement, values = insert_if_proved(
+            proof, opened.row, self._now(), requires_verification=self._requires_verification
+        )
+        written = await transaction.write(statement, values)
         return opened if written.rows else None
 
     async def verify(self, token: str) -> Verified:

@@ -40,7 +40,7 @@ class Filled:
 async def fill(identity: Identity, store: StoreUrl, people: int = PEOPLE) -> Filled:
     """Insert some thousands of rows into every table, tell the engine's planner of them, and return one person's."""
     now, ids = identity.clock(), [new_id() for _ in range(people)]
-    opened = [identity.sessions.begin(user_id, Origin()) for user_id in ids for _ in range(SESSIONS_EACH)]
+    opened = [identity.sessions.prepare(user_id, Origin()) for user_id in ids for _ in range(SESSIONS_EACH)]
     tables: list[tuple[Table, list[dict[str, Any]]]] = [
         (schema.users, [_user(number, user_id, now) for number, user_id in enumerate(ids)]),
         (schema.sessions, [each.row for each in opened]),

@@ -20,7 +20,7 @@ from services.identity.passwords.authentication import Authentication
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.resets import PasswordResets
 from services.identity.passwords.sign_up import NewUser, SignedUp, SignUps
-from services.identity.sessions.sessions import Lifetimes, Origin
+from services.identity.sessions.sessions import Lifetimes, Origin, Sessions
 from services.identity.store.database import Transaction
 from services.identity.users.deletion import UserDeletion
 from services.identity.users.users import User
@@ -36,6 +36,7 @@ class Mailing:
     """The parts of the service that mail, on one database."""
 
     identity: Identity
+    sessions: Sessions
     authentication: Authentication
     sign_ups: SignUps
     verifications: Verifications
@@ -114,6 +115,7 @@ def mailing(identity: Identity, hasher: Hasher, rules: EmailRules | None = None)
     parts = assemble(identity.database, identity.outbox, hasher, SEALER, site, now=identity.clock)
     return Mailing(
         identity,
+        parts.sessions,
         parts.authentication,
         parts.sign_ups,
         parts.verifications,

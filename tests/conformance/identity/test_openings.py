@@ -1,8 +1,11 @@
 """What must still hold when a session is written, whatever happened since it was looked at, on every engine."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import bindparam, func, insert, select, update
@@ -14,7 +17,7 @@ from services.identity.email.policy import EmailRules
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.sign_up import NewUser
 from services.identity.sessions import sessions
-from services.identity.sessions.session_gate import Proof, insert_while
+from services.identity.sessions.session_gate import EXEMPT_FROM_VERIFICATION, Method, Proof, insert_if_proved
 from services.identity.sessions.sessions import Origin
 from services.identity.store.compiled_writes import Writing
 from services.identity.users.users import User
@@ -124,7 +127,9 @@ async def test_what_changes_while_a_password_is_checked_is_seen_by_the_session(
     assert await count(identity) == 0
 
 
-def without_proof(_proof: Proof, row: Mapping[str, object], _now: object) -> tuple[Writing, dict[str, object]]:
+def without_proof(
+    _proof: Proof, row: Mapping[str, object], _now: object, **_: object
+) -> tuple[Writing, dict[str, object]]:
     columns = {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in schema.sessions.c}
     return Writing(insert(schema.sessions).values(columns)), {f"new_{name}": value for name, value in row.items()}
 
@@ -133,7 +138,7 @@ async def test_without_the_proof_a_ban_leaves_a_session_that_comes_alive(
     identity: Identity, hasher: Hasher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control."""
-    monkeypatch.setattr(sessions, "insert_while", without_proof)
+    monkeypatch.setattr(sessions, "insert_if_proved", without_proof)
     plain = mailing(identity, hasher)
     user = await signed_up(plain)
     site = mailing(identity, Meanwhile(hasher, lambda: ban(plain, user)))
@@ -186,23 +191,54 @@ async def test_a_session_that_is_not_committed_yet_is_ended_by_a_ban(enduring: I
     assert await count(enduring) == 0
 
 
-@pytest.mark.parametrize("kept_out", [True, False])
-async def test_a_proof_is_one_statement_that_writes_or_does_not(identity: Identity, kept_out: bool) -> None:
+async def opens(identity: Identity, proof: Proof) -> bool:
+    opened = await identity.database.transaction(
+        "tests.open", lambda transaction: identity.sessions.open(transaction, proof, HERE)
+    )
+    return opened is not None
+
+
+@pytest.mark.parametrize("method", Method)
+async def test_no_method_opens_a_session_of_a_banned_or_unknown_user(identity: Identity, method: Method) -> None:
     user, _ = await identity.sign_up()
     await identity.sessions.revoke_all(user.id)
-    if kept_out:
-        await identity.administration.ban(user.id, "", None, actor="service:ops")
-    opened = await identity.database.transaction(
-        "tests.open", lambda transaction: identity.sessions.open(transaction, Proof(user.id), HERE)
-    )
-    assert (opened is None) is kept_out
-    assert await count(identity) == (0 if kept_out else 1)
+    assert await opens(identity, Proof(user.id, method))
+    assert not await opens(identity, Proof("nobody", method))
+    await identity.administration.ban(user.id, "", None, actor="service:ops")
+    assert not await opens(identity, Proof(user.id, method))
+    assert await count(identity) == 0
+
+
+@pytest.mark.parametrize("method", Method)
+async def test_a_method_that_is_not_exempt_requires_a_verified_email(
+    identity: Identity, hasher: Hasher, method: Method
+) -> None:
+    """A method that somebody adds later requires one until it is exempted."""
+    user, _ = await identity.sign_up()
+    required = mailing(identity, hasher, EmailRules(require_verification=True))
+    strict = replace(identity, sessions=required.sessions)
+    assert await opens(strict, Proof(user.id, method)) is (method in EXEMPT_FROM_VERIFICATION)
+    await required.execute(update(schema.users).where(schema.users.c.id == user.id).values(email_verified=True))
+    assert await opens(strict, Proof(user.id, method))
+
+
+def test_nothing_but_the_gate_inserts_a_session() -> None:
+    """A grep that a reader would do; an import copies sessions of another system, and is no sign-in."""
+    root = Path(__file__).parents[3] / "services" / "identity"
+    inserting = [
+        path.name for path in root.rglob("*.py") if re.search(r"insert\((schema\.)?sessions\b", path.read_text())
+    ]
+    assert inserting == ["session_gate.py"]
+
+
+def _statement_of(user_id: str, method: Method) -> Writing:
+    password_hash = "hash" if method in (Method.PASSWORD, Method.PASSWORD_CHANGE) else None
+    proof = Proof(user_id, method, password_hash)
+    return insert_if_proved(proof, {}, utc_now(), requires_verification=method is Method.PASSWORD)[0]
 
 
 def test_the_statement_is_built_once_for_each_kind_of_proof() -> None:
     """A13: SQLAlchemy builds and keys a statement that is new to it, which costs more than to send it."""
-    kinds = [Proof("ann"), Proof("ann", "hash"), Proof("ann", "hash", needs_verified_email=True)]
-    again = [Proof("bob"), Proof("bob", "other"), Proof("bob", "other", needs_verified_email=True)]
-    first, second = ([insert_while(each, {}, utc_now())[0] for each in proofs] for proofs in (kinds, again))
+    first, second = ([_statement_of(user, method) for method in Method] for user in ("ann", "bob"))
     assert len({str(each.statement) for each in first}) == 3
     assert all(one is other for one, other in zip(first, second, strict=True))

@@ -11,7 +11,7 @@ from sqlalchemy.schema import CreateIndex, DropIndex
 from services.identity import schema
 from services.identity.email.one_time_secrets import Verifications
 from services.identity.outbox.backlog import Backlog
-from services.identity.sessions.session_gate import Proof
+from services.identity.sessions.session_gate import Method, Proof
 from services.identity.sessions.sessions import Origin
 from services.identity.store.database import Database, Transaction
 from services.identity.store.engine.store_url import StoreUrl
@@ -69,6 +69,10 @@ def _within(work: Callable[[Identity, Filled, Transaction], Awaitable[object]]) 
     return ask
 
 
+def _proof_of(some: Filled) -> Proof:
+    return Proof(some.user_id, Method.PASSWORD, "x" * 97)
+
+
 def _page(order: Order, wanted: Filter | None = None, *, deep: bool = False) -> Call:
     async def ask(identity: Identity, some: Filled) -> None:
         places: dict[str, datetime | str] = {"created_at": some.created_at, "email": some.email, "name": some.name}
@@ -96,7 +100,7 @@ HOT = {
     ),
     "a user": Hot(lambda i, some: i.users.find(some.user_id), {"users": USER}),
     "the opening of a session by a password": Hot(
-        _within(lambda i, some, within: i.sessions.open(within, Proof(some.user_id, "x" * 97), Origin())),
+        _within(lambda i, some, within: i.sessions.open(within, _proof_of(some), Origin())),
         {"users": USER, "accounts": OF_A_USER},
     ),
     "a locked user by email": Hot(

@@ -213,7 +213,7 @@ async def test_no_token_is_stored(identity: Identity) -> None:
 
 async def test_a_session_of_a_user_that_is_gone_is_refused(identity: Identity) -> None:
     """The foreign key holds on SQLite too."""
-    opened = identity.sessions.begin(new_id(), Origin())
+    opened = identity.sessions.prepare(new_id(), Origin())
     with pytest.raises(OrphanError):
         await identity.database.transaction(
             "tests.orphan", lambda transaction: transaction.execute(insert(schema.sessions).values(**opened.row))

@@ -16,7 +16,7 @@ from services.identity.oauth.providers.settings import OAuthRules
 from services.identity.oauth.tokens import Tokens
 from services.identity.outbox.audit import Audit, Event, Happened
 from services.identity.outbox.outbox import Outbox
-from services.identity.sessions.session_gate import Proof
+from services.identity.sessions.session_gate import Method, Proof
 from services.identity.sessions.sessions import Opened, Origin, Sessions
 from services.identity.store.database import Database, Transaction
 from services.identity.store.faults.errors import TwiceError
@@ -188,7 +188,7 @@ class Entrances:
         return replace(await self._open(transaction, who, user, origin), created=True)
 
     async def _open(self, transaction: Transaction, who: Vouched, user: User, origin: Origin) -> Entered:
-        opened = await self._sessions.open(transaction, Proof(user.id), origin)
+        opened = await self._sessions.open(transaction, Proof(user.id, Method.PROVIDER), origin)
         assert opened is not None, "the user was locked, and not banned, or has just been written"
         event = Event(Happened.SIGNED_IN, user.id, origin=origin, detail=who.identity.provider)
         await self._audit.note(transaction, event)
