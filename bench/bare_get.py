@@ -1,4 +1,4 @@
-"""The cheapest cached read that could be: grpc.aio with no concern around it, the same request, and one bare GET."""
+"""The cheapest cached read: grpc.aio without interceptors, the same request, and one bare GET."""
 
 import sys
 

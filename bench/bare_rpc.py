@@ -1,4 +1,4 @@
-"""The bare equivalent of a service: grpc.aio with no concern around it, and an answer that is ready."""
+"""The bare equivalent of a service: grpc.aio with no interceptor around it, and an answer that is ready."""
 
 import sys
 from typing import Any

@@ -1,1 +1,1 @@
-"""What two processes or more share: settings, server, concerns of every call, errors, paging, telemetry."""
+"""What two processes or more share: settings, server, interceptors of every call, errors, paging, telemetry."""

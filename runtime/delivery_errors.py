@@ -1,17 +1,17 @@
-"""What the failure of a call means to a program that has something to deliver."""
+"""Tells a failed delivery that can be retried at once from one that the receiver rejected."""
 
 import grpc
 
-from runtime.errors import RefusedError, Unavailable
+from runtime.errors import DeliveryRejectedError, Unavailable
 from trivet.client import reason_of
 
 AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-"""The only codes that say nothing about the request: the receiver is away, for everything that is meant for it."""
+"""The codes that say nothing about the request: the receiver cannot be reached."""
 
 
-def undelivered(error: grpc.aio.AioRpcError, receiver: str) -> Unavailable | RefusedError:
-    """Return Unavailable if the receiver is away; else RefusedError with the code, and the receiver's reason."""
+def delivery_error(error: grpc.aio.AioRpcError, receiver: str) -> Unavailable | DeliveryRejectedError:
+    """Return Unavailable if the receiver is away, else DeliveryRejectedError with the code and the reason."""
     if error.code() in AWAY:
         return Unavailable(f"{receiver.upper()}_UNAVAILABLE", f"the {receiver} service does not answer")
     reason = reason_of(error)
-    return RefusedError(f"{error.code().name} {reason}".rstrip(), reason=reason)
+    return DeliveryRejectedError(f"{error.code().name} {reason}".rstrip(), reason=reason)

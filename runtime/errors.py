@@ -1,12 +1,12 @@
-"""The closed list of what a service may fail with; only the edge knows what a status code is."""
+"""The closed list of errors that a service raises. `runtime/rpc/status.py` maps them to gRPC status codes."""
 
 from collections.abc import Mapping
 
 
 class ServiceError(Exception):
-    """A failure with a machine's word for it (`reason`) and a sentence for people.
+    """A failure with a `reason` for programs and a `message` for people.
 
-    The sentence crosses the edge: it names what was wrong and where, never a host, a statement or a secret.
+    Callers receive the message. It says what is wrong and where, and never holds a host name, a statement or a secret.
     """
 
     code = "INTERNAL"
@@ -19,7 +19,7 @@ class ServiceError(Exception):
 
 
 class InvalidArgument(ServiceError):
-    """What was sent can never be right. `field` is the path of the field at fault, if one is."""
+    """The request can never succeed. `field` is the path of the wrong field; empty if no single field is wrong."""
 
     code = "INVALID_ARGUMENT"
 
@@ -41,7 +41,7 @@ class NotFound(ServiceError):
 
 
 class Absent(NotFound):
-    """There is nothing at all, which a cache may remember for as long as the RPC declares."""
+    """The resource does not exist. A cache can keep this result for as long as the RPC declares."""
 
 
 class AlreadyExists(ServiceError):
@@ -53,13 +53,13 @@ class FailedPrecondition(ServiceError):
 
 
 class Aborted(ServiceError):
-    """Lost a race that may be run again."""
+    """The call lost a race with another. A retry can succeed."""
 
     code = "ABORTED"
 
 
 class ResourceExhausted(ServiceError):
-    """The caller has used up a limit; `retry_after` is in seconds. An overload of ours is Unavailable."""
+    """The caller has used up a limit; `retry_after` is in seconds. An overloaded server raises Unavailable."""
 
     code = "RESOURCE_EXHAUSTED"
 
@@ -73,7 +73,7 @@ class DeadlineExceeded(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """A store or a service cannot be reached now, or has too much to do. `retry_after` is in seconds, 0 if unknown."""
+    """A store or a service cannot be reached, or is overloaded. `retry_after` is in seconds, 0 if unknown."""
 
     code = "UNAVAILABLE"
 
@@ -86,11 +86,11 @@ class Unimplemented(ServiceError):
     code = "UNIMPLEMENTED"
 
 
-class RefusedError(Exception):
-    """The receiver does not take this message, though it is there: try it again later, and others meanwhile.
+class DeliveryRejectedError(Exception):
+    """The receiver answers and rejects this message. Retry it later; other messages can be delivered meanwhile.
 
-    The text says why, and holds no secret; `reason` is the receiver's own word. It is for the program that delivers,
-    and never an answer to a caller.
+    The text says why, without secrets. `reason` is the receiver's. Only programs that deliver messages see this error;
+    it never becomes the status of a call.
     """
 
     def __init__(self, why: str = "", *, reason: str = "") -> None:

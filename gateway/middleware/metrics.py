@@ -7,13 +7,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.http.request_context import exchange_of
 from runtime.rpc.interceptors import LATENCY_BUCKETS
-from runtime.telemetry.metrics import Counts, Level, Timings
+from runtime.telemetry.metrics import Counter, GaugeValue, Histogram
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-handled = Counts("trivet_http_requests_total", "Requests answered, by status.", ["method", "route", "status"])
-duration = Timings("trivet_http_duration_seconds", "How long requests took.", ["route"], bounds=LATENCY_BUCKETS)
-in_flight = Level()
+handled = Counter("trivet_http_requests_total", "Requests answered, by status.", ["method", "route", "status"])
+duration = Histogram("trivet_http_duration_seconds", "How long requests took.", ["route"], bounds=LATENCY_BUCKETS)
+in_flight = GaugeValue()
 Gauge("trivet_http_in_flight", "Requests being worked on.").set_function(lambda: in_flight.value)
 
 

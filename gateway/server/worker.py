@@ -23,7 +23,7 @@ from runtime import failpoints
 from runtime.settings import read
 from runtime.telemetry.logs import logging_to_stderr
 from runtime.telemetry.loop_lag import measured_lag
-from runtime.telemetry.metrics import Counts
+from runtime.telemetry.metrics import Counter
 from runtime.telemetry.tracing import start_metrics, start_tracing
 from trivet.client import NearCache, watching
 from trivet.client.near.near_cache import UNSAFE
@@ -31,7 +31,7 @@ from trivet.client.near.near_cache import UNSAFE
 CONNECT_SECONDS = 2.0
 """How long a worker waits for the services before it takes requests: longer than a channel pauses between attempts."""
 
-restarts = Counts("trivet_gateway_worker_restarts_total", "How often this worker was started again after it had died.")
+restarts = Counter("trivet_gateway_worker_restarts_total", "How often this worker was started again after it had died.")
 
 
 async def main(settings: GatewaySettings, *, shares_port: bool) -> None:

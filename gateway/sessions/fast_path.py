@@ -26,7 +26,7 @@ from gateway.middleware.security_headers import on_every_answer
 from gateway.middleware.trace import BEGINS, sampler_of
 from gateway.sessions.cached_session import HeldSession
 from runtime.ids import token_hash
-from runtime.telemetry.metrics import Count, Timing
+from runtime.telemetry.metrics import CounterSeries, HistogramSeries
 from trivet.notifications.v1.log_service_pb2 import LogEntry
 
 ROUTE = GET_SESSION.path
@@ -146,7 +146,9 @@ class PlainChecks:
 class Ledger:
     """Names and counts the answers of one thread; the request log is told one in so many of those that a cache gave."""
 
-    def __init__(self, handled: Count, duration: Timing, tell: Callable[[LogEntry], None], *, hits_every: int) -> None:
+    def __init__(
+        self, handled: CounterSeries, duration: HistogramSeries, tell: Callable[[LogEntry], None], *, hits_every: int
+    ) -> None:
         self._handled = handled
         self._duration = duration
         self._tell = tell

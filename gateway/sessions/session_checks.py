@@ -37,7 +37,7 @@ class HeldChecks:
         self._tracer = trace.get_tracer(TRACER)
         self._sessions = deps.reads.sessions
         self._ledger = Ledger(
-            handled.apart(*SERIES), duration.apart(PATH), tell, hits_every=deps.settings.log_hits_every
+            handled.per_thread(*SERIES), duration.per_thread(PATH), tell, hits_every=deps.settings.log_hits_every
         )
 
     def __call__(self, scope: Scope) -> tuple[Message, Message] | None:

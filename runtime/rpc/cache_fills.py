@@ -1,4 +1,4 @@
-"""Answers on their way into the cache: what an RPC declares is filled for whoever missed, by whoever owns the data."""
+"""Writes the responses of cacheable RPCs to the cache, under the lease of the caller's cache miss."""
 
 import asyncio
 from datetime import timedelta
@@ -13,26 +13,25 @@ from runtime.clock import Clock, utc_now
 from runtime.errors import Absent
 from runtime.rpc.actor import current_actor
 from runtime.rpc.cached_rpcs import KEY, CachedRpc, declared
-from runtime.rpc.interceptor_chain import Call, Concern, Proceed
+from runtime.rpc.interceptor_chain import Call, Interceptor, Proceed
 from runtime.rpc.lease import current_lease
 from runtime.tasks import Tasks, TooManyTasksError
 from trivet.cache.v1.cache_pb2 import Entry, SetRequest
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 
 FILL_SECONDS = 0.4
-"""Longer than the cache waits for Redis, so that it says itself what became of the entry."""
+"""Longer than the cache waits for Redis, so that the cache reports the outcome and not a time-out."""
 FILL_WAIT_SECONDS = 0.05
 
-offers = Counter("trivet_cache_offers_total", "Entries offered to the cache, by what became of them.", ["outcome"])
+offers = Counter("trivet_cache_offers_total", "Entries offered to the cache, by outcome.", ["outcome"])
 
 
-class Fills(Concern):
-    """Offers the answer of a declared RPC to the cache if the call came with the position of a miss.
+class CacheFills(Interceptor):
+    """Writes the response of a cacheable RPC to the cache if the caller sent the lease of a miss.
 
-    It is the innermost concern. What the handler has answered was read after the call came in, and so after the miss:
-    each store call of a handler is a transaction of its own on the primary, begun when the handler makes it. If a tag
-    moved since the miss, the cache refuses the entry. An offer never fails a call, and holds its answer back for 50 ms
-    at most; `tasks` holds those that take longer.
+    It is the innermost interceptor. The handler reads its data after the call came in, and so after the miss: each of
+    its store calls is a transaction of its own on the primary. If a tag moved since the miss, the cache refuses the
+    entry. A fill never fails a call and delays its response by at most 50 ms; slower fills go on in `tasks`.
     """
 
     def __init__(self, cache: CacheServiceStub, tasks: Tasks, *, now: Clock = utc_now) -> None:
@@ -42,11 +41,11 @@ class Fills(Concern):
         self._rpcs: dict[str, CachedRpc] = {}
 
     def prepare(self, method: str, descriptor: MethodDescriptor | None) -> None:
-        """Learn what the method declares. Raises WrongDeclarationError."""
+        """Read the method's cache declaration. Raises WrongDeclarationError."""
         if descriptor is not None and (rpc := declared(descriptor)) is not None:
             self._rpcs[method] = rpc
 
-    async def around(self, call: Call, proceed: Proceed) -> Any:
+    async def intercept(self, call: Call, proceed: Proceed) -> Any:
         rpc = self._rpcs.get(call.method)
         if rpc is None or current_lease.get() is None:
             return await proceed(call)

@@ -1,4 +1,4 @@
-"""One RPC on its way through the ordered concerns that every call meets (`runtime/rpc/interceptors.py`)."""
+"""The ordered interceptors that every call passes (`runtime/rpc/interceptors.py`)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,10 +17,10 @@ from runtime.errors import InvalidArgument
 T = TypeVar("T")
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
-"""The largest request. gRPC's own limit is above it, because gRPC would answer RESOURCE_EXHAUSTED: try again later."""
+"""The largest request. gRPC's own limit is higher, because gRPC answers RESOURCE_EXHAUSTED, which invites a retry."""
 
 WRITE_SECONDS = 30.0
-"""How long a message on a stream may wait for its reader, who is then taken to be gone."""
+"""How long a message on a stream waits for its reader. After that the stream ends."""
 
 Context = aio.ServicerContext[Any, Any]
 Proceed = Callable[["Call"], Awaitable[Any]]
@@ -31,7 +31,7 @@ class Call:
     """A request, where it came from and which RPC it asks for."""
 
     method: str  # "trivet.identity.v1.UserService/GetUser"
-    request: Any  # None until the concern Received has read it; an iterator of messages in a stream
+    request: Any  # None until RequestDecoding has read it; an iterator of messages in a stream
     context: Context
     metadata: dict[str, Any]
 
@@ -41,30 +41,30 @@ def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
     if len(body) > MAX_REQUEST_BYTES:
         raise InvalidArgument(
             "REQUEST_TOO_LARGE",
-            f"the request has {len(body)} bytes and may have {MAX_REQUEST_BYTES}: send less at a time",
+            f"the request has {len(body)} bytes, the limit is {MAX_REQUEST_BYTES}: split it into several calls",
         )
     return decode(body)
 
 
-class Concern:
-    """One thing that is done around every call. A subclass overrides `around`."""
+class Interceptor:
+    """Wraps every call. A subclass overrides `intercept`."""
 
     def prepare(self, method: str, descriptor: MethodDescriptor | None) -> None:
-        """Learn of a method before its first call; raise to refuse to serve it."""
+        """Prepare for a method before its first call. Raise an exception to refuse to serve it."""
 
-    async def around(self, call: Call, proceed: Proceed) -> Any:
-        """Do this concern's work and let the call proceed."""
+    async def intercept(self, call: Call, proceed: Proceed) -> Any:
+        """Handle one call. `await proceed(call)` runs the inner interceptors and the handler."""
         return await proceed(call)
 
 
-class Chain(aio.ServerInterceptor):
-    """Wraps each handler once, on its method's first call, in the concerns in their order, outermost first.
+class InterceptorChain(aio.ServerInterceptor):
+    """Wraps each handler in the interceptors, outermost first. It does so once, on the method's first call.
 
-    `others` are services whose calls meet other concerns, by full name: those that every caller can reach.
+    `others` maps the full names of services to interceptors of their own: these services serve every caller.
     """
 
-    def __init__(self, concerns: Sequence[Concern], *, others: Mapping[str, Sequence[Concern]]) -> None:
-        self._concerns = concerns
+    def __init__(self, interceptors: Sequence[Interceptor], *, others: Mapping[str, Sequence[Interceptor]]) -> None:
+        self._interceptors = interceptors
         self._others = others
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
@@ -83,8 +83,8 @@ class Chain(aio.ServerInterceptor):
         return wrapped
 
     def _wrap(self, method: str, handler: "grpc.RpcMethodHandler[Any, Any]") -> "grpc.RpcMethodHandler[Any, Any]":
-        # A single request is read by a concern as well, behind those that may refuse the call or end it: grpc itself
-        # would wait for a message that never comes, and answer one that it cannot decode with the exception's words.
+        # An interceptor reads a single request, after those that can refuse or end the call. grpc itself would wait for
+        # a message that never comes, and would answer one that it cannot decode with the exception's text.
         if handler.unary_unary is not None:
             return grpc.stream_unary_rpc_method_handler(
                 self._unary(method, handler.unary_unary), response_serializer=handler.response_serializer
@@ -114,10 +114,10 @@ class Chain(aio.ServerInterceptor):
 
     def _stream(self, method: str, handle: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Awaitable[None]]:
         async def innermost(call: Call) -> None:
-            if iscoroutinefunction(handle):  # it writes its answers itself
+            if iscoroutinefunction(handle):  # it writes its responses to the context
                 await handle(call.request, call.context)
                 return
-            # Closed at once when the call is cancelled, not whenever the garbage collector comes by.
+            # aclosing closes the generator as soon as the call is cancelled, not at the next garbage collection.
             async with aclosing(handle(call.request, call.context)) as answers:
                 async for answer in answers:
                     async with asyncio.timeout(WRITE_SECONDS):
@@ -132,7 +132,7 @@ class Chain(aio.ServerInterceptor):
 
     def _compose(self, method: str, innermost: Proceed) -> Proceed:
         proceed = innermost
-        concerns = self._others.get(method.rpartition("/")[0], self._concerns)
-        for concern in reversed(concerns):
-            proceed = partial(concern.around, proceed=proceed)
+        interceptors = self._others.get(method.rpartition("/")[0], self._interceptors)
+        for interceptor in reversed(interceptors):
+            proceed = partial(interceptor.intercept, proceed=proceed)
         return proceed

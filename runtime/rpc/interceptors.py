@@ -1,4 +1,4 @@
-"""What is done around every RPC, one concern a class; `runtime/rpc/server.py` puts them in order."""
+"""The interceptors of every RPC. `runtime/rpc/server.py` lists them in order, outermost first."""
 
 import asyncio
 import logging
@@ -22,12 +22,12 @@ from prometheus_client import Gauge
 
 from runtime.errors import DeadlineExceeded, InvalidArgument, PermissionDenied, ServiceError
 from runtime.rpc.actor import Verifier, current_actor
-from runtime.rpc.interceptor_chain import Call, Concern, Context, Proceed, decoded
+from runtime.rpc.interceptor_chain import Call, Context, Interceptor, Proceed, decoded
 from runtime.rpc.lease import current_lease, parse_lease
 from runtime.rpc.policy import Policy, authorize
 from runtime.rpc.status import rich_status, wire_status
 from runtime.rpc.validation import validator
-from runtime.telemetry.metrics import Counts, Level, Timings
+from runtime.telemetry.metrics import Counter, GaugeValue, Histogram
 from runtime.telemetry.sampling import Chance, Sampler
 from runtime.telemetry.tracing import records_spans
 from trivet.client.actor import METADATA_KEY as ACTOR_KEY
@@ -48,21 +48,21 @@ OUR_FAULT = frozenset(
         grpc.StatusCode.DATA_LOSS,
     }
 )
-"""The codes that make a server span an error, as OpenTelemetry's conventions for RPCs have it."""
-# The trace alone: baggage is the outside's, and could grow until the metadata is refused.
+"""The codes that make a server span an error, see OpenTelemetry's semantic conventions for gRPC."""
+# No baggage: callers control it, and it could outgrow the metadata limit.
 PROPAGATOR = TraceContextTextMapPropagator()
 
-handled = Counts("trivet_rpc_handled_total", "RPCs answered, by status code.", ["method", "code"])
-duration = Timings("trivet_rpc_duration_seconds", "How long RPCs took.", ["method"], bounds=LATENCY_BUCKETS)
-in_flight = Level()
+handled = Counter("trivet_rpc_handled_total", "RPCs answered, by status code.", ["method", "code"])
+duration = Histogram("trivet_rpc_duration_seconds", "How long RPCs took.", ["method"], bounds=LATENCY_BUCKETS)
+in_flight = GaugeValue()
 Gauge("trivet_rpc_in_flight", "RPCs being worked on.").set_function(lambda: in_flight.value)
 
 
-class Trace(Concern):
-    """A server span below the caller's, and the duration and code of every call as metrics.
+class Telemetry(Interceptor):
+    """Records a server span for a sampled call, and the duration and status code of every call.
 
-    A call that is not sampled meets nothing of OpenTelemetry. `ratio` is how many of the traces begun here are kept. A
-    stream is open for as long as its caller likes, so it is no work in flight.
+    OpenTelemetry is not used for a call that is not sampled. `ratio` is the share of the traces begun here that are
+    sampled. Streams do not count as calls in flight, because they can stay open for hours.
     """
 
     def __init__(self, ratio: float = 1.0, *, chance: Chance = random.random) -> None:
@@ -74,7 +74,7 @@ class Trace(Concern):
         if descriptor is not None and is_stream(descriptor):
             self._streams.add(method)
 
-    async def around(self, call: Call, proceed: Proceed) -> Any:
+    async def intercept(self, call: Call, proceed: Proceed) -> Any:
         began = time.perf_counter()
         code = grpc.StatusCode.UNKNOWN
         works = call.method not in self._streams
@@ -120,52 +120,49 @@ class Trace(Concern):
 
 
 def code_of(error: BaseException, context: Context) -> grpc.StatusCode:
-    """Return the code that a call ends with whose handler raised."""
+    """Return the status code of a call whose handler raised `error`."""
     if isinstance(error, aio.AbortError):
         return context.code()
     return ended_by(context) if isinstance(error, asyncio.CancelledError) else grpc.StatusCode.UNKNOWN
 
 
 def ended_by(context: Context) -> grpc.StatusCode:
-    """Return what ended a call that was cancelled under its handler: its deadline, or its caller."""
+    """Return DEADLINE_EXCEEDED if a cancelled call has no time left, else CANCELLED."""
     left = context.time_remaining()
     return grpc.StatusCode.CANCELLED if left is None or left > 0 else grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-LATE = DeadlineExceeded("DEADLINE_EXCEEDED", "the call took longer than it was given")
+LATE = DeadlineExceeded("DEADLINE_EXCEEDED", "the call did not finish within its deadline")
 
 
-class Errors(Concern):
-    """Makes a ServiceError a rich status, and anything unexpected INTERNAL without a word of why."""
+class ErrorStatus(Interceptor):
+    """Turns a ServiceError into a rich status. Any other exception is logged, and becomes INTERNAL without details."""
 
-    async def around(self, call: Call, proceed: Proceed) -> Any:
+    async def intercept(self, call: Call, proceed: Proceed) -> Any:
         try:
             return await proceed(call)
         except ServiceError as error:
             status = wire_status(error)
-        except DecodeError:  # of a message in the midst of a stream
+        except DecodeError:  # a later message of a stream
             status = rpc_status.to_status(rich_status(malformed()))
         except TimeoutError:
             status = rpc_status.to_status(rich_status(LATE))
         except asyncio.CancelledError:
             raise
-        except Exception:  # the edge: nothing unexpected may carry its text across
+        except Exception:  # its text must not reach the caller
             logger.exception("unexpected failure in %s", call.method)
             status = rpc_status.to_status(Status(code=grpc.StatusCode.INTERNAL.value[0], message="internal error"))
         try:
             return await call.context.abort_with_status(status)
-        except (
-            aio.InternalError,
-            aio.UsageError,
-        ):  # the caller has left, or its deadline passed: there is nobody to tell
+        except (aio.InternalError, aio.UsageError):  # the caller has left, or its deadline has passed
             raise asyncio.CancelledError from None
 
 
-class Deadline(Concern):
-    """Every unary call ends: by its caller's deadline, or by ours if it sent none or a longer one.
+class Deadlines(Interceptor):
+    """Ends a unary call at its caller's deadline, or at the server's if that is earlier or the caller sent none.
 
-    Ours is the deadline that the .proto declares for the RPC, or else `limit`. A stream ends only if there is a
-    `stream_limit`.
+    The server's deadline is the one that the .proto declares for the RPC, else `limit` seconds. A stream has a deadline
+    only if `stream_limit` is set.
     """
 
     def __init__(self, limit: float, *, stream_limit: float | None = None) -> None:
@@ -178,13 +175,13 @@ class Deadline(Concern):
             usual = self._stream_limit if is_stream(descriptor) else self._limit
             self._limits[method] = declared_deadline(descriptor) or usual
 
-    async def around(self, call: Call, proceed: Proceed) -> Any:
+    async def intercept(self, call: Call, proceed: Proceed) -> Any:
         limit = self._limits.get(call.method, self._limit)
         if limit is None:
             return await proceed(call)
         left = call.context.time_remaining()
         if left is not None and left <= limit:
-            # gRPC itself cancels the handler when its caller's deadline has passed: a timer here would be a second one.
+            # gRPC cancels the handler at the caller's deadline, so that no timer is needed here.
             with within(left):
                 return await proceed(call)
         with within(limit):
@@ -197,13 +194,13 @@ def is_stream(descriptor: MethodDescriptor) -> bool:
 
 
 def malformed() -> InvalidArgument:
-    return InvalidArgument("MALFORMED_REQUEST", "what was sent is not a message of the type that this RPC takes")
+    return InvalidArgument("MALFORMED_REQUEST", "the request is not a valid message of the type that this RPC takes")
 
 
-class Received(Concern):
-    """What comes is a message of the RPC's type; where one is asked for, it is read here.
+class RequestDecoding(Interceptor):
+    """Reads and decodes the request of an RPC that takes a single message.
 
-    Whoever is refused before this is refused without a message.
+    Interceptors outside this one refuse a call before its request is read.
     """
 
     def __init__(self) -> None:
@@ -213,7 +210,7 @@ class Received(Concern):
         if descriptor is not None and not descriptor.client_streaming:
             self._decode[method] = GetMessageClass(descriptor.input_type).FromString
 
-    async def around(self, call: Call, proceed: Proceed) -> Any:
+    async def intercept(self, call: Call, proceed: Proceed) -> Any:
         if (decode := self._decode.get(call.method)) is not None:
             body = await call.context.read()
             if body is aio.EOF:
@@ -225,13 +222,13 @@ class Received(Concern):
         return await proceed(call)
 
 
-class WhoCalls(Concern):
-    """Only a validly signed actor passes."""
+class Authentication(Interceptor):
+    """Verifies the signed actor of a call. Fails with UNAUTHENTICATED if it is missing or not valid."""
 
     def __init__(self, verify: Verifier) -> None:
         self._verify = verify
 
-    async def around(self, call: Call, proceed: Proceed) -> Any:
+    async def intercept(self, call: Call, proceed: Proceed) -> Any:
         token = current_actor.set(self._verify(call.metadata.get(ACTOR_KEY)))
         try:
             return await proceed(call)
@@ -239,8 +236,8 @@ class WhoCalls(Concern):
             current_actor.reset(token)
 
 
-class Allowed(Concern):
-    """The actor passes only where the policy's row lets it."""
+class Authorization(Interceptor):
+    """Checks the call against its row in the service's policy table. Fails with PERMISSION_DENIED."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -249,7 +246,7 @@ class Allowed(Concern):
         if method not in self._policy:
             raise LookupError(f"{method} has no row in its service's policy table")
 
-    async def around(self, call: Call, proceed: Proceed) -> Any:
+    async def intercept(self, call: Call, proceed: Proceed) -> Any:
         rule = self._policy.get(call.method)
         if rule is None:
             raise PermissionDenied("NO_POLICY", "no policy allows this call")
@@ -257,8 +254,8 @@ class Allowed(Concern):
         return await proceed(call)
 
 
-class Required(Concern):
-    """What the .proto marks REQUIRED is there."""
+class RequiredFields(Interceptor):
+    """Fails with INVALID_ARGUMENT if a field that the .proto marks REQUIRED is not set."""
 
     def __init__(self) -> None:
         self._validators: dict[str, Any] = {}
@@ -267,16 +264,16 @@ class Required(Concern):
         if descriptor is not None and not descriptor.client_streaming:
             self._validators[method] = validator(descriptor.input_type, descriptor.name)
 
-    async def around(self, call: Call, proceed: Proceed) -> Any:
+    async def intercept(self, call: Call, proceed: Proceed) -> Any:
         if (validate := self._validators.get(call.method)) is not None:
             validate(call.request)
         return await proceed(call)
 
 
-class Lease(Concern):
-    """Keeps the cache position that a reader missed at, for the fill on the way back."""
+class CacheLease(Interceptor):
+    """Keeps the lease that a caller sent after a cache miss. CacheFills writes the response with it."""
 
-    async def around(self, call: Call, proceed: Proceed) -> Any:
+    async def intercept(self, call: Call, proceed: Proceed) -> Any:
         value = call.metadata.get(LEASE_KEY)
         if value is None:
             return await proceed(call)

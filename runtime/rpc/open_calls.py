@@ -1,4 +1,4 @@
-"""What is done around the calls that anybody may make: they end soon, and leave room for callers who are known."""
+"""Limits for RPCs that need no actor (health, reflection), so that they leave room for authenticated calls."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,22 +9,24 @@ from prometheus_client import Counter
 
 from runtime.errors import ResourceExhausted
 from runtime.rpc import reflection
-from runtime.rpc.interceptor_chain import Call, Concern, Proceed
-from runtime.rpc.interceptors import Deadline, Errors, Received, is_stream
+from runtime.rpc.interceptor_chain import Call, Interceptor, Proceed
+from runtime.rpc.interceptors import Deadlines, ErrorStatus, RequestDecoding, is_stream
 
 SERVICES = (health.SERVICE_NAME, *reflection.SERVICES)
-# For each RPC; far below what a server works on at once. A probe has an answer long before its time is up, and whoever
-# watches for longer begins again.
+# Per RPC, and far below MAX_CONCURRENT_RPCS. A probe is answered long before its deadline. A client that watches for
+# longer opens a new stream.
 MAX_UNARY = 100
 MAX_STREAMS = 64
 UNARY_SECONDS = 2.0
 STREAM_SECONDS = 600.0
 
-crowded_out = Counter("trivet_rpc_crowded_out_total", "Calls that anybody may make, refused: too many.", ["method"])
+crowded_out = Counter(
+    "trivet_rpc_crowded_out_total", "Calls without an actor that were refused because too many were open.", ["method"]
+)
 
 
-class AtMost(Concern):
-    """So many calls of each RPC at once and no more: what anybody may call leaves room for those who are known."""
+class ConcurrencyLimit(Interceptor):
+    """Limits the open calls of each RPC. Fails with RESOURCE_EXHAUSTED above the limit."""
 
     def __init__(self, unary: int, streams: int) -> None:
         self._room = {False: unary, True: streams}
@@ -35,11 +37,11 @@ class AtMost(Concern):
         if descriptor is not None:
             self._limit[method] = self._room[is_stream(descriptor)]
 
-    async def around(self, call: Call, proceed: Proceed) -> Any:
+    async def intercept(self, call: Call, proceed: Proceed) -> Any:
         count = self._open.get(call.method, 0)
         if count >= self._limit.get(call.method, 0):
             crowded_out.labels(call.method).inc()
-            raise ResourceExhausted("TOO_MANY_CALLS", "too many calls of this RPC are open")
+            raise ResourceExhausted("TOO_MANY_CALLS", "too many calls of this RPC are open: retry later")
         self._open[call.method] = count + 1
         try:
             return await proceed(call)
@@ -47,11 +49,11 @@ class AtMost(Concern):
             self._open[call.method] -= 1
 
 
-def open_concerns() -> Sequence[Concern]:
-    """Return the concerns of a server's open calls, outermost first."""
+def open_interceptors() -> Sequence[Interceptor]:
+    """Return the interceptors of a server's open calls, outermost first."""
     return (
-        Errors(),
-        AtMost(MAX_UNARY, MAX_STREAMS),
-        Deadline(UNARY_SECONDS, stream_limit=STREAM_SECONDS),
-        Received(),
+        ErrorStatus(),
+        ConcurrencyLimit(MAX_UNARY, MAX_STREAMS),
+        Deadlines(UNARY_SECONDS, stream_limit=STREAM_SECONDS),
+        RequestDecoding(),
     )

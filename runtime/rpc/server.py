@@ -1,4 +1,4 @@
-"""A gRPC server with Trivet's concerns around every call, health, reflection and a graceful end."""
+"""A gRPC server with Trivet's interceptors around every call, health, reflection and a graceful end."""
 
 import asyncio
 import contextlib
@@ -15,11 +15,20 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from runtime.errors import NotFound
 from runtime.rpc import reflection, unimplemented
 from runtime.rpc.actor import Verifier
-from runtime.rpc.cache_fills import Fills
-from runtime.rpc.interceptor_chain import MAX_REQUEST_BYTES, Chain, Concern
-from runtime.rpc.interceptors import Allowed, Deadline, Errors, Lease, Received, Required, Trace, WhoCalls
+from runtime.rpc.cache_fills import CacheFills
+from runtime.rpc.interceptor_chain import MAX_REQUEST_BYTES, Interceptor, InterceptorChain
+from runtime.rpc.interceptors import (
+    Authentication,
+    Authorization,
+    CacheLease,
+    Deadlines,
+    ErrorStatus,
+    RequestDecoding,
+    RequiredFields,
+    Telemetry,
+)
 from runtime.rpc.open_calls import SERVICES as OPEN_TO_ALL
-from runtime.rpc.open_calls import open_concerns
+from runtime.rpc.open_calls import open_interceptors
 from runtime.rpc.policy import Policy
 from runtime.rpc.rights import UnknownRpcError, with_rights
 from runtime.settings import ServiceSettings, refused
@@ -105,29 +114,29 @@ class Server:
         *,
         policy: Policy,
         ping: Ping,
-        fills: Fills | None = None,
+        fills: CacheFills | None = None,
         not_implemented: Sequence[str] = (),
     ) -> None:
         self._name = name
         self._settings = settings
-        self._concerns: Sequence[Concern] = (
-            Trace(settings.trace_ratio),
-            Errors(),
-            Deadline(settings.call_limit_seconds),
-            WhoCalls(Verifier(name, settings.accept_keys, people_callers=settings.people_callers)),
-            Received(),
-            Allowed(_granted(policy, settings)),
-            Required(),
-            Lease(),
+        self._interceptors: Sequence[Interceptor] = (
+            Telemetry(settings.trace_ratio),
+            ErrorStatus(),
+            Deadlines(settings.call_limit_seconds),
+            Authentication(Verifier(name, settings.accept_keys, people_callers=settings.people_callers)),
+            RequestDecoding(),
+            Authorization(_granted(policy, settings)),
+            RequiredFields(),
+            CacheLease(),
             *(() if fills is None else (fills,)),
         )
-        around_open_calls = open_concerns()
+        for_open_calls = open_interceptors()
         for service in OPEN_TO_ALL:
-            _prepare(around_open_calls, service)
+            _prepare(for_open_calls, service)
         # These answer at once, whatever was sent, and so take no place from anybody.
-        others = dict.fromkeys(OPEN_TO_ALL, around_open_calls) | dict.fromkeys(not_implemented, (Errors(),))
+        others = dict.fromkeys(OPEN_TO_ALL, for_open_calls) | dict.fromkeys(not_implemented, (ErrorStatus(),))
         self._server = aio.server(
-            interceptors=(Chain(self._concerns, others=others),),
+            interceptors=(InterceptorChain(self._interceptors, others=others),),
             options=OPTIONS,
             maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
         )
@@ -147,7 +156,7 @@ class Server:
 
     def add(self, service: str, register: Callable[[Servicer, aio.Server], None], servicer: Servicer) -> None:
         """Serve one service, by its full name. Raises LookupError for an RPC without a policy row."""
-        _prepare(self._concerns, service)
+        _prepare(self._interceptors, service)
         register(servicer, self._server)
         self._services.append(service)
 
@@ -217,8 +226,8 @@ def _granted(policy: Policy, settings: ServiceSettings) -> Policy:
         raise refused([f"TRIVET_PROGRAM_RIGHTS: {error}"]) from None
 
 
-def _prepare(concerns: Sequence[Concern], service: str) -> None:
-    """Have the concerns learn of every RPC of a service, by its full name."""
+def _prepare(interceptors: Sequence[Interceptor], service: str) -> None:
+    """Have the interceptors learn of every RPC of a service, by its full name."""
     for method in descriptor_pool.Default().FindServiceByName(service).methods:
-        for concern in concerns:
-            concern.prepare(f"{service}/{method.name}", method)
+        for interceptor in interceptors:
+            interceptor.prepare(f"{service}/{method.name}", method)

@@ -1,7 +1,7 @@
-"""Counts and durations as plain integers, which Prometheus reads when it asks.
+"""Counters and histograms without locks, for hot paths.
 
-Where every request counts, `prometheus_client` pays for a lock and a check each time. Here one thread counts in each
-series, and the thread that answers `/metrics` only reads: what it sees is what was counted a moment ago.
+`prometheus_client` takes a lock for every increment. Here only one thread writes to a series. The thread that serves
+`/metrics` reads it, and can see values that are a moment old.
 """
 
 import time
@@ -19,8 +19,8 @@ MOST_SERIES = 4_000
 OTHER = "other"
 
 
-class Count:
-    """A number that only grows: whoever counts adds to `value`."""
+class CounterSeries:
+    """One series of a counter. The thread that owns it adds to `value`."""
 
     __slots__ = ("created", "value")
 
@@ -29,7 +29,7 @@ class Count:
         self.created = time.time()
 
     def add(self, other: Self) -> None:
-        """Count what another has."""
+        """Add the count of another series."""
         self.value += other.value
 
     def samples(self) -> Iterator[tuple[str, dict[str, str], float]]:
@@ -37,8 +37,8 @@ class Count:
         yield "_created", {}, self.created
 
 
-class Timing:
-    """How many calls took how long, by bucket, and how long all of them together."""
+class HistogramSeries:
+    """One series of a histogram of seconds."""
 
     __slots__ = ("_bounds", "buckets", "created", "seconds")
 
@@ -49,12 +49,12 @@ class Timing:
         self.created = time.time()
 
     def observe(self, seconds: float) -> None:
-        """Count one call that took so long; a bucket's bound belongs to it."""
+        """Record one duration. A bucket includes its upper bound."""
         self.buckets[bisect_left(self._bounds, seconds)] += 1
         self.seconds += seconds
 
     def add(self, other: Self) -> None:
-        """Count the calls that another has."""
+        """Add the durations of another series."""
         self.buckets = [ours + theirs for ours, theirs in zip(self.buckets, other.buckets, strict=True)]
         self.seconds += other.seconds
 
@@ -72,11 +72,11 @@ def _text(bound: float) -> str:
     return str(floatToGoString(bound))  # type: ignore[no-untyped-call]  # the client's own
 
 
-S = TypeVar("S", Count, Timing)
+S = TypeVar("S", CounterSeries, HistogramSeries)
 
 
 class _Family(Collector, Generic[S]):
-    """All series of one metric, each made when its labels are first asked for."""
+    """All series of one metric. A series begins when its labels are first used."""
 
     _type: str
 
@@ -88,13 +88,13 @@ class _Family(Collector, Generic[S]):
         self._labels = tuple(labels)
         self._most = most
         self._series: dict[tuple[object, ...], S] = {}
-        self._apart: dict[tuple[object, ...], list[S]] = {}
+        self._per_thread: dict[tuple[object, ...], list[S]] = {}
         registry.register(self)
 
     def of(self, *labels: object) -> S:
-        """Return the series with these values of the labels, in their order.
+        """Return the series with these label values, in the order of the labels.
 
-        So many may differ and no more: further ones are counted together, every label being `other`.
+        At most `most` label sets are kept; further ones share one series, whose labels are all `other`.
         """
         if (found := self._series.get(labels)) is not None:
             return found
@@ -104,11 +104,11 @@ class _Family(Collector, Generic[S]):
             labels = (OTHER,) * len(labels)
         return self._series.setdefault(labels, self._new())
 
-    def apart(self, *labels: object) -> S:
-        """Return one more series of these labels, for a thread of its own: they are told as one."""
+    def per_thread(self, *labels: object) -> S:
+        """Return one more series of these labels, for another thread. `/metrics` shows their sum."""
         self.of(*labels)
         made = self._new()
-        self._apart.setdefault(labels, []).append(made)
+        self._per_thread.setdefault(labels, []).append(made)
         return made
 
     def _new(self) -> S:
@@ -126,8 +126,8 @@ class _Family(Collector, Generic[S]):
         return [metric]
 
     def _whole(self, labels: tuple[object, ...], series: S) -> S:
-        """Return the sum of all series of these labels."""
-        further: list[S] = self._apart.get(labels, [])
+        """Return the sum of the series of all threads with these labels."""
+        further: list[S] = self._per_thread.get(labels, [])
         if not further:
             return series
         whole = self._new()
@@ -138,8 +138,8 @@ class _Family(Collector, Generic[S]):
         return whole
 
 
-class Counts(_Family[Count]):
-    """A counter; without labels it is there, as zero, from the beginning."""
+class Counter(_Family[CounterSeries]):
+    """A counter. Without labels it is exported from the start, as zero."""
 
     _type = "counter"
 
@@ -156,12 +156,12 @@ class Counts(_Family[Count]):
         if not labels:
             self.of()
 
-    def _new(self) -> Count:
-        return Count()
+    def _new(self) -> CounterSeries:
+        return CounterSeries()
 
 
-class Timings(_Family[Timing]):
-    """A histogram of seconds, with upper `bounds` of its buckets in their order."""
+class Histogram(_Family[HistogramSeries]):
+    """A histogram of seconds. `bounds` are the upper bounds of its buckets, in ascending order."""
 
     _type = "histogram"
 
@@ -178,12 +178,12 @@ class Timings(_Family[Timing]):
         self._bounds = tuple(bounds)
         super().__init__(name, documentation, labels, most=most, registry=registry)
 
-    def _new(self) -> Timing:
-        return Timing(self._bounds)
+    def _new(self) -> HistogramSeries:
+        return HistogramSeries(self._bounds)
 
 
-class Level:
-    """How many there are now: whoever comes adds to `value`, whoever goes takes it back."""
+class GaugeValue:
+    """A number that goes up and down, for the callback of a prometheus_client Gauge."""
 
     __slots__ = ("value",)
 

@@ -12,13 +12,13 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import Gauge
 
-from runtime.telemetry.metrics import Timings
+from runtime.telemetry.metrics import Histogram
 from runtime.telemetry.metrics_port import MetricsServer
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-store_duration = Timings(
+store_duration = Histogram(
     "trivet_store_duration_seconds",
     "How long store calls took.",
     ["system", "operation"],

@@ -37,12 +37,12 @@ class Listening:
     async def _words(self, iterator: AsyncIterator[M]) -> AsyncIterator[M]:
         while not self._is_closed:
             try:
-                async with asyncio.timeout(self._silence_seconds) as patience:
-                    self._waiting.add(patience)
+                async with asyncio.timeout(self._silence_seconds) as timeout:
+                    self._waiting.add(timeout)
                     try:
                         word = await anext(iterator)
                     finally:
-                        self._waiting.discard(patience)
+                        self._waiting.discard(timeout)
             except StopAsyncIteration:
                 return
             except TimeoutError:
@@ -55,5 +55,5 @@ class Listening:
         """Listen no more: what is being answered is answered still."""
         self._is_closed = True
         now = asyncio.get_running_loop().time()
-        for patience in self._waiting:
-            patience.reschedule(now)
+        for timeout in self._waiting:
+            timeout.reschedule(now)

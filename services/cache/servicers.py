@@ -46,7 +46,7 @@ SILENCE_SECONDS = 30.0
 Context = aio.ServicerContext[Any, Any]
 
 _check_batch = validator(pb.StreamGetRequest.DESCRIPTOR, "StreamGet")
-"""What every call's concern does for a request, for each message of a stream."""
+"""What every call's interceptor does for a request, for each message of a stream."""
 
 asked = Counter("trivet_cache_acquired_total", "What rate limits were asked for, by what they said.", ["outcome"])
 _allowed, _refused = asked.labels("allowed"), asked.labels("refused")

@@ -3,16 +3,16 @@
 from datetime import datetime
 
 from runtime.clock import Clock, utc_now
-from runtime.telemetry.metrics import Counts
+from runtime.telemetry.metrics import Counter
 from services.cache.namespaces import SHARED
 
 MAX_NAMESPACES = 1_000
 OTHER = "other"
 
-hits = Counts("trivet_cache_hits_total", "Reads that found their entry.", ["namespace"])
-misses = Counts("trivet_cache_misses_total", "Reads that did not find their entry.", ["namespace"])
-fills = Counts("trivet_cache_fills_total", "Writes that were stored.", ["namespace"])
-refusals = Counts("trivet_cache_refusals_total", "Writes refused because their lease no longer held.", ["namespace"])
+hits = Counter("trivet_cache_hits_total", "Reads that found their entry.", ["namespace"])
+misses = Counter("trivet_cache_misses_total", "Reads that did not find their entry.", ["namespace"])
+fills = Counter("trivet_cache_fills_total", "Writes that were stored.", ["namespace"])
+refusals = Counter("trivet_cache_refusals_total", "Writes refused because their lease no longer held.", ["namespace"])
 
 
 class Tally:

@@ -8,8 +8,8 @@ from datetime import timedelta
 from functools import partial
 
 from runtime.periodic import periodically
-from runtime.rpc.cache_fills import FILL_SECONDS, Fills
-from runtime.rpc.cache_invalidations import Invalidations
+from runtime.rpc.cache_fills import FILL_SECONDS, CacheFills
+from runtime.rpc.cache_invalidations import CacheInvalidations
 from runtime.rpc.server import Server
 from runtime.sealing import Sealer
 from runtime.settings import read
@@ -74,7 +74,7 @@ async def main(settings: IdentitySettings) -> None:
         # Opened after what its tasks use: it closes first, and waits for them.
         database = await stack.enter_async_context(Database.open(settings.store, settings.limits, admit=SchemaCheck()))
         stub = CacheServiceStub(cache)
-        outbox = Outbox(database, Invalidations(stub).invalidate, receivers(mailer, sealer))
+        outbox = Outbox(database, CacheInvalidations(stub).invalidate, receivers(mailer, sealer))
         site = Site(
             settings.base_url,
             settings.all_secrets,
@@ -88,7 +88,7 @@ async def main(settings: IdentitySettings) -> None:
         webhook = await stack.enter_async_context(open_webhook(subscriptions, settings))
         for repeated in _repeated(settings, database, outbox, subscriptions):
             await stack.enter_async_context(repeated)
-        fills = Fills(stub, await stack.enter_async_context(Tasks.draining("cache fills", FILL_SECONDS)))
+        fills = CacheFills(stub, await stack.enter_async_context(Tasks.draining("cache fills", FILL_SECONDS)))
         server = Server("identity", settings, settings.port, policy=POLICY, ping=database.ping, fills=fills)
         _serve_people(server, parts, site)
         _serve_accounts(server, parts, oauth, site)

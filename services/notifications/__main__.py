@@ -4,8 +4,8 @@ from contextlib import AsyncExitStack
 
 import uvloop
 
-from runtime.rpc.cache_fills import FILL_SECONDS, Fills
-from runtime.rpc.cache_invalidations import Invalidations
+from runtime.rpc.cache_fills import FILL_SECONDS, CacheFills
+from runtime.rpc.cache_invalidations import CacheInvalidations
 from runtime.rpc.server import Server
 from runtime.settings import read
 from runtime.tasks import Tasks
@@ -35,10 +35,10 @@ async def main(settings: NotificationsSettings) -> None:
         )
         signer = Signer("notifications", settings.call_keys)
         cache = CacheServiceStub(await stack.enter_async_context(connect(settings.cache_address, "cache", signer)))
-        answers = CachedAnswers(Invalidations(cache).invalidate)
+        answers = CachedAnswers(CacheInvalidations(cache).invalidate)
         await stack.enter_async_context(answers.running(settings.grace_seconds))
         mailing = await stack.enter_async_context(mail_delivery(store, settings))
-        fills = Fills(cache, await stack.enter_async_context(Tasks.draining("cache fills", FILL_SECONDS)))
+        fills = CacheFills(cache, await stack.enter_async_context(Tasks.draining("cache fills", FILL_SECONDS)))
         # A late message about an erased user can arrive for as long as anything is kept.
         erasures = Erasures(store, ttl=settings.audit_ttl)
         server = Server(

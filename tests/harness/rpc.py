@@ -1,4 +1,4 @@
-"""A server with Trivet's concerns inside the test's own process, and a servicer that does what the test says."""
+"""A server with Trivet's interceptors inside the test's own process, and a servicer that does what the test says."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from google.protobuf.empty_pb2 import Empty
 from grpc import aio
 
-from runtime.rpc.cache_fills import Fills
+from runtime.rpc.cache_fills import CacheFills
 from runtime.rpc.interceptor_chain import Context
 from runtime.rpc.policy import People, Policy, Rule
 from runtime.rpc.server import Server
@@ -101,7 +101,7 @@ async def served(
     configured: ServiceSettings | None = None,
     ping: Callable[[], Awaitable[None]] = answers,
     timeout: float = 5.0,
-    fills: Fills | None = None,
+    fills: CacheFills | None = None,
 ) -> AsyncIterator[Served]:
     """Serve UserService on a free port as the process `identity`."""
     users = Users(answer)

@@ -14,7 +14,7 @@ from ops.identity.sealing import SealingSettings, sealer
 from ops.keys.pair_keys import pair_key
 from ops.stack.data_folder import secret
 from ops.stack.running import Running, found
-from runtime.errors import RefusedError
+from runtime.errors import DeliveryRejectedError
 from runtime.rpc.server import STACK
 from runtime.sealing import Sealer
 from runtime.settings import from_env
@@ -114,7 +114,7 @@ def _told(row: Any, opens: Sealer | None) -> dict[str, Any] | None:
         if opens is None or row.topic.endswith(audit.TOPIC):
             return dict(json.loads(note.payload))
         _, letter = mail.opened(note, opens)
-    except (ValueError, TypeError, RefusedError):
+    except (ValueError, TypeError, DeliveryRejectedError):
         return None
     return {"to": letter.to, "topic": letter.about, "title": letter.title}
 

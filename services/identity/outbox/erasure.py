@@ -2,7 +2,7 @@
 
 import json
 
-from runtime.errors import RefusedError
+from runtime.errors import DeliveryRejectedError
 from services.identity.outbox.outbox import Note
 
 TOPIC = "user.erase"
@@ -14,8 +14,8 @@ def payload(user_id: str) -> str:
 
 
 def user_of(note: Note) -> str:
-    """Return whom a note is about. Raises RefusedError."""
+    """Return whom a note is about. Raises DeliveryRejectedError."""
     try:
         return str(json.loads(note.payload)["user_id"])
     except (ValueError, KeyError, TypeError):
-        raise RefusedError("its payload cannot be read") from None
+        raise DeliveryRejectedError("its payload cannot be read") from None

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 
-from runtime.errors import RefusedError
+from runtime.errors import DeliveryRejectedError
 from runtime.ids import new_id
 from runtime.sealing import BrokenSealError, Sealer
 from services.identity.outbox.outbox import Note, Outbox
@@ -40,11 +40,11 @@ class Post:
 
 
 def opened(note: Note, sealer: Sealer) -> tuple[str, Mail]:
-    """Return a mail's own id, by which it is sent once, and the mail. Raises RefusedError."""
+    """Return a mail's own id, by which it is sent once, and the mail. Raises DeliveryRejectedError."""
     try:
         values = json.loads(sealer.open(note.payload, PURPOSE))
         return values.pop("id"), Mail(**values)
     except BrokenSealError:
-        raise RefusedError("it was sealed under a key that is not in TRIVET_SEAL_KEYS") from None
+        raise DeliveryRejectedError("it was sealed under a key that is not in TRIVET_SEAL_KEYS") from None
     except (ValueError, KeyError, TypeError):
-        raise RefusedError("its payload cannot be read") from None
+        raise DeliveryRejectedError("its payload cannot be read") from None

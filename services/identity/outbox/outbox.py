@@ -11,9 +11,9 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from runtime import failpoints
-from runtime.backoff import Patience
+from runtime.backoff import RetryPolicy
 from runtime.clock import Clock, utc_now
-from runtime.errors import RefusedError, ServiceError, Unavailable
+from runtime.errors import DeliveryRejectedError, ServiceError, Unavailable
 from runtime.tasks import TooManyTasksError
 from services.identity.outbox.tables import outbox
 from services.identity.store.compiled_writes import Writing
@@ -26,7 +26,7 @@ INVALIDATIONS = "cache.invalidate"
 KEY_LENGTH = 255
 CAUSE_LENGTH = 255
 BATCH = 100
-PATIENCE = Patience(attempts=24, first=timedelta(seconds=2), longest=timedelta(hours=1))
+PATIENCE = RetryPolicy(attempts=24, first=timedelta(seconds=2), longest=timedelta(hours=1))
 """How often a note that is refused is sent: its pauses grow to an hour, and add up to some 7 to 13 hours."""
 PARKED = "parked:"
 """What the topic of a dead letter begins with: no relay reads there, and the index finds them all."""
@@ -39,7 +39,7 @@ refused = Counter("trivet_outbox_refused_total", "Attempts to deliver a note tha
 Invalidate = Callable[[Sequence[str]], Awaitable[bool]]
 """Drops what caches made of the tags; returns whether all of them have confirmed.
 
-Raises Unavailable when the cache cannot be reached, RefusedError when it does not take these tags.
+Raises Unavailable when the cache cannot be reached, DeliveryRejectedError when it does not take these tags.
 """
 
 
@@ -58,7 +58,7 @@ class Note:
 Deliver = Callable[[Sequence[Note]], Awaitable[None]]
 """Sends notes to a receiver, which has confirmed all of them when this returns. It can be sent any of them twice.
 
-Raises Unavailable when the receiver cannot be reached, RefusedError when it does not take one of the notes.
+Raises Unavailable when the receiver cannot be reached, DeliveryRejectedError when it does not take one of the notes.
 """
 
 
@@ -143,7 +143,7 @@ class Outbox:
             if not await self._invalidate(tags):
                 unconfirmed.inc()
                 return
-        except (ServiceError, RefusedError):
+        except (ServiceError, DeliveryRejectedError):
             unconfirmed.inc()
             return
         invalidation.confirmed = True
@@ -155,7 +155,7 @@ class Outbox:
     async def _send_now(self, topic: str, receiver: Receiver, note: Note) -> None:
         try:
             await self._deliver(topic, receiver, [note])
-        except (ServiceError, RefusedError):
+        except (ServiceError, DeliveryRejectedError):
             logger.debug("a note of %s is left to the relay", topic)
 
     async def relay(self, *topics: str, older_than: timedelta = timedelta()) -> int:
@@ -213,7 +213,7 @@ class Outbox:
             self._suspects[topic] = others
             try:
                 confirmed += await self._deliver(topic, receiver, batch)
-            except RefusedError as error:
+            except DeliveryRejectedError as error:
                 if len(batch) == 1:
                     await self._put_off(topic, batch[0], error)
                 else:  # one of them is refused: the others are not to blame
@@ -224,12 +224,12 @@ class Outbox:
         return confirmed
 
     async def _deliver(self, topic: str, receiver: Receiver, notes: Sequence[Note]) -> int:
-        """Send notes and remove them; return how many were confirmed. Raises Unavailable and RefusedError."""
+        """Send notes and remove them; return how many were confirmed. Raises Unavailable and DeliveryRejectedError."""
         try:
             await receiver.deliver(notes)
         except _UnconfirmedError:
             return 0
-        except (Unavailable, RefusedError):
+        except (Unavailable, DeliveryRejectedError):
             raise
         except Exception as error:  # a mistake of ours must not stop the topic
             raise _UnexpectedError(f"unexpected: {type(error).__name__}") from error
@@ -248,7 +248,7 @@ class Outbox:
 
         await self._database.transaction("outbox.remove", work)
 
-    async def _put_off(self, topic: str, note: Note, error: RefusedError) -> None:
+    async def _put_off(self, topic: str, note: Note, error: DeliveryRejectedError) -> None:
         refused.labels(topic).inc()
         self._refused.add(topic)
         attempts, now = note.attempts + 1, self._now()
@@ -269,7 +269,7 @@ class Outbox:
         await self._database.transaction("outbox.put_off", work)
         self._tell(topic, note, error, is_parked=is_last)
 
-    def _tell(self, topic: str, note: Note, error: RefusedError, *, is_parked: bool) -> None:
+    def _tell(self, topic: str, note: Note, error: DeliveryRejectedError, *, is_parked: bool) -> None:
         if is_parked:
             event = "outbox note %d of %s is parked after its last attempt: %s: see `trivet outbox list --parked`"
             logger.error(event, note.id, topic, error)
@@ -281,7 +281,7 @@ class Outbox:
             )
 
 
-class _UnexpectedError(RefusedError):
+class _UnexpectedError(DeliveryRejectedError):
     """Delivering failed by a mistake of ours, which is logged with its traceback."""
 
 
@@ -293,4 +293,4 @@ def _tags(payload: str) -> list[str]:
     try:
         return [str(tag) for tag in json.loads(payload)["tags"]]
     except (ValueError, KeyError, TypeError):
-        raise RefusedError("its payload cannot be read") from None
+        raise DeliveryRejectedError("its payload cannot be read") from None

@@ -9,8 +9,8 @@ from typing import TypeVar
 import grpc
 
 from runtime.clock import timestamp
-from runtime.delivery_errors import undelivered
-from runtime.errors import RefusedError, Unavailable
+from runtime.delivery_errors import delivery_error
+from runtime.errors import DeliveryRejectedError, Unavailable
 from runtime.sealing import Sealer
 from services.identity.outbox import audit, erasure, mail
 from services.identity.outbox.outbox import Note, Receiver
@@ -62,7 +62,7 @@ async def _send_mail(stub: NotificationServiceStub, sealer: Sealer, notes: Seque
         request = CreateNotificationRequest(notification=notification, request_id=f"mail:{mail_id}")
         try:
             await told(stub.CreateNotification(request, timeout=SECONDS))
-        except RefusedError as error:
+        except DeliveryRejectedError as error:
             if error.reason != "USER_ERASED":  # by then there is nobody to write to
                 raise
 
@@ -85,7 +85,7 @@ def _event(note: Note) -> AuditEvent:
             **values["origin"],
         )
     except (ValueError, KeyError, TypeError):
-        raise RefusedError("its payload cannot be read") from None
+        raise DeliveryRejectedError("its payload cannot be read") from None
 
 
 async def _erase(stub: UserDataServiceStub, notes: Sequence[Note]) -> None:
@@ -97,8 +97,8 @@ async def _erase(stub: UserDataServiceStub, notes: Sequence[Note]) -> None:
 
 
 async def told(call: Awaitable[Answer]) -> Answer:
-    """Await a call to a receiver, and return its answer. Raises Unavailable and RefusedError as `Deliver` says."""
+    """Return the answer of a call to a receiver. Raises Unavailable and DeliveryRejectedError as `Deliver` says."""
     try:
         return await call
     except grpc.aio.AioRpcError as error:
-        raise undelivered(error, "notifications") from error
+        raise delivery_error(error, "notifications") from error

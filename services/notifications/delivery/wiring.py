@@ -26,7 +26,7 @@ async def mail_delivery(store: Store, settings: NotificationsSettings) -> AsyncI
     timeout = settings.mail_timeout_seconds
     mailer = Mailer(settings.smtp_server, settings.mail_sender, settings.smtp_tls, timeout=timeout)
     queue = Queue(store, lease=settings.mail_lease)
-    delivery = Delivery(queue, letters, mailer, settings.patience, at_once=settings.mail_at_once)
+    delivery = Delivery(queue, letters, mailer, settings.retry_policy, at_once=settings.mail_at_once)
     async with delivery.running(settings.grace_seconds):
         yield Mailing(letters, sent=True, told=delivery.wake)
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from prometheus_client import Counter, Gauge
 
 from runtime import failpoints
-from runtime.backoff import Patience
+from runtime.backoff import RetryPolicy
 from runtime.clock import Clock, utc_now
 from runtime.errors import Unavailable
 from runtime.sealing import BrokenSealError
@@ -53,7 +53,7 @@ class Delivery:
         queue: Queue,
         letters: Letters,
         mailer: Mailer,
-        patience: Patience,
+        retry_policy: RetryPolicy,
         *,
         at_once: int = 4,
         clock: Clock = utc_now,
@@ -61,7 +61,7 @@ class Delivery:
         self._queue = queue
         self._letters = letters
         self._mailer = mailer
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._at_once = at_once
         self._clock = clock
         self._tasks = Tasks("mail", limit=at_once)
@@ -137,7 +137,7 @@ class Delivery:
             await self._try_later(claim, f"unexpected: {type(error).__name__}")
 
     async def _send(self, claim: Claim) -> None:
-        if claim.attempts > self._patience.attempts:
+        if claim.attempts > self._retry_policy.attempts:
             raise RefusedForGoodError("whoever tried to send it last did not come back")
         email = self._letters.opened(claim.mail, claim.notification_id)
         await failpoints.reach("notifications.before_send")
@@ -161,7 +161,7 @@ class Delivery:
             return
         if error.is_for_all and now >= self._rests_until:  # of several that were under way, one counts
             self._refusals += 1
-            self._rests_until = now + self._patience.pause(self._refusals).total_seconds()
+            self._rests_until = now + self._retry_policy.pause(self._refusals).total_seconds()
             refused.set(1)
         if self._trouble != str(error) or now - self._said_at >= SAY_AGAIN_SECONDS:
             which = "all mail waits" if error.is_for_all else "this mail waits"
@@ -169,18 +169,18 @@ class Delivery:
             logger.error("%s: %s: %s%s", which, error, mend, f"; the server says: {error.words}" if error.words else "")
             self._trouble, self._said_at = str(error), now
         retried.inc()
-        pause = self._patience.pause_at(age)
+        pause = self._retry_policy.pause_at(age)
         await self._mark(claim, lambda: self._queue.put_off(claim, pause, str(error), is_counted=False))
 
     async def _try_later(self, claim: Claim, why: str) -> None:
-        if claim.attempts >= self._patience.attempts:
+        if claim.attempts >= self._retry_policy.attempts:
             await self._give_up(claim, why)
             return
         if self._trouble != why:  # once, however many mails it concerns
             logger.warning("a mail is put off: %s", why)
             self._trouble = why
         retried.inc()
-        pause = self._patience.pause(claim.attempts)
+        pause = self._retry_policy.pause(claim.attempts)
         await self._mark(claim, lambda: self._queue.put_off(claim, pause, why))
 
     async def _give_up(self, claim: Claim, why: str) -> None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from prometheus_client import Counter
 
 from runtime import failpoints
-from runtime.errors import RefusedError, ServiceError, Unavailable
+from runtime.errors import DeliveryRejectedError, ServiceError, Unavailable
 from runtime.periodic import periodically
 from runtime.rpc.cached_rpcs import KEY
 from runtime.tasks import Tasks, TooManyTasksError
@@ -37,7 +37,7 @@ T = TypeVar("T")
 Invalidate = Callable[[Sequence[str]], Awaitable[bool]]
 """Drops what caches made of the tags; returns whether all of them have confirmed.
 
-Raises ServiceError when the cache cannot be reached, RefusedError when it does not take these tags.
+Raises ServiceError when the cache cannot be reached, DeliveryRejectedError when it does not take these tags.
 """
 
 
@@ -129,7 +129,7 @@ class CachedAnswers(Answers):
         except ServiceError:
             unconfirmed.inc()
             return False
-        except RefusedError as error:
+        except DeliveryRejectedError as error:
             unconfirmed.inc()
             if self._refusal != (refusal := str(error)):
                 logger.error("the cache refuses to drop answers, they are told again: %s", refusal)

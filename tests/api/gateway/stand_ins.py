@@ -1,4 +1,4 @@
-"""Services for the gateway to call, in the test's own loop: real stubs, real concerns, answers from the test."""
+"""Services for the gateway to call, in the test's own loop: real stubs, real interceptors, answers from the test."""
 
 import asyncio
 import inspect

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import func, insert, select
 
-from runtime.errors import RefusedError, Unavailable
+from runtime.errors import DeliveryRejectedError, Unavailable
 from services.identity import schema
 from services.identity.outbox import backlog
 from services.identity.outbox.audit import TOPIC as AUDIT
@@ -147,7 +147,7 @@ async def test_a_row_of_an_older_process_is_due_at_once(identity: Identity) -> N
 
 
 async def test_a_refused_note_lets_the_next_go_and_comes_back_after_growing_pauses(identity: Identity) -> None:
-    identity.cache.error = RefusedError("INTERNAL")
+    identity.cache.error = DeliveryRejectedError("INTERNAL")
     await _add(identity.outbox, identity, "user:a")
     asked: list[float] = []
     begun = identity.clock()
@@ -171,7 +171,7 @@ async def test_a_refused_note_lets_the_next_go_and_comes_back_after_growing_paus
 
 
 async def test_a_refused_note_is_sent_for_hours_before_it_is_parked(identity: Identity) -> None:
-    identity.cache.error = RefusedError("FAILED_PRECONDITION MAIL_NOT_CONFIGURED")
+    identity.cache.error = DeliveryRejectedError("FAILED_PRECONDITION MAIL_NOT_CONFIGURED")
     await _add(identity.outbox, identity, "user:a")
     begun = identity.clock()
     await _until_parked(identity, step=timedelta(minutes=10))
@@ -274,7 +274,7 @@ async def test_two_relays_that_are_refused_at_once_count_one_attempt(identity: I
 
     async def refuse(_: Sequence[Note]) -> None:
         await both.wait()
-        raise RefusedError("INTERNAL")
+        raise DeliveryRejectedError("INTERNAL")
 
     receivers = {"tests": Receiver(refuse)}
     one, other = [Outbox(identity.database, identity.cache, receivers, now=identity.clock) for _ in range(2)]
@@ -285,7 +285,7 @@ async def test_two_relays_that_are_refused_at_once_count_one_attempt(identity: I
 
 
 async def test_what_waits_is_listed_sent_again_and_dropped(identity: Identity) -> None:
-    identity.cache.error = RefusedError("FAILED_PRECONDITION MAIL_NOT_CONFIGURED")
+    identity.cache.error = DeliveryRejectedError("FAILED_PRECONDITION MAIL_NOT_CONFIGURED")
     for number in range(3):
         await _add(identity.outbox, identity, f"user:{number}")
     await _until_parked(identity)

@@ -4,7 +4,7 @@ import ssl
 from datetime import timedelta
 from email.headerregistry import Address
 
-from runtime.backoff import Patience
+from runtime.backoff import RetryPolicy
 from services.notifications.delivery.email.settings import SmtpServer
 from services.notifications.delivery.email.smtp import Mailer
 from services.notifications.delivery.worker import HELD_FOR, Delivery
@@ -17,7 +17,7 @@ SENDER = Address("Trivet", addr_spec="noreply@trivet.example")
 
 def _delivery(at: House, server: MailServer) -> Delivery:
     mailer = Mailer(SmtpServer("127.0.0.1", server.port), SENDER, ssl.create_default_context(), timeout=10)
-    return Delivery(at.queue, LETTERS, mailer, Patience(attempts=1), clock=at.clock)
+    return Delivery(at.queue, LETTERS, mailer, RetryPolicy(attempts=1), clock=at.clock)
 
 
 async def test_mail_that_nobody_may_send_is_given_up_after_five_days(at: House) -> None:

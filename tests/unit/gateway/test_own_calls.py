@@ -56,7 +56,7 @@ async def test_a_policy_that_does_not_know_the_gateway_is_unavailable(
     rule: Rule | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with served() as running:
-        monkeypatch.setattr(running.server._concerns[5], "_policy", {f"{SERVICE}/GetUser": rule} if rule else {})
+        monkeypatch.setattr(running.server._interceptors[5], "_policy", {f"{SERVICE}/GetUser": rule} if rule else {})
         failed = await failure(running.address, Signer("tests", KEYS))
     assert failed.code() is grpc.StatusCode.UNAVAILABLE
     assert "policy" in caplog.records[-1].getMessage()

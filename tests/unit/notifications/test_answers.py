@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from runtime.errors import NotFound, RefusedError, ServiceError, Unavailable
+from runtime.errors import DeliveryRejectedError, NotFound, ServiceError, Unavailable
 from services.notifications.inbox import cache_invalidation
 from services.notifications.inbox.cache_invalidation import OWED_SECONDS, CachedAnswers
 from tests.harness.waiting import until
@@ -177,7 +177,7 @@ async def test_a_refusal_is_told_again_and_logged_once(
     kept: CachedAnswers, cache: Cache, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A cache that is overloaded, or does not know our key yet, refuses; an answer that it keeps would be wrong."""
-    cache.answer = RefusedError("RESOURCE_EXHAUSTED")
+    cache.answer = DeliveryRejectedError("RESOURCE_EXHAUSTED")
     await kept.settle(["unread:ann"], written)
     await kept.relay()
     assert [line.getMessage() for line in caplog.records] == [

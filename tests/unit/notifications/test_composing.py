@@ -6,7 +6,7 @@ from email.headerregistry import Address
 
 import pytest
 
-from runtime.backoff import Patience
+from runtime.backoff import RetryPolicy
 from services.notifications.delivery.email.smtp import Outgoing, composed
 from services.notifications.delivery.email.smtp_refusals import RefusedForGoodError
 from services.notifications.inbox.drafts import Email
@@ -36,14 +36,14 @@ def test_a_mail_without_html_has_one_body() -> None:
 
 
 def test_pauses_double_up_to_a_quarter_of_an_hour_and_are_spread() -> None:
-    patience = Patience(12, timedelta(seconds=5))
+    policy = RetryPolicy(12, timedelta(seconds=5))
     for attempts, bound in ((1, 5), (2, 10), (5, 80), (8, 640), (9, 900), (99, 900)):
-        pauses = {patience.pause(attempts).total_seconds() for _ in range(50)}
+        pauses = {policy.pause(attempts).total_seconds() for _ in range(50)}
         assert bound / 2 <= min(pauses) < max(pauses) <= bound
 
 
 def test_where_attempts_are_not_counted_a_pause_is_as_long_as_the_wait_so_far() -> None:
-    patience = Patience(12, timedelta(seconds=5))
+    policy = RetryPolicy(12, timedelta(seconds=5))
     for age, bound in ((0, 5), (7, 7), (300, 300), (86_400, 900)):
-        pauses = {patience.pause_at(timedelta(seconds=age)).total_seconds() for _ in range(50)}
+        pauses = {policy.pause_at(timedelta(seconds=age)).total_seconds() for _ in range(50)}
         assert bound / 2 <= min(pauses) < max(pauses) <= bound

@@ -54,7 +54,7 @@ async def test_each_hop_gives_the_next_less_than_it_has_left() -> None:
     assert 0 < left[1] < left[0] < 0.31  # gRPC sends whole milliseconds, rounded up
 
 
-async def test_without_the_concern_a_hop_would_give_its_own_default() -> None:
+async def test_without_the_interceptor_a_hop_would_give_its_own_default() -> None:
     """What passing it on protects from: five seconds of work for a caller who left after 0.3."""
     left: list[float] = []
 

@@ -8,7 +8,7 @@ from gateway.http.rate_limiter import SharedWindows
 from gateway.middleware.deadline import REQUEST_SECONDS
 from gateway.readiness import PROBE_SECONDS
 from runtime.rpc import cache_fills, cache_invalidations
-from runtime.rpc.interceptors import Deadline
+from runtime.rpc.interceptors import Deadlines
 from runtime.rpc.server import STORE_CHECK_SECONDS
 from runtime.settings import ServiceSettings
 from services.cache.redis import store as cache_store
@@ -50,10 +50,10 @@ def test_the_rpcs_that_wait_for_an_outside_host_are_those_with_a_deadline_of_the
 
 
 def test_a_service_ends_a_call_at_the_declared_deadline_and_every_other_at_its_own() -> None:
-    concern = Deadline(0.5)
+    interceptor = Deadlines(0.5)
     for method in methods("identity"):
-        concern.prepare(method.full_name, method)
-        assert concern._limits[method.full_name] == DECLARED.get(method.full_name, 0.5)
+        interceptor.prepare(method.full_name, method)
+        assert interceptor._limits[method.full_name] == DECLARED.get(method.full_name, 0.5)
 
 
 @pytest.mark.parametrize("rpc", ASKING)

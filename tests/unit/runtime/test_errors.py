@@ -76,7 +76,7 @@ async def test_what_nobody_expected_leaves_without_a_word_but_with_a_traceback_i
     assert "hunter2" in caplog.text, "whoever mends it must find it somewhere"
 
 
-async def test_without_the_concern_the_text_would_cross() -> None:
+async def test_without_the_interceptor_the_text_would_cross() -> None:
     """What Errors protects from: grpc itself sends an exception's words to the caller."""
 
     async def leaks(request: bytes, context: Context) -> bytes:

@@ -4,7 +4,7 @@ import grpc
 import pytest
 
 from runtime.errors import PermissionDenied
-from runtime.rpc.interceptors import Allowed
+from runtime.rpc.interceptors import Authorization
 from runtime.rpc.policy import GATEWAY, NOBODY, People, Rule, authorize
 from runtime.rpc.server import Server
 from tests.harness.rpc import POLICY, SERVICE, Users, answers, served, settings
@@ -85,7 +85,7 @@ async def test_a_method_that_slipped_past_the_table_is_refused_when_called() -> 
     async with served() as running:
         chain_policy = dict(POLICY)
         del chain_policy[f"{SERVICE}/GetUser"]
-        allowed = next(each for each in running.server._concerns if isinstance(each, Allowed))
+        allowed = next(each for each in running.server._interceptors if isinstance(each, Authorization))
         allowed._policy = chain_policy  # the table is read-only from outside
         with pytest.raises(grpc.aio.AioRpcError) as denied:
             await running.stub.GetUser(GetUserRequest(user_id="user1"))

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import SecretStr, model_validator
 
-from runtime.backoff import Patience
+from runtime.backoff import RetryPolicy
 from runtime.settings import Settings, from_env
 from services.notifications.inbox.drafts import ADDRESS, LINE_BREAK
 
@@ -112,8 +112,8 @@ class MailSettings(Settings):
         return Address(name, addr_spec=address)
 
     @property
-    def patience(self) -> Patience:
-        return Patience(self.mail_attempts, timedelta(seconds=self.mail_retry_seconds))
+    def retry_policy(self) -> RetryPolicy:
+        return RetryPolicy(self.mail_attempts, timedelta(seconds=self.mail_retry_seconds))
 
     @property
     def mail_lease(self) -> timedelta:

@@ -12,7 +12,7 @@ from grpc import aio
 
 from runtime.errors import Absent, NotFound, Unavailable
 from runtime.rpc import cache_fills as module
-from runtime.rpc.cache_fills import Fills
+from runtime.rpc.cache_fills import CacheFills
 from runtime.rpc.cached_rpcs import declared
 from runtime.rpc.interceptor_chain import Context
 from runtime.rpc.policy import People, Rule
@@ -78,7 +78,7 @@ async def filling(answer: Answer = nobody, *, limit: int = 1_000) -> AsyncIterat
     tasks = Tasks("fills", limit=limit)
     channel = connect(f"127.0.0.1:{server.port}", "cache", Signer("tests", {"cache": KEY}))
     async with server.serving(), channel:
-        fills = Fills(CacheServiceStub(channel), tasks)
+        fills = CacheFills(CacheServiceStub(channel), tasks)
         async with served(answer, fills=fills) as service:
             yield Filled(service, cache, tasks)
 
