@@ -57,7 +57,7 @@ class Cache:
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is promised here holds on a busy machine too; how soon Redis is given up is tested on the process."""
-    for module in ("store", "windows"):
+    for module in ("redis.store", "rate_limits"):
         monkeypatch.setattr(f"services.cache.{module}.READ_SECONDS", 5.0)
 
 
