@@ -82,7 +82,7 @@ test: $(VENV)/.for-dev ## Run every test; TRIVET_TEST_REQUIRE=all fails where an
 
 .PHONY: test-quick
 test-quick: $(VENV)/.for-dev ## Run the unit and conformance tests on SQLite, Valkey and SecantusDB: for the inner loop
-	@$(BIN)/python -m pytest -q -n auto --engines sqlite,valkey,secantusdb $(or $(ARGS),tests/unit tests/conformance)
+	@$(BIN)/python -m pytest -q -n auto -m 'not slow' --engines sqlite,valkey,secantusdb $(or $(ARGS),tests/unit tests/conformance)
 
 .PHONY: test-client
 test-client: $(VENV)/.for-dev $(CLIENT)/node_modules/.installed ## Run npm's unmodified client against the stack, in Node and in Chromium, and the original server

@@ -12,6 +12,8 @@ from tests.suites import suite_of
 
 MOST_WORKERS = 8
 """A worker and its servers need up to 3 GiB."""
+WHOLE = ("tests/conformance/importing",)
+"""Suites with fixtures that are parametrized for all files at once: for each part of it they would be made again."""
 
 
 class SuiteScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
@@ -22,7 +24,8 @@ class SuiteScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has n
         self._suites: dict[WorkerController, str] = {}
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid.partition("::")[0]
+        suite = suite_of(nodeid)
+        return suite if suite in WHOLE else nodeid.partition("::")[0]
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         left = Counter(map(suite_of, self.workqueue))

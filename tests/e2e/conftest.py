@@ -9,7 +9,7 @@ from tests.harness.stack import Stack
 from tests.harness.stack import stack as run_stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A ready stack, shared: a test that stops or kills something starts its own."""
     with run_stack(tmp_path_factory.mktemp("stack") / "data") as running:

@@ -2,17 +2,14 @@
 
 import json
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
-
-if TYPE_CHECKING:
-    from tests.oauth.provider import Provider
 
 
 class Handler(BaseHTTPRequestHandler):
     """Answers for the provider that its server has set."""
 
-    provider: "Provider"
+    provider: Any  # a Provider, whose module imports this one
 
     def do_GET(self) -> None:
         parts, provider = urlsplit(self.path), self.provider

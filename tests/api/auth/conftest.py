@@ -72,7 +72,7 @@ def running_site(folder: Path, redis_url: str, **extra: str) -> Iterator[Site]:
         yield Site(identity, cache, database, redis_url)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(engine: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One site for all tests of this folder; each test brings its own people."""
     folder = tmp_path_factory.mktemp("site")
@@ -95,7 +95,7 @@ def breakable(valkey: Engine, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield site, gateway
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gateway(site: Site) -> Iterator[Process]:
     """A gateway that limits nothing."""
     with site.gateway(TRIVET_BASE_URL=ORIGIN) as running:

@@ -34,7 +34,7 @@ class Replays:
         return self._found[name]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def replays(engine: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replays]:
     redis, folder = engine.get("valkey").url, tmp_path_factory.mktemp("replays")
     with shared(folder, engine.get("secantusdb").url, redis) as behind:

@@ -15,7 +15,7 @@ from trivet.client import reason_of
 from trivet.client.errors import status_of
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cache_process(engine: Engines) -> Iterator[Process]:
     with process("cache", REDIS_URL=engine.get("valkey").url, TRIVET_CACHE_PREFIX=f"t:{new_id()}:") as running:
         yield running

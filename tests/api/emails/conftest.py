@@ -77,7 +77,7 @@ def token_of(link: str) -> str:
 Site = Callable[..., Whole]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sites(engine: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Run a site with these settings, once for each."""
     with ExitStack() as stack:

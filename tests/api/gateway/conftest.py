@@ -72,13 +72,13 @@ async def running(stand_ins: StandIns, **extra: str) -> AsyncIterator[Gateway]:
         await asyncio.to_thread(manager.__exit__, None, None, None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def stand_ins() -> AsyncIterator[StandIns]:
     async with standing_in() as services:
         yield services
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def shared_gateway(stand_ins: StandIns) -> AsyncIterator[Gateway]:
     async with running(stand_ins) as gateway:
         yield gateway
@@ -86,7 +86,7 @@ async def shared_gateway(stand_ins: StandIns) -> AsyncIterator[Gateway]:
 
 @pytest.fixture
 async def gateway(shared_gateway: Gateway) -> Gateway:
-    """The gateway of the whole run, its services at ease."""
+    """The gateway that the suite shares, its services at ease."""
     shared_gateway.services.reset()
     return shared_gateway
 

@@ -69,12 +69,12 @@ async def refusal(call: Coroutine[Any, Any, Any] | aio.UnaryUnaryCall[Any, Any])
     return Refusal(failed.value.code(), reason_of(failed.value), tuple(fields))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mongodb_url(engine: Engines) -> str:
     return f"{engine.get('secantusdb').url}/trivet_api_{new_id()}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(mongodb_url: str) -> Iterator[Process]:
     with process("notifications", MONGODB_URI=mongodb_url) as started:
         yield started

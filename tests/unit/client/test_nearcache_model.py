@@ -16,6 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from trivet.client.near.near_cache import SERVE_SECONDS, NearCache, Position
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"a": ("t",), "b": ("t", "u"), "c": ("u",)}
 STEPS = settings(max_examples=150, stateful_step_count=40, deadline=None)
 

@@ -11,6 +11,8 @@ from runtime.rpc.actor import Verifier
 from tests.harness.stack import environment, trivet
 from trivet.client.actor import Actor, decode_pair_keys
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def own(tmp_path: Path) -> dict[str, str]:

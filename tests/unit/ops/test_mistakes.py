@@ -10,6 +10,8 @@ import pytest
 from tests.harness.processes import ROOT
 from tests.harness.stack import environment, trivet
 
+pytestmark = pytest.mark.slow
+
 
 def a_file(data: Path) -> None:
     data.write_text("")

@@ -13,6 +13,8 @@ import pytest
 from services.identity.store.schema import migrate
 from tests.harness.stack import environment, trivet
 
+pytestmark = pytest.mark.slow
+
 PAYLOAD = "sealed-and-secret"
 CAUSE = "FAILED_PRECONDITION EMAIL_NOT_CONFIGURED"
 

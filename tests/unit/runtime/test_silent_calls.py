@@ -20,6 +20,8 @@ from tests.harness.waiting import until
 from trivet.client import reason_of
 from trivet.identity.v1.user_service_pb2 import GetUserRequest
 
+pytestmark = pytest.mark.slow
+
 GET_USER = f"/{SERVICE}/GetUser"
 CHECK = "/grpc.health.v1.Health/Check"
 WATCH = "/grpc.health.v1.Health/Watch"

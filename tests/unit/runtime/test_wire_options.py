@@ -159,6 +159,7 @@ async def keeps_its_connection(address: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 async def test_an_idle_client_may_ping_to_keep_its_connection() -> None:
     """grpc-go pings every 10 s where it is asked to; gRPC's own limit without calls is one in two hours."""
     async with served() as running:
