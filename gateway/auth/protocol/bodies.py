@@ -1,4 +1,4 @@
-"""Decoding a request's body and query: which media types are allowed, and what is said of what cannot be read."""
+"""Decodes a request's body and query, and refuses media types and malformed bodies."""
 
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
@@ -18,20 +18,20 @@ MAX_FORM_FIELDS = 100
 async def read_body(request: Request, allowed: Sequence[str]) -> object:
     """Return the decoded body; UNSET if there is none. Raises Refusal (400, 415).
 
-    How large, slow or compressed it may be is decided before (gateway/middleware/body_limit.py).
+    Its size, its time and compression were checked before (gateway/middleware/body_limit.py).
     """
     raw = await request.body()
     if not raw:
         return msgspec.UNSET
-    given = header(request.scope, b"content-type").partition(";")[0].strip().lower()
-    if given in allowed:
-        return _form(raw) if given == FORM else _json(raw)
-    complaint = f'Content-Type "{given}" is not allowed.' if given else "Content-Type is required."
+    media_type = header(request.scope, b"content-type").partition(";")[0].strip().lower()
+    if media_type in allowed:
+        return _form(raw) if media_type == FORM else _json(raw)
+    complaint = f'Content-Type "{media_type}" is not allowed.' if media_type else "Content-Type is required."
     raise Refusal(415, f"{complaint} Allowed types: {', '.join(allowed)}", "UNSUPPORTED_MEDIA_TYPE")
 
 
 def query_of(request: Request) -> dict[str, str | list[str]]:
-    """Return the query's parameters; one that is there twice is a list, which no route takes."""
+    """Return the query's parameters. The values of a repeated one are a list, which no route accepts."""
     found: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
         found.setdefault(name, []).append(value)
@@ -46,7 +46,7 @@ def _json(raw: bytes) -> object:
 
 
 def _form(raw: bytes) -> dict[str, str]:
-    """Return a form's fields, the last of several with one name."""
+    """Return a form's fields. Of several with one name, the last one counts."""
     try:
         return dict(parse_qsl(raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS))
     except ValueError:

@@ -1,4 +1,4 @@
-"""One request to an auth route while it is being answered, and what its answer leaves with."""
+"""The context of one request to an auth route: who makes it, and the cookies of its response."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.auth.protocol.bodies import JSON
-from gateway.auth.protocol.cookie_cache import SessionData
+from gateway.auth.protocol.cookie_cache import CookieCache
 from gateway.auth.protocol.limits import Limits
 from gateway.auth.protocol.refusals import too_many
 from gateway.deps import Deps
@@ -26,16 +26,20 @@ USER_AGENT_LENGTH = 512
 
 
 @dataclass(slots=True)
-class Visit:
-    """A request, who makes it once a guard has found out, and the cookies that the answer will set."""
+class AuthContext:
+    """A request, its caller once a guard has admitted one, and the cookies that the response sets.
+
+    `limits` is None if rate limiting is off, and `cookie_cache` if the `session_data` cookie is off. `body` is the
+    decoded body with all its members. `parameters` are the open segments of the path.
+    """
 
     request: Request
     deps: Deps
-    limits: Limits | None  # None where nothing is limited
-    data: SessionData | None  # None where the cookie is off
-    body: object = UNSET  # as it was decoded, with members that no endpoint's struct has
+    limits: Limits | None
+    cookie_cache: CookieCache | None
+    body: object = UNSET
     signed_in: SignedIn | None = None
-    parameters: Mapping[str, str] = field(default_factory=dict)  # the open segments of the path
+    parameters: Mapping[str, str] = field(default_factory=dict)
     set_cookies: list[str] = field(default_factory=list)
     opened_token: str = ""
 
@@ -44,63 +48,63 @@ class Visit:
         return self.deps.reads.cookies
 
     @property
-    def known(self) -> SignedIn:
-        """Who the guard let in."""
+    def caller(self) -> SignedIn:
+        """The user that the guard admitted, with the session."""
         assert self.signed_in is not None, "the endpoint has no guard"
         return self.signed_in
 
-    def origin(self, *, remember: bool = True) -> SessionOrigin:
-        """Return where a session is being opened."""
+    def session_origin(self, *, remember: bool = True) -> SessionOrigin:
+        """Return what a session records of the request that opens it."""
         return SessionOrigin(
-            ip_address=self._address(),
+            ip_address=self._client_address(),
             user_agent=self.request.headers.get("user-agent", "")[:USER_AGENT_LENGTH],
             remember_me=remember,
         )
 
-    def address(self) -> str:
-        """Return what limits count the client by."""
-        return limit_subject(self._address())
+    def limit_subject(self) -> str:
+        """Return the client as rate limits count it."""
+        return limit_subject(self._client_address())
 
-    async def count_try(self, account: str) -> None:
-        """Raise Refusal if the password of an email or a user id has been tried too often."""
-        if self.limits and (seconds := await self.limits.password(account, self.address())):
+    async def count_password_attempt(self, account: str) -> None:
+        """Raise Refusal if the password of an account, an email or a user id, was tried too often."""
+        if self.limits and (seconds := await self.limits.password(account, self.limit_subject())):
             raise too_many(seconds)
 
-    def _address(self) -> str:
+    def _client_address(self) -> str:
         return client_address(self.request.scope, self.deps.settings.trusted_proxies)
 
-    def asks(self, name: str) -> bool:
-        """Whether the query has a parameter with a text, any text."""
+    def has_query(self, name: str) -> bool:
+        """Whether the query has a parameter that is not empty."""
         return self.request.scope["query_string"] != b"" and bool(self.request.query_params.get(name))
 
-    def open(self, session: Session, token: str, *, user: User, remember: bool) -> None:
-        """Make the answer keep a session for as long as sessions live, or until the browser closes."""
+    def open_session(self, session: Session, token: str, *, user: User, remember: bool) -> None:
+        """Set the cookies of a session. Without `remember` the browser keeps them until it closes."""
         lifetime = session.expire_time.seconds - session.update_time.seconds
         self.set_cookies = self.cookies.opened(self.request, token, lifetime if remember else None)
-        if self.data is not None:
+        if self.cookie_cache is not None:
             members = builtins(session_object(session, token)), builtins(user_object(user))
-            self.set_cookies += self.data.written(self.request, *members, remember=remember)
+            self.set_cookies += self.cookie_cache.written(self.request, *members, remember=remember)
         self.opened_token = token
         exchange_of(self.request.scope).user_id = session.user_id
 
-    def keep_data(self, found: SignedIn, *, always: bool = False) -> None:
-        """Make the answer renew `session_data` where it is wanted and no longer right, or with `always` anyway."""
-        if self.data is None or self.set_cookies:
+    def renew_cookie_cache(self, found: SignedIn, *, always: bool = False) -> None:
+        """Set the `session_data` cookie if the browser's differs from the session. With `always`, set it anyway."""
+        if self.cookie_cache is None or self.set_cookies:
             return
         members = builtins(session_object(found.session, found.token)), builtins(user_object(found.user))
         remember = not self.cookies.is_not_remembered(self.request)
-        self.set_cookies = self.data.renewed(self.request, *members, remember=remember, always=always)
+        self.set_cookies = self.cookie_cache.renewed(self.request, *members, remember=remember, always=always)
 
-    def close(self) -> None:
-        """Make the answer forget the session."""
+    def close_session(self) -> None:
+        """Remove the cookies of the session."""
         self.set_cookies = self.cookies.closed(self.request)
         self.opened_token = ""
 
     def json(self, value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         return Response(msgspec.json.encode(value), status, dict(headers or {}), media_type=JSON)
 
-    def dress(self, response: Response) -> Response:
-        """Add the cookies, and for those who keep no cookies the token that they would have kept."""
+    def with_cookies(self, response: Response) -> Response:
+        """Add the cookies to a response, and `set-auth-token` for clients that keep no cookies."""
         for cookie in self.set_cookies:
             response.raw_headers.append((b"set-cookie", cookie.encode("latin-1")))
         if self.opened_token:
@@ -109,5 +113,5 @@ class Visit:
 
 
 def location(url: str) -> str:
-    """Return a URL as a header may carry it."""
+    """Return a URL percent-encoded as a Location header needs it."""
     return quote(url, safe="!#$%&'()*+,/:;=?@[]~")

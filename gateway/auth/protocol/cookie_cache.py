@@ -1,7 +1,7 @@
-"""The cookie `session_data`: who is signed in, signed, for a front end's middleware to read without asking anybody.
+"""The cookie `session_data`: a signed copy of session and user, which a front end's middleware reads without a request.
 
-It says what was true when it was written and is never believed here: a session that has ended may live on in it for
-as long as the cookie does.
+The gateway never trusts it. It holds what was true when it was written: a session that has ended stays in it until the
+cookie expires.
 """
 
 import base64
@@ -32,7 +32,7 @@ Members = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a cookie says, in the order in which it says it, and until when in milliseconds."""
+    """The content of a cookie in its order. The times are in milliseconds since 1970."""
 
     session: Members
     user: Members
@@ -46,7 +46,7 @@ class Content:
 
 
 def to_compact(content: Content, key: bytes) -> str:
-    """Return the value of the strategy `compact`: JSON that holds its own signature."""
+    """Return the cookie value of the strategy `compact`: JSON with its signature in it."""
     signed = stringify({**content.payload, "expiresAt": content.expires_at})
     whole = {
         "session": content.payload,
@@ -57,7 +57,7 @@ def to_compact(content: Content, key: bytes) -> str:
 
 
 def from_compact(value: str, key: bytes) -> Content | None:
-    """Return what a value says that `to_compact` made with this key, else None."""
+    """Return the content of a value of `to_compact`, None if it was not made with this key."""
     try:
         whole = json.loads(_bytes(value))
         payload, expires_at = whole["session"], whole["expiresAt"]
@@ -70,7 +70,7 @@ def from_compact(value: str, key: bytes) -> Content | None:
 
 
 def to_jwt(content: Content, key: bytes) -> str:
-    """Return the value of the strategy `jwt`: HS256, its times in whole seconds."""
+    """Return the cookie value of the strategy `jwt`: HS256, with times in whole seconds."""
     times = {"iat": content.updated_at // 1_000, "exp": content.expires_at // 1_000}
     parts = (JWT_HEADER, {**content.payload, **times})
     signed = ".".join(_base64(stringify(part).encode()) for part in parts)
@@ -78,7 +78,7 @@ def to_jwt(content: Content, key: bytes) -> str:
 
 
 def from_jwt(value: str, key: bytes) -> Content | None:
-    """Return what a value says that `to_jwt` made with this key, else None."""
+    """Return the content of a value of `to_jwt`, None if it was not made with this key."""
     signed, _, signature = value.rpartition(".")
     try:
         if not hmac.compare_digest(_mac(key, signed).encode(), signature.encode()):
@@ -95,7 +95,7 @@ def _content(payload: dict[str, Any], expires_at: int) -> Content:
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """One spelling of the cookie."""
+    """One format of the cookie."""
 
     write: Callable[[Content, bytes], str]
     read: Callable[[str, bytes], Content | None]
@@ -106,11 +106,11 @@ STRATEGIES: Mapping[str, Strategy] = {
     "compact": Strategy(to_compact, from_compact, UNREMEMBERED_COMPACT_SECONDS),
     "jwt": Strategy(to_jwt, from_jwt, UNREMEMBERED_JWT_SECONDS),
 }
-"""By the words of TRIVET_COOKIE_CACHE."""
+"""Strategies by the value of TRIVET_COOKIE_CACHE."""
 
 
-class SessionData:
-    """Writes the cookie, and tells whether the one that a browser holds still says what is true."""
+class CookieCache:
+    """Writes the cookie, and compares the browser's with the session."""
 
     def __init__(
         self, strategy: Strategy, cookies: SessionCookies, secret: str, *, seconds: int, now: Clock = utc_now
@@ -122,44 +122,44 @@ class SessionData:
         self._now = now
 
     @classmethod
-    def of(cls, settings: GatewaySettings, cookies: SessionCookies) -> "SessionData | None":
-        """Return it as the settings say, None where the cookie is off."""
+    def of(cls, settings: GatewaySettings, cookies: SessionCookies) -> "CookieCache | None":
+        """Return the cookie cache of the settings, None if it is off."""
         strategy = STRATEGIES.get(settings.cookie_cache)
         secret = settings.secret.get_secret_value()
         return cls(strategy, cookies, secret, seconds=settings.cookie_cache_seconds) if strategy else None
 
     def written(self, request: HTTPConnection, session: Members, user: Members, *, remember: bool) -> list[str]:
-        """Return the Set-Cookie values that keep a session and its user, in chunks where one cookie is too small.
+        """Return the Set-Cookie values that hold a session and its user, in chunks if one cookie is too small.
 
-        Chunks that the browser holds and that are none of these are removed. Too much for 100 chunks is left out.
+        They also remove other chunks of the browser. Content that needs more than 100 chunks is left out.
         """
-        user = _for_a_cookie(user)
+        user = _without_large_image(user)
         now = _milliseconds(self._now())
-        lives = self._seconds if remember else self._strategy.unremembered_seconds
-        content = Content(session, user, now, now + lives * 1_000)
+        seconds = self._seconds if remember else self._strategy.unremembered_seconds
+        content = Content(session, user, now, now + seconds * 1_000)
         value = self._strategy.write(content, self._key)
         return self._cookies.chunked(request, value, self._seconds if remember else None)
 
     def renewed(
         self, request: HTTPConnection, session: Members, user: Members, *, remember: bool, always: bool
     ) -> list[str]:
-        """Return as `written` does if the browser's cookie is missing, spoiled, old or no longer true.
+        """Return as `written` does if the browser's cookie is missing, invalid, expired or differs, else nothing.
 
-        A session that is not remembered gets none: what is spoiled or old is removed, as the original does.
+        A session that is not remembered gets no cookie: an invalid or expired one is removed, as the original does.
         """
-        user = _for_a_cookie(user)
-        held = self._cookies.data_of(request)
-        found = self._strategy.read(held, self._key) if held else None
+        user = _without_large_image(user)
+        sent = self._cookies.data_of(request)
+        found = self._strategy.read(sent, self._key) if sent else None
         is_good = found is not None and found.version == VERSION and found.expires_at > _milliseconds(self._now())
         if not remember:
-            return [] if is_good or not held else self._cookies.data_removed(request)
+            return [] if is_good or not sent else self._cookies.data_removed(request)
         if is_good and not always and found is not None and (found.session, found.user) == (session, user):
             return []
         return self.written(request, session, user, remember=True)
 
 
-def _for_a_cookie(user: Members) -> Members:
-    """Return a user without a picture that is a data URL: browsers send every cookie with every request."""
+def _without_large_image(user: Members) -> Members:
+    """Return a user without an image that is a data URL: browsers send every cookie with every request."""
     image = user.get("image")
     return {**user, "image": None} if isinstance(image, str) and len(image) > IMAGE_LENGTH else user
 

@@ -1,4 +1,4 @@
-"""Whether a browser may be made to send this request: origins, fetch metadata, and where it may lead afterwards.
+"""Protects against cross-site requests: origins, fetch metadata, and the URLs of redirects.
 
 The rules and their order are those of the protocol (docs/better-auth.md).
 """
@@ -36,19 +36,19 @@ CALLBACKS: Mapping[str, ErrorCode] = {
 def check_cookie_origin(request: Request, origins: Origins) -> None:
     """Raise Refusal if a request carries cookies and does not come from a trusted page.
 
-    A request without an Origin is judged by its Referer, and without either it is refused.
+    Without an Origin the Referer counts. A request without either is refused.
     """
     if "cookie" in request.headers:
         _check_page(request, origins)
 
 
 def check_first_sign_in(request: Request, origins: Origins) -> None:
-    """Raise Refusal if another site's page signs somebody in, before there is any cookie that would tell.
+    """Raise Refusal if a page of another site signs a user in, when the browser has no cookie yet.
 
-    Browsers send fetch metadata, and then an Origin is wanted; what is no browser sends neither and may pass.
+    Browsers send fetch metadata; with it, a trusted Origin is required. Other clients send neither and pass.
     """
     if "cookie" in request.headers:
-        return  # judged already
+        return  # check_cookie_origin has checked it
     metadata = [request.headers.get(name, "").strip() for name in FETCH_METADATA]
     if metadata[:2] == ["cross-site", "navigate"]:
         raise refuse(LOGIN_BLOCKED)
@@ -57,11 +57,11 @@ def check_first_sign_in(request: Request, origins: Origins) -> None:
 
 
 def check_callbacks(request: Request, body: object, origins: Origins) -> None:
-    """Raise Refusal if the body or the query would send the browser to where we do not trust."""
+    """Raise Refusal if the body or the query holds a redirect URL that is not trusted."""
     members = body if isinstance(body, dict) else {}
     for name, error_code in CALLBACKS.items():
         url = members.get(name) or (request.query_params.get(name) if name == "callbackURL" else None)
-        if url in (None, "", False, 0):  # what JavaScript takes for nothing, validation may still refuse
+        if url in (None, "", False, 0):  # falsy in JavaScript; validation can still refuse it
             continue
         if not isinstance(url, str):
             raise Refusal(400, f"{error_code.text}: expected a string")
@@ -70,12 +70,12 @@ def check_callbacks(request: Request, body: object, origins: Origins) -> None:
 
 
 def is_safe_callback(url: str, origins: Origins) -> bool:
-    """Whether a browser that follows `url` stays with us or lands at a trusted origin."""
+    """Whether `url` leads to this site or to a trusted origin."""
     return _is_safe_path(url) if url.startswith("/") else origins.trusts_url(url)
 
 
 def _is_safe_path(url: str) -> bool:
-    """Whether no browser could take a relative path for another host, however it decodes it."""
+    """Whether no browser can read a relative path as a URL of another host, however it decodes it."""
     path = url.partition("?")[0].partition("#")[0]
     decoded = unquote(path)
     return not (

@@ -1,4 +1,4 @@
-"""A product's own fields in the bodies of requests, taken by the original's rules."""
+"""A product's own fields in request bodies, by the rules of the original."""
 
 from google.protobuf.struct_pb2 import Struct
 
@@ -7,14 +7,14 @@ from gateway.auth.protocol.validation import type_of
 from identity_rules.custom_fields import Field, Fields, wrong
 
 FALSY = (None, False, 0, "")
-"""What JavaScript takes for nothing: the original overlooks it where a value must not be set."""
+"""Falsy values in JavaScript. The original ignores them for a field that must not be set."""
 
 
 def new_values(fields: Fields, body: object) -> Struct | None:
-    """Return what a body gives of the fields when something is made, None if nothing.
+    """Return the values of the fields in the body of a creation, None if it has none.
 
-    Raises Refusal for a value of another type (VALIDATION_ERROR), for one that people may not set
-    (FIELD_NOT_ALLOWED) unless it has a default, which stands, and for one that is missing (MISSING_FIELD).
+    Raises Refusal for a value of another type (VALIDATION_ERROR), for a field that users must not set
+    (FIELD_NOT_ALLOWED) unless it has a default, which is kept, and for a missing field (MISSING_FIELD).
     """
     members = body if isinstance(body, dict) else {}
     for name, field in fields.items():
@@ -25,9 +25,9 @@ def new_values(fields: Fields, body: object) -> Struct | None:
 
 
 def changed_values(fields: Fields, body: object) -> Struct | None:
-    """Return what a body gives of the fields when something is changed, None if nothing.
+    """Return the values of the fields in the body of a change, None if it has none.
 
-    Raises Refusal as `new_values` does, but for what is missing and for defaults.
+    Raises Refusal as `new_values` does, but not for missing fields, and without regard to defaults.
     """
     members = body if isinstance(body, dict) else {}
     given = {name: value for name, value in members.items() if name in fields}
@@ -49,7 +49,7 @@ def _keeps_its_default(field: Field | None) -> bool:
 
 
 def _issue(name: str, field: Field, value: object) -> str | None:
-    """Return what is wrong with a value, as zod would word it."""
+    """Return zod's message for an invalid value, None for a valid one."""
     found = wrong(field, value)
     if found is None:
         return None

@@ -8,7 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from gateway.auth.protocol.bodies import FORM, JSON
-from gateway.auth.protocol.context import Visit
+from gateway.auth.protocol.context import AuthContext
 from gateway.auth.protocol.guards import Guard, anybody
 from gateway.auth.protocol.limits import DEFAULT
 from gateway.auth.protocol.refusals import ErrorCode
@@ -29,7 +29,7 @@ class Endpoint(Generic[T]):
 
     method: str
     path: str
-    answer: Callable[[Visit, T], Awaitable[Response]]
+    answer: Callable[[AuthContext, T], Awaitable[Response]]
     body: type[T]
     guard: Guard = anybody
     limit: Limit = DEFAULT

@@ -1,10 +1,10 @@
-"""Who may use an endpoint: somebody with a live session, one that the store has just confirmed, or a fresh one."""
+"""Guards: which session an endpoint needs. A guard sets the context's `signed_in`, or raises Refusal."""
 
 from collections.abc import Awaitable, Callable
 
 import grpc
 
-from gateway.auth.protocol.context import Visit
+from gateway.auth.protocol.context import AuthContext
 from gateway.auth.protocol.refusals import UNAUTHORIZED, ErrorCode, refuse
 from gateway.sessions.reader import SignedIn
 from gateway.sessions.request_session import session_of
@@ -13,48 +13,48 @@ from runtime.clock import from_timestamp, utc_now
 
 SESSION_NOT_FRESH = ErrorCode("SESSION_NOT_FRESH", 403, "Session is not fresh")
 
-Guard = Callable[[Visit], Awaitable[None]]
+Guard = Callable[[AuthContext], Awaitable[None]]
 
 
-async def anybody(visit: Visit) -> None:
-    """Everybody may."""
+async def anybody(context: AuthContext) -> None:
+    """Need no session."""
 
 
-async def signed_in(visit: Visit) -> None:
-    """Whoever has a live session, which is slid if its time has come. Raises Refusal."""
-    await _admit(visit, authoritative=False)
+async def signed_in(context: AuthContext) -> None:
+    """Need a live session. Its end is moved if that is due."""
+    await _admit(context, authoritative=False)
 
 
-async def confirmed(visit: Visit) -> None:
-    """Whoever has a session that identity confirms now, whatever a cache holds. Raises Refusal."""
-    await _admit(visit, authoritative=True)
+async def confirmed(context: AuthContext) -> None:
+    """Need a session that identity confirms. No cache is read."""
+    await _admit(context, authoritative=True)
 
 
-async def fresh(visit: Visit) -> None:
-    """Whoever signed in within the last day. Raises Refusal."""
-    await _admit(visit, authoritative=False)
-    if not is_fresh(from_timestamp(visit.known.session.create_time), utc_now()):
+async def fresh(context: AuthContext) -> None:
+    """Need a session that was opened within the last day."""
+    await _admit(context, authoritative=False)
+    if not is_fresh(from_timestamp(context.caller.session.create_time), utc_now()):
         raise refuse(SESSION_NOT_FRESH)
 
 
-async def _admit(visit: Visit, *, authoritative: bool) -> None:
-    found = await session_of(visit.request, visit.deps, authoritative=authoritative)
-    slid = await slide(visit, found) if found else None
+async def _admit(context: AuthContext, *, authoritative: bool) -> None:
+    found = await session_of(context.request, context.deps, authoritative=authoritative)
+    slid = await slide(context, found) if found else None
     if slid is None:
         raise refuse(UNAUTHORIZED)
-    visit.signed_in = slid
-    visit.keep_data(slid, always=authoritative)
+    context.signed_in = slid
+    context.renew_cookie_cache(slid, always=authoritative)
 
 
-async def slide(visit: Visit, found: SignedIn) -> SignedIn | None:
-    """Move the session's end if it is due and the browser may remember; None if the session has ended meanwhile."""
-    if not visit.deps.reads.is_due(found) or visit.cookies.is_not_remembered(visit.request):
+async def slide(context: AuthContext, found: SignedIn) -> SignedIn | None:
+    """Move the session's end if that is due and the browser keeps its cookie. Returns None if the session has ended."""
+    if not context.deps.reads.is_due(found) or context.cookies.is_not_remembered(context.request):
         return found
     try:
-        moved, by_us = await visit.deps.reads.refresh(found.token)
+        moved, is_by_this_call = await context.deps.reads.refresh(found.token)
     except grpc.aio.AioRpcError as error:
-        # The session is good whether or not its end can be moved now.
+        # The session is valid even if its end cannot be moved now.
         return None if error.code() is grpc.StatusCode.NOT_FOUND else found
-    if by_us:
-        visit.open(moved.session, found.token, user=moved.user, remember=True)
+    if is_by_this_call:
+        context.open_session(moved.session, found.token, user=moved.user, remember=True)
     return moved

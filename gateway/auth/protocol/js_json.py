@@ -1,13 +1,13 @@
-"""JSON as JavaScript's JSON.stringify spells it: what front ends parse, spell again and compare a signature with."""
+"""JSON as JavaScript's JSON.stringify writes it: front ends parse it, write it again and check a signature over it."""
 
 import json
 from decimal import Decimal
 
 
 def stringify(value: object) -> str:
-    """Return a JSON value as JavaScript spells it; numbers are doubles, as they are there.
+    """Return a JSON value as JavaScript writes it. Numbers are doubles.
 
-    Raises ValueError for a number that no double holds.
+    Raises ValueError for a number that is no finite double.
     """
     if isinstance(value, dict):
         members = (f"{_text(str(name))}:{stringify(member)}" for name, member in value.items())
@@ -30,12 +30,12 @@ def _number(number: int | float) -> str:
     try:
         double = float(number)
     except OverflowError:
-        raise ValueError("the number is no double") from None
+        raise ValueError("the number is too large for a double") from None
     if double == 0:
         return "0"  # also the negative one
     sign, digits, exponent = Decimal(repr(double)).as_tuple()
     if not isinstance(exponent, int):
-        raise ValueError("neither infinity nor what is no number is JSON")
+        raise ValueError("JSON has no infinity and no NaN")
     while digits[-1] == 0:
         digits, exponent = digits[:-1], exponent + 1
     text, point = "".join(map(str, digits)), len(digits) + exponent

@@ -1,4 +1,4 @@
-"""How often an address may ask for a path, and how often anybody may try an account's password or have it sent mail."""
+"""Rate limits of the auth routes: by address and path, by account for passwords, and by email for mail."""
 
 from collections.abc import Iterable
 
@@ -17,10 +17,10 @@ MAIL = Limit(3, 60)
 
 
 class Limits:
-    """Each method counts a request and returns 0 if it is allowed, else in how many seconds one will be.
+    """Counts requests. Each method returns 0 if the request is allowed, else the seconds until one will be.
 
-    An address from which the account was opened before has a count of its own, so that strangers who use up the
-    account's do not lock its owner out. Emails count in lower case, as they are stored.
+    An address from which the account's owner has signed in has a separate count. So strangers who use up the account's
+    limit do not lock its owner out. Emails are counted in lower case, as they are stored.
     """
 
     def __init__(
@@ -34,15 +34,15 @@ class Limits:
         return await self._windows.take("path", f"{address}|{path}", limit)
 
     async def password(self, account: str, address: str) -> int:
-        """Count a try of the password of an email or a user id, from however many addresses."""
+        """Count an attempt at the password of an email or a user id, over all addresses."""
         return await self._of_account("password", account, address, ACCOUNT)
 
     async def mail(self, email: str, address: str) -> int:
-        """Count a mail to an email address, whether anybody has it or not."""
+        """Count a mail to an email address, whether or not an account has it."""
         return await self._of_account("mail", email, address, MAIL)
 
     def opened(self, accounts: Iterable[str], address: str) -> None:
-        """Remember that the owner of these, emails and ids, has signed in from this address."""
+        """Record that the owner of these emails and user ids has signed in from this address."""
         self._known.add((account.lower() for account in accounts), address)
 
     async def _of_account(self, rule: str, account: str, address: str, limit: Limit) -> int:

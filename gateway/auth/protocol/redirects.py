@@ -1,4 +1,4 @@
-"""Where a browser is sent after a link was followed: addresses of callers with something added to their query."""
+"""Redirects after a link was followed: the caller's URL with parameters added to its query."""
 
 import re
 from urllib.parse import parse_qsl, urlencode
@@ -12,21 +12,21 @@ _BARE_ORIGIN = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 
 
 def redirect(url: str) -> Response:
-    """Send the browser on, as the protocol does it."""
+    """Return the protocol's redirect to a URL."""
     return Response(status_code=302, headers={"location": location(url)}, media_type=JSON)
 
 
 def with_query(url: str, **added: str) -> str:
-    """Return a URL with more in its query; what was there stays as it was written, and so does the fragment."""
+    """Return a URL with parameters added to its query. Its query and fragment stay as they were written."""
     path, query, fragment = _divided(url)
     between = "&" if query and not query.endswith("&") else ""
     return f"{path}?{query}{between}{urlencode(added)}{fragment}"
 
 
 def absolute(url: str, origin: str, **put: str) -> str:
-    """Return a URL with the origin that a path lacks, and its query written anew, as a browser's URLSearchParams does.
+    """Return a path as a URL of `origin`, its query encoded again as a browser's URLSearchParams encodes it.
 
-    A parameter that is put takes the place of those of its name.
+    A parameter of `put` replaces those of its name. A URL that has an origin keeps it.
     """
     path, query, fragment = _divided(url)
     pairs = parse_qsl(query, keep_blank_values=True)
@@ -39,7 +39,7 @@ def absolute(url: str, origin: str, **put: str) -> str:
 
 
 def _divided(url: str) -> tuple[str, str, str]:
-    """Return path (or origin and path), query and fragment; an origin has a path of its own, `/`."""
+    """Return path (or origin and path), query and fragment. A bare origin gets the path `/`."""
     rest, mark, fragment = url.partition("#")
     path, _, query = rest.partition("?")
     return path + ("/" if _BARE_ORIGIN.fullmatch(path) else ""), query, mark + fragment

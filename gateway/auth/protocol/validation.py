@@ -1,13 +1,13 @@
-"""Checks a body against its struct, and words what is wrong as zod 4 does: clients of the protocol show it."""
+"""Checks a body against its struct. The messages are those of zod 4, because clients of the protocol show them."""
 
 import math
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Meta
 from msgspec.inspect import (
     BoolType,
     DictType,
@@ -30,20 +30,21 @@ T = TypeVar("T", bound=msgspec.Struct)
 EMAIL_PATTERN = r"^(?!\.)(?!.*\.\.)[A-Za-z0-9_'+\-.]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}$"
 """zod's pattern of an email address."""
 _EMAIL = re.compile(EMAIL_PATTERN)
+Email = Annotated[str, Meta(pattern=EMAIL_PATTERN)]
 NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]*$"
-"""A text of one line, without what terminals and browsers obey."""
+"""Matches text of one line without control characters."""
 _PLAIN = re.compile(NO_CONTROLS)
 ONE_OF_SEVERAL = {"is": "one of several"}
-"""Marks a member whose type zod knows as a union: of such a one it says no more than that it is wrong."""
+"""Marks a member that is a union in zod's schema. For such a member zod says only that the input is invalid."""
 
 
 def is_email(text: str) -> bool:
-    """Whether zod takes a text for an email address."""
+    """Whether zod accepts a text as an email address."""
     return len(text) <= 320 and "\n" not in text and _EMAIL.match(text) is not None
 
 
 def validated(kind: type[T], body: object, *, where: str = "body") -> T:
-    """Return the body, or the query, as its struct; unknown members are dropped. Raises Refusal with every issue."""
+    """Return the body, or the query, as its struct. Unknown members are dropped. Raises Refusal with every issue."""
     if kind is Anything or (body is UNSET and issubclass(kind, Omissible)):
         return kind()
     if issues := list(_issues(kind, body, where)):
@@ -52,23 +53,23 @@ def validated(kind: type[T], body: object, *, where: str = "body") -> T:
 
 
 class Anything(msgspec.Struct):
-    """A body that nobody looks at."""
+    """A body that is not read."""
 
 
 class Query(msgspec.Struct):
-    """The query of a link that people follow, instead of a body; its `callbackURL` must lead to where we trust."""
+    """The query of a link, instead of a body. Its `callbackURL` must be trusted."""
 
 
 class Extensible(msgspec.Struct):
-    """A body that may hold more members than its own; the original says so in a second issue."""
+    """A body that can have additional members. For another type, the original reports two issues."""
 
 
 class Record(msgspec.Struct):
-    """A body of any members, of which some are ours."""
+    """A body with any members. Those of the struct are checked."""
 
 
 class Omissible(msgspec.Struct):
-    """A body that need not be there."""
+    """A body that can be absent."""
 
 
 def _issues(kind: type[msgspec.Struct], body: object, where: str) -> Iterator[str]:
@@ -93,7 +94,7 @@ def _fields(kind: type[msgspec.Struct]) -> tuple[Field, ...]:
 
 
 def _problems(wanted: Type, value: object, path: str) -> Iterator[str]:
-    """Yield what is wrong with a member, and with what it holds."""
+    """Yield what is wrong with a member and the values in it."""
     if isinstance(wanted, UnionType):
         if value is None and any(isinstance(option, NoneType) for option in wanted.types):
             return
@@ -140,7 +141,7 @@ def _string_problem(wanted: StrType, value: object) -> str | None:
 
 
 def type_of(value: object) -> str:
-    """Return what zod calls the type of a JSON value, or the value itself if it is a number beyond all."""
+    """Return zod's name for the type of a JSON value. An infinite number is named by its value."""
     if value is UNSET:
         return "undefined"
     if value is None:

@@ -1,4 +1,4 @@
-"""People who delete their own account, at once or by a link in a mail."""
+"""Deletion of the caller's own account, at once or by a mailed link."""
 
 from typing import Literal
 
@@ -8,13 +8,13 @@ from msgspec import UNSET, UnsetType, field
 from starlette.responses import Response
 
 from gateway.auth.protocol.bodies import JSON
-from gateway.auth.protocol.context import Visit
+from gateway.auth.protocol.context import AuthContext
 from gateway.auth.protocol.feature import Endpoint, Feature
 from gateway.auth.protocol.guards import confirmed
+from gateway.auth.protocol.mailed_links import INVALID_TOKEN
 from gateway.auth.protocol.redirects import redirect
 from gateway.auth.protocol.refusals import NOT_FOUND, ErrorCode, refuse
 from gateway.auth.protocol.validation import Query
-from gateway.auth.routes.email_verification import INVALID_TOKEN
 from gateway.http.description import Description
 from gateway.sessions.reader import SignedIn
 from gateway.sessions.request_session import session_of
@@ -22,7 +22,7 @@ from trivet.client import reason_of
 from trivet.identity.v1.account_service_pb2 import DeleteUserWithTokenRequest, RequestUserDeletionRequest
 
 DISABLED = "DELETE_USER_DISABLED"
-NOBODY = "-"
+UNKNOWN = "-"
 
 FAILED_TO_GET_USER_INFO = ErrorCode("FAILED_TO_GET_USER_INFO", 404, "Failed to get user info")
 LAST_ADMIN = ErrorCode(
@@ -55,22 +55,22 @@ class DeleteUser(msgspec.Struct):
     refuses={"INVALID_TOKEN": 404},
     without_body={404: "No body, if people do not delete their own account here."},
 )
-async def delete_user(visit: Visit, body: DeleteUser) -> Response:
+async def delete_user(context: AuthContext, body: DeleteUser) -> Response:
     """Delete the caller's account, or mail a link that does. It takes a password, a mailed token or a fresh session."""
-    me, password = visit.known, body.password or ""
+    me, password = context.caller, body.password or ""
     if password:
-        await visit.count_try(me.user.id)
+        await context.count_password_attempt(me.user.id)
     try:
         if body.token:
-            await _delete(visit, me, body.token, password)
-        elif not await _request(visit, me, password, body.callback_url or ""):
-            return visit.json(MAILED)
+            await _delete(context, me, body.token, password)
+        elif not await _request(context, me, password, body.callback_url or ""):
+            return context.json(MAILED)
     except grpc.aio.AioRpcError as error:
         if reason_of(error) == DISABLED:
             return Response(status_code=404, media_type=JSON)
         raise
-    visit.close()
-    return visit.json(DELETED)
+    context.close_session()
+    return context.json(DELETED)
 
 
 class Callback(Query):
@@ -87,46 +87,46 @@ class Callback(Query):
     refuses={"FAILED_TO_GET_USER_INFO": 404, "INVALID_TOKEN": 404, "NOT_FOUND": 404},
     reads_session=True,
 )
-async def callback(visit: Visit, query: Callback) -> Response:
+async def callback(context: AuthContext, query: Callback) -> Response:
     """Delete the caller's account by the token of a mailed link."""
-    me = await session_of(visit.request, visit.deps, authoritative=True)
+    me = await session_of(context.request, context.deps, authoritative=True)
     try:
         if me is None:
-            await _refuse_nobody(visit)
+            await _refuse_without_session(context)
         else:
-            await _delete(visit, me, query.token, "")
+            await _delete(context, me, query.token, "")
     except grpc.aio.AioRpcError as error:
         if reason_of(error) == DISABLED:
             raise refuse(NOT_FOUND) from None
         raise
-    visit.close()
-    return redirect(query.callback_url) if query.callback_url else visit.json(DELETED)
+    context.close_session()
+    return redirect(query.callback_url) if query.callback_url else context.json(DELETED)
 
 
-async def _refuse_nobody(visit: Visit) -> None:
-    """Refuse who is not signed in; whether anybody may delete themselves is identity's to say, and comes first."""
-    request = DeleteUserWithTokenRequest(user_id=NOBODY, token=NOBODY)
+async def _refuse_without_session(context: AuthContext) -> None:
+    """Refuse a caller without a session. If deletion is disabled, which identity decides, that is the refusal."""
+    request = DeleteUserWithTokenRequest(user_id=UNKNOWN, token=UNKNOWN)
     try:
-        await visit.deps.backends.verification.DeleteUserWithToken(request)
+        await context.deps.backends.verification.DeleteUserWithToken(request)
     except grpc.aio.AioRpcError as error:
         if reason_of(error) != "INVALID_TOKEN":
             raise
     raise refuse(FAILED_TO_GET_USER_INFO)
 
 
-async def _request(visit: Visit, me: SignedIn, password: str, callback_url: str) -> bool:
-    """Return whether the user is gone; otherwise a mail is on its way."""
+async def _request(context: AuthContext, me: SignedIn, password: str, callback_url: str) -> bool:
+    """Return whether the user was deleted. Otherwise a mail was sent."""
     request = RequestUserDeletionRequest(user_id=me.user.id, password=password, callback_url=callback_url)
     with me.acting():
-        return (await visit.deps.backends.verification.RequestUserDeletion(request)).deleted
+        return (await context.deps.backends.verification.RequestUserDeletion(request)).deleted
 
 
-async def _delete(visit: Visit, me: SignedIn, token: str, password: str) -> None:
+async def _delete(context: AuthContext, me: SignedIn, token: str, password: str) -> None:
     if not token:
         raise refuse(INVALID_TOKEN)
     request = DeleteUserWithTokenRequest(user_id=me.user.id, token=token, password=password)
     with me.acting():
-        await visit.deps.backends.verification.DeleteUserWithToken(request)
+        await context.deps.backends.verification.DeleteUserWithToken(request)
 
 
 FEATURE = Feature(

@@ -1,4 +1,4 @@
-"""Signing up, in and out."""
+"""Sign-up and sign-in with email and password, and sign-out."""
 
 from typing import Annotated
 
@@ -6,12 +6,12 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 from starlette.responses import Response
 
-from gateway.auth.protocol.context import Visit, location
+from gateway.auth.protocol.context import AuthContext, location
 from gateway.auth.protocol.custom_fields import new_values
 from gateway.auth.protocol.feature import Endpoint, Feature
 from gateway.auth.protocol.limits import SENSITIVE
 from gateway.auth.protocol.refusals import ErrorCode, refuse
-from gateway.auth.protocol.validation import EMAIL_PATTERN, NO_CONTROLS, Extensible, Omissible, is_email
+from gateway.auth.protocol.validation import NO_CONTROLS, Email, Extensible, Omissible, is_email
 from gateway.http.description import Description, UserAnswer
 from gateway.sessions.wire_objects import user_object
 from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignOutRequest, SignUpRequest
@@ -25,14 +25,14 @@ PASSWORD_TOO_LONG = ErrorCode("PASSWORD_TOO_LONG", 400, "Password too long")
 PASSWORD_TOO_SHORT = ErrorCode("PASSWORD_TOO_SHORT", 400, "Password too short")
 
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=NO_CONTROLS)]
-Image = Annotated[str, Meta(max_length=200_000)]  # a data URL; identity bounds addresses
+Image = Annotated[str, Meta(max_length=200_000)]  # for data URLs; identity has a lower limit for other URLs
 
 
 class SignUp(Extensible):
-    """The body of /sign-up/email; whatever else it holds (a role, say) is ignored."""
+    """The body of /sign-up/email. Other members, such as a role, are ignored."""
 
     name: Name
-    email: Annotated[str, Meta(pattern=EMAIL_PATTERN)]
+    email: Email
     password: Annotated[str, Meta(min_length=1)]
     image: Image | UnsetType = UNSET
     callback_url: str | UnsetType = field(name="callbackURL", default=UNSET)
@@ -52,23 +52,23 @@ class SignedUp(msgspec.Struct):
     refuses={"FIELD_NOT_ALLOWED": 400, "MISSING_FIELD": 400},
     signs_in=True,
 )
-async def sign_up(visit: Visit, body: SignUp) -> Response:
+async def sign_up(context: AuthContext, body: SignUp) -> Response:
     """Sign up with an email address and a password."""
     remember = body.remember_me is not False
-    answer = await visit.deps.backends.auth.SignUp(
+    answer = await context.deps.backends.auth.SignUp(
         SignUpRequest(
             name=body.name,
             email=body.email,
             password=body.password,
             image=body.image if body.image is not UNSET else None,
-            origin=visit.origin(remember=remember),
+            origin=context.session_origin(remember=remember),
             callback_url=body.callback_url or "",
-            additional=new_values(visit.deps.settings.user_fields, visit.body),
+            additional=new_values(context.deps.settings.user_fields, context.body),
         )
     )
     if answer.token:
-        visit.open(answer.session, answer.token, user=answer.user, remember=remember)
-    return visit.json(SignedUp(token=answer.token or None, user=user_object(answer.user)))
+        context.open_session(answer.session, answer.token, user=answer.user, remember=remember)
+    return context.json(SignedUp(token=answer.token or None, user=user_object(answer.user)))
 
 
 class SignIn(msgspec.Struct):
@@ -95,26 +95,26 @@ class SignedIn(msgspec.Struct, kw_only=True):
     refuses={"INVALID_EMAIL": 400, "INVALID_EMAIL_OR_PASSWORD": 401},
     signs_in=True,
 )
-async def sign_in(visit: Visit, body: SignIn) -> Response:
+async def sign_in(context: AuthContext, body: SignIn) -> Response:
     """Sign in with an email address and a password."""
     if not is_email(body.email):
         raise refuse(INVALID_EMAIL)
-    await visit.count_try(body.email)
+    await context.count_password_attempt(body.email)
     if not body.password:
         raise refuse(INVALID_EMAIL_OR_PASSWORD)
     remember = body.remember_me is not False
-    answer = await visit.deps.backends.auth.SignIn(
+    answer = await context.deps.backends.auth.SignIn(
         SignInRequest(
             email=body.email,
             password=body.password,
-            origin=visit.origin(remember=remember),
+            origin=context.session_origin(remember=remember),
             callback_url=body.callback_url or "",
         )
     )
-    if visit.limits:
-        visit.limits.opened((body.email, answer.user.id), visit.address())
-    visit.open(answer.session, answer.token, user=answer.user, remember=remember)
-    return visit.json(
+    if context.limits:
+        context.limits.opened((body.email, answer.user.id), context.limit_subject())
+    context.open_session(answer.session, answer.token, user=answer.user, remember=remember)
+    return context.json(
         SignedIn(
             redirect=bool(body.callback_url),
             token=answer.token,
@@ -126,7 +126,7 @@ async def sign_in(visit: Visit, body: SignIn) -> Response:
 
 
 class SignOut(Omissible):
-    """The body of /sign-out, if it has one; what it may hold is for sign-out at a provider."""
+    """The body of /sign-out. It can be absent; its members are not used."""
 
 
 class SignedOut(msgspec.Struct):
@@ -136,18 +136,18 @@ class SignedOut(msgspec.Struct):
 
 
 @Description(answers=(SignedOut,), calls=("AuthService.SignOut",), reads_session=True)
-async def sign_out(visit: Visit, _: SignOut) -> Response:
+async def sign_out(context: AuthContext, _: SignOut) -> Response:
     """Sign out. The cookies are removed once the session has ended."""
-    if token := visit.cookies.token_of(visit.request):
+    if token := context.cookies.token_of(context.request):
 
         async def end() -> bool | None:
-            answer = await visit.deps.backends.auth.SignOut(SignOutRequest(token=token))
+            answer = await context.deps.backends.auth.SignOut(SignOutRequest(token=token))
             return answer.revoked or None
 
-        guesses = visit.deps.guesses
-        await (guesses.counted(visit.request, end) if guesses else end())
-    visit.close()
-    return visit.json(SignedOut(success=True))
+        guesses = context.deps.guesses
+        await (guesses.counted(context.request, end) if guesses else end())
+    context.close_session()
+    return context.json(SignedOut(success=True))
 
 
 FEATURE = Feature(

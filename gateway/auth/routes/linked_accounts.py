@@ -1,4 +1,4 @@
-"""The accounts that are linked to somebody, and the tokens that their providers gave."""
+"""The caller's linked accounts, and their provider tokens."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from gateway.api.json_encoding import date
 from gateway.auth.protocol.bodies import JSON, query_of, read_body
-from gateway.auth.protocol.context import Visit
+from gateway.auth.protocol.context import AuthContext
 from gateway.auth.protocol.feature import Endpoint, Feature
 from gateway.auth.protocol.guards import confirmed, fresh, signed_in
 from gateway.auth.protocol.refusals import ErrorCode, Refusal, refuse
@@ -34,7 +34,7 @@ SELECTIONS: Mapping[str, Callable[[object], bool]] = {
     "accountId": lambda value: isinstance(value, str),
     "useAccountCookie": lambda value: value is True,
 }
-"""The two ways to name an account, and what each takes."""
+"""The members that select an account, each with a check of its value."""
 
 ACCOUNT_NOT_FOUND = ErrorCode("ACCOUNT_NOT_FOUND", 400, "Account not found")
 FAILED_TO_UNLINK_LAST_ACCOUNT = ErrorCode("FAILED_TO_UNLINK_LAST_ACCOUNT", 400, "You can't unlink your last account")
@@ -53,16 +53,16 @@ class LinkedAccount(msgspec.Struct, rename="camel"):
 
 
 @Description(answers=(list[LinkedAccount],), calls=("AccountService.ListAccounts",))
-async def list_accounts(visit: Visit, _: Anything) -> Response:
+async def list_accounts(context: AuthContext, _: Anything) -> Response:
     """List the caller's linked accounts, oldest first. The answer has a thousand at most."""
-    accounts = visit.deps.backends.accounts
-    with visit.known.acting():
+    accounts = context.deps.backends.accounts
+    with context.caller.acting():
         found = await whole(
             lambda token: accounts.ListAccounts(ListAccountsRequest(page_size=MAX_LISTED, page_token=token)),
             lambda page: page.accounts,
             most=MAX_LISTED,
         )
-    return visit.json([_object(account) for account in found])
+    return context.json([_object(account) for account in found])
 
 
 def _object(account: Account) -> LinkedAccount:
@@ -84,54 +84,54 @@ class UnlinkAccount(msgspec.Struct):
 
 
 @Description(answers=(Done,), calls=("AccountService.UnlinkAccount",))
-async def unlink_account(visit: Visit, body: UnlinkAccount) -> Response:
+async def unlink_account(context: AuthContext, body: UnlinkAccount) -> Response:
     """Unlink an account. The last one stays, whichever account is named."""
-    accounts = visit.deps.backends.accounts
-    with visit.known.acting():
+    accounts = context.deps.backends.accounts
+    with context.caller.acting():
         try:
             await accounts.UnlinkAccount(UnlinkAccountRequest(account_id=body.account_id))
         except grpc.aio.AioRpcError as error:
             if reason_of(error) == "ACCOUNT_NOT_FOUND" and await _has_one(accounts):
                 raise refuse(FAILED_TO_UNLINK_LAST_ACCOUNT) from None
             raise
-    return visit.json(DONE)
+    return context.json(DONE)
 
 
 async def _has_one(accounts: AccountServiceStub) -> bool:
     return len((await accounts.ListAccounts(ListAccountsRequest(page_size=2))).accounts) == 1
 
 
-async def selecting(visit: Visit) -> None:
-    """Let in whoever has a session that identity confirms and names one account. Raises Refusal.
+async def selecting(context: AuthContext) -> None:
+    """Need a session that identity confirms, and a selected account.
 
-    A refusal to strangers has no body here, and what is wrong with the naming is said before.
+    The selection is checked first. A refusal for the session has no body on these routes.
     """
-    await _selected(visit)
+    await _selected(context)
     try:
-        await confirmed(visit)
+        await confirmed(context)
     except Refusal as refusal:
         raise refusal.without_body() from None
 
 
-async def _selected(visit: Visit) -> str | None:
-    """Return the id of the account that is asked for, None for the one in a cookie that we never set.
+async def _selected(context: AuthContext) -> str | None:
+    """Return the id of the selected account, None for the account in the original's account cookie.
 
-    Unlike elsewhere, what is unknown is refused: `providerId`, say, by which clients up to 1.6 name an account.
+    That cookie is never set here. Unknown members are refused, unlike elsewhere: clients up to 1.6 send `providerId`.
     """
-    is_query = visit.request.method == "GET"
-    given = query_of(visit.request) if is_query else await read_body(visit.request, (JSON,))
+    is_query = context.request.method == "GET"
+    given = query_of(context.request) if is_query else await read_body(context.request, (JSON,))
     named = given if isinstance(given, dict) and isinstance(given.get("userId", ""), str) else {}
     ways = [way for way, is_taken in SELECTIONS.items() if is_taken(named.get(way))]
     unknown = [f'"{name}"' for name in named if name not in (*ways, "userId")]
     if len(ways) == 1 and not unknown:
         return str(named["accountId"]) if ways == ["accountId"] else None
-    # Where one way would do but for what is unknown, that is named.
+    # If only the unknown members are wrong, they are named.
     said = f"Unrecognized key{'s' * (len(unknown) > 1)}: {', '.join(unknown)}" if len(ways) == 1 else "Invalid input"
     raise Refusal(400, f"[{'query' if is_query else 'body'}] {said}", "VALIDATION_ERROR")
 
 
-async def _account_id(visit: Visit) -> str:
-    selected = await _selected(visit)
+async def _account_id(context: AuthContext) -> str:
+    selected = await _selected(context)
     if not selected:
         raise refuse(ACCOUNT_NOT_FOUND)
     return selected
@@ -157,12 +157,12 @@ STRANGERS = {401: "There is no session. The answer has no body."}
 
 
 @Description(answers=(AccessToken,), body=Selection, calls=("AccountService.GetAccessToken",), without_body=STRANGERS)
-async def get_access_token(visit: Visit, _: Anything) -> Response:
+async def get_access_token(context: AuthContext, _: Anything) -> Response:
     """Get a provider's access token. It is refreshed first if it is about to expire."""
-    account_id = await _account_id(visit)
-    with visit.known.acting():
-        answer = await visit.deps.backends.accounts.GetAccessToken(GetAccessTokenRequest(account_id=account_id))
-    return visit.json(
+    account_id = await _account_id(context)
+    with context.caller.acting():
+        answer = await context.deps.backends.accounts.GetAccessToken(GetAccessTokenRequest(account_id=account_id))
+    return context.json(
         AccessToken(
             access_token=answer.access_token,
             access_token_expires_at=date(answer.expire_time) if answer.HasField("expire_time") else UNSET,
@@ -188,13 +188,15 @@ class RefreshedTokens(msgspec.Struct, rename="camel", kw_only=True):
 @Description(
     answers=(RefreshedTokens,), body=Selection, calls=("AccountService.RefreshAccessToken",), without_body=STRANGERS
 )
-async def refresh_token(visit: Visit, _: Anything) -> Response:
+async def refresh_token(context: AuthContext, _: Anything) -> Response:
     """Refresh a provider's tokens."""
-    account_id = await _account_id(visit)
-    with visit.known.acting():
-        answer = await visit.deps.backends.accounts.RefreshAccessToken(RefreshAccessTokenRequest(account_id=account_id))
+    account_id = await _account_id(context)
+    with context.caller.acting():
+        answer = await context.deps.backends.accounts.RefreshAccessToken(
+            RefreshAccessTokenRequest(account_id=account_id)
+        )
     expires = answer.refresh_expire_time
-    return visit.json(
+    return context.json(
         RefreshedTokens(
             access_token=answer.access_token,
             refresh_token=answer.refresh_token,
@@ -240,11 +242,11 @@ class AccountInfo(msgspec.Struct):
     refuses={"VALIDATION_ERROR": 400},
     without_body=STRANGERS,
 )
-async def account_info(visit: Visit, _: Anything) -> Response:
+async def account_info(context: AuthContext, _: Anything) -> Response:
     """Read the person's profile at the provider."""
-    account_id = await _account_id(visit)
-    with visit.known.acting():
-        answer = await visit.deps.backends.accounts.GetAccountInfo(GetAccountInfoRequest(account_id=account_id))
+    account_id = await _account_id(context)
+    with context.caller.acting():
+        answer = await context.deps.backends.accounts.GetAccountInfo(GetAccountInfoRequest(account_id=account_id))
     user = ProviderUser(
         name=answer.name,
         email=answer.email or None,
@@ -254,7 +256,7 @@ async def account_info(visit: Visit, _: Anything) -> Response:
     account = ProviderAccount(
         id=answer.account.id, provider_id=answer.account.provider, account_id=answer.account.provider_account_id
     )
-    return visit.json(AccountInfo(user=user, data=json.loads(answer.profile_json or "{}"), account=account))
+    return context.json(AccountInfo(user=user, data=json.loads(answer.profile_json or "{}"), account=account))
 
 
 FEATURE = Feature(

@@ -1,4 +1,4 @@
-"""Endpoints that say something and do nothing."""
+"""The probe /ok and the page /error."""
 
 from urllib.parse import urlencode
 
@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
-from gateway.auth.protocol.context import Visit
+from gateway.auth.protocol.context import AuthContext
 from gateway.auth.protocol.feature import Endpoint, Feature
 from gateway.auth.protocol.redirects import with_query
 from gateway.auth.protocol.validation import Anything
@@ -21,9 +21,9 @@ class Alive(msgspec.Struct):
 
 
 @Description(answers=(Alive,))
-async def ok(visit: Visit, _: Anything) -> Response:
+async def ok(context: AuthContext, _: Anything) -> Response:
     """Say that the protocol is served."""
-    return visit.json(Alive(ok=True))
+    return context.json(Alive(ok=True))
 
 
 class Failure(msgspec.Struct):
@@ -34,13 +34,13 @@ class Failure(msgspec.Struct):
 
 
 @Description(redirects=True, query=Failure)
-async def error(visit: Visit, _: Anything) -> Response:
+async def error(context: AuthContext, _: Anything) -> Response:
     """Show what went wrong. The browser is sent to the product's page for errors, or to the front page."""
-    code = visit.request.query_params.get("error", "")
+    code = context.request.query_params.get("error", "")
     said = {"error": code if ERROR_CODE.fullmatch(code) else "UNKNOWN"}
-    if description := visit.request.query_params.get("error_description"):
+    if description := context.request.query_params.get("error_description"):
         said["error_description"] = description
-    page = visit.deps.settings.error_url
+    page = context.deps.settings.error_url
     location = with_query(page, **said) if page else f"/?{urlencode(said)}"
     return Response(status_code=302, headers={"location": location})
 

@@ -1,4 +1,4 @@
-"""What people change of their own account: profile and password."""
+"""Changes of the caller's profile and password."""
 
 from itertools import compress
 
@@ -7,7 +7,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from msgspec import UNSET, UnsetType, field
 from starlette.responses import Response
 
-from gateway.auth.protocol.context import Visit
+from gateway.auth.protocol.context import AuthContext
 from gateway.auth.protocol.custom_fields import changed_values
 from gateway.auth.protocol.feature import Endpoint, Feature
 from gateway.auth.protocol.guards import confirmed, signed_in
@@ -27,7 +27,7 @@ INVALID_PASSWORD = ErrorCode("INVALID_PASSWORD", 400, "Invalid password")
 
 
 class UpdateUser(Record):
-    """The body of /update-user; whatever else it holds (a role, say) is ignored."""
+    """The body of /update-user. Other members, such as a role, are ignored."""
 
     name: Name | UnsetType = UNSET
     image: Image | UnsetType | None = UNSET
@@ -40,22 +40,24 @@ class UpdateUser(Record):
     refuses={"EMAIL_CAN_NOT_BE_UPDATED": 400, "FIELD_NOT_ALLOWED": 400},
     without_code={400: "Also without a code, if there is nothing to update."},
 )
-async def update_user(visit: Visit, body: UpdateUser) -> Response:
+async def update_user(context: AuthContext, body: UpdateUser) -> Response:
     """Change the caller's name, image and additional fields."""
     if body.email not in (UNSET, None, "", False):
         raise refuse(EMAIL_CAN_NOT_BE_UPDATED)
-    additional = changed_values(visit.deps.settings.user_fields, visit.body)
+    additional = changed_values(context.deps.settings.user_fields, context.body)
     given = (body.name is not UNSET, body.image is not UNSET, additional is not None)
     paths = list(compress(("name", "image", "additional"), given))
     if not paths:
         raise Refusal(400, "No fields to update")
-    me = visit.known
+    me = context.caller
     changed = User(id=me.user.id, name=body.name or "", image=body.image or None, additional=additional)
     with me.acting():
         request = UpdateUserRequest(user=changed, update_mask=FieldMask(paths=paths))
-        user = await visit.deps.backends.users.UpdateUser(request)
-    visit.open(me.session, me.token, user=user, remember=not visit.cookies.is_not_remembered(visit.request))
-    return visit.json(DONE)
+        user = await context.deps.backends.users.UpdateUser(request)
+    context.open_session(
+        me.session, me.token, user=user, remember=not context.cookies.is_not_remembered(context.request)
+    )
+    return context.json(DONE)
 
 
 class ChangePassword(msgspec.Struct):
@@ -79,29 +81,29 @@ class PasswordChanged(msgspec.Struct):
     refuses={"INVALID_PASSWORD": 400, "PASSWORD_TOO_SHORT": 400},
     signs_in=True,
 )
-async def change_password(visit: Visit, body: ChangePassword) -> Response:
+async def change_password(context: AuthContext, body: ChangePassword) -> Response:
     """Change the caller's password. `revokeOtherSessions: true` also replaces the caller's session."""
     if not body.new_password:
         raise refuse(PASSWORD_TOO_SHORT)
     if not body.current_password:
         raise refuse(INVALID_PASSWORD)
-    me = visit.known
-    await visit.count_try(me.user.id)
-    remember = not visit.cookies.is_not_remembered(visit.request)
+    me = context.caller
+    await context.count_password_attempt(me.user.id)
+    remember = not context.cookies.is_not_remembered(context.request)
     with me.acting():
-        answer = await visit.deps.backends.auth.ChangePassword(
+        answer = await context.deps.backends.auth.ChangePassword(
             ChangePasswordRequest(
                 user_id=me.user.id,
                 current_password=body.current_password,
                 new_password=body.new_password,
                 session_id=me.session.id,
                 revoke_other_sessions=None if body.revoke_other_sessions is UNSET else body.revoke_other_sessions,
-                origin=visit.origin(remember=remember),
+                origin=context.session_origin(remember=remember),
             )
         )
     if answer.token:
-        visit.open(answer.session, answer.token, user=answer.user, remember=remember)
-    return visit.json(PasswordChanged(token=answer.token or None, user=user_object(answer.user)))
+        context.open_session(answer.session, answer.token, user=answer.user, remember=remember)
+    return context.json(PasswordChanged(token=answer.token or None, user=user_object(answer.user)))
 
 
 class VerifyPassword(msgspec.Struct):
@@ -111,15 +113,17 @@ class VerifyPassword(msgspec.Struct):
 
 
 @Description(answers=(Done,), calls=("AuthService.VerifyPassword",), refuses={"INVALID_PASSWORD": 400})
-async def verify_password(visit: Visit, body: VerifyPassword) -> Response:
+async def verify_password(context: AuthContext, body: VerifyPassword) -> Response:
     """Check the caller's password."""
     if not body.password:
         raise refuse(INVALID_PASSWORD)
-    me = visit.known
-    await visit.count_try(me.user.id)
+    me = context.caller
+    await context.count_password_attempt(me.user.id)
     with me.acting():
-        await visit.deps.backends.auth.VerifyPassword(VerifyPasswordRequest(user_id=me.user.id, password=body.password))
-    return visit.json(DONE)
+        await context.deps.backends.auth.VerifyPassword(
+            VerifyPasswordRequest(user_id=me.user.id, password=body.password)
+        )
+    return context.json(DONE)
 
 
 FEATURE = Feature(

@@ -1,11 +1,11 @@
-"""Reading, listing and ending sessions."""
+"""Reads, lists and ends sessions."""
 
 import grpc
 import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
-from gateway.auth.protocol.context import Visit
+from gateway.auth.protocol.context import AuthContext
 from gateway.auth.protocol.custom_fields import changed_values
 from gateway.auth.protocol.feature import Endpoint, Feature
 from gateway.auth.protocol.guards import confirmed, fresh, signed_in, slide
@@ -55,40 +55,40 @@ class OpenSession(msgspec.Struct):
     query=ReadSession,
     reads_session=True,
 )
-async def get_session(visit: Visit, _: Anything) -> Response:
+async def get_session(context: AuthContext, _: Anything) -> Response:
     """Read the caller's session and user, or null. A cookie whose session has ended is removed."""
-    found = await session_of(visit.request, visit.deps)
+    found = await session_of(context.request, context.deps)
     if found is None:
-        if visit.cookies.token_of(visit.request):
-            visit.close()
-        return visit.json(None)
-    if not visit.asks("disableRefresh"):
-        slid = await slide(visit, found)
+        if context.cookies.token_of(context.request):
+            context.close_session()
+        return context.json(None)
+    if not context.has_query("disableRefresh"):
+        slid = await slide(context, found)
         if slid is None:
-            visit.close()
-            return visit.json(None, status=401)
+            context.close_session()
+            return context.json(None, status=401)
         found = slid
-        visit.keep_data(found, always=visit.asks("disableCookieCache"))
-    return visit.json(OpenSession(session_object(found.session, found.token), user_object(found.user)))
+        context.renew_cookie_cache(found, always=context.has_query("disableCookieCache"))
+    return context.json(OpenSession(session_object(found.session, found.token), user_object(found.user)))
 
 
 @Description(is_left_out=True)
-async def post_session(_visit: Visit, _: Anything) -> Response:
-    """Refuse: a POST would do the write that a deferred refresh leaves undone, and ours are never deferred."""
+async def post_session(_context: AuthContext, _: Anything) -> Response:
+    """Refuse: a POST does the write of a deferred refresh, and refreshes are never deferred here."""
     raise refuse(REFRESH_NOT_DEFERRED)
 
 
 @Description(answers=(list[SessionAnswer],), calls=("SessionService.ListSessions",))
-async def list_sessions(visit: Visit, _: Anything) -> Response:
+async def list_sessions(context: AuthContext, _: Anything) -> Response:
     """List the caller's active sessions, oldest first. The answer has the newest thousand at most."""
-    me, sessions = visit.known, visit.deps.backends.sessions
+    me, sessions = context.caller, context.deps.backends.sessions
     with me.acting():
         newest_first = await whole(
             lambda token: sessions.ListSessions(ListSessionsRequest(page_size=MAX_LISTED, page_token=token)),
             lambda page: page.sessions,
             most=MAX_LISTED,
         )
-    return visit.json(
+    return context.json(
         [
             session_object(session, me.token if session.id == me.session.id else session.id)
             for session in reversed(newest_first)
@@ -97,7 +97,7 @@ async def list_sessions(visit: Visit, _: Anything) -> Response:
 
 
 class UpdateSession(Record):
-    """The body of /update-session: fields that the settings declare; whatever else it holds is ignored."""
+    """The body of /update-session: the additional fields of the settings. Other members are ignored."""
 
 
 class UpdatedSession(msgspec.Struct):
@@ -112,66 +112,66 @@ class UpdatedSession(msgspec.Struct):
     refuses={"FIELD_NOT_ALLOWED": 400, "FAILED_TO_GET_SESSION": 401},
     without_code={400: "Also without a code, if there is nothing to update."},
 )
-async def update_session(visit: Visit, _: UpdateSession) -> Response:
+async def update_session(context: AuthContext, _: UpdateSession) -> Response:
     """Change the session's additional fields."""
-    additional = changed_values(visit.deps.settings.session_fields, visit.body)
+    additional = changed_values(context.deps.settings.session_fields, context.body)
     if additional is None:
         raise Refusal(400, "No fields to update")
-    me = visit.known
+    me = context.caller
     try:
         with me.acting():
             request = UpdateSessionRequest(session_id=me.session.id, additional=additional)
-            answer = await visit.deps.backends.sessions.UpdateSession(request)
+            answer = await context.deps.backends.sessions.UpdateSession(request)
     except grpc.aio.AioRpcError as error:
         if error.code() is not grpc.StatusCode.NOT_FOUND:
             raise
-        visit.close()
+        context.close_session()
         raise refuse(FAILED_TO_GET_SESSION) from None
-    remember = not visit.cookies.is_not_remembered(visit.request)
-    visit.open(answer.session, me.token, user=me.user, remember=remember)
-    return visit.json(UpdatedSession(session_object(answer.session, me.token)))
+    remember = not context.cookies.is_not_remembered(context.request)
+    context.open_session(answer.session, me.token, user=me.user, remember=remember)
+    return context.json(UpdatedSession(session_object(answer.session, me.token)))
 
 
 class RevokeSession(msgspec.Struct):
-    """The body of /revoke-session: what list-sessions gave as the token, or a real one."""
+    """The body of /revoke-session: the token of list-sessions, or a real session token."""
 
     token: str
 
 
 @Description(answers=(Done,), calls=("SessionService.RevokeSession",))
-async def revoke_session(visit: Visit, body: RevokeSession) -> Response:
+async def revoke_session(context: AuthContext, body: RevokeSession) -> Response:
     """End one of the caller's sessions. An unknown session is no error."""
-    me, sessions = visit.known, visit.deps.backends.sessions
+    me, sessions = context.caller, context.deps.backends.sessions
     if body.token in (me.token, me.session.id):
         with me.acting():
             await sessions.RevokeSession(RevokeSessionRequest(session_id=me.session.id))
-        visit.close()
-    elif TOKEN.fullmatch(body.token):  # ids and tokens look alike
+        context.close_session()
+    elif TOKEN.fullmatch(body.token):  # an id or a token: both have this form
         with me.acting():
             by_id = await sessions.RevokeSession(RevokeSessionRequest(session_id=body.token))
             if not by_id.revoked:
                 await sessions.RevokeSession(RevokeSessionRequest(token=body.token))
-    return visit.json(DONE)
+    return context.json(DONE)
 
 
 @Description(answers=(Done,), calls=("SessionService.RevokeAllSessions",))
-async def revoke_sessions(visit: Visit, _: Anything) -> Response:
+async def revoke_sessions(context: AuthContext, _: Anything) -> Response:
     """End all of the caller's sessions."""
-    with visit.known.acting():
-        await visit.deps.backends.sessions.RevokeAllSessions(RevokeAllSessionsRequest())
-    visit.close()
-    return visit.json(DONE)
+    with context.caller.acting():
+        await context.deps.backends.sessions.RevokeAllSessions(RevokeAllSessionsRequest())
+    context.close_session()
+    return context.json(DONE)
 
 
 @Description(answers=(Done,), calls=("SessionService.RevokeOtherSessions",))
-async def revoke_other_sessions(visit: Visit, _: Anything) -> Response:
+async def revoke_other_sessions(context: AuthContext, _: Anything) -> Response:
     """End all of the caller's sessions but this one."""
-    me = visit.known
+    me = context.caller
     with me.acting():
-        await visit.deps.backends.sessions.RevokeOtherSessions(
+        await context.deps.backends.sessions.RevokeOtherSessions(
             RevokeOtherSessionsRequest(keep_session_id=me.session.id)
         )
-    return visit.json(DONE)
+    return context.json(DONE)
 
 
 GET_SESSION = Endpoint("GET", "/get-session", get_session, Anything, headers=NEVER_CACHED)

@@ -1,4 +1,4 @@
-"""Signing in at a provider and linking what is found there: the way out, the way back, and id tokens."""
+"""Sign-in at a provider and linking of its accounts, by redirect or by id token."""
 
 from typing import Annotated
 from urllib.parse import quote, urlencode
@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 from starlette.responses import Response
 
-from gateway.auth.protocol.context import Visit, location
+from gateway.auth.protocol.context import AuthContext, location
 from gateway.auth.protocol.feature import Endpoint, Feature
 from gateway.auth.protocol.guards import confirmed
 from gateway.auth.protocol.limits import SENSITIVE
@@ -34,7 +34,7 @@ RESERVED = (
     "nonce",
     "scope",
 )
-"""What of a provider's page only the protocol sets."""
+"""OAuth parameters of a provider's page that a request must not set."""
 
 Provider = Annotated[str, Meta(extra=ONE_OF_SEVERAL)]
 
@@ -108,30 +108,30 @@ class LinkBegun(msgspec.Struct, kw_only=True):
     calls=("AccountService.BeginOAuth", "AccountService.SignInWithIdToken"),
     signs_in=True,
 )
-async def sign_in_social(visit: Visit, body: SignInSocial) -> Response:
+async def sign_in_social(context: AuthContext, body: SignInSocial) -> Response:
     """Begin a sign-in at a provider. With an id token the session is opened at once."""
     if body.id_token:
-        return await _sign_in_with(visit, body, body.id_token)
-    return await _begin(visit, body)
+        return await _sign_in_with(context, body, body.id_token)
+    return await _begin(context, body)
 
 
 @Description(answers=(LinkBegun,), calls=("AccountService.BeginOAuth", "AccountService.LinkWithIdToken"))
-async def link_social(visit: Visit, body: SignInSocial) -> Response:
+async def link_social(context: AuthContext, body: SignInSocial) -> Response:
     """Link an account at a provider to the signed-in user. With an id token it is linked at once."""
-    me = visit.known
+    me = context.caller
     if not body.id_token:
-        return await _begin(visit, body, user_id=me.user.id, session_id=me.session.id)
+        return await _begin(context, body, user_id=me.user.id, session_id=me.session.id)
     request = LinkWithIdTokenRequest(user_id=me.user.id, provider=body.provider, id_token=_message(body.id_token))
     with me.acting():
-        await visit.deps.backends.accounts.LinkWithIdToken(request)
-    return visit.json(LinkBegun(url="", status=True, redirect=False))
+        await context.deps.backends.accounts.LinkWithIdToken(request)
+    return context.json(LinkBegun(url="", status=True, redirect=False))
 
 
-async def _begin(visit: Visit, body: SignInSocial, *, user_id: str = "", session_id: str = "") -> Response:
+async def _begin(context: AuthContext, body: SignInSocial, *, user_id: str = "", session_id: str = "") -> Response:
     if any(name in RESERVED for name in body.additional_params or {}):
         text = f"additionalParams cannot include reserved OAuth parameters: {', '.join(RESERVED)}"
         raise Refusal(400, f"[body.additionalParams] {text}", "VALIDATION_ERROR")
-    begun = await visit.deps.backends.accounts.BeginOAuth(
+    begun = await context.deps.backends.accounts.BeginOAuth(
         BeginOAuthRequest(
             provider=body.provider,
             callback_url=body.callback_url or "",
@@ -145,25 +145,25 @@ async def _begin(visit: Visit, body: SignInSocial, *, user_id: str = "", session
             additional_params=body.additional_params or {},
         )
     )
-    visit.set_cookies = [*visit.set_cookies, visit.cookies.began(begun.state)]
+    context.set_cookies = [*context.set_cookies, context.cookies.began(begun.state)]
     url, at_once = begun.authorization_url, not body.disable_redirect
     headers = {"location": location(url)} if at_once else None
-    return visit.json(ProviderPage(url=url, redirect=at_once), headers=headers)
+    return context.json(ProviderPage(url=url, redirect=at_once), headers=headers)
 
 
-async def _sign_in_with(visit: Visit, body: SignInSocial, token: Token) -> Response:
-    answer = await visit.deps.backends.accounts.SignInWithIdToken(
+async def _sign_in_with(context: AuthContext, body: SignInSocial, token: Token) -> Response:
+    answer = await context.deps.backends.accounts.SignInWithIdToken(
         SignInWithIdTokenRequest(
             provider=body.provider,
             id_token=_message(token),
             request_sign_up=bool(body.request_sign_up),
-            origin=visit.origin(),
+            origin=context.session_origin(),
         )
     )
-    if visit.limits:
-        visit.limits.opened((answer.user.email, answer.user.id), visit.address())
-    visit.open(answer.session, answer.token, user=answer.user, remember=_is_remembered(visit))
-    return visit.json(SignedInAtOnce(redirect=False, token=answer.token, user=user_object(answer.user)))
+    if context.limits:
+        context.limits.opened((answer.user.email, answer.user.id), context.limit_subject())
+    context.open_session(answer.session, answer.token, user=answer.user, remember=_is_remembered(context))
+    return context.json(SignedInAtOnce(redirect=False, token=answer.token, user=user_object(answer.user)))
 
 
 def _message(token: Token) -> IdToken:
@@ -181,12 +181,12 @@ def _name(token: Token) -> str:
     return " ".join(part for part in (name.first, name.last) if part) if name else ""
 
 
-def _is_remembered(visit: Visit) -> bool:
-    return not visit.cookies.is_not_remembered(visit.request)
+def _is_remembered(context: AuthContext) -> bool:
+    return not context.cookies.is_not_remembered(context.request)
 
 
 class _Answer(msgspec.Struct):
-    """What a provider sends the browser back with."""
+    """The parameters of a provider's redirect."""
 
     code: str | UnsetType = UNSET
     error: str | UnsetType = UNSET
@@ -198,46 +198,46 @@ class _Answer(msgspec.Struct):
 
 
 class Answer(_Answer, Query):
-    """As a query."""
+    """The parameters in a query."""
 
 
 class PostedAnswer(_Answer, Omissible):
-    """As a form, which Apple's page posts."""
+    """The parameters in a form, which Apple's page posts."""
 
 
 @Description(redirects=True, calls=("AccountService.CompleteOAuth",), signs_in=True)
-async def callback(visit: Visit, answer: Answer) -> Response:
+async def callback(context: AuthContext, answer: Answer) -> Response:
     """End a sign-in at a provider. The browser is sent on, signed in or with `?error=`."""
-    held = visit.cookies.state_of(visit.request) or ""
-    completed = await visit.deps.backends.accounts.CompleteOAuth(
+    browser_state = context.cookies.state_of(context.request) or ""
+    completed = await context.deps.backends.accounts.CompleteOAuth(
         CompleteOAuthRequest(
-            provider=visit.parameters["provider"],
+            provider=context.parameters["provider"],
             state=answer.state or "",
-            browser_state=held,
+            browser_state=browser_state,
             code=answer.code or "",
             issuer=answer.iss or "",
             error=answer.error or "",
             error_description=answer.error_description or "",
             user_json=answer.user or "",
-            origin=visit.origin(),
+            origin=context.session_origin(),
         )
     )
     if completed.token:
-        if visit.limits:
-            visit.limits.opened((completed.user.email, completed.user.id), visit.address())
-        visit.open(completed.session, completed.token, user=completed.user, remember=_is_remembered(visit))
-    if held and held == answer.state:
-        visit.set_cookies = [visit.cookies.ended(), *visit.set_cookies]
+        if context.limits:
+            context.limits.opened((completed.user.email, completed.user.id), context.limit_subject())
+        context.open_session(completed.session, completed.token, user=completed.user, remember=_is_remembered(context))
+    if browser_state and browser_state == answer.state:
+        context.set_cookies = [context.cookies.ended(), *context.set_cookies]
     return redirect(completed.redirect_url)
 
 
 @Description(name="authPostCallback", redirects=True)
-async def posted_callback(visit: Visit, answer: PostedAnswer) -> Response:
+async def posted_callback(context: AuthContext, answer: PostedAnswer) -> Response:
     """Send a browser that comes with a form on to the same path with GET. A form of another site brings no cookies."""
-    query = visit.request.query_params
+    query = context.request.query_params
     values = msgspec.to_builtins(answer) | {name: query[name] for name in answer.__struct_fields__ if query.get(name)}
-    path = f"/api/auth/callback/{quote(visit.parameters['provider'], safe='')}"
-    return redirect(f"{visit.deps.settings.base_url.rstrip('/')}{path}?{urlencode(values)}")
+    path = f"/api/auth/callback/{quote(context.parameters['provider'], safe='')}"
+    return redirect(f"{context.deps.settings.base_url.rstrip('/')}{path}?{urlencode(values)}")
 
 
 FEATURE = Feature(

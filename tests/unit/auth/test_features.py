@@ -8,14 +8,14 @@ import pytest
 from starlette.responses import Response
 
 from gateway.auth import routes
-from gateway.auth.protocol.context import Visit
+from gateway.auth.protocol.context import AuthContext
 from gateway.auth.protocol.feature import Endpoint, Feature
 from gateway.auth.protocol.refusals import ErrorCode
 from gateway.auth.protocol.route_table import RouteTable
 from gateway.auth.protocol.validation import Anything
 
 
-async def answer(_visit: Visit, _body: Anything) -> Response:
+async def answer(_context: AuthContext, _body: Anything) -> Response:
     return Response()
 
 

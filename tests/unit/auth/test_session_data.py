@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from gateway.auth.protocol.cookie_cache import STRATEGIES, Content, SessionData
+from gateway.auth.protocol.cookie_cache import STRATEGIES, Content, CookieCache
 from gateway.auth.protocol.js_json import stringify
 from gateway.sessions.cookies import CookieSigner, SessionCookies
 
@@ -54,8 +54,8 @@ def cookies(*, secure: bool = False) -> SessionCookies:
     return SessionCookies(CookieSigner(SECRET), secure=secure)
 
 
-def data(strategy: str, *, secret: str = SECRET, now: Moment | None = None) -> SessionData:
-    return SessionData(STRATEGIES[strategy], cookies(), secret, seconds=300, now=now or Moment(NOW))
+def data(strategy: str, *, secret: str = SECRET, now: Moment | None = None) -> CookieCache:
+    return CookieCache(STRATEGIES[strategy], cookies(), secret, seconds=300, now=now or Moment(NOW))
 
 
 def recorded(vector: Mapping[str, Any]) -> Content:
@@ -178,7 +178,7 @@ def test_a_session_that_ends_takes_its_chunks_along() -> None:
 
 def test_over_https_the_cookie_is_secure_by_its_name() -> None:
     """S5."""
-    ours = SessionData(STRATEGIES["compact"], cookies(secure=True), SECRET, seconds=300)
+    ours = CookieCache(STRATEGIES["compact"], cookies(secure=True), SECRET, seconds=300)
     (written,) = ours.written(browser(), SESSION, USER, remember=True)
     assert re.fullmatch(f"__Secure-{NAME}=[\\w-]+; Max-Age=300; Path=/; HttpOnly; Secure; SameSite=Lax", written)
 
