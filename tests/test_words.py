@@ -1,5 +1,6 @@
 """The pages for people are there, and what they name is there too."""
 
+import ast
 import re
 import subprocess
 from collections.abc import Iterator
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from runtime import errors
+from runtime.errors import ServiceError
 from tests.harness.processes import ROOT
 
 PAGES = (
@@ -18,11 +21,12 @@ PAGES = (
 )
 QUOTED = re.compile(r"`([\w./*-]+)`")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+ANCHORED = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
 MADE = (".data/", ".venv/", "bench/.work", "dist/", "tests/client/node_modules")
 """Folders that exist once something has run."""
 SOURCE = re.compile(r"`([\w-]+\.(?:py|js|jsx|lua|proto|toml))`")
 """A file that a page names without its folder."""
-EXAMPLES = ("main.py",)
+EXAMPLES = ("main.py", "billing.py", "prices.py")
 """Files of the reader's own program."""
 UPPER = re.compile(r"\b[A-Z]{3,}\b")
 """A word in capitals stands for any name: `services/SERVICE/policy.py`."""
@@ -45,6 +49,50 @@ def sources() -> set[str]:
     """Return the name of every tracked file, without its folder."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return {Path(line).name for line in listed.splitlines()}
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a page's headings, as a Markdown reader makes them."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_to_a_heading_leads_to_one(page: str) -> None:
+    text = (ROOT / page).read_text()
+    for name, anchor in ANCHORED.findall(text):
+        target = ((ROOT / page).parent / name) if name else ROOT / page
+        assert anchor in anchors(target.read_text()), f"{name}#{anchor}"
+
+
+def test_an_anchor_is_made_as_readers_make_it() -> None:
+    assert anchors("# A\n## What's `served`, and why\n") == {"a", "whats-served-and-why"}
+
+
+def test_the_figures_of_readme_stand_in_docs_performance() -> None:
+    table = (ROOT / "README.md").read_text().split("| figure | measured |")[1].split("\n\n")[0]
+    figures = re.findall(r"\| ([\d,.]+) \|$", table, re.MULTILINE)
+    assert len(figures) > 5
+    measured = (ROOT / "docs/performance.md").read_text()
+    assert [each for each in figures if not re.search(rf"\| {re.escape(each)}[ (|]", measured)] == []
+
+
+def test_docs_services_lists_every_reason_that_a_service_answers_with() -> None:
+    page = (ROOT / "docs/services.md").read_text()
+    assert [each for each in sorted(reasons()) if f"`{each}`" not in page] == []
+
+
+def reasons() -> set[str]:
+    """Return the reasons that are written where an error of runtime/errors.py is made; FAILPOINT is for tests alone."""
+    kinds = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, ServiceError)}
+    found = set()
+    for folder in ("runtime", "identity_rules", "services"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).rpartition(".")[2] in kinds:
+                    first = node.args[0]
+                    found |= {first.value} if isinstance(first, ast.Constant) else set()
+    return {str(reason) for reason in found - {"FAILPOINT"}}
 
 
 @pytest.mark.parametrize("page", PAGES)
