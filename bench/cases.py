@@ -14,7 +14,8 @@ from bench.http_load import request, spread
 from bench.peers import BETTER_AUTH
 from bench.rpc_load import Rpc
 from bench.scene import GET_SESSION, PERSON, Scene
-from trivet.cache.v1.cache_pb2 import AcquireRequest, Entry, GetRequest, SetRequest
+from trivet.cache.v1.cache_pb2 import Entry, GetRequest, SetRequest
+from trivet.cache.v1.rate_limit_service_pb2 import AcquireRequest
 from trivet.identity.v1.user_service_pb2 import GetUserRequest
 from trivet.notifications.v1.log_service_pb2 import LogEntry, WriteLogsRequest
 from trivet.notifications.v1.notification_service_pb2 import CountUnreadRequest, ListNotificationsRequest

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 
 from gateway.own_calls import OwnChannel
 from gateway.settings import GatewaySettings
-from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub, RateLimitServiceStub
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.cache.v1.rate_limit_service_pb2_grpc import RateLimitServiceStub
 from trivet.client import Channel, Signer
-from trivet.identity.v1.account_service_pb2_grpc import AccountServiceStub, VerificationServiceStub
+from trivet.identity.v1.account_service_pb2_grpc import AccountServiceStub
 from trivet.identity.v1.auth_service_pb2_grpc import AuthServiceStub
 from trivet.identity.v1.session_service_pb2_grpc import SessionServiceStub
 from trivet.identity.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 from trivet.identity.v1.user_service_pb2_grpc import UserServiceStub
+from trivet.identity.v1.verification_service_pb2_grpc import VerificationServiceStub
 from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
-from trivet.notifications.v1.notification_service_pb2_grpc import MailboxServiceStub, NotificationServiceStub
+from trivet.notifications.v1.mailbox_service_pb2_grpc import MailboxServiceStub
+from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
 
 
 @dataclass(frozen=True)

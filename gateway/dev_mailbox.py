@@ -10,7 +10,7 @@ from gateway.deps import Deps
 from gateway.http.description import Description
 from gateway.http.errors import OF_EVERY_REQUEST, Cause
 from gateway.paging import whole
-from trivet.notifications.v1.notification_service_pb2 import ListMailboxMessagesRequest, MailboxMessage
+from trivet.notifications.v1.mailbox_service_pb2 import ListMailboxMessagesRequest, MailboxMessage
 
 MAX_LISTED = 100
 CAUSES = (

@@ -12,8 +12,8 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from prometheus_client import Counter
 
-from trivet.cache.v1.cache_pb2 import AcquireRequest
-from trivet.cache.v1.cache_pb2_grpc import RateLimitServiceStub
+from trivet.cache.v1.rate_limit_service_pb2 import AcquireRequest
+from trivet.cache.v1.rate_limit_service_pb2_grpc import RateLimitServiceStub
 from trivet.client.outage import Outage
 
 logger = logging.getLogger(__name__)

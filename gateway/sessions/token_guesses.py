@@ -12,7 +12,7 @@ from gateway.http.errors import Refused
 from gateway.http.rate_limiter import Limit, SharedWindows, Windows
 from gateway.sessions.cookies import SessionCookies
 from gateway.settings import GatewaySettings
-from trivet.cache.v1.cache_pb2_grpc import RateLimitServiceStub
+from trivet.cache.v1.rate_limit_service_pb2_grpc import RateLimitServiceStub
 from trivet.client.deadline import remaining
 
 LIMIT = Limit(100, 10)

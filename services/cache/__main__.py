@@ -23,10 +23,8 @@ from services.cache.redis.store import Store
 from services.cache.servicers import CacheServicer, RateLimitServicer
 from services.cache.settings import CacheSettings
 from services.cache.stats import Stats
-from trivet.cache.v1.cache_pb2_grpc import (
-    add_CacheServiceServicer_to_server,
-    add_RateLimitServiceServicer_to_server,
-)
+from trivet.cache.v1.cache_pb2_grpc import add_CacheServiceServicer_to_server
+from trivet.cache.v1.rate_limit_service_pb2_grpc import add_RateLimitServiceServicer_to_server
 
 WRONG_SETTINGS = 2
 

@@ -33,7 +33,9 @@ from services.cache.namespaces import Namespace
 from services.cache.rate_limits import Rates, Windows
 from services.cache.stats import Stats
 from trivet.cache.v1 import cache_pb2 as pb
-from trivet.cache.v1.cache_pb2_grpc import CacheServiceServicer, RateLimitServiceServicer
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceServicer
+from trivet.cache.v1.rate_limit_service_pb2 import AcquireRequest, AcquireResponse
+from trivet.cache.v1.rate_limit_service_pb2_grpc import RateLimitServiceServicer
 from trivet.client.deadline import remaining
 
 CONFIRM_SECONDS = 1.0
@@ -203,12 +205,12 @@ class RateLimitServicer(RateLimitServiceServicer):
 
     def __init__(self, windows: Windows, rates: Rates) -> None:
         self._counts: dict[int, Windows | Rates] = {
-            pb.AcquireRequest.ALGORITHM_UNSPECIFIED: windows,
-            pb.AcquireRequest.ALGORITHM_WINDOW: windows,
-            pb.AcquireRequest.ALGORITHM_GCRA: rates,
+            AcquireRequest.ALGORITHM_UNSPECIFIED: windows,
+            AcquireRequest.ALGORITHM_WINDOW: windows,
+            AcquireRequest.ALGORITHM_GCRA: rates,
         }
 
-    async def Acquire(self, request: pb.AcquireRequest, context: Context) -> pb.AcquireResponse:
+    async def Acquire(self, request: AcquireRequest, context: Context) -> AcquireResponse:
         rule = namespaces.rule_name(request.rule, caller())
         cost = request.cost if request.HasField("cost") else 1
         request_validation.check_limit(request.limit, cost)
@@ -219,7 +221,7 @@ class RateLimitServicer(RateLimitServiceServicer):
         taken = await counts.take(rule, request.subject, request.limit, period_ms, cost)
         if taken.allowed:
             _allowed.inc()
-            return pb.AcquireResponse(allowed=True, remaining=taken.remaining)
+            return AcquireResponse(allowed=True, remaining=taken.remaining)
         _refused.inc()
         wait = milliseconds(taken.retry_after_ms)
-        return pb.AcquireResponse(allowed=False, remaining=taken.remaining, retry_after=wait)
+        return AcquireResponse(allowed=False, remaining=taken.remaining, retry_after=wait)

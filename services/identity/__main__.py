@@ -41,17 +41,13 @@ from services.identity.users.servicer import UserServicer
 from services.identity.wiring import Parts, Site, assemble
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Signer, connect
-from trivet.identity.v1.account_service_pb2_grpc import (
-    add_AccountServiceServicer_to_server,
-    add_VerificationServiceServicer_to_server,
-)
+from trivet.identity.v1.account_service_pb2_grpc import add_AccountServiceServicer_to_server
 from trivet.identity.v1.auth_service_pb2_grpc import add_AuthServiceServicer_to_server
 from trivet.identity.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
 from trivet.identity.v1.subscription_service_pb2_grpc import add_SubscriptionServiceServicer_to_server
-from trivet.identity.v1.user_service_pb2_grpc import (
-    add_UserAdminServiceServicer_to_server,
-    add_UserServiceServicer_to_server,
-)
+from trivet.identity.v1.user_admin_service_pb2_grpc import add_UserAdminServiceServicer_to_server
+from trivet.identity.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
+from trivet.identity.v1.verification_service_pb2_grpc import add_VerificationServiceServicer_to_server
 
 logger = logging.getLogger(__name__)
 PACKAGE = "trivet.identity.v1"

@@ -18,7 +18,7 @@ from services.identity.store.schema.table import ID_LENGTH
 from services.identity.users.custom_fields import Additional, of_sessions, of_users
 from services.identity.users.pictures import SHAPE, is_image
 from services.identity.users.users import Role, User
-from trivet.identity.v1 import auth_service_pb2, resources_pb2
+from trivet.identity.v1 import resources_pb2
 
 Context = ServicerContext[Any, Any]
 ROLES = {Role.USER: resources_pb2.ROLE_USER, Role.ADMIN: resources_pb2.ROLE_ADMIN}
@@ -62,7 +62,7 @@ def optional_timestamp(time: datetime | None) -> Timestamp | None:
     return None if time is None else timestamp(time)
 
 
-def decode_origin(origin: auth_service_pb2.SessionOrigin) -> Origin:
+def decode_origin(origin: resources_pb2.SessionOrigin) -> Origin:
     remember = origin.remember_me if origin.HasField("remember_me") else True
     # PostgreSQL has no NUL in text; an address or a browser that holds one is not worth refusing a sign-in.
     return Origin(origin.ip_address.replace("\0", ""), origin.user_agent.replace("\0", ""), remember)

@@ -4,7 +4,7 @@ from services.notifications.audit import collections as audit
 from services.notifications.inbox import collections as inbox
 from services.notifications.logs import collections as logs
 from services.notifications.store import tombstones
-from trivet.notifications.v1 import analytics_service_pb2, delivery_service_pb2
+from trivet.notifications.v1 import analytics_service_pb2, delivery_service_pb2, device_service_pb2
 
 COLLECTIONS = (*inbox.COLLECTIONS, *logs.COLLECTIONS, *audit.COLLECTIONS, *tombstones.COLLECTIONS)
 PERSONAL_DATA = (*inbox.PERSONAL_DATA, *logs.PERSONAL_DATA, *audit.PERSONAL_DATA)
@@ -14,6 +14,6 @@ NOT_IMPLEMENTED = tuple(
     for file, name in (
         (analytics_service_pb2, "AnalyticsService"),
         (delivery_service_pb2, "DeliveryService"),
-        (delivery_service_pb2, "DeviceService"),
+        (device_service_pb2, "DeviceService"),
     )
 )

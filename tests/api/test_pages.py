@@ -34,6 +34,7 @@ from trivet.notifications.v1 import notification_service_pb2 as notifications
 from trivet.notifications.v1.audit_service_pb2_grpc import AuditServiceStub
 from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
 from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
+from trivet.notifications.v1.resources_pb2 import NOTIFICATION_TYPE_EMAIL
 
 RPCS = {f"{rpc.containing_service.full_name}/{rpc.name}": rpc for name in SERVICES for rpc in methods(name)}
 POLICIES = {name: import_module(f"services.{name}.policy").POLICY for name in SERVICES}
@@ -128,9 +129,7 @@ async def fill_mongodb(tests: Channel, identity: Channel) -> None:
         row = notifications.Notification(user_id=USER, title=WIDE * 200, message=WIDE * 10_000)
         row.data.update({"numbers": ZEROS})
         if number < 8:
-            row = notifications.Notification(
-                user_id=USER, title=WIDE * 200, type=notifications.NOTIFICATION_TYPE_EMAIL, email=mail
-            )
+            row = notifications.Notification(user_id=USER, title=WIDE * 200, type=NOTIFICATION_TYPE_EMAIL, email=mail)
         await told.CreateNotification(notifications.CreateNotificationRequest(notification=row))
     entry = log.LogEntry(message=WIDE * 8_192, user_id=USER, endpoint=WIDE * 512)
     entry.attributes.update({"numbers": ZEROS})

@@ -46,6 +46,28 @@ def test_a_breaking_change_of_a_proto_is_found(clone: Path) -> None:
     assert 'changed name from "token" to "secret"' in found.stdout
 
 
+def test_a_proto_can_move_to_another_file_of_its_package_and_cannot_vanish(clone: Path) -> None:
+    run(clone, sys.executable, "protos/generate.py", "--check")  # brings google/api's protos
+    folder = clone / "protos/trivet/identity/v1"
+    resources, auth = folder / "resources.proto", folder / "auth_service.proto"
+    text = resources.read_text()
+    begin = text.index("message SessionOrigin {")
+    origin = text[begin : text.index("\n}\n", begin) + 3]
+    resources.write_text(text.replace(origin, ""))
+    auth.write_text(auth.read_text() + origin)
+    for user in ("account_service.proto", "verification_service.proto"):
+        importing = 'import "trivet/identity/v1/resources.proto";'
+        also = 'import "trivet/identity/v1/auth_service.proto";'
+        (folder / user).write_text((folder / user).read_text().replace(importing, f"{also}\n{importing}"))
+    moved = breaking(clone / "protos")
+    assert (moved.returncode, moved.stdout) == (0, "")
+    mailbox = clone / "protos/trivet/notifications/v1/mailbox_service.proto"
+    mailbox.unlink()
+    removed = breaking(clone / "protos")
+    assert removed.returncode != 0
+    assert '"MailboxService" was deleted' in removed.stdout
+
+
 def test_stale_generated_code_is_found(clone: Path) -> None:
     assert run(clone, sys.executable, "protos/generate.py", "--check").returncode == 0
     stub = clone / "protos/trivet/cache/v1/cache_pb2.pyi"

@@ -19,8 +19,7 @@ from gateway.http.request_context import exchange_of
 from gateway.sessions.cookies import SessionCookies
 from gateway.sessions.reader import SignedIn
 from gateway.sessions.wire_objects import builtins, session_object, user_object
-from trivet.identity.v1.auth_service_pb2 import SessionOrigin
-from trivet.identity.v1.resources_pb2 import Session, User
+from trivet.identity.v1.resources_pb2 import Session, SessionOrigin, User
 
 USER_AGENT_LENGTH = 512
 

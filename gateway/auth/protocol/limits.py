@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from gateway.auth.protocol.known_addresses import KnownAddresses
 from gateway.http.rate_limiter import Limit, SharedWindows, Windows
-from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub, RateLimitServiceStub
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.cache.v1.rate_limit_service_pb2_grpc import RateLimitServiceStub
 
 DEFAULT = Limit(100, 10)
 """The limit of a path that declares no other, and of all paths together that are not served."""

@@ -19,7 +19,7 @@ from gateway.http.description import Description
 from gateway.sessions.reader import SignedIn
 from gateway.sessions.request_session import session_of
 from trivet.client import reason_of
-from trivet.identity.v1.account_service_pb2 import DeleteUserWithTokenRequest, RequestUserDeletionRequest
+from trivet.identity.v1.verification_service_pb2 import DeleteUserWithTokenRequest, RequestUserDeletionRequest
 
 DISABLED = "DELETE_USER_DISABLED"
 UNKNOWN = "-"

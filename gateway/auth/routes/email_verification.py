@@ -21,7 +21,7 @@ from gateway.sessions.reader import SignedIn
 from gateway.sessions.request_session import session_of
 from gateway.sessions.wire_objects import user_object
 from trivet.client import reason_of
-from trivet.identity.v1.account_service_pb2 import (
+from trivet.identity.v1.verification_service_pb2 import (
     VERIFY_EMAIL_OUTCOME_CHANGE_CONFIRMED,
     VERIFY_EMAIL_OUTCOME_CHANGED,
     VERIFY_EMAIL_OUTCOME_VERIFIED,

@@ -14,7 +14,7 @@ from gateway.auth.protocol.validation import Email, Query
 from gateway.auth.routes.email_password import PASSWORD_TOO_SHORT
 from gateway.http.description import DONE, Description, Done
 from gateway.http.link_target import origin_of
-from trivet.identity.v1.account_service_pb2 import (
+from trivet.identity.v1.verification_service_pb2 import (
     CheckPasswordResetRequest,
     RequestPasswordResetRequest,
     ResetPasswordRequest,

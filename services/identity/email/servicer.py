@@ -14,7 +14,7 @@ from services.identity.messages import (
 )
 from services.identity.passwords.resets import PasswordResets
 from services.identity.users.deletion import UserDeletion
-from trivet.identity.v1.account_service_pb2 import (
+from trivet.identity.v1.verification_service_pb2 import (
     VERIFY_EMAIL_OUTCOME_ALREADY_VERIFIED,
     VERIFY_EMAIL_OUTCOME_CHANGE_CONFIRMED,
     VERIFY_EMAIL_OUTCOME_CHANGED,
@@ -36,7 +36,7 @@ from trivet.identity.v1.account_service_pb2 import (
     VerifyEmailRequest,
     VerifyEmailResponse,
 )
-from trivet.identity.v1.account_service_pb2_grpc import VerificationServiceServicer
+from trivet.identity.v1.verification_service_pb2_grpc import VerificationServiceServicer
 
 OUTCOMES = {
     Outcome.VERIFIED: VERIFY_EMAIL_OUTCOME_VERIFIED,

@@ -17,13 +17,9 @@ from services.identity.outbox.outbox import Note, Receiver
 from trivet.client import Channel
 from trivet.notifications.v1.audit_service_pb2 import AuditEvent, RecordAuditEventsRequest
 from trivet.notifications.v1.audit_service_pb2_grpc import AuditServiceStub
-from trivet.notifications.v1.notification_service_pb2 import (
-    NOTIFICATION_TYPE_EMAIL,
-    CreateNotificationRequest,
-    Email,
-    Notification,
-)
+from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Email, Notification
 from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
+from trivet.notifications.v1.resources_pb2 import NOTIFICATION_TYPE_EMAIL
 from trivet.notifications.v1.user_data_service_pb2 import EraseUserDataRequest
 from trivet.notifications.v1.user_data_service_pb2_grpc import UserDataServiceStub
 

@@ -8,8 +8,8 @@ from services.identity.actors import deciding_actor
 from services.identity.messages import ROLES_BY_NUMBER, Context, decode_id, encode_user
 from services.identity.users.administration import Administration
 from trivet.identity.v1 import resources_pb2
-from trivet.identity.v1.user_service_pb2 import BanUserRequest, SetUserRoleRequest, UnbanUserRequest
-from trivet.identity.v1.user_service_pb2_grpc import UserAdminServiceServicer
+from trivet.identity.v1.user_admin_service_pb2 import BanUserRequest, SetUserRoleRequest, UnbanUserRequest
+from trivet.identity.v1.user_admin_service_pb2_grpc import UserAdminServiceServicer
 
 LONGEST = timedelta(days=100 * 365)
 

@@ -13,7 +13,7 @@ from services.notifications.delivery.queue import Queue
 from services.notifications.delivery.worker import Delivery
 from services.notifications.settings import NotificationsSettings
 from services.notifications.store.mongo import Store
-from trivet.notifications.v1.notification_service_pb2_grpc import add_MailboxServiceServicer_to_server
+from trivet.notifications.v1.mailbox_service_pb2_grpc import add_MailboxServiceServicer_to_server
 
 
 @asynccontextmanager

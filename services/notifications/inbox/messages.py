@@ -13,12 +13,13 @@ from runtime.struct_codec import plain
 from services.notifications.delivery.email.mailbox import KeptMail, links
 from services.notifications.inbox.drafts import Draft, Email, Kind
 from services.notifications.store.mongo import Document
+from trivet.notifications.v1 import mailbox_service_pb2, resources_pb2
 from trivet.notifications.v1 import notification_service_pb2 as pb
 
-KINDS: dict["pb.NotificationType.ValueType", Kind] = {
-    pb.NOTIFICATION_TYPE_EMAIL: "email",
-    pb.NOTIFICATION_TYPE_PUSH: "push",
-    pb.NOTIFICATION_TYPE_IN_APP: "in-app",
+KINDS: dict["resources_pb2.NotificationType.ValueType", Kind] = {
+    resources_pb2.NOTIFICATION_TYPE_EMAIL: "email",
+    resources_pb2.NOTIFICATION_TYPE_PUSH: "push",
+    resources_pb2.NOTIFICATION_TYPE_IN_APP: "in-app",
 }
 TYPES = {kind: number for number, kind in KINDS.items()}
 # The fields of a Notification that are answered, and the key that each has in its document.
@@ -92,9 +93,9 @@ def draft(request: pb.CreateNotificationRequest) -> Draft:
     )
 
 
-def kind_of(number: "pb.NotificationType.ValueType", field: str) -> Kind | None:
+def kind_of(number: "resources_pb2.NotificationType.ValueType", field: str) -> Kind | None:
     """Return the type's name, None if it was not said. Raises InvalidArgument for a number that is none."""
-    if number == pb.NOTIFICATION_TYPE_UNSPECIFIED:
+    if number == resources_pb2.NOTIFICATION_TYPE_UNSPECIFIED:
         return None
     if number not in KINDS:
         raise InvalidArgument("INVALID_FIELD", f"{field} must be a NotificationType, not {number}", field=field)
@@ -105,9 +106,9 @@ def type_stats(group: Document) -> pb.NotificationTypeStats:
     return pb.NotificationTypeStats(type=TYPES[group["_id"]], total_count=group["total"], unread_count=group["unread"])
 
 
-def mailbox_message(kept: KeptMail) -> pb.MailboxMessage:
+def mailbox_message(kept: KeptMail) -> mailbox_service_pb2.MailboxMessage:
     email = kept.email
-    return pb.MailboxMessage(
+    return mailbox_service_pb2.MailboxMessage(
         **asdict(email), links=links(email.html, email.text), create_time=timestamp(kept.created_at)
     )
 

@@ -1,9 +1,9 @@
-"""From the messages of delivery_service.proto to preferences and back."""
+"""From the messages of preference_service.proto to preferences and back."""
 
 from runtime.errors import InvalidArgument
 from services.notifications.inbox.messages import TYPES, kind_of
 from services.notifications.inbox.preferences import Preference
-from trivet.notifications.v1 import delivery_service_pb2 as pb
+from trivet.notifications.v1 import preference_service_pb2 as pb
 
 
 def preference(message: pb.Preference, user_id: str) -> Preference:

@@ -4,8 +4,8 @@ from runtime.rpc.actor import subject
 from runtime.rpc.interceptor_chain import Context
 from services.notifications.inbox import preference_messages
 from services.notifications.inbox.preferences import Preferences
-from trivet.notifications.v1 import delivery_service_pb2 as delivery
-from trivet.notifications.v1.delivery_service_pb2_grpc import PreferenceServiceServicer
+from trivet.notifications.v1 import preference_service_pb2 as pb
+from trivet.notifications.v1.preference_service_pb2_grpc import PreferenceServiceServicer
 
 
 class PreferenceServicer(PreferenceServiceServicer):
@@ -14,13 +14,11 @@ class PreferenceServicer(PreferenceServiceServicer):
     def __init__(self, preferences: Preferences) -> None:
         self._preferences = preferences
 
-    async def ListPreferences(
-        self, request: delivery.ListPreferencesRequest, context: Context
-    ) -> delivery.ListPreferencesResponse:
+    async def ListPreferences(self, request: pb.ListPreferencesRequest, context: Context) -> pb.ListPreferencesResponse:
         said = await self._preferences.all_of(subject(request.user_id))
-        return delivery.ListPreferencesResponse(preferences=[preference_messages.answer(each) for each in said])
+        return pb.ListPreferencesResponse(preferences=[preference_messages.answer(each) for each in said])
 
-    async def SetPreference(self, request: delivery.SetPreferenceRequest, context: Context) -> delivery.Preference:
+    async def SetPreference(self, request: pb.SetPreferenceRequest, context: Context) -> pb.Preference:
         wanted = request.preference
         said = preference_messages.preference(wanted, subject(wanted.user_id, "preference.user_id"))
         await self._preferences.set(said)

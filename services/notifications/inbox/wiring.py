@@ -11,8 +11,8 @@ from services.notifications.inbox.preferences import Preferences
 from services.notifications.inbox.servicer import NotificationServicer
 from services.notifications.store.mongo import Store
 from services.notifications.store.tombstones import Erasures
-from trivet.notifications.v1.delivery_service_pb2_grpc import add_PreferenceServiceServicer_to_server
 from trivet.notifications.v1.notification_service_pb2_grpc import add_NotificationServiceServicer_to_server
+from trivet.notifications.v1.preference_service_pb2_grpc import add_PreferenceServiceServicer_to_server
 
 
 def add_inbox(

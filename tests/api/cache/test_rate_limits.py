@@ -17,8 +17,8 @@ from tests.conftest import Engines
 from tests.harness import engines
 from tests.harness.processes import Process, client, process
 from tests.harness.waiting import taking, until
-from trivet.cache.v1 import cache_pb2 as pb
-from trivet.cache.v1.cache_pb2_grpc import RateLimitServiceStub
+from trivet.cache.v1 import rate_limit_service_pb2 as pb
+from trivet.cache.v1.rate_limit_service_pb2_grpc import RateLimitServiceStub
 
 SOON_SECONDS = 1.5
 

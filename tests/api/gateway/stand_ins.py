@@ -28,6 +28,8 @@ from trivet.identity.v1 import (
     session_service_pb2_grpc,
     subscription_service_pb2,
     subscription_service_pb2_grpc,
+    user_admin_service_pb2,
+    user_admin_service_pb2_grpc,
     user_service_pb2,
     user_service_pb2_grpc,
 )
@@ -36,6 +38,8 @@ from trivet.identity.v1.session_service_pb2 import VerifySessionRequest, VerifyS
 from trivet.notifications.v1 import (
     log_service_pb2,
     log_service_pb2_grpc,
+    mailbox_service_pb2,
+    mailbox_service_pb2_grpc,
     notification_service_pb2,
     notification_service_pb2_grpc,
 )
@@ -49,12 +53,12 @@ SERVED = {
     "identity": (
         (session_service_pb2, session_service_pb2_grpc, "SessionService"),
         (user_service_pb2, user_service_pb2_grpc, "UserService"),
-        (user_service_pb2, user_service_pb2_grpc, "UserAdminService"),
+        (user_admin_service_pb2, user_admin_service_pb2_grpc, "UserAdminService"),
         (subscription_service_pb2, subscription_service_pb2_grpc, "SubscriptionService"),
     ),
     "notifications": (
         (notification_service_pb2, notification_service_pb2_grpc, "NotificationService"),
-        (notification_service_pb2, notification_service_pb2_grpc, "MailboxService"),
+        (mailbox_service_pb2, mailbox_service_pb2_grpc, "MailboxService"),
         (log_service_pb2, log_service_pb2_grpc, "LogService"),
     ),
     "cache": ((cache_pb2, cache_pb2_grpc, "CacheService"),),

@@ -14,7 +14,7 @@ from tests.api.gateway.conftest import Gateway, running
 from tests.api.gateway.stand_ins import SERVED, StandIns, never
 from tests.harness.processes import SECRET
 from tests.harness.waiting import until
-from trivet.notifications.v1.notification_service_pb2 import ListMailboxMessagesResponse, MailboxMessage
+from trivet.notifications.v1.mailbox_service_pb2 import ListMailboxMessagesResponse, MailboxMessage
 
 
 async def readiness(gateway: Gateway) -> tuple[int, str, list[str]]:

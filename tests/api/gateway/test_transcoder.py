@@ -7,11 +7,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tests.api.gateway.stand_ins import ADMIN, ADMIN_ID, USER, USER_ID, StandIns
 from trivet.identity.v1.resources_pb2 import ROLE_USER, User
 from trivet.notifications.v1.log_service_pb2 import LOG_LEVEL_ERROR, LOG_LEVEL_WARNING
-from trivet.notifications.v1.notification_service_pb2 import (
-    NOTIFICATION_TYPE_EMAIL,
-    ListNotificationsResponse,
-    Notification,
-)
+from trivet.notifications.v1.notification_service_pb2 import ListNotificationsResponse, Notification
+from trivet.notifications.v1.resources_pb2 import NOTIFICATION_TYPE_EMAIL
 
 
 async def test_a_path_variable_reaches_the_rpc(http: httpx.AsyncClient, services: StandIns) -> None:

@@ -10,12 +10,12 @@ from tests.harness.processes import client
 from trivet.client import acting_for
 from trivet.identity.v1.auth_service_pb2 import (
     ChangePasswordRequest,
-    SessionOrigin,
     SignInRequest,
     SignOutRequest,
     SignUpRequest,
     VerifyPasswordRequest,
 )
+from trivet.identity.v1.resources_pb2 import SessionOrigin
 from trivet.identity.v1.session_service_pb2 import VerifySessionRequest
 
 NEW_PASSWORD = "a better horse battery"

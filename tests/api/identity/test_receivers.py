@@ -28,10 +28,10 @@ from tests.harness.processes import Process, client, process
 from tests.harness.smtp import MailServer, mail_server
 from tests.harness.waiting import until
 from trivet.client import acting_for
-from trivet.identity.v1.account_service_pb2 import RequestPasswordResetRequest
-from trivet.identity.v1.account_service_pb2_grpc import VerificationServiceStub
-from trivet.identity.v1.auth_service_pb2 import SessionOrigin
+from trivet.identity.v1.resources_pb2 import SessionOrigin
 from trivet.identity.v1.user_service_pb2 import DeleteUserRequest
+from trivet.identity.v1.verification_service_pb2 import RequestPasswordResetRequest
+from trivet.identity.v1.verification_service_pb2_grpc import VerificationServiceStub
 
 EMAIL = "ann@example.com"
 TOKEN = re.compile(r"/reset-password/([a-zA-Z0-9]{16,})")

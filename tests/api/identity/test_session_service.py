@@ -5,8 +5,8 @@ import pytest
 from runtime.paging import encode_token
 from tests.api.identity.conftest import PASSWORD, Api, failure
 from trivet.client import acting_for
-from trivet.identity.v1.auth_service_pb2 import SessionOrigin, SignInRequest, SignUpResponse
-from trivet.identity.v1.resources_pb2 import Session
+from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignUpResponse
+from trivet.identity.v1.resources_pb2 import Session, SessionOrigin
 from trivet.identity.v1.session_service_pb2 import (
     ListSessionsRequest,
     RefreshSessionRequest,

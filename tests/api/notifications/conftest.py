@@ -18,9 +18,10 @@ from trivet.client import Channel, reason_of
 from trivet.client.errors import status_of
 from trivet.notifications.v1 import notification_service_pb2 as pb
 from trivet.notifications.v1.audit_service_pb2_grpc import AuditServiceStub
-from trivet.notifications.v1.delivery_service_pb2_grpc import PreferenceServiceStub
 from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
-from trivet.notifications.v1.notification_service_pb2_grpc import MailboxServiceStub, NotificationServiceStub
+from trivet.notifications.v1.mailbox_service_pb2_grpc import MailboxServiceStub
+from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
+from trivet.notifications.v1.preference_service_pb2_grpc import PreferenceServiceStub
 from trivet.notifications.v1.user_data_service_pb2_grpc import UserDataServiceStub
 
 

@@ -14,6 +14,7 @@ from tests.harness.processes import Process, client, process
 from tests.harness.smtp import MailServer
 from tests.harness.waiting import until
 from trivet.notifications.v1 import notification_service_pb2 as pb
+from trivet.notifications.v1.resources_pb2 import NOTIFICATION_TYPE_EMAIL
 
 SENDER = "Trivet <noreply@trivet.example>"
 QUICK = {"TRIVET_MAIL_RETRY_SECONDS": "0.05", "TRIVET_MAIL_FROM": SENDER, "TRIVET_MONGODB_TIMEOUT_MS": "4000"}
@@ -30,7 +31,7 @@ class Office:
     async def post(self, subject: str = "Hello", **values: Any) -> str:
         """Have a mail sent; return its notification's id."""
         email = pb.Email(**{"to": "ann@example.com", "subject": subject, "text": "Go to https://x.io/v?t=1"} | values)
-        return (await self.api.create(new_id(), "Title", type=pb.NOTIFICATION_TYPE_EMAIL, email=email)).id
+        return (await self.api.create(new_id(), "Title", type=NOTIFICATION_TYPE_EMAIL, email=email)).id
 
     async def row(self, notification_id: str) -> dict[str, Any]:
         row: dict[str, Any] = await self.rows.find_one({"_id": notification_id})

@@ -15,6 +15,7 @@ from tests.harness.ports import free_port
 from tests.harness.smtp import PASSWORD, USER, mail_server
 from tests.harness.waiting import until
 from trivet.notifications.v1 import notification_service_pb2 as pb
+from trivet.notifications.v1.mailbox_service_pb2 import ListMailboxMessagesRequest
 
 
 @pytest.mark.parametrize(
@@ -225,7 +226,7 @@ async def test_development_with_a_mail_server_sends_and_its_mailbox_stays_empty(
     with mail_server() as server:
         async with office(engine, server) as sender:
             await sender.becomes(await sender.post(), "sent")
-            box = await sender.api.mailbox.ListMailboxMessages(pb.ListMailboxMessagesRequest())
+            box = await sender.api.mailbox.ListMailboxMessages(ListMailboxMessagesRequest())
         assert list(box.messages) == []
 
 

@@ -16,12 +16,14 @@ from pymongo import AsyncMongoClient
 from services.notifications.store.keyset import Place, token
 from tests.api.notifications.conftest import Api, refusal
 from trivet.notifications.v1 import log_service_pb2 as log
+from trivet.notifications.v1 import mailbox_service_pb2 as mailbox
 from trivet.notifications.v1 import notification_service_pb2 as pb
 
 OPERATORS = ('{"$gt": ""}', '{"$ne": null}', '{"$regex": ".*"}', '["a"]', "$where", "'; return true; //", "a\0b", ".*")
 METHODS = [
     method
-    for service in (*pb.DESCRIPTOR.services_by_name.values(), *log.DESCRIPTOR.services_by_name.values())
+    for file in (pb, mailbox, log)
+    for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 ]
 NEVER = {StatusCode.INTERNAL, StatusCode.UNKNOWN, StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED}

@@ -12,6 +12,12 @@ from tests.api.notifications.conftest import Api, refusal
 from tests.harness.processes import client, process
 from trivet.client import acting_for
 from trivet.notifications.v1 import notification_service_pb2 as pb
+from trivet.notifications.v1.mailbox_service_pb2 import ListMailboxMessagesRequest
+from trivet.notifications.v1.resources_pb2 import (
+    NOTIFICATION_TYPE_EMAIL,
+    NOTIFICATION_TYPE_IN_APP,
+    NOTIFICATION_TYPE_PUSH,
+)
 
 INVALID = StatusCode.INVALID_ARGUMENT
 EMAIL = pb.Email(to="ann@x.io", subject="Verify", text="Go to https://x.io/v?t=1", html="")
@@ -19,7 +25,7 @@ EMAIL = pb.Email(to="ann@x.io", subject="Verify", text="Go to https://x.io/v?t=1
 
 async def test_a_notification_goes_all_the_way(api: Api, user: str) -> None:
     created = await api.create(user, "Shipped", message="On its way", topic="orders", data={"id": "o1", "n": 2})
-    assert created.type == pb.NOTIFICATION_TYPE_IN_APP
+    assert created.type == NOTIFICATION_TYPE_IN_APP
     with acting_for(user, "user"):
         page = await api.notifications.ListNotifications(pb.ListNotificationsRequest())
         assert list(page.notifications) == [created]
@@ -90,7 +96,7 @@ async def test_a_bad_page_is_refused_by_its_field(api: Api, user: str, values: d
         ({"data": {"list": [{"nul\0": 1}]}}, "notification.data.list[0]"),
         ({"data": {"nan": float("nan")}}, "notification.data.nan"),
         ({"email": EMAIL}, "notification.email"),
-        ({"type": pb.NOTIFICATION_TYPE_EMAIL}, "notification.email"),
+        ({"type": NOTIFICATION_TYPE_EMAIL}, "notification.email"),
         ({"title": ""}, "notification.title"),
         ({"user_id": ""}, "notification.user_id"),
     ],
@@ -123,7 +129,7 @@ async def test_a_mail_with_more_than_one_address_or_line_in_its_head_is_refused(
     email = pb.Email()
     email.CopyFrom(EMAIL)
     setattr(email, field, value)
-    refused = await refusal(api.create(user, type=pb.NOTIFICATION_TYPE_EMAIL, email=email))
+    refused = await refusal(api.create(user, type=NOTIFICATION_TYPE_EMAIL, email=email))
     assert (refused.code, refused.fields) == (INVALID, (f"notification.email.{field}",))
 
 
@@ -171,9 +177,8 @@ async def test_nobody_reaches_what_is_anothers(api: Api, user: str) -> None:
         own = await calls.BatchMarkRead(pb.BatchMarkReadRequest(notification_ids=[created.id]))
         assert own.updated_count == 0
         assert (await refusal(api.create(user))).reason == "ADMIN_REQUIRED"
-        assert (await refusal(api.mailbox.ListMailboxMessages(pb.ListMailboxMessagesRequest()))).code == (
-            StatusCode.PERMISSION_DENIED
-        )
+        box = await refusal(api.mailbox.ListMailboxMessages(ListMailboxMessagesRequest()))
+        assert box.code == StatusCode.PERMISSION_DENIED
     with acting_for(new_id(), "admin"):
         assert await calls.GetNotification(pb.GetNotificationRequest(notification_id=created.id)) == created
 
@@ -184,8 +189,8 @@ async def test_a_service_that_names_no_user_is_told_to(api: Api) -> None:
 
 
 async def test_kept_mail_comes_with_its_links(api: Api, user: str) -> None:
-    await api.create(user, type=pb.NOTIFICATION_TYPE_EMAIL, email=EMAIL)
-    newest = (await api.mailbox.ListMailboxMessages(pb.ListMailboxMessagesRequest())).messages[0]
+    await api.create(user, type=NOTIFICATION_TYPE_EMAIL, email=EMAIL)
+    newest = (await api.mailbox.ListMailboxMessages(ListMailboxMessagesRequest())).messages[0]
     assert (newest.to, newest.subject, newest.text) == (EMAIL.to, EMAIL.subject, EMAIL.text)
     assert list(newest.links) == ["https://x.io/v?t=1"]
 
@@ -194,12 +199,12 @@ async def test_production_refuses_mail_until_a_sender_is_set_and_keeps_none(mong
     with process("notifications", MONGODB_URI=mongodb_url, TRIVET_ENV="production") as running:
         async with client(running) as channel:
             production = Api(channel)
-            mail = await refusal(production.create(user, type=pb.NOTIFICATION_TYPE_EMAIL, email=EMAIL))
+            mail = await refusal(production.create(user, type=NOTIFICATION_TYPE_EMAIL, email=EMAIL))
             assert (mail.code, mail.reason) == (StatusCode.FAILED_PRECONDITION, "EMAIL_NOT_CONFIGURED")
-            box = await refusal(production.mailbox.ListMailboxMessages(pb.ListMailboxMessagesRequest()))
+            box = await refusal(production.mailbox.ListMailboxMessages(ListMailboxMessagesRequest()))
             assert (box.code, box.reason) == (StatusCode.FAILED_PRECONDITION, "MAILBOX_OFF")
 
 
 async def test_push_is_unimplemented_and_no_setting_is_named_that_does_not_exist(api: Api, user: str) -> None:
-    refused = await refusal(api.create(user, type=pb.NOTIFICATION_TYPE_PUSH))
+    refused = await refusal(api.create(user, type=NOTIFICATION_TYPE_PUSH))
     assert (refused.code, refused.reason) == (StatusCode.UNIMPLEMENTED, "PUSH_NOT_IMPLEMENTED")

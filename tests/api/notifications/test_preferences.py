@@ -11,8 +11,8 @@ from tests.api.notifications.keeping import Kept, Lease
 from tests.harness.processes import Process, client
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import acting_for
-from trivet.notifications.v1 import delivery_service_pb2 as pb
-from trivet.notifications.v1.notification_service_pb2 import (
+from trivet.notifications.v1 import preference_service_pb2 as pb
+from trivet.notifications.v1.resources_pb2 import (
     NOTIFICATION_TYPE_EMAIL,
     NOTIFICATION_TYPE_IN_APP,
     NotificationType,

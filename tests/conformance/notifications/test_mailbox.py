@@ -13,7 +13,7 @@ from services.notifications.inbox.drafts import Draft, Email
 from services.notifications.inbox.messages import KEYS, mailbox_message, notification
 from services.notifications.inbox.notifications import Notifications, Selection
 from tests.conformance.notifications.conftest import LETTERS, TTL, House, as_stored
-from trivet.notifications.v1.notification_service_pb2 import MailboxMessage
+from trivet.notifications.v1.mailbox_service_pb2 import MailboxMessage
 
 
 def mail(number: int) -> Draft:

@@ -15,15 +15,15 @@ from gateway.http.rate_limiter import Limit, SharedWindows, Windows, counted_alo
 from tests.harness.clock import Clock
 from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import (
-    AcquireRequest,
-    AcquireResponse,
     BatchSetRequest,
     BatchSetResponse,
     GetRequest,
     GetResponse,
     Lookup,
 )
-from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub, RateLimitServiceStub
+from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.cache.v1.rate_limit_service_pb2 import AcquireRequest, AcquireResponse
+from trivet.cache.v1.rate_limit_service_pb2_grpc import RateLimitServiceStub
 
 HOME, STRANGER = "203.0.113.7", "198.51.100.1"
 

@@ -15,9 +15,9 @@ from trivet.cache.v1 import cache_pb2 as pb
 from trivet.cache.v1.cache_pb2_grpc import (
     CacheServiceServicer,
     CacheServiceStub,
-    RateLimitServiceStub,
     add_CacheServiceServicer_to_server,
 )
+from trivet.cache.v1.rate_limit_service_pb2_grpc import RateLimitServiceStub
 from trivet.client import CachedReads, NearCache, NearReads, Signer, connect, watching
 from trivet.client.near import watch
 from trivet.client.outage import Outage

@@ -13,7 +13,7 @@ from gateway.http.rate_limiter import Windows
 from gateway.sessions.cookies import SessionCookies
 from gateway.sessions.token_guesses import LIMIT, Guesses, TooManyGuesses
 from gateway.settings import GatewaySettings
-from trivet.cache.v1.cache_pb2_grpc import RateLimitServiceStub
+from trivet.cache.v1.rate_limit_service_pb2_grpc import RateLimitServiceStub
 from trivet.client import within
 
 SETTINGS = GatewaySettings(secret=SecretStr("a secret that signs nothing here"))

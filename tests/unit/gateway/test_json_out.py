@@ -18,7 +18,8 @@ from gateway.api.json_encoding import converter, encode
 from gateway.api.services import SERVICES
 from trivet.cache.v1.cache_pb2 import Entry, Lookup, WatchResponse
 from trivet.identity.v1.resources_pb2 import Session, User
-from trivet.identity.v1.user_service_pb2 import BanUserRequest, ListUsersResponse
+from trivet.identity.v1.user_admin_service_pb2 import BanUserRequest
+from trivet.identity.v1.user_service_pb2 import ListUsersResponse
 from trivet.notifications.v1.log_service_pb2 import LogEntry, QueryLogsResponse
 from trivet.notifications.v1.notification_service_pb2 import (
     CreateNotificationRequest,

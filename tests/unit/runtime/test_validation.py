@@ -13,7 +13,8 @@ from runtime.errors import InvalidArgument
 from runtime.rpc.validation import validator
 from trivet.cache.v1.cache_pb2 import BatchGetRequest, Entry, GetStatsRequest, IncrementRequest, SetRequest
 from trivet.identity.v1.resources_pb2 import User
-from trivet.identity.v1.user_service_pb2 import SetUserRoleRequest, UpdateUserRequest
+from trivet.identity.v1.user_admin_service_pb2 import SetUserRoleRequest
+from trivet.identity.v1.user_service_pb2 import UpdateUserRequest
 from trivet.notifications.v1.log_service_pb2 import WriteLogsRequest
 from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Email, Notification
 

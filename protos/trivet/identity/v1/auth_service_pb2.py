@@ -27,7 +27,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from trivet.identity.v1 import resources_pb2 as trivet_dot_identity_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%trivet/identity/v1/auth_service.proto\x12\x12trivet.identity.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\"trivet/identity/v1/resources.proto\"a\n\rSessionOrigin\x12\x12\n\nip_address\x18\x01 \x01(\t\x12\x12\n\nuser_agent\x18\x02 \x01(\t\x12\x18\n\x0bremember_me\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\x0e\n\x0c_remember_me\"\xf8\x01\n\rSignUpRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08password\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x05image\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x31\n\x06origin\x18\x05 \x01(\x0b\x32!.trivet.identity.v1.SessionOrigin\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12+\n\nadditional\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x14\n\x0c\x63\x61llback_url\x18\t \x01(\tB\x08\n\x06_image\"u\n\x0eSignUpResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.trivet.identity.v1.User\x12,\n\x07session\x18\x02 \x01(\x0b\x32\x1b.trivet.identity.v1.Session\x12\r\n\x05token\x18\x03 \x01(\t\"\x85\x01\n\rSignInRequest\x12\x13\n\x05\x65mail\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08password\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x31\n\x06origin\x18\x03 \x01(\x0b\x32!.trivet.identity.v1.SessionOrigin\x12\x14\n\x0c\x63\x61llback_url\x18\t \x01(\t\"u\n\x0eSignInResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.trivet.identity.v1.User\x12,\n\x07session\x18\x02 \x01(\x0b\x32\x1b.trivet.identity.v1.Session\x12\r\n\x05token\x18\x03 \x01(\t\"%\n\x0eSignOutRequest\x12\x13\n\x05token\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"5\n\x0fSignOutResponse\x12\x0f\n\x07revoked\x18\x01 \x01(\x08\x12\x11\n\tconfirmed\x18\x02 \x01(\x08\"\xef\x01\n\x15\x43hangePasswordRequest\x12\x15\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1e\n\x10\x63urrent_password\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0cnew_password\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nsession_id\x18\x04 \x01(\t\x12\"\n\x15revoke_other_sessions\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x31\n\x06origin\x18\x06 \x01(\x0b\x32!.trivet.identity.v1.SessionOriginB\x18\n\x16_revoke_other_sessions\"}\n\x16\x43hangePasswordResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.trivet.identity.v1.User\x12,\n\x07session\x18\x02 \x01(\x0b\x32\x1b.trivet.identity.v1.Session\x12\r\n\x05token\x18\x03 \x01(\t\"F\n\x15VerifyPasswordRequest\x12\x15\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08password\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\x18\n\x16VerifyPasswordResponse2\xda\x03\n\x0b\x41uthService\x12O\n\x06SignUp\x12!.trivet.identity.v1.SignUpRequest\x1a\".trivet.identity.v1.SignUpResponse\x12O\n\x06SignIn\x12!.trivet.identity.v1.SignInRequest\x1a\".trivet.identity.v1.SignInResponse\x12W\n\x07SignOut\x12\".trivet.identity.v1.SignOutRequest\x1a#.trivet.identity.v1.SignOutResponse\"\x03\x90\x02\x02\x12g\n\x0e\x43hangePassword\x12).trivet.identity.v1.ChangePasswordRequest\x1a*.trivet.identity.v1.ChangePasswordResponse\x12g\n\x0eVerifyPassword\x12).trivet.identity.v1.VerifyPasswordRequest\x1a*.trivet.identity.v1.VerifyPasswordResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%trivet/identity/v1/auth_service.proto\x12\x12trivet.identity.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\"trivet/identity/v1/resources.proto\"\xf8\x01\n\rSignUpRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08password\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x05image\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x31\n\x06origin\x18\x05 \x01(\x0b\x32!.trivet.identity.v1.SessionOrigin\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12+\n\nadditional\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x14\n\x0c\x63\x61llback_url\x18\t \x01(\tB\x08\n\x06_image\"u\n\x0eSignUpResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.trivet.identity.v1.User\x12,\n\x07session\x18\x02 \x01(\x0b\x32\x1b.trivet.identity.v1.Session\x12\r\n\x05token\x18\x03 \x01(\t\"\x85\x01\n\rSignInRequest\x12\x13\n\x05\x65mail\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08password\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x31\n\x06origin\x18\x03 \x01(\x0b\x32!.trivet.identity.v1.SessionOrigin\x12\x14\n\x0c\x63\x61llback_url\x18\t \x01(\t\"u\n\x0eSignInResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.trivet.identity.v1.User\x12,\n\x07session\x18\x02 \x01(\x0b\x32\x1b.trivet.identity.v1.Session\x12\r\n\x05token\x18\x03 \x01(\t\"%\n\x0eSignOutRequest\x12\x13\n\x05token\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"5\n\x0fSignOutResponse\x12\x0f\n\x07revoked\x18\x01 \x01(\x08\x12\x11\n\tconfirmed\x18\x02 \x01(\x08\"\xef\x01\n\x15\x43hangePasswordRequest\x12\x15\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1e\n\x10\x63urrent_password\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0cnew_password\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nsession_id\x18\x04 \x01(\t\x12\"\n\x15revoke_other_sessions\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x31\n\x06origin\x18\x06 \x01(\x0b\x32!.trivet.identity.v1.SessionOriginB\x18\n\x16_revoke_other_sessions\"}\n\x16\x43hangePasswordResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.trivet.identity.v1.User\x12,\n\x07session\x18\x02 \x01(\x0b\x32\x1b.trivet.identity.v1.Session\x12\r\n\x05token\x18\x03 \x01(\t\"F\n\x15VerifyPasswordRequest\x12\x15\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08password\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\x18\n\x16VerifyPasswordResponse2\xda\x03\n\x0b\x41uthService\x12O\n\x06SignUp\x12!.trivet.identity.v1.SignUpRequest\x1a\".trivet.identity.v1.SignUpResponse\x12O\n\x06SignIn\x12!.trivet.identity.v1.SignInRequest\x1a\".trivet.identity.v1.SignInResponse\x12W\n\x07SignOut\x12\".trivet.identity.v1.SignOutRequest\x1a#.trivet.identity.v1.SignOutResponse\"\x03\x90\x02\x02\x12g\n\x0e\x43hangePassword\x12).trivet.identity.v1.ChangePasswordRequest\x1a*.trivet.identity.v1.ChangePasswordResponse\x12g\n\x0eVerifyPassword\x12).trivet.identity.v1.VerifyPasswordRequest\x1a*.trivet.identity.v1.VerifyPasswordResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,28 +58,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERIFYPASSWORDREQUEST'].fields_by_name['password']._serialized_options = b'\342A\001\002'
   _globals['_AUTHSERVICE'].methods_by_name['SignOut']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['SignOut']._serialized_options = b'\220\002\002'
-  _globals['_SESSIONORIGIN']._serialized_start=160
-  _globals['_SESSIONORIGIN']._serialized_end=257
-  _globals['_SIGNUPREQUEST']._serialized_start=260
-  _globals['_SIGNUPREQUEST']._serialized_end=508
-  _globals['_SIGNUPRESPONSE']._serialized_start=510
-  _globals['_SIGNUPRESPONSE']._serialized_end=627
-  _globals['_SIGNINREQUEST']._serialized_start=630
-  _globals['_SIGNINREQUEST']._serialized_end=763
-  _globals['_SIGNINRESPONSE']._serialized_start=765
-  _globals['_SIGNINRESPONSE']._serialized_end=882
-  _globals['_SIGNOUTREQUEST']._serialized_start=884
-  _globals['_SIGNOUTREQUEST']._serialized_end=921
-  _globals['_SIGNOUTRESPONSE']._serialized_start=923
-  _globals['_SIGNOUTRESPONSE']._serialized_end=976
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=979
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=1218
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=1220
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=1345
-  _globals['_VERIFYPASSWORDREQUEST']._serialized_start=1347
-  _globals['_VERIFYPASSWORDREQUEST']._serialized_end=1417
-  _globals['_VERIFYPASSWORDRESPONSE']._serialized_start=1419
-  _globals['_VERIFYPASSWORDRESPONSE']._serialized_end=1443
-  _globals['_AUTHSERVICE']._serialized_start=1446
-  _globals['_AUTHSERVICE']._serialized_end=1920
+  _globals['_SIGNUPREQUEST']._serialized_start=161
+  _globals['_SIGNUPREQUEST']._serialized_end=409
+  _globals['_SIGNUPRESPONSE']._serialized_start=411
+  _globals['_SIGNUPRESPONSE']._serialized_end=528
+  _globals['_SIGNINREQUEST']._serialized_start=531
+  _globals['_SIGNINREQUEST']._serialized_end=664
+  _globals['_SIGNINRESPONSE']._serialized_start=666
+  _globals['_SIGNINRESPONSE']._serialized_end=783
+  _globals['_SIGNOUTREQUEST']._serialized_start=785
+  _globals['_SIGNOUTREQUEST']._serialized_end=822
+  _globals['_SIGNOUTRESPONSE']._serialized_start=824
+  _globals['_SIGNOUTRESPONSE']._serialized_end=877
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=880
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=1119
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=1121
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=1246
+  _globals['_VERIFYPASSWORDREQUEST']._serialized_start=1248
+  _globals['_VERIFYPASSWORDREQUEST']._serialized_end=1318
+  _globals['_VERIFYPASSWORDRESPONSE']._serialized_start=1320
+  _globals['_VERIFYPASSWORDRESPONSE']._serialized_end=1344
+  _globals['_AUTHSERVICE']._serialized_start=1347
+  _globals['_AUTHSERVICE']._serialized_end=1821
 # @@protoc_insertion_point(module_scope)

@@ -19,38 +19,6 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
-class SessionOrigin(_message.Message):
-    """What a new session should remember of where it was opened."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    IP_ADDRESS_FIELD_NUMBER: _builtins.int
-    USER_AGENT_FIELD_NUMBER: _builtins.int
-    REMEMBER_ME_FIELD_NUMBER: _builtins.int
-    ip_address: _builtins.str
-    """The client's address, as far as trusted proxies tell."""
-    user_agent: _builtins.str
-    """The client's User-Agent, cut at 512 characters."""
-    remember_me: _builtins.bool
-    """False for a session of one day that is never refreshed; true if unset."""
-    def __init__(
-        self,
-        *,
-        ip_address: _builtins.str = ...,
-        user_agent: _builtins.str = ...,
-        remember_me: _builtins.bool | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_remember_me", b"_remember_me", "remember_me", b"remember_me"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_remember_me", b"_remember_me", "ip_address", b"ip_address", "remember_me", b"remember_me", "user_agent", b"user_agent"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__remember_me: _TypeAlias = _typing.Literal["remember_me"]  # noqa: Y015
-    _WhichOneofArgType__remember_me: _TypeAlias = _typing.Literal["_remember_me", b"_remember_me"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__remember_me) -> _WhichOneofReturnType__remember_me | None: ...
-
-Global___SessionOrigin: _TypeAlias = SessionOrigin  # noqa: Y015
-
-@_typing.final
 class SignUpRequest(_message.Message):
     """A new account."""
 
@@ -79,7 +47,7 @@ class SignUpRequest(_message.Message):
     callback_url: _builtins.str
     """Where the link of the verification mail leads in the end, if one is sent."""
     @_builtins.property
-    def origin(self) -> Global___SessionOrigin:
+    def origin(self) -> _resources_pb2.SessionOrigin:
         """Where the first session is opened."""
 
     @_builtins.property
@@ -93,7 +61,7 @@ class SignUpRequest(_message.Message):
         email: _builtins.str = ...,
         password: _builtins.str = ...,
         image: _builtins.str | None = ...,
-        origin: Global___SessionOrigin | None = ...,
+        origin: _resources_pb2.SessionOrigin | None = ...,
         request_id: _builtins.str = ...,
         additional: _struct_pb2.Struct | None = ...,
         callback_url: _builtins.str = ...,
@@ -159,7 +127,7 @@ class SignInRequest(_message.Message):
     callback_url: _builtins.str
     """Where the link of the verification mail leads in the end, if one is sent."""
     @_builtins.property
-    def origin(self) -> Global___SessionOrigin:
+    def origin(self) -> _resources_pb2.SessionOrigin:
         """Where the session is opened."""
 
     def __init__(
@@ -167,7 +135,7 @@ class SignInRequest(_message.Message):
         *,
         email: _builtins.str = ...,
         password: _builtins.str = ...,
-        origin: Global___SessionOrigin | None = ...,
+        origin: _resources_pb2.SessionOrigin | None = ...,
         callback_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["origin", b"origin"]  # noqa: Y015
@@ -283,7 +251,7 @@ class ChangePasswordRequest(_message.Message):
     revoke_other_sessions: _builtins.bool
     """True ends every session and opens a new one; false ends none; unset ends all but `session_id`."""
     @_builtins.property
-    def origin(self) -> Global___SessionOrigin:
+    def origin(self) -> _resources_pb2.SessionOrigin:
         """Where the new session, if any, is opened."""
 
     def __init__(
@@ -294,7 +262,7 @@ class ChangePasswordRequest(_message.Message):
         new_password: _builtins.str = ...,
         session_id: _builtins.str = ...,
         revoke_other_sessions: _builtins.bool | None = ...,
-        origin: Global___SessionOrigin | None = ...,
+        origin: _resources_pb2.SessionOrigin | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_revoke_other_sessions", b"_revoke_other_sessions", "origin", b"origin", "revoke_other_sessions", b"revoke_other_sessions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

@@ -27,7 +27,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"trivet/identity/v1/resources.proto\x12\x12trivet.identity.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x03\n\x04User\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x65mail_verified\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x12\n\x05image\x18\x05 \x01(\tH\x00\x88\x01\x01\x12,\n\x04role\x18\x06 \x01(\x0e\x32\x18.trivet.identity.v1.RoleB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x62\x61nned\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x18\n\nban_reason\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\x0f\x62\x61n_expire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12+\n\nadditional\x18\x0c \x01(\x0b\x32\x17.google.protobuf.StructB\x08\n\x06_image\"\x8e\x02\n\x07Session\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nip_address\x18\x04 \x01(\t\x12\x12\n\nuser_agent\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\nadditional\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct*;\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x0e\n\nROLE_ADMIN\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"trivet/identity/v1/resources.proto\x12\x12trivet.identity.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"a\n\rSessionOrigin\x12\x12\n\nip_address\x18\x01 \x01(\t\x12\x12\n\nuser_agent\x18\x02 \x01(\t\x12\x18\n\x0bremember_me\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\x0e\n\x0c_remember_me\"\xab\x03\n\x04User\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x65mail_verified\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x12\n\x05image\x18\x05 \x01(\tH\x00\x88\x01\x01\x12,\n\x04role\x18\x06 \x01(\x0e\x32\x18.trivet.identity.v1.RoleB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x62\x61nned\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x18\n\nban_reason\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\x0f\x62\x61n_expire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12+\n\nadditional\x18\x0c \x01(\x0b\x32\x17.google.protobuf.StructB\x08\n\x06_image\"\x8e\x02\n\x07Session\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nip_address\x18\x04 \x01(\t\x12\x12\n\nuser_agent\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\nadditional\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct*;\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x0e\n\nROLE_ADMIN\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,10 +52,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USER'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_USER'].fields_by_name['update_time']._loaded_options = None
   _globals['_USER'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
-  _globals['_ROLE']._serialized_start=857
-  _globals['_ROLE']._serialized_end=916
-  _globals['_USER']._serialized_start=155
-  _globals['_USER']._serialized_end=582
-  _globals['_SESSION']._serialized_start=585
-  _globals['_SESSION']._serialized_end=855
+  _globals['_ROLE']._serialized_start=956
+  _globals['_ROLE']._serialized_end=1015
+  _globals['_SESSIONORIGIN']._serialized_start=154
+  _globals['_SESSIONORIGIN']._serialized_end=251
+  _globals['_USER']._serialized_start=254
+  _globals['_USER']._serialized_end=681
+  _globals['_SESSION']._serialized_start=684
+  _globals['_SESSION']._serialized_end=954
 # @@protoc_insertion_point(module_scope)

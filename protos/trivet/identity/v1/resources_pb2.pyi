@@ -44,6 +44,38 @@ ROLE_ADMIN: Role.ValueType  # 2
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 @_typing.final
+class SessionOrigin(_message.Message):
+    """What a new session should remember of where it was opened."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IP_ADDRESS_FIELD_NUMBER: _builtins.int
+    USER_AGENT_FIELD_NUMBER: _builtins.int
+    REMEMBER_ME_FIELD_NUMBER: _builtins.int
+    ip_address: _builtins.str
+    """The client's address, as far as trusted proxies tell."""
+    user_agent: _builtins.str
+    """The client's User-Agent, cut at 512 characters."""
+    remember_me: _builtins.bool
+    """False for a session of one day that is never refreshed; true if unset."""
+    def __init__(
+        self,
+        *,
+        ip_address: _builtins.str = ...,
+        user_agent: _builtins.str = ...,
+        remember_me: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_remember_me", b"_remember_me", "remember_me", b"remember_me"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_remember_me", b"_remember_me", "ip_address", b"ip_address", "remember_me", b"remember_me", "user_agent", b"user_agent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__remember_me: _TypeAlias = _typing.Literal["remember_me"]  # noqa: Y015
+    _WhichOneofArgType__remember_me: _TypeAlias = _typing.Literal["_remember_me", b"_remember_me"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__remember_me) -> _WhichOneofReturnType__remember_me | None: ...
+
+Global___SessionOrigin: _TypeAlias = SessionOrigin  # noqa: Y015
+
+@_typing.final
 class User(_message.Message):
     """A person with an account."""
 

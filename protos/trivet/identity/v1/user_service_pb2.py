@@ -24,14 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
-from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from trivet.cache.v1 import cached_pb2 as trivet_dot_cache_dot_v1_dot_cached__pb2
 from trivet.identity.v1 import resources_pb2 as trivet_dot_identity_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%trivet/identity/v1/user_service.proto\x12\x12trivet.identity.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1ctrivet/cache/v1/cached.proto\x1a\"trivet/identity/v1/resources.proto\"\'\n\x0eGetUserRequest\x12\x15\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"r\n\x11UpdateUserRequest\x12,\n\x04user\x18\x01 \x01(\x0b\x32\x18.trivet.identity.v1.UserB\x04\xe2\x41\x01\x02\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"N\n\x11\x44\x65leteUserRequest\x12\x15\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x08password\x18\x02 \x01(\tH\x00\x88\x01\x01\x42\x0b\n\t_password\"\xb3\x02\n\x10ListUsersRequest\x12\x14\n\x0c\x65mail_prefix\x18\x01 \x01(\t\x12&\n\x04role\x18\x02 \x01(\x0e\x32\x18.trivet.identity.v1.Role\x12\x13\n\x06\x62\x61nned\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12,\n\x05order\x18\x04 \x01(\x0e\x32\x1d.trivet.identity.v1.UserOrder\x12\x16\n\tpage_size\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12\x12\n\npage_token\x18\x06 \x01(\t\x12\x11\n\x04page\x18\x07 \x01(\x05H\x02\x88\x01\x01\x12\r\n\x05query\x18\x08 \x01(\t\x12\x1b\n\x0e\x65mail_verified\x18\t \x01(\x08H\x03\x88\x01\x01\x42\t\n\x07_bannedB\x0c\n\n_page_sizeB\x07\n\x05_pageB\x11\n\x0f_email_verified\"i\n\x11ListUsersResponse\x12\'\n\x05users\x18\x01 \x03(\x0b\x32\x18.trivet.identity.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"Y\n\x12SetUserRoleRequest\x12\x15\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12,\n\x04role\x18\x02 \x01(\x0e\x32\x18.trivet.identity.v1.RoleB\x04\xe2\x41\x01\x02\"d\n\x0e\x42\x61nUserRequest\x12\x15\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\")\n\x10UnbanUserRequest\x12\x15\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02*\xd0\x01\n\tUserOrder\x12\x1a\n\x16USER_ORDER_UNSPECIFIED\x10\x00\x12\x1f\n\x1bUSER_ORDER_CREATE_TIME_DESC\x10\x01\x12\x1e\n\x1aUSER_ORDER_CREATE_TIME_ASC\x10\x02\x12\x18\n\x14USER_ORDER_EMAIL_ASC\x10\x03\x12\x19\n\x15USER_ORDER_EMAIL_DESC\x10\x04\x12\x17\n\x13USER_ORDER_NAME_ASC\x10\x05\x12\x18\n\x14USER_ORDER_NAME_DESC\x10\x06\x32\xf7\x03\n\x0bUserService\x12\x98\x01\n\x07GetUser\x12\".trivet.identity.v1.GetUserRequest\x1a\x18.trivet.identity.v1.User\"O\x90\x02\x01\xea\xf6\x18-\n\x08profiles\x12\x07user_id\"\x07user_id*\x03\x08\xac\x02:\nuser:{key}\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/users/{user_id}\x12s\n\nUpdateUser\x12%.trivet.identity.v1.UpdateUserRequest\x1a\x18.trivet.identity.v1.User\"$\x90\x02\x02\x82\xd3\xe4\x93\x02\x1b\x32\x13/v1/users/{user.id}:\x04user\x12h\n\nDeleteUser\x12%.trivet.identity.v1.DeleteUserRequest\x1a\x16.google.protobuf.Empty\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/v1/users/{user_id}\x12n\n\tListUsers\x12$.trivet.identity.v1.ListUsersRequest\x1a%.trivet.identity.v1.ListUsersResponse\"\x14\x90\x02\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/users2\xf4\x02\n\x10UserAdminService\x12z\n\x0bSetUserRole\x12&.trivet.identity.v1.SetUserRoleRequest\x1a\x18.trivet.identity.v1.User\")\x90\x02\x02\x82\xd3\xe4\x93\x02 \"\x1b/v1/users/{user_id}:setRole:\x01*\x12n\n\x07\x42\x61nUser\x12\".trivet.identity.v1.BanUserRequest\x1a\x18.trivet.identity.v1.User\"%\x90\x02\x02\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/users/{user_id}:ban:\x01*\x12t\n\tUnbanUser\x12$.trivet.identity.v1.UnbanUserRequest\x1a\x18.trivet.identity.v1.User\"\'\x90\x02\x02\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/users/{user_id}:unban:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%trivet/identity/v1/user_service.proto\x12\x12trivet.identity.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1ctrivet/cache/v1/cached.proto\x1a\"trivet/identity/v1/resources.proto\"\'\n\x0eGetUserRequest\x12\x15\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"r\n\x11UpdateUserRequest\x12,\n\x04user\x18\x01 \x01(\x0b\x32\x18.trivet.identity.v1.UserB\x04\xe2\x41\x01\x02\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"N\n\x11\x44\x65leteUserRequest\x12\x15\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x08password\x18\x02 \x01(\tH\x00\x88\x01\x01\x42\x0b\n\t_password\"\xb3\x02\n\x10ListUsersRequest\x12\x14\n\x0c\x65mail_prefix\x18\x01 \x01(\t\x12&\n\x04role\x18\x02 \x01(\x0e\x32\x18.trivet.identity.v1.Role\x12\x13\n\x06\x62\x61nned\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12,\n\x05order\x18\x04 \x01(\x0e\x32\x1d.trivet.identity.v1.UserOrder\x12\x16\n\tpage_size\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12\x12\n\npage_token\x18\x06 \x01(\t\x12\x11\n\x04page\x18\x07 \x01(\x05H\x02\x88\x01\x01\x12\r\n\x05query\x18\x08 \x01(\t\x12\x1b\n\x0e\x65mail_verified\x18\t \x01(\x08H\x03\x88\x01\x01\x42\t\n\x07_bannedB\x0c\n\n_page_sizeB\x07\n\x05_pageB\x11\n\x0f_email_verified\"i\n\x11ListUsersResponse\x12\'\n\x05users\x18\x01 \x03(\x0b\x32\x18.trivet.identity.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05*\xd0\x01\n\tUserOrder\x12\x1a\n\x16USER_ORDER_UNSPECIFIED\x10\x00\x12\x1f\n\x1bUSER_ORDER_CREATE_TIME_DESC\x10\x01\x12\x1e\n\x1aUSER_ORDER_CREATE_TIME_ASC\x10\x02\x12\x18\n\x14USER_ORDER_EMAIL_ASC\x10\x03\x12\x19\n\x15USER_ORDER_EMAIL_DESC\x10\x04\x12\x17\n\x13USER_ORDER_NAME_ASC\x10\x05\x12\x18\n\x14USER_ORDER_NAME_DESC\x10\x06\x32\xf7\x03\n\x0bUserService\x12\x98\x01\n\x07GetUser\x12\".trivet.identity.v1.GetUserRequest\x1a\x18.trivet.identity.v1.User\"O\x90\x02\x01\xea\xf6\x18-\n\x08profiles\x12\x07user_id\"\x07user_id*\x03\x08\xac\x02:\nuser:{key}\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/users/{user_id}\x12s\n\nUpdateUser\x12%.trivet.identity.v1.UpdateUserRequest\x1a\x18.trivet.identity.v1.User\"$\x90\x02\x02\x82\xd3\xe4\x93\x02\x1b\x32\x13/v1/users/{user.id}:\x04user\x12h\n\nDeleteUser\x12%.trivet.identity.v1.DeleteUserRequest\x1a\x16.google.protobuf.Empty\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/v1/users/{user_id}\x12n\n\tListUsers\x12$.trivet.identity.v1.ListUsersRequest\x1a%.trivet.identity.v1.ListUsersResponse\"\x14\x90\x02\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/usersb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,14 +43,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEUSERREQUEST'].fields_by_name['user']._serialized_options = b'\342A\001\002'
   _globals['_DELETEUSERREQUEST'].fields_by_name['user_id']._loaded_options = None
   _globals['_DELETEUSERREQUEST'].fields_by_name['user_id']._serialized_options = b'\342A\001\002'
-  _globals['_SETUSERROLEREQUEST'].fields_by_name['user_id']._loaded_options = None
-  _globals['_SETUSERROLEREQUEST'].fields_by_name['user_id']._serialized_options = b'\342A\001\002'
-  _globals['_SETUSERROLEREQUEST'].fields_by_name['role']._loaded_options = None
-  _globals['_SETUSERROLEREQUEST'].fields_by_name['role']._serialized_options = b'\342A\001\002'
-  _globals['_BANUSERREQUEST'].fields_by_name['user_id']._loaded_options = None
-  _globals['_BANUSERREQUEST'].fields_by_name['user_id']._serialized_options = b'\342A\001\002'
-  _globals['_UNBANUSERREQUEST'].fields_by_name['user_id']._loaded_options = None
-  _globals['_UNBANUSERREQUEST'].fields_by_name['user_id']._serialized_options = b'\342A\001\002'
   _globals['_USERSERVICE'].methods_by_name['GetUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['GetUser']._serialized_options = b'\220\002\001\352\366\030-\n\010profiles\022\007user_id\"\007user_id*\003\010\254\002:\nuser:{key}\202\323\344\223\002\025\022\023/v1/users/{user_id}'
   _globals['_USERSERVICE'].methods_by_name['UpdateUser']._loaded_options = None
@@ -60,32 +51,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSERVICE'].methods_by_name['DeleteUser']._serialized_options = b'\202\323\344\223\002\025*\023/v1/users/{user_id}'
   _globals['_USERSERVICE'].methods_by_name['ListUsers']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['ListUsers']._serialized_options = b'\220\002\001\202\323\344\223\002\013\022\t/v1/users'
-  _globals['_USERADMINSERVICE'].methods_by_name['SetUserRole']._loaded_options = None
-  _globals['_USERADMINSERVICE'].methods_by_name['SetUserRole']._serialized_options = b'\220\002\002\202\323\344\223\002 \"\033/v1/users/{user_id}:setRole:\001*'
-  _globals['_USERADMINSERVICE'].methods_by_name['BanUser']._loaded_options = None
-  _globals['_USERADMINSERVICE'].methods_by_name['BanUser']._serialized_options = b'\220\002\002\202\323\344\223\002\034\"\027/v1/users/{user_id}:ban:\001*'
-  _globals['_USERADMINSERVICE'].methods_by_name['UnbanUser']._loaded_options = None
-  _globals['_USERADMINSERVICE'].methods_by_name['UnbanUser']._serialized_options = b'\220\002\002\202\323\344\223\002\036\"\031/v1/users/{user_id}:unban:\001*'
-  _globals['_USERORDER']._serialized_start=1176
-  _globals['_USERORDER']._serialized_end=1384
-  _globals['_GETUSERREQUEST']._serialized_start=285
-  _globals['_GETUSERREQUEST']._serialized_end=324
-  _globals['_UPDATEUSERREQUEST']._serialized_start=326
-  _globals['_UPDATEUSERREQUEST']._serialized_end=440
-  _globals['_DELETEUSERREQUEST']._serialized_start=442
-  _globals['_DELETEUSERREQUEST']._serialized_end=520
-  _globals['_LISTUSERSREQUEST']._serialized_start=523
-  _globals['_LISTUSERSREQUEST']._serialized_end=830
-  _globals['_LISTUSERSRESPONSE']._serialized_start=832
-  _globals['_LISTUSERSRESPONSE']._serialized_end=937
-  _globals['_SETUSERROLEREQUEST']._serialized_start=939
-  _globals['_SETUSERROLEREQUEST']._serialized_end=1028
-  _globals['_BANUSERREQUEST']._serialized_start=1030
-  _globals['_BANUSERREQUEST']._serialized_end=1130
-  _globals['_UNBANUSERREQUEST']._serialized_start=1132
-  _globals['_UNBANUSERREQUEST']._serialized_end=1173
-  _globals['_USERSERVICE']._serialized_start=1387
-  _globals['_USERSERVICE']._serialized_end=1890
-  _globals['_USERADMINSERVICE']._serialized_start=1893
-  _globals['_USERADMINSERVICE']._serialized_end=2265
+  _globals['_USERORDER']._serialized_start=908
+  _globals['_USERORDER']._serialized_end=1116
+  _globals['_GETUSERREQUEST']._serialized_start=253
+  _globals['_GETUSERREQUEST']._serialized_end=292
+  _globals['_UPDATEUSERREQUEST']._serialized_start=294
+  _globals['_UPDATEUSERREQUEST']._serialized_end=408
+  _globals['_DELETEUSERREQUEST']._serialized_start=410
+  _globals['_DELETEUSERREQUEST']._serialized_end=488
+  _globals['_LISTUSERSREQUEST']._serialized_start=491
+  _globals['_LISTUSERSREQUEST']._serialized_end=798
+  _globals['_LISTUSERSRESPONSE']._serialized_start=800
+  _globals['_LISTUSERSRESPONSE']._serialized_end=905
+  _globals['_USERSERVICE']._serialized_start=1119
+  _globals['_USERSERVICE']._serialized_end=1622
 # @@protoc_insertion_point(module_scope)

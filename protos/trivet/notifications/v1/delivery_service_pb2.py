@@ -24,77 +24,33 @@ _sym_db = _symbol_database.Default()
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
-from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
-from trivet.cache.v1 import cached_pb2 as trivet_dot_cache_dot_v1_dot_cached__pb2
-from trivet.notifications.v1 import notification_service_pb2 as trivet_dot_notifications_dot_v1_dot_notification__service__pb2
+from trivet.notifications.v1 import resources_pb2 as trivet_dot_notifications_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.trivet/notifications/v1/delivery_service.proto\x12\x17trivet.notifications.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctrivet/cache/v1/cached.proto\x1a\x32trivet/notifications/v1/notification_service.proto\"|\n\nPreference\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05topic\x18\x02 \x01(\t\x12=\n\x04type\x18\x03 \x01(\x0e\x32).trivet.notifications.v1.NotificationTypeB\x04\xe2\x41\x01\x02\x12\x0f\n\x07\x65nabled\x18\x04 \x01(\x08\")\n\x16ListPreferencesRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"S\n\x17ListPreferencesResponse\x12\x38\n\x0bpreferences\x18\x01 \x03(\x0b\x32#.trivet.notifications.v1.Preference\"U\n\x14SetPreferenceRequest\x12=\n\npreference\x18\x01 \x01(\x0b\x32#.trivet.notifications.v1.PreferenceB\x04\xe2\x41\x01\x02\"m\n\x06\x44\x65vice\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x16\n\x08\x65ndpoint\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06p256dh\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04\x61uth\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\"N\n\x15RegisterDeviceRequest\x12\x35\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1f.trivet.notifications.v1.DeviceB\x04\xe2\x41\x01\x02\".\n\x13\x44\x65leteDeviceRequest\x12\x17\n\tdevice_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\xf4\x01\n\x08\x44\x65livery\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x37\n\x04type\x18\x03 \x01(\x0e\x32).trivet.notifications.v1.NotificationType\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32&.trivet.notifications.v1.DeliveryState\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x05\x12\x35\n\x11next_attempt_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\x07 \x01(\t\"\x88\x01\n\x15ListDeliveriesRequest\x12\x35\n\x05state\x18\x01 \x01(\x0e\x32&.trivet.notifications.v1.DeliveryState\x12\x16\n\tpage_size\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\npage_token\x18\x03 \x01(\tB\x0c\n\n_page_size\"h\n\x16ListDeliveriesResponse\x12\x35\n\ndeliveries\x18\x01 \x03(\x0b\x32!.trivet.notifications.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"1\n\x14RetryDeliveryRequest\x12\x19\n\x0b\x64\x65livery_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02*y\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44\x45LIVERY_STATE_DUE\x10\x01\x12\x17\n\x13\x44\x45LIVERY_STATE_SENT\x10\x02\x12\x17\n\x13\x44\x45LIVERY_STATE_DEAD\x10\x03\x32\x81\x03\n\x11PreferenceService\x12\xca\x01\n\x0fListPreferences\x12/.trivet.notifications.v1.ListPreferencesRequest\x1a\x30.trivet.notifications.v1.ListPreferencesResponse\"T\x90\x02\x01\xea\xf6\x18\x36\n\x0bpreferences\x12\x07user_id\"\x07user_id*\x02\x08\x1e:\x11preferences:{key}\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/preferences\x12\x9e\x01\n\rSetPreference\x12-.trivet.notifications.v1.SetPreferenceRequest\x1a#.trivet.notifications.v1.Preference\"9\x90\x02\x02\x82\xd3\xe4\x93\x02\x30\x1a\"/v1/preferences/{preference.topic}:\npreference2\x8a\x02\n\rDeviceService\x12\x81\x01\n\x0eRegisterDevice\x12..trivet.notifications.v1.RegisterDeviceRequest\x1a\x1f.trivet.notifications.v1.Device\"\x1e\x90\x02\x02\x82\xd3\xe4\x93\x02\x15\"\x0b/v1/devices:\x06\x64\x65vice\x12u\n\x0c\x44\x65leteDevice\x12,.trivet.notifications.v1.DeleteDeviceRequest\x1a\x16.google.protobuf.Empty\"\x1f\x82\xd3\xe4\x93\x02\x19*\x17/v1/devices/{device_id}2\xb3\x02\n\x0f\x44\x65liveryService\x12\x8c\x01\n\x0eListDeliveries\x12..trivet.notifications.v1.ListDeliveriesRequest\x1a/.trivet.notifications.v1.ListDeliveriesResponse\"\x19\x90\x02\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/deliveries\x12\x90\x01\n\rRetryDelivery\x12-.trivet.notifications.v1.RetryDeliveryRequest\x1a!.trivet.notifications.v1.Delivery\"-\x82\xd3\xe4\x93\x02\'\"\"/v1/deliveries/{delivery_id}:retry:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.trivet/notifications/v1/delivery_service.proto\x12\x17trivet.notifications.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'trivet/notifications/v1/resources.proto\"\xf4\x01\n\x08\x44\x65livery\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x37\n\x04type\x18\x03 \x01(\x0e\x32).trivet.notifications.v1.NotificationType\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32&.trivet.notifications.v1.DeliveryState\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x05\x12\x35\n\x11next_attempt_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\x07 \x01(\t\"\x88\x01\n\x15ListDeliveriesRequest\x12\x35\n\x05state\x18\x01 \x01(\x0e\x32&.trivet.notifications.v1.DeliveryState\x12\x16\n\tpage_size\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\npage_token\x18\x03 \x01(\tB\x0c\n\n_page_size\"h\n\x16ListDeliveriesResponse\x12\x35\n\ndeliveries\x18\x01 \x03(\x0b\x32!.trivet.notifications.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"1\n\x14RetryDeliveryRequest\x12\x19\n\x0b\x64\x65livery_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02*y\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44\x45LIVERY_STATE_DUE\x10\x01\x12\x17\n\x13\x44\x45LIVERY_STATE_SENT\x10\x02\x12\x17\n\x13\x44\x45LIVERY_STATE_DEAD\x10\x03\x32\xb3\x02\n\x0f\x44\x65liveryService\x12\x8c\x01\n\x0eListDeliveries\x12..trivet.notifications.v1.ListDeliveriesRequest\x1a/.trivet.notifications.v1.ListDeliveriesResponse\"\x19\x90\x02\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/deliveries\x12\x90\x01\n\rRetryDelivery\x12-.trivet.notifications.v1.RetryDeliveryRequest\x1a!.trivet.notifications.v1.Delivery\"-\x82\xd3\xe4\x93\x02\'\"\"/v1/deliveries/{delivery_id}:retry:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trivet.notifications.v1.delivery_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PREFERENCE'].fields_by_name['type']._loaded_options = None
-  _globals['_PREFERENCE'].fields_by_name['type']._serialized_options = b'\342A\001\002'
-  _globals['_SETPREFERENCEREQUEST'].fields_by_name['preference']._loaded_options = None
-  _globals['_SETPREFERENCEREQUEST'].fields_by_name['preference']._serialized_options = b'\342A\001\002'
-  _globals['_DEVICE'].fields_by_name['id']._loaded_options = None
-  _globals['_DEVICE'].fields_by_name['id']._serialized_options = b'\342A\001\003'
-  _globals['_DEVICE'].fields_by_name['endpoint']._loaded_options = None
-  _globals['_DEVICE'].fields_by_name['endpoint']._serialized_options = b'\342A\001\002'
-  _globals['_DEVICE'].fields_by_name['p256dh']._loaded_options = None
-  _globals['_DEVICE'].fields_by_name['p256dh']._serialized_options = b'\342A\001\002'
-  _globals['_DEVICE'].fields_by_name['auth']._loaded_options = None
-  _globals['_DEVICE'].fields_by_name['auth']._serialized_options = b'\342A\001\002'
-  _globals['_REGISTERDEVICEREQUEST'].fields_by_name['device']._loaded_options = None
-  _globals['_REGISTERDEVICEREQUEST'].fields_by_name['device']._serialized_options = b'\342A\001\002'
-  _globals['_DELETEDEVICEREQUEST'].fields_by_name['device_id']._loaded_options = None
-  _globals['_DELETEDEVICEREQUEST'].fields_by_name['device_id']._serialized_options = b'\342A\001\002'
   _globals['_RETRYDELIVERYREQUEST'].fields_by_name['delivery_id']._loaded_options = None
   _globals['_RETRYDELIVERYREQUEST'].fields_by_name['delivery_id']._serialized_options = b'\342A\001\002'
-  _globals['_PREFERENCESERVICE'].methods_by_name['ListPreferences']._loaded_options = None
-  _globals['_PREFERENCESERVICE'].methods_by_name['ListPreferences']._serialized_options = b'\220\002\001\352\366\0306\n\013preferences\022\007user_id\"\007user_id*\002\010\036:\021preferences:{key}\202\323\344\223\002\021\022\017/v1/preferences'
-  _globals['_PREFERENCESERVICE'].methods_by_name['SetPreference']._loaded_options = None
-  _globals['_PREFERENCESERVICE'].methods_by_name['SetPreference']._serialized_options = b'\220\002\002\202\323\344\223\0020\032\"/v1/preferences/{preference.topic}:\npreference'
-  _globals['_DEVICESERVICE'].methods_by_name['RegisterDevice']._loaded_options = None
-  _globals['_DEVICESERVICE'].methods_by_name['RegisterDevice']._serialized_options = b'\220\002\002\202\323\344\223\002\025\"\013/v1/devices:\006device'
-  _globals['_DEVICESERVICE'].methods_by_name['DeleteDevice']._loaded_options = None
-  _globals['_DEVICESERVICE'].methods_by_name['DeleteDevice']._serialized_options = b'\202\323\344\223\002\031*\027/v1/devices/{device_id}'
   _globals['_DELIVERYSERVICE'].methods_by_name['ListDeliveries']._loaded_options = None
   _globals['_DELIVERYSERVICE'].methods_by_name['ListDeliveries']._serialized_options = b'\220\002\001\202\323\344\223\002\020\022\016/v1/deliveries'
   _globals['_DELIVERYSERVICE'].methods_by_name['RetryDelivery']._loaded_options = None
   _globals['_DELIVERYSERVICE'].methods_by_name['RetryDelivery']._serialized_options = b'\202\323\344\223\002\'\"\"/v1/deliveries/{delivery_id}:retry:\001*'
-  _globals['_DELIVERYSTATE']._serialized_start=1405
-  _globals['_DELIVERYSTATE']._serialized_end=1526
-  _globals['_PREFERENCE']._serialized_start=282
-  _globals['_PREFERENCE']._serialized_end=406
-  _globals['_LISTPREFERENCESREQUEST']._serialized_start=408
-  _globals['_LISTPREFERENCESREQUEST']._serialized_end=449
-  _globals['_LISTPREFERENCESRESPONSE']._serialized_start=451
-  _globals['_LISTPREFERENCESRESPONSE']._serialized_end=534
-  _globals['_SETPREFERENCEREQUEST']._serialized_start=536
-  _globals['_SETPREFERENCEREQUEST']._serialized_end=621
-  _globals['_DEVICE']._serialized_start=623
-  _globals['_DEVICE']._serialized_end=732
-  _globals['_REGISTERDEVICEREQUEST']._serialized_start=734
-  _globals['_REGISTERDEVICEREQUEST']._serialized_end=812
-  _globals['_DELETEDEVICEREQUEST']._serialized_start=814
-  _globals['_DELETEDEVICEREQUEST']._serialized_end=860
-  _globals['_DELIVERY']._serialized_start=863
-  _globals['_DELIVERY']._serialized_end=1107
-  _globals['_LISTDELIVERIESREQUEST']._serialized_start=1110
-  _globals['_LISTDELIVERIESREQUEST']._serialized_end=1246
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=1248
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=1352
-  _globals['_RETRYDELIVERYREQUEST']._serialized_start=1354
-  _globals['_RETRYDELIVERYREQUEST']._serialized_end=1403
-  _globals['_PREFERENCESERVICE']._serialized_start=1529
-  _globals['_PREFERENCESERVICE']._serialized_end=1914
-  _globals['_DEVICESERVICE']._serialized_start=1917
-  _globals['_DEVICESERVICE']._serialized_end=2183
-  _globals['_DELIVERYSERVICE']._serialized_start=2186
-  _globals['_DELIVERYSERVICE']._serialized_end=2493
+  _globals['_DELIVERYSTATE']._serialized_start=755
+  _globals['_DELIVERYSTATE']._serialized_end=876
+  _globals['_DELIVERY']._serialized_start=213
+  _globals['_DELIVERY']._serialized_end=457
+  _globals['_LISTDELIVERIESREQUEST']._serialized_start=460
+  _globals['_LISTDELIVERIESREQUEST']._serialized_end=596
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=598
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=702
+  _globals['_RETRYDELIVERYREQUEST']._serialized_start=704
+  _globals['_RETRYDELIVERYREQUEST']._serialized_end=753
+  _globals['_DELIVERYSERVICE']._serialized_start=879
+  _globals['_DELIVERYSERVICE']._serialized_end=1186
 # @@protoc_insertion_point(module_scope)

@@ -30,9 +30,10 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from trivet.cache.v1 import cached_pb2 as trivet_dot_cache_dot_v1_dot_cached__pb2
+from trivet.notifications.v1 import resources_pb2 as trivet_dot_notifications_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n2trivet/notifications/v1/notification_service.proto\x12\x17trivet.notifications.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctrivet/cache/v1/cached.proto\"\xa4\x04\n\x0cNotification\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07user_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x37\n\x04type\x18\x03 \x01(\x0e\x32).trivet.notifications.v1.NotificationType\x12\x13\n\x05title\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\r\n\x05topic\x18\x06 \x01(\t\x12%\n\x04\x64\x61ta\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\x04read\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x33\n\tread_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x33\n\tsend_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x65xpire_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x33\n\x05\x65mail\x18\x0e \x01(\x0b\x32\x1e.trivet.notifications.v1.EmailB\x04\xe2\x41\x01\x04\"R\n\x05\x45mail\x12\x10\n\x02to\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07subject\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04text\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0c\n\x04html\x18\x04 \x01(\t\"\x9a\x01\n\x19\x43reateNotificationRequest\x12\x41\n\x0cnotification\x18\x01 \x01(\x0b\x32%.trivet.notifications.v1.NotificationB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12&\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"f\n\x16GetNotificationRequest\x12\x1d\n\x0fnotification_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12-\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xfe\x01\n\x18ListNotificationsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x16\n\tpage_size\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x11\n\x04page\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x0bunread_only\x18\x05 \x01(\x08\x12\x37\n\x04type\x18\x06 \x01(\x0e\x32).trivet.notifications.v1.NotificationType\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x0c\n\n_page_sizeB\x07\n\x05_page\"\x9a\x01\n\x19ListNotificationsResponse\x12<\n\rnotifications\x18\x01 \x03(\x0b\x32%.trivet.notifications.v1.Notification\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"0\n\x0fMarkReadRequest\x12\x1d\n\x0fnotification_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x14\x42\x61tchMarkReadRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x1e\n\x10notification_ids\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\".\n\x15\x42\x61tchMarkReadResponse\x12\x15\n\rupdated_count\x18\x01 \x01(\x05\"%\n\x12MarkAllReadRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\",\n\x13MarkAllReadResponse\x12\x15\n\rupdated_count\x18\x01 \x01(\x05\":\n\x19\x44\x65leteNotificationRequest\x12\x1d\n\x0fnotification_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"%\n\x12\x43ountUnreadRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\";\n\x13\x43ountUnreadResponse\x12\x14\n\x0cunread_count\x18\x01 \x01(\x05\x12\x0e\n\x06\x63\x61pped\x18\x02 \x01(\x08\".\n\x1bGetNotificationStatsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"]\n\x1cGetNotificationStatsResponse\x12=\n\x05types\x18\x01 \x03(\x0b\x32..trivet.notifications.v1.NotificationTypeStats\"{\n\x15NotificationTypeStats\x12\x37\n\x04type\x18\x01 \x01(\x0e\x32).trivet.notifications.v1.NotificationType\x12\x13\n\x0btotal_count\x18\x02 \x01(\x05\x12\x14\n\x0cunread_count\x18\x03 \x01(\x05\"V\n\x1aListMailboxMessagesRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\npage_token\x18\x02 \x01(\tB\x0c\n\n_page_size\"q\n\x1bListMailboxMessagesResponse\x12\x39\n\x08messages\x18\x01 \x03(\x0b\x32\'.trivet.notifications.v1.MailboxMessage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x89\x01\n\x0eMailboxMessage\x12\n\n\x02to\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0c\n\x04html\x18\x04 \x01(\t\x12\r\n\x05links\x18\x05 \x03(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x8c\x01\n\x10NotificationType\x12!\n\x1dNOTIFICATION_TYPE_UNSPECIFIED\x10\x00\x12\x1b\n\x17NOTIFICATION_TYPE_EMAIL\x10\x01\x12\x1a\n\x16NOTIFICATION_TYPE_PUSH\x10\x02\x12\x1c\n\x18NOTIFICATION_TYPE_IN_APP\x10\x03\x32\xb8\x0b\n\x13NotificationService\x12\x98\x01\n\x12\x43reateNotification\x12\x32.trivet.notifications.v1.CreateNotificationRequest\x1a%.trivet.notifications.v1.Notification\"\'\x82\xd3\xe4\x93\x02!\"\x11/v1/notifications:\x0cnotification\x12\x99\x01\n\x0fGetNotification\x12/.trivet.notifications.v1.GetNotificationRequest\x1a%.trivet.notifications.v1.Notification\".\x90\x02\x01\x82\xd3\xe4\x93\x02%\x12#/v1/notifications/{notification_id}\x12\x98\x01\n\x11ListNotifications\x12\x31.trivet.notifications.v1.ListNotificationsRequest\x1a\x32.trivet.notifications.v1.ListNotificationsResponse\"\x1c\x90\x02\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/notifications\x12\x97\x01\n\x08MarkRead\x12(.trivet.notifications.v1.MarkReadRequest\x1a%.trivet.notifications.v1.Notification\":\x90\x02\x02\x82\xd3\xe4\x93\x02\x31\",/v1/notifications/{notification_id}:markRead:\x01*\x12\x9d\x01\n\rBatchMarkRead\x12-.trivet.notifications.v1.BatchMarkReadRequest\x1a..trivet.notifications.v1.BatchMarkReadResponse\"-\x90\x02\x02\x82\xd3\xe4\x93\x02$\"\x1f/v1/notifications:batchMarkRead:\x01*\x12\x95\x01\n\x0bMarkAllRead\x12+.trivet.notifications.v1.MarkAllReadRequest\x1a,.trivet.notifications.v1.MarkAllReadResponse\"+\x90\x02\x02\x82\xd3\xe4\x93\x02\"\"\x1d/v1/notifications:markAllRead:\x01*\x12\x8d\x01\n\x12\x44\x65leteNotification\x12\x32.trivet.notifications.v1.DeleteNotificationRequest\x1a\x16.google.protobuf.Empty\"+\x82\xd3\xe4\x93\x02%*#/v1/notifications/{notification_id}\x12\xc2\x01\n\x0b\x43ountUnread\x12+.trivet.notifications.v1.CountUnreadRequest\x1a,.trivet.notifications.v1.CountUnreadResponse\"X\x90\x02\x01\xea\xf6\x18,\n\x06unread\x12\x07user_id\"\x07user_id*\x02\x08\x1e:\x0cunread:{key}\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/notifications:countUnread\x12\xa7\x01\n\x14GetNotificationStats\x12\x34.trivet.notifications.v1.GetNotificationStatsRequest\x1a\x35.trivet.notifications.v1.GetNotificationStatsResponse\"\"\x90\x02\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/notifications:stats2\x98\x01\n\x0eMailboxService\x12\x85\x01\n\x13ListMailboxMessages\x12\x33.trivet.notifications.v1.ListMailboxMessagesRequest\x1a\x34.trivet.notifications.v1.ListMailboxMessagesResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n2trivet/notifications/v1/notification_service.proto\x12\x17trivet.notifications.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctrivet/cache/v1/cached.proto\x1a\'trivet/notifications/v1/resources.proto\"\xa4\x04\n\x0cNotification\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07user_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x37\n\x04type\x18\x03 \x01(\x0e\x32).trivet.notifications.v1.NotificationType\x12\x13\n\x05title\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\r\n\x05topic\x18\x06 \x01(\t\x12%\n\x04\x64\x61ta\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\x04read\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x33\n\tread_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x33\n\tsend_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x65xpire_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x33\n\x05\x65mail\x18\x0e \x01(\x0b\x32\x1e.trivet.notifications.v1.EmailB\x04\xe2\x41\x01\x04\"R\n\x05\x45mail\x12\x10\n\x02to\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07subject\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04text\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0c\n\x04html\x18\x04 \x01(\t\"\x9a\x01\n\x19\x43reateNotificationRequest\x12\x41\n\x0cnotification\x18\x01 \x01(\x0b\x32%.trivet.notifications.v1.NotificationB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12&\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"f\n\x16GetNotificationRequest\x12\x1d\n\x0fnotification_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12-\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xfe\x01\n\x18ListNotificationsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x16\n\tpage_size\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x11\n\x04page\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x0bunread_only\x18\x05 \x01(\x08\x12\x37\n\x04type\x18\x06 \x01(\x0e\x32).trivet.notifications.v1.NotificationType\x12-\n\tread_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x0c\n\n_page_sizeB\x07\n\x05_page\"\x9a\x01\n\x19ListNotificationsResponse\x12<\n\rnotifications\x18\x01 \x03(\x0b\x32%.trivet.notifications.v1.Notification\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"0\n\x0fMarkReadRequest\x12\x1d\n\x0fnotification_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x14\x42\x61tchMarkReadRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x1e\n\x10notification_ids\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\".\n\x15\x42\x61tchMarkReadResponse\x12\x15\n\rupdated_count\x18\x01 \x01(\x05\"%\n\x12MarkAllReadRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\",\n\x13MarkAllReadResponse\x12\x15\n\rupdated_count\x18\x01 \x01(\x05\":\n\x19\x44\x65leteNotificationRequest\x12\x1d\n\x0fnotification_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"%\n\x12\x43ountUnreadRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\";\n\x13\x43ountUnreadResponse\x12\x14\n\x0cunread_count\x18\x01 \x01(\x05\x12\x0e\n\x06\x63\x61pped\x18\x02 \x01(\x08\".\n\x1bGetNotificationStatsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"]\n\x1cGetNotificationStatsResponse\x12=\n\x05types\x18\x01 \x03(\x0b\x32..trivet.notifications.v1.NotificationTypeStats\"{\n\x15NotificationTypeStats\x12\x37\n\x04type\x18\x01 \x01(\x0e\x32).trivet.notifications.v1.NotificationType\x12\x13\n\x0btotal_count\x18\x02 \x01(\x05\x12\x14\n\x0cunread_count\x18\x03 \x01(\x05\x32\xb8\x0b\n\x13NotificationService\x12\x98\x01\n\x12\x43reateNotification\x12\x32.trivet.notifications.v1.CreateNotificationRequest\x1a%.trivet.notifications.v1.Notification\"\'\x82\xd3\xe4\x93\x02!\"\x11/v1/notifications:\x0cnotification\x12\x99\x01\n\x0fGetNotification\x12/.trivet.notifications.v1.GetNotificationRequest\x1a%.trivet.notifications.v1.Notification\".\x90\x02\x01\x82\xd3\xe4\x93\x02%\x12#/v1/notifications/{notification_id}\x12\x98\x01\n\x11ListNotifications\x12\x31.trivet.notifications.v1.ListNotificationsRequest\x1a\x32.trivet.notifications.v1.ListNotificationsResponse\"\x1c\x90\x02\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/notifications\x12\x97\x01\n\x08MarkRead\x12(.trivet.notifications.v1.MarkReadRequest\x1a%.trivet.notifications.v1.Notification\":\x90\x02\x02\x82\xd3\xe4\x93\x02\x31\",/v1/notifications/{notification_id}:markRead:\x01*\x12\x9d\x01\n\rBatchMarkRead\x12-.trivet.notifications.v1.BatchMarkReadRequest\x1a..trivet.notifications.v1.BatchMarkReadResponse\"-\x90\x02\x02\x82\xd3\xe4\x93\x02$\"\x1f/v1/notifications:batchMarkRead:\x01*\x12\x95\x01\n\x0bMarkAllRead\x12+.trivet.notifications.v1.MarkAllReadRequest\x1a,.trivet.notifications.v1.MarkAllReadResponse\"+\x90\x02\x02\x82\xd3\xe4\x93\x02\"\"\x1d/v1/notifications:markAllRead:\x01*\x12\x8d\x01\n\x12\x44\x65leteNotification\x12\x32.trivet.notifications.v1.DeleteNotificationRequest\x1a\x16.google.protobuf.Empty\"+\x82\xd3\xe4\x93\x02%*#/v1/notifications/{notification_id}\x12\xc2\x01\n\x0b\x43ountUnread\x12+.trivet.notifications.v1.CountUnreadRequest\x1a,.trivet.notifications.v1.CountUnreadResponse\"X\x90\x02\x01\xea\xf6\x18,\n\x06unread\x12\x07user_id\"\x07user_id*\x02\x08\x1e:\x0cunread:{key}\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/notifications:countUnread\x12\xa7\x01\n\x14GetNotificationStats\x12\x34.trivet.notifications.v1.GetNotificationStatsRequest\x1a\x35.trivet.notifications.v1.GetNotificationStatsResponse\"\"\x90\x02\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/notifications:statsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -93,52 +94,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NOTIFICATIONSERVICE'].methods_by_name['CountUnread']._serialized_options = b'\220\002\001\352\366\030,\n\006unread\022\007user_id\"\007user_id*\002\010\036:\014unread:{key}\202\323\344\223\002\037\022\035/v1/notifications:countUnread'
   _globals['_NOTIFICATIONSERVICE'].methods_by_name['GetNotificationStats']._loaded_options = None
   _globals['_NOTIFICATIONSERVICE'].methods_by_name['GetNotificationStats']._serialized_options = b'\220\002\001\202\323\344\223\002\031\022\027/v1/notifications:stats'
-  _globals['_MAILBOXSERVICE'].methods_by_name['ListMailboxMessages']._loaded_options = None
-  _globals['_MAILBOXSERVICE'].methods_by_name['ListMailboxMessages']._serialized_options = b'\220\002\001'
-  _globals['_NOTIFICATIONTYPE']._serialized_start=2668
-  _globals['_NOTIFICATIONTYPE']._serialized_end=2808
-  _globals['_NOTIFICATION']._serialized_start=331
-  _globals['_NOTIFICATION']._serialized_end=879
-  _globals['_EMAIL']._serialized_start=881
-  _globals['_EMAIL']._serialized_end=963
-  _globals['_CREATENOTIFICATIONREQUEST']._serialized_start=966
-  _globals['_CREATENOTIFICATIONREQUEST']._serialized_end=1120
-  _globals['_GETNOTIFICATIONREQUEST']._serialized_start=1122
-  _globals['_GETNOTIFICATIONREQUEST']._serialized_end=1224
-  _globals['_LISTNOTIFICATIONSREQUEST']._serialized_start=1227
-  _globals['_LISTNOTIFICATIONSREQUEST']._serialized_end=1481
-  _globals['_LISTNOTIFICATIONSRESPONSE']._serialized_start=1484
-  _globals['_LISTNOTIFICATIONSRESPONSE']._serialized_end=1638
-  _globals['_MARKREADREQUEST']._serialized_start=1640
-  _globals['_MARKREADREQUEST']._serialized_end=1688
-  _globals['_BATCHMARKREADREQUEST']._serialized_start=1690
-  _globals['_BATCHMARKREADREQUEST']._serialized_end=1761
-  _globals['_BATCHMARKREADRESPONSE']._serialized_start=1763
-  _globals['_BATCHMARKREADRESPONSE']._serialized_end=1809
-  _globals['_MARKALLREADREQUEST']._serialized_start=1811
-  _globals['_MARKALLREADREQUEST']._serialized_end=1848
-  _globals['_MARKALLREADRESPONSE']._serialized_start=1850
-  _globals['_MARKALLREADRESPONSE']._serialized_end=1894
-  _globals['_DELETENOTIFICATIONREQUEST']._serialized_start=1896
-  _globals['_DELETENOTIFICATIONREQUEST']._serialized_end=1954
-  _globals['_COUNTUNREADREQUEST']._serialized_start=1956
-  _globals['_COUNTUNREADREQUEST']._serialized_end=1993
-  _globals['_COUNTUNREADRESPONSE']._serialized_start=1995
-  _globals['_COUNTUNREADRESPONSE']._serialized_end=2054
-  _globals['_GETNOTIFICATIONSTATSREQUEST']._serialized_start=2056
-  _globals['_GETNOTIFICATIONSTATSREQUEST']._serialized_end=2102
-  _globals['_GETNOTIFICATIONSTATSRESPONSE']._serialized_start=2104
-  _globals['_GETNOTIFICATIONSTATSRESPONSE']._serialized_end=2197
-  _globals['_NOTIFICATIONTYPESTATS']._serialized_start=2199
-  _globals['_NOTIFICATIONTYPESTATS']._serialized_end=2322
-  _globals['_LISTMAILBOXMESSAGESREQUEST']._serialized_start=2324
-  _globals['_LISTMAILBOXMESSAGESREQUEST']._serialized_end=2410
-  _globals['_LISTMAILBOXMESSAGESRESPONSE']._serialized_start=2412
-  _globals['_LISTMAILBOXMESSAGESRESPONSE']._serialized_end=2525
-  _globals['_MAILBOXMESSAGE']._serialized_start=2528
-  _globals['_MAILBOXMESSAGE']._serialized_end=2665
-  _globals['_NOTIFICATIONSERVICE']._serialized_start=2811
-  _globals['_NOTIFICATIONSERVICE']._serialized_end=4275
-  _globals['_MAILBOXSERVICE']._serialized_start=4278
-  _globals['_MAILBOXSERVICE']._serialized_end=4430
+  _globals['_NOTIFICATION']._serialized_start=372
+  _globals['_NOTIFICATION']._serialized_end=920
+  _globals['_EMAIL']._serialized_start=922
+  _globals['_EMAIL']._serialized_end=1004
+  _globals['_CREATENOTIFICATIONREQUEST']._serialized_start=1007
+  _globals['_CREATENOTIFICATIONREQUEST']._serialized_end=1161
+  _globals['_GETNOTIFICATIONREQUEST']._serialized_start=1163
+  _globals['_GETNOTIFICATIONREQUEST']._serialized_end=1265
+  _globals['_LISTNOTIFICATIONSREQUEST']._serialized_start=1268
+  _globals['_LISTNOTIFICATIONSREQUEST']._serialized_end=1522
+  _globals['_LISTNOTIFICATIONSRESPONSE']._serialized_start=1525
+  _globals['_LISTNOTIFICATIONSRESPONSE']._serialized_end=1679
+  _globals['_MARKREADREQUEST']._serialized_start=1681
+  _globals['_MARKREADREQUEST']._serialized_end=1729
+  _globals['_BATCHMARKREADREQUEST']._serialized_start=1731
+  _globals['_BATCHMARKREADREQUEST']._serialized_end=1802
+  _globals['_BATCHMARKREADRESPONSE']._serialized_start=1804
+  _globals['_BATCHMARKREADRESPONSE']._serialized_end=1850
+  _globals['_MARKALLREADREQUEST']._serialized_start=1852
+  _globals['_MARKALLREADREQUEST']._serialized_end=1889
+  _globals['_MARKALLREADRESPONSE']._serialized_start=1891
+  _globals['_MARKALLREADRESPONSE']._serialized_end=1935
+  _globals['_DELETENOTIFICATIONREQUEST']._serialized_start=1937
+  _globals['_DELETENOTIFICATIONREQUEST']._serialized_end=1995
+  _globals['_COUNTUNREADREQUEST']._serialized_start=1997
+  _globals['_COUNTUNREADREQUEST']._serialized_end=2034
+  _globals['_COUNTUNREADRESPONSE']._serialized_start=2036
+  _globals['_COUNTUNREADRESPONSE']._serialized_end=2095
+  _globals['_GETNOTIFICATIONSTATSREQUEST']._serialized_start=2097
+  _globals['_GETNOTIFICATIONSTATSREQUEST']._serialized_end=2143
+  _globals['_GETNOTIFICATIONSTATSRESPONSE']._serialized_start=2145
+  _globals['_GETNOTIFICATIONSTATSRESPONSE']._serialized_end=2238
+  _globals['_NOTIFICATIONTYPESTATS']._serialized_start=2240
+  _globals['_NOTIFICATIONTYPESTATS']._serialized_end=2363
+  _globals['_NOTIFICATIONSERVICE']._serialized_start=2366
+  _globals['_NOTIFICATIONSERVICE']._serialized_end=3830
 # @@protoc_insertion_point(module_scope)

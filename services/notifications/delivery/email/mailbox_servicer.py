@@ -4,8 +4,8 @@ from runtime.paging import page_size
 from runtime.rpc.interceptor_chain import Context
 from services.notifications.delivery.email.mailbox import Mailbox
 from services.notifications.inbox import messages
-from trivet.notifications.v1 import notification_service_pb2 as pb
-from trivet.notifications.v1.notification_service_pb2_grpc import MailboxServiceServicer
+from trivet.notifications.v1 import mailbox_service_pb2 as pb
+from trivet.notifications.v1.mailbox_service_pb2_grpc import MailboxServiceServicer
 
 DEFAULT_MAILBOX_PAGE_SIZE = 100
 
