@@ -36,12 +36,22 @@ def node() -> str:
     return found
 
 
+def bundle(node: str, source: Path, folder: Path, name: str) -> None:
+    """Bundle a page's source with this folder's packages into NAME.html and its script."""
+    subprocess.run([node, HERE / "browser/bundle.mjs", source, folder, name], check=True, timeout=SECONDS)
+
+
 @pytest.fixture(scope="session")
-def page(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the product's origin serves."""
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="session")
+def page(node: str, pages: Path) -> Iterator[str]:
     """The origin of a product's page, bundled and served: the gateway's host, another port."""
-    folder = tmp_path_factory.mktemp("page")
-    subprocess.run([node, HERE / "browser/bundle.mjs", folder], check=True, timeout=SECONDS)
-    handler = functools.partial(Quiet, directory=folder)
+    bundle(node, HERE / "browser/page.jsx", pages, "index")
+    handler = functools.partial(Quiet, directory=pages)
     with ThreadingHTTPServer(("127.0.0.1", free_port()), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

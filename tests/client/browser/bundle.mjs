@@ -1,13 +1,14 @@
-// Bundles the page into FOLDER: node bundle.mjs FOLDER
+// Bundles a page into FOLDER/NAME.html and FOLDER/NAME.js: node bundle.mjs SOURCE FOLDER NAME
 import { writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 
 import { build } from "esbuild"
 
-const [folder] = process.argv.slice(2)
+const [source, folder, name] = process.argv.slice(2)
 await build({
-  entryPoints: [fileURLToPath(new URL("page.jsx", import.meta.url))],
-  outfile: `${folder}/page.js`,
+  entryPoints: [source],
+  outfile: `${folder}/${name}.js`,
+  nodePaths: [fileURLToPath(new URL("../node_modules", import.meta.url))],
   bundle: true,
   format: "esm",
   jsx: "automatic",
@@ -15,7 +16,7 @@ await build({
   logLevel: "warning",
 })
 await writeFile(
-  `${folder}/index.html`,
+  `${folder}/${name}.html`,
   '<!doctype html><meta charset="utf-8"><title>Another origin</title><div id="root"></div>' +
-    '<script type="module" src="page.js"></script>',
+    `<script type="module" src="${name}.js"></script>`,
 )

@@ -3,22 +3,12 @@
 // Usage: node use_session.mjs GATEWAY_URL PAGE_ORIGIN CHROMIUM PROFILE_FOLDER SCREENSHOT
 import assert from "node:assert/strict"
 
-import { chromium } from "playwright-core"
+import { launch } from "./launch.mjs"
 
 const [gateway, origin, executablePath, profile, screenshot] = process.argv.slice(2)
 const address = `${origin}/?gateway=${encodeURIComponent(gateway)}#ann.${process.pid}@browser.example.com`
 
-// What keeps a headless browser from calling its maker's hosts; as root it cannot have a sandbox.
-const args = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-]
-const context = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args })
+const context = await launch(executablePath, profile)
 const faults = []
 
 async function tab() {
