@@ -17,7 +17,7 @@ from services.identity.email.addresses import foreign_email
 from services.identity.outbox.audit import Audit
 from services.identity.outbox.backlog import Backlog
 from services.identity.outbox.outbox import Outbox
-from services.identity.passwords.credentials import Accounts
+from services.identity.passwords.credentials import Credentials
 from services.identity.sessions.sessions import Lifetimes, Sessions
 from services.identity.store.database import Database
 from services.identity.store.engine import store_url
@@ -35,7 +35,7 @@ class Desk:
 
     database: Database
     users: Users
-    accounts: Accounts
+    accounts: Credentials
     sessions: Sessions
     administration: Administration
     audit: Audit
@@ -62,7 +62,7 @@ async def opened(address: str) -> AsyncIterator[Desk]:
     """Open the database at an address. Raises ServiceError when it is gone, or its schema is old."""
     async with Database.open(store_url.parse(address), admit=SchemaCheck()) as database:
         outbox = Outbox(database, leave_it_to_the_relay)
-        audit, accounts, users = Audit(database, outbox), Accounts(database), Users(database, outbox)
+        audit, accounts, users = Audit(database, outbox), Credentials(database), Users(database, outbox)
         sessions = Sessions(database, outbox, Lifetimes())
         administration = Administration(database, users, accounts, sessions, outbox, audit)
         yield Desk(database, users, accounts, sessions, administration, audit, Backlog(database))

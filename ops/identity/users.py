@@ -239,7 +239,7 @@ def _password() -> str:
 
 
 def _ban(user: "User") -> str:
-    if not user.is_kept_out(datetime.now(UTC)):
+    if not user.is_banned_at(datetime.now(UTC)):
         return "-"
     return f"until {moment(user.ban_expires)}" if user.ban_expires else "for ever"
 

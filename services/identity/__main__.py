@@ -25,7 +25,7 @@ from services.identity.oauth.wiring import Parts as OAuthParts
 from services.identity.oauth.wiring import Store, open_oauth
 from services.identity.outbox.backlog import Backlog
 from services.identity.outbox.outbox import Outbox
-from services.identity.outbox.outbox_subscribers import receivers
+from services.identity.outbox.outbox_subscribers import subscribers
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.servicer import AuthServicer
 from services.identity.policy import POLICY
@@ -70,7 +70,7 @@ async def main(settings: IdentitySettings) -> None:
         # Opened after what its tasks use: it closes first, and waits for them.
         database = await stack.enter_async_context(Database.open(settings.store, settings.limits, admit=SchemaCheck()))
         stub = CacheServiceStub(cache)
-        outbox = Outbox(database, CacheInvalidations(stub).invalidate, receivers(mailer, sealer))
+        outbox = Outbox(database, CacheInvalidations(stub).invalidate, subscribers(mailer, sealer))
         site = Site(
             settings.base_url,
             settings.all_secrets,

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from runtime.clock import Clock, utc_now
 from runtime.sealing import Sealer
 from services.identity.email.links import Links
-from services.identity.email.one_time_secrets import Verifications
+from services.identity.email.one_time_secrets import OneTimeSecrets
 from services.identity.email.policy import EmailRules
 from services.identity.email.templates import Mails
-from services.identity.email.verification import EmailFlows
+from services.identity.email.verification import EmailVerification
 from services.identity.outbox.audit import Audit
 from services.identity.outbox.mail import Post
 from services.identity.outbox.outbox import Outbox
 from services.identity.passwords.authentication import Authentication
-from services.identity.passwords.credentials import Accounts
+from services.identity.passwords.credentials import Credentials
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.resets import PasswordResets
 from services.identity.passwords.sign_up import SignUps
@@ -40,16 +40,16 @@ class Parts:
     """What the servicers are made of."""
 
     users: Users
-    accounts: Accounts
+    accounts: Credentials
     sessions: Sessions
-    verifications: Verifications
+    verifications: OneTimeSecrets
     audit: Audit
     links: Links
     mails: Mails
     authentication: Authentication
     sign_ups: SignUps
     resets: PasswordResets
-    flows: EmailFlows
+    flows: EmailVerification
     deletion: UserDeletion
     administration: Administration
 
@@ -59,9 +59,9 @@ def assemble(
 ) -> Parts:
     """Return the parts on a database, for a site."""
     rules, common = site.rules, site.refuse_common
-    users, accounts = Users(database, outbox, now=now), Accounts(database, now=now)
+    users, accounts = Users(database, outbox, now=now), Credentials(database, now=now)
     sessions = Sessions(database, outbox, site.lifetimes, requires_verification=rules.require_verification, now=now)
-    verifications = Verifications(database, now=now)
+    verifications = OneTimeSecrets(database, now=now)
     audit, links = Audit(database, outbox, now=now), Links(site.base_url, site.secrets, now=now)
     mails = Mails(Post(outbox, sealer), links, site.base_url)
     authentication = Authentication(
@@ -91,7 +91,9 @@ def assemble(
         PasswordResets(
             database, users, accounts, sessions, verifications, hasher, mails, audit, rules, refuse_common=common
         ),
-        EmailFlows(database, users, accounts, sessions, authentication, verifications, links, mails, audit, rules),
+        EmailVerification(
+            database, users, accounts, sessions, authentication, verifications, links, mails, audit, rules
+        ),
         UserDeletion(database, users, sessions, authentication, verifications, mails, audit, rules),
         Administration(database, users, accounts, sessions, outbox, audit, now=now),
     )

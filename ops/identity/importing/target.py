@@ -12,7 +12,7 @@ from ops.identity.importing.report import Report
 from ops.identity.importing.selection import Selection, unique_values
 from ops.identity.importing.source import Row
 from services.identity import schema
-from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.outbox.audit import Audit, Event, EventKind
 from services.identity.store.database import Database, Transaction
 from services.identity.store.faults.errors import TwiceError
 
@@ -93,7 +93,7 @@ def _event(selection: Selection) -> Event:
         (len(selection.accounts), "accounts"),
         (len(selection.sessions), "sessions"),
     )
-    return Event(Happened.IMPORTED, "", ACTOR, detail=", ".join(f"{number} {what}" for number, what in counts))
+    return Event(EventKind.IMPORTED, "", ACTOR, detail=", ".join(f"{number} {what}" for number, what in counts))
 
 
 async def _here(transaction: Transaction, keys: Set[Key]) -> set[Key]:

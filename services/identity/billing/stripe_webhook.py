@@ -16,7 +16,7 @@ from services.identity.billing.settings import StripeSettings
 from services.identity.billing.stripe_events import Thin
 from services.identity.billing.stripe_signature import verify
 from services.identity.billing.stripe_terms import News
-from services.identity.billing.subscriptions import MovedError, Outcome, Subscriptions, races
+from services.identity.billing.subscriptions import EventOutcome, MovedError, Subscriptions, races
 
 if TYPE_CHECKING:
     from services.identity.billing.stripe_api import StripeApi
@@ -87,9 +87,9 @@ class StripeWebhook:
             self._subscriptions.apply(news) if self._api is None else self._look_and_apply(news, self._api)
         )
         taken.labels(outcome.value).inc()
-        if outcome is Outcome.UNKNOWN_USER:
+        if outcome is EventOutcome.UNKNOWN_USER:
             logger.warning("Stripe's event %s is about a user whom we do not have", news.event_id)
-        return outcome in (Outcome.APPLIED, Outcome.UNCLAIMED)
+        return outcome in (EventOutcome.APPLIED, EventOutcome.UNCLAIMED)
 
     async def _told(self, thin: Thin) -> News | None:
         """Return what a thin event says, by reading its object; None if that is gone, or there is no key to read it."""
@@ -104,12 +104,12 @@ class StripeWebhook:
         found = await self._api.read(thin.collection, thin.object_id)
         return None if found is None else stripe_events.told(thin, found, self._plans)
 
-    async def _look_and_apply(self, news: News, api: "StripeApi") -> Outcome:
+    async def _look_and_apply(self, news: News, api: "StripeApi") -> EventOutcome:
         """Apply what the subscription is now. Of two who look at once, the later look is the one that stays."""
         for _ in range(LOOKS):
             seen = await self._subscriptions.look(news)
             if seen is None:
-                return Outcome.REPEATED
+                return EventOutcome.REPEATED
             found = await api.subscription(news.subscription_id)
             now = news if found is None else self._read(news, found)
             try:

@@ -25,7 +25,7 @@ RACES = 3
 TICK = timedelta(milliseconds=1)
 
 
-class Outcome(Enum):
+class EventOutcome(Enum):
     """What became of an event's news."""
 
     APPLIED = "applied"
@@ -99,7 +99,7 @@ class Subscriptions:
         row = await self._database.row("subscriptions.seen", statement)
         return Seen(row.updated_at if row else None)
 
-    async def apply(self, news: News, *, seen: Seen | None = None) -> Outcome:
+    async def apply(self, news: News, *, seen: Seen | None = None) -> EventOutcome:
         """Add an event's news to what is known, once.
 
         News of a user who does not exist changes nothing; news that names nobody is kept for whoever is named later,
@@ -110,14 +110,14 @@ class Subscriptions:
             try:
                 return await self._database.transaction("subscriptions.apply", lambda tx: self._apply(tx, news, seen))
             except _RepeatedError:
-                return Outcome.REPEATED
+                return EventOutcome.REPEATED
             except OrphanError:  # the user has just been deleted
-                return Outcome.UNKNOWN_USER
+                return EventOutcome.UNKNOWN_USER
             except TwiceError:  # two first events of one subscription at once
                 continue
         raise races()
 
-    async def _apply(self, transaction: Transaction, news: News, seen: Seen | None) -> Outcome:
+    async def _apply(self, transaction: Transaction, news: News, seen: Seen | None) -> EventOutcome:
         await self._note_event(transaction, news)
         row = (
             await transaction.execute(select(subscriptions).where(_is(news.subscription_id)).with_for_update())
@@ -129,14 +129,14 @@ class Subscriptions:
         after = before.after(news)
         customer = news.customer_id or (row and row.stripe_customer_id) or None
         if row is not None and (after, owner, customer) == (before, row.user_id, row.stripe_customer_id):
-            return Outcome.NOTHING_NEW
+            return EventOutcome.NOTHING_NEW
         await self._write(transaction, row, news.subscription_id, after, user_id=owner, stripe_customer_id=customer)
         if owner is None:
-            return Outcome.UNCLAIMED
+            return EventOutcome.UNCLAIMED
         if customer is not None:
             await self._claim(transaction, customer, owner)
         await self._outbox.add(transaction, tag_of(owner))
-        return Outcome.APPLIED
+        return EventOutcome.APPLIED
 
     async def _note_event(self, transaction: Transaction, news: News) -> None:
         now = self._now()

@@ -33,7 +33,7 @@ class Step(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class LinkClaims:
     """Says that whoever holds it reads the mail of an address. `new_email` is the one that is to take its place.
 
     `issued_at` is in Unix seconds, set on one that was read.
@@ -55,7 +55,7 @@ class Links:
         self._keys = tuple(secret.encode() for secret in secrets)
         self._now = now
 
-    def verify_email(self, proof: Proof, callback_url: str) -> str:
+    def verify_email(self, proof: LinkClaims, callback_url: str) -> str:
         return f"{self._base}/verify-email?token={self.sign(proof)}&callbackURL={_encoded(callback_url or '/')}"
 
     def reset_password(self, token: str, redirect_url: str) -> str:
@@ -64,7 +64,7 @@ class Links:
     def delete_user(self, token: str, callback_url: str) -> str:
         return f"{self._base}/delete-user/callback?token={token}&callbackURL={_encoded(callback_url or '/')}"
 
-    def sign(self, proof: Proof) -> str:
+    def sign(self, proof: LinkClaims) -> str:
         """Return a proof as a JWT that is good for an hour."""
         now = int(self._now().timestamp())
         change = {"updateTo": proof.new_email, "requestType": proof.step.value} if proof.new_email else {}
@@ -73,7 +73,7 @@ class Links:
         signed = f"{HEADER}.{_base64url(json.dumps(payload, separators=(',', ':'), ensure_ascii=False).encode())}"
         return f"{signed}.{_mac(self._keys[0], signed)}"
 
-    def read(self, token: str) -> Proof:
+    def read(self, token: str) -> LinkClaims:
         """Return what a JWT proves. Raises InvalidArgument: TOKEN_EXPIRED, or INVALID_TOKEN for whatever else."""
         signed, _, signature = token.rpartition(".")
         header, _, payload = signed.partition(".")
@@ -85,7 +85,7 @@ class Links:
             raise invalid_token()
         return self._proof(_decoded(payload))
 
-    def _proof(self, claims: dict[str, Any]) -> Proof:
+    def _proof(self, claims: dict[str, Any]) -> LinkClaims:
         email, user_id, expires = claims.get("email"), claims.get("userId", ""), claims.get("exp")
         new_email, step = claims.get("updateTo", ""), claims.get("requestType", "")
         if not all(isinstance(text, str) for text in (email, user_id, new_email, step)) or type(expires) is not int:
@@ -98,7 +98,7 @@ class Links:
         # A change has two steps and names its user. A change of one step, as former versions had, is none.
         if step not in STEPS or bool(new_email) != (STEPS[step] is not Step.VERIFY) or (new_email and not user_id):
             raise invalid_token()
-        return Proof(str(email), user_id, STEPS[step], new_email, issued)
+        return LinkClaims(str(email), user_id, STEPS[step], new_email, issued)
 
 
 STEPS = {step.value: step for step in Step}

@@ -19,14 +19,14 @@ OF_USERS = (RESET_PASSWORD, DELETE_ACCOUNT, CHANGE_CONFIRMED)
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
+class OneTimeSecret:
     """What a secret stands for: whose it is, and what was kept with it."""
 
     subject: str
     data: str
 
 
-class Verifications:
+class OneTimeSecrets:
     """The one-time secrets of a database. A purpose is a word without a colon, for example `reset-password`.
 
     Several may be waiting for one purpose and subject; `void` ends them all.
@@ -53,14 +53,14 @@ class Verifications:
             )
         )
 
-    async def find(self, purpose: str, secret: str) -> Verification | None:
+    async def find(self, purpose: str, secret: str) -> OneTimeSecret | None:
         """Return what a secret stands for without spending it; None if it is unknown, spent or expired."""
         row = await self._database.row("verifications.find", self._open(secret))
         return _verification(row.identifier, row.data, purpose) if row else None
 
     async def take(
         self, transaction: Transaction, purpose: str, secret: str, *, subject: str | None = None
-    ) -> Verification | None:
+    ) -> OneTimeSecret | None:
         """Spend a secret and return what it stood for; None if it is unknown, spent, expired or another subject's.
 
         Of many at once one is given it. It is spent only if the transaction takes place.
@@ -88,6 +88,6 @@ class Verifications:
         )
 
 
-def _verification(identifier: str, data: str | None, purpose: str) -> Verification | None:
+def _verification(identifier: str, data: str | None, purpose: str) -> OneTimeSecret | None:
     found, _, subject = identifier.partition(":")
-    return Verification(subject, data or "") if found == purpose else None
+    return OneTimeSecret(subject, data or "") if found == purpose else None

@@ -3,7 +3,7 @@
 from runtime.rpc.actor import current_actor, subject
 from services.identity.actors import deciding_actor
 from services.identity.email.policy import EmailRules
-from services.identity.email.verification import EmailFlows, Outcome
+from services.identity.email.verification import EmailVerification, LinkOutcome
 from services.identity.messages import (
     Context,
     decode_id,
@@ -39,15 +39,17 @@ from trivet.identity.v1.verification_service_pb2 import (
 from trivet.identity.v1.verification_service_pb2_grpc import VerificationServiceServicer
 
 OUTCOMES = {
-    Outcome.VERIFIED: VERIFY_EMAIL_OUTCOME_VERIFIED,
-    Outcome.ALREADY_VERIFIED: VERIFY_EMAIL_OUTCOME_ALREADY_VERIFIED,
-    Outcome.CHANGE_CONFIRMED: VERIFY_EMAIL_OUTCOME_CHANGE_CONFIRMED,
-    Outcome.CHANGED: VERIFY_EMAIL_OUTCOME_CHANGED,
+    LinkOutcome.VERIFIED: VERIFY_EMAIL_OUTCOME_VERIFIED,
+    LinkOutcome.ALREADY_VERIFIED: VERIFY_EMAIL_OUTCOME_ALREADY_VERIFIED,
+    LinkOutcome.CHANGE_CONFIRMED: VERIFY_EMAIL_OUTCOME_CHANGE_CONFIRMED,
+    LinkOutcome.CHANGED: VERIFY_EMAIL_OUTCOME_CHANGED,
 }
 
 
 class VerificationServicer(VerificationServiceServicer):
-    def __init__(self, resets: PasswordResets, flows: EmailFlows, deletion: UserDeletion, rules: EmailRules) -> None:
+    def __init__(
+        self, resets: PasswordResets, flows: EmailVerification, deletion: UserDeletion, rules: EmailRules
+    ) -> None:
         self._resets = resets
         self._flows = flows
         self._deletion = deletion

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from runtime.ids import new_id
-from services.identity.email.links import Links, Proof, Step
+from services.identity.email.links import LinkClaims, Links, Step
 from services.identity.outbox.mail import Mail, Post
 from services.identity.store.database import Transaction
 from services.identity.users.users import User
@@ -42,7 +42,7 @@ class Mails:
 
     async def verify_email(self, transaction: Transaction, user: User, callback_url: str) -> None:
         """Mail a link that proves the user's address."""
-        link = self._links.verify_email(Proof(user.email, user.id), callback_url)
+        link = self._links.verify_email(LinkClaims(user.email, user.id), callback_url)
         await self._put(transaction, user, Letter.VERIFY_EMAIL, link)
 
     async def reset_password(self, transaction: Transaction, user: User, token: str, redirect_url: str) -> None:
@@ -51,13 +51,13 @@ class Mails:
 
     async def confirm_change(self, transaction: Transaction, user: User, new_email: str, callback_url: str) -> None:
         """Mail to the user's address what the change to another takes first."""
-        proof = Proof(user.email, user.id, Step.CONFIRM_CHANGE, new_email)
+        proof = LinkClaims(user.email, user.id, Step.CONFIRM_CHANGE, new_email)
         link = self._links.verify_email(proof, callback_url)
         await self._put(transaction, user, Letter.CONFIRM_EMAIL_CHANGE, link, new_email=new_email)
 
     async def verify_change(self, transaction: Transaction, user: User, new_email: str, callback_url: str) -> None:
         """Mail to the new address the link that puts it in the place of the user's."""
-        link = self._links.verify_email(Proof(user.email, user.id, Step.CHANGE, new_email), callback_url)
+        link = self._links.verify_email(LinkClaims(user.email, user.id, Step.CHANGE, new_email), callback_url)
         await self._put(transaction, user, Letter.VERIFY_EMAIL_CHANGE, link, to=new_email)
 
     async def email_changed(self, transaction: Transaction, user: User, new_email: str) -> None:
@@ -70,7 +70,7 @@ class Mails:
 
     async def nobody(self, transaction: Transaction, callback_url: str) -> None:
         """Do the work of a mail that is not sent, so that no answer's time tells whether one was."""
-        link = self._links.verify_email(Proof("nobody@example.com", new_id()), callback_url)
+        link = self._links.verify_email(LinkClaims("nobody@example.com", new_id()), callback_url)
         letter = self._written(new_id(), "", Letter.VERIFY_EMAIL, link, "", "")
         await self._post.put(transaction, letter)
 

@@ -5,20 +5,20 @@ from enum import Enum, auto
 
 from runtime.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 from services.identity.email.addresses import normal_email
-from services.identity.email.links import LIFETIME, Links, Proof, Step, invalid_token
-from services.identity.email.one_time_secrets import CHANGE_CONFIRMED, Verifications
+from services.identity.email.links import LIFETIME, LinkClaims, Links, Step, invalid_token
+from services.identity.email.one_time_secrets import CHANGE_CONFIRMED, OneTimeSecrets
 from services.identity.email.policy import EmailRules
 from services.identity.email.templates import Mails
-from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.outbox.audit import Audit, Event, EventKind
 from services.identity.passwords.authentication import Authentication
-from services.identity.passwords.credentials import Accounts
+from services.identity.passwords.credentials import Credentials
 from services.identity.sessions.sessions import Opened, Origin, Sessions
 from services.identity.store.database import Database, Transaction
 from services.identity.store.faults.errors import TwiceError
 from services.identity.users.users import User, Users, not_found
 
 
-class Outcome(Enum):
+class LinkOutcome(Enum):
     """What following a link has done."""
 
     VERIFIED = auto()
@@ -28,25 +28,25 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class LinkResult:
     """Whose link was followed, what that did, and the session that it opened, if any."""
 
     user: User
-    outcome: Outcome
+    outcome: LinkOutcome
     opened: Opened | None = None
 
 
-class EmailFlows:
+class EmailVerification:
     """Verification and change of addresses. Answers tell nobody who has an address."""
 
     def __init__(
         self,
         database: Database,
         users: Users,
-        accounts: Accounts,
+        credentials: Credentials,
         sessions: Sessions,
         authentication: Authentication,
-        verifications: Verifications,
+        verifications: OneTimeSecrets,
         links: Links,
         mails: Mails,
         audit: Audit,
@@ -54,7 +54,7 @@ class EmailFlows:
     ) -> None:
         self._database = database
         self._users = users
-        self._accounts = accounts
+        self._credentials = credentials
         self._sessions = sessions
         self._authentication = authentication
         self._verifications = verifications
@@ -97,7 +97,7 @@ class EmailFlows:
             raise FailedPrecondition("CHANGE_EMAIL_DISABLED", "addresses are not changed here")
         address = normal_email(new_email)
         # Read before the transaction: it only decides whether a mail is sent. Following the link asks again.
-        is_taken = await self._accounts.by_email(address) is not None
+        is_taken = await self._credentials.by_email(address) is not None
 
         async def work(transaction: Transaction) -> None:
             user = await self._users.find_locked(transaction, user_id)
@@ -114,7 +114,7 @@ class EmailFlows:
 
         await self._database.transaction("users.request_email_change", work)
 
-    async def follow(self, token: str, callback_url: str, *, visitor: str, origin: Origin) -> Followed:
+    async def follow(self, token: str, callback_url: str, *, visitor: str, origin: Origin) -> LinkResult:
         """Do what a mailed link is for; a second time it changes nothing. `visitor` is the user who is signed in.
 
         Raises InvalidArgument (INVALID_TOKEN, TOKEN_EXPIRED), NotFound (USER_NOT_FOUND) and PermissionDenied
@@ -127,59 +127,59 @@ class EmailFlows:
             return await self._confirm(proof, token, callback_url, visitor)
         return await self._change(proof, visitor, origin)
 
-    async def _verify(self, proof: Proof, visitor: str, origin: Origin) -> Followed:
-        found = await self._accounts.by_email(proof.email)
+    async def _verify(self, proof: LinkClaims, visitor: str, origin: Origin) -> LinkResult:
+        found = await self._credentials.by_email(proof.email)
         if found is None:
             raise not_found()
         if proof.user_id and found.user.id != proof.user_id:
             raise invalid_token()
 
-        async def work(transaction: Transaction) -> Followed:
+        async def work(transaction: Transaction) -> LinkResult:
             user = await self._users.find_locked(transaction, found.user.id)
             if user.email != proof.email:
                 raise invalid_token()
             if user.email_verified:
-                return Followed(user, Outcome.ALREADY_VERIFIED)
+                return LinkResult(user, LinkOutcome.ALREADY_VERIFIED)
             user = await self._users.verify_email(transaction, user.id)
-            await self._audit.note(transaction, Event(Happened.EMAIL_VERIFIED, user.id, origin=origin))
+            await self._audit.note(transaction, Event(EventKind.EMAIL_VERIFIED, user.id, origin=origin))
             opened = None
             if self._rules.auto_sign_in_after_verification and visitor != user.id:
                 opened = await self._authentication.open_by_link(transaction, user, origin)
-            return Followed(user, Outcome.VERIFIED, opened)
+            return LinkResult(user, LinkOutcome.VERIFIED, opened)
 
         return await self._database.transaction("users.verify_email", work)
 
-    async def _confirm(self, proof: Proof, token: str, callback_url: str, visitor: str) -> Followed:
-        async def work(transaction: Transaction) -> Followed:
+    async def _confirm(self, proof: LinkClaims, token: str, callback_url: str, visitor: str) -> LinkResult:
+        async def work(transaction: Transaction) -> LinkResult:
             user = await self._bound(transaction, proof, visitor)
             # The JWT keeps no state; this does, so that following it again sends no further mail to a stranger.
             await self._verifications.put(transaction, CHANGE_CONFIRMED, user.id, token, LIFETIME)
             await self._mails.verify_change(transaction, user, proof.new_email, callback_url)
-            return Followed(user, Outcome.CHANGE_CONFIRMED)
+            return LinkResult(user, LinkOutcome.CHANGE_CONFIRMED)
 
-        async def again(transaction: Transaction) -> Followed:
-            return Followed(await self._bound(transaction, proof, visitor), Outcome.CHANGE_CONFIRMED)
+        async def again(transaction: Transaction) -> LinkResult:
+            return LinkResult(await self._bound(transaction, proof, visitor), LinkOutcome.CHANGE_CONFIRMED)
 
         try:
             return await self._database.transaction("users.confirm_email_change", work)
         except TwiceError:
             return await self._database.transaction("users.confirm_email_change", again)
 
-    async def _change(self, proof: Proof, visitor: str, origin: Origin) -> Followed:
-        async def work(transaction: Transaction) -> Followed:
+    async def _change(self, proof: LinkClaims, visitor: str, origin: Origin) -> LinkResult:
+        async def work(transaction: Transaction) -> LinkResult:
             user = await self._bound(transaction, proof, visitor)
             # Whether it is verified stays as it was: Better Auth's rule.
             changed = await self._users.change_email(transaction, user.id, proof.new_email)
             await self._mails.email_changed(transaction, user, proof.new_email)
-            await self._audit.note(transaction, Event(Happened.EMAIL_CHANGED, user.id, origin=origin))
-            return Followed(changed, Outcome.CHANGED)
+            await self._audit.note(transaction, Event(EventKind.EMAIL_CHANGED, user.id, origin=origin))
+            return LinkResult(changed, LinkOutcome.CHANGED)
 
         try:
             return await self._database.transaction("users.change_email", work)
         except TwiceError:  # somebody was first, and is not to be told of
             raise invalid_token() from None
 
-    async def _bound(self, transaction: Transaction, proof: Proof, visitor: str) -> User:
+    async def _bound(self, transaction: Transaction, proof: LinkClaims, visitor: str) -> User:
         """Return the user whose change a proof is for, while they still have the address and password of its time.
 
         A link that a stranger asked for must not outlive the password by which the owner shut them out.
@@ -187,7 +187,7 @@ class EmailFlows:
         user = await self._users.find_locked(transaction, proof.user_id)
         if user.email != proof.email:
             raise invalid_token()
-        changed_at = await self._accounts.password_changed_at(transaction, user.id)
+        changed_at = await self._credentials.password_changed_at(transaction, user.id)
         if changed_at is not None and proof.issued_at < changed_at.timestamp():
             raise invalid_token()
         if visitor and visitor != user.id:

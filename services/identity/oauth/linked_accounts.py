@@ -12,7 +12,7 @@ from runtime.errors import FailedPrecondition, NotFound
 from runtime.ids import new_id
 from runtime.sealing import Sealer
 from services.identity.oauth.tokens import Tokens, opened_tokens, sealed_columns, split_scopes
-from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.outbox.audit import Audit, Event, EventKind
 from services.identity.passwords.tables import accounts
 from services.identity.sessions.sessions import Origin, Sessions
 from services.identity.store.database import Database, Transaction
@@ -20,7 +20,7 @@ from services.identity.users.tables import users
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ProviderIdentity:
     """Who somebody is at a provider: never their address."""
 
     provider: str
@@ -29,7 +29,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Linked:
+class LinkedAccount:
     """An account of a user's, less its tokens and password."""
 
     id: str
@@ -42,10 +42,10 @@ class Linked:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class AccountTokens:
     """An account with its tokens."""
 
-    account: Linked
+    account: LinkedAccount
     has_refresh_token: bool
     tokens: Tokens
 
@@ -62,7 +62,7 @@ class LinkedAccounts:
         self._audit = audit
         self._now = now
 
-    async def list(self, user_id: str, limit: int, after: tuple[datetime, str] | None = None) -> list[Linked]:
+    async def list(self, user_id: str, limit: int, after: tuple[datetime, str] | None = None) -> list[LinkedAccount]:
         """Return up to `limit` accounts of a user, oldest first, behind (created_at, id) if given."""
         key = (accounts.c.created_at, accounts.c.id)
         statement = select(accounts).where(accounts.c.user_id == user_id)
@@ -71,14 +71,14 @@ class LinkedAccounts:
         statement = statement.order_by(*key).limit(limit)
         return [linked_of(row) for row in await self._database.rows("accounts.list", statement)]
 
-    async def find(self, user_id: str, row_id: str) -> Kept:
+    async def find(self, user_id: str, row_id: str) -> AccountTokens:
         """Return one of a user's accounts. Raises NotFound (ACCOUNT_NOT_FOUND)."""
         statement = select(accounts).where(accounts.c.id == row_id, accounts.c.user_id == user_id)
         row = await self._database.row("accounts.find", statement)
         if row is None:
             raise not_found()
         values = row._mapping
-        return Kept(linked_of(row), values["refresh_token"] is not None, opened_tokens(self._sealer, values))
+        return AccountTokens(linked_of(row), values["refresh_token"] is not None, opened_tokens(self._sealer, values))
 
     async def unlink(
         self, user_id: str, row_id: str, *, session_id: str | None = None, origin: Origin | None = None
@@ -103,12 +103,12 @@ class LinkedAccounts:
             if len(own) == 1:
                 raise FailedPrecondition("FAILED_TO_UNLINK_LAST_ACCOUNT", "nobody can sign in without any account")
             await transaction.execute(delete(accounts).where(accounts.c.id == row_id))
-            event = Event(Happened.ACCOUNT_UNLINKED, user_id, origin=origin or Origin(), detail=own[row_id])
+            event = Event(EventKind.ACCOUNT_UNLINKED, user_id, origin=origin or Origin(), detail=own[row_id])
             await self._audit.note(transaction, event)
 
         await self._database.transaction("accounts.unlink", work)
 
-    async def find_locked(self, transaction: Transaction, identity: Identity) -> RowMapping | None:
+    async def find_locked(self, transaction: Transaction, identity: ProviderIdentity) -> RowMapping | None:
         """Return the row of an identity, None if nobody has it.
 
         A row without an issuer was imported, from where providers alone told accounts apart: it is this issuer's.
@@ -127,7 +127,7 @@ class LinkedAccounts:
         row = found.first()
         return row._mapping if row else None
 
-    async def insert(self, transaction: Transaction, user_id: str, identity: Identity, tokens: Tokens) -> None:
+    async def insert(self, transaction: Transaction, user_id: str, identity: ProviderIdentity, tokens: Tokens) -> None:
         """Link an identity to a user. Raises TwiceError if somebody has it, OrphanError if the user is gone."""
         now, row_id = self._now(), new_id()
         await transaction.execute(
@@ -181,9 +181,9 @@ class LinkedAccounts:
         return await self._database.transaction("accounts.renew_tokens", work)
 
 
-def linked_of(row: Row[Any]) -> Linked:
+def linked_of(row: Row[Any]) -> LinkedAccount:
     """Return the account that a row holds."""
-    return Linked(
+    return LinkedAccount(
         row.id, row.user_id, row.provider, row.account_id, split_scopes(row.scope), row.created_at, row.updated_at
     )
 

@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, or_, select, update
 
 from runtime.sealing import BrokenSealError, Sealer
 from services.identity.oauth.tokens import SEALED, purpose
-from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.outbox.audit import Audit, Event, EventKind
 from services.identity.passwords.tables import accounts
 from services.identity.store.database import Database, Transaction
 
@@ -68,7 +68,7 @@ async def _batch(database: Database, sealer: Sealer, record: Record, after: str,
 
 
 async def _record(audit: Audit, actor: str, transaction: Transaction, done: Resealed) -> None:
-    event = Event(Happened.RESEALED, "", actor, detail=f"tokens of {done.renewed} accounts")
+    event = Event(EventKind.RESEALED, "", actor, detail=f"tokens of {done.renewed} accounts")
     await audit.note(transaction, event)
 
 

@@ -11,10 +11,10 @@ from runtime.errors import PermissionDenied
 from runtime.paging import Page, decode_token, encode_token, page_size
 from runtime.rpc.actor import current_actor, subject
 from services.identity.messages import Context, decode_id, decode_origin, encode_session, encode_user
-from services.identity.oauth.flows.id_token_sign_in import Brought, BroughtTokens
-from services.identity.oauth.flows.redirect_flow import Callback, OAuth, Wish
-from services.identity.oauth.linked_accounts import Linked, LinkedAccounts
-from services.identity.oauth.token_refresh import ProviderAccess
+from services.identity.oauth.flows.id_token_sign_in import IdTokenSignIn, PresentedIdToken
+from services.identity.oauth.flows.redirect_flow import AuthorizationRequest, Callback, RedirectFlow
+from services.identity.oauth.linked_accounts import LinkedAccount, LinkedAccounts
+from services.identity.oauth.token_refresh import TokenRefresh
 from services.identity.sessions.servicer import decode_place
 from trivet.identity.v1 import account_service_pb2 as pb
 from trivet.identity.v1.account_service_pb2_grpc import AccountServiceServicer
@@ -25,15 +25,15 @@ DEFAULT_PAGE_SIZE = 100
 class AccountServicer(AccountServiceServicer):
     def __init__(
         self,
-        oauth: OAuth,
-        brought: BroughtTokens,
+        redirect_flow: RedirectFlow,
+        id_token_sign_in: IdTokenSignIn,
         linked: LinkedAccounts,
-        access: ProviderAccess,
+        token_refresh: TokenRefresh,
     ) -> None:
-        self._oauth = oauth
-        self._brought = brought
+        self._redirect_flow = redirect_flow
+        self._id_token_sign_in = id_token_sign_in
         self._linked = linked
-        self._access = access
+        self._token_refresh = token_refresh
 
     async def ListAccounts(self, request: pb.ListAccountsRequest, context: Context) -> pb.ListAccountsResponse:
         user_id = decode_id(subject(request.user_id))
@@ -41,7 +41,7 @@ class AccountServicer(AccountServiceServicer):
         after = decode_place(decode_token(request.page_token, "accounts", user_id))
         page = Page(limit, encode_account)
 
-        async def find(few: int, behind: Linked | None) -> list[Linked]:
+        async def find(few: int, behind: LinkedAccount | None) -> list[LinkedAccount]:
             return await self._linked.list(user_id, few, (behind.created_at, behind.id) if behind else after)
 
         await page.read(find)
@@ -57,8 +57,8 @@ class AccountServicer(AccountServiceServicer):
         return Empty()
 
     async def BeginOAuth(self, request: pb.BeginOAuthRequest, context: Context) -> pb.BeginOAuthResponse:
-        url, state = await self._oauth.begin(
-            Wish(
+        url, state = await self._redirect_flow.begin(
+            AuthorizationRequest(
                 provider=request.provider,
                 callback_url=request.callback_url,
                 new_user_url=request.new_user_callback_url,
@@ -84,33 +84,33 @@ class AccountServicer(AccountServiceServicer):
             error_description=request.error_description,
             user_json=request.user_json,
         )
-        ended = await self._oauth.complete(callback, decode_origin(request.origin))
-        answer = pb.CompleteOAuthResponse(redirect_url=ended.redirect_url, error=ended.error)
-        if ended.entered is not None:
-            answer.user.CopyFrom(encode_user(ended.entered.user))
-            answer.session.CopyFrom(encode_session(ended.entered.opened.session))
-            answer.token, answer.created = ended.entered.opened.token, ended.entered.created
+        result = await self._redirect_flow.complete(callback, decode_origin(request.origin))
+        answer = pb.CompleteOAuthResponse(redirect_url=result.redirect_url, error=result.error)
+        if result.signed_in is not None:
+            answer.user.CopyFrom(encode_user(result.signed_in.user))
+            answer.session.CopyFrom(encode_session(result.signed_in.opened.session))
+            answer.token, answer.created = result.signed_in.opened.token, result.signed_in.created
         return answer
 
     async def SignInWithIdToken(
         self, request: pb.SignInWithIdTokenRequest, context: Context
     ) -> pb.SignInWithIdTokenResponse:
-        brought = decode_brought(request.provider, request.id_token, request_sign_up=request.request_sign_up)
-        entered = await self._brought.sign_in(brought, decode_origin(request.origin))
+        token = decode_id_token(request.provider, request.id_token, request_sign_up=request.request_sign_up)
+        signed_in = await self._id_token_sign_in.sign_in(token, decode_origin(request.origin))
         return pb.SignInWithIdTokenResponse(
-            user=encode_user(entered.user),
-            session=encode_session(entered.opened.session),
-            token=entered.opened.token,
-            created=entered.created,
+            user=encode_user(signed_in.user),
+            session=encode_session(signed_in.opened.session),
+            token=signed_in.opened.token,
+            created=signed_in.created,
         )
 
     async def LinkWithIdToken(self, request: pb.LinkWithIdTokenRequest, context: Context) -> pb.LinkWithIdTokenResponse:
         user_id = _own(request.user_id)
-        await self._brought.link(decode_brought(request.provider, request.id_token), user_id)
+        await self._id_token_sign_in.link(decode_id_token(request.provider, request.id_token), user_id)
         return pb.LinkWithIdTokenResponse()
 
     async def GetAccessToken(self, request: pb.GetAccessTokenRequest, context: Context) -> pb.GetAccessTokenResponse:
-        access = await self._access.get(_own(request.user_id), decode_id(request.account_id))
+        access = await self._token_refresh.get(_own(request.user_id), decode_id(request.account_id))
         return pb.GetAccessTokenResponse(
             access_token=access.tokens.access_token,
             expire_time=_optional(access.tokens.access_expires_at),
@@ -121,7 +121,7 @@ class AccountServicer(AccountServiceServicer):
     async def RefreshAccessToken(
         self, request: pb.RefreshAccessTokenRequest, context: Context
     ) -> pb.RefreshAccessTokenResponse:
-        access = await self._access.refresh(_own(request.user_id), decode_id(request.account_id))
+        access = await self._token_refresh.refresh(_own(request.user_id), decode_id(request.account_id))
         return pb.RefreshAccessTokenResponse(
             access_token=access.tokens.access_token,
             refresh_token=access.tokens.refresh_token,
@@ -133,7 +133,7 @@ class AccountServicer(AccountServiceServicer):
         )
 
     async def GetAccountInfo(self, request: pb.GetAccountInfoRequest, context: Context) -> pb.GetAccountInfoResponse:
-        account, profile = await self._access.look_up(_own(request.user_id), decode_id(request.account_id))
+        account, profile = await self._token_refresh.look_up(_own(request.user_id), decode_id(request.account_id))
         return pb.GetAccountInfoResponse(
             account=encode_account(account),
             name=profile.name,
@@ -153,7 +153,7 @@ def _own(asked: str) -> str:
     return user_id
 
 
-def encode_account(account: Linked) -> pb.Account:
+def encode_account(account: LinkedAccount) -> pb.Account:
     return pb.Account(
         id=account.id,
         user_id=account.user_id,
@@ -165,14 +165,14 @@ def encode_account(account: Linked) -> pb.Account:
     )
 
 
-def decode_brought(provider: str, brought: pb.IdToken, *, request_sign_up: bool = False) -> Brought:
-    return Brought(
+def decode_id_token(provider: str, token: pb.IdToken, *, request_sign_up: bool = False) -> PresentedIdToken:
+    return PresentedIdToken(
         provider,
-        brought.token,
-        brought.nonce,
-        brought.access_token,
-        brought.refresh_token,
-        brought.name,
+        token.token,
+        token.nonce,
+        token.access_token,
+        token.refresh_token,
+        token.name,
         request_sign_up,
     )
 

@@ -10,7 +10,7 @@ from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition, ServiceError, Unauthenticated, Unavailable
 from runtime.tasks import Tasks, TooManyTasksError
 from services.identity.oauth.errors import ExchangeError
-from services.identity.oauth.linked_accounts import Kept, Linked, LinkedAccounts
+from services.identity.oauth.linked_accounts import AccountTokens, LinkedAccount, LinkedAccounts
 from services.identity.oauth.providers.catalog import Provider
 from services.identity.oauth.providers.profiles import Profile
 from services.identity.oauth.providers.relying_party import RelyingParty, in_time
@@ -26,20 +26,20 @@ REFRESH_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class FreshTokens:
     """An account, and tokens that are good now."""
 
-    account: Linked
+    account: LinkedAccount
     tokens: Tokens
 
 
-class ProviderAccess:
+class TokenRefresh:
     """The tokens of accounts. Every method raises NotFound (ACCOUNT_NOT_FOUND)."""
 
     def __init__(
         self,
         linked: LinkedAccounts,
-        relying: RelyingParty,
+        relying_party: RelyingParty,
         leases: Leases,
         providers: Mapping[str, Provider],
         tasks: Tasks,
@@ -47,14 +47,14 @@ class ProviderAccess:
         now: Clock = utc_now,
     ) -> None:
         self._linked = linked
-        self._relying = relying
+        self._relying_party = relying_party
         self._leases = leases
         self._providers = providers
         self._refreshing: dict[str, asyncio.Task[Tokens | ServiceError]] = {}
         self._tasks = tasks
         self._now = now
 
-    async def get(self, user_id: str, row_id: str) -> Access:
+    async def get(self, user_id: str, row_id: str) -> FreshTokens:
         """Return an account's tokens, refreshed if the access token is about to expire and can be.
 
         Raises FailedPrecondition (PROVIDER_NOT_SUPPORTED, FAILED_TO_GET_ACCESS_TOKEN).
@@ -62,13 +62,13 @@ class ProviderAccess:
         kept = await self._linked.find(user_id, row_id)
         provider = self._provider(kept)
         if not kept.has_refresh_token or not self._expires_soon(kept.tokens):
-            return Access(kept.account, kept.tokens)
+            return FreshTokens(kept.account, kept.tokens)
         try:
-            return Access(kept.account, await self._refreshed(user_id, kept, provider))
+            return FreshTokens(kept.account, await self._refreshed(user_id, kept, provider))
         except _NoTokensError:
             raise FailedPrecondition("FAILED_TO_GET_ACCESS_TOKEN", "Failed to get a valid access token") from None
 
-    async def refresh(self, user_id: str, row_id: str) -> Access:
+    async def refresh(self, user_id: str, row_id: str) -> FreshTokens:
         """Refresh an account's tokens now and return them.
 
         Raises FailedPrecondition (PROVIDER_NOT_SUPPORTED, REFRESH_TOKEN_NOT_FOUND, FAILED_TO_REFRESH_ACCESS_TOKEN).
@@ -78,11 +78,11 @@ class ProviderAccess:
         if not kept.has_refresh_token:
             raise FailedPrecondition("REFRESH_TOKEN_NOT_FOUND", "Refresh token not found")
         try:
-            return Access(kept.account, await self._refreshed(user_id, kept, provider))
+            return FreshTokens(kept.account, await self._refreshed(user_id, kept, provider))
         except _NoTokensError:
             raise FailedPrecondition("FAILED_TO_REFRESH_ACCESS_TOKEN", "Failed to refresh access token") from None
 
-    async def look_up(self, user_id: str, row_id: str) -> tuple[Linked, Profile]:
+    async def look_up(self, user_id: str, row_id: str) -> tuple[LinkedAccount, Profile]:
         """Return an account and what its provider says of the person.
 
         Raises FailedPrecondition (PROVIDER_NOT_CONFIGURED, ACCESS_TOKEN_NOT_FOUND, FAILED_TO_GET_ACCESS_TOKEN) and
@@ -96,10 +96,10 @@ class ProviderAccess:
             )
         access = await self.get(user_id, row_id)
         if not access.tokens.access_token:
-            raise FailedPrecondition("ACCESS_TOKEN_NOT_FOUND", "Access token not found")
+            raise FailedPrecondition("ACCESS_TOKEN_NOT_FOUND", "FreshTokens token not found")
         try:
             with in_time():
-                profile = await self._relying.look_up(provider, access.tokens)
+                profile = await self._relying_party.look_up(provider, access.tokens)
         except ExchangeError as error:
             logger.warning("nobody is known by %s: %s", provider.id, error)
             profile = None
@@ -107,7 +107,7 @@ class ProviderAccess:
             raise Unauthenticated("FAILED_TO_GET_USER_INFO", "Failed to get user info")
         return access.account, profile
 
-    def _provider(self, kept: Kept) -> Provider:
+    def _provider(self, kept: AccountTokens) -> Provider:
         provider = self._providers.get(kept.account.provider)
         if provider is None:
             raise FailedPrecondition("PROVIDER_NOT_SUPPORTED", f"Provider {kept.account.provider} is not supported.")
@@ -116,7 +116,7 @@ class ProviderAccess:
     def _expires_soon(self, tokens: Tokens) -> bool:
         return tokens.access_expires_at is not None and tokens.access_expires_at - self._now() < SOON
 
-    async def _refreshed(self, user_id: str, kept: Kept, provider: Provider) -> Tokens:
+    async def _refreshed(self, user_id: str, kept: AccountTokens, provider: Provider) -> Tokens:
         """Return new tokens; callers at once share one refresh. Raises _NoTokensError, NotFound and Unavailable."""
         row_id = kept.account.id
         task = self._refreshing.get(row_id)
@@ -133,21 +133,21 @@ class ProviderAccess:
             raise outcome
         return outcome
 
-    async def _settled(self, user_id: str, kept: Kept, provider: Provider) -> Tokens | ServiceError:
+    async def _settled(self, user_id: str, kept: AccountTokens, provider: Provider) -> Tokens | ServiceError:
         try:
             with within(REFRESH_SECONDS):
                 return await self._refresh(user_id, kept, provider)
         except ServiceError as error:  # the outcome of those who wait: no background work has failed
             return error
 
-    async def _refresh(self, user_id: str, seen: Kept, provider: Provider) -> Tokens:
+    async def _refresh(self, user_id: str, seen: AccountTokens, provider: Provider) -> Tokens:
         async with self._leases.hold(f"refresh:{seen.account.id}", wait=LEASE_WAIT_SECONDS):
             kept = await self._linked.find(user_id, seen.account.id)
             # Another process was first: providers that rotate refresh tokens end them all if one comes twice.
             if kept.tokens.access_token != seen.tokens.access_token:
                 return kept.tokens
             try:
-                tokens = await self._relying.refresh(provider, kept.tokens.refresh_token)
+                tokens = await self._relying_party.refresh(provider, kept.tokens.refresh_token)
             except ExchangeError as error:
                 logger.warning("a token of %s is not refreshed: %s", provider.id, error)
                 raise _NoTokensError from None

@@ -8,18 +8,18 @@ from runtime.clock import Clock, utc_now
 from runtime.sealing import Sealer
 from runtime.tasks import Tasks
 from services.identity.email.links import BASE_PATH
-from services.identity.email.one_time_secrets import Verifications
-from services.identity.oauth.flows.account_linking import Entrances, VerifyNew
-from services.identity.oauth.flows.authorization_state import Transactions
-from services.identity.oauth.flows.id_token_sign_in import BroughtTokens
-from services.identity.oauth.flows.redirect_flow import OAuth
+from services.identity.email.one_time_secrets import OneTimeSecrets
+from services.identity.oauth.flows.account_linking import AccountLinking, VerifyNew
+from services.identity.oauth.flows.authorization_state import AuthorizationStates
+from services.identity.oauth.flows.id_token_sign_in import IdTokenSignIn
+from services.identity.oauth.flows.redirect_flow import RedirectFlow
 from services.identity.oauth.linked_accounts import LinkedAccounts
 from services.identity.oauth.providers.catalog import Provider
-from services.identity.oauth.providers.discovery import Issuers
+from services.identity.oauth.providers.discovery import Discovery
 from services.identity.oauth.providers.provider_http import TOTAL_SECONDS, ProviderHttp
 from services.identity.oauth.providers.relying_party import RelyingParty
 from services.identity.oauth.providers.settings import OAuthRules
-from services.identity.oauth.token_refresh import ProviderAccess
+from services.identity.oauth.token_refresh import TokenRefresh
 from services.identity.outbox.audit import Audit
 from services.identity.outbox.outbox import Outbox
 from services.identity.sessions.sessions import Sessions
@@ -35,7 +35,7 @@ class Store:
     database: Database
     users: Users
     sessions: Sessions
-    verifications: Verifications
+    verifications: OneTimeSecrets
     outbox: Outbox
     audit: Audit
     sealer: Sealer
@@ -46,10 +46,10 @@ class Store:
 class Parts:
     """What AccountService is made of."""
 
-    oauth: OAuth
-    brought: BroughtTokens
+    oauth: RedirectFlow
+    brought: IdTokenSignIn
     linked: LinkedAccounts
-    access: ProviderAccess
+    access: TokenRefresh
 
 
 @asynccontextmanager
@@ -77,10 +77,10 @@ async def open_oauth(
         Tasks.draining("token refreshes", grace) as refreshes,
     ):
         linked = LinkedAccounts(store.database, store.sealer, store.sessions, store.audit, now=now)
-        relying = RelyingParty(
-            http, Issuers(http, providers, metadata), auth_url, now=now, seconds=lambda: now().timestamp()
+        relying_party = RelyingParty(
+            http, Discovery(http, providers, metadata), auth_url, now=now, seconds=lambda: now().timestamp()
         )
-        entrances = Entrances(
+        linking = AccountLinking(
             store.database,
             linked,
             store.sessions,
@@ -91,18 +91,18 @@ async def open_oauth(
             now=now,
         )
         by_id = {provider.id: provider for provider in providers}
-        oauth = OAuth(
+        oauth = RedirectFlow(
             by_id,
-            relying,
-            Transactions(store.database, store.verifications, store.sealer),
-            entrances,
+            relying_party,
+            AuthorizationStates(store.database, store.verifications, store.sealer),
+            linking,
             store.users,
             rules,
             base_url=base_url,
             error_url=error_url or f"{auth_url}/error",
         )
-        brought = BroughtTokens(by_id, relying, entrances, store.users, rules)
-        access = ProviderAccess(linked, relying, Leases(store.database, now=now), by_id, refreshes, now=now)
+        brought = IdTokenSignIn(by_id, relying_party, linking, store.users, rules)
+        access = TokenRefresh(linked, relying_party, Leases(store.database, now=now), by_id, refreshes, now=now)
         yield Parts(oauth, brought, linked, access)
 
 

@@ -13,7 +13,7 @@ from services.identity.store.database import Database, Transaction
 TOPIC = "audit.record"
 
 
-class Happened(Enum):
+class EventKind(Enum):
     """What an event tells of."""
 
     SIGNED_UP = "signed_up"
@@ -44,7 +44,7 @@ class Event:
     `service:NAME`, empty for the user.
     """
 
-    happened: Happened
+    happened: EventKind
     user_id: str
     actor: str = ""
     origin: Origin = field(default_factory=Origin)

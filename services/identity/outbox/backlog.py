@@ -10,7 +10,7 @@ from prometheus_client import Gauge
 from sqlalchemy import ColumnElement, Delete, Row, Update, delete, func, or_, select, update
 
 from runtime.clock import Clock, utc_now
-from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.outbox.audit import Audit, Event, EventKind
 from services.identity.outbox.outbox import INVALIDATIONS, PARKED
 from services.identity.outbox.tables import outbox
 from services.identity.store.database import Database, Transaction
@@ -100,7 +100,7 @@ class Backlog:
         """
         topic = func.substr(outbox.c.topic, len(PARKED) + 1)
         fresh = {"attempts": 0, "next_attempt_at": self._now(), "updated_at": self._now()}
-        record = partial(_record, audit, Happened.NOTES_RETRIED, actor)
+        record = partial(_record, audit, EventKind.NOTES_RETRIED, actor)
         sent = await self._in_batches(chosen, IS_PARKED, update(outbox).values(fresh | {"topic": topic}), record)
         return sent + await self._in_batches(chosen, outbox.c.attempts > 0, update(outbox).values(fresh), record)
 
@@ -109,7 +109,7 @@ class Backlog:
 
         Audit events in the same transactions say whose notes they were.
         """
-        record = partial(_record, audit, Happened.NOTES_DROPPED, actor)
+        record = partial(_record, audit, EventKind.NOTES_DROPPED, actor)
         return await self._in_batches(chosen, IS_PARKED, delete(outbox), record)
 
     async def measure(self) -> None:
@@ -140,7 +140,7 @@ class Backlog:
 
 
 async def _record(
-    audit: Audit, happened: Happened, actor: str, transaction: Transaction, notes: Sequence[Row[Any]]
+    audit: Audit, happened: EventKind, actor: str, transaction: Transaction, notes: Sequence[Row[Any]]
 ) -> None:
     """Note one audit event for each topic and user of the notes. The key of an invalidation is no user."""
     ids: dict[tuple[str, str], list[str]] = {}

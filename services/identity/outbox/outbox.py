@@ -73,7 +73,7 @@ class Invalidation:
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
+class Subscriber:
     """Where a topic's notes go. `at_once`: also straight after the commit, which no answer waits for."""
 
     deliver: Deliver
@@ -95,13 +95,13 @@ class Outbox:
         self,
         database: Database,
         invalidate: Invalidate,
-        receivers: Mapping[str, Receiver] | None = None,
+        subscribers: Mapping[str, Subscriber] | None = None,
         *,
         now: Clock = utc_now,
     ) -> None:
         self._database = database
         self._invalidate = invalidate
-        self._receivers = {INVALIDATIONS: Receiver(self._invalidate_all), **(receivers or {})}
+        self._subscribers = {INVALIDATIONS: Subscriber(self._invalidate_all), **(subscribers or {})}
         self._now = now
         self._suspects: dict[str, list[int]] = {}
         self._refused: set[str] = set()
@@ -110,7 +110,7 @@ class Outbox:
     @property
     def topics(self) -> Sequence[str]:
         """The topics that have a receiver."""
-        return tuple(self._receivers)
+        return tuple(self._subscribers)
 
     async def add(self, transaction: Transaction, *tags: str) -> Invalidation:
         """Have the tags invalidated after the transaction, whatever becomes of the call or this process."""
@@ -122,7 +122,7 @@ class Outbox:
     async def put(self, transaction: Transaction, topic: str, key: str, payload: str) -> None:
         """Have a note delivered to its topic's receiver after the transaction. Secrets in the payload are sealed."""
         note = await self._insert(transaction, topic, key, payload)
-        receiver = self._receivers.get(topic)
+        receiver = self._subscribers.get(topic)
         if receiver is not None and receiver.at_once:
 
             async def send() -> None:
@@ -152,7 +152,7 @@ class Outbox:
         with contextlib.suppress(TooManyTasksError):
             self._database.tasks.start(self._remove([row_id]))
 
-    async def _send_now(self, topic: str, receiver: Receiver, note: Note) -> None:
+    async def _send_now(self, topic: str, receiver: Subscriber, note: Note) -> None:
         try:
             await self._deliver(topic, receiver, [note])
         except (ServiceError, DeliveryRejectedError):
@@ -181,7 +181,7 @@ class Outbox:
         # the end: a note that it cannot answer in time, or that ends its process, holds no other.
         due = {note.id: note for note in notes}
         suspects = self._suspects[topic] = [each for each in self._suspects.get(topic, ()) if each in due]
-        receiver, fresh = self._receivers[topic], [note for note in notes if note.id not in suspects]
+        receiver, fresh = self._subscribers[topic], [note for note in notes if note.id not in suspects]
         self._refused.discard(topic)
         confirmed = await self._deliver_all(topic, receiver, fresh)
         confirmed += await self._deliver_all(topic, replace(receiver, batch=1), [due[each] for each in suspects])
@@ -204,7 +204,7 @@ class Outbox:
             for row in rows
         ]
 
-    async def _deliver_all(self, topic: str, receiver: Receiver, notes: Sequence[Note]) -> int:
+    async def _deliver_all(self, topic: str, receiver: Subscriber, notes: Sequence[Note]) -> int:
         confirmed = 0
         for first in range(0, len(notes), receiver.batch):
             batch = notes[first : first + receiver.batch]
@@ -223,7 +223,7 @@ class Outbox:
                 raise
         return confirmed
 
-    async def _deliver(self, topic: str, receiver: Receiver, notes: Sequence[Note]) -> int:
+    async def _deliver(self, topic: str, receiver: Subscriber, notes: Sequence[Note]) -> int:
         """Send notes and remove them; return how many were confirmed. Raises Unavailable and DeliveryRejectedError."""
         try:
             await receiver.deliver(notes)

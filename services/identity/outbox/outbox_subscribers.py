@@ -13,7 +13,7 @@ from runtime.delivery_errors import delivery_error
 from runtime.errors import DeliveryRejectedError, Unavailable
 from runtime.sealing import Sealer
 from services.identity.outbox import audit, erasure, mail
-from services.identity.outbox.outbox import Note, Receiver
+from services.identity.outbox.outbox import Note, Subscriber
 from trivet.client import Channel
 from trivet.notifications.v1.audit_service_pb2 import AuditEvent, RecordAuditEventsRequest
 from trivet.notifications.v1.audit_service_pb2_grpc import AuditServiceStub
@@ -29,7 +29,7 @@ SECONDS = 2.0
 AUDIT_BATCH = 100
 
 
-def receivers(channel: Channel, sealer: Sealer) -> Mapping[str, Receiver]:
+def subscribers(channel: Channel, sealer: Sealer) -> Mapping[str, Subscriber]:
     """Return by topic who is told, over a channel to the notifications service."""
     notifications, events, data = (
         NotificationServiceStub(channel),
@@ -37,9 +37,9 @@ def receivers(channel: Channel, sealer: Sealer) -> Mapping[str, Receiver]:
         UserDataServiceStub(channel),
     )
     return {
-        mail.TOPIC: Receiver(partial(_send_mail, notifications, sealer), at_once=True),
-        audit.TOPIC: Receiver(partial(_record, events), batch=AUDIT_BATCH),
-        erasure.TOPIC: Receiver(partial(_erase, data)),
+        mail.TOPIC: Subscriber(partial(_send_mail, notifications, sealer), at_once=True),
+        audit.TOPIC: Subscriber(partial(_record, events), batch=AUDIT_BATCH),
+        erasure.TOPIC: Subscriber(partial(_erase, data)),
     }
 
 

@@ -10,11 +10,11 @@ from runtime.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 from services.identity.email.addresses import normal_email
 from services.identity.email.policy import EmailRules
 from services.identity.email.templates import Mails
-from services.identity.outbox.audit import Audit, Event, Happened
-from services.identity.passwords.credentials import Accounts, Credential
+from services.identity.outbox.audit import Audit, Event, EventKind
+from services.identity.passwords.credentials import Credential, Credentials
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.policy import new_password, normal_password
-from services.identity.passwords.rehash import Renewal
+from services.identity.passwords.rehash import Rehash
 from services.identity.sessions.session_gate import Method, Proof
 from services.identity.sessions.sessions import Opened, Origin, Sessions
 from services.identity.store.database import Database, Transaction
@@ -47,7 +47,7 @@ class Authentication:
         self,
         database: Database,
         users: Users,
-        accounts: Accounts,
+        credentials: Credentials,
         sessions: Sessions,
         hasher: Hasher,
         audit: Audit,
@@ -59,13 +59,13 @@ class Authentication:
     ) -> None:
         self._database = database
         self._users = users
-        self._accounts = accounts
+        self._credentials = credentials
         self._sessions = sessions
         self._hasher = hasher
         self._audit = audit
         self._mails = mails
         self._rules = rules or EmailRules()
-        self._renewal = Renewal(database, accounts, hasher)
+        self._rehash = Rehash(database, credentials, hasher)
         self._refuse_common = refuse_common
         self._now = now
 
@@ -77,7 +77,7 @@ class Authentication:
         PASSWORD_TOO_LONG).
         """
         address, candidate = normal_email(email), normal_password(password)
-        found = await self._accounts.by_email(address)
+        found = await self._credentials.by_email(address)
         if not await self._hasher.verify(found.password if found else None, candidate) or found is None:
             # Of somebody unknown too, so that both take as long.
             await self._note_failure(found, origin, "wrong password" if found else "unknown address")
@@ -96,14 +96,14 @@ class Authentication:
             await self._admit(found, origin, callback_url)
             opened = await self._open(found, origin)
             if opened is not None:
-                self._renewal.after(found.user.id, found.password or "", password)
+                self._rehash.after(found.user.id, found.password or "", password)
                 return SignedIn(found.user, opened)
             # The user or the hash has changed since it was read. Only the hash changes when it is renewed.
             found = await self._again(found, password)
         raise _refused()
 
     async def _again(self, found: Credential, password: str) -> Credential:
-        now = await self._accounts.by_user(found.user.id)
+        now = await self._credentials.by_user(found.user.id)
         if now is None:
             raise _refused()
         if now.password != found.password and not await self._hasher.verify(now.password, password):
@@ -114,7 +114,7 @@ class Authentication:
         if self._rules.require_verification and not found.user.email_verified:
             await self._remind(found.user, origin, callback_url)
             raise PermissionDenied("EMAIL_NOT_VERIFIED", "the address has to be verified first")
-        if found.user.is_kept_out(self._now()):
+        if found.user.is_banned_at(self._now()):
             await self._note_failure(found, origin, "banned")
             raise _banned()
 
@@ -125,7 +125,7 @@ class Authentication:
                 raise _refused()
             if self._rules.verify_on_sign_in:
                 await self._mails.verify_email(transaction, user, callback_url)
-            event = Event(Happened.SIGN_IN_FAILED, user.id, origin=origin, detail="address not verified")
+            event = Event(EventKind.SIGN_IN_FAILED, user.id, origin=origin, detail="address not verified")
             await self._audit.note(transaction, event)
 
         await self._database.transaction("users.remind", work)
@@ -134,7 +134,7 @@ class Authentication:
         """Open a session for a user who followed a link in a mail to them; None if they are banned."""
         opened = await self._sessions.open(transaction, Proof(user.id, Method.EMAIL_LINK), origin)
         if opened is not None:
-            await self._audit.note(transaction, Event(Happened.SIGNED_IN, user.id, origin=origin))
+            await self._audit.note(transaction, Event(EventKind.SIGNED_IN, user.id, origin=origin))
         return opened
 
     async def _open(self, found: Credential, origin: Origin) -> Opened | None:
@@ -143,21 +143,21 @@ class Authentication:
         async def work(transaction: Transaction) -> Opened | None:
             opened = await self._sessions.open(transaction, proof, origin)
             if opened is not None:
-                await self._audit.note(transaction, Event(Happened.SIGNED_IN, found.user.id, origin=origin))
+                await self._audit.note(transaction, Event(EventKind.SIGNED_IN, found.user.id, origin=origin))
             return opened
 
         return await self._database.transaction("sessions.open", work)
 
     async def _note_failure(self, found: Credential | None, origin: Origin, why: str) -> None:
         user_id = found.user.id if found else ""
-        await self._audit.note_alone(Event(Happened.SIGN_IN_FAILED, user_id, origin=origin, detail=why))
+        await self._audit.note_alone(Event(EventKind.SIGN_IN_FAILED, user_id, origin=origin, detail=why))
 
     async def verify_password(self, user_id: str, password: str) -> Credential:
         """Return the user whose password this is.
 
         Raises InvalidArgument (INVALID_PASSWORD), FailedPrecondition (CREDENTIAL_ACCOUNT_NOT_FOUND), NotFound.
         """
-        found = await self._accounts.by_user(user_id)
+        found = await self._credentials.by_user(user_id)
         if found is None:
             raise not_found()
         if found.password is None:
@@ -172,7 +172,7 @@ class Authentication:
         """
 
         async def prove(transaction: Transaction, found: Credential) -> None:
-            if not await self._accounts.has_password(transaction, user_id, found.password or ""):
+            if not await self._credentials.has_password(transaction, user_id, found.password or ""):
                 raise _OvertakenError
 
         for _ in range(ATTEMPTS):
@@ -206,15 +206,15 @@ class Authentication:
                 )
                 if opened is None:
                     raise _OvertakenError
-            if not await self._accounts.replace_password(transaction, user_id, old_hash, new_hash):
+            if not await self._credentials.replace_password(transaction, user_id, old_hash, new_hash):
                 raise _OvertakenError
             if end_others is not False:
                 await self._sessions.end_all(transaction, user_id, keep=opened.session.id if opened else keep)
-            await self._audit.note(transaction, Event(Happened.PASSWORD_CHANGED, user_id, origin=origin))
+            await self._audit.note(transaction, Event(EventKind.PASSWORD_CHANGED, user_id, origin=origin))
             return opened
 
         for _ in range(ATTEMPTS):
-            if found.user.is_kept_out(self._now()):
+            if found.user.is_banned_at(self._now()):
                 raise _banned()
             try:
                 change = partial(work, old_hash=found.password or "")

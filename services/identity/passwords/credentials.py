@@ -1,4 +1,4 @@
-"""Accounts: the ways into a user. Here the credential, which is an email and a password."""
+"""Credentials: the account of a user that holds their password, stored as a hash."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,8 +35,8 @@ def _credential(row: Values | None) -> Credential | None:
     return Credential(user_of(row), row[-1]) if row else None
 
 
-class Accounts:
-    """The accounts of a database."""
+class Credentials:
+    """The credentials in a database."""
 
     def __init__(self, database: Database, *, now: Clock = utc_now) -> None:
         self._database = database

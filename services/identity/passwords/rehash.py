@@ -4,7 +4,7 @@ from prometheus_client import Counter
 
 from runtime.errors import ServiceError
 from runtime.tasks import TooManyTasksError
-from services.identity.passwords.credentials import Accounts
+from services.identity.passwords.credentials import Credentials
 from services.identity.passwords.hashing import Hasher
 from services.identity.store.database import Database, Transaction
 
@@ -13,15 +13,15 @@ renewed = Counter(
 )
 
 
-class Renewal:
+class Rehash:
     """Replaces outdated hashes after sign-ins, which neither wait for it nor fail with it.
 
     Whoever is put off, because passwords of others wait to be checked, has another chance at the next sign-in.
     """
 
-    def __init__(self, database: Database, accounts: Accounts, hasher: Hasher) -> None:
+    def __init__(self, database: Database, credentials: Credentials, hasher: Hasher) -> None:
         self._database = database
-        self._accounts = accounts
+        self._credentials = credentials
         self._hasher = hasher
 
     def after(self, user_id: str, stored: str, password: str) -> None:
@@ -41,7 +41,7 @@ class Renewal:
             fresh = await self._hasher.hash(password)
 
             async def work(transaction: Transaction) -> bool:
-                return await self._accounts.replace_password(transaction, user_id, stored, fresh)
+                return await self._credentials.replace_password(transaction, user_id, stored, fresh)
 
             # False: another sign-in was first, or the password is another by now.
             done = await self._database.transaction("accounts.renew_password", work)

@@ -7,11 +7,11 @@ from runtime.ids import new_id
 from services.identity.email.addresses import normal_email
 from services.identity.email.links import invalid_token
 from services.identity.email.one_time_secrets import RESET_PASSWORD as PURPOSE
-from services.identity.email.one_time_secrets import Verifications
+from services.identity.email.one_time_secrets import OneTimeSecrets
 from services.identity.email.policy import EmailRules
 from services.identity.email.templates import Mails
-from services.identity.outbox.audit import Audit, Event, Happened
-from services.identity.passwords.credentials import Accounts
+from services.identity.outbox.audit import Audit, Event, EventKind
+from services.identity.passwords.credentials import Credentials
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.policy import new_password
 from services.identity.sessions.sessions import Origin, Sessions
@@ -30,9 +30,9 @@ class PasswordResets:
         self,
         database: Database,
         users: Users,
-        accounts: Accounts,
+        credentials: Credentials,
         sessions: Sessions,
-        verifications: Verifications,
+        verifications: OneTimeSecrets,
         hasher: Hasher,
         mails: Mails,
         audit: Audit,
@@ -42,7 +42,7 @@ class PasswordResets:
     ) -> None:
         self._database = database
         self._users = users
-        self._accounts = accounts
+        self._credentials = credentials
         self._sessions = sessions
         self._verifications = verifications
         self._hasher = hasher
@@ -97,10 +97,10 @@ class PasswordResets:
             if spent is None or user.email != spent.data:
                 raise invalid_token()
             await self._verifications.void(transaction, PURPOSE, user.id)
-            await self._accounts.set_password(transaction, user.id, password_hash)
+            await self._credentials.set_password(transaction, user.id, password_hash)
             if not user.email_verified:
-                await self._accounts.unlink_providers(transaction, user.id)
+                await self._credentials.unlink_providers(transaction, user.id)
             await self._sessions.end_all(transaction, user.id)
-            await self._audit.note(transaction, Event(Happened.PASSWORD_RESET, user.id, origin=origin))
+            await self._audit.note(transaction, Event(EventKind.PASSWORD_RESET, user.id, origin=origin))
 
         await self._database.transaction("accounts.reset_password", work)

@@ -10,9 +10,9 @@ from runtime.ids import new_id
 from services.identity.email.addresses import normal_email
 from services.identity.email.policy import EmailRules
 from services.identity.email.templates import Mails
-from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.outbox.audit import Audit, Event, EventKind
 from services.identity.passwords.authentication import Authentication
-from services.identity.passwords.credentials import Accounts
+from services.identity.passwords.credentials import Credentials
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.policy import new_password
 from services.identity.sessions.session_gate import Method, Proof
@@ -20,7 +20,7 @@ from services.identity.sessions.sessions import Opened, Origin, Sessions
 from services.identity.store import idempotency as asked_before
 from services.identity.store.database import Database, Transaction
 from services.identity.store.faults.errors import TwiceError
-from services.identity.store.idempotency import Request, Requests
+from services.identity.store.idempotency import IdempotencyKeys, IdempotentRequest
 from services.identity.users.tables import users
 from services.identity.users.users import Role, User
 
@@ -51,7 +51,7 @@ class SignUps:
     def __init__(
         self,
         database: Database,
-        accounts: Accounts,
+        credentials: Credentials,
         sessions: Sessions,
         authentication: Authentication,
         hasher: Hasher,
@@ -63,10 +63,10 @@ class SignUps:
         now: Clock = utc_now,
     ) -> None:
         self._database = database
-        self._accounts = accounts
+        self._credentials = credentials
         self._sessions = sessions
         self._authentication = authentication
-        self._requests = Requests(database, now=now)
+        self._requests = IdempotencyKeys(database, now=now)
         self._hasher = hasher
         self._audit = audit
         self._mails = mails
@@ -86,7 +86,7 @@ class SignUps:
         asked = asked_before.request(caller, request_id, new.name, email, new.image, new.additional)
         if asked is not None and (again := await self._signed_up_before(asked, password, origin)) is not None:
             return again
-        is_taken = await self._accounts.by_email(email) is not None
+        is_taken = await self._credentials.by_email(email) is not None
         if is_taken and self._rules.signing_up_opens_a_session:
             return await self._again_or_taken(new, email, password, origin, asked)
         password_hash = await self._hasher.hash(password)
@@ -111,7 +111,7 @@ class SignUps:
         return await self._database.transaction("users.pretend_sign_up", work)
 
     async def _again_or_taken(
-        self, new: NewUser, email: str, password: str, origin: Origin, asked: Request | None
+        self, new: NewUser, email: str, password: str, origin: Origin, asked: IdempotentRequest | None
     ) -> SignedUp:
         """Somebody was first: this very request, sent twice at once, or another with the same address."""
         if asked is not None and (again := await self._signed_up_before(asked, password, origin)) is not None:
@@ -120,11 +120,11 @@ class SignUps:
             raise _taken()
         return await self._pretend(new, email)
 
-    async def _signed_up_before(self, asked: Request, password: str, origin: Origin) -> SignedUp | None:
+    async def _signed_up_before(self, asked: IdempotentRequest, password: str, origin: Origin) -> SignedUp | None:
         user_id = await self._requests.answer(asked)
         if user_id is None:
             return None
-        found = await self._accounts.by_user(user_id)
+        found = await self._credentials.by_user(user_id)
         # The password is part of the body, and its hash the only thing kept of it.
         if found is None or not await self._hasher.verify(found.password, password):
             raise asked_before.reused()
@@ -139,7 +139,7 @@ class SignUps:
         return User(*columns)
 
     async def _insert(
-        self, new: NewUser, email: str, password_hash: str, origin: Origin, asked: Request | None
+        self, new: NewUser, email: str, password_hash: str, origin: Origin, asked: IdempotentRequest | None
     ) -> SignedUp:
         user = self._new_user(new, email)
 
@@ -152,7 +152,7 @@ class SignUps:
                 opened = await self._sessions.open(transaction, Proof(user.id, Method.SIGN_UP), origin)
             if self._rules.verify_on_sign_up:
                 await self._mails.verify_email(transaction, user, new.callback_url)
-            await self._audit.note(transaction, Event(Happened.SIGNED_UP, user.id, origin=origin))
+            await self._audit.note(transaction, Event(EventKind.SIGNED_UP, user.id, origin=origin))
             return SignedUp(user, opened)
 
         return await self._database.transaction("users.sign_up", work)
@@ -160,7 +160,7 @@ class SignUps:
     async def _write(self, transaction: Transaction, user: User, password_hash: str) -> None:
         row = {name: getattr(user, name) for name in User.__dataclass_fields__} | {"role": user.role.value}
         await transaction.execute(insert(users).values(**row))
-        await self._accounts.add_credential(transaction, user.id, password_hash)
+        await self._credentials.add_credential(transaction, user.id, password_hash)
 
 
 def _taken() -> AlreadyExists:

@@ -77,7 +77,7 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerifiedSession:
     """A session that is open, whose it is, and from when on a refresh moves its end."""
 
     session: Session
@@ -86,7 +86,7 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class Revocation:
     """How many sessions were ended, and whether every cache has dropped them by now.
 
     Where none was, nothing is known: an earlier call may have ended it, and its caches may still have to hear of it.
@@ -96,7 +96,7 @@ class Ended:
     confirmed: bool
 
     @classmethod
-    def of(cls, outcome: tuple[int, Invalidation | None]) -> "Ended":
+    def of(cls, outcome: tuple[int, Invalidation | None]) -> "Revocation":
         """Return it once the transaction is over that ended so many and has this told."""
         count, invalidation = outcome
         return cls(count, invalidation is not None and invalidation.confirmed)
@@ -175,7 +175,7 @@ class Sessions:
         written = await transaction.write(statement, values)
         return opened if written.rows else None
 
-    async def verify(self, token: str) -> Verified:
+    async def verify(self, token: str) -> VerifiedSession:
         """Return whose session a token opens, with one statement.
 
         Raises NotFound if it has expired or its user is kept out, Absent if there is none. That may be remembered and
@@ -185,14 +185,14 @@ class Sessions:
         await failpoints.reach("sessions.before_fill")
         return self._open(row)
 
-    async def refresh(self, token: str) -> tuple[Verified, bool]:
+    async def refresh(self, token: str) -> tuple[VerifiedSession, bool]:
         """Move a session's end if its time to slide has come; return it and whether this call moved it.
 
         Of several calls at once one wins. Raises NotFound as `verify` does.
         """
         statement = BY_TOKEN.params(token_hash=token_hash(token))
 
-        async def work(transaction: Transaction) -> tuple[Verified, bool]:
+        async def work(transaction: Transaction) -> tuple[VerifiedSession, bool]:
             found = self._open((await transaction.execute(statement)).first())
             now = self._now()
             if now < found.slides_at:
@@ -206,7 +206,7 @@ class Sessions:
             if won.rowcount == 0:
                 return self._open((await transaction.execute(statement)).first()), False
             await self._outbox.add(transaction, tag_of(moved.id))
-            return Verified(moved, found.user, moved.slides_at(self._lifetimes)), True
+            return VerifiedSession(moved, found.user, moved.slides_at(self._lifetimes)), True
 
         return await self._database.transaction("sessions.refresh", work)
 
@@ -262,11 +262,11 @@ class Sessions:
     def _active(self, user_id: str) -> Select[Any]:
         return select(*COLUMNS).where(sessions.c.user_id == user_id, sessions.c.expires_at > self._now())
 
-    async def sign_out(self, token: str) -> Ended:
+    async def sign_out(self, token: str) -> Revocation:
         """End the session that a token opens, if there is one."""
         return await self._end_one(sessions.c.token_hash == token_hash(token))
 
-    async def revoke(self, user_id: str, *, session_id: str = "", token: str = "") -> Ended:
+    async def revoke(self, user_id: str, *, session_id: str = "", token: str = "") -> Revocation:
         """End one session of a user, by id or token, if there is one. Another's is none."""
         which = sessions.c.id == session_id if session_id else sessions.c.token_hash == token_hash(token)
         return await self._end_one(which & (sessions.c.user_id == user_id))
@@ -277,8 +277,8 @@ class Sessions:
         count, _ = await self._delete_one(transaction, mine)
         return count
 
-    async def _end_one(self, which: Any) -> Ended:
-        return Ended.of(
+    async def _end_one(self, which: Any) -> Revocation:
+        return Revocation.of(
             await self._database.transaction("sessions.end", lambda transaction: self._delete_one(transaction, which))
         )
 
@@ -289,7 +289,7 @@ class Sessions:
         gone = await transaction.execute(delete(sessions).where(sessions.c.id == session_id))
         return gone.rowcount, await self._outbox.add(transaction, tag_of(session_id))
 
-    async def revoke_others(self, user_id: str, keep: str) -> Ended:
+    async def revoke_others(self, user_id: str, keep: str) -> Revocation:
         """End a user's sessions but one.
 
         Raises InvalidArgument (UNKNOWN_SESSION) if that is none of the user's that are active, and ends nothing.
@@ -300,15 +300,15 @@ class Sessions:
                 raise InvalidArgument("UNKNOWN_SESSION", "the session to keep is not active", field="keep_session_id")
             return await self._end_all(transaction, user_id, keep)
 
-        return Ended.of(await self._database.transaction("sessions.end_all", work))
+        return Revocation.of(await self._database.transaction("sessions.end_all", work))
 
-    async def revoke_all(self, user_id: str) -> Ended:
+    async def revoke_all(self, user_id: str) -> Revocation:
         """End a user's sessions. An unknown user has none."""
 
         async def work(transaction: Transaction) -> tuple[int, Invalidation | None]:
             return await self._end_all(transaction, user_id, "")
 
-        return Ended.of(await self._database.transaction("sessions.end_all", work))
+        return Revocation.of(await self._database.transaction("sessions.end_all", work))
 
     async def end_all(self, transaction: Transaction, user_id: str, *, keep: str = "") -> int:
         """End a user's sessions within a transaction, all but `keep`; return how many."""
@@ -321,10 +321,10 @@ class Sessions:
             return 0, None
         return gone.rowcount, await self._outbox.add(transaction, tag_of_all(user_id))
 
-    def _open(self, row: Sequence[Any] | None) -> Verified:
+    def _open(self, row: Sequence[Any] | None) -> VerifiedSession:
         if row is None:
             raise Absent("SESSION_NOT_FOUND", "the token opens no session")
         session, user, now = session_of(row), user_of(row), self._now()
-        if session.expires_at <= now or user.is_kept_out(now):
+        if session.expires_at <= now or user.is_banned_at(now):
             raise not_found()
-        return Verified(session, user, session.slides_at(self._lifetimes))
+        return VerifiedSession(session, user, session.slides_at(self._lifetimes))

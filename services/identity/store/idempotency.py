@@ -1,4 +1,4 @@
-"""Requests that may come twice: what was answered to a request id, kept for a day."""
+"""Idempotency keys: the response to a request id is kept for a day and returned again."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ MAX_LENGTH = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class IdempotentRequest:
     """Who asked under which id, and a hash of what for; never of a secret, which a fast hash would give away."""
 
     caller: str
@@ -26,7 +26,7 @@ class Request:
     body_hash: str
 
 
-def request(caller: str, request_id: str, *body: str | None) -> Request | None:
+def request(caller: str, request_id: str, *body: str | None) -> IdempotentRequest | None:
     """Return what makes a call repeatable, None without an id. Raises InvalidArgument (INVALID_REQUEST_ID)."""
     if not request_id:
         return None
@@ -34,21 +34,21 @@ def request(caller: str, request_id: str, *body: str | None) -> Request | None:
         raise InvalidArgument(
             "INVALID_REQUEST_ID", f"request_id must be up to {MAX_LENGTH} visible ASCII characters", field="request_id"
         )
-    return Request(caller, request_id, hashlib.sha256(json.dumps(body).encode()).hexdigest())
+    return IdempotentRequest(caller, request_id, hashlib.sha256(json.dumps(body).encode()).hexdigest())
 
 
 def reused() -> FailedPrecondition:
     return FailedPrecondition("REQUEST_ID_REUSED", "request_id was used with another body")
 
 
-class Requests:
+class IdempotencyKeys:
     """The requests of a database."""
 
     def __init__(self, database: Database, *, now: Clock = utc_now) -> None:
         self._database = database
         self._now = now
 
-    async def answer(self, asked: Request) -> str | None:
+    async def answer(self, asked: IdempotentRequest) -> str | None:
         """Return what was answered before, None if nothing. Raises FailedPrecondition if the body was another."""
         row = await self._database.row(
             "requests.find",
@@ -62,7 +62,7 @@ class Requests:
             raise reused()
         return str(row.answer)
 
-    async def keep(self, transaction: Transaction, asked: Request, answer: str) -> None:
+    async def keep(self, transaction: Transaction, asked: IdempotentRequest, answer: str) -> None:
         """Remember an answer with its effect. Raises TwiceError if another call was first."""
         now = self._now()
         await transaction.execute(

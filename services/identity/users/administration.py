@@ -10,9 +10,9 @@ from runtime.clock import Clock, utc_now
 from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from runtime.ids import new_id
 from services.identity.email.addresses import normal_email
-from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.outbox.audit import Audit, Event, EventKind
 from services.identity.outbox.outbox import Outbox
-from services.identity.passwords.credentials import Accounts
+from services.identity.passwords.credentials import Credentials
 from services.identity.sessions.sessions import Sessions
 from services.identity.store.control_characters import CONTROLS
 from services.identity.store.database import Database, Transaction
@@ -34,14 +34,14 @@ class Changed:
 class Administration:
     """Decisions about users. `actor` is who decides: an administrator's id, or `service:NAME`.
 
-    One administrator who is not banned always remains: `Users.find_leaving`.
+    One administrator who is not banned always remains: `Users.find_removable`.
     """
 
     def __init__(
         self,
         database: Database,
         users: Users,
-        accounts: Accounts,
+        credentials: Credentials,
         sessions: Sessions,
         outbox: Outbox,
         audit: Audit,
@@ -50,7 +50,7 @@ class Administration:
     ) -> None:
         self._database = database
         self._users = users
-        self._accounts = accounts
+        self._credentials = credentials
         self._sessions = sessions
         self._outbox = outbox
         self._audit = audit
@@ -66,8 +66,8 @@ class Administration:
 
         async def work(transaction: Transaction) -> User:
             await transaction.execute(insert(users).values(**row))
-            await self._accounts.add_credential(transaction, user.id, password_hash)
-            await self._audit.note(transaction, Event(Happened.SIGNED_UP, user.id, actor, detail=role.value))
+            await self._credentials.add_credential(transaction, user.id, password_hash)
+            await self._audit.note(transaction, Event(EventKind.SIGNED_UP, user.id, actor, detail=role.value))
             return user
 
         try:
@@ -85,10 +85,10 @@ class Administration:
             if role is Role.ADMIN:
                 user = await self._users.find_locked(transaction, user_id)
             else:
-                user = (await self._users.find_leaving(transaction, user_id)).user
+                user = (await self._users.find_removable(transaction, user_id)).user
             if user.role is role:
                 return Changed(user, 0)
-            event = Event(Happened.ROLE_CHANGED, user_id, actor, detail=role.value)
+            event = Event(EventKind.ROLE_CHANGED, user_id, actor, detail=role.value)
             return await self._change(transaction, user, event, role=role.value)
 
         return await self._database.transaction("users.set_role", work)
@@ -103,8 +103,8 @@ class Administration:
             raise FailedPrecondition("CANNOT_BAN_YOURSELF", "nobody can ban themselves")
 
         async def work(transaction: Transaction) -> Changed:
-            user = (await self._users.find_leaving(transaction, user_id)).user
-            event = Event(Happened.BANNED, user_id, actor, detail=reason)
+            user = (await self._users.find_removable(transaction, user_id)).user
+            event = Event(EventKind.BANNED, user_id, actor, detail=reason)
             kept_out = {"banned": True, "ban_reason": reason or None, "ban_expires": until}
             return await self._change(transaction, user, event, **kept_out)
 
@@ -118,7 +118,7 @@ class Administration:
             if not user.banned:
                 return Changed(user, 0)
             let_in = {"banned": False, "ban_reason": None, "ban_expires": None}
-            return await self._change(transaction, user, Event(Happened.UNBANNED, user_id, actor), **let_in)
+            return await self._change(transaction, user, Event(EventKind.UNBANNED, user_id, actor), **let_in)
 
         return await self._database.transaction("users.unban", work)
 
@@ -128,7 +128,7 @@ class Administration:
         async def work(transaction: Transaction) -> Changed:
             user = await self._users.find_locked(transaction, user_id)
             ended = await self._sessions.end_all(transaction, user_id)
-            await self._audit.note(transaction, Event(Happened.SESSIONS_REVOKED, user_id, actor))
+            await self._audit.note(transaction, Event(EventKind.SESSIONS_REVOKED, user_id, actor))
             return Changed(user, ended)
 
         return await self._database.transaction("sessions.end_all", work)
@@ -140,7 +140,7 @@ class Administration:
             user = await self._users.find_locked(transaction, user_id)
             ended = await self._sessions.end_one(transaction, user_id, session_id)
             if ended:
-                event = Event(Happened.SESSIONS_REVOKED, user_id, actor, detail="one session")
+                event = Event(EventKind.SESSIONS_REVOKED, user_id, actor, detail="one session")
                 await self._audit.note(transaction, event)
             return Changed(user, ended)
 

@@ -7,14 +7,14 @@ from functools import partial
 
 from runtime.errors import NotFound
 from services.identity.email.one_time_secrets import DELETE_ACCOUNT as PURPOSE
-from services.identity.email.one_time_secrets import Verifications
+from services.identity.email.one_time_secrets import OneTimeSecrets
 from services.identity.email.policy import Deletion, EmailRules
 from services.identity.email.templates import Mails
-from services.identity.outbox.audit import Audit, Event, Happened
+from services.identity.outbox.audit import Audit, Event, EventKind
 from services.identity.passwords.authentication import Authentication, Prove, Proved
 from services.identity.sessions.sessions import Sessions
 from services.identity.store.database import Database, Transaction
-from services.identity.users.users import Leaving, Users
+from services.identity.users.users import RemovableUser, Users
 
 LIFETIME = timedelta(days=1)
 LENGTH = 32
@@ -34,7 +34,7 @@ class UserDeletion:
         users: Users,
         sessions: Sessions,
         authentication: Authentication,
-        verifications: Verifications,
+        verifications: OneTimeSecrets,
         mails: Mails,
         audit: Audit,
         rules: EmailRules,
@@ -59,9 +59,9 @@ class UserDeletion:
         """
 
         async def work(transaction: Transaction, *, prove: Prove) -> None:
-            leaving = await self._users.find_leaving(transaction, user_id)
+            removable = await self._users.find_removable(transaction, user_id)
             await prove(transaction)
-            await self._remove(transaction, leaving, actor)
+            await self._remove(transaction, removable, actor)
 
         await self._proved("users.delete", user_id, password, session_id, work)
 
@@ -91,13 +91,13 @@ class UserDeletion:
 
         async def work(transaction: Transaction, *, prove: Prove) -> None:
             try:
-                leaving = await self._users.find_leaving(transaction, user_id)
+                removable = await self._users.find_removable(transaction, user_id)
             except NotFound:  # deleted by this very link, perhaps
                 raise _invalid_token() from None
             await prove(transaction)
             if await self._verifications.take(transaction, PURPOSE, token, subject=user_id) is None:
                 raise _invalid_token()
-            await self._remove(transaction, leaving, actor)
+            await self._remove(transaction, removable, actor)
 
         await self._proved("users.delete_with_token", user_id, password or None, None, work)
 
@@ -113,17 +113,17 @@ class UserDeletion:
         else:
             await self._authentication.with_password(operation, user_id, password, work)
 
-    async def _remove(self, transaction: Transaction, leaving: Leaving, actor: str) -> None:
-        user_id = leaving.user.id
+    async def _remove(self, transaction: Transaction, removable: RemovableUser, actor: str) -> None:
+        user_id = removable.user.id
         await self._verifications.forget(transaction, user_id)
-        await self._users.remove(transaction, leaving)
-        await self._audit.note(transaction, Event(Happened.DELETED, user_id, "" if actor == user_id else actor))
+        await self._users.remove(transaction, removable)
+        await self._audit.note(transaction, Event(EventKind.DELETED, user_id, "" if actor == user_id else actor))
 
     async def _mail(self, user_id: str, password: str, callback_url: str) -> None:
         token = "".join(secrets.choice(LETTERS) for _ in range(LENGTH))
 
         async def work(transaction: Transaction, *, prove: Prove) -> None:
-            user = (await self._users.find_leaving(transaction, user_id)).user
+            user = (await self._users.find_removable(transaction, user_id)).user
             await prove(transaction)
             await self._verifications.put(transaction, PURPOSE, user.id, token, LIFETIME)
             await self._mails.delete_account(transaction, user, token, callback_url)

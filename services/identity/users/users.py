@@ -58,7 +58,7 @@ class User:
     updated_at: datetime
     additional: str | None = None  # a JSON object, see `fields.py`
 
-    def is_kept_out(self, now: datetime) -> bool:
+    def is_banned_at(self, now: datetime) -> bool:
         """Whether a ban is in force."""
         return self.banned and (self.ban_expires is None or self.ban_expires > now)
 
@@ -94,8 +94,8 @@ class Order(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
-    """A locked user whose deletion, ban or demotion leaves an administrator: `Users.find_leaving` alone makes it."""
+class RemovableUser:
+    """A locked user whose deletion, ban or demotion leaves an administrator: `Users.find_removable` alone makes it."""
 
     user: User
 
@@ -146,12 +146,12 @@ class Users:
 
         return await self._database.transaction("users.update", work)
 
-    async def remove(self, transaction: Transaction, leaving: Leaving) -> None:
+    async def remove(self, transaction: Transaction, removable: RemovableUser) -> None:
         """Remove a user with sessions, accounts and subscriptions, and have the other services forget them.
 
         Only `UserDeletion` calls it, which audits every deletion.
         """
-        user_id = leaving.user.id
+        user_id = removable.user.id
         # Explicitly, while the user is locked: TiDB's cascade can miss a row that is inserted at this moment.
         for table in tables_of_users():
             await transaction.execute(delete(table).where(table.c.user_id == user_id))
@@ -166,7 +166,7 @@ class Users:
             raise not_found()
         return user_of(row)
 
-    async def find_leaving(self, transaction: Transaction, user_id: str) -> Leaving:
+    async def find_removable(self, transaction: Transaction, user_id: str) -> RemovableUser:
         """Lock a user who is about to be deleted, banned or demoted.
 
         Raises NotFound, and FailedPrecondition (LAST_ADMIN) if no other administrator who is not banned would be left.
@@ -179,7 +179,7 @@ class Users:
             admins = await self._locked_admins(transaction)
         if admins == {user_id}:
             raise FailedPrecondition("LAST_ADMIN", "this is the last administrator: make another one first")
-        return Leaving(user)
+        return RemovableUser(user)
 
     async def _locked_admins(self, transaction: Transaction) -> set[str]:
         """Return the ids of the administrators who are not banned. All administrators are locked."""

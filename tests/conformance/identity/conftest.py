@@ -11,7 +11,7 @@ from runtime.sealing import Sealer
 from services.identity.email.policy import EmailRules
 from services.identity.outbox.outbox import Outbox
 from services.identity.passwords.authentication import Authentication
-from services.identity.passwords.credentials import Accounts
+from services.identity.passwords.credentials import Credentials
 from services.identity.passwords.hashing import Cost, Hasher
 from services.identity.passwords.sign_up import NewUser, SignUps
 from services.identity.schema import metadata
@@ -72,7 +72,7 @@ class Identity:
     database: Database
     users: Users
     sessions: Sessions
-    accounts: Accounts
+    accounts: Credentials
     authentication: Authentication
     sign_ups: SignUps
     deletion: UserDeletion

@@ -10,9 +10,9 @@ from sqlalchemy import Executable, insert, select, update
 from runtime.ids import new_id
 from services.identity import schema
 from services.identity.email.links import Links
-from services.identity.email.one_time_secrets import Verifications
+from services.identity.email.one_time_secrets import OneTimeSecrets
 from services.identity.email.policy import EmailRules
-from services.identity.email.verification import EmailFlows
+from services.identity.email.verification import EmailVerification
 from services.identity.outbox import mail
 from services.identity.outbox.mail import Mail
 from services.identity.outbox.outbox import Note
@@ -39,10 +39,10 @@ class Mailing:
     sessions: Sessions
     authentication: Authentication
     sign_ups: SignUps
-    verifications: Verifications
+    verifications: OneTimeSecrets
     links: Links
     resets: PasswordResets
-    flows: EmailFlows
+    flows: EmailVerification
     deletion: UserDeletion
 
     async def sign_up(self, email: str = "ann@x.io", *, verified: bool = False) -> User:

@@ -19,7 +19,7 @@ from runtime.errors import (
 )
 from runtime.ids import new_id
 from services.identity import schema
-from services.identity.passwords.credentials import Accounts, Credential
+from services.identity.passwords.credentials import Credential, Credentials
 from services.identity.passwords.sign_up import NewUser, SignedUp
 from services.identity.sessions.sessions import Origin
 from tests.conformance.identity.conftest import PASSWORD, Identity
@@ -202,7 +202,7 @@ async def test_twenty_of_the_same_request_at_once_make_one_user(identity: Identi
     assert await _count(identity, schema.users) == 1
 
 
-class Overtaken(Accounts):
+class Overtaken(Credentials):
     """Has a twin of the request commit right before the address is looked for."""
 
     twin: Callable[[], Awaitable[SignedUp]]
@@ -219,7 +219,7 @@ async def test_a_request_that_its_twin_overtakes_answers_the_same_user(identity:
     new, overtaken = NewUser("Ann", "ann@x.io", PASSWORD), Overtaken(identity.database, now=identity.clock)
     overtaken.twin = partial(identity.sign_ups.sign_up, new, HERE, caller="gateway", request_id="r")
     slower = copy(identity.sign_ups)
-    slower._accounts = overtaken
+    slower._credentials = overtaken
     done = await slower.sign_up(new, HERE, caller="gateway", request_id="r")
     assert overtaken.answered is not None
     assert done.user == overtaken.answered.user

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from services.identity.passwords.credentials import Accounts, Credential
+from services.identity.passwords.credentials import Credential, Credentials
 from services.identity.passwords.hashing import Cost, Hasher
 from services.identity.sessions.sessions import Origin
 from tests.conformance.identity.conftest import PASSWORD, Identity
@@ -112,7 +112,7 @@ async def test_a_change_of_password_looks_once_and_writes_in_one_transaction(
     assert cost == within(SELECT=1, UPDATE=1, **rest)
 
 
-class Careless(Accounts):
+class Careless(Credentials):
     """Reads a user and their password with a statement each."""
 
     async def by_email(self, email: str) -> Credential | None:
@@ -123,7 +123,7 @@ class Careless(Accounts):
 async def test_one_statement_more_is_seen(identity: Identity) -> None:
     """The control."""
     await identity.sign_up()
-    identity.authentication._accounts = Careless(identity.database, now=identity.clock)
+    identity.authentication._credentials = Careless(identity.database, now=identity.clock)
     cost = await spent(identity, lambda: identity.authentication.sign_in("ann@x.io", PASSWORD, HERE))
     assert cost == within(SELECT=2, INSERT=1, note=1)
 
@@ -132,7 +132,7 @@ async def test_an_outdated_hash_costs_the_sign_in_no_statement(identity: Identit
     """Contract 3.4: it is made anew in a transaction of its own, which nobody waits for."""
     await identity.sign_up()
     with Hasher(Cost(128, 2, workers=1)) as dearer, sent_to(identity.database) as sent:
-        identity.authentication._renewal._hasher = dearer
+        identity.authentication._rehash._hasher = dearer
         await identity.authentication.sign_in("ann@x.io", PASSWORD, HERE)
         before = [each.verb for each in work_of(sent)]
         await identity.database.tasks.drain(2)

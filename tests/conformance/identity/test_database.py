@@ -15,7 +15,7 @@ from runtime.errors import Unavailable
 from runtime.ids import new_id
 from services.identity import schema
 from services.identity.passwords.hashing import Hasher
-from services.identity.sessions.sessions import Ended
+from services.identity.sessions.sessions import Revocation
 from services.identity.store.database import ATTEMPTS, Database, Transaction
 from services.identity.store.engine import store_url
 from services.identity.store.engine.engine import Limits
@@ -246,7 +246,7 @@ async def test_what_follows_a_commit_delays_no_answer_for_long(identity: Identit
 
     identity.outbox._invalidate = slow
     with taking(0.19, 2):  # the cache itself would never answer
-        assert await identity.sessions.sign_out(token) == Ended(1, confirmed=False)
+        assert await identity.sessions.sign_out(token) == Revocation(1, confirmed=False)
     let_go.set()
 
 
@@ -257,7 +257,7 @@ async def test_a_commit_whose_follow_ups_have_no_room_is_still_a_success(
     _, token = await identity.sign_up()
     await until(lambda: len(identity.database.tasks) == 0, 2)
     monkeypatch.setattr(identity.database.tasks, "_limit", 1)  # the transaction's own
-    assert await identity.sessions.sign_out(token) == Ended(1, confirmed=False)
+    assert await identity.sessions.sign_out(token) == Revocation(1, confirmed=False)
     monkeypatch.undo()
     assert identity.cache.told == []
     assert await identity.outbox.relay() == 1

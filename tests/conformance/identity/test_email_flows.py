@@ -8,9 +8,9 @@ from sqlalchemy import select, update
 
 from runtime.errors import ServiceError
 from services.identity import schema
-from services.identity.email.links import Proof
+from services.identity.email.links import LinkClaims
 from services.identity.email.policy import EmailRules
-from services.identity.email.verification import Followed, Outcome
+from services.identity.email.verification import LinkOutcome, LinkResult
 from services.identity.passwords.hashing import Hasher
 from services.identity.users.users import User, tag_of
 from tests.conformance.identity.conftest import BASE_URL, PASSWORD, Identity
@@ -34,7 +34,7 @@ async def reason(call: Awaitable[object]) -> str:
     return caught.value.reason
 
 
-async def follow(site: Mailing, token: str, visitor: str = "") -> Followed:
+async def follow(site: Mailing, token: str, visitor: str = "") -> LinkResult:
     return await site.flows.follow(token, "/done", visitor=visitor, origin=HERE)
 
 
@@ -50,12 +50,12 @@ async def test_following_the_link_verifies_the_address_and_a_second_time_changes
     await site.flows.send("ANN@x.io", "/v")
     token = await site.last_token()
     assert await site.last_link() == f"{BASE_URL}/api/auth/verify-email?token={token}&callbackURL=%2Fv"
-    assert (await follow(site, token)).outcome is Outcome.VERIFIED
+    assert (await follow(site, token)).outcome is LinkOutcome.VERIFIED
     verified = await user_now(site, user)
     assert verified.email_verified
     assert (tag_of(user.id),) in site.identity.cache.told
     site.identity.clock.move(seconds=5)
-    assert (await follow(site, token)).outcome is Outcome.ALREADY_VERIFIED
+    assert (await follow(site, token)).outcome is LinkOutcome.ALREADY_VERIFIED
     assert await user_now(site, user) == verified
     assert (await site.happened()).count("email_verified") == 1
 
@@ -66,7 +66,7 @@ async def test_of_twenty_who_follow_a_link_at_once_one_is_signed_in(opening: Mai
     await opening.flows.send("ann@x.io", "")
     token = await opening.last_token()
     done = await asyncio.gather(*(follow(opening, token) for _ in range(20)))
-    assert [each.outcome for each in done].count(Outcome.VERIFIED) == 1
+    assert [each.outcome for each in done].count(LinkOutcome.VERIFIED) == 1
     (opened,) = [each.opened for each in done if each.opened]
     assert (await opening.identity.sessions.verify(opened.token)).user.email_verified
 
@@ -78,7 +78,7 @@ async def test_whoever_is_signed_in_already_or_kept_out_gets_no_session(opening:
         await opening.execute(update(schema.users).where(schema.users.c.id == bob.id).values(banned=True))
         await opening.flows.send(user.email, "")
         done = await follow(opening, await opening.last_token(), visitor)
-        assert (done.outcome, done.opened) == (Outcome.VERIFIED, None)
+        assert (done.outcome, done.opened) == (LinkOutcome.VERIFIED, None)
 
 
 async def test_sending_to_who_is_unknown_or_verified_is_the_same_work_and_mails_nothing(site: Mailing) -> None:
@@ -104,9 +104,9 @@ async def test_who_asks_for_their_own_is_told_what_is_wrong(site: Mailing) -> No
 async def test_a_proof_is_good_for_its_user_and_its_hour(site: Mailing) -> None:
     """A5: an address that another user has by now is not proved by an old link."""
     ann = await site.sign_up()
-    for_another = site.links.sign(Proof("ann@x.io", "somebody-else"))
-    unknown = site.links.sign(Proof("nobody@x.io", ann.id))
-    good = site.links.sign(Proof("ann@x.io", ann.id))
+    for_another = site.links.sign(LinkClaims("ann@x.io", "somebody-else"))
+    unknown = site.links.sign(LinkClaims("nobody@x.io", ann.id))
+    good = site.links.sign(LinkClaims("ann@x.io", ann.id))
     assert await reason(follow(site, for_another)) == "INVALID_TOKEN"
     assert await reason(follow(site, unknown)) == "USER_NOT_FOUND"
     site.identity.clock.move(hours=1)
@@ -119,12 +119,12 @@ async def test_a_verified_address_is_changed_with_the_consent_of_both(site: Mail
     ann = await site.sign_up(verified=True)
     await site.flows.request_change(ann.id, "NEW@x.io", "/c")
     confirmation = await site.last_token()
-    assert (await follow(site, confirmation)).outcome is Outcome.CHANGE_CONFIRMED
+    assert (await follow(site, confirmation)).outcome is LinkOutcome.CHANGE_CONFIRMED
     assert (await user_now(site, ann)).email == "ann@x.io"
     proof = await site.last_token()
     assert (await site.last_link()).endswith("&callbackURL=%2Fdone")
     done = await follow(site, proof)
-    assert (done.outcome, done.user.email, done.user.email_verified) == (Outcome.CHANGED, "new@x.io", True)
+    assert (done.outcome, done.user.email, done.user.email_verified) == (LinkOutcome.CHANGED, "new@x.io", True)
     told = [(mail.to, mail.about.removeprefix("account.")) for mail in await site.mails()]
     assert told == [
         ("ann@x.io", "confirm-email-change"),
@@ -143,7 +143,7 @@ async def test_the_first_step_alone_cannot_be_taken_for_the_second(site: Mailing
     await site.flows.request_change(ann.id, "new@x.io", "")
     confirmation = await site.last_token()
     outcomes = await asyncio.gather(*(follow(site, confirmation) for _ in range(20)))
-    assert {each.outcome for each in outcomes} == {Outcome.CHANGE_CONFIRMED}
+    assert {each.outcome for each in outcomes} == {LinkOutcome.CHANGE_CONFIRMED}
     assert (await user_now(site, ann)).email == "ann@x.io"
     assert [mail.to for mail in await site.mails()] == ["ann@x.io", "new@x.io"], "a stranger is mailed once"
 
@@ -184,7 +184,7 @@ async def test_of_two_who_change_to_one_address_one_gets_it(site: Mailing) -> No
         await site.flows.request_change(user.id, "new@x.io", "")
         tokens.append(await site.last_token())
     done = await asyncio.gather(*(follow(site, token) for token in tokens), return_exceptions=True)
-    assert [isinstance(each, Followed) for each in done].count(True) == 1
+    assert [isinstance(each, LinkResult) for each in done].count(True) == 1
     assert [each.reason for each in done if isinstance(each, ServiceError)] == ["INVALID_TOKEN"]
     assert sorted([(await user_now(site, user)).email for user in (ann, bob)]).count("new@x.io") == 1
 
@@ -195,7 +195,7 @@ async def test_a_change_is_its_owners_own(site: Mailing) -> None:
     await site.flows.request_change(ann.id, "new@x.io", "")
     token = await site.last_token()
     assert await reason(follow(site, token, bob.id)) == "INVALID_USER"
-    assert (await follow(site, token, ann.id)).outcome is Outcome.CHANGED
+    assert (await follow(site, token, ann.id)).outcome is LinkOutcome.CHANGED
 
 
 async def test_what_cannot_be_changed_is_refused(site: Mailing, identity: Identity, hasher: Hasher) -> None:
@@ -222,4 +222,4 @@ async def test_a_link_asked_for_before_a_change_of_password_changes_no_address(s
 
     site.identity.clock.move(seconds=1)
     await site.flows.request_change(user.id, "anna@x.io", "/")
-    assert (await follow(site, await site.last_token())).outcome is Outcome.CHANGED
+    assert (await follow(site, await site.last_token())).outcome is LinkOutcome.CHANGED

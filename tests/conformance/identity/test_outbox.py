@@ -15,7 +15,7 @@ from services.identity.outbox import backlog
 from services.identity.outbox.audit import TOPIC as AUDIT
 from services.identity.outbox.audit import Audit
 from services.identity.outbox.backlog import Backlog, Choice, parked
-from services.identity.outbox.outbox import INVALIDATIONS, PATIENCE, Note, Outbox, Receiver, lag, refused
+from services.identity.outbox.outbox import INVALIDATIONS, PATIENCE, Note, Outbox, Subscriber, lag, refused
 from services.identity.store.database import Transaction
 from tests.conformance.identity.conftest import OPERATOR, Identity
 from tests.harness.waiting import until
@@ -190,7 +190,7 @@ async def test_a_mistake_of_ours_stops_no_topic_and_is_logged_once(
                 raise ZeroDivisionError
             sent.append(note.payload)
 
-    outbox = Outbox(identity.database, identity.cache, {"tests": Receiver(deliver, batch=10)}, now=identity.clock)
+    outbox = Outbox(identity.database, identity.cache, {"tests": Subscriber(deliver, batch=10)}, now=identity.clock)
     await _put(outbox, identity, "poison 1", "a", "poison 2", "b")
     assert await outbox.relay() == 2
     assert sent == ["a", "b"]
@@ -208,7 +208,7 @@ async def test_a_note_that_a_receiver_cannot_answer_stops_no_other(identity: Ide
             raise AWAY
         sent.append(notes[0].payload)
 
-    outbox = Outbox(identity.database, identity.cache, {"tests": Receiver(deliver)}, now=identity.clock)
+    outbox = Outbox(identity.database, identity.cache, {"tests": Subscriber(deliver)}, now=identity.clock)
     await _put(outbox, identity, "deadly", "a", "b")
     for _ in range(2):
         with pytest.raises(Unavailable):
@@ -228,7 +228,7 @@ async def test_a_note_that_a_batch_cannot_be_answered_for_holds_no_other_of_its_
         if any(payload.startswith("deadly") for payload in payloads):
             raise AWAY
 
-    outbox = Outbox(identity.database, identity.cache, {"tests": Receiver(deliver, batch=10)}, now=identity.clock)
+    outbox = Outbox(identity.database, identity.cache, {"tests": Subscriber(deliver, batch=10)}, now=identity.clock)
 
     async def relayed() -> list[list[str]]:
         sent.clear()
@@ -255,7 +255,7 @@ async def test_a_receiver_that_is_back_is_sent_batches_again(identity: Identity)
         if is_away:
             raise AWAY
 
-    outbox = Outbox(identity.database, identity.cache, {"tests": Receiver(deliver, batch=10)}, now=identity.clock)
+    outbox = Outbox(identity.database, identity.cache, {"tests": Subscriber(deliver, batch=10)}, now=identity.clock)
     await _put(outbox, identity, "a", "b", "c")
     for _ in range(3):
         with pytest.raises(Unavailable):
@@ -276,8 +276,8 @@ async def test_two_relays_that_are_refused_at_once_count_one_attempt(identity: I
         await both.wait()
         raise DeliveryRejectedError("INTERNAL")
 
-    receivers = {"tests": Receiver(refuse)}
-    one, other = [Outbox(identity.database, identity.cache, receivers, now=identity.clock) for _ in range(2)]
+    subscribers = {"tests": Subscriber(refuse)}
+    one, other = [Outbox(identity.database, identity.cache, subscribers, now=identity.clock) for _ in range(2)]
     await _put(one, identity, "a")
     await asyncio.gather(one.relay(), other.relay())
     [note] = await Backlog(identity.database).list(Choice(), 10)

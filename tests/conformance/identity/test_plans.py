@@ -9,13 +9,13 @@ from sqlalchemy import Select, select
 from sqlalchemy.schema import CreateIndex, DropIndex
 
 from services.identity import schema
-from services.identity.email.one_time_secrets import Verifications
+from services.identity.email.one_time_secrets import OneTimeSecrets
 from services.identity.outbox.backlog import Backlog
 from services.identity.sessions.session_gate import Method, Proof
 from services.identity.sessions.sessions import Origin
 from services.identity.store.database import Database, Transaction
 from services.identity.store.engine.store_url import StoreUrl
-from services.identity.store.idempotency import Request, Requests
+from services.identity.store.idempotency import IdempotencyKeys, IdempotentRequest
 from services.identity.store.sweeper import Sweeper
 from services.identity.users.users import Filter, Order, Role
 from tests.conformance.identity.conftest import PATIENT, Identity, empty
@@ -51,11 +51,11 @@ async def _sweep(identity: Identity, _: Filled) -> None:
 
 
 async def _find_request(identity: Identity, some: Filled) -> None:
-    await Requests(identity.database).answer(Request(some.caller, some.request_id, "0" * 64))
+    await IdempotencyKeys(identity.database).answer(IdempotentRequest(some.caller, some.request_id, "0" * 64))
 
 
 async def _void(identity: Identity, some: Filled) -> None:
-    verifications = Verifications(identity.database, now=identity.clock)
+    verifications = OneTimeSecrets(identity.database, now=identity.clock)
     purpose, _, subject = some.identifier.partition(":")
     await identity.database.transaction("tests.void", lambda within: verifications.void(within, purpose, subject))
 
@@ -112,7 +112,7 @@ HOT = {
     ),
     "the end of a user's secrets": Hot(
         _within(
-            lambda i, some, within: Verifications(i.database, now=i.clock).forget(
+            lambda i, some, within: OneTimeSecrets(i.database, now=i.clock).forget(
                 within, some.identifier.partition(":")[2]
             )
         ),
@@ -159,7 +159,7 @@ HOT = {
         },
     ),
     "a one-time secret": Hot(
-        lambda i, some: Verifications(i.database, now=i.clock).find("reset-password", some.secret),
+        lambda i, some: OneTimeSecrets(i.database, now=i.clock).find("reset-password", some.secret),
         {"verifications": {"ix_verifications_value"}},
     ),
     "voiding somebody's secrets": Hot(_void, {"verifications": {"uq_verifications_identifier_value"}}),

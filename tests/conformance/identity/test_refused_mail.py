@@ -12,7 +12,7 @@ from runtime.errors import Unavailable
 from services.identity.outbox.backlog import Backlog, Choice
 from services.identity.outbox.mail import TOPIC, Mail, Post
 from services.identity.outbox.outbox import Outbox
-from services.identity.outbox.outbox_subscribers import receivers
+from services.identity.outbox.outbox_subscribers import subscribers
 from services.identity.store.database import Transaction
 from tests.conformance.identity.conftest import SEALER, Identity
 from trivet.client import Channel, Signer, connect
@@ -66,7 +66,7 @@ async def _put(identity: Identity, *addresses: str) -> None:
 @pytest.mark.parametrize("name", ["INTERNAL", "UNKNOWN", "DATA_LOSS", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED"])
 async def test_one_refused_mail_stops_no_other_and_waits_for_its_next_attempt(identity: Identity, name: str) -> None:
     async with serving(grpc.StatusCode[name]) as (servicer, channel):
-        outbox = Outbox(identity.database, identity.cache, receivers(channel, SEALER), now=identity.clock)
+        outbox = Outbox(identity.database, identity.cache, subscribers(channel, SEALER), now=identity.clock)
         await _put(identity, "poison@x.io", "ann@x.io", "bob@x.io")
         assert await outbox.relay() == 2
         assert servicer.taken == ["ann@x.io", "bob@x.io"]
@@ -82,7 +82,7 @@ async def test_one_refused_mail_stops_no_other_and_waits_for_its_next_attempt(id
 @pytest.mark.parametrize("name", ["UNAVAILABLE", "DEADLINE_EXCEEDED"])
 async def test_a_receiver_that_is_away_costs_no_mail_an_attempt(identity: Identity, name: str) -> None:
     async with serving(grpc.StatusCode[name]) as (_, channel):
-        outbox = Outbox(identity.database, identity.cache, receivers(channel, SEALER), now=identity.clock)
+        outbox = Outbox(identity.database, identity.cache, subscribers(channel, SEALER), now=identity.clock)
         await _put(identity, *["poison@x.io"] * 3)
         for _ in range(3):
             with pytest.raises(Unavailable, match="the notifications service does not answer"):

@@ -8,7 +8,7 @@ from sqlalchemy import insert, update
 from runtime.errors import InvalidArgument, NotFound, Unavailable
 from runtime.ids import new_id
 from services.identity import schema
-from services.identity.sessions.sessions import Ended, Origin
+from services.identity.sessions.sessions import Origin, Revocation
 from services.identity.store.faults.errors import OrphanError
 from tests.conformance.identity.conftest import PASSWORD, Identity
 
@@ -112,26 +112,26 @@ async def test_a_signed_out_session_is_gone_and_caches_know(identity: Identity) 
 
 async def test_an_end_is_confirmed_if_every_cache_has_dropped_it(identity: Identity) -> None:
     user, token = await identity.sign_up()
-    assert await identity.sessions.sign_out(token) == Ended(1, confirmed=True)
+    assert await identity.sessions.sign_out(token) == Revocation(1, confirmed=True)
     for _ in range(2):
         await identity.authentication.sign_in("ann@x.io", PASSWORD, Origin())
-    assert await identity.sessions.revoke_all(user.id) == Ended(2, confirmed=True)
+    assert await identity.sessions.revoke_all(user.id) == Revocation(2, confirmed=True)
 
 
 async def test_an_end_that_some_cache_has_not_confirmed_is_not(identity: Identity) -> None:
     """Asked again, it is not either: there is nothing to end, and the caches are still to hear of it."""
     user, token = await identity.sign_up()
     identity.cache.confirms = False
-    assert await identity.sessions.revoke(user.id, token=token) == Ended(1, confirmed=False)
+    assert await identity.sessions.revoke(user.id, token=token) == Revocation(1, confirmed=False)
     identity.cache.confirms = True
-    assert await identity.sessions.revoke(user.id, token=token) == Ended(0, confirmed=False)
-    assert await identity.sessions.revoke_all(user.id) == Ended(0, confirmed=False)
+    assert await identity.sessions.revoke(user.id, token=token) == Revocation(0, confirmed=False)
+    assert await identity.sessions.revoke_all(user.id) == Revocation(0, confirmed=False)
 
 
 async def test_an_end_that_the_cache_did_not_hear_of_is_not_confirmed(identity: Identity) -> None:
     _, token = await identity.sign_up()
     identity.cache.error = Unavailable("CACHE_UNAVAILABLE", "away")
-    assert await identity.sessions.sign_out(token) == Ended(1, confirmed=False)
+    assert await identity.sessions.sign_out(token) == Revocation(1, confirmed=False)
 
 
 async def test_a_session_is_revoked_by_id_or_token_but_never_by_another_user(identity: Identity) -> None:

@@ -12,7 +12,14 @@ from sqlalchemy import func, select, update
 
 from services.identity import schema
 from services.identity.billing.stripe_terms import News, Terms
-from services.identity.billing.subscriptions import UNCLAIMED_KEPT, MovedError, Outcome, Seen, Subscriptions, tag_of
+from services.identity.billing.subscriptions import (
+    UNCLAIMED_KEPT,
+    EventOutcome,
+    MovedError,
+    Seen,
+    Subscriptions,
+    tag_of,
+)
 from services.identity.store.database import Transaction
 from tests.conformance.identity.conftest import OPERATOR, Identity
 from tests.harness.stripe import NOW
@@ -56,7 +63,7 @@ async def test_a_user_has_what_was_told_with_everything_in_it(identity: Identity
     assert await subscriptions.find(user.id) is None
     now = identity.clock().replace(microsecond=0)
     terms = Terms("pro", "trialing", now, now + timedelta(days=30), now + timedelta(days=14), True, 5)
-    assert await subscriptions.apply(news(user_id=user.id, terms=terms)) is Outcome.APPLIED
+    assert await subscriptions.apply(news(user_id=user.id, terms=terms)) is EventOutcome.APPLIED
     found = await subscriptions.find(user.id)
     assert found is not None
     assert (found.user_id, found.status, found.terms) == (user.id, "trialing", terms)
@@ -68,7 +75,7 @@ async def test_twenty_deliveries_at_once_have_one_effect(identity: Identity, sub
     identity.cache.told.clear()
     event = news(user_id=user.id, terms=PRO)
     outcomes = Counter(await asyncio.gather(*(subscriptions.apply(event) for _ in range(20))))
-    assert outcomes == {Outcome.APPLIED: 1, Outcome.REPEATED: 19}
+    assert outcomes == {EventOutcome.APPLIED: 1, EventOutcome.REPEATED: 19}
     assert identity.cache.told == [(tag_of(user.id),)]
     assert (await _events(identity), await _rows(identity)) == (["evt_1"], 1)
 
@@ -88,7 +95,7 @@ async def test_an_event_whose_effect_fails_has_not_been_applied(
         with pytest.raises(RuntimeError):
             await subscriptions.apply(event)
     assert (await _events(identity), await _rows(identity)) == ([], 0)
-    assert await subscriptions.apply(event) is Outcome.APPLIED
+    assert await subscriptions.apply(event) is EventOutcome.APPLIED
 
 
 async def test_different_events_at_once_all_take_effect(identity: Identity, subscriptions: Subscriptions) -> None:
@@ -118,7 +125,7 @@ async def test_whatever_order_events_come_in_the_newest_is_what_is_known(
         for place in order:
             event = replace(told[place], event_id=f"evt_{number}_{place}")
             await subscriptions.apply(event)
-            assert await subscriptions.apply(event) is Outcome.REPEATED
+            assert await subscriptions.apply(event) is EventOutcome.REPEATED
         assert await plan_of(subscriptions, user.id) == ("team", "past_due"), order
 
 
@@ -130,7 +137,7 @@ async def test_what_is_not_newer_changes_nothing_and_tells_no_cache(
     await subscriptions.apply(news(5, user_id=user.id, terms=PRO))
     identity.cache.told.clear()
     for number, status in ((4, "incomplete"), (3, "past_due")):
-        assert await subscriptions.apply(news(number, terms=replace(PRO, status=status))) is Outcome.NOTHING_NEW
+        assert await subscriptions.apply(news(number, terms=replace(PRO, status=status))) is EventOutcome.NOTHING_NEW
     assert await plan_of(subscriptions, user.id) == ("pro", "active")
     assert identity.cache.told == []
 
@@ -138,7 +145,7 @@ async def test_what_is_not_newer_changes_nothing_and_tells_no_cache(
 async def test_after_an_end_nothing_comes(identity: Identity, subscriptions: Subscriptions) -> None:
     user, _ = await identity.sign_up()
     await subscriptions.apply(news(5, user_id=user.id, terms=replace(PRO, status="canceled")))
-    assert await subscriptions.apply(news(6, terms=PRO)) is Outcome.NOTHING_NEW
+    assert await subscriptions.apply(news(6, terms=PRO)) is EventOutcome.NOTHING_NEW
     assert await plan_of(subscriptions, user.id) == ("pro", "canceled")
 
 
@@ -147,12 +154,14 @@ async def test_what_nobody_was_named_for_waits_for_its_checkout(
 ) -> None:
     """P3: Stripe sends customer.subscription.created first, and only the checkout says whose it is."""
     user, _ = await identity.sign_up()
-    assert await subscriptions.apply(news(1, terms=PRO)) is Outcome.UNCLAIMED
-    assert await subscriptions.apply(news(2, of="sub_2", terms=replace(PRO, plan="team"))) is Outcome.UNCLAIMED
+    assert await subscriptions.apply(news(1, terms=PRO)) is EventOutcome.UNCLAIMED
+    assert await subscriptions.apply(news(2, of="sub_2", terms=replace(PRO, plan="team"))) is EventOutcome.UNCLAIMED
     assert await subscriptions.find(user.id) is None
-    assert await subscriptions.apply(checkout(user.id)) is Outcome.APPLIED
+    assert await subscriptions.apply(checkout(user.id)) is EventOutcome.APPLIED
     assert await plan_of(subscriptions, user.id) is not None
-    assert await subscriptions.apply(news(3, of="sub_3", terms=PRO)) is Outcome.APPLIED  # the customer is known now
+    assert (
+        await subscriptions.apply(news(3, of="sub_3", terms=PRO)) is EventOutcome.APPLIED
+    )  # the customer is known now
     rows = await identity.database.rows("tests.owners", select(schema.subscriptions.c.user_id))
     assert {row.user_id for row in rows} == {user.id}
     assert len(rows) == 3
@@ -166,7 +175,7 @@ async def test_a_checkout_alone_shows_no_plan_yet(identity: Identity, subscripti
 
 async def test_a_user_who_does_not_exist_is_given_nothing(identity: Identity, subscriptions: Subscriptions) -> None:
     for event in (news(1, user_id="nobody", terms=PRO), checkout("-", 2)):
-        assert await subscriptions.apply(event) is Outcome.UNKNOWN_USER
+        assert await subscriptions.apply(event) is EventOutcome.UNKNOWN_USER
     assert (await _events(identity), await _rows(identity)) == ([], 0)
 
 
@@ -200,7 +209,7 @@ async def test_it_goes_with_its_user_and_a_late_event_brings_nothing_back(
     await identity.deletion.delete(user.id, actor=OPERATOR)
     assert await _rows(identity) == 0
     late = news(2, user_id=user.id, terms=replace(PRO, status="canceled"))
-    assert await subscriptions.apply(late) is Outcome.UNKNOWN_USER
+    assert await subscriptions.apply(late) is EventOutcome.UNKNOWN_USER
     assert await _rows(identity) == 0
 
 
@@ -211,7 +220,7 @@ async def test_a_user_who_is_deleted_while_an_event_is_applied_has_either_no_row
         user, _ = await identity.sign_up(f"ann{number}@x.io")
         event = news(number, of=f"sub_{number}", user_id=user.id, terms=PRO)
         outcome, _ = await asyncio.gather(subscriptions.apply(event), identity.deletion.delete(user.id, actor=OPERATOR))
-        assert outcome in (Outcome.APPLIED, Outcome.UNKNOWN_USER)
+        assert outcome in (EventOutcome.APPLIED, EventOutcome.UNKNOWN_USER)
     assert await _rows(identity) == 0
 
 
@@ -223,12 +232,12 @@ async def test_what_was_read_for_an_event_is_written_only_if_nobody_wrote_meanwh
     first, second = (news(n, user_id=user.id, terms=replace(PRO, seats=n), read=True) for n in (1, 2))
     seen = await subscriptions.look(first)
     assert seen == Seen(None)
-    assert await subscriptions.apply(second, seen=await subscriptions.look(second)) is Outcome.APPLIED
+    assert await subscriptions.apply(second, seen=await subscriptions.look(second)) is EventOutcome.APPLIED
     with pytest.raises(MovedError):
         await subscriptions.apply(first, seen=seen)
     assert await _events(identity) == ["evt_2"]
     again = await subscriptions.look(first)
-    assert await subscriptions.apply(news(3, terms=PRO, read=True), seen=again) is Outcome.APPLIED
+    assert await subscriptions.apply(news(3, terms=PRO, read=True), seen=again) is EventOutcome.APPLIED
     with pytest.raises(MovedError):
         await subscriptions.apply(first, seen=again)
     assert await subscriptions.look(second) is None

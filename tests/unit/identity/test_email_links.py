@@ -12,13 +12,13 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from runtime.errors import InvalidArgument
-from services.identity.email.links import Links, Proof, Step
+from services.identity.email.links import LinkClaims, Links, Step
 
 SECRET = "0123456789abcdef0123456789abcdef-SeCrEt"
 FORMER = "a-former-secret-0123456789abcdef-01"
 NOW = datetime.fromtimestamp(1_795_529_699, UTC)
-PROOF = Proof("b@x.io", "eX0E6UuVktDpEtIdwR0WkywgFIV5G8t0")
-CHANGE = Proof("b@x.io", PROOF.user_id, Step.CONFIRM_CHANGE, "d@x.io")
+PROOF = LinkClaims("b@x.io", "eX0E6UuVktDpEtIdwR0WkywgFIV5G8t0")
+CHANGE = LinkClaims("b@x.io", PROOF.user_id, Step.CONFIRM_CHANGE, "d@x.io")
 
 # Written by better-auth 1.7.24 at NOW, under SECRET, for PROOF and for CHANGE.
 VERIFICATION = (
@@ -58,7 +58,7 @@ def refusal(token: str, using: Links | None = None) -> str:
 
 
 @pytest.mark.parametrize(("proof", "token"), [(PROOF, VERIFICATION), (CHANGE, CONFIRMATION)])
-def test_a_proof_is_byte_for_byte_what_the_original_writes(proof: Proof, token: str) -> None:
+def test_a_proof_is_byte_for_byte_what_the_original_writes(proof: LinkClaims, token: str) -> None:
     assert links().sign(proof) == token
     assert links().read(token) == proof
 

@@ -1,4 +1,4 @@
-"""One sign-in at a provider from its begin to its callback: state, nonce and verifier, sealed, good for one time."""
+"""Authorization state: what a sign-in at a provider keeps, sealed and for one use, until its callback."""
 
 import json
 import secrets
@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from runtime.ids import token_hash
 from runtime.sealing import BrokenSealError, Sealer
-from services.identity.email.one_time_secrets import Verifications
+from services.identity.email.one_time_secrets import OneTimeSecrets
 from services.identity.store.database import Database, Transaction
 
 PURPOSE = "auth-state"
@@ -19,8 +19,8 @@ ALPHABET = string.ascii_letters + string.digits + "-_"
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """Who wants the account linked, by which session, and the address that it must have."""
+class LinkRequest:
+    """The user and session that asked to link an account, and the email that the account must have."""
 
     user_id: str
     session_id: str
@@ -28,50 +28,50 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """What is kept of a transaction until its callback. The verifier and the nonce are its secrets."""
+class AuthorizationState:
+    """What is kept of an authorization request until its callback. The verifier and the nonce are secrets."""
 
     provider: str
     callback_url: str
     error_url: str = ""
     new_user_url: str = ""
     request_sign_up: bool = False
-    link: Link | None = None
+    link: LinkRequest | None = None
     verifier: str = field(default_factory=lambda: random_text(VERIFIER_LENGTH), repr=False)
     nonce: str = field(default_factory=lambda: random_text(STATE_LENGTH), repr=False)
 
 
 def random_text(length: int) -> str:
-    """Return so many characters of [a-zA-Z0-9-_], 6 bits each."""
+    """Return `length` random characters of [a-zA-Z0-9-_], 6 bits each."""
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
-class Transactions:
-    """The transactions that are under way."""
+class AuthorizationStates:
+    """The authorization states in a database."""
 
-    def __init__(self, database: Database, verifications: Verifications, sealer: Sealer) -> None:
+    def __init__(self, database: Database, verifications: OneTimeSecrets, sealer: Sealer) -> None:
         self._database = database
         self._verifications = verifications
         self._sealer = sealer
 
-    async def begin(self, begun: Begun) -> str:
-        """Keep a transaction for ten minutes; return the state that its callback is known by."""
+    async def create(self, authorization: AuthorizationState) -> str:
+        """Keep a state for ten minutes; return its `state` parameter, by which the callback finds it."""
         state = random_text(STATE_LENGTH)
-        data = self._sealer.seal(json.dumps(asdict(begun)), _purpose(state))
+        data = self._sealer.seal(json.dumps(asdict(authorization)), _purpose(state))
 
         async def work(transaction: Transaction) -> None:
-            await self._verifications.put(transaction, PURPOSE, begun.provider, state, LIFETIME, data=data)
+            await self._verifications.put(transaction, PURPOSE, authorization.provider, state, LIFETIME, data=data)
 
         await self._database.transaction("oauth.begin", work)
         return state
 
-    async def look(self, state: str) -> Begun | None:
-        """Return a transaction that goes on; None if it is unknown, over or spent."""
+    async def find(self, state: str) -> AuthorizationState | None:
+        """Return a state without using it up; None if it is unknown, expired or used."""
         found = await self._verifications.find(PURPOSE, state)
         return self._opened(found.data, state) if found else None
 
-    async def spend(self, state: str) -> Begun | None:
-        """End a transaction and return it; None as above. Of many at once one has it."""
+    async def take(self, state: str) -> AuthorizationState | None:
+        """Use a state up and return it; None as above. Of several concurrent calls one gets it."""
 
         async def work(transaction: Transaction) -> str | None:
             found = await self._verifications.take(transaction, PURPOSE, state)
@@ -80,11 +80,11 @@ class Transactions:
         data = await self._database.transaction("oauth.spend", work)
         return self._opened(data, state) if data is not None else None
 
-    def _opened(self, data: str, state: str) -> Begun | None:
+    def _opened(self, data: str, state: str) -> AuthorizationState | None:
         try:
             values = json.loads(self._sealer.open(data, _purpose(state)))
             link = values.pop("link")
-            return Begun(**values, link=Link(**link) if link else None)
+            return AuthorizationState(**values, link=LinkRequest(**link) if link else None)
         except (BrokenSealError, ValueError, TypeError, KeyError):
             return None  # sealed under a key that is gone, or by a version that is
 

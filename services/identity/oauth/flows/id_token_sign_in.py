@@ -1,4 +1,4 @@
-"""Id tokens that applications get from providers themselves: signing in and linking with one."""
+"""Signing in and linking with an id token that an application got from the provider directly."""
 
 import logging
 from collections.abc import Mapping
@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from runtime.errors import Aborted, AlreadyExists, NotFound, Unauthenticated
 from services.identity.oauth.errors import BadTokenError, ExchangeError, OAuthError
-from services.identity.oauth.flows.account_linking import Entered, Entrances, Vouched
-from services.identity.oauth.linked_accounts import Identity
+from services.identity.oauth.flows.account_linking import AccountLinking, ProviderAssertion, ProviderSignIn
+from services.identity.oauth.linked_accounts import ProviderIdentity
 from services.identity.oauth.providers.catalog import Provider
-from services.identity.oauth.providers.relying_party import RelyingParty, in_time, reached
+from services.identity.oauth.providers.relying_party import RelyingParty, in_time, resolve_provider
 from services.identity.oauth.providers.settings import OAuthRules
 from services.identity.oauth.tokens import MAX_LENGTH, Tokens
 from services.identity.sessions.sessions import Origin
@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
-    """An id token that an application got from the provider itself."""
+class PresentedIdToken:
+    """An id token that an application got from the provider directly, and what came with it."""
 
     provider: str
     token: str = field(repr=False)
@@ -31,8 +31,8 @@ class Brought:
     request_sign_up: bool = False
 
 
-class BroughtTokens:
-    """What an id token opens.
+class IdTokenSignIn:
+    """Signs users in, and links accounts, with an id token.
 
     Both methods raise NotFound (PROVIDER_NOT_FOUND, ID_TOKEN_NOT_SUPPORTED), Unavailable (PROVIDER_UNAVAILABLE) and
     Unauthenticated (INVALID_ID_TOKEN, FAILED_TO_GET_USER_INFO, USER_EMAIL_NOT_FOUND).
@@ -41,64 +41,64 @@ class BroughtTokens:
     def __init__(
         self,
         providers: Mapping[str, Provider],
-        relying: RelyingParty,
-        entrances: Entrances,
+        relying_party: RelyingParty,
+        linking: AccountLinking,
         users: Users,
         rules: OAuthRules,
     ) -> None:
         self._providers = providers
-        self._relying = relying
-        self._entrances = entrances
+        self._relying_party = relying_party
+        self._linking = linking
         self._users = users
         self._rules = rules
 
-    async def sign_in(self, brought: Brought, origin: Origin) -> Entered:
-        """Open a session for whoever an id token names.
+    async def sign_in(self, brought: PresentedIdToken, origin: Origin) -> ProviderSignIn:
+        """Open a session for the user whom an id token identifies.
 
         Raises Unauthenticated (OAUTH_LINK_ERROR) as well, and PermissionDenied (BANNED_USER).
         """
-        who = await self._brought(brought)
+        assertion = await self._brought(brought)
         may_sign_up = self._rules.may_sign_up(brought.provider, requested=brought.request_sign_up)
         try:
-            return await self._entrances.enter(who, origin, may_sign_up=may_sign_up)
+            return await self._linking.sign_in(assertion, origin, may_sign_up=may_sign_up)
         except OAuthError as error:
             raise Unauthenticated("OAUTH_LINK_ERROR", error.word.replace("_", " ")) from None
 
-    async def link(self, brought: Brought, user_id: str) -> None:
-        """Link whoever an id token names to a user.
+    async def link(self, brought: PresentedIdToken, user_id: str) -> None:
+        """Link the identity in an id token to a user.
 
         Raises AlreadyExists (SOCIAL_ACCOUNT_ALREADY_LINKED) as well, Unauthenticated (LINKING_NOT_ALLOWED,
         LINKING_DIFFERENT_EMAILS_NOT_ALLOWED) and Aborted (LINKING_FAILED).
         """
-        who = await self._brought(brought)
-        owner = await self._entrances.owner(who.identity)
+        assertion = await self._brought(brought)
+        owner = await self._linking.owner(assertion.identity)
         if owner is not None and owner != user_id:
             raise _already_linked()
         if owner is None:
-            await self._check_link(who, user_id)
+            await self._check_link(assertion, user_id)
         try:
-            await self._entrances.link(who, user_id, None, Origin())
+            await self._linking.link(assertion, user_id, None, Origin())
         except OAuthError as error:
             if error.word == "account_already_linked_to_different_user":
                 raise _already_linked() from None
             raise Aborted("LINKING_FAILED", "Account not linked - unable to create account") from None
 
-    async def _check_link(self, who: Vouched, user_id: str) -> None:
+    async def _check_link(self, assertion: ProviderAssertion, user_id: str) -> None:
         user = await self._users.find(user_id)
-        if user is None or not self._entrances.is_vouched_for(who):
+        if user is None or not self._linking.is_vouched_for(assertion):
             raise Unauthenticated("LINKING_NOT_ALLOWED", "Account not linked - linking not allowed")
-        if not self._entrances.takes_address(who, user.email):
+        if not self._linking.takes_address(assertion, user.email):
             raise Unauthenticated(
                 "LINKING_DIFFERENT_EMAILS_NOT_ALLOWED", "Account not linked - different emails not allowed"
             )
 
-    async def _brought(self, brought: Brought) -> Vouched:
-        ready = await reached(self._relying, self._providers.get(brought.provider))
+    async def _brought(self, brought: PresentedIdToken) -> ProviderAssertion:
+        ready = await resolve_provider(self._relying_party, self._providers.get(brought.provider))
         if not ready.provider.is_openid:
             raise NotFound("ID_TOKEN_NOT_SUPPORTED", "id_token not supported")
         try:
             with in_time():
-                profile, issuer = await self._relying.identify_brought(
+                profile, issuer = await self._relying_party.identify_by_id_token(
                     ready, brought.token, nonce=brought.nonce, access_token=brought.access_token, name=brought.name
                 )
         except (BadTokenError, ExchangeError) as error:
@@ -109,7 +109,7 @@ class BroughtTokens:
         if not profile.email:
             raise Unauthenticated("USER_EMAIL_NOT_FOUND", "User email not found")
         tokens = Tokens(brought.access_token[:MAX_LENGTH], brought.refresh_token[:MAX_LENGTH], brought.token)
-        return Vouched(Identity(brought.provider, issuer, profile.account_id), profile, tokens)
+        return ProviderAssertion(ProviderIdentity(brought.provider, issuer, profile.account_id), profile, tokens)
 
 
 def _already_linked() -> AlreadyExists:

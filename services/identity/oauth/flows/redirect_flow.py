@@ -1,4 +1,4 @@
-"""Signing in at a provider, from the first click to the session: what the RPCs of AccountService do."""
+"""The redirect flow: from BeginOAuth to the provider's page, and from its callback to a session."""
 
 import logging
 import re
@@ -11,18 +11,23 @@ from prometheus_client import Counter
 from runtime import json_text
 from runtime.errors import NotFound, PermissionDenied
 from services.identity.oauth.errors import ExchangeError, OAuthError
-from services.identity.oauth.flows.account_linking import Entered, Entrances, Vouched
-from services.identity.oauth.flows.authorization_state import STATE_LENGTH, Begun, Link, Transactions
-from services.identity.oauth.linked_accounts import Identity
+from services.identity.oauth.flows.account_linking import AccountLinking, ProviderAssertion, ProviderSignIn
+from services.identity.oauth.flows.authorization_state import (
+    STATE_LENGTH,
+    AuthorizationState,
+    AuthorizationStates,
+    LinkRequest,
+)
+from services.identity.oauth.linked_accounts import ProviderIdentity
 from services.identity.oauth.providers.catalog import Provider
-from services.identity.oauth.providers.discovery import Ready
-from services.identity.oauth.providers.relying_party import RelyingParty, in_time, reached
+from services.identity.oauth.providers.discovery import ResolvedProvider
+from services.identity.oauth.providers.relying_party import RelyingParty, in_time, resolve_provider
 from services.identity.oauth.providers.settings import OAuthRules
 from services.identity.sessions.sessions import Origin
 from services.identity.users.users import Users
 
 logger = logging.getLogger(__name__)
-completed = Counter("trivet_oauth_callbacks_total", "Sign-ins at providers that ended, by how.", ["outcome"])
+completed = Counter("trivet_oauth_callbacks_total", "Sign-ins at providers that result, by how.", ["outcome"])
 BANNED = "You have been banned from this application. Please contact support if you believe this is an error."
 MAX_WORD = 128
 MAX_DESCRIPTION = 512
@@ -31,8 +36,8 @@ NAME_PARTS = ("firstName", "lastName")
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """Where a sign-in begins and where it is to lead."""
+class AuthorizationRequest:
+    """What BeginOAuth is called with: the provider, and where the flow leads."""
 
     provider: str
     callback_url: str = ""
@@ -48,7 +53,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """What a provider sent the browser back with, and the state that the browser itself has kept."""
+    """The parameters of the provider's callback, and the state from the browser's cookie."""
 
     provider: str
     state: str = ""
@@ -61,23 +66,23 @@ class Callback:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """Where the browser goes now; who came in, unless something failed or an account was linked."""
+class FlowResult:
+    """The redirect, and the signed-in user unless the flow failed or linked an account."""
 
     redirect_url: str
-    entered: Entered | None = None
+    signed_in: ProviderSignIn | None = None
     error: str = ""
 
 
-class OAuth:
-    """The flows. `base_url` is where browsers reach the gateway, `auth_url` where they reach its auth routes."""
+class RedirectFlow:
+    """The flow. `base_url` is the gateway's address; a failed flow without an error page leads to `error_url`."""
 
     def __init__(
         self,
         providers: Mapping[str, Provider],
-        relying: RelyingParty,
-        transactions: Transactions,
-        entrances: Entrances,
+        relying_party: RelyingParty,
+        states: AuthorizationStates,
+        linking: AccountLinking,
         users: Users,
         rules: OAuthRules,
         *,
@@ -85,115 +90,119 @@ class OAuth:
         error_url: str,
     ) -> None:
         self._providers = providers
-        self._relying = relying
-        self._transactions = transactions
-        self._entrances = entrances
+        self._relying_party = relying_party
+        self._states = states
+        self._linking = linking
         self._users = users
         self._rules = rules
         self._base_url = base_url
         self._error_url = error_url
 
-    async def begin(self, wish: Wish) -> tuple[str, str]:
-        """Begin a transaction; return the provider's page for it and its state.
+    async def begin(self, request: AuthorizationRequest) -> tuple[str, str]:
+        """Start a flow; return the address of the provider's page and the state.
 
         Raises NotFound (PROVIDER_NOT_FOUND, USER_NOT_FOUND) and Unavailable (PROVIDER_UNAVAILABLE).
         """
-        ready = await reached(self._relying, self._providers.get(wish.provider))
-        begun = Begun(
-            provider=wish.provider,
-            callback_url=wish.callback_url or self._base_url,
-            error_url=wish.error_url,
-            new_user_url=wish.new_user_url,
-            request_sign_up=wish.request_sign_up,
-            link=await self._link_of(wish) if wish.link_user_id else None,
+        ready = await resolve_provider(self._relying_party, self._providers.get(request.provider))
+        saved = AuthorizationState(
+            provider=request.provider,
+            callback_url=request.callback_url or self._base_url,
+            error_url=request.error_url,
+            new_user_url=request.new_user_url,
+            request_sign_up=request.request_sign_up,
+            link=await self._link_of(request) if request.link_user_id else None,
         )
-        state = await self._transactions.begin(begun)
-        page = self._relying.authorization_url(
+        state = await self._states.create(saved)
+        page = self._relying_party.authorization_url(
             ready,
             state=state,
-            nonce=begun.nonce,
-            verifier=begun.verifier,
-            scopes=wish.scopes,
-            login_hint=wish.login_hint,
-            extra=wish.extra,
+            nonce=saved.nonce,
+            verifier=saved.verifier,
+            scopes=request.scopes,
+            login_hint=request.login_hint,
+            extra=request.extra,
         )
         return page, state
 
-    async def _link_of(self, wish: Wish) -> Link:
-        user = await self._users.find(wish.link_user_id)
+    async def _link_of(self, request: AuthorizationRequest) -> LinkRequest:
+        user = await self._users.find(request.link_user_id)
         if user is None:
             raise NotFound("USER_NOT_FOUND", "there is no such user")
-        return Link(user.id, wish.link_session_id, user.email)
+        return LinkRequest(user.id, request.link_session_id, user.email)
 
-    async def complete(self, callback: Callback, origin: Origin) -> Ended:
-        """End a transaction. It is spent whatever comes of it, but not by a browser that has not begun it.
+    async def complete(self, callback: Callback, origin: Origin) -> FlowResult:
+        """Finish a flow. It uses the state up even if it fails, unless the callback comes from another browser.
 
-        Raises Unavailable when the database is gone.
+        Raises Unavailable if the database cannot be reached.
         """
         error_url = self._error_url
         try:
-            begun = await self._spent(callback)
-            error_url = begun.error_url or error_url
+            saved = await self._spent(callback)
+            error_url = saved.error_url or error_url
             with in_time():
-                who = await self._vouched(callback, begun)
-            ended = await self._ended(who, begun, origin)
+                assertion = await self._assertion(callback, saved)
+            result = await self._finish(assertion, saved, origin)
         except _ElsewhereError as error:
-            ended = self._failed(error.error_url or error_url, OAuthError("state_mismatch"))
+            result = self._failed(error.error_url or error_url, OAuthError("state_mismatch"))
         except OAuthError as error:
-            ended = self._failed(error_url, error)
+            result = self._failed(error_url, error)
         except PermissionDenied as error:
-            ended = self._failed(error_url, OAuthError(error.reason, BANNED))
-        completed.labels(ended.error if ended.error in WORDS else "other" if ended.error else "done").inc()
-        return ended
+            result = self._failed(error_url, OAuthError(error.reason, BANNED))
+        completed.labels(result.error if result.error in WORDS else "other" if result.error else "done").inc()
+        return result
 
-    async def _spent(self, callback: Callback) -> Begun:
+    async def _spent(self, callback: Callback) -> AuthorizationState:
         if not callback.state:
             raise OAuthError("state_not_found")
         if len(callback.state) != STATE_LENGTH or not callback.state.isascii():
             raise OAuthError("state_mismatch")
         if callback.state != callback.browser_state:
-            # Somebody else's browser: it learns nothing, and the one that has begun can still end it.
-            found = await self._transactions.look(callback.state)
+            # Another browser: it learns nothing, and the browser that started the flow can still finish it.
+            found = await self._states.find(callback.state)
             raise _ElsewhereError(found.error_url if found else "")
-        begun = await self._transactions.spend(callback.state)
-        if begun is None:
+        saved = await self._states.take(callback.state)
+        if saved is None:
             raise OAuthError("state_mismatch")
-        if begun.provider != callback.provider:  # an answer of one provider for a question to another: mix-up
-            raise _ElsewhereError(begun.error_url)
-        return begun
+        if saved.provider != callback.provider:  # the callback of another provider: a mix-up attack
+            raise _ElsewhereError(saved.error_url)
+        return saved
 
-    async def _vouched(self, callback: Callback, begun: Begun) -> Vouched:
+    async def _assertion(self, callback: Callback, saved: AuthorizationState) -> ProviderAssertion:
         if callback.error:
             raise OAuthError(callback.error[:MAX_WORD], callback.error_description[:MAX_DESCRIPTION])
         if not callback.code:
             raise OAuthError("no_code")
-        provider = self._providers.get(begun.provider)
+        provider = self._providers.get(saved.provider)
         if provider is None:
             raise OAuthError("oauth_provider_not_found")
         try:
-            ready = await self._relying.ready(provider)
+            ready = await self._relying_party.resolve(provider)
         except ExchangeError as error:
-            logger.warning("%s cannot be reached: %s", provider.id, error)
+            logger.warning("%s cannot be resolve_provider: %s", provider.id, error)
             raise OAuthError("invalid_code") from None
         _check_issuer(ready, callback.iss)
-        tokens = await self._relying.redeem(ready, callback.code, verifier=begun.verifier)
+        tokens = await self._relying_party.redeem(ready, callback.code, verifier=saved.verifier)
         name = _name_of(callback.user_json)
-        profile, issuer = await self._relying.identify(ready, tokens, nonce=begun.nonce, iss=callback.iss, name=name)
-        return Vouched(Identity(provider.id, issuer, profile.account_id), profile, tokens)
+        profile, issuer = await self._relying_party.identify(
+            ready, tokens, nonce=saved.nonce, iss=callback.iss, name=name
+        )
+        return ProviderAssertion(ProviderIdentity(provider.id, issuer, profile.account_id), profile, tokens)
 
-    async def _ended(self, who: Vouched, begun: Begun, origin: Origin) -> Ended:
-        if begun.link is not None:
-            link = begun.link
-            await self._entrances.link(who, link.user_id, link.email, origin, session_id=link.session_id)
-            return Ended(begun.callback_url)
-        may_sign_up = self._rules.may_sign_up(begun.provider, requested=begun.request_sign_up)
-        entered = await self._entrances.enter(who, origin, may_sign_up=may_sign_up, callback_url=begun.callback_url)
-        there = begun.new_user_url if entered.created and begun.new_user_url else begun.callback_url
-        return Ended(there, entered)
+    async def _finish(self, assertion: ProviderAssertion, saved: AuthorizationState, origin: Origin) -> FlowResult:
+        if saved.link is not None:
+            link = saved.link
+            await self._linking.link(assertion, link.user_id, link.email, origin, session_id=link.session_id)
+            return FlowResult(saved.callback_url)
+        may_sign_up = self._rules.may_sign_up(saved.provider, requested=saved.request_sign_up)
+        signed_in = await self._linking.sign_in(
+            assertion, origin, may_sign_up=may_sign_up, callback_url=saved.callback_url
+        )
+        there = saved.new_user_url if signed_in.created and saved.new_user_url else saved.callback_url
+        return FlowResult(there, signed_in)
 
-    def _failed(self, error_url: str, error: OAuthError) -> Ended:
+    def _failed(self, error_url: str, error: OAuthError) -> FlowResult:
         said = {"error": error.word} | ({"error_description": error.description} if error.description else {})
-        return Ended(with_query(error_url, said), error=error.word)
+        return FlowResult(with_query(error_url, said), error=error.word)
 
 
 WORDS = frozenset(
@@ -217,11 +226,11 @@ WORDS = frozenset(
         "BANNED_USER",
     }
 )
-"""What is counted by name: a provider may say anything."""
+"""The errors that are counted by name. A provider can send any text."""
 
 
 class _ElsewhereError(Exception):
-    """The transaction was not begun by this browser, or not at this provider."""
+    """The flow was not started by this browser, or at another provider."""
 
     def __init__(self, error_url: str) -> None:
         super().__init__()
@@ -229,7 +238,7 @@ class _ElsewhereError(Exception):
 
 
 def with_query(url: str, parameters: Mapping[str, str]) -> str:
-    """Return a URL or path with more query parameters, before its fragment; what it has stays as it is spelled."""
+    """Return a URL or path with more query parameters before its fragment. The rest stays byte for byte."""
     rest, mark, fragment = url.partition("#")
     path, _, query = rest.partition("?")
     if BARE_ORIGIN.fullmatch(path):
@@ -237,12 +246,12 @@ def with_query(url: str, parameters: Mapping[str, str]) -> str:
     return f"{path}?{'&'.join(filter(None, (query.removesuffix('&'), urlencode(parameters))))}{mark}{fragment}"
 
 
-def _check_issuer(ready: Ready, iss: str) -> None:
+def _check_issuer(ready: ResolvedProvider, iss: str) -> None:
     """Raise OAuthError if the callback is another issuer's (RFC 9207)."""
     known = ready.provider.issuer if ready.provider.is_openid else ""
     if iss and known and iss != known:
         raise OAuthError("issuer_mismatch")
-    if not iss and ready.says_iss:
+    if not iss and ready.sends_iss:
         raise OAuthError("issuer_missing")
 
 

@@ -11,7 +11,7 @@ from runtime.tasks import Tasks
 from services.identity.oauth.errors import ExchangeError
 from services.identity.oauth.providers.catalog import ClientAuth, Endpoints, Provider, exactly
 from services.identity.oauth.providers.provider_http import ProviderHttp
-from services.identity.oauth.providers.ttl_value import Kept
+from services.identity.oauth.providers.ttl_value import TtlValue
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -21,12 +21,12 @@ AGAIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """A provider whose addresses are known. `says_iss`: its callbacks carry `iss` (RFC 9207)."""
+class ResolvedProvider:
+    """A provider whose addresses are known. `sends_iss`: its callbacks carry `iss` (RFC 9207)."""
 
     provider: Provider
     endpoints: Endpoints
-    says_iss: bool = False
+    sends_iss: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +37,24 @@ class SigningKey:
     key: Key
 
 
-class Issuers:
+class Discovery:
     """The metadata and keys of the providers that are set up, and of no others: there is a bound."""
 
     def __init__(self, http: ProviderHttp, providers: Sequence[Provider], tasks: Tasks) -> None:
         self._http = http
         self._tasks = tasks
-        self._ready: dict[str, Kept[Ready]] = {}
-        self._keys: dict[str, Kept[tuple[SigningKey, ...]]] = {}
+        self._ready: dict[str, TtlValue[ResolvedProvider]] = {}
+        self._keys: dict[str, TtlValue[tuple[SigningKey, ...]]] = {}
         for provider in providers:
-            self._ready[provider.id] = Kept(self._loader(provider), self._tasks)
+            self._ready[provider.id] = TtlValue(self._loader(provider), self._tasks)
 
-    async def ready(self, provider: Provider) -> Ready:
+    async def resolve(self, provider: Provider) -> ResolvedProvider:
         """Return a provider with its addresses, read from its metadata if need be. Raises ExchangeError."""
         if provider.endpoints is not None:
-            return Ready(provider, provider.endpoints)
+            return ResolvedProvider(provider, provider.endpoints)
         return await self._ready[provider.id].get()
 
-    async def keys(self, ready: Ready, kid: str) -> Sequence[Key]:
+    async def keys(self, ready: ResolvedProvider, kid: str) -> Sequence[Key]:
         """Return the keys that may have signed a token; one with an unknown name has the keys read again.
 
         Raises ExchangeError.
@@ -62,20 +62,20 @@ class Issuers:
         kept = self._keys.get(ready.provider.id)
         if kept is None:
             load = self._key_loader(ready.endpoints.jwks)
-            kept = self._keys[ready.provider.id] = Kept(load, self._tasks, again_seconds=AGAIN_SECONDS)
+            kept = self._keys[ready.provider.id] = TtlValue(load, self._tasks, again_seconds=AGAIN_SECONDS)
         found = _named(await kept.get(), kid)
         if not found and await kept.renew():
             found = _named(await kept.get(), kid)
         return found
 
     def _loader(self, provider: Provider) -> Callable[[], Any]:
-        async def load() -> Ready:
+        async def load() -> ResolvedProvider:
             document = await self._http.get(provider.issuer.rstrip("/") + WELL_KNOWN)
             return self._read(provider, document if isinstance(document, dict) else {})
 
         return load
 
-    def _read(self, provider: Provider, document: dict[str, Any]) -> Ready:
+    def _read(self, provider: Provider, document: dict[str, Any]) -> ResolvedProvider:
         """Return the provider as its metadata describes it. Raises ExchangeError if that is another's, or unsafe."""
         issuer = document.get("issuer")
         if not isinstance(issuer, str) or issuer.rstrip("/") != provider.issuer.rstrip("/"):
@@ -91,7 +91,7 @@ class Issuers:
         if not algorithms:
             raise ExchangeError(f"{provider.id} signs its id tokens in no way that proves anything")
         methods = _words(document.get("token_endpoint_auth_methods_supported")) or (ClientAuth.BASIC.value,)
-        return Ready(
+        return ResolvedProvider(
             replace(
                 provider,
                 issuer=issuer,
@@ -100,7 +100,7 @@ class Issuers:
                 auth=ClientAuth.POST if ClientAuth.POST.value in methods else ClientAuth.BASIC,
             ),
             Endpoints(str(authorization), str(token), (userinfo,) if isinstance(userinfo, str) else (), str(jwks)),
-            says_iss=document.get("authorization_response_iss_parameter_supported") is True,
+            sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
         )
 
     def _key_loader(self, url: str) -> Callable[[], Any]:

@@ -12,7 +12,7 @@ from joserfc.errors import JoseError
 
 from runtime import json_text
 from services.identity.oauth.errors import BadTokenError
-from services.identity.oauth.providers.discovery import Issuers, Ready
+from services.identity.oauth.providers.discovery import Discovery, ResolvedProvider
 from services.identity.oauth.providers.profiles import Claims
 
 LEEWAY_SECONDS = 30
@@ -22,15 +22,17 @@ MAX_LENGTH = 32_768
 class IdTokens:
     """Checks id tokens. The claims that it returns have `iss` in the one spelling that accounts are filed under."""
 
-    def __init__(self, issuers: Issuers, *, now: Callable[[], float] = time.time) -> None:
-        self._issuers = issuers
+    def __init__(self, discovery: Discovery, *, now: Callable[[], float] = time.time) -> None:
+        self._discovery = discovery
         self._now = now
 
-    async def verify(self, ready: Ready, token: str, *, nonce: str, brought: bool = False) -> Claims:
-        """Return the claims of a token that the provider signed for us, in this transaction.
+    async def verify(
+        self, ready: ResolvedProvider, token: str, *, nonce: str, from_application: bool = False
+    ) -> Claims:
+        """Return the claims of a token that the provider signed for this client and this nonce.
 
-        `brought`: by an application rather than the token endpoint; then it must be young, and an empty nonce is no
-        nonce. Raises BadTokenError; ExchangeError when the provider's keys cannot be had.
+        A token that comes `from_application`, not from the token endpoint, must be young; an empty `nonce` is not
+        checked then. Raises BadTokenError; ExchangeError when the provider's keys cannot be had.
         """
         if len(token) > MAX_LENGTH:
             raise BadTokenError("the token is too long")
@@ -38,21 +40,21 @@ class IdTokens:
         assert ready.provider.issuer_rule is not None, "the provider signs no id tokens"
         issuer = ready.provider.issuer_rule(claims)
         _check_audience(claims, ready.provider.registration.client_id)
-        self._check_times(claims, ready.provider.token_age_seconds if brought else None)
-        if nonce or not brought:
-            _check_nonce(claims, nonce, hashed=brought and ready.provider.is_nonce_hashed)
+        self._check_times(claims, ready.provider.token_age_seconds if from_application else None)
+        if nonce or not from_application:
+            _check_nonce(claims, nonce, hashed=from_application and ready.provider.is_nonce_hashed)
         if not isinstance(claims.get("sub"), str):
             raise BadTokenError("sub is missing")
         return claims | {"iss": issuer}
 
-    async def _signed(self, ready: Ready, token: str) -> dict[str, Any]:
+    async def _signed(self, ready: ResolvedProvider, token: str) -> dict[str, Any]:
         algorithms = ready.provider.algorithms
         header = _header(token)
         # Pinned by what the provider publishes, never by what the token says of itself.
         if header.get("alg") not in algorithms:
             raise BadTokenError("alg is none that the provider signs with")
         kid = header.get("kid", "")
-        for key in await self._issuers.keys(ready, kid if isinstance(kid, str) else ""):
+        for key in await self._discovery.keys(ready, kid if isinstance(kid, str) else ""):
             try:
                 jwt.decode(token, key, algorithms=list(algorithms))
             except (JoseError, ValueError, TypeError):

@@ -14,7 +14,7 @@ from runtime.clock import Clock, utc_now
 from runtime.errors import NotFound, Unavailable
 from services.identity.oauth.errors import BadTokenError, ExchangeError, OAuthError
 from services.identity.oauth.providers.catalog import ClientAuth, Provider
-from services.identity.oauth.providers.discovery import Issuers, Ready
+from services.identity.oauth.providers.discovery import Discovery, ResolvedProvider
 from services.identity.oauth.providers.id_tokens import IdTokens, unchecked
 from services.identity.oauth.providers.profiles import Profile
 from services.identity.oauth.providers.provider_http import ProviderHttp
@@ -37,15 +37,15 @@ class RelyingParty:
     def __init__(
         self,
         http: ProviderHttp,
-        issuers: Issuers,
+        discovery: Discovery,
         redirect_base: str,
         *,
         now: Clock = utc_now,
         seconds: Callable[[], float] = time.time,
     ) -> None:
         self._http = http
-        self._issuers = issuers
-        self._id_tokens = IdTokens(issuers, now=seconds)
+        self._discovery = discovery
+        self._id_tokens = IdTokens(discovery, now=seconds)
         self._redirect_base = redirect_base
         self._now = now
         self._seconds = seconds
@@ -54,13 +54,13 @@ class RelyingParty:
         """Return where the provider sends the browser back to: an address that no other provider shares."""
         return f"{self._redirect_base}/callback/{provider.id}"
 
-    async def ready(self, provider: Provider) -> Ready:
+    async def resolve(self, provider: Provider) -> ResolvedProvider:
         """Return a provider with its addresses. Raises ExchangeError when its metadata cannot be had."""
-        return await self._issuers.ready(provider)
+        return await self._discovery.resolve(provider)
 
     def authorization_url(
         self,
-        ready: Ready,
+        ready: ResolvedProvider,
         *,
         state: str,
         nonce: str,
@@ -89,7 +89,7 @@ class RelyingParty:
         between = "&" if "?" in ready.endpoints.authorization else "?"
         return f"{ready.endpoints.authorization}{between}{urlencode(parameters)}"
 
-    async def redeem(self, ready: Ready, code: str, *, verifier: str) -> Tokens:
+    async def redeem(self, ready: ResolvedProvider, code: str, *, verifier: str) -> Tokens:
         """Return the tokens for an authorization code. Raises OAuthError (invalid_code)."""
         form = {
             "grant_type": "authorization_code",
@@ -110,7 +110,7 @@ class RelyingParty:
 
     async def refresh(self, provider: Provider, refresh_token: str) -> Tokens:
         """Return new tokens for a refresh token. Raises ExchangeError."""
-        ready = await self.ready(provider)
+        ready = await self.resolve(provider)
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         if provider.id == "microsoft":
             form["scope"] = " ".join(provider.scopes)  # Entra requires it; elsewhere absent means the scopes granted
@@ -119,7 +119,9 @@ class RelyingParty:
             raise ExchangeError("a provider's token endpoint gives no tokens", refused=True)
         return await self._with_good_id_token(ready, tokens)
 
-    async def identify(self, ready: Ready, tokens: Tokens, *, nonce: str, iss: str, name: str) -> tuple[Profile, str]:
+    async def identify(
+        self, ready: ResolvedProvider, tokens: Tokens, *, nonce: str, iss: str, name: str
+    ) -> tuple[Profile, str]:
         """Return the profile of the person who signed in, and its issuer. Raises OAuthError.
 
         `nonce` is the one of the authorization request. `iss` and `name` are the callback's, empty if absent.
@@ -139,14 +141,14 @@ class RelyingParty:
             claims["name"] = name
         return _checked(ready.provider.read([claims])), claims["iss"]
 
-    async def identify_brought(
-        self, ready: Ready, token: str, *, nonce: str, access_token: str, name: str
+    async def identify_by_id_token(
+        self, ready: ResolvedProvider, token: str, *, nonce: str, access_token: str, name: str
     ) -> tuple[Profile, str]:
         """Return whom an id token names that an application brought, and its issuer.
 
         Raises BadTokenError; ExchangeError when the provider cannot be asked; OAuthError for no usable identity.
         """
-        claims = dict(await self._id_tokens.verify(ready, token, nonce=nonce, brought=True))
+        claims = dict(await self._id_tokens.verify(ready, token, nonce=nonce, from_application=True))
         if name:
             claims["name"] = name
         if access_token:
@@ -155,7 +157,7 @@ class RelyingParty:
 
     async def look_up(self, provider: Provider, tokens: Tokens) -> Profile:
         """Return a person as the provider knows them now, or knew them at the last sign-in. Raises ExchangeError."""
-        ready = await self.ready(provider)
+        ready = await self.resolve(provider)
         if not provider.is_openid:
             return provider.read(await self._documents(ready, tokens.access_token))
         claims = dict(unchecked(tokens.id_token))  # it was verified before it was sealed
@@ -166,7 +168,7 @@ class RelyingParty:
             raise ExchangeError("a provider's userinfo is of somebody else")
         return provider.read([claims | document])
 
-    async def _token_request(self, ready: Ready, form: dict[str, str]) -> Tokens | None:
+    async def _token_request(self, ready: ResolvedProvider, form: dict[str, str]) -> Tokens | None:
         own = ready.provider.registration
         secret = ready.provider.secret(self._seconds)
         if ready.provider.auth is ClientAuth.BASIC:
@@ -176,23 +178,25 @@ class RelyingParty:
             answer = await self._http.post(ready.endpoints.token, form | credentials)
         return read_tokens(answer, self._now())
 
-    async def _with_good_id_token(self, ready: Ready, tokens: Tokens) -> Tokens:
+    async def _with_good_id_token(self, ready: ResolvedProvider, tokens: Tokens) -> Tokens:
         """Return refreshed tokens, without an id token that would not be believed at a sign-in."""
         if not tokens.id_token:
             return tokens
         try:
             if ready.provider.is_openid:
                 # A refreshed token repeats no nonce (OpenID Connect Core 1.0, 12.2).
-                await self._id_tokens.verify(ready, tokens.id_token, nonce="", brought=True)
+                await self._id_tokens.verify(ready, tokens.id_token, nonce="", from_application=True)
                 return tokens
         except (BadTokenError, ExchangeError) as error:
             logger.warning("a refreshed id token of %s is left out: %s", ready.provider.id, error)
         return replace(tokens, id_token="")
 
-    async def _documents(self, ready: Ready, access_token: str) -> list[Any]:
+    async def _documents(self, ready: ResolvedProvider, access_token: str) -> list[Any]:
         return [await self._http.get(url, bearer=access_token) for url in ready.endpoints.userinfo]
 
-    async def _with_userinfo(self, ready: Ready, claims: dict[str, Any], access_token: str) -> dict[str, Any]:
+    async def _with_userinfo(
+        self, ready: ResolvedProvider, claims: dict[str, Any], access_token: str
+    ) -> dict[str, Any]:
         """Return claims with those of the userinfo endpoint, where the token itself names no address."""
         if "email" in claims or not ready.endpoints.userinfo or not access_token:
             return claims
@@ -221,13 +225,13 @@ def in_time() -> Iterator[None]:
         yield
 
 
-async def reached(relying: RelyingParty, provider: Provider | None) -> Ready:
+async def resolve_provider(relying_party: RelyingParty, provider: Provider | None) -> ResolvedProvider:
     """Return a provider that can be asked. Raises NotFound (PROVIDER_NOT_FOUND), Unavailable (PROVIDER_UNAVAILABLE)."""
     if provider is None:
         raise NotFound("PROVIDER_NOT_FOUND", "Provider not found")
     try:
         with in_time():
-            return await relying.ready(provider)
+            return await relying_party.resolve(provider)
     except ExchangeError as error:
-        logger.warning("%s cannot be reached: %s", provider.id, error)
-        raise Unavailable("PROVIDER_UNAVAILABLE", f"{provider.id} cannot be reached now") from None
+        logger.warning("%s cannot be resolve_provider: %s", provider.id, error)
+        raise Unavailable("PROVIDER_UNAVAILABLE", f"{provider.id} cannot be resolve_provider now") from None

@@ -12,7 +12,7 @@ from trivet.client.deadline import time_left
 T = TypeVar("T")
 
 
-class Kept(Generic[T]):
+class TtlValue(Generic[T]):
     """What `load` returns, for `seconds`. It is loaded at most every `again_seconds`, also when that fails.
 
     An old value stands in for one that cannot be loaded, for `stale_seconds`.

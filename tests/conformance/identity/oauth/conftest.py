@@ -11,11 +11,10 @@ from sqlalchemy import select
 
 from runtime.sealing import Sealer
 from services.identity import schema
-from services.identity.email.one_time_secrets import Verifications
-from services.identity.oauth.flows.account_linking import Entrances, Vouched
-from services.identity.oauth.flows.redirect_flow import Callback, OAuth, Wish
-from services.identity.oauth.linked_accounts import Identity as Somebody
-from services.identity.oauth.linked_accounts import LinkedAccounts
+from services.identity.email.one_time_secrets import OneTimeSecrets
+from services.identity.oauth.flows.account_linking import AccountLinking, ProviderAssertion
+from services.identity.oauth.flows.redirect_flow import AuthorizationRequest, Callback, RedirectFlow
+from services.identity.oauth.linked_accounts import LinkedAccounts, ProviderIdentity
 from services.identity.oauth.providers.catalog import Registration, discovered
 from services.identity.oauth.providers.profiles import Profile
 from services.identity.oauth.providers.settings import OAuthRules
@@ -55,9 +54,9 @@ class Doors:
             self.identity.database, self.sealer, self.identity.sessions, self._audit(), now=self.identity.clock
         )
 
-    def entrances(self, rules: OAuthRules | None = None) -> Entrances:
+    def entrances(self, rules: OAuthRules | None = None) -> AccountLinking:
         one = self.identity
-        return Entrances(
+        return AccountLinking(
             one.database, self.linked(), one.sessions, one.outbox, self._audit(), rules or OAuthRules(), now=one.clock
         )
 
@@ -65,7 +64,7 @@ class Doors:
     async def open(self, rules: OAuthRules | None = None, *, grace: float = 0) -> AsyncIterator[Parts]:
         """Open everything, as a process does."""
         one = self.identity
-        verifications = Verifications(one.database, now=one.clock)
+        verifications = OneTimeSecrets(one.database, now=one.clock)
         store = Store(one.database, one.users, one.sessions, verifications, one.outbox, self._audit(), self.sealer)
         acme = discovered("acme", Registration(CLIENT_ID, CLIENT_SECRET, issuer=self.provider.issuer))
         url = "http://localhost:3999"
@@ -90,11 +89,11 @@ async def doors(identity: Identity, provider: Provider) -> Doors:
 
 def vouched(
     account_id: str = "1", *, email: str = "ann@x.io", verified: bool = True, name: str = "acme", **tokens: Any
-) -> Vouched:
+) -> ProviderAssertion:
     """Return what a provider vouches for."""
     profile = Profile(account_id, email, verified, "Ann", None, {})
     given = Tokens(**({"access_token": "access", "scopes": ("openid",)} | tokens))
-    return Vouched(Somebody(name, ISSUER, account_id), profile, given)
+    return ProviderAssertion(ProviderIdentity(name, ISSUER, account_id), profile, given)
 
 
 def consent(provider: Provider, page: str) -> Callback:
@@ -104,6 +103,6 @@ def consent(provider: Provider, page: str) -> Callback:
     return Callback("acme", back["state"], back["state"], back.get("code", ""), back.get("iss", ""))
 
 
-async def begun(oauth: OAuth, provider: Provider, **wish: Any) -> Callback:
-    page, _ = await oauth.begin(Wish("acme", **({"callback_url": "/in"} | wish)))
+async def begun(oauth: RedirectFlow, provider: Provider, **wish: Any) -> Callback:
+    page, _ = await oauth.begin(AuthorizationRequest("acme", **({"callback_url": "/in"} | wish)))
     return consent(provider, page)

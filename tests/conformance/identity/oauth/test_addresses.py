@@ -21,10 +21,10 @@ async def test_who_has_an_unusual_address_at_a_provider_is_signed_in(
         ended = await parts.oauth.complete(await begun(parts.oauth, provider), HERE)
         again = await parts.oauth.complete(await begun(parts.oauth, provider), HERE)
     assert ended.error == again.error == ""
-    assert ended.entered is not None
-    assert again.entered is not None
-    assert (ended.entered.created, again.entered.created) == (True, False)
-    assert ended.entered.user.email == address.lower()
+    assert ended.signed_in is not None
+    assert again.signed_in is not None
+    assert (ended.signed_in.created, again.signed_in.created) == (True, False)
+    assert ended.signed_in.user.email == address.lower()
 
 
 @pytest.mark.parametrize("address", ["ann", "ann@x.io\r\nBcc: bob@x.io", "ann@x.io,bob@x.io", "<ann@x.io>"])

@@ -24,7 +24,7 @@ async def _set(doors: Doors, email: str, **values: object) -> None:
 
 
 async def test_a_stranger_becomes_a_user_with_one_account_and_one_session(doors: Doors) -> None:
-    entered = await doors.entrances().enter(vouched(), HERE, may_sign_up=True)
+    entered = await doors.entrances().sign_in(vouched(), HERE, may_sign_up=True)
     assert entered.created
     assert (entered.user.email, entered.user.email_verified, entered.user.name) == ("ann@x.io", True, "Ann")
     (account,) = await doors.rows(schema.accounts)
@@ -37,8 +37,8 @@ async def test_a_stranger_becomes_a_user_with_one_account_and_one_session(doors:
 
 async def test_the_same_identity_is_the_same_user_whatever_the_address_is(doors: Doors) -> None:
     """O3: identity is issuer and subject."""
-    first = await doors.entrances().enter(vouched(), HERE, may_sign_up=True)
-    again = await doors.entrances().enter(vouched(email="other@x.io"), HERE, may_sign_up=False)
+    first = await doors.entrances().sign_in(vouched(), HERE, may_sign_up=True)
+    again = await doors.entrances().sign_in(vouched(email="other@x.io"), HERE, may_sign_up=False)
     assert (again.user.id, again.user.email, again.created) == (first.user.id, "ann@x.io", False)
     assert again.opened.token != first.opened.token
     assert len(await doors.rows(schema.accounts)) == 1
@@ -47,19 +47,19 @@ async def test_the_same_identity_is_the_same_user_whatever_the_address_is(doors:
 @pytest.mark.parametrize("account_id", ["A1", "a1 ", "á1"])
 async def test_subjects_are_told_apart_byte_by_byte(doors: Doors, account_id: str) -> None:
     """O3: engines compare texts in ways of their own."""
-    first = await doors.entrances().enter(vouched("a1"), HERE, may_sign_up=True)
+    first = await doors.entrances().sign_in(vouched("a1"), HERE, may_sign_up=True)
     if account_id != account_id.strip():
         assert not vouched(account_id).profile.has_identity  # refused before: MySQL takes it for the other
         return
-    other = await doors.entrances().enter(vouched(account_id, email="other@x.io"), HERE, may_sign_up=True)
+    other = await doors.entrances().sign_in(vouched(account_id, email="other@x.io"), HERE, may_sign_up=True)
     assert other.user.id != first.user.id
 
 
 async def test_the_same_subject_of_another_issuer_is_somebody_else(doors: Doors) -> None:
     """O3."""
-    await doors.entrances().enter(vouched(), HERE, may_sign_up=True)
+    await doors.entrances().sign_in(vouched(), HERE, may_sign_up=True)
     with pytest.raises(OAuthError, match="signup_disabled"):
-        await doors.entrances().enter(vouched(email="b@x.io", name="evil"), HERE, may_sign_up=False)
+        await doors.entrances().sign_in(vouched(email="b@x.io", name="evil"), HERE, may_sign_up=False)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ async def test_an_address_links_only_if_it_is_proved_on_both_sides(
     user, _ = await doors.identity.sign_up("ann@x.io")
     await _set(doors, "ann@x.io", email_verified=user_verified)
     rules = OAuthRules(trusted=frozenset({"acme"} if trusted else ()), requires_verified_user=required)
-    entering = doors.entrances(rules).enter(vouched(verified=provider_verified), HERE, may_sign_up=True)
+    entering = doors.entrances(rules).sign_in(vouched(verified=provider_verified), HERE, may_sign_up=True)
     if word:
         with pytest.raises(OAuthError, match=word):
             await entering
@@ -95,30 +95,30 @@ async def test_an_address_links_only_if_it_is_proved_on_both_sides(
 
 
 async def test_a_proved_address_is_told_to_caches(doors: Doors) -> None:
-    await doors.entrances().enter(vouched(verified=False), HERE, may_sign_up=True)
+    await doors.entrances().sign_in(vouched(verified=False), HERE, may_sign_up=True)
     doors.identity.cache.told.clear()
-    entered = await doors.entrances().enter(vouched(verified=True), HERE, may_sign_up=True)
+    entered = await doors.entrances().sign_in(vouched(verified=True), HERE, may_sign_up=True)
     assert entered.user.email_verified
     assert (f"user:{entered.user.id}",) in doors.identity.cache.told
 
 
 async def test_a_banned_user_changes_nothing_and_gets_nothing(doors: Doors) -> None:
     """A7: every door obeys the ban."""
-    await doors.entrances().enter(vouched(access_token="first"), HERE, may_sign_up=True)
+    await doors.entrances().sign_in(vouched(access_token="first"), HERE, may_sign_up=True)
     await _set(doors, "ann@x.io", banned=True)
     before = await doors.rows(schema.accounts), await doors.rows(schema.sessions)
     for who in (vouched(access_token="second"), vouched("2")):
         with pytest.raises(PermissionDenied) as caught:
-            await doors.entrances().enter(who, HERE, may_sign_up=True)
+            await doors.entrances().sign_in(who, HERE, may_sign_up=True)
         assert caught.value.reason == "BANNED_USER"
     assert (await doors.rows(schema.accounts), await doors.rows(schema.sessions)) == before
     assert [event for event in await doors.events() if '"sign_in_failed"' in event]
     await _set(doors, "ann@x.io", ban_expires=doors.identity.clock())
-    assert (await doors.entrances().enter(vouched(), HERE, may_sign_up=True)).user.email == "ann@x.io"
+    assert (await doors.entrances().sign_in(vouched(), HERE, may_sign_up=True)).user.email == "ann@x.io"
 
 
 async def test_strangers_at_once_become_one_user(doors: Doors) -> None:
-    done = await asyncio.gather(*(doors.entrances().enter(vouched(), HERE, may_sign_up=True) for _ in range(8)))
+    done = await asyncio.gather(*(doors.entrances().sign_in(vouched(), HERE, may_sign_up=True) for _ in range(8)))
     assert len({each.user.id for each in done}) == 1
     assert sum(each.created for each in done) == 1
     assert len(await doors.rows(schema.users)) == len(await doors.rows(schema.accounts)) == 1
@@ -127,22 +127,22 @@ async def test_strangers_at_once_become_one_user(doors: Doors) -> None:
 
 async def test_an_imported_account_without_an_issuer_is_found_and_given_one(doors: Doors) -> None:
     """Better Auth tells accounts apart by the provider alone."""
-    entered = await doors.entrances().enter(vouched(), HERE, may_sign_up=True)
+    entered = await doors.entrances().sign_in(vouched(), HERE, may_sign_up=True)
 
     async def work(transaction: Transaction) -> None:
         await transaction.execute(update(schema.accounts).values(issuer=""))
 
     await doors.identity.database.transaction("tests.import", work)
-    again = await doors.entrances().enter(vouched(), HERE, may_sign_up=False)
+    again = await doors.entrances().sign_in(vouched(), HERE, may_sign_up=False)
     assert again.user.id == entered.user.id
     (account,) = await doors.rows(schema.accounts)
     assert account["issuer"] == ISSUER
 
 
 async def test_a_link_merges_scopes_and_a_sign_in_leaves_them(doors: Doors) -> None:
-    entered = await doors.entrances().enter(vouched(), HERE, may_sign_up=True)
+    entered = await doors.entrances().sign_in(vouched(), HERE, may_sign_up=True)
     await doors.entrances().link(vouched(scopes=("repo",)), entered.user.id, None, HERE)
-    await doors.entrances().enter(vouched(scopes=("other",)), HERE, may_sign_up=True)
+    await doors.entrances().sign_in(vouched(scopes=("other",)), HERE, may_sign_up=True)
     (account,) = await doors.rows(schema.accounts)
     assert account["scope"] == "openid,repo"
 
@@ -165,7 +165,7 @@ async def test_a_new_user_with_an_unproved_address_is_mailed_to(doors: Doors) ->
 
     entrances = doors.entrances()
     entrances._verify_new = verify_new
-    await entrances.enter(vouched(verified=False), HERE, may_sign_up=True, callback_url="/in")
-    await entrances.enter(vouched(verified=False), HERE, may_sign_up=True, callback_url="/again")
-    await entrances.enter(vouched("2", email="b@x.io"), HERE, may_sign_up=True, callback_url="/proved")
+    await entrances.sign_in(vouched(verified=False), HERE, may_sign_up=True, callback_url="/in")
+    await entrances.sign_in(vouched(verified=False), HERE, may_sign_up=True, callback_url="/again")
+    await entrances.sign_in(vouched("2", email="b@x.io"), HERE, may_sign_up=True, callback_url="/proved")
     assert mailed == ["/in"]

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from runtime.errors import InvalidArgument, Unauthenticated, Unavailable
 from services.identity import schema
 from services.identity.passwords.hashing import Hasher
-from services.identity.passwords.rehash import Renewal
+from services.identity.passwords.rehash import Rehash
 from services.identity.sessions.sessions import Origin
 from services.identity.store.database import Transaction
 from services.identity.users.users import User
@@ -129,12 +129,12 @@ class Broken(Hasher):
         raise Unavailable("HASHING_OVERLOADED", "too many passwords are being checked")
 
 
-async def test_a_sign_in_does_not_fail_with_its_renewal(identity: Identity) -> None:
+async def test_a_sign_in_does_not_fail_with_its_rehash(identity: Identity) -> None:
     user = await _imported(identity, SCRYPT)
     authentication = copy(identity.authentication)
     with Broken(CHEAP) as broken:
         authentication._hasher = broken
-        authentication._renewal = Renewal(identity.database, identity.accounts, broken)
+        authentication._rehash = Rehash(identity.database, identity.accounts, broken)
         assert (await authentication.sign_in("ann@x.io", PASSWORD, HERE)).user == user
         await _settled(identity)
     assert await _stored(identity, user) == SCRYPT

@@ -10,7 +10,7 @@ import pytest
 from runtime.tasks import Tasks
 from services.identity.oauth.errors import BadTokenError, ExchangeError
 from services.identity.oauth.providers.catalog import ClientAuth, Registration, discovered
-from services.identity.oauth.providers.discovery import Issuers
+from services.identity.oauth.providers.discovery import Discovery
 from services.identity.oauth.providers.http_client import open_provider_http
 from services.identity.oauth.providers.id_tokens import IdTokens
 from services.identity.oauth.providers.provider_http import ProviderHttp
@@ -49,18 +49,18 @@ async def test_metadata_of_another_or_without_safe_addresses_is_refused(
     provider.switches.metadata = metadata
     acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
     with pytest.raises(ExchangeError):
-        await Issuers(http, [acme], Tasks("tests")).ready(acme)
+        await Discovery(http, [acme], Tasks("tests")).resolve(acme)
 
 
 async def test_what_metadata_says_is_what_is_done(http: ProviderHttp, provider: Provider) -> None:
     acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=f"{provider.issuer}/"))
-    ready = await Issuers(http, [acme], Tasks("tests")).ready(acme)
+    ready = await Discovery(http, [acme], Tasks("tests")).resolve(acme)
     assert ready.provider.issuer == provider.issuer
     assert ready.provider.algorithms == ("RS256",)
     assert ready.provider.auth is ClientAuth.BASIC
-    assert ready.says_iss
+    assert ready.sends_iss
     provider.switches.metadata = {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
-    ready = await Issuers(http, [acme], Tasks("tests")).ready(acme)
+    ready = await Discovery(http, [acme], Tasks("tests")).resolve(acme)
     assert ready.provider.auth is ClientAuth.POST
 
 
@@ -84,24 +84,24 @@ async def test_a_redirect_is_not_followed(http: ProviderHttp, provider: Provider
 async def test_a_rotated_key_is_found(http: ProviderHttp, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.identity.oauth.providers.discovery.AGAIN_SECONDS", 0.0)
     acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
-    issuers = Issuers(http, [acme], Tasks("tests"))
+    issuers = Discovery(http, [acme], Tasks("tests"))
     tokens = IdTokens(issuers)
-    ready = await issuers.ready(acme)
-    await tokens.verify(ready, provider.id_token(), nonce="", brought=True)
+    ready = await issuers.resolve(acme)
+    await tokens.verify(ready, provider.id_token(), nonce="", from_application=True)
     provider.rotate_key()
-    assert (await tokens.verify(ready, provider.id_token(), nonce="", brought=True))["sub"] == "1"
+    assert (await tokens.verify(ready, provider.id_token(), nonce="", from_application=True))["sub"] == "1"
     assert provider.counts["jwks"] == 2
 
 
 async def test_apples_nonce_may_be_hashed_and_others_not(http: ProviderHttp, provider: Provider) -> None:
     acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
-    issuers = Issuers(http, [acme], Tasks("tests"))
-    ready = await issuers.ready(acme)
+    issuers = Discovery(http, [acme], Tasks("tests"))
+    ready = await issuers.resolve(acme)
     token = provider.id_token(nonce=hashlib.sha256(b"n").hexdigest())
     with pytest.raises(BadTokenError):
-        await IdTokens(issuers).verify(ready, token, nonce="n", brought=True)
+        await IdTokens(issuers).verify(ready, token, nonce="n", from_application=True)
     hashing = replace(ready, provider=replace(ready.provider, is_nonce_hashed=True))
-    await IdTokens(issuers).verify(hashing, token, nonce="n", brought=True)
+    await IdTokens(issuers).verify(hashing, token, nonce="n", from_application=True)
 
 
 @pytest.mark.parametrize(("moved", "good"), [(3_600 + 20, True), (3_600 + 40, False), (-20, True), (-40, False)])
@@ -110,8 +110,8 @@ async def test_clocks_may_be_half_a_minute_apart(
 ) -> None:
     """O3, R28."""
     acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
-    issuers = Issuers(http, [acme], Tasks("tests"))
-    ready = await issuers.ready(acme)
+    issuers = Discovery(http, [acme], Tasks("tests"))
+    ready = await issuers.resolve(acme)
     now = time.time()
     tokens = IdTokens(issuers, now=lambda: now + moved)
     verifying = tokens.verify(ready, provider.id_token(nonce="n", iat=int(now), exp=int(now) + 3_600), nonce="n")

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from runtime.errors import FailedPrecondition, NotFound, Unauthenticated
 from runtime.sealing import Sealer
 from services.identity import schema
-from services.identity.oauth.flows.redirect_flow import Ended
+from services.identity.oauth.flows.redirect_flow import FlowResult
 from services.identity.oauth.providers.relying_party import RelyingParty
 from services.identity.oauth.reseal import Resealed, reseal_all
 from services.identity.oauth.tokens import Tokens
@@ -28,7 +28,7 @@ from tests.oauth.provider import Provider
 HERE = Origin()
 
 
-async def enter(doors: Doors) -> Ended:
+async def enter(doors: Doors) -> FlowResult:
     async with doors.open() as parts:
         ended = await parts.oauth.complete(await begun(parts.oauth, doors.provider), HERE)
         assert ended.error == ""
@@ -69,15 +69,15 @@ async def test_a_browser_that_has_not_begun_does_not_spend_the_state(doors: Door
     async with doors.open() as parts:
         callback = await begun(parts.oauth, provider, error_url="/no")
         elsewhere = await parts.oauth.complete(replace(callback, browser_state=""), HERE)
-        assert (elsewhere.redirect_url, elsewhere.entered) == ("/no?error=state_mismatch", None)
-        assert (await parts.oauth.complete(callback, HERE)).entered is not None
+        assert (elsewhere.redirect_url, elsewhere.signed_in) == ("/no?error=state_mismatch", None)
+        assert (await parts.oauth.complete(callback, HERE)).signed_in is not None
 
 
 async def test_tokens_are_sealed_for_their_row_and_column(doors: Doors, provider: Provider) -> None:
     """O5: a token that is moved to another row, or another column, does not open there."""
     ended = await enter(doors)
-    assert ended.entered is not None
-    user_id = ended.entered.user.id
+    assert ended.signed_in is not None
+    user_id = ended.signed_in.user.id
     (row,) = await doors.rows(schema.accounts)
     kept = await doors.linked().find(user_id, row["id"])
     assert all((kept.tokens.access_token, kept.tokens.refresh_token, kept.tokens.id_token))
@@ -97,8 +97,8 @@ async def test_two_processes_refresh_a_token_once(doors: Doors, provider: Provid
     """Without the lease both would send the same refresh token, and a provider that rotates them ends them all."""
     provider.switches.lifetime = 4
     ended = await enter(doors)
-    assert ended.entered is not None
-    user_id = ended.entered.user.id
+    assert ended.signed_in is not None
+    user_id = ended.signed_in.user.id
     (account,) = await doors.linked().list(user_id, 10)
     provider.switches.lifetime = 3_600
     async with doors.open() as one, doors.open() as other:
@@ -126,8 +126,8 @@ async def test_without_the_lease_two_processes_spoil_the_refresh_token(
     monkeypatch.setattr(Leases, "hold", unguarded)
     monkeypatch.setattr(RelyingParty, "refresh", refresh_together)
     ended = await enter(doors)
-    assert ended.entered is not None
-    user_id = ended.entered.user.id
+    assert ended.signed_in is not None
+    user_id = ended.signed_in.user.id
     (account,) = await doors.linked().list(user_id, 10)
     async with doors.open() as one, doors.open() as other:
         both = (one.access.refresh(user_id, account.id), other.access.refresh(user_id, account.id))
@@ -151,8 +151,8 @@ async def test_a_refresh_under_way_at_the_end_keeps_its_tokens(
 
     monkeypatch.setattr(RelyingParty, "refresh", slowly)
     ended = await enter(doors)
-    assert ended.entered is not None
-    user_id = ended.entered.user.id
+    assert ended.signed_in is not None
+    user_id = ended.signed_in.user.id
     (account,) = await doors.linked().list(user_id, 10)
     before = (await doors.linked().find(user_id, account.id)).tokens.refresh_token
     async with doors.open(grace=grace) as parts:
@@ -215,7 +215,7 @@ async def test_who_unlinks_a_password_still_has_the_provider(doors: Doors) -> No
     await doors.linked().unlink(user.id, own.id)
     with pytest.raises(Unauthenticated):
         await doors.identity.authentication.sign_in("ann@x.io", PASSWORD, HERE)
-    assert (await doors.entrances().enter(vouched(), HERE, may_sign_up=False)).user.id == user.id
+    assert (await doors.entrances().sign_in(vouched(), HERE, may_sign_up=False)).user.id == user.id
 
 
 async def test_an_old_keys_seals_open_until_they_are_made_anew(doors: Doors) -> None:
@@ -223,10 +223,10 @@ async def test_an_old_keys_seals_open_until_they_are_made_anew(doors: Doors) -> 
     doors.sealer = Sealer([OLD_KEY])
     for number in range(5):
         who = vouched(str(number), email=f"u{number}@x.io", refresh_token=f"r{number}")
-        await doors.entrances().enter(who, HERE, may_sign_up=True)
+        await doors.entrances().sign_in(who, HERE, may_sign_up=True)
     doors.sealer = Sealer([KEY, OLD_KEY])
     audit = Audit(doors.identity.database, doors.identity.outbox)
-    await doors.entrances().enter(vouched("0", email="u0@x.io"), HERE, may_sign_up=False)
+    await doors.entrances().sign_in(vouched("0", email="u0@x.io"), HERE, may_sign_up=False)
     assert await reseal_all(doors.identity.database, doors.sealer, audit, actor=OPERATOR, batch=2) == Resealed(5, 4, 0)
     assert await reseal_all(doors.identity.database, doors.sealer, audit, actor=OPERATOR, batch=2) == Resealed(5, 0, 0)
     events = [each for each in map(json.loads, await doors.events()) if each["happened"] == "tokens.resealed"]
@@ -241,7 +241,7 @@ async def test_an_old_keys_seals_open_until_they_are_made_anew(doors: Doors) -> 
 
 async def test_what_no_key_opens_is_counted_and_left(doors: Doors) -> None:
     doors.sealer = Sealer([OLD_KEY])
-    await doors.entrances().enter(vouched(), HERE, may_sign_up=True)
+    await doors.entrances().sign_in(vouched(), HERE, may_sign_up=True)
     before = await doors.rows(schema.accounts)
     audit = Audit(doors.identity.database, doors.identity.outbox)
     assert await reseal_all(doors.identity.database, Sealer([KEY]), audit, actor=OPERATOR) == Resealed(1, 0, 1)

@@ -6,7 +6,7 @@ import pytest
 
 from runtime.tasks import Tasks
 from services.identity.oauth.errors import ExchangeError
-from services.identity.oauth.providers.ttl_value import Kept
+from services.identity.oauth.providers.ttl_value import TtlValue
 from trivet.client import within
 
 
@@ -19,7 +19,7 @@ class Source:
         self.time = 0.0
         self.gate = asyncio.Event()
         self.gate.set()
-        self.kept = Kept(
+        self.kept = TtlValue(
             self.load,
             Tasks("tests"),
             seconds=100,

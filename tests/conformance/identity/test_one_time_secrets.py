@@ -12,7 +12,7 @@ from sqlalchemy.engine import CursorResult
 from runtime.errors import NotFound
 from runtime.ids import new_id, token_hash
 from services.identity import schema
-from services.identity.email.one_time_secrets import Verification, Verifications
+from services.identity.email.one_time_secrets import OneTimeSecret, OneTimeSecrets
 from services.identity.store.database import Transaction
 from services.identity.store.faults.errors import TwiceError
 from tests.conformance.identity.conftest import Identity
@@ -21,11 +21,11 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def verifications(identity: Identity) -> Verifications:
-    return Verifications(identity.database, now=identity.clock)
+def verifications(identity: Identity) -> OneTimeSecrets:
+    return OneTimeSecrets(identity.database, now=identity.clock)
 
 
-async def put(identity: Identity, verifications: Verifications, secret: str, subject: str = "ann") -> None:
+async def put(identity: Identity, verifications: OneTimeSecrets, secret: str, subject: str = "ann") -> None:
     async def work(transaction: Transaction) -> None:
         await verifications.put(transaction, "reset", subject, secret, HOUR, data="kept")
 
@@ -33,26 +33,26 @@ async def put(identity: Identity, verifications: Verifications, secret: str, sub
 
 
 async def take(
-    identity: Identity, verifications: Verifications, secret: str, purpose: str = "reset", subject: str | None = None
-) -> Verification | None:
-    async def work(transaction: Transaction) -> Verification | None:
+    identity: Identity, verifications: OneTimeSecrets, secret: str, purpose: str = "reset", subject: str | None = None
+) -> OneTimeSecret | None:
+    async def work(transaction: Transaction) -> OneTimeSecret | None:
         return await verifications.take(transaction, purpose, secret, subject=subject)
 
     return await identity.database.transaction("tests.take", work)
 
 
-async def test_a_secret_is_found_often_and_taken_once(identity: Identity, verifications: Verifications) -> None:
+async def test_a_secret_is_found_often_and_taken_once(identity: Identity, verifications: OneTimeSecrets) -> None:
     secret = new_id()
     await put(identity, verifications, secret)
     for _ in range(2):
-        assert await verifications.find("reset", secret) == Verification("ann", "kept")
-    assert await take(identity, verifications, secret) == Verification("ann", "kept")
+        assert await verifications.find("reset", secret) == OneTimeSecret("ann", "kept")
+    assert await take(identity, verifications, secret) == OneTimeSecret("ann", "kept")
     assert await take(identity, verifications, secret) is None
     assert await verifications.find("reset", secret) is None
 
 
 async def test_of_twenty_who_take_a_secret_at_once_one_is_given_it(
-    identity: Identity, verifications: Verifications
+    identity: Identity, verifications: OneTimeSecrets
 ) -> None:
     """A5: exactly one wins."""
     secret = new_id()
@@ -62,26 +62,26 @@ async def test_of_twenty_who_take_a_secret_at_once_one_is_given_it(
 
 
 async def test_who_has_looked_before_the_other_committed_is_given_nothing(
-    identity: Identity, verifications: Verifications
+    identity: Identity, verifications: OneTimeSecrets
 ) -> None:
     """A5: the closest of races, which engines with several writers let happen."""
     secret, spent, looked = new_id(), asyncio.Event(), asyncio.Event()
     await put(identity, verifications, secret)
 
-    async def first(transaction: Transaction) -> Verification | None:
+    async def first(transaction: Transaction) -> OneTimeSecret | None:
         taken = await verifications.take(transaction, "reset", secret)
         spent.set()
         if identity.database.kind != "sqlite":  # where the other's transaction begins after this one only
             await looked.wait()
         return taken
 
-    async def second(transaction: Transaction) -> Verification | None:
+    async def second(transaction: Transaction) -> OneTimeSecret | None:
         return await verifications.take(Looking(transaction, looked), "reset", secret)
 
     winning = asyncio.create_task(identity.database.transaction("tests.first", first))
     await spent.wait()
     assert await identity.database.transaction("tests.second", second) is None
-    assert await winning == Verification("ann", "kept")
+    assert await winning == OneTimeSecret("ann", "kept")
 
 
 class Looking(Transaction):
@@ -97,7 +97,7 @@ class Looking(Transaction):
         return answer
 
 
-async def test_who_looks_before_spending_spends_it_twice(identity: Identity, verifications: Verifications) -> None:
+async def test_who_looks_before_spending_spends_it_twice(identity: Identity, verifications: OneTimeSecrets) -> None:
     """A5, without the protection: that the row is there says nothing, only that one's own delete removed it does."""
     secret, both_have_looked = new_id(), asyncio.Barrier(2)
     await put(identity, verifications, secret)
@@ -111,7 +111,7 @@ async def test_who_looks_before_spending_spends_it_twice(identity: Identity, ver
     assert all(await asyncio.gather(look_then_spend(), look_then_spend()))
 
 
-async def test_a_secret_is_good_for_its_time(identity: Identity, verifications: Verifications) -> None:
+async def test_a_secret_is_good_for_its_time(identity: Identity, verifications: OneTimeSecrets) -> None:
     """A5: for the contract's times."""
     secret = new_id()
     await put(identity, verifications, secret)
@@ -123,7 +123,7 @@ async def test_a_secret_is_good_for_its_time(identity: Identity, verifications: 
 
 
 async def test_a_secret_is_good_for_its_purpose_and_its_subject_alone(
-    identity: Identity, verifications: Verifications
+    identity: Identity, verifications: OneTimeSecrets
 ) -> None:
     """A5: bound to what it was made for; whoever tries it for something else does not spend it."""
     secret = new_id()
@@ -133,7 +133,7 @@ async def test_a_secret_is_good_for_its_purpose_and_its_subject_alone(
     assert await take(identity, verifications, secret, subject="ann")
 
 
-async def test_a_secret_is_kept_as_its_hash(identity: Identity, verifications: Verifications) -> None:
+async def test_a_secret_is_kept_as_its_hash(identity: Identity, verifications: OneTimeSecrets) -> None:
     """A5: hashed at rest."""
     secret = new_id()
     await put(identity, verifications, secret)
@@ -142,7 +142,7 @@ async def test_a_secret_is_kept_as_its_hash(identity: Identity, verifications: V
     assert row.value == token_hash(secret)
 
 
-async def test_a_secret_that_was_taken_in_vain_is_good_again(identity: Identity, verifications: Verifications) -> None:
+async def test_a_secret_that_was_taken_in_vain_is_good_again(identity: Identity, verifications: OneTimeSecrets) -> None:
     secret = new_id()
     await put(identity, verifications, secret)
 
@@ -155,7 +155,7 @@ async def test_a_secret_that_was_taken_in_vain_is_good_again(identity: Identity,
     assert await take(identity, verifications, secret)
 
 
-async def test_several_wait_and_all_can_be_ended(identity: Identity, verifications: Verifications) -> None:
+async def test_several_wait_and_all_can_be_ended(identity: Identity, verifications: OneTimeSecrets) -> None:
     first, second, another = new_id(), new_id(), new_id()
     for secret, subject in ((first, "ann"), (second, "ann"), (another, "bob")):
         await put(identity, verifications, secret, subject)
