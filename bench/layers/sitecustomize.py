@@ -18,24 +18,24 @@ def _replace(owner: type, name: str, by: Callable[..., Any]) -> None:
 
 def without_single_flight() -> None:
     """Every reader of a key that the cache service does not hold asks identity."""
-    from trivet.client.near.single_flight import Flights
+    from trivet.client.near.single_flight import SingleFlight
 
     async def alone(_self: object, _key: str, work: Callable[[], Awaitable[Any]]) -> Any:
         return await work()
 
-    _replace(Flights, "join", alone)
+    _replace(SingleFlight, "join", alone)
 
 
 def without_batching() -> None:
     """Every lookup is a call of its own to the cache service, none a message of the stream."""
     from trivet.cache.v1.cache_pb2 import GetRequest, Lookup
-    from trivet.client.near.lookup_batcher import LOOKUP_SECONDS, Lookups
+    from trivet.client.near.lookup_batcher import LOOKUP_SECONDS, LookupBatcher
 
-    async def alone(self: Lookups, key: str) -> Lookup:
+    async def alone(self: LookupBatcher, key: str) -> Lookup:
         asked = GetRequest(namespace=self._namespace, key=key, claim=True)
         return (await self._cache.Get(asked, timeout=LOOKUP_SECONDS)).lookup
 
-    _replace(Lookups, "get", alone)
+    _replace(LookupBatcher, "get", alone)
 
 
 def without_checks_on_the_loop() -> None:
@@ -62,13 +62,13 @@ def without_claims() -> None:
 
 def without_coalescing() -> None:
     """Every lookup of a single key runs a script of its own in Redis."""
-    from services.cache.redis.read_coalescer import SharedReads
+    from services.cache.redis.read_coalescer import ReadCoalescer
 
-    async def alone(self: SharedReads[Any], key: str) -> Any:
+    async def alone(self: ReadCoalescer[Any], key: str) -> Any:
         answers = await self._read([key])
         return answers[0] if answers else None
 
-    _replace(SharedReads, "get", alone)
+    _replace(ReadCoalescer, "get", alone)
 
 
 LAYERS: dict[str, Callable[[], None]] = {

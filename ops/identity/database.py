@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from ops.errors import WRONG, Refused, WrongSettings
+from ops.errors import WRONG, CommandFailed, WrongSettings
 from ops.output import note
 from ops.settings import OpsSettings
 from ops.settings_reader import read_settings
@@ -83,7 +83,7 @@ def rollback(
 
 
 def _ask(address: str, names: Sequence[str]) -> None:
-    """Name what would be lost and where, and go on only if the operator says so. Raises Refused."""
+    """Name the database and the data that would be lost, and ask the operator to confirm. Raises CommandFailed."""
     from services.identity.store.engine import store_url
 
     where = store_url.parse(address).url.render_as_string()
@@ -91,9 +91,9 @@ def _ask(address: str, names: Sequence[str]) -> None:
         where += ", which is in production"
     note(f"this takes back {', '.join(names)} on {where}; the data in what they added is lost")
     if not sys.stdin.isatty():
-        raise Refused("standard input is no terminal to ask on: say --yes to take them back", status=WRONG)
+        raise CommandFailed("standard input is no terminal to ask on: say --yes to take them back", status=WRONG)
     if not typer.confirm("Take them back?", err=True):
-        raise Refused("nothing was changed")
+        raise CommandFailed("nothing was changed")
 
 
 @app.command()
@@ -107,7 +107,7 @@ def status(
     found = _once_there(lambda: status(address), address)
     _show(found)
     if check and found.pending:
-        raise Refused(f"{len(found.pending)} migrations are missing: run `trivet db migrate`")
+        raise CommandFailed(f"{len(found.pending)} migrations are missing: run `trivet db migrate`")
 
 
 @app.command()
@@ -125,7 +125,7 @@ def _show(found: "Status") -> None:
 
 
 def _once_there(work: Callable[[], T], address: str, *, wait: bool = False) -> T:
-    """Do the work; with `wait`, as soon as the database answers. Raises Refused with what the operator can mend."""
+    """Do the work, with `wait` once the database answers. Raises CommandFailed with advice for the operator."""
     from ops.identity.database_failures import explained
     from services.identity.store.schema.migrate import BusyError
 
@@ -135,12 +135,14 @@ def _once_there(work: Callable[[], T], address: str, *, wait: bool = False) -> T
             with explained(address):
                 return work()
         except BusyError:
-            raise Refused("another migration has been under way for over a minute: try again when it ends") from None
+            raise CommandFailed(
+                "another migration has been under way for over a minute: try again when it ends"
+            ) from None
         except ValueError as error:
-            raise Refused(str(error)) from None
+            raise CommandFailed(str(error)) from None
         except WrongSettings:
             raise
-        except Refused as refusal:
+        except CommandFailed as refusal:
             if not wait:
                 raise
             if str(refusal) != said:

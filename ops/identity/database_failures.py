@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError
 
-from ops.errors import Refused, WrongSettings
+from ops.errors import CommandFailed, WrongSettings
 from runtime.errors import ServiceError
 from services.identity.store.engine import store_url
 from services.identity.store.engine.engine import Limits, open_engine
@@ -22,7 +22,7 @@ OURS = "DATABASE_URL"
 
 @contextmanager
 def explained(address: str, setting: str = OURS, *, drivers: bool = True, more: str = "") -> Iterator[None]:
-    """Do work on a database; raise Refused or WrongSettings in place of what the service's code or a driver raises.
+    """Turn the errors of the service's code and of drivers into CommandFailed or WrongSettings.
 
     `setting` is what the operator named the database by. Without `drivers` only the service's errors are answered:
     the drivers' are of another database. `more` is said at the end.
@@ -33,7 +33,7 @@ def explained(address: str, setting: str = OURS, *, drivers: bool = True, more: 
         yield
     except ServiceError as error:
         refusal = failure(error.__cause__, address, setting) if error.__cause__ is not None else None
-        raise _with(refusal or Refused(error.message), more) from None
+        raise _with(refusal or CommandFailed(error.message), more) from None
     except (DBAPIError, OSError, TooOldError) as error:
         if not drivers or (refusal := failure(error, address, setting)) is None:
             raise
@@ -42,7 +42,7 @@ def explained(address: str, setting: str = OURS, *, drivers: bool = True, more: 
         log.disabled = before
 
 
-def failure(error: BaseException, address: str, setting: str = OURS) -> Refused | None:
+def failure(error: BaseException, address: str, setting: str = OURS) -> CommandFailed | None:
     """Return what an error of a driver means, None if nothing that is known. WrongSettings is what no waiting mends."""
     setting = _named(address, setting)
     if isinstance(error, TooOldError):
@@ -52,10 +52,10 @@ def failure(error: BaseException, address: str, setting: str = OURS) -> Refused 
         error = _asked_again(address) or error
         trouble = trouble_of(error)
     if trouble is not None:
-        kind = Refused if trouble.passes else WrongSettings
+        kind = CommandFailed if trouble.passes else WrongSettings
         return kind(f"{setting}: {trouble.what}: {trouble.mend} ({words_of(error)})")
     if fault_of(error) in (Fault.GONE, Fault.BUSY, Fault.READ_ONLY):
-        return Refused(f"{setting}: the database fails or does not answer ({words_of(error)}): is it running?")
+        return CommandFailed(f"{setting}: the database fails or does not answer ({words_of(error)}): is it running?")
     return None
 
 
@@ -93,5 +93,5 @@ def _asked_again(address: str) -> BaseException | None:
         return threads.submit(asyncio.run, connect()).result()
 
 
-def _with(refusal: Refused, more: str) -> Refused:
+def _with(refusal: CommandFailed, more: str) -> CommandFailed:
     return type(refusal)(f"{refusal}{more}") if more else refusal

@@ -1,6 +1,6 @@
-"""Identity's verbs on its database itself: for subcommands that work beside a running stack, or without one.
+"""Identity's operations on its own database, for subcommands. They work with or without a running stack.
 
-What caches must forget is left in the outbox: the relay of a running stack tells them within a second or two.
+Cache invalidations stay in the outbox. The relay of a running stack delivers them within a second or two.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ops.errors import Refused
+from ops.errors import CommandFailed
 from ops.identity.database import url
 from ops.identity.database_failures import explained
 from runtime.errors import InvalidArgument
@@ -30,8 +30,8 @@ ACTOR = "service:ops"
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """What an operator works with."""
+class IdentityAccess:
+    """Identity's domain objects on one open database."""
 
     database: Database
     users: Users
@@ -42,7 +42,7 @@ class Desk:
     backlog: Backlog
 
     async def user(self, who: str, mend: str = "look with `trivet users list`") -> User:
-        """Return the user with an address or an id. Raises Refused, which tells how to mend that there is none."""
+        """Return the user with this email address or id. Raises CommandFailed, which ends with the advice `mend`."""
         found = None
         if "@" not in who:
             found = await self.users.find(who) if who.isascii() and "\0" not in who else None
@@ -50,35 +50,35 @@ class Desk:
             try:
                 credential = await self.accounts.by_email(foreign_email(who))
             except InvalidArgument:
-                raise Refused(f"{who} is not an email address") from None
+                raise CommandFailed(f"{who} is not an email address") from None
             found = credential.user if credential else None
         if found is None:
-            raise Refused(f"nobody has signed up as {who}: {mend}")
+            raise CommandFailed(f"there is no user {who}: {mend}")
         return found
 
 
 @asynccontextmanager
-async def opened(address: str) -> AsyncIterator[Desk]:
-    """Open the database at an address. Raises ServiceError when it is gone, or its schema is old."""
+async def open_identity(address: str) -> AsyncIterator[IdentityAccess]:
+    """Open the database at an address. Raises ServiceError if it cannot be reached or its schema is old."""
     async with Database.open(store_url.parse(address), admit=SchemaCheck()) as database:
         outbox = Outbox(database, leave_it_to_the_relay)
         audit, accounts, users = Audit(database, outbox), Credentials(database), Users(database, outbox)
         sessions = Sessions(database, outbox, Lifetimes())
         administration = Administration(database, users, accounts, sessions, outbox, audit)
-        yield Desk(database, users, accounts, sessions, administration, audit, Backlog(database))
+        yield IdentityAccess(database, users, accounts, sessions, administration, audit, Backlog(database))
 
 
 async def leave_it_to_the_relay(_: object) -> bool:
-    """Invalidate nothing: the note stays for a running stack."""
+    """Deliver nothing: the message stays in the outbox for a running stack."""
     return False
 
 
-def at_desk(work: Callable[[Desk], Awaitable[T]]) -> T:
-    """Do the work on the database of this clone's stack. Raises Refused with what the operator can mend."""
+def with_identity(work: Callable[[IdentityAccess], Awaitable[T]]) -> T:
+    """Do the work on the database of this clone's stack. Raises CommandFailed with advice for the operator."""
 
     async def run(address: str) -> T:
-        async with opened(address) as desk:
-            return await work(desk)
+        async with open_identity(address) as identity:
+            return await work(identity)
 
     address = url()
     with explained(address):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.errors import Refused, WrongSettings
+from ops.errors import CommandFailed, WrongSettings
 from ops.output import as_json, moment, note, table
 
 if TYPE_CHECKING:
@@ -37,13 +37,15 @@ def list_notes(
     json: Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")] = False,
 ) -> None:
     """List notes that wait, oldest first: how old they are, why they were refused, when they are sent again."""
-    from ops.identity.identity_access import Desk, at_desk
+    from ops.identity.identity_access import IdentityAccess, with_identity
     from services.identity.outbox.backlog import Choice
 
-    async def work(desk: Desk) -> "tuple[list[Waiting], dict[str, int]]":
-        return await desk.backlog.list(Choice(topic=topic), limit, only_parked=parked), await desk.backlog.counts()
+    async def work(identity: IdentityAccess) -> "tuple[list[Waiting], dict[str, int]]":
+        return await identity.backlog.list(
+            Choice(topic=topic), limit, only_parked=parked
+        ), await identity.backlog.counts()
 
-    found, counts = at_desk(work)
+    found, counts = with_identity(work)
     if json:
         as_json({"notes": [asdict(each) for each in found], "parked": counts})
         return
@@ -58,14 +60,14 @@ def list_notes(
 @app.command()
 def retry(ids: Ids = None, everything: All = False, topic: Topic = "") -> None:
     """Send notes again now that were refused, parked ones too; they have all their attempts again."""
-    from ops.identity.identity_access import ACTOR, Desk, at_desk
+    from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
 
     chosen = _chosen(ids, everything, topic)
 
-    async def work(desk: Desk) -> int:
-        return await desk.backlog.retry(chosen, desk.audit, actor=ACTOR)
+    async def work(identity: IdentityAccess) -> int:
+        return await identity.backlog.retry(chosen, identity.audit, actor=ACTOR)
 
-    print(f"notes sent again: {_as_named(at_desk(work), ids, 'was refused')}")
+    print(f"notes sent again: {_as_named(with_identity(work), ids, 'was refused')}")
     note(SOON)
 
 
@@ -77,16 +79,16 @@ def drop(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete parked notes: a mail is never sent, an event never audited, a deleted user's data never erased."""
-    from ops.identity.identity_access import ACTOR, Desk, at_desk
+    from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
 
     chosen = _chosen(ids, everything, topic)
     if not yes:
         _ask()
 
-    async def work(desk: Desk) -> int:
-        return await desk.backlog.drop(chosen, desk.audit, actor=ACTOR)
+    async def work(identity: IdentityAccess) -> int:
+        return await identity.backlog.drop(chosen, identity.audit, actor=ACTOR)
 
-    print(f"notes dropped: {_as_named(at_desk(work), ids, 'is parked')}")
+    print(f"notes dropped: {_as_named(with_identity(work), ids, 'is parked')}")
 
 
 def _chosen(ids: Iterable[int] | None, everything: bool, topic: str) -> "Choice":
@@ -105,10 +107,10 @@ def _ask() -> None:
 
 
 def _as_named(done: int, ids: Iterable[int] | None, condition: str) -> int:
-    """Return how many notes a command changed. Raises Refused if that is not all that were named."""
+    """Return how many notes a command changed. Raises CommandFailed if that is not all that were named."""
     named = len(set(ids or ()))
     if done < named:
-        raise Refused(f"{done} of {named} notes: none of the others {condition}, look with `trivet outbox list`")
+        raise CommandFailed(f"{done} of {named} notes: none of the others {condition}, look with `trivet outbox list`")
     return done
 
 

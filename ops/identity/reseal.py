@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ops.errors import Refused
+from ops.errors import CommandFailed
 from ops.identity.database import url
 from ops.identity.sealing import SealingSettings, sealer
 from ops.keys import keyring
@@ -26,19 +26,19 @@ def keys(
 @app.command()
 def reseal() -> None:
     """Seal providers' tokens anew under the secret in use; TRIVET_SECRETS_OLD may then forget the others."""
-    from ops.identity.identity_access import ACTOR, Desk, at_desk
+    from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
     from services.identity.oauth.reseal import Resealed, reseal_all
 
     url()  # before the secret, which is made where there is none
     sealing = sealer(read_settings(SealingSettings))
 
-    async def work(desk: Desk) -> Resealed:
-        return await reseal_all(desk.database, sealing, desk.audit, actor=ACTOR)
+    async def work(identity: IdentityAccess) -> Resealed:
+        return await reseal_all(identity.database, sealing, identity.audit, actor=ACTOR)
 
-    done = at_desk(work)
+    done = with_identity(work)
     print(f"{done.renewed} of {done.seen} accounts with tokens sealed anew")
     if done.broken:
-        raise Refused(
+        raise CommandFailed(
             f"{done.broken} accounts hold tokens that no key opens: put the secret that sealed them into"
             " TRIVET_SECRETS_OLD and run this again, or let their owners sign in again"
         )

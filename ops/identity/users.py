@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ops.errors import Refused, WrongSettings
+from ops.errors import CommandFailed, WrongSettings
 from ops.output import as_json, moment, note, plain, table
 
 if TYPE_CHECKING:
@@ -52,16 +52,16 @@ def list_users(
     json: AsJson = False,
 ) -> None:
     """List users, and say how many there are in all."""
-    from ops.identity.identity_access import Desk, at_desk
+    from ops.identity.identity_access import IdentityAccess, with_identity
     from services.identity.users.users import Filter, Order, Role
 
     wanted = Filter("", Role(role.value) if role else None, banned, verified, query.replace("\0", ""))
 
-    async def work(desk: Desk) -> "tuple[list[User], int]":
-        found = await desk.users.list(wanted, Order[sort.name], page_size, offset=(page - 1) * page_size)
-        return found, await desk.users.count(wanted)
+    async def work(identity: IdentityAccess) -> "tuple[list[User], int]":
+        found = await identity.users.list(wanted, Order[sort.name], page_size, offset=(page - 1) * page_size)
+        return found, await identity.users.count(wanted)
 
-    found, total = at_desk(work)
+    found, total = with_identity(work)
     if json:
         as_json({"users": [_user(user) for user in found], "total": total})
         return
@@ -79,7 +79,7 @@ def create(
     json: AsJson = False,
 ) -> None:
     """Make a user; the password is asked for, or read from standard input."""
-    from ops.identity.identity_access import ACTOR, Desk, at_desk
+    from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
     from services.identity.passwords.hashing import Hasher
     from services.identity.passwords.policy import new_password
     from services.identity.users.users import Role
@@ -87,15 +87,15 @@ def create(
     shown = plain(name or email.partition("@")[0])[:255]
     secret = _password()
 
-    async def work(desk: Desk) -> "User":
+    async def work(identity: IdentityAccess) -> "User":
         with Hasher() as hasher:
             password_hash = await hasher.hash(new_password(secret, refuse_common=True))
         role = Role.ADMIN if admin else Role.USER
-        return await desk.administration.create(
+        return await identity.administration.create(
             email, shown, password_hash, role=role, email_verified=verified, actor=ACTOR
         )
 
-    user = at_desk(work)
+    user = with_identity(work)
     if json:
         as_json(_user(user))
     else:
@@ -123,15 +123,15 @@ def ban(
     length: Annotated[str, typer.Option("--for", metavar="30m|12h|7d|2w", help="For how long; else for ever.")] = "",
 ) -> None:
     """Keep a user out, and end their sessions."""
-    from ops.identity.identity_access import ACTOR, Desk, at_desk
+    from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
 
     until = datetime.now(UTC) + _length(length) if length else None
 
-    async def work(desk: Desk) -> "Changed":
-        user = await desk.user(who)
-        return await desk.administration.ban(user.id, reason, until, actor=ACTOR)
+    async def work(identity: IdentityAccess) -> "Changed":
+        user = await identity.user(who)
+        return await identity.administration.ban(user.id, reason, until, actor=ACTOR)
 
-    done = at_desk(work)
+    done = with_identity(work)
     how_long = f"until {moment(until)} UTC" if until else "for ever"
     print(f"{done.user.email} is banned {how_long}; sessions ended: {done.sessions_ended}")
     note(SOON)
@@ -140,24 +140,24 @@ def ban(
 @app.command()
 def unban(who: Who) -> None:
     """Let a user in again."""
-    from ops.identity.identity_access import ACTOR, Desk, at_desk
+    from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
 
-    async def work(desk: Desk) -> "Changed":
-        return await desk.administration.unban((await desk.user(who)).id, actor=ACTOR)
+    async def work(identity: IdentityAccess) -> "Changed":
+        return await identity.administration.unban((await identity.user(who)).id, actor=ACTOR)
 
-    print(f"{at_desk(work).user.email} may sign in")
+    print(f"{with_identity(work).user.email} may sign in")
 
 
 @app.command()
 def sessions(who: Who, json: AsJson = False) -> None:
     """List a user's active sessions, newest first."""
-    from ops.identity.identity_access import Desk, at_desk
+    from ops.identity.identity_access import IdentityAccess, with_identity
     from services.identity.sessions.sessions import Session
 
-    async def work(desk: Desk) -> list[Session]:
-        return await desk.sessions.list((await desk.user(who)).id, MAX_SESSIONS)
+    async def work(identity: IdentityAccess) -> list[Session]:
+        return await identity.sessions.list((await identity.user(who)).id, MAX_SESSIONS)
 
-    found = at_desk(work)
+    found = with_identity(work)
     if json:
         names = ("id", "user_id", "created_at", "updated_at", "expires_at", "ip_address", "user_agent")
         as_json([{name: getattr(each, name) for name in names} for each in found])
@@ -171,19 +171,19 @@ def revoke(
     who: Who, session: Annotated[str, typer.Option(metavar="ID", help="This one alone, by its id.")] = ""
 ) -> None:
     """End a user's sessions, or one of them."""
-    from ops.identity.identity_access import ACTOR, Desk, at_desk
+    from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
 
-    async def work(desk: Desk) -> int:
-        user = await desk.user(who)
+    async def work(identity: IdentityAccess) -> int:
+        user = await identity.user(who)
         if not session:
-            return (await desk.administration.end_sessions(user.id, actor=ACTOR)).sessions_ended
+            return (await identity.administration.end_sessions(user.id, actor=ACTOR)).sessions_ended
         known = session.isascii() and "\0" not in session
-        done = await desk.administration.end_session(user.id, session, actor=ACTOR) if known else None
+        done = await identity.administration.end_session(user.id, session, actor=ACTOR) if known else None
         if done is None or not done.sessions_ended:
-            raise Refused(f"{who} has no session {plain(session)}: look with `trivet users sessions {who}`")
+            raise CommandFailed(f"{who} has no session {plain(session)}: look with `trivet users sessions {who}`")
         return done.sessions_ended
 
-    print(f"sessions ended: {at_desk(work)}")
+    print(f"sessions ended: {with_identity(work)}")
     note(SOON)
 
 
@@ -194,31 +194,31 @@ def export(
 ) -> None:
     """Print all that is held of a person as JSON, but for what proves who they are; 1 if a part cannot be read."""
     from ops.identity.exporting.person import PersonSettings, held
-    from ops.identity.identity_access import Desk, at_desk
+    from ops.identity.identity_access import IdentityAccess, with_identity
     from ops.settings_reader import read_settings
 
     settings = read_settings(PersonSettings)
 
-    async def work(desk: Desk) -> tuple[dict[str, Any], str]:
-        return await held(desk, who, settings, sql_only=sql_only)
+    async def work(identity: IdentityAccess) -> tuple[dict[str, Any], str]:
+        return await held(identity, who, settings, sql_only=sql_only)
 
-    data, missing = at_desk(work)
+    data, missing = with_identity(work)
     as_json({"exported_at": datetime.now(UTC)} | data)
     if data["waiting"]:
         note(f"{len(data['waiting'])} mails and audit events are on their way to the notifications service (waiting)")
     if missing:
-        raise Refused(f"not all of it: {missing}; is the stack running? Try again, or say --sql-only")
+        raise CommandFailed(f"not all of it: {missing}; is the stack running? Try again, or say --sql-only")
 
 
 def _set_role(who: str, role: RoleName, mend: str) -> "Changed":
-    from ops.identity.identity_access import ACTOR, Desk, at_desk
+    from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
     from services.identity.users.users import Role
 
-    async def work(desk: Desk) -> "Changed":
-        user = await desk.user(who, mend)
-        return await desk.administration.set_role(user.id, Role(role.value), actor=ACTOR)
+    async def work(identity: IdentityAccess) -> "Changed":
+        user = await identity.user(who, mend)
+        return await identity.administration.set_role(user.id, Role(role.value), actor=ACTOR)
 
-    return at_desk(work)
+    return with_identity(work)
 
 
 def _length(text: str) -> timedelta:
@@ -234,7 +234,7 @@ def _password() -> str:
         return sys.stdin.readline().rstrip("\r\n")
     first = getpass("Password: ")
     if first != getpass("Again: "):
-        raise Refused("the two passwords differ")
+        raise CommandFailed("the two passwords differ")
     return first
 
 

@@ -6,37 +6,37 @@ import sys
 import time
 
 from ops import ROOT
-from ops.errors import WRONG, Refused, WrongSettings
+from ops.errors import WRONG, CommandFailed, WrongSettings
 from ops.exit_status import status_of
-from ops.stack.console import Screen
-from ops.stack.process_spec import Part
+from ops.stack.console import StackConsole
+from ops.stack.process_spec import ProcessSpec
 from ops.stack.running import announced
 from ops.stack.spawn import Guard, end_group, guarding, spawn
-from ops.stack.stack_plan import Plan, handed_over
+from ops.stack.stack_plan import StackPlan, handed_over
 from ops.stack.supervisor import Supervisor
 
 
-async def run(plan: Plan, screen: Screen) -> None:
-    """Run the stack until it is told to stop. Raises Refused when it cannot work."""
+async def run(plan: StackPlan, console: StackConsole) -> None:
+    """Run the stack until it is told to stop. Raises CommandFailed when it cannot work."""
     with announced(plan.folder, plan.running):
-        await _run(plan, screen)
-    screen.say("stopped")
+        await _run(plan, console)
+    console.say("stopped")
 
 
-async def _run(plan: Plan, screen: Screen) -> None:
+async def _run(plan: StackPlan, console: StackConsole) -> None:
     async with guarding(plan.lock) as guard:
-        supervisor = Supervisor(plan.tiers, guard, screen)
+        supervisor = Supervisor(plan.tiers, guard, console)
 
         async def migrated() -> None:
-            await _migrate(guard, plan.part("identity"), screen)
+            await _migrate(guard, plan.spec("identity"), console)
 
         def announce() -> None:
-            screen.summary(f"ready on {plan.running.url}", [*plan.addresses, ("started in", _since(plan.began))])
+            console.summary(f"ready on {plan.running.url}", [*plan.addresses, ("started in", _since(plan.began))])
 
         await supervisor.run(announce, {"identity": migrated})
 
 
-async def _migrate(guard: Guard, identity: Part, screen: Screen) -> None:
+async def _migrate(guard: Guard, identity: ProcessSpec, console: StackConsole) -> None:
     """Bring the schema up to date, as soon as the database answers."""
     began = time.monotonic()
     command = [sys.executable, "-m", "ops", "db", "migrate", "--wait"]
@@ -51,8 +51,8 @@ async def _migrate(guard: Guard, identity: Part, screen: Screen) -> None:
     if status == WRONG:
         raise WrongSettings("the database refuses what it was told: the lines above say why")
     if status != 0:
-        raise Refused("the migration failed: the lines above say why, `trivet db status` shows where it stands")
-    screen.ready("migrations", "the database", time.monotonic() - began)
+        raise CommandFailed("the migration failed: the lines above say why, `trivet db status` shows where it stands")
+    console.ready("migrations", "the database", time.monotonic() - began)
 
 
 def _since(began: float) -> str:
@@ -60,4 +60,4 @@ def _since(began: float) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(status_of(lambda: asyncio.run(run(handed_over(int(sys.argv[1])), Screen()))))
+    sys.exit(status_of(lambda: asyncio.run(run(handed_over(int(sys.argv[1])), StackConsole()))))

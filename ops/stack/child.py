@@ -8,9 +8,9 @@ from asyncio.subprocess import Process
 
 from ops import ROOT
 from ops.errors import WRONG, WrongSettings
-from ops.stack.console import Screen
+from ops.stack.console import StackConsole
 from ops.stack.probes import Unready
-from ops.stack.process_spec import Part
+from ops.stack.process_spec import ProcessSpec
 from ops.stack.spawn import Guard, end_group, spawn
 from runtime.restart_backoff import CALM_SECONDS, delay_after, how_it_ended
 
@@ -21,11 +21,11 @@ TELL_EVERY_SECONDS = 5.0
 class Child:
     """Runs its part until told to stop. `ready` is set while the part's probe has succeeded since its last start."""
 
-    def __init__(self, part: Part, guard: Guard, screen: Screen) -> None:
-        self.part = part
+    def __init__(self, spec: ProcessSpec, guard: Guard, console: StackConsole) -> None:
+        self.spec = spec
         self.ready = asyncio.Event()
         self._guard = guard
-        self._screen = screen
+        self._console = console
         self._process: Process | None = None
         self._stopping = asyncio.Event()
         self._gone = asyncio.Event()
@@ -41,10 +41,10 @@ class Child:
             if self._stopping.is_set():
                 return
             if status == WRONG:
-                raise WrongSettings(f"{self.part.name} refuses its settings: its own lines above say why")
+                raise WrongSettings(f"{self.spec.name} refuses its settings: its own lines above say why")
             deaths = 1 if loop.time() - began > CALM_SECONDS else deaths + 1
             delay = delay_after(deaths)
-            self._screen.died(self.part.name, how_it_ended(status) + self._see_log(), delay)
+            self._console.died(self.spec.name, how_it_ended(status) + self._see_log(), delay)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay)
 
@@ -72,11 +72,11 @@ class Child:
 
     async def _live(self, began: float) -> int:
         """Run the part once; return its exit status."""
-        part = self.part
+        spec = self.spec
         self._gone.clear()
         self._process = None
         self._process = process = await spawn(
-            self._guard, part.command, part.environment, cwd=ROOT, log=part.log, piped=self._screen.is_terminal
+            self._guard, spec.command, spec.environment, cwd=ROOT, log=spec.log, piped=self._console.is_terminal
         )
         if self._stopping.is_set():  # it was told so while the program was being started
             self._terminate()
@@ -97,14 +97,14 @@ class Child:
         while True:
             try:
                 async with asyncio.timeout(TELL_EVERY_SECONDS):
-                    await self.part.probe(self.part.host, self.part.port)
+                    await self.spec.probe(self.spec.host, self.spec.port)
                 break
             except (Unready, TimeoutError) as error:
                 if loop.time() > tell_at:
-                    self._screen.waiting(self.part.name, str(error) or "it accepts and does not answer")
+                    self._console.waiting(self.spec.name, str(error) or "it accepts and does not answer")
                     tell_at = loop.time() + TELL_EVERY_SECONDS
             await asyncio.sleep(PROBE_EVERY_SECONDS)
-        self._screen.ready(self.part.name, self.part.address, loop.time() - began)
+        self._console.ready(self.spec.name, self.spec.address, loop.time() - began)
         self.ready.set()
 
     async def _pass_lines_on(self, process: Process) -> None:
@@ -115,7 +115,7 @@ class Child:
                 line = b"(a line over 1 MiB was left out)"
             if not line:
                 return
-            self._screen.line(self.part.name, line.decode(errors="replace").rstrip("\n"))
+            self._console.line(self.spec.name, line.decode(errors="replace").rstrip("\n"))
 
     def _see_log(self) -> str:
-        return f" (see {self.part.log})" if self.part.log else ""
+        return f" (see {self.spec.log})" if self.spec.log else ""

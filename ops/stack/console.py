@@ -11,7 +11,7 @@ NAME_WIDTH = 14
 ROW_WIDTH = 22
 
 
-class Screen:
+class StackConsole:
     """Says what happens to each part, a line at a time."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ops.errors import Refused, WrongSettings
+from ops.errors import CommandFailed, WrongSettings
 from ops.settings import OpsSettings
 
 WAIT_SECONDS = 2.0
@@ -39,7 +39,7 @@ def _told(path: Path) -> Iterator[None]:
 def owned(folder: Path) -> Iterator[int]:
     """Make the folder and hold it for one stack; the descriptor given holds it as long as any process has it open.
 
-    Raises Refused when another stack holds it, WrongSettings when it cannot be one's own.
+    Raises CommandFailed when another stack holds it, WrongSettings when it cannot be one's own.
     """
     with _told(made(folder)):
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -60,7 +60,7 @@ def _lock(descriptor: int, folder: Path) -> None:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 owner = os.pread(descriptor, 20, 0).decode().strip() or "unknown"
-                raise Refused(
+                raise CommandFailed(
                     f"{folder} is in use by another stack (process {owner}): stop it, or set TRIVET_DATA or "
                     "TRIVET_HTTP_PORT to start one beside it"
                 ) from None

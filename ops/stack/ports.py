@@ -5,7 +5,7 @@ import socket
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from ops.errors import Refused, WrongSettings
+from ops.errors import CommandFailed, WrongSettings
 from ops.keys.pair_keys import SERVICES
 from ops.settings import StackSettings
 
@@ -49,7 +49,7 @@ def free_run(host: str, count: int, without: Collection[int] = ()) -> int:
 
 
 def choose(settings: StackSettings) -> Ports:
-    """Choose every port. Raises WrongSettings for one port in two settings, Refused for ports in use.
+    """Choose every port. Raises WrongSettings for one port in two settings, CommandFailed for ports in use.
 
     A service's default port that is taken gives way to a free one in development.
     """
@@ -89,10 +89,12 @@ def _refuse_doubles(asked: Mapping[str, int]) -> None:
 
 
 def _refuse_taken(host: str, asked: Mapping[str, int]) -> None:
-    """Raise Refused that names all ports in use and their settings."""
+    """Raise CommandFailed that names all ports in use and their settings."""
     taken = [f"port {port} of {_variable(name)}" for name, port in asked.items() if not is_free(host, port)]
     if taken:
-        raise Refused(f"{', '.join(taken)} is taken: stop what listens there, or set another port (0 finds a free one)")
+        raise CommandFailed(
+            f"{', '.join(taken)} is taken: stop what listens there, or set another port (0 finds a free one)"
+        )
 
 
 def _variable(name: str) -> str:

@@ -8,8 +8,8 @@ Probe = Callable[[str, int], Awaitable[None]]
 
 
 @dataclass(frozen=True)
-class Part:
-    """`probe` raises Unready until the part is ready; `log` takes what it writes, None the operator's screen."""
+class ProcessSpec:
+    """`probe` raises Unready until the part is ready; `log` takes what it writes, None the operator's console."""
 
     name: str
     command: Sequence[str]

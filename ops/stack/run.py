@@ -9,12 +9,12 @@ from ops import ROOT
 from ops.keys.pair_keys import SERVICES
 from ops.settings import StackSettings
 from ops.stack import environment, ports, probes, stack_plan, stores
-from ops.stack.console import Screen
+from ops.stack.console import StackConsole
 from ops.stack.data_folder import owned, secret
 from ops.stack.ports import Ports
-from ops.stack.process_spec import Part
+from ops.stack.process_spec import ProcessSpec
 from ops.stack.running import Running, new_stack_id
-from ops.stack.stack_plan import Plan
+from ops.stack.stack_plan import StackPlan
 from ops.stack.stores import Stores
 from runtime.settings import local_url
 
@@ -22,24 +22,24 @@ CHILD_GRACE_SECONDS = "1"
 
 
 def main() -> None:
-    """Read the settings, decide, and become the program that runs it. Raises Refused."""
+    """Read the settings, decide, and become the program that runs it. Raises CommandFailed."""
     settings = environment.read(StackSettings)
     began = time.monotonic()
-    screen = Screen()
+    console = StackConsole()
     chosen = ports.choose(settings)
     folder = settings.data_folder
     with owned(folder) as lock:
         chosen_stores = stores.choose(settings, folder, chosen)
         running = _running(settings, chosen)
         for name, (taken, instead) in chosen.moved.items():
-            screen.say(f"port {taken} is taken, {name} listens on {instead}")
+            console.say(f"port {taken} is taken, {name} listens on {instead}")
         tiers = [
-            [_process("gateway", settings, chosen, chosen_stores, screen, running)],
-            [_process(name, settings, chosen, chosen_stores, screen, running) for name in SERVICES],
+            [_process("gateway", settings, chosen, chosen_stores, console, running)],
+            [_process(name, settings, chosen, chosen_stores, console, running) for name in SERVICES],
             chosen_stores.parts,
         ]
         addresses = _addresses(settings, chosen, chosen_stores, folder)
-        stack_plan.follow(Plan(tiers, running, folder, addresses, lock, began))
+        stack_plan.follow(StackPlan(tiers, running, folder, addresses, lock, began))
 
 
 def _running(settings: StackSettings, chosen: Ports) -> Running:
@@ -48,7 +48,9 @@ def _running(settings: StackSettings, chosen: Ports) -> Running:
     return Running(new_stack_id(), local_url(settings.host, chosen.http), services)
 
 
-def _process(name: str, settings: StackSettings, chosen: Ports, of: Stores, screen: Screen, running: Running) -> Part:
+def _process(
+    name: str, settings: StackSettings, chosen: Ports, of: Stores, console: StackConsole, running: Running
+) -> ProcessSpec:
     port = chosen.http if name == "gateway" else chosen.services[name]
     host = _reachable(settings.host)
     made = {
@@ -63,12 +65,12 @@ def _process(name: str, settings: StackSettings, chosen: Ports, of: Stores, scre
     }
     if "TRIVET_GRACE_SECONDS" not in os.environ:
         made["TRIVET_GRACE_SECONDS"] = CHILD_GRACE_SECONDS
-    if screen.is_terminal and "TRIVET_LOG_FORMAT" not in os.environ:
+    if console.is_terminal and "TRIVET_LOG_FORMAT" not in os.environ:
         made["TRIVET_LOG_FORMAT"] = "text"
     own = environment.environment(name, made)
     own["PYTHONPATH"] = f"{ROOT / 'protos'}{os.pathsep}{ROOT}"
     probe = probes.is_ready if name == "gateway" else probes.serves
-    return Part(name, [sys.executable, "-m", environment.module(name)], own, host, port, probe)
+    return ProcessSpec(name, [sys.executable, "-m", environment.module(name)], own, host, port, probe)
 
 
 def _addresses(settings: StackSettings, chosen: Ports, of: Stores, folder: Path) -> list[tuple[str, str]]:

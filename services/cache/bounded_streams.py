@@ -11,7 +11,7 @@ M = TypeVar("M")
 MOST_STREAMS = 1_024
 
 
-class Listening:
+class BoundedStreams:
     """Listens to a bounded number of streams. One that says nothing for `silence_seconds` is left: it may be dead."""
 
     def __init__(self, silence_seconds: float, *, most: int = MOST_STREAMS) -> None:
@@ -20,7 +20,7 @@ class Listening:
         self._waiting: set[asyncio.Timeout] = set()
         self._is_closed = False
 
-    async def words(self, requests: AsyncIterator[M]) -> AsyncIterator[M]:
+    async def messages(self, requests: AsyncIterator[M]) -> AsyncIterator[M]:
         """Yield what one stream brings, to its end or until `close`.
 
         Raises TimeoutError when it has gone silent, and ResourceExhausted where there are too many already.
@@ -29,18 +29,18 @@ class Listening:
             raise ResourceExhausted("TOO_MANY_STREAMS", "this process has as many open streams as it takes")
         self._left -= 1
         try:
-            async for word in self._words(aiter(requests)):
-                yield word
+            async for message in self._messages(aiter(requests)):
+                yield message
         finally:
             self._left += 1
 
-    async def _words(self, iterator: AsyncIterator[M]) -> AsyncIterator[M]:
+    async def _messages(self, iterator: AsyncIterator[M]) -> AsyncIterator[M]:
         while not self._is_closed:
             try:
                 async with asyncio.timeout(self._silence_seconds) as timeout:
                     self._waiting.add(timeout)
                     try:
-                        word = await anext(iterator)
+                        message = await anext(iterator)
                     finally:
                         self._waiting.discard(timeout)
             except StopAsyncIteration:
@@ -49,7 +49,7 @@ class Listening:
                 if self._is_closed:
                     return
                 raise
-            yield word
+            yield message
 
     def close(self) -> None:
         """Listen no more: what is being answered is answered still."""

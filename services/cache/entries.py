@@ -10,8 +10,8 @@ from opentelemetry import trace
 
 from runtime.errors import Unavailable
 from runtime.tasks import Tasks, TooManyTasksError
-from services.cache.invalidation.positions import Moved, Position, fields
-from services.cache.redis.read_coalescer import SharedReads
+from services.cache.invalidation.positions import Invalidated, Position, fields
+from services.cache.redis.read_coalescer import ReadCoalescer
 from services.cache.redis.scripts import DELETE, GET, INVALIDATE, SET
 from services.cache.redis.store import WRITE_SECONDS, Argument, Store
 
@@ -67,7 +67,7 @@ class Entries:
         self._store = store
         self._entry_prefix = f"{store.prefix}entry:"
         self._tag_prefix = store.tag_prefix
-        self._shared = {claim: SharedReads[Lookup](partial(self._get, claim=claim)) for claim in (False, True)}
+        self._shared = {claim: ReadCoalescer[Lookup](partial(self._get, claim=claim)) for claim in (False, True)}
         self._invalidating = Tasks("cache.invalidate")
 
     async def get(self, namespace: str, keys: Sequence[str], *, claim: bool = False) -> list[Lookup]:
@@ -126,7 +126,7 @@ class Entries:
         prefix = f"{self._entry_prefix}{namespace}:"
         return int(await self._store.write(DELETE, tuple(prefix + key for key in keys)))
 
-    async def invalidate(self, tags: Sequence[str]) -> Moved:
+    async def invalidate(self, tags: Sequence[str]) -> Invalidated:
         """Make every entry that carries one of the tags a miss, and every lease from before void for them.
 
         Raises Unavailable; nothing is then read from Redis, through this process, until all entries are void. Once
@@ -146,11 +146,11 @@ class Entries:
         for shared in self._shared.values():
             await shared.drain()
 
-    async def _invalidate(self, tags: Sequence[str]) -> Moved | Unavailable:
+    async def _invalidate(self, tags: Sequence[str]) -> Invalidated | Unavailable:
         store = self._store
         keys = (store.stream, store.watchers, *(self._tag_prefix + tag for tag in dict.fromkeys(tags)))
         try:
             epoch, offset, kept_since, *told = await store.move(INVALIDATE, keys, TAG_LIFE_MS)
         except Unavailable as error:
             return error
-        return Moved(Position(epoch.decode(), offset), kept_since, fields(told))
+        return Invalidated(Position(epoch.decode(), offset), kept_since, fields(told))

@@ -10,7 +10,7 @@ from runtime.rpc.actor import current_actor
 from services.cache import namespaces, request_validation
 from services.cache.entries import Entry, Lookup
 from services.cache.invalidation.positions import Event, Position
-from services.cache.invalidation.readers import Echo, Reset, Telling
+from services.cache.invalidation.readers import Echo, Reset, WatchEvent
 from services.cache.namespaces import Namespace
 from trivet.cache.v1 import cache_pb2 as pb
 
@@ -85,8 +85,8 @@ def write_lookup(lookup: Lookup, into: pb.Lookup) -> None:
     into.ttl.seconds, into.ttl.nanos = seconds, rest * 1_000_000
 
 
-def encode_telling(telling: Telling) -> pb.WatchResponse:
-    match telling:
+def encode_watch_event(event: WatchEvent) -> pb.WatchResponse:
+    match event:
         case Echo(tick_ns):
             return pb.WatchResponse(tick_ns=tick_ns)
         case Event(position, tags):

@@ -8,7 +8,7 @@ from services.cache.redis.store import READ_SECONDS, Store
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Acquired:
     """Whether something was counted, how many more are allowed now, and how long to wait if it was refused."""
 
     allowed: bool
@@ -16,13 +16,13 @@ class Taken:
     retry_after_ms: int
 
 
-class Windows:
+class WindowLimits:
     """Counts by rule and subject. A window begins anew after a full period in which nothing was allowed."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def take(self, rule: str, subject: str, limit: int, period_ms: int, cost: int) -> Taken:
+    async def take(self, rule: str, subject: str, limit: int, period_ms: int, cost: int) -> Acquired:
         """Count `cost` if no more than `limit` are then counted. Raises Unavailable, within 80 ms.
 
         Where a connection is lost it is asked again and may count twice: more is never allowed than the limit.
@@ -30,23 +30,23 @@ class Windows:
         return await _take(self._store, ACQUIRE, f"window:{rule}", subject, (limit, period_ms, cost))
 
 
-class Rates:
+class GcraLimits:
     """Counts by rule and subject, apart from the windows'. Each period gives back a limit's worth, one at a time."""
 
     def __init__(self, store: Store, *, script: Script = GCRA) -> None:
         self._store = store
         self._script = script
 
-    async def take(self, rule: str, subject: str, limit: int, period_ms: int, cost: int) -> Taken:
+    async def take(self, rule: str, subject: str, limit: int, period_ms: int, cost: int) -> Acquired:
         """Count `cost` if the rate allows it now: a burst of `limit`, then one every `period_ms / limit`.
 
-        Raises Unavailable, and may count twice, as `Windows.take` does.
+        Raises Unavailable, and may count twice, as `WindowLimits.take` does.
         """
         return await _take(self._store, self._script, f"rate:{rule}", subject, (limit, period_ms, cost))
 
 
-async def _take(store: Store, script: Script, rule: str, subject: str, args: tuple[int, ...]) -> Taken:
+async def _take(store: Store, script: Script, rule: str, subject: str, args: tuple[int, ...]) -> Acquired:
     # A hash is short whatever a client sends, and Redis holds nobody's address.
     name = f"{store.prefix}{rule}:{hashlib.sha256(subject.encode()).hexdigest()}"
     answer = await store.write(script, (name,), *args, seconds=READ_SECONDS)
-    return Taken(answer[0] == 1, answer[1], answer[2])
+    return Acquired(answer[0] == 1, answer[1], answer[2])

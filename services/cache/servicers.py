@@ -13,7 +13,7 @@ from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
 from runtime.rpc.validation import validator
 from services.cache import namespaces, request_validation
-from services.cache.bounded_streams import Listening
+from services.cache.bounded_streams import BoundedStreams
 from services.cache.counters import Counters
 from services.cache.entries import Entries, Entry, Lookup
 from services.cache.invalidation.readers import Reader
@@ -24,13 +24,13 @@ from services.cache.messages import (
     decode_entry,
     decode_place,
     encode_position,
-    encode_telling,
+    encode_watch_event,
     milliseconds,
     ttl_nanoseconds,
     write_lookup,
 )
 from services.cache.namespaces import Namespace
-from services.cache.rate_limits import Rates, Windows
+from services.cache.rate_limits import GcraLimits, WindowLimits
 from services.cache.stats import Stats
 from trivet.cache.v1 import cache_pb2 as pb
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceServicer
@@ -72,7 +72,7 @@ class CacheServicer(CacheServiceServicer):
         self._watchers = watchers
         self._stats = stats
         self._chance = chance
-        self._listening = Listening(silence_seconds)
+        self._streams = BoundedStreams(silence_seconds)
 
     async def Get(self, request: pb.GetRequest, context: Context) -> pb.GetResponse:
         namespace = namespaces.to_read(request.namespace, caller())
@@ -90,7 +90,7 @@ class CacheServicer(CacheServiceServicer):
     async def StreamGet(
         self, requests: AsyncIterator[pb.StreamGetRequest], context: Context
     ) -> AsyncIterator[pb.StreamGetResponse]:
-        async for request in self._listening.words(requests):
+        async for request in self._streams.messages(requests):
             _check_batch(request)
             answer = pb.StreamGetResponse()
             await self._batch(request, answer)
@@ -107,7 +107,7 @@ class CacheServicer(CacheServiceServicer):
     def drain(self) -> None:
         """End every stream, and take no more."""
         self._watchers.close()
-        self._listening.close()
+        self._streams.close()
 
     async def Set(self, request: pb.SetRequest, context: Context) -> pb.SetResponse:
         namespace = namespaces.to_fill(request.namespace, caller())
@@ -137,9 +137,9 @@ class CacheServicer(CacheServiceServicer):
         who = caller()
         request_validation.check_tags(request.tags, "tags", request_validation.MAX_INVALIDATED_TAGS)
         tags = [namespaces.tag_to_invalidate(tag, who) for tag in request.tags]
-        moved = await self._entries.invalidate(tags)
-        confirmed = await self._watchers.confirmed(moved, within=remaining(CONFIRM_SECONDS) - ANSWER_SECONDS)
-        return pb.InvalidateResponse(position=encode_position(moved.position), confirmed=confirmed)
+        invalidated = await self._entries.invalidate(tags)
+        confirmed = await self._watchers.confirmed(invalidated, within=remaining(CONFIRM_SECONDS) - ANSWER_SECONDS)
+        return pb.InvalidateResponse(position=encode_position(invalidated.position), confirmed=confirmed)
 
     async def Increment(self, request: pb.IncrementRequest, context: Context) -> pb.IncrementResponse:
         namespace = namespaces.to_fill(request.namespace, caller())
@@ -152,9 +152,9 @@ class CacheServicer(CacheServiceServicer):
         return pb.GetStatsResponse(
             namespaces=[
                 pb.NamespaceStats(
-                    namespace=name, hits=tally.hits, misses=tally.misses, fills=tally.fills, refusals=tally.refusals
+                    namespace=name, hits=counts.hits, misses=counts.misses, fills=counts.fills, refusals=counts.refusals
                 )
-                for name, tally in self._stats.by_name()
+                for name, counts in self._stats.by_name()
             ],
             start_time=timestamp(self._stats.start_time),
         )
@@ -166,8 +166,8 @@ class CacheServicer(CacheServiceServicer):
         listening = asyncio.create_task(self._listen(requests, reader))
         listening.add_done_callback(lambda _: reader.close())
         try:
-            async for telling in reader.told():
-                yield encode_telling(telling)
+            async for event in reader.told():
+                yield encode_watch_event(event)
             if listening.done():
                 listening.result()  # raises what was wrong with what the reader said
         finally:
@@ -177,7 +177,7 @@ class CacheServicer(CacheServiceServicer):
 
     async def _listen(self, requests: AsyncIterator[pb.WatchRequest], reader: Reader) -> None:
         has_begun = False
-        async for request in self._listening.words(requests):
+        async for request in self._streams.messages(requests):
             resume_from, applied = decode_place(request, "resume_from"), decode_place(request, "applied")
             if not has_begun:
                 has_begun = True
@@ -203,8 +203,8 @@ class CacheServicer(CacheServiceServicer):
 class RateLimitServicer(RateLimitServiceServicer):
     """Limits for whichever service calls, each caller's rules apart."""
 
-    def __init__(self, windows: Windows, rates: Rates) -> None:
-        self._counts: dict[int, Windows | Rates] = {
+    def __init__(self, windows: WindowLimits, rates: GcraLimits) -> None:
+        self._counts: dict[int, WindowLimits | GcraLimits] = {
             AcquireRequest.ALGORITHM_UNSPECIFIED: windows,
             AcquireRequest.ALGORITHM_WINDOW: windows,
             AcquireRequest.ALGORITHM_GCRA: rates,

@@ -12,10 +12,10 @@ OTHER = "other"
 hits = Counter("trivet_cache_hits_total", "Reads that found their entry.", ["namespace"])
 misses = Counter("trivet_cache_misses_total", "Reads that did not find their entry.", ["namespace"])
 fills = Counter("trivet_cache_fills_total", "Writes that were stored.", ["namespace"])
-refusals = Counter("trivet_cache_refusals_total", "Writes refused because their lease no longer held.", ["namespace"])
+refusals = Counter("trivet_cache_refusals_total", "Writes refused because their lease was outdated.", ["namespace"])
 
 
-class Tally:
+class HitCounts:
     """What happened in one namespace since the process started."""
 
     def __init__(self, label: str) -> None:
@@ -39,21 +39,24 @@ class Tally:
 
 
 class Stats:
-    """A tally per namespace: the shared ones and the first thousand others; Prometheus gets the shared ones by name."""
+    """Counts per namespace: all shared ones and up to 1,000 others; further ones share one count.
+
+    Prometheus gets the shared namespaces by name and all others as `other`.
+    """
 
     def __init__(self, *, now: Clock = utc_now) -> None:
         self.start_time: datetime = now()
-        self._tallies: dict[str, Tally] = {}
+        self._counts: dict[str, HitCounts] = {}
 
-    def of(self, namespace: str) -> Tally:
-        """Return the tally of a namespace, by its name over all callers."""
-        tally = self._tallies.get(namespace)
-        if tally is None:
-            if len(self._tallies) >= MAX_NAMESPACES and namespace not in SHARED:
+    def of(self, namespace: str) -> HitCounts:
+        """Return the counts of a namespace, by its unique name."""
+        counts = self._counts.get(namespace)
+        if counts is None:
+            if len(self._counts) >= MAX_NAMESPACES and namespace not in SHARED:
                 namespace = OTHER
-            tally = self._tallies.setdefault(namespace, Tally(namespace if namespace in SHARED else OTHER))
-        return tally
+            counts = self._counts.setdefault(namespace, HitCounts(namespace if namespace in SHARED else OTHER))
+        return counts
 
-    def by_name(self) -> list[tuple[str, Tally]]:
-        """Return all tallies in the order of their names."""
-        return sorted(self._tallies.items())
+    def by_name(self) -> list[tuple[str, HitCounts]]:
+        """Return all counts, sorted by namespace."""
+        return sorted(self._counts.items())

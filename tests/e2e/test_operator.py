@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from ops.identity.identity_access import leave_it_to_the_relay, opened
+from ops.identity.identity_access import leave_it_to_the_relay, open_identity
 from ops.identity.sealing import SealingSettings, sealer
 from ops.stack import running
 from runtime.sealing import Sealer
@@ -36,7 +36,7 @@ def test_promote_makes_the_first_administrator(stack: Stack) -> None:
 def test_promoting_nobody_is_one_line(stack: Stack) -> None:
     refused = stack.run("users", "promote", "nobody@example.com")
     assert refused.returncode == 1
-    assert refused.stderr == ("trivet: nobody has signed up as nobody@example.com: sign up first, then promote\n")
+    assert refused.stderr == ("trivet: there is no user nobody@example.com: sign up first, then promote\n")
 
 
 def _create(stack: Stack, *arguments: str, password: str = PASSWORD) -> "subprocess.CompletedProcess[str]":
@@ -118,7 +118,7 @@ def test_sessions_are_listed_and_ended(stack: Stack) -> None:
 def test_nobody_is_one_line_and_status_1(stack: Stack, command: str, who: str) -> None:
     refused = stack.run("users", command, who)
     assert refused.returncode == 1
-    assert refused.stderr.startswith(f"trivet: nobody has signed up as {who}: ")
+    assert refused.stderr.startswith(f"trivet: there is no user {who}: ")
     assert refused.stderr.count("\n") == 1
 
 
@@ -202,14 +202,14 @@ def test_a_mail_on_its_way_is_exported_without_the_link_that_it_holds(data: Path
 
 
 async def _put_mail(file: Path, email: str, seals: Sealer) -> None:
-    async with opened(f"sqlite:///{file}") as desk:
-        user = await desk.user(email)
+    async with open_identity(f"sqlite:///{file}") as identity:
+        user = await identity.user(email)
         letter = Mail(user.id, email, "account.reset-password", "Reset", "Reset it", "https://x.io/one-time-link")
 
         async def work(transaction: Transaction) -> None:
-            await Post(Outbox(desk.database, leave_it_to_the_relay), seals).put(transaction, letter)
+            await Post(Outbox(identity.database, leave_it_to_the_relay), seals).put(transaction, letter)
 
-        await desk.database.transaction("tests.mail", work)
+        await identity.database.transaction("tests.mail", work)
 
 
 @pytest.mark.parametrize("length", ["7", "-1d", "1.5h"])

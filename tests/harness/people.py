@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from ops.identity.identity_access import ACTOR, opened
+from ops.identity.identity_access import ACTOR, open_identity
 from runtime.ids import new_id
 from services.identity.users.users import Role
 from tests.harness.clients import from_another_client
@@ -52,6 +52,6 @@ async def signed_up(url: str, email: str) -> AsyncIterator[httpx.AsyncClient]:
 
 async def promote(database_url: str, email: str) -> None:
     """Make somebody an administrator, as `trivet users promote` does."""
-    async with opened(database_url) as desk:
-        user = await desk.user(email)
-        await desk.administration.set_role(user.id, Role.ADMIN, actor=ACTOR)
+    async with open_identity(database_url) as identity:
+        user = await identity.user(email)
+        await identity.administration.set_role(user.id, Role.ADMIN, actor=ACTOR)

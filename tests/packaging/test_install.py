@@ -177,6 +177,5 @@ def test_a_file_that_a_command_cannot_use_is_named_with_the_mend(
 
     assert status_of(touch) == 1
     assert capsys.readouterr().err == (
-        f"trivet: {missing} cannot be used (no such file or directory): it must be this user's to use, "
-        "on a disk that has room\n"
+        f"trivet: {missing} cannot be used (no such file or directory): check its permissions and the free disk space\n"
     )

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, event, func, inspect
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DataError, DBAPIError
 
-from ops.errors import Refused, WrongSettings
+from ops.errors import CommandFailed, WrongSettings
 from ops.identity.database_failures import failure
 from ops.identity.exporting import tables
 from ops.identity.exporting.people import Leaving
@@ -75,7 +75,7 @@ class BetterAuthTarget:
             return int(connection.execute(select(func.count()).select_from(self._user.table)).scalar_one())
 
     def write(self, people: Sequence[Leaving], report: Report) -> None:
-        """Write a page of people. Raises Refused if the database fails; what was written before stays.
+        """Write a page of people. Raises CommandFailed if the database fails; what was written before stays.
 
         A user whose values do not fit there is skipped: MySQL's TIMESTAMP, for example, ends in 2038.
         """
@@ -90,7 +90,7 @@ class BetterAuthTarget:
                 self._write_each(people, _refused_value(error), report)
                 return
             if fault_of(error) in (Fault.SCHEMA, Fault.BUG):
-                raise Refused(
+                raise CommandFailed(
                     f"--to: the tables do not take our rows ({code_of(error)}): are they Better Auth's?"
                 ) from None
             raise
@@ -244,7 +244,7 @@ def _refuse_to_cut(connection: Any, _record: Any) -> None:
 def opened(
     address: str, sealer: Sealer | None, zone: tzinfo | None = None, unit: Unit | None = None
 ) -> Iterator[BetterAuthTarget]:
-    """Open a target by its URL, and make the tables that are missing. Raises WrongSettings and Refused.
+    """Open a target by its URL, and make the tables that are missing. Raises WrongSettings and CommandFailed.
 
     A session on MySQL keeps the server's zone, as the app's sessions do that will read TIMESTAMP columns.
     """
@@ -262,6 +262,6 @@ def opened(
         yield BetterAuthTarget(engine, sealer, zone or of_driver(store.parameters.time_zone), unit)
     except DBAPIError as error:
         code = code_of(error) or "no code"
-        raise failure(error, address, "--to") or Refused(f"--to: the database fails ({code})") from None
+        raise failure(error, address, "--to") or CommandFailed(f"--to: the database fails ({code})") from None
     finally:
         engine.dispose()

@@ -8,8 +8,8 @@ import grpc
 from grpc_health.v1 import health_pb2
 from sqlalchemy import Table, select
 
-from ops.errors import Refused
-from ops.identity.identity_access import Desk
+from ops.errors import CommandFailed
+from ops.identity.identity_access import IdentityAccess
 from ops.identity.sealing import SealingSettings, sealer
 from ops.keys.pair_keys import pair_key
 from ops.stack.data_folder import secret
@@ -53,18 +53,20 @@ class PersonSettings(SealingSettings):
     )
 
 
-async def held(desk: Desk, who: str, settings: PersonSettings, *, sql_only: bool) -> tuple[dict[str, Any], str]:
+async def held(
+    identity: IdentityAccess, who: str, settings: PersonSettings, *, sql_only: bool
+) -> tuple[dict[str, Any], str]:
     """Return everything that is held of a person, and what is missing of it and why; nothing, if nothing is."""
-    user_id = (await desk.user(who)).id
-    data = await _in_sql(desk.database, user_id)
+    user_id = (await identity.user(who)).id
+    data = await _in_sql(identity.database, user_id)
     # Before MongoDB is read: what is delivered meanwhile is in both, and nothing is in neither.
-    data["waiting"] = await _waiting(desk.database, user_id, settings)
+    data["waiting"] = await _waiting(identity.database, user_id, settings)
     if sql_only:
         return data | {"missing": f"{IN_MONGODB} were not asked for"}, ""
     running = found(settings.data_folder)
     address = settings.notifications_address or (running.services["notifications"] if running else "")
     if not address:
-        raise Refused(
+        raise CommandFailed(
             f"no stack runs with {settings.data_folder}: start it, name the notifications service with "
             "TRIVET_NOTIFICATIONS_ADDRESS, or say --sql-only"
         )
@@ -129,7 +131,7 @@ def _shown(table: Table, row: Any) -> dict[str, Any]:
 async def _in_mongodb(
     user_id: str, settings: PersonSettings, address: str, running: Running | None, lists: dict[str, list[Any]]
 ) -> None:
-    """Read what the notifications service holds, page by page. Raises AioRpcError, TimeoutError and Refused."""
+    """Read what the notifications service holds, page by page. Raises AioRpcError, TimeoutError and CommandFailed."""
     key = pair_key(secret(settings), CALLER, "notifications")
     until = time.monotonic() + TOTAL_SECONDS
     async with connect(address, "notifications", Signer(CALLER, {"notifications": key})) as channel:
@@ -148,7 +150,7 @@ async def _in_mongodb(
 
 
 async def _prove(channel: Channel, address: str, running: Running, settings: PersonSettings) -> None:
-    """Raise Refused unless what answers is of the stack that runs with our data: others have the same secret."""
+    """Raise CommandFailed unless what answers is of the stack that runs with our data: others have the same secret."""
     check = channel.unary_unary(
         "/grpc.health.v1.Health/Check",
         request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
@@ -159,7 +161,7 @@ async def _prove(channel: Channel, address: str, running: Running, settings: Per
     except grpc.aio.AioRpcError as error:
         if error.code() is not grpc.StatusCode.NOT_FOUND:
             raise
-        raise Refused(
+        raise CommandFailed(
             f"what answers at {address} is not the stack that runs with {settings.data_folder}: TRIVET_DATA or "
             "TRIVET_HTTP_PORT choose the stack, TRIVET_NOTIFICATIONS_ADDRESS its notifications service"
         ) from None

@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import quoted_name
 from sqlalchemy.types import Boolean, Date, DateTime, TypeEngine
 
-from ops.errors import Refused, WrongSettings
+from ops.errors import CommandFailed, WrongSettings
 from ops.identity.database_failures import failure
 from ops.identity.importing.report import Report
 from ops.identity.importing.times import Times, Unit, surveyed
@@ -180,7 +180,7 @@ class Source:
 
 @contextmanager
 def opened(address: str, zone: tzinfo | None = None, unit: Unit | None = None) -> Iterator[Source]:
-    """Open a source by its URL. Raises WrongSettings and Refused with what the operator can mend."""
+    """Open a source by its URL. Raises WrongSettings and CommandFailed with what the operator can mend."""
     try:
         store = store_url.usable(address)
     except ValueError as error:
@@ -194,7 +194,7 @@ def opened(address: str, zone: tzinfo | None = None, unit: Unit | None = None) -
             yield Source(connection, zone or of_driver(store.parameters.time_zone), unit)
     except DBAPIError as error:
         code = code_of(error) or "no code"
-        raise failure(error, address, "--from") or Refused(f"--from: the database fails ({code})") from None
+        raise failure(error, address, "--from") or CommandFailed(f"--from: the database fails ({code})") from None
     finally:
         engine.dispose()
 

@@ -8,7 +8,7 @@ from prometheus_client import Counter, Histogram
 
 from runtime.tasks import Tasks, TooManyTasksError
 from services.cache.invalidation.leases import LEASE_SECONDS, Leases
-from services.cache.invalidation.positions import Moved
+from services.cache.invalidation.positions import Invalidated
 from services.cache.invalidation.stream import Stream
 
 OTHERS_PAUSE_SECONDS = 0.005
@@ -22,7 +22,7 @@ waited = Histogram(
 )
 
 
-class Confirmations:
+class InvalidationBarrier:
     """Who is waited for: the readers in `leases`, which are this process's, and what other processes tell of theirs."""
 
     def __init__(self, stream: Stream, leases: Leases, monotonic: Callable[[], float]) -> None:
@@ -39,14 +39,14 @@ class Confirmations:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def confirmed(self, moved: Moved, *, within: float) -> bool:
+    async def confirmed(self, invalidated: Invalidated, *, within: float) -> bool:
         """Return whether nobody can serve any more what was moved.
 
         It is True after a lease at the latest, and False only where `within` seconds are less.
         """
         moved_at = self._now()
         with waited.time():
-            left = await self._outwait(moved, moved_at, moved_at + within)
+            left = await self._outwait(invalidated, moved_at, moved_at + within)
         if left is None:
             unconfirmed.inc()
             return False
@@ -59,12 +59,14 @@ class Confirmations:
         """Wait for what Redis is told of processes that are gone."""
         await self._forgetting.drain(DRAIN_SECONDS)
 
-    async def _outwait(self, moved: Moved, moved_at: float, gives_up: float) -> Mapping[str, str] | None:
+    async def _outwait(self, invalidated: Invalidated, moved_at: float, gives_up: float) -> Mapping[str, str] | None:
         """Wait; return the processes whose readers' time had to pass, None if it is time to give up."""
-        others: Mapping[str, str] = {name: told for name, told in moved.told.items() if name != self._stream.process}
-        latest, all_known = moved_at + LEASE_SECONDS, self._are_all_known(moved)
+        others: Mapping[str, str] = {
+            name: told for name, told in invalidated.told.items() if name != self._stream.process
+        }
+        latest, all_known = moved_at + LEASE_SECONDS, self._are_all_known(invalidated)
         while True:
-            until = self._leases.may_serve_until(moved.position, moved_at, all_known=all_known)
+            until = self._leases.may_serve_until(invalidated.position, moved_at, all_known=all_known)
             now = self._now()
             if now >= latest or (until <= now and not others):
                 return others
@@ -73,14 +75,14 @@ class Confirmations:
             pause = now + OTHERS_PAUSE_SECONDS if others else latest
             await self._change(min(until if until > now else latest, latest, gives_up, pause) - now)
             if others:
-                others = await self._stream.behind(moved.position, others)
+                others = await self._stream.behind(invalidated.position, others)
 
-    def _are_all_known(self, moved: Moved) -> bool:
+    def _are_all_known(self, invalidated: Invalidated) -> bool:
         """Whether each process that has readers has told of them since Redis began to keep it: within a lease."""
-        kept_since = (moved.position.epoch, moved.kept_since)
+        kept_since = (invalidated.position.epoch, invalidated.kept_since)
         if kept_since != self._kept_since:
             self._kept_since, self._kept_seen_at = kept_since, self._now()
-        by_redis = (moved.position.offset - moved.kept_since) / 1_000_000
+        by_redis = (invalidated.position.offset - invalidated.kept_since) / 1_000_000
         # Redis' clock may have been set back; its offsets then stand still for a long time.
         return max(by_redis, self._now() - self._kept_seen_at) >= LEASE_SECONDS
 

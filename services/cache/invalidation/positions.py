@@ -27,7 +27,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class Invalidated:
     """An invalidation of ours, and what Redis knew at that moment of the processes that have readers.
 
     `kept_since` is the offset, in microseconds of Redis' clock, since which no process has been forgotten; `told` is by
@@ -45,7 +45,7 @@ def fields(answer: Sequence[bytes]) -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in pairs if name != KEPT_SINCE.encode()}
 
 
-def tell(applied: Position | None) -> str:
+def format_applied(applied: Position | None) -> str:
     """Return what a process tells of its readers: how far all of them are, None if that is not known.
 
     Redis keeps it with the number of the reading that told it: what stays the same was told by nobody since.
@@ -53,7 +53,7 @@ def tell(applied: Position | None) -> str:
     return f"{applied.epoch} {applied.offset}" if applied else "- -"
 
 
-def applied_of(told: str) -> Position | None:
+def parse_applied(told: str) -> Position | None:
     """Return how far the readers of a process are by what it has told; None if it is not known."""
     epoch, _, rest = told.partition(" ")
     offset = rest.partition(" ")[0]

@@ -38,7 +38,7 @@ class Tick:
     at: float
 
 
-Telling = Echo | Event | Reset
+WatchEvent = Echo | Event | Reset
 
 
 class Reader:
@@ -49,7 +49,7 @@ class Reader:
         self.has_begun = False
         self._caller = caller
         self._ticks: deque[Tick] = deque(maxlen=MAX_WAITING)
-        self._waiting: deque[Telling] = deque()
+        self._waiting: deque[WatchEvent] = deque()
         self._woken = asyncio.Event()
         self._is_closed = False
 
@@ -78,14 +78,14 @@ class Reader:
         self._waiting.clear()
         self._append(Reset(position))
 
-    def _tell(self, telling: Telling, present: Position) -> None:
+    def _tell(self, event: WatchEvent, present: Position) -> None:
         if len(self._waiting) < MAX_WAITING:
-            self._append(telling)
+            self._append(event)
         else:
             self.reset(present, "slow")
 
-    def _append(self, telling: Telling) -> None:
-        self._waiting.append(telling)
+    def _append(self, event: WatchEvent) -> None:
+        self._waiting.append(event)
         self._woken.set()
 
     def close(self) -> None:
@@ -93,7 +93,7 @@ class Reader:
         self._is_closed = True
         self._woken.set()
 
-    async def told(self) -> AsyncIterator[Telling]:
+    async def told(self) -> AsyncIterator[WatchEvent]:
         """Yield what there is to tell, as it comes, until the reader is closed."""
         while not self._is_closed:
             while self._waiting and not self._is_closed:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.cache.invalidation.positions import Event, Position, applied_of, fields
+from services.cache.invalidation.positions import Event, Position, fields, parse_applied
 from services.cache.redis.scripts import FORGET, RANGE, TAIL, TOLD
 from services.cache.redis.store import Store
 
@@ -74,7 +74,7 @@ class Stream:
         return {
             name: told
             for name, told in processes.items()
-            if name not in now or not position.is_reached_by(applied_of(now[name]))
+            if name not in now or not position.is_reached_by(parse_applied(now[name]))
         }
 
     async def forget(self, processes: Mapping[str, str]) -> None:

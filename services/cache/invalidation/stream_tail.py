@@ -24,7 +24,7 @@ Hear = Callable[[int], None]
 """Is told of an event's offset."""
 
 
-class Alerts:
+class StreamTail:
     """Waits for events on a connection of its own. A hint, and no more: what it misses, the readers' next tick brings.
 
     Where Redis is away, or lets nobody read the stream by itself, nothing is heard.
@@ -79,9 +79,9 @@ class Alerts:
 
 
 @asynccontextmanager
-async def alerted(store: Store, hear: Hear) -> AsyncIterator[None]:
+async def following_stream_tail(store: Store, hear: Hear) -> AsyncIterator[None]:
     """Listen inside."""
-    listening = asyncio.create_task(Alerts(store, hear).run())
+    listening = asyncio.create_task(StreamTail(store, hear).run())
     try:
         yield
     finally:

@@ -10,9 +10,9 @@ from prometheus_client import Gauge
 
 from runtime.errors import ResourceExhausted, Unavailable
 from runtime.tasks import Tasks
-from services.cache.invalidation.invalidation_barrier import DRAIN_SECONDS, Confirmations
+from services.cache.invalidation.invalidation_barrier import DRAIN_SECONDS, InvalidationBarrier
 from services.cache.invalidation.leases import Leases
-from services.cache.invalidation.positions import Moved, Position, tell
+from services.cache.invalidation.positions import Invalidated, Position, format_applied
 from services.cache.invalidation.readers import Reader, Tick
 from services.cache.invalidation.stream import End, Stream
 
@@ -36,7 +36,7 @@ class Watchers:
         self._stream = stream
         self._now = monotonic
         self._leases = Leases()
-        self._confirmations = Confirmations(stream, self._leases, monotonic)
+        self._barrier = InvalidationBarrier(stream, self._leases, monotonic)
         self._readers: dict[int, Reader] = {}
         self._joining: list[tuple[Reader, Position | None]] = []
         self._known: Position | None = None
@@ -73,7 +73,7 @@ class Watchers:
         self._joining = [(other, since) for other, since in self._joining if other is not reader]
         self._leases.leave(reader.number)
         readers_now.dec()
-        self._confirmations.notify()
+        self._barrier.notify()
 
     def tick(self, reader: Reader, tick_ns: int) -> None:
         """Echo this once all that has happened by now has been told; never, if Redis cannot be asked."""
@@ -85,7 +85,7 @@ class Watchers:
     def applied(self, reader: Reader, position: Position) -> None:
         """A reader has dropped all that was invalidated up to a position."""
         self._leases.apply(reader.number, position)
-        self._confirmations.notify()
+        self._barrier.notify()
         # Invalidations made through other processes wait to hear it.
         if self._leases.applied(self._now()) == self._known != self._last_told:
             self._ask()
@@ -102,11 +102,11 @@ class Watchers:
         for reader in self._readers.values():
             reader.close()
 
-    async def confirmed(self, moved: Moved, *, within: float) -> bool:
+    async def confirmed(self, invalidated: Invalidated, *, within: float) -> bool:
         """Have what was moved told at once, and return whether nobody can serve it any more, in `within` seconds."""
         if self._readers:
             self._ask()
-        return await self._confirmations.confirmed(moved, within=within)
+        return await self._barrier.confirmed(invalidated, within=within)
 
     def _is_behind(self) -> bool:
         return self._known is None or self._known.offset < self._heard
@@ -143,7 +143,7 @@ class Watchers:
     async def drain(self) -> None:
         """Wait for a reading under way; `close` comes first, so that no other begins."""
         await self._tasks.drain(DRAIN_SECONDS)
-        await self._confirmations.drain()
+        await self._barrier.drain()
 
     async def _read(self) -> bool:
         """Tell every reader what has happened by now, and echo the ticks that came in before; False without Redis."""
@@ -151,7 +151,7 @@ class Watchers:
         joining, self._joining = self._joining, []
         now = self._now()
         applied = self._leases.applied(now)
-        told = tell(applied) if self._leases.is_anyone_serving(now) else ""
+        told = format_applied(applied) if self._leases.is_anyone_serving(now) else ""
         has_listeners = any(reader.has_begun for reader in self._readers.values())
         end = await self._known_of(self._stream.end(self._known if has_listeners else None, told))
         if end is not None:
@@ -163,7 +163,7 @@ class Watchers:
             self._joining = joining + self._joining
         for reader, waiting in ticks:
             self._echo(reader, waiting, end)
-        self._confirmations.notify()
+        self._barrier.notify()
         return end is not None
 
     def _tell(self, end: End) -> None:

@@ -18,7 +18,7 @@ FADING, ALONE = 0.9, 1.1
 """How fast a crowd is forgotten with each script, and from when on one read counts as alone."""
 
 
-class SharedReads(Generic[T]):
+class ReadCoalescer(Generic[T]):
     """One script at a time, for all keys wanted by then: a script costs far more than one key in it.
 
     No read shares a script that began before it. `read` answers None for all keys where the store cannot tell; one that

@@ -12,7 +12,7 @@ from runtime.ids import new_id
 from services.cache.counters import Counters
 from services.cache.entries import Entries, Entry, Lookup
 from services.cache.invalidation.positions import Position
-from services.cache.rate_limits import Windows
+from services.cache.rate_limits import WindowLimits
 from services.cache.redis.store import Store
 from tests.conftest import Engines
 from tests.harness.engines import Engine
@@ -26,7 +26,7 @@ class Cache:
     store: Store
     entries: Entries
     counters: Counters
-    windows: Windows
+    windows: WindowLimits
     redis: Any  # redis-py types its commands for both of its clients at once
 
     async def get(self, key: str) -> Lookup:
@@ -71,7 +71,7 @@ async def opened(server: Engine) -> AsyncIterator[Cache]:
     """Open the domain over a server, and close it afterwards."""
     async with Store(server.url, f"t:{new_id()}:") as store, Redis.from_url(server.url) as redis:
         await until(lambda: store.is_up, 5)
-        yield Cache(store, Entries(store), Counters(store), Windows(store), redis)
+        yield Cache(store, Entries(store), Counters(store), WindowLimits(store), redis)
 
 
 @pytest.fixture

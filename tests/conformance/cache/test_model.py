@@ -13,7 +13,7 @@ from runtime.ids import new_id
 from services.cache.counters import Counters
 from services.cache.entries import Entries
 from services.cache.invalidation.positions import Position
-from services.cache.rate_limits import Windows
+from services.cache.rate_limits import WindowLimits
 from services.cache.redis.store import Store
 from tests.conformance.cache.conftest import Cache
 from tests.harness import models
@@ -62,7 +62,7 @@ class Machine(RuleBasedStateMachine):
         async def opened() -> Cache:
             store = await Store(self.server.url, f"t:{new_id()}:").__aenter__()
             await until(lambda: store.is_up, 5)
-            return Cache(store, Entries(store), Counters(store), Windows(store), Redis.from_url(self.server.url))
+            return Cache(store, Entries(store), Counters(store), WindowLimits(store), Redis.from_url(self.server.url))
 
         self.cache = self.runner.run(opened())
 

@@ -1,6 +1,6 @@
 """What cache processes tell each other in Redis of their readers, and what they read there of the stream."""
 
-from services.cache.invalidation.positions import Position, applied_of, tell
+from services.cache.invalidation.positions import Position, format_applied, parse_applied
 from services.cache.invalidation.stream import MAX_EVENTS, PAGE, Stream
 from tests.conformance.cache.conftest import Cache
 
@@ -8,14 +8,14 @@ from tests.conformance.cache.conftest import Cache
 async def told(cache: Cache) -> dict[str, Position | None]:
     """Return how far the readers of each process are, as an invalidation made now knows of them."""
     moved = await cache.entries.invalidate(["x"])
-    return {process: applied_of(each) for process, each in moved.told.items()}
+    return {process: parse_applied(each) for process, each in moved.told.items()}
 
 
 async def test_what_a_process_tells_is_known_to_every_invalidation_until_it_has_no_reader(cache: Cache) -> None:
     one, two = Stream(cache.store, "one"), Stream(cache.store, "two")
     place = await cache.miss("a")
-    await one.end(None, tell(place))
-    await two.end(None, tell(None))
+    await one.end(None, format_applied(place))
+    await two.end(None, format_applied(None))
     assert await told(cache) == {"one": place, "two": None}
     await one.end(None, "")
     assert await told(cache) == {"two": None}
@@ -26,7 +26,7 @@ async def test_a_reading_that_was_given_up_and_comes_late_undoes_nothing(cache: 
     stream, late = Stream(cache.store, "one"), Stream(cache.store, "one")
     place = await cache.miss("a")
     assert await stream.end(None, "") is not None
-    assert await stream.end(None, tell(place)) is not None
+    assert await stream.end(None, format_applied(place)) is not None
     assert await late.end(None, "") is None
     assert await told(cache) == {"one": place}
 
@@ -34,22 +34,22 @@ async def test_a_reading_that_was_given_up_and_comes_late_undoes_nothing(cache: 
 async def test_a_process_is_forgotten_if_it_has_told_nothing_since(cache: Cache) -> None:
     one, two = Stream(cache.store, "one"), Stream(cache.store, "two")
     place = await cache.miss("a")
-    await one.end(None, tell(place))
-    await two.end(None, tell(place))
+    await one.end(None, format_applied(place))
+    await two.end(None, format_applied(place))
     before = (await cache.entries.invalidate(["x"])).told
-    await two.end(None, tell(place))
+    await two.end(None, format_applied(place))
     await one.forget(before)
     assert set(await told(cache)) == {"two"}
 
 
 async def test_only_what_a_process_tells_clears_it(cache: Cache) -> None:
     one, two = Stream(cache.store, "one"), Stream(cache.store, "two")
-    await two.end(None, tell(await cache.miss("a")))
+    await two.end(None, format_applied(await cache.miss("a")))
     moved = await cache.entries.invalidate(["x"])
     assert set(await one.behind(moved.position, moved.told)) == {"two"}
     await cache.redis.delete(cache.store.watchers)
     assert set(await one.behind(moved.position, moved.told)) == {"two"}
-    await two.end(None, tell(moved.position))
+    await two.end(None, format_applied(moved.position))
     assert await one.behind(moved.position, moved.told) == {}
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from ops.errors import Refused, WrongSettings
+from ops.errors import CommandFailed, WrongSettings
 from ops.identity.database_failures import explained
 from runtime.errors import ServiceError
 from runtime.ids import new_id
@@ -91,9 +91,9 @@ def operate(url: str, statement: str) -> None:
         connection.execute(text(statement))
 
 
-async def told(url: str, caplog: pytest.LogCaptureFixture, statement: str = "SELECT 1") -> tuple[Refused, str]:
+async def told(url: str, caplog: pytest.LogCaptureFixture, statement: str = "SELECT 1") -> tuple[CommandFailed, str]:
     """Run a statement as an operator and as the service; return what the command says and what the log does."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CommandFailed) as refused:
         operate(url, statement)
     caplog.clear()
     with caplog.at_level(logging.WARNING):
@@ -111,7 +111,7 @@ async def told(url: str, caplog: pytest.LogCaptureFixture, statement: str = "SEL
     return refused.value, line
 
 
-def assert_named(found: tuple[Refused, str], trouble: diagnosis.Trouble) -> None:
+def assert_named(found: tuple[CommandFailed, str], trouble: diagnosis.Trouble) -> None:
     refusal, line = found
     assert str(refusal).startswith(f"DATABASE_URL: {trouble.what}: {trouble.mend} (")
     assert f"{trouble.what}: {trouble.mend} (" in line

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from typer.testing import CliRunner
 
 from ops.cli import app
-from ops.errors import Refused
+from ops.errors import CommandFailed
 from ops.identity.sealing import SealingSettings, sealer
 from runtime.ids import new_id
 from runtime.sealing import Sealer
@@ -74,9 +74,9 @@ class Trivet:
     environment: Mapping[str, str]
 
     def run(self, *arguments: str) -> str:
-        """Return what a subcommand prints. Raises Refused as it does."""
+        """Return what a subcommand prints. Raises CommandFailed as it does."""
         done = CliRunner().invoke(app, arguments, env=dict(self.environment))
-        if isinstance(done.exception, Refused):
+        if isinstance(done.exception, CommandFailed):
             raise done.exception
         assert done.exit_code == 0, (done.output, done.exception)
         return done.stdout

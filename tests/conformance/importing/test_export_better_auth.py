@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect, make_url, text
 
-from ops.errors import Refused
+from ops.errors import CommandFailed
 from ops.identity.exporting.command import MODULE
 from runtime.ids import new_id
 from services.identity import schema
@@ -132,11 +132,11 @@ def test_trivets_own_databases_are_not_written_to(
 ) -> None:
     """The one that is exported from, however its address is spelt, and any other of ours."""
     for address in spellings(trivet.database):
-        with pytest.raises(Refused, match="this database is Trivet's own: name Better Auth's"):
+        with pytest.raises(CommandFailed, match="this database is Trivet's own: name Better Auth's"):
             trivet.run(*EXPORT, address)
     with database_beside(server, folder, f"other_{new_id().lower()}") as other:
         migrate.upgrade(other)
-        with pytest.raises(Refused, match="this database is Trivet's own"):
+        with pytest.raises(CommandFailed, match="this database is Trivet's own"):
             trivet.run(*EXPORT, other)
         for address in (trivet.database, other):
             with connected(address) as connection:
@@ -147,7 +147,7 @@ def test_a_database_that_is_to_become_ours_is_not_written_to_either(
     trivet: Trivet, empty: Original, tmp_path: Path
 ) -> None:
     mine = Trivet(empty.url, {**trivet.environment, "DATABASE_URL": empty.url})
-    with pytest.raises(Refused, match="schema is older"):
+    with pytest.raises(CommandFailed, match="schema is older"):
         mine.run(*EXPORT, empty.url)
     assert inspect(empty.connection).get_table_names() == []
 
@@ -190,10 +190,10 @@ def test_a_file_holds_json_lines_and_is_nobody_elses(trivet: Trivet, people: tup
     assert (ada["id"], ada["createdAt"], ada["plan"]) == (people[0], "2026-01-02T03:04:05.678Z", "pro")
     assert "gho_secret" not in file.read_text()
     assert module.read_text() == MODULE.read_text()
-    with pytest.raises(Refused, match="is there already"):
+    with pytest.raises(CommandFailed, match="is there already"):
         trivet.run(*EXPORT, str(file))
     module.write_text("somebody's own")
-    with pytest.raises(Refused, match="is not ours"):
+    with pytest.raises(CommandFailed, match="is not ours"):
         trivet.run(*EXPORT, str(tmp_path / "other.jsonl"), "--password-module", str(module))
 
 

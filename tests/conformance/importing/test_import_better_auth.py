@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from ops.errors import Refused
+from ops.errors import CommandFailed
 from ops.identity.importing import source
 from runtime.ids import token_hash
 from services.identity import schema
@@ -231,16 +231,19 @@ def test_the_source_is_only_read(original: Original, request: pytest.FixtureRequ
     if "tidb" in request.node.name:
         pytest.skip("TiDB has no read-only transactions")
     original.user("ada@x.io")
-    with pytest.raises(Refused, match=r"cannot be written|takes no writes"), source.opened(original.url) as opened:
+    with (
+        pytest.raises(CommandFailed, match=r"cannot be written|takes no writes"),
+        source.opened(original.url) as opened,
+    ):
         opened._connection.execute(text(f"DELETE FROM {original.table('user')}"))
     assert len(original.rows("user")) == 1
 
 
 def test_what_is_no_better_auth_is_said_so(trivet: Trivet, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="is it Better Auth's"):
+    with pytest.raises(CommandFailed, match="is it Better Auth's"):
         trivet.run(*IMPORT, trivet.database)
-    with pytest.raises(Refused, match="no such SQLite file"):
+    with pytest.raises(CommandFailed, match="no such SQLite file"):
         trivet.run(*IMPORT, f"sqlite:///{tmp_path}/none.db")
     assert not (tmp_path / "none.db").exists()
-    with pytest.raises(Refused, match="expected mysql://"):
+    with pytest.raises(CommandFailed, match="expected mysql://"):
         trivet.run(*IMPORT, "oracle://x")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from ops.errors import Refused
+from ops.errors import CommandFailed
 from runtime.ids import new_id, token_hash
 from services.identity.store.engine import store_url
 from tests.conformance.importing.conftest import Trivet
@@ -109,5 +109,5 @@ def test_a_wrong_name_is_told(
     url, connection = plain
     connection.execute(text("CREATE TABLE users (id integer)"))
     connection.commit()
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(CommandFailed, match=said):
         trivet.run("import", "plain", "--from", url, *arguments)

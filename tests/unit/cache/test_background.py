@@ -11,7 +11,7 @@ from services.cache.invalidation.positions import Event, Position
 from services.cache.invalidation.readers import Echo, Reset
 from services.cache.invalidation.stream import End, Stream
 from services.cache.invalidation.watchers import Watchers
-from services.cache.redis.read_coalescer import SharedReads
+from services.cache.redis.read_coalescer import ReadCoalescer
 from services.cache.redis.sentinels import NoPrimaryError, Sentinels
 from services.cache.redis.store import Store
 from tests.harness.waiting import until
@@ -92,7 +92,7 @@ async def test_a_read_that_raises_is_a_miss_for_all_who_wait_and_the_next_is_rea
             raise failures.pop()
         return keys
 
-    reads = SharedReads(read)
+    reads = ReadCoalescer(read)
     assert [await call for call in [asyncio.create_task(reads.get(key)) for key in "ab"]] == [None, None]
     assert await reads.get("c") is None
     assert await reads.get("d") == "d"

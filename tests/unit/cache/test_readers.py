@@ -1,19 +1,19 @@
 """What waits to be told to one reader: in order, bounded, and only what it may know of."""
 
 from services.cache.invalidation.positions import Event, Position
-from services.cache.invalidation.readers import MAX_WAITING, Echo, Reader, Reset, Telling, Tick
+from services.cache.invalidation.readers import MAX_WAITING, Echo, Reader, Reset, Tick, WatchEvent
 
 
 def event(offset: int, *tags: str) -> Event:
     return Event(Position("e", offset), tags)
 
 
-async def drained(reader: Reader) -> list[Telling]:
+async def drained(reader: Reader) -> list[WatchEvent]:
     """Return what waits, up to the last echo."""
-    told: list[Telling] = []
-    async for telling in reader.told():
-        told.append(telling)
-        if telling == Echo(99):
+    told: list[WatchEvent] = []
+    async for event in reader.told():
+        told.append(event)
+        if event == Echo(99):
             break
     return told
 

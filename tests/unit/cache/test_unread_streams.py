@@ -10,7 +10,7 @@ from runtime.errors import ResourceExhausted
 from runtime.rpc import interceptor_chain
 from runtime.rpc.server import Server
 from runtime.settings import Keys, ServiceSettings
-from services.cache.bounded_streams import Listening
+from services.cache.bounded_streams import BoundedStreams
 from services.cache.counters import Counters
 from services.cache.entries import Entries
 from services.cache.invalidation.stream import Stream
@@ -63,16 +63,16 @@ async def test_answers_that_nobody_reads_end_the_stream(monkeypatch: pytest.Monk
         stream.cancel()
 
 
-async def word() -> AsyncIterator[int]:
+async def message() -> AsyncIterator[int]:
     yield 1
     await asyncio.Event().wait()
 
 
 async def test_of_streams_there_are_so_many_and_one_that_ends_makes_room() -> None:
-    listening = Listening(30, most=2)
-    first, second, third = (listening.words(word()) for _ in range(3))
+    streams = BoundedStreams(30, most=2)
+    first, second, third = (streams.messages(message()) for _ in range(3))
     assert [await anext(first), await anext(second)] == [1, 1]
     with pytest.raises(ResourceExhausted):
         await anext(third)
     await first.aclose()  # type: ignore[attr-defined]  # a generator is what it is
-    assert await anext(listening.words(word())) == 1
+    assert await anext(streams.messages(message())) == 1

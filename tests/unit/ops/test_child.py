@@ -10,8 +10,8 @@ import pytest
 
 from ops.errors import WrongSettings
 from ops.stack.child import Child
-from ops.stack.console import Screen
-from ops.stack.process_spec import Part
+from ops.stack.console import StackConsole
+from ops.stack.process_spec import ProcessSpec
 from ops.stack.spawn import Guard, guarding
 from runtime.restart_backoff import FIRST_DELAY_SECONDS, LAST_DELAY_SECONDS, delay_after
 from tests.harness.stack import is_running
@@ -30,7 +30,9 @@ async def guard() -> AsyncIterator[Guard]:
 
 
 def child(guard: Guard, code: str, log: Path) -> Child:
-    return Child(Part("part", [sys.executable, "-c", code], {}, "127.0.0.1", 1, is_up, log), guard, Screen())
+    return Child(
+        ProcessSpec("part", [sys.executable, "-c", code], {}, "127.0.0.1", 1, is_up, log), guard, StackConsole()
+    )
 
 
 @pytest.mark.parametrize("deaths", range(1, 12))

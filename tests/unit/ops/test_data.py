@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ops import ROOT
-from ops.errors import Refused
+from ops.errors import CommandFailed
 from ops.settings import OpsSettings
 from ops.stack import data_folder
 
@@ -41,7 +41,7 @@ def test_a_folder_is_held_by_one_stack(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(data_folder, "WAIT_SECONDS", 0.0)
     with (
         data_folder.owned(tmp_path),
-        pytest.raises(Refused, match="is in use by another stack"),
+        pytest.raises(CommandFailed, match="is in use by another stack"),
         data_folder.owned(tmp_path),
     ):
         pass

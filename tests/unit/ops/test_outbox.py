@@ -55,18 +55,18 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = Desk(tmp_path / "trivet.db")
-    migrate.upgrade(f"sqlite:///{desk.file}")
-    desk.put("parked:mail.send", 24, timedelta(days=2, hours=3))
-    desk.put("mail.send", 3, timedelta(hours=5, minutes=7))
-    desk.put("parked:audit.record", 24, timedelta(minutes=9))
-    desk.put("audit.record", 0, timedelta(seconds=1))
-    return desk
+def identity(tmp_path: Path) -> Desk:
+    identity = Desk(tmp_path / "trivet.db")
+    migrate.upgrade(f"sqlite:///{identity.file}")
+    identity.put("parked:mail.send", 24, timedelta(days=2, hours=3))
+    identity.put("mail.send", 3, timedelta(hours=5, minutes=7))
+    identity.put("parked:audit.record", 24, timedelta(minutes=9))
+    identity.put("audit.record", 0, timedelta(seconds=1))
+    return identity
 
 
-def test_notes_are_listed_with_age_and_cause_and_without_what_they_hold(desk: Desk) -> None:
-    shown = desk.run("list")
+def test_notes_are_listed_with_age_and_cause_and_without_what_they_hold(identity: Desk) -> None:
+    shown = identity.run("list")
     lines = shown.splitlines()
     assert [line.split()[1] for line in lines[1:5]] == ["mail.send", "mail.send", "audit.record", "audit.record"]
     assert "2d 3h" in lines[1]
@@ -77,35 +77,35 @@ def test_notes_are_listed_with_age_and_cause_and_without_what_they_hold(desk: De
     assert lines[4].split()[-2:] == ["now", "-"]
     assert lines[5] == "trivet: parked: 1 of audit.record, 1 of mail.send"
     assert PAYLOAD not in shown
-    assert [note["id"] for note in desk.list("--parked")["notes"]] == [1, 3]
-    assert [note["id"] for note in desk.list("--topic", "mail.send")["notes"]] == [1, 2]
-    [first] = desk.list("--limit", "1")["notes"]
+    assert [note["id"] for note in identity.list("--parked")["notes"]] == [1, 3]
+    assert [note["id"] for note in identity.list("--topic", "mail.send")["notes"]] == [1, 2]
+    [first] = identity.list("--limit", "1")["notes"]
     assert (first["is_parked"], first["attempts"], first["cause"]) == (True, 24, CAUSE)
 
 
-def test_refused_notes_are_sent_again_by_id_by_topic_or_all(desk: Desk) -> None:
-    assert "notes sent again: 1\n" in desk.run("retry", "1")
-    assert {note["id"]: note["attempts"] for note in desk.notes()} == {1: 0, 2: 3, 3: 24, 4: 0}
-    assert "notes sent again: 1\n" in desk.run("retry", "--all", "--topic", "mail.send")
-    assert desk.list()["parked"] == {"audit.record": 1}
-    assert "notes sent again: 1\n" in desk.run("retry", "--all")
-    assert {note["attempts"] for note in desk.notes()} == {0}
-    assert "0 of 1 notes: none of the others was refused" in desk.run("retry", "1", status=1)
+def test_refused_notes_are_sent_again_by_id_by_topic_or_all(identity: Desk) -> None:
+    assert "notes sent again: 1\n" in identity.run("retry", "1")
+    assert {note["id"]: note["attempts"] for note in identity.notes()} == {1: 0, 2: 3, 3: 24, 4: 0}
+    assert "notes sent again: 1\n" in identity.run("retry", "--all", "--topic", "mail.send")
+    assert identity.list()["parked"] == {"audit.record": 1}
+    assert "notes sent again: 1\n" in identity.run("retry", "--all")
+    assert {note["attempts"] for note in identity.notes()} == {0}
+    assert "0 of 1 notes: none of the others was refused" in identity.run("retry", "1", status=1)
 
 
-def test_parked_notes_alone_are_dropped_and_only_with_a_yes(desk: Desk) -> None:
-    assert "say --yes" in desk.run("drop", "--all", status=2)
-    assert len(desk.list()["notes"]) == 4
-    assert "1 of 2 notes: none of the others is parked" in desk.run("drop", "1", "2", "--yes", status=1)
-    assert [note["id"] for note in desk.notes()] == [2, 3, 4]
-    assert desk.run("drop", "--all", "--yes") == "notes dropped: 1\n"
-    assert [note["id"] for note in desk.notes()] == [2, 4]
-    assert desk.events() == [
+def test_parked_notes_alone_are_dropped_and_only_with_a_yes(identity: Desk) -> None:
+    assert "say --yes" in identity.run("drop", "--all", status=2)
+    assert len(identity.list()["notes"]) == 4
+    assert "1 of 2 notes: none of the others is parked" in identity.run("drop", "1", "2", "--yes", status=1)
+    assert [note["id"] for note in identity.notes()] == [2, 3, 4]
+    assert identity.run("drop", "--all", "--yes") == "notes dropped: 1\n"
+    assert [note["id"] for note in identity.notes()] == [2, 4]
+    assert identity.events() == [
         ("outbox.dropped", "a-user", "service:ops", "1 of mail.send: 1"),
         ("outbox.dropped", "a-user", "service:ops", "1 of audit.record: 3"),
     ]
 
 
-def test_a_command_must_say_which_notes_it_means(desk: Desk) -> None:
+def test_a_command_must_say_which_notes_it_means(identity: Desk) -> None:
     for command in (("retry",), ("drop", "--yes"), ("retry", "1", "--all")):
-        assert "name the notes by their ids, or say --all" in desk.run(*command, status=2)
+        assert "name the notes by their ids, or say --all" in identity.run(*command, status=2)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ops.errors import Refused, WrongSettings
+from ops.errors import CommandFailed, WrongSettings
 from ops.settings import StackSettings
 from ops.stack import ports
 
@@ -42,7 +42,7 @@ def test_zero_is_a_free_port_and_no_two_are_alike() -> None:
 
 @pytest.mark.parametrize("variable", ["TRIVET_HTTP_PORT", "TRIVET_IDENTITY_PORT"])
 def test_a_port_that_was_asked_for_and_is_taken_is_refused_by_its_variable(taken: int, variable: str) -> None:
-    with pytest.raises(Refused, match=f"port {taken} of {variable} is taken: stop what listens there"):
+    with pytest.raises(CommandFailed, match=f"port {taken} of {variable} is taken: stop what listens there"):
         ports.choose(settings(**{variable: str(taken)}))
 
 
@@ -61,7 +61,7 @@ def test_all_taken_ports_are_refused_at_once(taken: int, free: int) -> None:
         other.listen()
         given = {"TRIVET_CACHE_PORT": str(taken), "TRIVET_HTTP_PORT": str(free)}
         with pytest.raises(
-            Refused, match=f"port {free} of TRIVET_HTTP_PORT, port {taken} of TRIVET_CACHE_PORT is taken"
+            CommandFailed, match=f"port {free} of TRIVET_HTTP_PORT, port {taken} of TRIVET_CACHE_PORT is taken"
         ):
             ports.choose(settings(**given))
 

@@ -14,7 +14,7 @@ DECIDING = "from ops.stack.environment import PROCESSES, settings_of; [settings_
 FOLLOWED = """
 import os, signal, sys
 from pathlib import Path
-from ops.stack.stack_plan import Plan, follow
+from ops.stack.stack_plan import StackPlan, follow
 from ops.stack.running import Running
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
@@ -22,7 +22,7 @@ signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
 os.kill(os.getpid(), signal.SIGINT)  # it comes while this program makes way for the other
 lock = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
 running = Running("an-id", "http://127.0.0.1:1", {})
-follow(Plan([[], [], []], running, Path(sys.argv[1]).parent, [], lock, 0.0))
+follow(StackPlan([[], [], []], running, Path(sys.argv[1]).parent, [], lock, 0.0))
 """
 
 

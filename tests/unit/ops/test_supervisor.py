@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ops.errors import Refused, WrongSettings
-from ops.stack.console import Screen
+from ops.errors import CommandFailed, WrongSettings
+from ops.stack.console import StackConsole
 from ops.stack.probes import Unready
-from ops.stack.process_spec import Part
+from ops.stack.process_spec import ProcessSpec
 from ops.stack.spawn import Guard, guarding
 from ops.stack.supervisor import Supervisor
 from tests.harness.waiting import until
@@ -42,12 +42,14 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "ended"
 
 
-def part(name: str, log: Path, code: str = CODE) -> Part:
+def part(name: str, log: Path, code: str = CODE) -> ProcessSpec:
     async def is_up(host: str, port: int) -> None:
         if not log.with_name(f"ended.{name}").exists():
             raise Unready("it has not begun")
 
-    return Part(name, [sys.executable, "-c", code, name, str(log)], {}, "127.0.0.1", 1, is_up, log.with_name("out"))
+    return ProcessSpec(
+        name, [sys.executable, "-c", code, name, str(log)], {}, "127.0.0.1", 1, is_up, log.with_name("out")
+    )
 
 
 def ended(log: Path) -> list[str]:
@@ -57,7 +59,7 @@ def ended(log: Path) -> list[str]:
 
 def stack(guard: Guard, log: Path) -> Supervisor:
     tiers = [[part("gateway", log)], [part("identity", log), part("cache", log)], [part("store", log)]]
-    return Supervisor(tiers, guard, Screen())
+    return Supervisor(tiers, guard, StackConsole())
 
 
 async def test_the_gateway_ends_first_then_the_services_then_the_stores(guard: Guard, log: Path) -> None:
@@ -104,14 +106,16 @@ async def test_what_comes_first_delays_its_own_part_alone(guard: Guard, log: Pat
 
 async def test_when_what_comes_first_fails_everything_ends(guard: Guard, log: Path) -> None:
     async def fails() -> None:
-        raise Refused("no")
+        raise CommandFailed("no")
 
-    with pytest.raises(Refused, match="no"):
+    with pytest.raises(CommandFailed, match="no"):
         await asyncio.wait_for(stack(guard, log).run(lambda: None, {"identity": fails}), 20)
 
 
 async def test_a_part_that_refuses_its_settings_ends_the_stack(guard: Guard, log: Path) -> None:
     """R37."""
-    supervisor = Supervisor([[part("gateway", log)], [part("bad", log, "raise SystemExit(2)")], []], guard, Screen())
+    supervisor = Supervisor(
+        [[part("gateway", log)], [part("bad", log, "raise SystemExit(2)")], []], guard, StackConsole()
+    )
     with pytest.raises(WrongSettings, match="bad refuses its settings"):
         await asyncio.wait_for(supervisor.run(lambda: None, {}), 20)

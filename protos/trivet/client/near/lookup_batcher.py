@@ -18,7 +18,7 @@ MAX_KEYS = 1_000
 Waiting = list["asyncio.Future[Lookup]"]
 
 
-class Lookups:
+class LookupBatcher:
     """One call at a time, for all keys wanted by then. A lookup never shares a call that was made before it.
 
     What is missing is claimed: of all readers everywhere, one at a time is told to fill it.

@@ -15,9 +15,9 @@ from trivet.cache.v1.cache_pb2 import Lookup
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client.errors import said_by
 from trivet.client.near.lease import METADATA_KEY, Metadata, format_lease
-from trivet.client.near.lookup_batcher import Lookups
+from trivet.client.near.lookup_batcher import LookupBatcher
 from trivet.client.near.near_cache import NearCache, Position
-from trivet.client.near.single_flight import Flights
+from trivet.client.near.single_flight import SingleFlight
 from trivet.client.outage import Outage
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ CLAIM_SECONDS = 0.2
 """How long to wait for another reader, who has said that it will fill an entry."""
 
 
-class Looked(NamedTuple):
+class TimedLookup(NamedTuple):
     """What the cache service knew, and when it was asked."""
 
     lookup: Lookup
@@ -89,8 +89,8 @@ class NearReads(Generic[T]):
         self._near = reads.near
         self._prefix = f"{namespace}/"
         self._decode = decode
-        self._lookups = Lookups(reads.cache, namespace)
-        self._flights: Flights[T | None] = Flights()
+        self._batcher = LookupBatcher(reads.cache, namespace)
+        self._single_flight: SingleFlight[T | None] = SingleFlight()
 
     def held(self, key: str) -> T | None:
         """Return what may be answered without any call, None if that is nothing, or unknown; of any thread."""
@@ -107,21 +107,21 @@ class NearReads(Generic[T]):
             return found.value  # type: ignore[return-value]  # what `decode` made
         if trace.get_current_span().is_recording():  # what is shared would be below nobody's span
             return await self._read(key, ask)
-        if key in self._flights:
-            return await self._flights.join(key, partial(self._read, key, ask))
+        if key in self._single_flight:
+            return await self._single_flight.join(key, partial(self._read, key, ask))
         looked = await self._look(key)
         if looked is not None and (taken := self._taken(key, looked)) is not None:
             return taken[0]
         # If somebody began to ask the owner meanwhile, whatever the cache said may be older than their answer.
-        work = self._read if key in self._flights else self._fill
-        return await self._flights.join(key, partial(work, key, ask, looked))
+        work = self._read if key in self._single_flight else self._fill
+        return await self._single_flight.join(key, partial(work, key, ask, looked))
 
-    async def _read(self, key: str, ask: Ask[T], _looked: Looked | None = None) -> T | None:
+    async def _read(self, key: str, ask: Ask[T], _looked: TimedLookup | None = None) -> T | None:
         if (found := self._near.get(self._prefix + key)) is not None:  # of the flight before this one
             return found.value  # type: ignore[return-value]  # what `decode` made
         return await self._fill(key, ask, await self._look(key))
 
-    async def _fill(self, key: str, ask: Ask[T], looked: Looked | None) -> T | None:
+    async def _fill(self, key: str, ask: Ask[T], looked: TimedLookup | None) -> T | None:
         """Return what the cache has, or what the owner says; it is waited for another reader that has claimed to fill
         the entry, but not for long.
         """
@@ -137,20 +137,20 @@ class NearReads(Generic[T]):
         lookup = looked.lookup
         return await ask(((METADATA_KEY, format_lease(lookup.position)),) if lookup.HasField("position") else ())
 
-    async def _look(self, key: str) -> Looked | None:
+    async def _look(self, key: str) -> TimedLookup | None:
         """Return what the cache service knows; None if it is away, or takes no such key."""
         if self._reads.rests or not KEY.fullmatch(key):
             return None
         asked_at = self._near.monotonic()
         try:
-            looked = Looked(await self._lookups.get(key), asked_at)
+            looked = TimedLookup(await self._batcher.get(key), asked_at)
         except grpc.aio.AioRpcError as error:
             self._reads.failed(error)
             return None
         self._reads.answered()
         return looked
 
-    def _taken(self, key: str, looked: Looked) -> tuple[T | None] | None:
+    def _taken(self, key: str, looked: TimedLookup) -> tuple[T | None] | None:
         """Return the one thing that the cache found, and hold it; None if it found nothing, or none of ours."""
         lookup = looked.lookup
         if not lookup.found:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-class Flights(Generic[T]):
+class SingleFlight(Generic[T]):
     """Calls by key. Nobody is given the outcome of a call that began before they came: what they ask may be newer."""
 
     def __init__(self) -> None:

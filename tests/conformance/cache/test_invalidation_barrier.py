@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from services.cache.invalidation.invalidation_barrier import Confirmations
+from services.cache.invalidation.invalidation_barrier import InvalidationBarrier
 from services.cache.invalidation.leases import LEASE_SECONDS, Leases
-from services.cache.invalidation.positions import Moved, Position, tell
+from services.cache.invalidation.positions import Invalidated, Position, format_applied
 from services.cache.invalidation.stream import Stream
 from tests.conformance.cache.conftest import Cache
 from tests.harness.waiting import until
@@ -38,17 +38,17 @@ class Scene:
 
     here: Asking
     there: Stream
-    confirmations: Confirmations
-    moved: Moved
+    confirmations: InvalidationBarrier
+    moved: Invalidated
     clock: Clock
 
 
 async def scene(cache: Cache) -> Scene:
     here, there, clock = Asking(cache.store, "here"), Stream(cache.store, "there"), Clock()
-    await there.end(None, tell(await cache.miss("a")))
+    await there.end(None, format_applied(await cache.miss("a")))
     moved = await cache.entries.invalidate(["x"])
     long_ago = replace(moved, kept_since=moved.position.offset - 10_000_000)
-    return Scene(here, there, Confirmations(here, Leases(), clock), long_ago, clock)
+    return Scene(here, there, InvalidationBarrier(here, Leases(), clock), long_ago, clock)
 
 
 async def test_it_waits_until_the_other_process_tells_that_all_have_applied_it(cache: Cache) -> None:
@@ -56,7 +56,7 @@ async def test_it_waits_until_the_other_process_tells_that_all_have_applied_it(c
     waiting = asyncio.create_task(on.confirmations.confirmed(on.moved, within=LONG))
     await until(lambda: on.here.asked >= 3)
     assert not waiting.done()
-    await on.there.end(None, tell(on.moved.position))
+    await on.there.end(None, format_applied(on.moved.position))
     assert await waiting
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.cache.rate_limits import Rates, Taken
+from services.cache.rate_limits import Acquired, GcraLimits
 from services.cache.redis.scripts import GCRA, Script
 from services.cache.redis.store import Store
 from tests.conformance.cache.conftest import Cache
@@ -20,18 +20,18 @@ MINUTE = 60_000
 
 
 @pytest.fixture
-def rates(cache: Cache) -> Rates:
-    return Rates(cache.store)
+def rates(cache: Cache) -> GcraLimits:
+    return GcraLimits(cache.store)
 
 
-async def test_fifty_at_once_are_allowed_exactly_the_limit(rates: Rates) -> None:
+async def test_fifty_at_once_are_allowed_exactly_the_limit(rates: GcraLimits) -> None:
     """H6."""
     taken = await asyncio.gather(*(rates.take("sign-in", "192.0.2.1", 7, MINUTE, 1) for _ in range(50)))
     assert sorted(one.remaining for one in taken if one.allowed) == list(range(7))
     assert len([one for one in taken if not one.allowed]) == 43
 
 
-async def test_what_is_refused_waits_for_its_place_and_no_longer(rates: Rates) -> None:
+async def test_what_is_refused_waits_for_its_place_and_no_longer(rates: GcraLimits) -> None:
     for _ in range(4):
         assert (await rates.take("r", "s", 4, MINUTE, 1)).allowed
     waits = [(await rates.take("r", "s", 4, MINUTE, 1)).retry_after_ms for _ in range(3)]
@@ -39,7 +39,7 @@ async def test_what_is_refused_waits_for_its_place_and_no_longer(rates: Rates) -
     assert 10_000 < waits[-1] <= waits[0] <= 15_000
 
 
-async def test_a_place_is_given_back_by_itself(rates: Rates) -> None:
+async def test_a_place_is_given_back_by_itself(rates: GcraLimits) -> None:
     assert (await rates.take("r", "s", 5, 100, 5)).allowed
 
     async def allowed() -> bool:
@@ -48,20 +48,20 @@ async def test_a_place_is_given_back_by_itself(rates: Rates) -> None:
     await until(allowed)
 
 
-async def test_rules_subjects_and_windows_are_counted_apart(cache: Cache, rates: Rates) -> None:
+async def test_rules_subjects_and_windows_are_counted_apart(cache: Cache, rates: GcraLimits) -> None:
     pairs = [("r", "s"), ("r", "t"), ("q", "s")]
     assert all([(await rates.take(rule, subject, 1, MINUTE, 1)).allowed for rule, subject in pairs])
     assert (await cache.windows.take("r", "s", 1, MINUTE, 1)).allowed
 
 
-async def test_a_key_lives_as_long_as_it_says_something(cache: Cache, rates: Rates) -> None:
+async def test_a_key_lives_as_long_as_it_says_something(cache: Cache, rates: GcraLimits) -> None:
     await rates.take("r", "s", 4, MINUTE, 1)
     (key,) = [key async for key in cache.redis.scan_iter(f"{cache.store.prefix}rate:*")]
     assert 10_000 < await cache.redis.pttl(key) <= 15_000
 
 
 @pytest.mark.parametrize("tampered", ["words", "1 2 3", "17 x", ""])
-async def test_what_is_no_count_is_counted_over(cache: Cache, rates: Rates, tampered: str) -> None:
+async def test_what_is_no_count_is_counted_over(cache: Cache, rates: GcraLimits, tampered: str) -> None:
     """R14."""
     await rates.take("r", "s", 1, MINUTE, 1)
     (key,) = [key async for key in cache.redis.scan_iter(f"{cache.store.prefix}rate:*")]
@@ -78,7 +78,9 @@ async def test_a_clock_that_was_set_back_locks_nobody_out_for_longer_than_a_peri
     assert await differences(server, 4, 1_000, [(0, 4), (-hour, 1), (500_000, 2), (500_000, 2), (0, 1)]) == []
 
 
-async def test_a_period_that_was_shortened_locks_nobody_out_for_longer_than_it_is(cache: Cache, rates: Rates) -> None:
+async def test_a_period_that_was_shortened_locks_nobody_out_for_longer_than_it_is(
+    cache: Cache, rates: GcraLimits
+) -> None:
     assert (await rates.take("r", "s", 4, 20 * MINUTE, 4)).allowed
     assert (await rates.take("r", "s", 4, MINUTE, 1)).retry_after_ms <= MINUTE // 4
     (key,) = [key async for key in cache.redis.scan_iter(f"{cache.store.prefix}rate:*")]
@@ -103,7 +105,7 @@ class Model:
         self.period, self.interval = period_us, Fraction(period_us, limit)
         self.arrival, self.counted_at = Fraction(0), 0
 
-    def take(self, now: int, cost: int) -> Taken:
+    def take(self, now: int, cost: int) -> Acquired:
         if now < self.counted_at:
             self.arrival -= self.counted_at - now
             self.counted_at = now
@@ -111,9 +113,9 @@ class Model:
         too_early = arrival + cost * self.interval - now - self.period
         if too_early > 0:
             left = int((now + self.period - arrival) // self.interval)
-            return Taken(False, left, max(1, ceil(too_early / 1_000)))
+            return Acquired(False, left, max(1, ceil(too_early / 1_000)))
         self.arrival, self.counted_at = arrival + cost * self.interval, now
-        return Taken(True, int((now + self.period - self.arrival) // self.interval), 0)
+        return Acquired(True, int((now + self.period - self.arrival) // self.interval), 0)
 
 
 steps = st.lists(
@@ -139,7 +141,7 @@ async def differences(server: Engine, limit: int, period_ms: int, steps: list[tu
         apart: list[object] = []
         for number, (passed, cost) in enumerate(steps):
             now += passed
-            rates = Rates(store, script=with_clock(GCRA, now))
+            rates = GcraLimits(store, script=with_clock(GCRA, now))
             pair = (await rates.take("r", subject, limit, period_ms, cost), model.take(now, cost))
             if pair[0] != pair[1]:
                 apart.append((number, *pair))

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio.connection import AbstractConnection
 
 from services.cache.invalidation import stream_tail
-from services.cache.invalidation.stream_tail import alerted
+from services.cache.invalidation.stream_tail import following_stream_tail
 from services.cache.redis import wire
 from tests.conformance.cache.conftest import Cache
 from tests.harness.waiting import until
@@ -23,7 +23,7 @@ async def listening(cache: Cache) -> AsyncIterator[list[int]]:
         await cache.entries.invalidate(["first"])
         return bool(heard)
 
-    async with alerted(cache.store, heard.append):
+    async with following_stream_tail(cache.store, heard.append):
         await until(has_heard, 10)
         yield heard
 

@@ -13,7 +13,7 @@ from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import GetRequest, GetResponse, Lookup
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Signer, acting_for, remaining, within
-from trivet.client.near.lookup_batcher import LOOKUP_SECONDS, MAX_KEYS, Lookups
+from trivet.client.near.lookup_batcher import LOOKUP_SECONDS, MAX_KEYS, LookupBatcher
 from trivet.client.near.lookup_stream import LookupStream
 
 KEY = b"k" * 32
@@ -48,11 +48,11 @@ class Cache:
         return [Lookup(found=True, value=f"{key} by call {number}".encode()) for key in keys]
 
     @property
-    def lookups(self) -> Lookups:
-        return Lookups(cast(CacheServiceStub, self), "sessions", stream=cast(LookupStream, self))
+    def lookups(self) -> LookupBatcher:
+        return LookupBatcher(cast(CacheServiceStub, self), "sessions", stream=cast(LookupStream, self))
 
 
-async def held(cache: Cache, lookups: Lookups, *keys: str) -> list["asyncio.Task[Lookup]"]:
+async def held(cache: Cache, lookups: LookupBatcher, *keys: str) -> list["asyncio.Task[Lookup]"]:
     """Return lookups of these keys: the first one under way and held there, the others waiting behind it."""
     cache.open.clear()
     first = asyncio.create_task(lookups.get(keys[0]))

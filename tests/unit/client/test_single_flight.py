@@ -6,7 +6,7 @@ from contextvars import ContextVar
 import pytest
 
 from tests.harness.waiting import until
-from trivet.client.near.single_flight import Flights
+from trivet.client.near.single_flight import SingleFlight
 
 person: ContextVar[str] = ContextVar("person", default="nobody")
 
@@ -30,7 +30,7 @@ class Work:
 
 
 async def test_those_that_come_while_a_call_is_under_way_share_the_next() -> None:
-    work, flights = Work(), Flights[int]()
+    work, flights = Work(), SingleFlight[int]()
     first = asyncio.create_task(flights.join("a", work))
     await until(lambda: work.begun == 1, 5)
     others = [asyncio.create_task(flights.join("a", work)) for _ in range(500)]
@@ -43,7 +43,7 @@ async def test_those_that_come_while_a_call_is_under_way_share_the_next() -> Non
 
 async def test_whoever_comes_as_a_call_ends_does_not_wait_for_ever() -> None:
     """The next call is made ready, the one before it ends, and only then does the next one begin to wait for it."""
-    work, flights = Work(), Flights[int]()
+    work, flights = Work(), SingleFlight[int]()
     first = asyncio.create_task(flights.join("a", work))
     await until(lambda: work.begun == 1, 5)
     late = asyncio.create_task(flights.join("a", work))
@@ -53,7 +53,7 @@ async def test_whoever_comes_as_a_call_ends_does_not_wait_for_ever() -> None:
 
 
 async def test_keys_do_not_wait_for_each_other() -> None:
-    work, flights = Work(), Flights[int]()
+    work, flights = Work(), SingleFlight[int]()
     tasks = [asyncio.create_task(flights.join(key, work)) for key in "ab"]
     await until(lambda: work.begun == 2, 5)
     work.open.set()
@@ -61,7 +61,7 @@ async def test_keys_do_not_wait_for_each_other() -> None:
 
 
 async def test_a_call_goes_on_when_whoever_began_it_leaves() -> None:
-    work, flights = Work(), Flights[int]()
+    work, flights = Work(), SingleFlight[int]()
     first = asyncio.create_task(flights.join("a", work))
     await until(lambda: work.begun == 1, 5)
     second = asyncio.create_task(flights.join("a", work))
@@ -76,7 +76,7 @@ async def test_a_call_goes_on_when_whoever_began_it_leaves() -> None:
 
 
 async def test_a_failure_is_everybodys_who_shares_it_and_the_next_call_is_a_new_one() -> None:
-    work, flights = Work(), Flights[int]()
+    work, flights = Work(), SingleFlight[int]()
     work.begun = 12
     work.open.set()
     with pytest.raises(ValueError, match="unlucky"):
@@ -85,7 +85,7 @@ async def test_a_failure_is_everybodys_who_shares_it_and_the_next_call_is_a_new_
 
 
 async def test_a_shared_call_is_in_nobodys_name() -> None:
-    work, flights = Work(), Flights[int]()
+    work, flights = Work(), SingleFlight[int]()
     work.open.set()
     person.set("Ann")
     await flights.join("a", work)
