@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Account(_message.Message):
-    """One way to sign in."""
+    """A linked account: one way to sign in."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -36,22 +36,22 @@ class Account(_message.Message):
     id: _builtins.str
     """The account's own id."""
     user_id: _builtins.str
-    """Whose it is."""
+    """The id of the user who owns the account."""
     provider: _builtins.str
-    """For example `credential` or `github`."""
+    """The provider's name, for example `github`, or `credential` for a password."""
     provider_account_id: _builtins.str
     """The user's id at the provider."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What the provider granted."""
+        """The OAuth scopes that the provider granted."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was linked."""
+        """The time when the account was linked."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When it last changed."""
+        """The time of the last change."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ Global___Account: _TypeAlias = Account  # noqa: Y015
 
 @_typing.final
 class ListAccountsRequest(_message.Message):
-    """Whose accounts."""
+    """The user and the page to list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -82,11 +82,11 @@ class ListAccountsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """The caller's own if unset."""
+    """The owner's user id. Defaults to the caller."""
     page_size: _builtins.int
-    """At most this many, 1 to 1,000; 100 if unset. A page ends earlier at 1 MiB, with at least one."""
+    """The maximum number of accounts, 1 to 1,000. Defaults to 100. A page also ends at 1 MiB, with at least one account."""
     page_token: _builtins.str
-    """From the answer before."""
+    """The `next_page_token` of the previous response. Empty for the first page."""
     def __init__(
         self,
         *,
@@ -113,10 +113,10 @@ class ListAccountsResponse(_message.Message):
     ACCOUNTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Empty on the last page."""
+    """The token of the next page. Empty on the last page."""
     @_builtins.property
     def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Account]:
-        """Oldest first."""
+        """The accounts, oldest first."""
 
     def __init__(
         self,
@@ -134,14 +134,14 @@ Global___ListAccountsResponse: _TypeAlias = ListAccountsResponse  # noqa: Y015
 
 @_typing.final
 class UnlinkAccountRequest(_message.Message):
-    """Which account to remove."""
+    """The account to delete."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """Whose it is; the caller's own if unset."""
+    """The owner's user id. Defaults to the caller."""
     account_id: _builtins.str
     """The account's own id."""
     def __init__(
@@ -160,7 +160,7 @@ Global___UnlinkAccountRequest: _TypeAlias = UnlinkAccountRequest  # noqa: Y015
 
 @_typing.final
 class BeginOAuthRequest(_message.Message):
-    """Where to sign in and where to return."""
+    """The provider, and the pages for the browser afterwards."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -195,28 +195,28 @@ class BeginOAuthRequest(_message.Message):
     LOGIN_HINT_FIELD_NUMBER: _builtins.int
     ADDITIONAL_PARAMS_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
-    """A configured provider."""
+    """The name of a configured provider."""
     callback_url: _builtins.str
-    """Where the browser goes afterwards."""
+    """The page for the browser after the sign-in. Defaults to TRIVET_BASE_URL."""
     new_user_callback_url: _builtins.str
-    """Where a new user's browser goes."""
+    """The page for the browser of a new user. Defaults to `callback_url`."""
     error_callback_url: _builtins.str
-    """Where the browser goes after a failure."""
+    """The page for the browser after a failure. Defaults to the error page of the server."""
     link_user_id: _builtins.str
-    """Links to this user instead of signing in."""
+    """The id of the user to link the identity to. Empty for a sign-in."""
     link_session_id: _builtins.str
-    """The session that asks for the link: without it at the end there is no link."""
+    """The id of the session that requests the link. Without this session at the end, nothing is linked."""
     request_sign_up: _builtins.bool
-    """Says that a new user is welcome, where the provider's setting asks for that."""
+    """Whether a new user can be created. It matters if the provider's settings require an explicit sign-up."""
     login_hint: _builtins.str
-    """Who is about to sign in, for the provider's page."""
+    """The user's login for the provider's page. Optional."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """More scopes than the provider's default."""
+        """Scopes to request in addition to the provider's defaults."""
 
     @_builtins.property
     def additional_params(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """More parameters for the provider's page; none that the protocol uses itself."""
+        """Further parameters for the provider's page. Parameters of the OAuth protocol itself are not allowed."""
 
     def __init__(
         self,
@@ -242,16 +242,16 @@ Global___BeginOAuthRequest: _TypeAlias = BeginOAuthRequest  # noqa: Y015
 
 @_typing.final
 class BeginOAuthResponse(_message.Message):
-    """Where to send the browser."""
+    """The provider's page, and the state of the sign-in."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     AUTHORIZATION_URL_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     authorization_url: _builtins.str
-    """The provider's authorization address."""
+    """The URL of the provider's authorization page."""
     state: _builtins.str
-    """What binds the transaction to the browser."""
+    """The state, which binds the sign-in to the browser."""
     def __init__(
         self,
         *,
@@ -268,7 +268,7 @@ Global___BeginOAuthResponse: _TypeAlias = BeginOAuthResponse  # noqa: Y015
 
 @_typing.final
 class CompleteOAuthRequest(_message.Message):
-    """What the provider sent back."""
+    """The parameters that the provider sent to the callback."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -282,24 +282,24 @@ class CompleteOAuthRequest(_message.Message):
     BROWSER_STATE_FIELD_NUMBER: _builtins.int
     USER_JSON_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
-    """The provider that answered."""
+    """The name of the provider that redirected the browser."""
     state: _builtins.str
-    """The transaction's state."""
+    """The state of the sign-in."""
     code: _builtins.str
-    """The authorization code."""
+    """The authorization code. Empty after a failure at the provider."""
     issuer: _builtins.str
-    """The issuer that answered (RFC 9207)."""
+    """The issuer that the provider sent (RFC 9207). Empty if it sent none."""
     error: _builtins.str
-    """The provider's error word."""
+    """The provider's error code. Empty if there is none."""
     error_description: _builtins.str
-    """What the provider says of its error."""
+    """The provider's description of the error. Empty if there is none."""
     browser_state: _builtins.str
-    """The state that the browser's signed cookie holds; empty without one."""
+    """The state in the browser's signed cookie. Empty without this cookie."""
     user_json: _builtins.str
-    """What Apple sends beside the code at the first sign-in: a JSON object with the person's name."""
+    """The user's name as a JSON object. Apple posts it at the first sign-in only."""
     @_builtins.property
     def origin(self) -> _resources_pb2.SessionOrigin:
-        """Where the session is opened."""
+        """The client of the new session."""
 
     def __init__(
         self,
@@ -324,7 +324,7 @@ Global___CompleteOAuthRequest: _TypeAlias = CompleteOAuthRequest  # noqa: Y015
 
 @_typing.final
 class CompleteOAuthResponse(_message.Message):
-    """A session opened by a provider, or why there is none."""
+    """A new session, or the error."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -335,20 +335,20 @@ class CompleteOAuthResponse(_message.Message):
     CREATED_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """The secret that opens it; empty as above."""
+    """The session token. Empty after a failure and after linking."""
     redirect_url: _builtins.str
-    """Where the browser goes now."""
+    """The page for the browser."""
     created: _builtins.bool
     """Whether the user is new."""
     error: _builtins.str
-    """The contract's word for what failed, which `redirect_url` carries; empty if nothing did."""
+    """The error code, which `redirect_url` carries too. Empty after a success."""
     @_builtins.property
     def user(self) -> _resources_pb2.User:
-        """Who signed in; unset after a failure and after linking."""
+        """The signed-in user. Unset after a failure and after linking."""
 
     @_builtins.property
     def session(self) -> _resources_pb2.Session:
-        """The new session; unset as above."""
+        """The new session. Unset after a failure and after linking."""
 
     def __init__(
         self,
@@ -370,7 +370,7 @@ Global___CompleteOAuthResponse: _TypeAlias = CompleteOAuthResponse  # noqa: Y015
 
 @_typing.final
 class IdToken(_message.Message):
-    """An id token, and what the provider gave with it."""
+    """A provider's id token, and the tokens that came with it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -380,15 +380,15 @@ class IdToken(_message.Message):
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """The token, signed by the provider."""
+    """The id token, signed by the provider, up to 32,768 characters."""
     nonce: _builtins.str
-    """What the token's nonce must be, if it has been asked for with one."""
+    """The nonce that the id token must contain. Empty if it was requested without one."""
     access_token: _builtins.str
-    """The provider's access token."""
+    """The provider's access token. Optional."""
     refresh_token: _builtins.str
-    """The provider's refresh token."""
+    """The provider's refresh token. Optional."""
     name: _builtins.str
-    """The person's name, where the provider tells it to the application alone."""
+    """The user's name, if the provider sends it to the application only. Optional."""
     def __init__(
         self,
         *,
@@ -408,7 +408,7 @@ Global___IdToken: _TypeAlias = IdToken  # noqa: Y015
 
 @_typing.final
 class SignInWithIdTokenRequest(_message.Message):
-    """Who signs in."""
+    """The id token to sign in with."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -417,16 +417,16 @@ class SignInWithIdTokenRequest(_message.Message):
     REQUEST_SIGN_UP_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
-    """A configured provider."""
+    """The name of a configured provider."""
     request_sign_up: _builtins.bool
-    """Says that a new user is welcome, where the provider's setting asks for that."""
+    """Whether a new user can be created. It matters if the provider's settings require an explicit sign-up."""
     @_builtins.property
     def id_token(self) -> Global___IdToken:
-        """What it has signed."""
+        """The id token of this provider."""
 
     @_builtins.property
     def origin(self) -> _resources_pb2.SessionOrigin:
-        """Where the session is opened."""
+        """The client of the new session."""
 
     def __init__(
         self,
@@ -455,12 +455,12 @@ class SignInWithIdTokenResponse(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """The only copy of the secret that opens the session."""
+    """The session token. It is returned only here."""
     created: _builtins.bool
     """Whether the user is new."""
     @_builtins.property
     def user(self) -> _resources_pb2.User:
-        """Who signed in."""
+        """The signed-in user."""
 
     @_builtins.property
     def session(self) -> _resources_pb2.Session:
@@ -484,7 +484,7 @@ Global___SignInWithIdTokenResponse: _TypeAlias = SignInWithIdTokenResponse  # no
 
 @_typing.final
 class LinkWithIdTokenRequest(_message.Message):
-    """Whom to link."""
+    """The user, and the id token of the identity to link."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -492,12 +492,12 @@ class LinkWithIdTokenRequest(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     ID_TOKEN_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """The caller if unset."""
+    """The user's id. Defaults to the caller."""
     provider: _builtins.str
-    """A configured provider."""
+    """The name of a configured provider."""
     @_builtins.property
     def id_token(self) -> Global___IdToken:
-        """What it has signed."""
+        """The id token of this provider."""
 
     def __init__(
         self,
@@ -516,7 +516,7 @@ Global___LinkWithIdTokenRequest: _TypeAlias = LinkWithIdTokenRequest  # noqa: Y0
 
 @_typing.final
 class LinkWithIdTokenResponse(_message.Message):
-    """It is linked."""
+    """The identity is linked."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -533,14 +533,14 @@ Global___LinkWithIdTokenResponse: _TypeAlias = LinkWithIdTokenResponse  # noqa: 
 
 @_typing.final
 class GetAccessTokenRequest(_message.Message):
-    """Which account's token."""
+    """The account whose access token is read."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """Whose it is; the caller's own if unset."""
+    """The owner's user id. Defaults to the caller."""
     account_id: _builtins.str
     """The account's own id."""
     def __init__(
@@ -559,7 +559,7 @@ Global___GetAccessTokenRequest: _TypeAlias = GetAccessTokenRequest  # noqa: Y015
 
 @_typing.final
 class GetAccessTokenResponse(_message.Message):
-    """A provider's token."""
+    """A provider's access token."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -568,16 +568,16 @@ class GetAccessTokenResponse(_message.Message):
     SCOPES_FIELD_NUMBER: _builtins.int
     ID_TOKEN_FIELD_NUMBER: _builtins.int
     access_token: _builtins.str
-    """The token itself."""
+    """The access token."""
     id_token: _builtins.str
-    """The last id token, if the provider gave one."""
+    """The last id token. Empty if the provider sent none."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When it expires, if known."""
+        """The time when the access token expires. Unset if it is unknown."""
 
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What it may do."""
+        """The OAuth scopes of the account."""
 
     def __init__(
         self,
@@ -597,14 +597,14 @@ Global___GetAccessTokenResponse: _TypeAlias = GetAccessTokenResponse  # noqa: Y0
 
 @_typing.final
 class RefreshAccessTokenRequest(_message.Message):
-    """Which account's token."""
+    """The account whose access token is refreshed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """Whose it is; the caller's own if unset."""
+    """The owner's user id. Defaults to the caller."""
     account_id: _builtins.str
     """The account's own id."""
     def __init__(
@@ -637,20 +637,20 @@ class RefreshAccessTokenResponse(_message.Message):
     access_token: _builtins.str
     """The new access token."""
     refresh_token: _builtins.str
-    """The refresh token that is good from now on."""
+    """The refresh token for the next refresh."""
     id_token: _builtins.str
-    """The last id token, if the provider gave one."""
+    """The last id token. Empty if the provider sent none."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When the access token expires, if known."""
+        """The time when the access token expires. Unset if it is unknown."""
 
     @_builtins.property
     def refresh_expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When the refresh token expires, if known."""
+        """The time when the refresh token expires. Unset if it is unknown."""
 
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What was granted when the account was linked."""
+        """The OAuth scopes of the account."""
 
     @_builtins.property
     def account(self) -> Global___Account:
@@ -677,14 +677,14 @@ Global___RefreshAccessTokenResponse: _TypeAlias = RefreshAccessTokenResponse  # 
 
 @_typing.final
 class GetAccountInfoRequest(_message.Message):
-    """Which account."""
+    """The account whose profile is read."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """Whose it is; the caller's own if unset."""
+    """The owner's user id. Defaults to the caller."""
     account_id: _builtins.str
     """The account's own id."""
     def __init__(
@@ -703,7 +703,7 @@ Global___GetAccountInfoRequest: _TypeAlias = GetAccountInfoRequest  # noqa: Y015
 
 @_typing.final
 class GetAccountInfoResponse(_message.Message):
-    """A person as a provider knows them."""
+    """A user's profile at a provider."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -714,18 +714,18 @@ class GetAccountInfoResponse(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     PROFILE_JSON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The person's name there."""
+    """The user's name at the provider."""
     email: _builtins.str
-    """The address there; empty if the provider tells none."""
+    """The user's email address at the provider. Empty if the provider sends none."""
     email_verified: _builtins.bool
-    """Whether the provider has proved the address."""
+    """Whether the provider has verified the address."""
     image: _builtins.str
-    """The address of a picture; empty if there is none."""
+    """The URL of a picture. Empty if there is none."""
     profile_json: _builtins.str
-    """All that the provider says, as a JSON object."""
+    """The provider's whole profile, as a JSON object."""
     @_builtins.property
     def account(self) -> Global___Account:
-        """The account."""
+        """The linked account."""
 
     def __init__(
         self,

@@ -27,9 +27,10 @@ if _version_not_supported:
 
 
 class AccountServiceStub:
-    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with
-    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version.
+    """Linked accounts. An account is a password or an identity at a provider, linked to a user.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
     """
 
     def __init__(self, channel):
@@ -86,30 +87,37 @@ class AccountServiceStub:
 
 
 class AccountServiceServicer:
-    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with
-    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version.
+    """Linked accounts. An account is a password or an identity at a provider, linked to a user.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
     """
 
     def ListAccounts(self, request, context):
         """Lists a user's linked accounts, oldest first.
-        Fails with INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's).
+        Callers: the user, administrators.
+        Fails with INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another
+        user's accounts).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UnlinkAccount(self, request, context):
-        """Removes one of a user's accounts, never the last. A person needs a session of less than a day.
-        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT, SESSION_NOT_FRESH) and
-        PERMISSION_DENIED (NOT_YOURS for another user's).
+        """Deletes a linked account. The last account of a user stays. A user must call with a session that is less than a day
+        old.
+        Callers: the user, administrators.
+        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT, SESSION_NOT_FRESH)
+        and PERMISSION_DENIED (NOT_YOURS for another user's account).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BeginOAuth(self, request, context):
-        """Begins a sign-in at a provider: makes the state, nonce and PKCE verifier of one transaction.
+        """Starts a sign-in at a provider. Creates the state, the nonce and the PKCE verifier; they are valid for 10 minutes.
+        The reason for an unknown `link_user_id` is USER_NOT_FOUND.
+        Callers: the gateway.
         Fails with NOT_FOUND (PROVIDER_NOT_FOUND) and UNAVAILABLE (PROVIDER_UNAVAILABLE if its metadata cannot be read).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -117,15 +125,17 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CompleteOAuth(self, request, context):
-        """Ends a sign-in at a provider: spends the state, exchanges the code, finds or makes the user.
-        A failure that the browser is to be told of is an answer with `error` set, and opens no session.
+        """Completes a sign-in at a provider: consumes the state, exchanges the code, and finds or creates the user.
+        A failure that the browser must show is a response with `error`, without a session.
+        Callers: the gateway.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SignInWithIdToken(self, request, context):
-        """Opens a session for whoever a provider's id token names.
+        """Opens a session for the user whom a provider's id token names.
+        Callers: the gateway.
         Fails with NOT_FOUND (PROVIDER_NOT_FOUND, ID_TOKEN_NOT_SUPPORTED), UNAUTHENTICATED (INVALID_ID_TOKEN,
         FAILED_TO_GET_USER_INFO, USER_EMAIL_NOT_FOUND, OAUTH_LINK_ERROR) and PERMISSION_DENIED (BANNED_USER).
         """
@@ -134,36 +144,42 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LinkWithIdToken(self, request, context):
-        """Links whoever a provider's id token names to a user.
+        """Links the identity in a provider's id token to a user.
+        Callers: the user.
         Fails as SignInWithIdToken does, and with ALREADY_EXISTS (SOCIAL_ACCOUNT_ALREADY_LINKED), UNAUTHENTICATED
-        (LINKING_NOT_ALLOWED, LINKING_DIFFERENT_EMAILS_NOT_ALLOWED) and ABORTED (LINKING_FAILED).
+        (LINKING_NOT_ALLOWED, LINKING_DIFFERENT_EMAILS_NOT_ALLOWED), ABORTED (LINKING_FAILED) and PERMISSION_DENIED
+        (NOT_YOURS for another user).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetAccessToken(self, request, context):
-        """Answers a provider's access token, refreshed if it is about to expire. Of calls at once, one refreshes.
-        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED,
-        FAILED_TO_GET_ACCESS_TOKEN).
+        """Returns a provider's access token, refreshed if it expires within 5 seconds. Concurrent calls share one refresh.
+        Callers: the user.
+        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED, FAILED_TO_GET_ACCESS_TOKEN)
+        and PERMISSION_DENIED (NOT_YOURS for another user's account).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RefreshAccessToken(self, request, context):
-        """Refreshes an access token now. Of calls at once, one refreshes.
-        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED,
-        TOKEN_REFRESH_NOT_SUPPORTED, REFRESH_TOKEN_NOT_FOUND, FAILED_TO_REFRESH_ACCESS_TOKEN).
+        """Refreshes a provider's access token now. Concurrent calls share one refresh.
+        Callers: the user.
+        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED, TOKEN_REFRESH_NOT_SUPPORTED,
+        REFRESH_TOKEN_NOT_FOUND, FAILED_TO_REFRESH_ACCESS_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's
+        account).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetAccountInfo(self, request, context):
-        """Asks the provider what it knows of the person behind an account.
-        Fails as GetAccessToken does, and with FAILED_PRECONDITION (PROVIDER_NOT_CONFIGURED, ACCESS_TOKEN_NOT_FOUND)
-        and UNAUTHENTICATED (FAILED_TO_GET_USER_INFO).
+        """Reads the user's profile at the provider of a linked account.
+        Callers: the user.
+        Fails as GetAccessToken does, and with FAILED_PRECONDITION (PROVIDER_NOT_CONFIGURED, ACCESS_TOKEN_NOT_FOUND) and
+        UNAUTHENTICATED (FAILED_TO_GET_USER_INFO).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -226,9 +242,10 @@ def add_AccountServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccountService:
-    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with
-    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version.
+    """Linked accounts. An account is a password or an identity at a provider, linked to a user.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
     """
 
     @staticmethod

@@ -14,59 +14,75 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AccountServiceStub:
-    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with
-    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version.
+    """Linked accounts. An account is a password or an identity at a provider, linked to a user.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ListAccountsRequest, _account_service_pb2.ListAccountsResponse]
     """Lists a user's linked accounts, oldest first.
-    Fails with INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's).
+    Callers: the user, administrators.
+    Fails with INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another
+    user's accounts).
     """
     UnlinkAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UnlinkAccountRequest, _empty_pb2.Empty]
-    """Removes one of a user's accounts, never the last. A person needs a session of less than a day.
-    Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT, SESSION_NOT_FRESH) and
-    PERMISSION_DENIED (NOT_YOURS for another user's).
+    """Deletes a linked account. The last account of a user stays. A user must call with a session that is less than a day
+    old.
+    Callers: the user, administrators.
+    Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT, SESSION_NOT_FRESH)
+    and PERMISSION_DENIED (NOT_YOURS for another user's account).
     """
     BeginOAuth: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BeginOAuthRequest, _account_service_pb2.BeginOAuthResponse]
-    """Begins a sign-in at a provider: makes the state, nonce and PKCE verifier of one transaction.
+    """Starts a sign-in at a provider. Creates the state, the nonce and the PKCE verifier; they are valid for 10 minutes.
+    The reason for an unknown `link_user_id` is USER_NOT_FOUND.
+    Callers: the gateway.
     Fails with NOT_FOUND (PROVIDER_NOT_FOUND) and UNAVAILABLE (PROVIDER_UNAVAILABLE if its metadata cannot be read).
     """
     CompleteOAuth: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CompleteOAuthRequest, _account_service_pb2.CompleteOAuthResponse]
-    """Ends a sign-in at a provider: spends the state, exchanges the code, finds or makes the user.
-    A failure that the browser is to be told of is an answer with `error` set, and opens no session.
+    """Completes a sign-in at a provider: consumes the state, exchanges the code, and finds or creates the user.
+    A failure that the browser must show is a response with `error`, without a session.
+    Callers: the gateway.
     """
     SignInWithIdToken: _aio.UnaryUnaryMultiCallable[_account_service_pb2.SignInWithIdTokenRequest, _account_service_pb2.SignInWithIdTokenResponse]
-    """Opens a session for whoever a provider's id token names.
+    """Opens a session for the user whom a provider's id token names.
+    Callers: the gateway.
     Fails with NOT_FOUND (PROVIDER_NOT_FOUND, ID_TOKEN_NOT_SUPPORTED), UNAUTHENTICATED (INVALID_ID_TOKEN,
     FAILED_TO_GET_USER_INFO, USER_EMAIL_NOT_FOUND, OAUTH_LINK_ERROR) and PERMISSION_DENIED (BANNED_USER).
     """
     LinkWithIdToken: _aio.UnaryUnaryMultiCallable[_account_service_pb2.LinkWithIdTokenRequest, _account_service_pb2.LinkWithIdTokenResponse]
-    """Links whoever a provider's id token names to a user.
+    """Links the identity in a provider's id token to a user.
+    Callers: the user.
     Fails as SignInWithIdToken does, and with ALREADY_EXISTS (SOCIAL_ACCOUNT_ALREADY_LINKED), UNAUTHENTICATED
-    (LINKING_NOT_ALLOWED, LINKING_DIFFERENT_EMAILS_NOT_ALLOWED) and ABORTED (LINKING_FAILED).
+    (LINKING_NOT_ALLOWED, LINKING_DIFFERENT_EMAILS_NOT_ALLOWED), ABORTED (LINKING_FAILED) and PERMISSION_DENIED
+    (NOT_YOURS for another user).
     """
     GetAccessToken: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetAccessTokenRequest, _account_service_pb2.GetAccessTokenResponse]
-    """Answers a provider's access token, refreshed if it is about to expire. Of calls at once, one refreshes.
-    Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED,
-    FAILED_TO_GET_ACCESS_TOKEN).
+    """Returns a provider's access token, refreshed if it expires within 5 seconds. Concurrent calls share one refresh.
+    Callers: the user.
+    Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED, FAILED_TO_GET_ACCESS_TOKEN)
+    and PERMISSION_DENIED (NOT_YOURS for another user's account).
     """
     RefreshAccessToken: _aio.UnaryUnaryMultiCallable[_account_service_pb2.RefreshAccessTokenRequest, _account_service_pb2.RefreshAccessTokenResponse]
-    """Refreshes an access token now. Of calls at once, one refreshes.
-    Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED,
-    TOKEN_REFRESH_NOT_SUPPORTED, REFRESH_TOKEN_NOT_FOUND, FAILED_TO_REFRESH_ACCESS_TOKEN).
+    """Refreshes a provider's access token now. Concurrent calls share one refresh.
+    Callers: the user.
+    Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED, TOKEN_REFRESH_NOT_SUPPORTED,
+    REFRESH_TOKEN_NOT_FOUND, FAILED_TO_REFRESH_ACCESS_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's
+    account).
     """
     GetAccountInfo: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetAccountInfoRequest, _account_service_pb2.GetAccountInfoResponse]
-    """Asks the provider what it knows of the person behind an account.
-    Fails as GetAccessToken does, and with FAILED_PRECONDITION (PROVIDER_NOT_CONFIGURED, ACCESS_TOKEN_NOT_FOUND)
-    and UNAUTHENTICATED (FAILED_TO_GET_USER_INFO).
+    """Reads the user's profile at the provider of a linked account.
+    Callers: the user.
+    Fails as GetAccessToken does, and with FAILED_PRECONDITION (PROVIDER_NOT_CONFIGURED, ACCESS_TOKEN_NOT_FOUND) and
+    UNAUTHENTICATED (FAILED_TO_GET_USER_INFO).
     """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Accounts: a password or a provider's identity, linked to a user. Every RPC fails with
-    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version.
+    """Linked accounts. An account is a password or an identity at a provider, linked to a user.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
     """
 
     @_abc_1.abstractmethod
@@ -76,7 +92,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_account_service_pb2.ListAccountsRequest, _abc.Awaitable[_account_service_pb2.ListAccountsResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.ListAccountsResponse]:
         """Lists a user's linked accounts, oldest first.
-        Fails with INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's).
+        Callers: the user, administrators.
+        Fails with INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another
+        user's accounts).
         """
 
     @_abc_1.abstractmethod
@@ -85,9 +103,11 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.UnlinkAccountRequest,
         context: _aio.ServicerContext[_account_service_pb2.UnlinkAccountRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Removes one of a user's accounts, never the last. A person needs a session of less than a day.
-        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT, SESSION_NOT_FRESH) and
-        PERMISSION_DENIED (NOT_YOURS for another user's).
+        """Deletes a linked account. The last account of a user stays. A user must call with a session that is less than a day
+        old.
+        Callers: the user, administrators.
+        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (FAILED_TO_UNLINK_LAST_ACCOUNT, SESSION_NOT_FRESH)
+        and PERMISSION_DENIED (NOT_YOURS for another user's account).
         """
 
     @_abc_1.abstractmethod
@@ -96,7 +116,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.BeginOAuthRequest,
         context: _aio.ServicerContext[_account_service_pb2.BeginOAuthRequest, _abc.Awaitable[_account_service_pb2.BeginOAuthResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.BeginOAuthResponse]:
-        """Begins a sign-in at a provider: makes the state, nonce and PKCE verifier of one transaction.
+        """Starts a sign-in at a provider. Creates the state, the nonce and the PKCE verifier; they are valid for 10 minutes.
+        The reason for an unknown `link_user_id` is USER_NOT_FOUND.
+        Callers: the gateway.
         Fails with NOT_FOUND (PROVIDER_NOT_FOUND) and UNAVAILABLE (PROVIDER_UNAVAILABLE if its metadata cannot be read).
         """
 
@@ -106,8 +128,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.CompleteOAuthRequest,
         context: _aio.ServicerContext[_account_service_pb2.CompleteOAuthRequest, _abc.Awaitable[_account_service_pb2.CompleteOAuthResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.CompleteOAuthResponse]:
-        """Ends a sign-in at a provider: spends the state, exchanges the code, finds or makes the user.
-        A failure that the browser is to be told of is an answer with `error` set, and opens no session.
+        """Completes a sign-in at a provider: consumes the state, exchanges the code, and finds or creates the user.
+        A failure that the browser must show is a response with `error`, without a session.
+        Callers: the gateway.
         """
 
     @_abc_1.abstractmethod
@@ -116,7 +139,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.SignInWithIdTokenRequest,
         context: _aio.ServicerContext[_account_service_pb2.SignInWithIdTokenRequest, _abc.Awaitable[_account_service_pb2.SignInWithIdTokenResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.SignInWithIdTokenResponse]:
-        """Opens a session for whoever a provider's id token names.
+        """Opens a session for the user whom a provider's id token names.
+        Callers: the gateway.
         Fails with NOT_FOUND (PROVIDER_NOT_FOUND, ID_TOKEN_NOT_SUPPORTED), UNAUTHENTICATED (INVALID_ID_TOKEN,
         FAILED_TO_GET_USER_INFO, USER_EMAIL_NOT_FOUND, OAUTH_LINK_ERROR) and PERMISSION_DENIED (BANNED_USER).
         """
@@ -127,9 +151,11 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.LinkWithIdTokenRequest,
         context: _aio.ServicerContext[_account_service_pb2.LinkWithIdTokenRequest, _abc.Awaitable[_account_service_pb2.LinkWithIdTokenResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.LinkWithIdTokenResponse]:
-        """Links whoever a provider's id token names to a user.
+        """Links the identity in a provider's id token to a user.
+        Callers: the user.
         Fails as SignInWithIdToken does, and with ALREADY_EXISTS (SOCIAL_ACCOUNT_ALREADY_LINKED), UNAUTHENTICATED
-        (LINKING_NOT_ALLOWED, LINKING_DIFFERENT_EMAILS_NOT_ALLOWED) and ABORTED (LINKING_FAILED).
+        (LINKING_NOT_ALLOWED, LINKING_DIFFERENT_EMAILS_NOT_ALLOWED), ABORTED (LINKING_FAILED) and PERMISSION_DENIED
+        (NOT_YOURS for another user).
         """
 
     @_abc_1.abstractmethod
@@ -138,9 +164,10 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.GetAccessTokenRequest,
         context: _aio.ServicerContext[_account_service_pb2.GetAccessTokenRequest, _abc.Awaitable[_account_service_pb2.GetAccessTokenResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.GetAccessTokenResponse]:
-        """Answers a provider's access token, refreshed if it is about to expire. Of calls at once, one refreshes.
-        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED,
-        FAILED_TO_GET_ACCESS_TOKEN).
+        """Returns a provider's access token, refreshed if it expires within 5 seconds. Concurrent calls share one refresh.
+        Callers: the user.
+        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED, FAILED_TO_GET_ACCESS_TOKEN)
+        and PERMISSION_DENIED (NOT_YOURS for another user's account).
         """
 
     @_abc_1.abstractmethod
@@ -149,9 +176,11 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.RefreshAccessTokenRequest,
         context: _aio.ServicerContext[_account_service_pb2.RefreshAccessTokenRequest, _abc.Awaitable[_account_service_pb2.RefreshAccessTokenResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.RefreshAccessTokenResponse]:
-        """Refreshes an access token now. Of calls at once, one refreshes.
-        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND) and FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED,
-        TOKEN_REFRESH_NOT_SUPPORTED, REFRESH_TOKEN_NOT_FOUND, FAILED_TO_REFRESH_ACCESS_TOKEN).
+        """Refreshes a provider's access token now. Concurrent calls share one refresh.
+        Callers: the user.
+        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED, TOKEN_REFRESH_NOT_SUPPORTED,
+        REFRESH_TOKEN_NOT_FOUND, FAILED_TO_REFRESH_ACCESS_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's
+        account).
         """
 
     @_abc_1.abstractmethod
@@ -160,9 +189,10 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.GetAccountInfoRequest,
         context: _aio.ServicerContext[_account_service_pb2.GetAccountInfoRequest, _abc.Awaitable[_account_service_pb2.GetAccountInfoResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.GetAccountInfoResponse]:
-        """Asks the provider what it knows of the person behind an account.
-        Fails as GetAccessToken does, and with FAILED_PRECONDITION (PROVIDER_NOT_CONFIGURED, ACCESS_TOKEN_NOT_FOUND)
-        and UNAUTHENTICATED (FAILED_TO_GET_USER_INFO).
+        """Reads the user's profile at the provider of a linked account.
+        Callers: the user.
+        Fails as GetAccessToken does, and with FAILED_PRECONDITION (PROVIDER_NOT_CONFIGURED, ACCESS_TOKEN_NOT_FOUND) and
+        UNAUTHENTICATED (FAILED_TO_GET_USER_INFO).
         """
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _aio.Server) -> None: ...

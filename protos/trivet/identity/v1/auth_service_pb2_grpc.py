@@ -26,10 +26,11 @@ if _version_not_supported:
 
 
 class AuthServiceStub:
-    """Sign-up, sign-in, sign-out and passwords. Every RPC that hashes a password may fail with UNAVAILABLE
-    (HASHING_OVERLOADED) before any work is done. Every RPC fails with
-    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version.
+    """Sign-up, sign-in, sign-out and passwords.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    An RPC that hashes a password can fail with UNAVAILABLE (HASHING_OVERLOADED); it has changed nothing then.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
     """
 
     def __init__(self, channel):
@@ -66,53 +67,60 @@ class AuthServiceStub:
 
 
 class AuthServiceServicer:
-    """Sign-up, sign-in, sign-out and passwords. Every RPC that hashes a password may fail with UNAVAILABLE
-    (HASHING_OVERLOADED) before any work is done. Every RPC fails with
-    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version.
+    """Sign-up, sign-in, sign-out and passwords.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    An RPC that hashes a password can fail with UNAVAILABLE (HASHING_OVERLOADED); it has changed nothing then.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
     """
 
     def SignUp(self, request, context):
-        """Makes a user with a password, and a first session unless TRIVET_REQUIRE_EMAIL_VERIFICATION or
-        TRIVET_AUTO_SIGN_IN=false; then an address that is taken is answered as a free one.
-        Fails with ALREADY_EXISTS (EMAIL_TAKEN), INVALID_ARGUMENT (INVALID_EMAIL, PASSWORD_TOO_SHORT,
-        PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON, UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE, INVALID_REQUEST_ID) and
-        FAILED_PRECONDITION (REQUEST_ID_REUSED).
+        """Creates a user with a password, and a first session. No session is opened with TRIVET_REQUIRE_EMAIL_VERIFICATION or
+        TRIVET_AUTO_SIGN_IN=false. The response for a taken address is then the same as for a free one.
+        Callers: the gateway.
+        Fails with ALREADY_EXISTS (EMAIL_TAKEN), INVALID_ARGUMENT (INVALID_EMAIL, INVALID_NAME, INVALID_IMAGE, INVALID_URL,
+        PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON, UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE,
+        INVALID_REQUEST_ID) and FAILED_PRECONDITION (REQUEST_ID_REUSED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SignIn(self, request, context):
-        """Opens a session for the right email and password.
-        Fails with UNAUTHENTICATED (INVALID_EMAIL_OR_PASSWORD, alike for unknown users and wrong passwords),
-        PERMISSION_DENIED (BANNED_USER, EMAIL_NOT_VERIFIED, told after the right password only) and INVALID_ARGUMENT
-        (INVALID_EMAIL, PASSWORD_TOO_LONG).
+        """Opens a session for an email address and its password.
+        Callers: the gateway.
+        Fails with UNAUTHENTICATED (INVALID_EMAIL_OR_PASSWORD for an unknown user and for a wrong password),
+        PERMISSION_DENIED (BANNED_USER, EMAIL_NOT_VERIFIED; only after the right password) and INVALID_ARGUMENT
+        (INVALID_EMAIL, INVALID_URL, PASSWORD_TOO_LONG).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SignOut(self, request, context):
-        """Ends the session that the token opens; an unknown token is no error.
+        """Ends the session of a token. An unknown token is no error.
+        Callers: the gateway.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ChangePassword(self, request, context):
-        """Changes a password. Other sessions end unless told otherwise.
-        Fails with INVALID_ARGUMENT (INVALID_PASSWORD if the current one is wrong, and those of SignUp),
-        FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if the user has no password) and PERMISSION_DENIED (BANNED_USER
-        if the user was banned during the call).
+        """Changes a user's password. Ends the other sessions by default.
+        Callers: the user, administrators.
+        Fails with INVALID_ARGUMENT (INVALID_PASSWORD if the current one is wrong, PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG,
+        PASSWORD_TOO_COMMON), FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND if the user has no password) and
+        PERMISSION_DENIED (NOT_YOURS for another user, BANNED_USER if the user was banned during the call).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyPassword(self, request, context):
-        """Checks a password without opening anything.
-        Fails with INVALID_ARGUMENT (INVALID_PASSWORD) and FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND).
+        """Checks a user's password. Opens no session.
+        Callers: the user, administrators.
+        Fails with INVALID_ARGUMENT (INVALID_PASSWORD), FAILED_PRECONDITION (CREDENTIAL_ACCOUNT_NOT_FOUND) and
+        PERMISSION_DENIED (NOT_YOURS for another user).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,10 +163,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuthService:
-    """Sign-up, sign-in, sign-out and passwords. Every RPC that hashes a password may fail with UNAVAILABLE
-    (HASHING_OVERLOADED) before any work is done. Every RPC fails with
-    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version.
+    """Sign-up, sign-in, sign-out and passwords.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    An RPC that hashes a password can fail with UNAVAILABLE (HASHING_OVERLOADED); it has changed nothing then.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
     """
 
     @staticmethod

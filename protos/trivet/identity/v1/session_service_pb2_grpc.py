@@ -26,9 +26,12 @@ if _version_not_supported:
 
 
 class SessionServiceStub:
-    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version. A caller that missed in the cache hands the miss's
-    position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
+    """Sessions.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
+    After a cache miss, the caller sends the position of the miss in the metadata key `trivet-lease`. The service then
+    writes its response to the cache under this lease.
     """
 
     def __init__(self, channel):
@@ -75,13 +78,17 @@ class SessionServiceStub:
 
 
 class SessionServiceServicer:
-    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version. A caller that missed in the cache hands the miss's
-    position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
+    """Sessions.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
+    After a cache miss, the caller sends the position of the miss in the metadata key `trivet-lease`. The service then
+    writes its response to the cache under this lease.
     """
 
     def VerifySession(self, request, context):
-        """Says whose session a token opens. Never writes to the database.
+        """Returns the session and the user of a token. Never writes to the database.
+        Callers: the gateway.
         Fails with NOT_FOUND (SESSION_NOT_FOUND) for a token that is unknown, expired or of a banned user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -89,7 +96,8 @@ class SessionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RefreshSession(self, request, context):
-        """Moves a session's end if its time to slide has come; of several callers at once one wins.
+        """Extends a session if its `slide_time` has passed. Of concurrent calls, one extends it.
+        Callers: the gateway.
         Fails with NOT_FOUND (SESSION_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -97,9 +105,11 @@ class SessionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateSession(self, request, context):
-        """Changes a session's additional fields, one by one; when it was last refreshed stays as it is.
-        Fails with NOT_FOUND (SESSION_NOT_FOUND unless it is an active session of the user) and INVALID_ARGUMENT
-        (NO_FIELDS_TO_UPDATE, UNKNOWN_FIELD, INVALID_FIELD, FIELD_NOT_ALLOWED, ADDITIONAL_TOO_LARGE).
+        """Changes the given additional fields of a session. Other fields and the time of the last refresh stay.
+        Callers: the user, administrators.
+        Fails with NOT_FOUND (SESSION_NOT_FOUND unless it is an active session of the user), INVALID_ARGUMENT
+        (NO_FIELDS_TO_UPDATE, UNKNOWN_FIELD, INVALID_FIELD, FIELD_NOT_ALLOWED, ADDITIONAL_TOO_LARGE) and PERMISSION_DENIED
+        (NOT_YOURS for another user's session).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,25 +117,29 @@ class SessionServiceServicer:
 
     def ListSessions(self, request, context):
         """Lists a user's active sessions, newest first.
-        Fails with INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's).
+        Callers: the user, administrators.
+        Fails with INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another
+        user's sessions).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeSession(self, request, context):
-        """Ends one session of a user; one that is unknown or another's is no error.
+        """Ends one session of a user. A session that is unknown or of another user is no error.
+        Callers: the user, administrators.
         Fails with INVALID_ARGUMENT (ONE_OF_REQUIRED unless exactly one of session_id and token is given) and
-        PERMISSION_DENIED (NOT_YOURS for another user's).
+        PERMISSION_DENIED (NOT_YOURS for another user's session).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeOtherSessions(self, request, context):
-        """Ends every session of a user but one.
-        Fails with INVALID_ARGUMENT (UNKNOWN_SESSION if the one to keep is not an active session of the user) and
-        PERMISSION_DENIED (NOT_YOURS for another user's).
+        """Ends every session of a user except one.
+        Callers: the user, administrators.
+        Fails with INVALID_ARGUMENT (UNKNOWN_SESSION if the session to keep is not an active session of the user) and
+        PERMISSION_DENIED (NOT_YOURS for another user's sessions).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,7 +147,8 @@ class SessionServiceServicer:
 
     def RevokeAllSessions(self, request, context):
         """Ends every session of a user.
-        Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
+        Callers: the user, administrators.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's sessions).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -186,9 +201,12 @@ def add_SessionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SessionService:
-    """Sessions. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version. A caller that missed in the cache hands the miss's
-    position on in the metadata key `trivet-lease`, and the answer is filled into the cache under it.
+    """Sessions.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
+    After a cache miss, the caller sends the position of the miss in the metadata key `trivet-lease`. The service then
+    writes its response to the cache under this lease.
     """
 
     @staticmethod

@@ -26,9 +26,10 @@ if _version_not_supported:
 
 
 class SubscriptionServiceStub:
-    """Subscriptions, as the payment provider last told. Every RPC fails with
-    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version.
+    """Subscriptions, as the payment provider last reported them.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
     """
 
     def __init__(self, channel):
@@ -50,24 +51,28 @@ class SubscriptionServiceStub:
 
 
 class SubscriptionServiceServicer:
-    """Subscriptions, as the payment provider last told. Every RPC fails with
-    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version.
+    """Subscriptions, as the payment provider last reported them.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
     """
 
     def GetSubscription(self, request, context):
-        """Reads a user's subscription.
-        Fails with NOT_FOUND (SUBSCRIPTION_NOT_FOUND) and PERMISSION_DENIED (NOT_YOURS for another user's).
+        """Returns a user's subscription.
+        Callers: the user, administrators, the gateway.
+        Fails with NOT_FOUND (SUBSCRIPTION_NOT_FOUND) and PERMISSION_DENIED (NOT_YOURS for another user's subscription).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ApplyStripeEvent(self, request, context):
-        """Applies one signed event of the payment provider, once. Ignores a type that it does not know, whatever its shape.
-        Reads the object that a thin event names at the provider; without an API key it ignores thin events.
-        Fails with INVALID_ARGUMENT (INVALID_SIGNATURE, STALE_SIGNATURE, PAYLOAD_TOO_LARGE, INVALID_PAYLOAD, INVALID_EVENT),
-        FAILED_PRECONDITION (STRIPE_NOT_CONFIGURED), UNAVAILABLE (STRIPE_UNAVAILABLE), and ABORTED (EVENTS_RACE).
+        """Applies a signed Stripe event, once. Ignores event types that it does not know.
+        Reads the object of a thin event from Stripe. Without an API key it ignores thin events.
+        Callers: the gateway.
+        Fails with INVALID_ARGUMENT (INVALID_SIGNATURE, STALE_SIGNATURE, PAYLOAD_TOO_LARGE, INVALID_PAYLOAD,
+        INVALID_EVENT), FAILED_PRECONDITION (STRIPE_NOT_CONFIGURED), UNAVAILABLE (STRIPE_UNAVAILABLE), and ABORTED
+        (EVENTS_RACE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,9 +100,10 @@ def add_SubscriptionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SubscriptionService:
-    """Subscriptions, as the payment provider last told. Every RPC fails with
-    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version.
+    """Subscriptions, as the payment provider last reported them.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
     """
 
     @staticmethod

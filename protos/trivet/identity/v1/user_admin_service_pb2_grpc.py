@@ -27,9 +27,10 @@ if _version_not_supported:
 
 
 class UserAdminServiceStub:
-    """What only an administrator may change. Every RPC fails with
-    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version.
+    """Changes that only administrators can make.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
     """
 
     def __init__(self, channel):
@@ -56,31 +57,36 @@ class UserAdminServiceStub:
 
 
 class UserAdminServiceServicer:
-    """What only an administrator may change. Every RPC fails with
-    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version.
+    """Changes that only administrators can make.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
     """
 
     def SetUserRole(self, request, context):
-        """Gives a user a role and ends the user's sessions; the role that a user has already is no change.
+        """Sets a user's role and ends all sessions of the user. The role that the user already has changes nothing.
+        Callers: administrators.
         Fails with PERMISSION_DENIED (ADMIN_REQUIRED), NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_ROLE) and
-        FAILED_PRECONDITION (LAST_ADMIN if no administrator who is not banned would be left).
+        FAILED_PRECONDITION (LAST_ADMIN if no administrator who is not banned would remain).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BanUser(self, request, context):
-        """Keeps a user out, for ever or for a while, and ends the user's sessions. Another ban takes the place of the first.
-        Fails with PERMISSION_DENIED (ADMIN_REQUIRED), NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_DURATION outside
-        1 second to 100 years, INVALID_REASON over 512 characters) and FAILED_PRECONDITION (CANNOT_BAN_YOURSELF, LAST_ADMIN).
+        """Bans a user, for ever or for a time, and ends all sessions of the user. A second ban replaces the first.
+        Callers: administrators.
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED), NOT_FOUND (USER_NOT_FOUND), INVALID_ARGUMENT (INVALID_DURATION
+        outside 1 second to 100 years, INVALID_REASON over 512 characters) and FAILED_PRECONDITION (CANNOT_BAN_YOURSELF,
+        LAST_ADMIN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UnbanUser(self, request, context):
-        """Lets a user in again.
+        """Ends a user's ban.
+        Callers: administrators.
         Fails with PERMISSION_DENIED (ADMIN_REQUIRED) and NOT_FOUND (USER_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -114,9 +120,10 @@ def add_UserAdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UserAdminService:
-    """What only an administrator may change. Every RPC fails with
-    UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version.
+    """Changes that only administrators can make.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
     """
 
     @staticmethod

@@ -28,8 +28,11 @@ if _version_not_supported:
 
 
 class UserServiceStub:
-    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version. GetUser takes `trivet-lease` as VerifySession does.
+    """Users.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
+    GetUser accepts the metadata key `trivet-lease`, as SessionService describes.
     """
 
     def __init__(self, channel):
@@ -61,12 +64,16 @@ class UserServiceStub:
 
 
 class UserServiceServicer:
-    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version. GetUser takes `trivet-lease` as VerifySession does.
+    """Users.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
+    GetUser accepts the metadata key `trivet-lease`, as SessionService describes.
     """
 
     def GetUser(self, request, context):
-        """Reads one user.
+        """Returns a user.
+        Callers: the user, administrators, the gateway, the trivet command.
         Fails with NOT_FOUND (USER_NOT_FOUND) and PERMISSION_DENIED (NOT_YOURS for another user).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -74,22 +81,25 @@ class UserServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUser(self, request, context):
-        """Changes the fields that the mask names, of name, image and additional, whose members are changed one by one.
+        """Changes the fields in the mask: name, image and additional. The members of `additional` are changed one by one.
+        Callers: the user, administrators.
         Fails with NOT_FOUND (USER_NOT_FOUND), PERMISSION_DENIED (NOT_YOURS for another user) and INVALID_ARGUMENT
-        (NO_FIELDS_TO_UPDATE for an empty mask, FIELD_NOT_CHANGEABLE, INVALID_NAME, INVALID_IMAGE, INVALID_URL; of additional
-        fields UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE, and FIELD_NOT_ALLOWED for one that people cannot set).
+        (NO_FIELDS_TO_UPDATE for an empty mask, FIELD_NOT_CHANGEABLE, INVALID_NAME, INVALID_IMAGE, INVALID_URL; for
+        additional fields UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE, and FIELD_NOT_ALLOWED for one that users
+        cannot set).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUser(self, request, context):
-        """Removes a user with sessions, accounts and subscriptions.
-        A person who removes themselves gives the password, or calls from a session that was opened within the last day.
+        """Deletes a user with all sessions, accounts and subscriptions. A user who calls this gives the password, or has a
+        session that was opened less than a day ago.
+        Callers: the user, administrators.
         Fails with NOT_FOUND (USER_NOT_FOUND), PERMISSION_DENIED (NOT_YOURS for another user), UNAVAILABLE
         (HASHING_OVERLOADED), INVALID_ARGUMENT (INVALID_PASSWORD if one is given and wrong) and FAILED_PRECONDITION
-        (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH;
-        LAST_ADMIN if no administrator who is not banned would be left; to a person of themselves DELETE_USER_DISABLED and
+        (CREDENTIAL_ACCOUNT_NOT_FOUND if one is given and the user has none; SESSION_NOT_FRESH; LAST_ADMIN if no
+        administrator who is not banned would remain; for a user who calls this DELETE_USER_DISABLED and
         DELETE_USER_BY_MAIL, as TRIVET_DELETE_USER says).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -97,9 +107,10 @@ class UserServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListUsers(self, request, context):
-        """Lists users for an administrator.
-        Fails with PERMISSION_DENIED (ADMIN_REQUIRED) and INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, INVALID_PAGE,
-        INVALID_ORDER, INVALID_ROLE, INVALID_QUERY, INVALID_EMAIL_PREFIX).
+        """Lists users.
+        Callers: administrators.
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED) and INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
+        INVALID_PAGE, INVALID_ORDER, INVALID_ROLE, INVALID_QUERY, INVALID_EMAIL_PREFIX).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,8 +148,11 @@ def add_UserServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UserService:
-    """Users. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) when the database
-    is gone, overloaded, or does not have the schema of this version. GetUser takes `trivet-lease` as VerifySession does.
+    """Users.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
+    GetUser accepts the metadata key `trivet-lease`, as SessionService describes.
     """
 
     @staticmethod

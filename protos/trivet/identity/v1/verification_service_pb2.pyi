@@ -25,43 +25,43 @@ class _VerifyEmailOutcome:
 class _VerifyEmailOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_VerifyEmailOutcome.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     VERIFY_EMAIL_OUTCOME_UNSPECIFIED: _VerifyEmailOutcome.ValueType  # 0
-    """Not said."""
+    """Unspecified. The server never returns it."""
     VERIFY_EMAIL_OUTCOME_VERIFIED: _VerifyEmailOutcome.ValueType  # 1
     """The address is verified now."""
     VERIFY_EMAIL_OUTCOME_ALREADY_VERIFIED: _VerifyEmailOutcome.ValueType  # 2
-    """It was verified already: nothing has changed."""
+    """The address was verified already. Nothing changed."""
     VERIFY_EMAIL_OUTCOME_CHANGE_CONFIRMED: _VerifyEmailOutcome.ValueType  # 3
-    """A change was confirmed from the old address: the next mail is on its way to the new one."""
+    """The old address confirmed the change. A second mail goes to the new address."""
     VERIFY_EMAIL_OUTCOME_CHANGED: _VerifyEmailOutcome.ValueType  # 4
-    """The new address is in the old one's place."""
+    """The user has the new address now."""
 
 class VerifyEmailOutcome(_VerifyEmailOutcome, metaclass=_VerifyEmailOutcomeEnumTypeWrapper):
-    """What a proof has done."""
+    """The effect of a verification secret."""
 
 VERIFY_EMAIL_OUTCOME_UNSPECIFIED: VerifyEmailOutcome.ValueType  # 0
-"""Not said."""
+"""Unspecified. The server never returns it."""
 VERIFY_EMAIL_OUTCOME_VERIFIED: VerifyEmailOutcome.ValueType  # 1
 """The address is verified now."""
 VERIFY_EMAIL_OUTCOME_ALREADY_VERIFIED: VerifyEmailOutcome.ValueType  # 2
-"""It was verified already: nothing has changed."""
+"""The address was verified already. Nothing changed."""
 VERIFY_EMAIL_OUTCOME_CHANGE_CONFIRMED: VerifyEmailOutcome.ValueType  # 3
-"""A change was confirmed from the old address: the next mail is on its way to the new one."""
+"""The old address confirmed the change. A second mail goes to the new address."""
 VERIFY_EMAIL_OUTCOME_CHANGED: VerifyEmailOutcome.ValueType  # 4
-"""The new address is in the old one's place."""
+"""The user has the new address now."""
 Global___VerifyEmailOutcome: _TypeAlias = VerifyEmailOutcome  # noqa: Y015
 
 @_typing.final
 class RequestPasswordResetRequest(_message.Message):
-    """Who has forgotten a password."""
+    """The address of the user who forgot a password."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EMAIL_FIELD_NUMBER: _builtins.int
     REDIRECT_URL_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """The address to mail to."""
+    """The email address of the user."""
     redirect_url: _builtins.str
-    """Where the link leads in the end."""
+    """The page for the browser after the link is followed, up to 2,048 characters. Optional."""
     def __init__(
         self,
         *,
@@ -78,7 +78,7 @@ Global___RequestPasswordResetRequest: _TypeAlias = RequestPasswordResetRequest  
 
 @_typing.final
 class RequestPasswordResetResponse(_message.Message):
-    """The same for everybody."""
+    """The same for every address."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -95,7 +95,7 @@ Global___RequestPasswordResetResponse: _TypeAlias = RequestPasswordResetResponse
 
 @_typing.final
 class CheckPasswordResetRequest(_message.Message):
-    """A secret to look at."""
+    """The secret to check."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -117,13 +117,13 @@ Global___CheckPasswordResetRequest: _TypeAlias = CheckPasswordResetRequest  # no
 
 @_typing.final
 class CheckPasswordResetResponse(_message.Message):
-    """Whether it would be taken."""
+    """Whether the secret is valid."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     VALID_FIELD_NUMBER: _builtins.int
     valid: _builtins.bool
-    """False if it is unknown, spent or expired."""
+    """False if the secret is unknown, used or expired."""
     def __init__(
         self,
         *,
@@ -139,7 +139,7 @@ Global___CheckPasswordResetResponse: _TypeAlias = CheckPasswordResetResponse  # 
 
 @_typing.final
 class ResetPasswordRequest(_message.Message):
-    """A new password for a secret."""
+    """A reset secret and the new password."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -149,10 +149,10 @@ class ResetPasswordRequest(_message.Message):
     token: _builtins.str
     """The secret of the mail."""
     new_password: _builtins.str
-    """The one to come: 8 to 128 UTF-16 code units as typed."""
+    """The new password: 8 to 128 UTF-16 code units."""
     @_builtins.property
     def origin(self) -> _resources_pb2.SessionOrigin:
-        """Where it is reset."""
+        """The client that resets the password, for the audit log."""
 
     def __init__(
         self,
@@ -171,7 +171,7 @@ Global___ResetPasswordRequest: _TypeAlias = ResetPasswordRequest  # noqa: Y015
 
 @_typing.final
 class ResetPasswordResponse(_message.Message):
-    """It is set."""
+    """The password is set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -188,7 +188,7 @@ Global___ResetPasswordResponse: _TypeAlias = ResetPasswordResponse  # noqa: Y015
 
 @_typing.final
 class SendVerificationEmailRequest(_message.Message):
-    """Which address to prove."""
+    """The address to verify."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -196,11 +196,11 @@ class SendVerificationEmailRequest(_message.Message):
     CALLBACK_URL_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """The address to mail to."""
+    """The email address to verify."""
     callback_url: _builtins.str
-    """Where the link leads in the end."""
+    """The page for the browser after the link is followed, up to 2,048 characters. Optional."""
     user_id: _builtins.str
-    """Who asks, if somebody is signed in: the address must be theirs, and not be verified yet."""
+    """The id of the signed-in user, whose own unverified address `email` must be. Empty if no user is signed in."""
     def __init__(
         self,
         *,
@@ -218,7 +218,7 @@ Global___SendVerificationEmailRequest: _TypeAlias = SendVerificationEmailRequest
 
 @_typing.final
 class SendVerificationEmailResponse(_message.Message):
-    """The same for everybody."""
+    """The same for every address."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -235,7 +235,7 @@ Global___SendVerificationEmailResponse: _TypeAlias = SendVerificationEmailRespon
 
 @_typing.final
 class VerifyEmailRequest(_message.Message):
-    """A proof of an address."""
+    """The secret of a verification mail."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -246,12 +246,12 @@ class VerifyEmailRequest(_message.Message):
     token: _builtins.str
     """The secret of the mail."""
     callback_url: _builtins.str
-    """Where the link of the next mail leads in the end, if there is one."""
+    """The page for the browser after the link of the second mail is followed. Used in an email change only."""
     session_user_id: _builtins.str
-    """Who is signed in where the link was followed, if anybody is."""
+    """The id of the user who is signed in where the link was followed. Empty if no user is signed in."""
     @_builtins.property
     def origin(self) -> _resources_pb2.SessionOrigin:
-        """Where it was followed."""
+        """The client that followed the link."""
 
     def __init__(
         self,
@@ -271,7 +271,7 @@ Global___VerifyEmailRequest: _TypeAlias = VerifyEmailRequest  # noqa: Y015
 
 @_typing.final
 class VerifyEmailResponse(_message.Message):
-    """Whose address it proved."""
+    """The user, the effect, and a new session if there is one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -281,18 +281,18 @@ class VerifyEmailResponse(_message.Message):
     SESSION_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
     outcome: Global___VerifyEmailOutcome.ValueType
-    """What has been done."""
+    """The effect of the secret."""
     signs_in: _builtins.bool
-    """Whether following the link signs in: TRIVET_AUTO_SIGN_IN_AFTER_VERIFICATION."""
+    """The setting TRIVET_AUTO_SIGN_IN_AFTER_VERIFICATION: whether a verification opens a session."""
     token: _builtins.str
-    """The secret that opens it."""
+    """The session token. Empty if no session was opened."""
     @_builtins.property
     def user(self) -> _resources_pb2.User:
-        """The user."""
+        """The user after the change."""
 
     @_builtins.property
     def session(self) -> _resources_pb2.Session:
-        """The new session, if one was opened."""
+        """The new session. Unset if none was opened."""
 
     def __init__(
         self,
@@ -313,7 +313,7 @@ Global___VerifyEmailResponse: _TypeAlias = VerifyEmailResponse  # noqa: Y015
 
 @_typing.final
 class RequestEmailChangeRequest(_message.Message):
-    """A new address."""
+    """The user and the new address."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -321,11 +321,11 @@ class RequestEmailChangeRequest(_message.Message):
     NEW_EMAIL_FIELD_NUMBER: _builtins.int
     CALLBACK_URL_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """Whose address is to change."""
+    """The user's id."""
     new_email: _builtins.str
-    """The address to come."""
+    """The new email address."""
     callback_url: _builtins.str
-    """Where the links lead in the end."""
+    """The page for the browser after the links are followed, up to 2,048 characters. Optional."""
     def __init__(
         self,
         *,
@@ -360,7 +360,7 @@ Global___RequestEmailChangeResponse: _TypeAlias = RequestEmailChangeResponse  # 
 
 @_typing.final
 class RequestUserDeletionRequest(_message.Message):
-    """Who wants to be deleted."""
+    """The user to delete."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -368,11 +368,13 @@ class RequestUserDeletionRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     CALLBACK_URL_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """Who."""
+    """The user's id."""
     password: _builtins.str
-    """If given, it must be right."""
+    """The user's password. Optional; it must be right if it is given. Without it, and unless a mail is sent, a user's
+    session must be less than a day old.
+    """
     callback_url: _builtins.str
-    """Where the link leads in the end."""
+    """The page for the browser after the link is followed, up to 2,048 characters. Optional."""
     def __init__(
         self,
         *,
@@ -392,13 +394,13 @@ Global___RequestUserDeletionRequest: _TypeAlias = RequestUserDeletionRequest  # 
 
 @_typing.final
 class RequestUserDeletionResponse(_message.Message):
-    """What was done about it."""
+    """The effect of the request."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DELETED_FIELD_NUMBER: _builtins.int
     deleted: _builtins.bool
-    """Whether the user is gone; otherwise a mail is on its way."""
+    """True if the user is deleted. False if a mail with a link was sent."""
     def __init__(
         self,
         *,
@@ -414,7 +416,7 @@ Global___RequestUserDeletionResponse: _TypeAlias = RequestUserDeletionResponse  
 
 @_typing.final
 class DeleteUserWithTokenRequest(_message.Message):
-    """A proof of the wish to be deleted."""
+    """The user, and the secret of the deletion mail."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -422,11 +424,11 @@ class DeleteUserWithTokenRequest(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """Who."""
+    """The user's id."""
     token: _builtins.str
     """The secret of the mail."""
     password: _builtins.str
-    """If given, it must be right."""
+    """The user's password. Optional; it must be right if it is given."""
     def __init__(
         self,
         *,
@@ -446,7 +448,7 @@ Global___DeleteUserWithTokenRequest: _TypeAlias = DeleteUserWithTokenRequest  # 
 
 @_typing.final
 class DeleteUserWithTokenResponse(_message.Message):
-    """The user is gone."""
+    """The user is deleted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -26,7 +26,10 @@ if _version_not_supported:
 
 
 class VerificationServiceStub:
-    """Secrets that prove an address or a wish, each spent once.
+    """Mailed links and their secrets.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
     """
 
     def __init__(self, channel):
@@ -78,69 +81,90 @@ class VerificationServiceStub:
 
 
 class VerificationServiceServicer:
-    """Secrets that prove an address or a wish, each spent once.
+    """Mailed links and their secrets.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
     """
 
     def RequestPasswordReset(self, request, context):
-        """Mails a link that resets a password; answers alike for known and unknown addresses.
-        Fails with FAILED_PRECONDITION (RESET_PASSWORD_DISABLED) and INVALID_ARGUMENT (INVALID_EMAIL).
+        """Mails a link to reset a password. The link is valid for an hour. The response is the same for known and unknown
+        addresses.
+        Callers: the gateway.
+        Fails with FAILED_PRECONDITION (RESET_PASSWORD_DISABLED) and INVALID_ARGUMENT (INVALID_EMAIL, INVALID_URL).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CheckPasswordReset(self, request, context):
-        """Says whether a reset secret would be taken, without spending it.
+        """Checks a reset secret without consuming it.
+        Callers: the gateway.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResetPassword(self, request, context):
-        """Spends a reset secret, sets the password and ends all of the user's sessions.
-        Fails with INVALID_ARGUMENT (INVALID_TOKEN and those of SignUp) and NOT_FOUND (USER_NOT_FOUND).
+        """Consumes a reset secret, sets the password and ends all sessions of the user.
+        Callers: the gateway.
+        Fails with INVALID_ARGUMENT (INVALID_TOKEN, PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON) and
+        NOT_FOUND (USER_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SendVerificationEmail(self, request, context):
-        """Mails a link that proves an address; answers alike for known and unknown addresses.
-        With a user it fails with INVALID_ARGUMENT (EMAIL_MISMATCH) and FAILED_PRECONDITION (EMAIL_ALREADY_VERIFIED).
+        """Mails a link to verify an email address. The link is valid for an hour. The response is the same for known and
+        unknown addresses.
+        Callers: the gateway.
+        Fails with INVALID_ARGUMENT (INVALID_EMAIL, INVALID_URL, and with `user_id` EMAIL_MISMATCH) and with `user_id` also
+        with FAILED_PRECONDITION (EMAIL_ALREADY_VERIFIED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyEmail(self, request, context):
-        """Takes the proof of an address, or one of the two of a change of address; a second time it changes nothing.
-        Fails with INVALID_ARGUMENT (INVALID_TOKEN, TOKEN_EXPIRED), NOT_FOUND (USER_NOT_FOUND) and PERMISSION_DENIED
-        (INVALID_USER if somebody else is signed in).
+        """Applies the secret of a mail: verifies an email address, or takes one of the two steps of an email change. A second
+        call changes nothing.
+        Callers: the gateway.
+        Fails with INVALID_ARGUMENT (INVALID_TOKEN, TOKEN_EXPIRED, INVALID_URL), NOT_FOUND (USER_NOT_FOUND) and
+        PERMISSION_DENIED (INVALID_USER if another user is signed in).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RequestEmailChange(self, request, context):
-        """Mails what a change of address takes; answers alike for an address that somebody has.
-        Fails with FAILED_PRECONDITION (CHANGE_EMAIL_DISABLED, SESSION_NOT_FRESH if the current address is not verified)
-        and INVALID_ARGUMENT (INVALID_EMAIL, EMAIL_IS_THE_SAME).
+        """Mails the links to change an email address. A verified current address confirms first. The response is the same for
+        an address that is taken.
+        Callers: the user, administrators.
+        Fails with FAILED_PRECONDITION (CHANGE_EMAIL_DISABLED, SESSION_NOT_FRESH if the current address is not verified and
+        the session is a day old or more), INVALID_ARGUMENT (INVALID_EMAIL, INVALID_URL, EMAIL_IS_THE_SAME), NOT_FOUND
+        (USER_NOT_FOUND) and PERMISSION_DENIED (NOT_YOURS for another user).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RequestUserDeletion(self, request, context):
-        """Deletes the caller, or mails the link that does, as TRIVET_DELETE_USER says.
-        Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED) and as UserService.DeleteUser does.
+        """Deletes a user, or mails a link that does so. TRIVET_DELETE_USER decides which. The link is valid for a day.
+        Callers: the user, administrators.
+        Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED), INVALID_ARGUMENT (INVALID_URL) and as UserService.DeleteUser
+        does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUserWithToken(self, request, context):
-        """Spends the secret of such a mail and deletes the user to whom it was sent.
-        Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED, LAST_ADMIN) and NOT_FOUND (INVALID_TOKEN, USER_NOT_FOUND).
+        """Consumes the secret of a deletion mail and deletes its user. A password is checked if it is given; its reasons are
+        INVALID_PASSWORD and CREDENTIAL_ACCOUNT_NOT_FOUND.
+        Callers: the user, administrators, the gateway.
+        Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED, LAST_ADMIN), NOT_FOUND (INVALID_TOKEN, USER_NOT_FOUND) and
+        PERMISSION_DENIED (NOT_YOURS for another user).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,7 +222,10 @@ def add_VerificationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class VerificationService:
-    """Secrets that prove an address or a wish, each spent once.
+    """Mailed links and their secrets.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
     """
 
     @staticmethod

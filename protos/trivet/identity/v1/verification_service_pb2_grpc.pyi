@@ -13,44 +13,71 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class VerificationServiceStub:
-    """Secrets that prove an address or a wish, each spent once."""
+    """Mailed links and their secrets.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RequestPasswordReset: _aio.UnaryUnaryMultiCallable[_verification_service_pb2.RequestPasswordResetRequest, _verification_service_pb2.RequestPasswordResetResponse]
-    """Mails a link that resets a password; answers alike for known and unknown addresses.
-    Fails with FAILED_PRECONDITION (RESET_PASSWORD_DISABLED) and INVALID_ARGUMENT (INVALID_EMAIL).
+    """Mails a link to reset a password. The link is valid for an hour. The response is the same for known and unknown
+    addresses.
+    Callers: the gateway.
+    Fails with FAILED_PRECONDITION (RESET_PASSWORD_DISABLED) and INVALID_ARGUMENT (INVALID_EMAIL, INVALID_URL).
     """
     CheckPasswordReset: _aio.UnaryUnaryMultiCallable[_verification_service_pb2.CheckPasswordResetRequest, _verification_service_pb2.CheckPasswordResetResponse]
-    """Says whether a reset secret would be taken, without spending it."""
+    """Checks a reset secret without consuming it.
+    Callers: the gateway.
+    """
     ResetPassword: _aio.UnaryUnaryMultiCallable[_verification_service_pb2.ResetPasswordRequest, _verification_service_pb2.ResetPasswordResponse]
-    """Spends a reset secret, sets the password and ends all of the user's sessions.
-    Fails with INVALID_ARGUMENT (INVALID_TOKEN and those of SignUp) and NOT_FOUND (USER_NOT_FOUND).
+    """Consumes a reset secret, sets the password and ends all sessions of the user.
+    Callers: the gateway.
+    Fails with INVALID_ARGUMENT (INVALID_TOKEN, PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON) and
+    NOT_FOUND (USER_NOT_FOUND).
     """
     SendVerificationEmail: _aio.UnaryUnaryMultiCallable[_verification_service_pb2.SendVerificationEmailRequest, _verification_service_pb2.SendVerificationEmailResponse]
-    """Mails a link that proves an address; answers alike for known and unknown addresses.
-    With a user it fails with INVALID_ARGUMENT (EMAIL_MISMATCH) and FAILED_PRECONDITION (EMAIL_ALREADY_VERIFIED).
+    """Mails a link to verify an email address. The link is valid for an hour. The response is the same for known and
+    unknown addresses.
+    Callers: the gateway.
+    Fails with INVALID_ARGUMENT (INVALID_EMAIL, INVALID_URL, and with `user_id` EMAIL_MISMATCH) and with `user_id` also
+    with FAILED_PRECONDITION (EMAIL_ALREADY_VERIFIED).
     """
     VerifyEmail: _aio.UnaryUnaryMultiCallable[_verification_service_pb2.VerifyEmailRequest, _verification_service_pb2.VerifyEmailResponse]
-    """Takes the proof of an address, or one of the two of a change of address; a second time it changes nothing.
-    Fails with INVALID_ARGUMENT (INVALID_TOKEN, TOKEN_EXPIRED), NOT_FOUND (USER_NOT_FOUND) and PERMISSION_DENIED
-    (INVALID_USER if somebody else is signed in).
+    """Applies the secret of a mail: verifies an email address, or takes one of the two steps of an email change. A second
+    call changes nothing.
+    Callers: the gateway.
+    Fails with INVALID_ARGUMENT (INVALID_TOKEN, TOKEN_EXPIRED, INVALID_URL), NOT_FOUND (USER_NOT_FOUND) and
+    PERMISSION_DENIED (INVALID_USER if another user is signed in).
     """
     RequestEmailChange: _aio.UnaryUnaryMultiCallable[_verification_service_pb2.RequestEmailChangeRequest, _verification_service_pb2.RequestEmailChangeResponse]
-    """Mails what a change of address takes; answers alike for an address that somebody has.
-    Fails with FAILED_PRECONDITION (CHANGE_EMAIL_DISABLED, SESSION_NOT_FRESH if the current address is not verified)
-    and INVALID_ARGUMENT (INVALID_EMAIL, EMAIL_IS_THE_SAME).
+    """Mails the links to change an email address. A verified current address confirms first. The response is the same for
+    an address that is taken.
+    Callers: the user, administrators.
+    Fails with FAILED_PRECONDITION (CHANGE_EMAIL_DISABLED, SESSION_NOT_FRESH if the current address is not verified and
+    the session is a day old or more), INVALID_ARGUMENT (INVALID_EMAIL, INVALID_URL, EMAIL_IS_THE_SAME), NOT_FOUND
+    (USER_NOT_FOUND) and PERMISSION_DENIED (NOT_YOURS for another user).
     """
     RequestUserDeletion: _aio.UnaryUnaryMultiCallable[_verification_service_pb2.RequestUserDeletionRequest, _verification_service_pb2.RequestUserDeletionResponse]
-    """Deletes the caller, or mails the link that does, as TRIVET_DELETE_USER says.
-    Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED) and as UserService.DeleteUser does.
+    """Deletes a user, or mails a link that does so. TRIVET_DELETE_USER decides which. The link is valid for a day.
+    Callers: the user, administrators.
+    Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED), INVALID_ARGUMENT (INVALID_URL) and as UserService.DeleteUser
+    does.
     """
     DeleteUserWithToken: _aio.UnaryUnaryMultiCallable[_verification_service_pb2.DeleteUserWithTokenRequest, _verification_service_pb2.DeleteUserWithTokenResponse]
-    """Spends the secret of such a mail and deletes the user to whom it was sent.
-    Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED, LAST_ADMIN) and NOT_FOUND (INVALID_TOKEN, USER_NOT_FOUND).
+    """Consumes the secret of a deletion mail and deletes its user. A password is checked if it is given; its reasons are
+    INVALID_PASSWORD and CREDENTIAL_ACCOUNT_NOT_FOUND.
+    Callers: the user, administrators, the gateway.
+    Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED, LAST_ADMIN), NOT_FOUND (INVALID_TOKEN, USER_NOT_FOUND) and
+    PERMISSION_DENIED (NOT_YOURS for another user).
     """
 
 class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Secrets that prove an address or a wish, each spent once."""
+    """Mailed links and their secrets.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE, STORE_BUSY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW) if the database is
+    unreachable or overloaded, or has the schema of another version.
+    """
 
     @_abc_1.abstractmethod
     def RequestPasswordReset(
@@ -58,8 +85,10 @@ class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _verification_service_pb2.RequestPasswordResetRequest,
         context: _aio.ServicerContext[_verification_service_pb2.RequestPasswordResetRequest, _abc.Awaitable[_verification_service_pb2.RequestPasswordResetResponse]],
     ) -> _abc.Awaitable[_verification_service_pb2.RequestPasswordResetResponse]:
-        """Mails a link that resets a password; answers alike for known and unknown addresses.
-        Fails with FAILED_PRECONDITION (RESET_PASSWORD_DISABLED) and INVALID_ARGUMENT (INVALID_EMAIL).
+        """Mails a link to reset a password. The link is valid for an hour. The response is the same for known and unknown
+        addresses.
+        Callers: the gateway.
+        Fails with FAILED_PRECONDITION (RESET_PASSWORD_DISABLED) and INVALID_ARGUMENT (INVALID_EMAIL, INVALID_URL).
         """
 
     @_abc_1.abstractmethod
@@ -68,7 +97,9 @@ class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _verification_service_pb2.CheckPasswordResetRequest,
         context: _aio.ServicerContext[_verification_service_pb2.CheckPasswordResetRequest, _abc.Awaitable[_verification_service_pb2.CheckPasswordResetResponse]],
     ) -> _abc.Awaitable[_verification_service_pb2.CheckPasswordResetResponse]:
-        """Says whether a reset secret would be taken, without spending it."""
+        """Checks a reset secret without consuming it.
+        Callers: the gateway.
+        """
 
     @_abc_1.abstractmethod
     def ResetPassword(
@@ -76,8 +107,10 @@ class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _verification_service_pb2.ResetPasswordRequest,
         context: _aio.ServicerContext[_verification_service_pb2.ResetPasswordRequest, _abc.Awaitable[_verification_service_pb2.ResetPasswordResponse]],
     ) -> _abc.Awaitable[_verification_service_pb2.ResetPasswordResponse]:
-        """Spends a reset secret, sets the password and ends all of the user's sessions.
-        Fails with INVALID_ARGUMENT (INVALID_TOKEN and those of SignUp) and NOT_FOUND (USER_NOT_FOUND).
+        """Consumes a reset secret, sets the password and ends all sessions of the user.
+        Callers: the gateway.
+        Fails with INVALID_ARGUMENT (INVALID_TOKEN, PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON) and
+        NOT_FOUND (USER_NOT_FOUND).
         """
 
     @_abc_1.abstractmethod
@@ -86,8 +119,11 @@ class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _verification_service_pb2.SendVerificationEmailRequest,
         context: _aio.ServicerContext[_verification_service_pb2.SendVerificationEmailRequest, _abc.Awaitable[_verification_service_pb2.SendVerificationEmailResponse]],
     ) -> _abc.Awaitable[_verification_service_pb2.SendVerificationEmailResponse]:
-        """Mails a link that proves an address; answers alike for known and unknown addresses.
-        With a user it fails with INVALID_ARGUMENT (EMAIL_MISMATCH) and FAILED_PRECONDITION (EMAIL_ALREADY_VERIFIED).
+        """Mails a link to verify an email address. The link is valid for an hour. The response is the same for known and
+        unknown addresses.
+        Callers: the gateway.
+        Fails with INVALID_ARGUMENT (INVALID_EMAIL, INVALID_URL, and with `user_id` EMAIL_MISMATCH) and with `user_id` also
+        with FAILED_PRECONDITION (EMAIL_ALREADY_VERIFIED).
         """
 
     @_abc_1.abstractmethod
@@ -96,9 +132,11 @@ class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _verification_service_pb2.VerifyEmailRequest,
         context: _aio.ServicerContext[_verification_service_pb2.VerifyEmailRequest, _abc.Awaitable[_verification_service_pb2.VerifyEmailResponse]],
     ) -> _abc.Awaitable[_verification_service_pb2.VerifyEmailResponse]:
-        """Takes the proof of an address, or one of the two of a change of address; a second time it changes nothing.
-        Fails with INVALID_ARGUMENT (INVALID_TOKEN, TOKEN_EXPIRED), NOT_FOUND (USER_NOT_FOUND) and PERMISSION_DENIED
-        (INVALID_USER if somebody else is signed in).
+        """Applies the secret of a mail: verifies an email address, or takes one of the two steps of an email change. A second
+        call changes nothing.
+        Callers: the gateway.
+        Fails with INVALID_ARGUMENT (INVALID_TOKEN, TOKEN_EXPIRED, INVALID_URL), NOT_FOUND (USER_NOT_FOUND) and
+        PERMISSION_DENIED (INVALID_USER if another user is signed in).
         """
 
     @_abc_1.abstractmethod
@@ -107,9 +145,12 @@ class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _verification_service_pb2.RequestEmailChangeRequest,
         context: _aio.ServicerContext[_verification_service_pb2.RequestEmailChangeRequest, _abc.Awaitable[_verification_service_pb2.RequestEmailChangeResponse]],
     ) -> _abc.Awaitable[_verification_service_pb2.RequestEmailChangeResponse]:
-        """Mails what a change of address takes; answers alike for an address that somebody has.
-        Fails with FAILED_PRECONDITION (CHANGE_EMAIL_DISABLED, SESSION_NOT_FRESH if the current address is not verified)
-        and INVALID_ARGUMENT (INVALID_EMAIL, EMAIL_IS_THE_SAME).
+        """Mails the links to change an email address. A verified current address confirms first. The response is the same for
+        an address that is taken.
+        Callers: the user, administrators.
+        Fails with FAILED_PRECONDITION (CHANGE_EMAIL_DISABLED, SESSION_NOT_FRESH if the current address is not verified and
+        the session is a day old or more), INVALID_ARGUMENT (INVALID_EMAIL, INVALID_URL, EMAIL_IS_THE_SAME), NOT_FOUND
+        (USER_NOT_FOUND) and PERMISSION_DENIED (NOT_YOURS for another user).
         """
 
     @_abc_1.abstractmethod
@@ -118,8 +159,10 @@ class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _verification_service_pb2.RequestUserDeletionRequest,
         context: _aio.ServicerContext[_verification_service_pb2.RequestUserDeletionRequest, _abc.Awaitable[_verification_service_pb2.RequestUserDeletionResponse]],
     ) -> _abc.Awaitable[_verification_service_pb2.RequestUserDeletionResponse]:
-        """Deletes the caller, or mails the link that does, as TRIVET_DELETE_USER says.
-        Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED) and as UserService.DeleteUser does.
+        """Deletes a user, or mails a link that does so. TRIVET_DELETE_USER decides which. The link is valid for a day.
+        Callers: the user, administrators.
+        Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED), INVALID_ARGUMENT (INVALID_URL) and as UserService.DeleteUser
+        does.
         """
 
     @_abc_1.abstractmethod
@@ -128,8 +171,11 @@ class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _verification_service_pb2.DeleteUserWithTokenRequest,
         context: _aio.ServicerContext[_verification_service_pb2.DeleteUserWithTokenRequest, _abc.Awaitable[_verification_service_pb2.DeleteUserWithTokenResponse]],
     ) -> _abc.Awaitable[_verification_service_pb2.DeleteUserWithTokenResponse]:
-        """Spends the secret of such a mail and deletes the user to whom it was sent.
-        Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED, LAST_ADMIN) and NOT_FOUND (INVALID_TOKEN, USER_NOT_FOUND).
+        """Consumes the secret of a deletion mail and deletes its user. A password is checked if it is given; its reasons are
+        INVALID_PASSWORD and CREDENTIAL_ACCOUNT_NOT_FOUND.
+        Callers: the user, administrators, the gateway.
+        Fails with FAILED_PRECONDITION (DELETE_USER_DISABLED, LAST_ADMIN), NOT_FOUND (INVALID_TOKEN, USER_NOT_FOUND) and
+        PERMISSION_DENIED (NOT_YOURS for another user).
         """
 
 def add_VerificationServiceServicer_to_server(servicer: VerificationServiceServicer, server: _aio.Server) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AnalyticsServiceStub:
-    """Analytics. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
+    """Analytics. Not implemented: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class AnalyticsServiceStub:
 
 
 class AnalyticsServiceServicer:
-    """Analytics. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
+    """Analytics. Not implemented: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     def RecordEvents(self, request, context):
@@ -60,7 +60,7 @@ class AnalyticsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CountEvents(self, request, context):
-        """Counts events per interval, for an administrator.
+        """Counts the events of one name per interval. For administrators.
         Fails with PERMISSION_DENIED and INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -89,7 +89,7 @@ def add_AnalyticsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AnalyticsService:
-    """Analytics. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
+    """Analytics. Not implemented: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     @staticmethod

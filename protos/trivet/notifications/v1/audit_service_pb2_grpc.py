@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class AuditServiceStub:
-    """Audit events. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone.
+    """Audit events.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
 
     def __init__(self, channel):
@@ -48,11 +50,14 @@ class AuditServiceStub:
 
 
 class AuditServiceServicer:
-    """Audit events. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone.
+    """Audit events.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
 
     def RecordAuditEvents(self, request, context):
-        """Keeps up to 100 events, on disk when this answers; an event that is told twice is kept once. Only identity may.
+        """Writes up to 100 events to disk. An event with a known id is not written again.
+        Callers: identity.
         Fails with INVALID_ARGUMENT (TOO_MANY events, or one without id, time or kind; REQUEST_TOO_LARGE for a request over
         4 MiB) and PERMISSION_DENIED.
         """
@@ -61,9 +66,10 @@ class AuditServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAuditEvents(self, request, context):
-        """Lists events, newest first, for an administrator.
-        Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, INVALID_FIELD for a
-        time or a kind) and UNAVAILABLE (TOO_MANY_READS while too many other long pages are read).
+        """Lists audit events, newest first.
+        Callers: administrators, the trivet command.
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
+        INVALID_FIELD for a time or a kind) and UNAVAILABLE (TOO_MANY_READS if too many long pages are read at once).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,7 +97,9 @@ def add_AuditServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuditService:
-    """Audit events. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone.
+    """Audit events.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
 
     @staticmethod

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class DeliveryServiceStub:
-    """What has been tried, and what was given up. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
+    """Deliveries and dead letters. Not implemented: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     def __init__(self, channel):
@@ -48,11 +48,11 @@ class DeliveryServiceStub:
 
 
 class DeliveryServiceServicer:
-    """What has been tried, and what was given up. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
+    """Deliveries and dead letters. Not implemented: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     def ListDeliveries(self, request, context):
-        """Lists deliveries in one state, newest first, for an administrator.
+        """Lists deliveries in one state, newest first. For administrators.
         Fails with PERMISSION_DENIED and INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -89,7 +89,7 @@ def add_DeliveryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DeliveryService:
-    """What has been tried, and what was given up. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
+    """Deliveries and dead letters. Not implemented: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     @staticmethod

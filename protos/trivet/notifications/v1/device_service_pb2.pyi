@@ -18,7 +18,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Device(_message.Message):
-    """One push subscription."""
+    """A push subscription of a browser."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -28,15 +28,15 @@ class Device(_message.Message):
     P256DH_FIELD_NUMBER: _builtins.int
     AUTH_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Its id."""
+    """The device's id."""
     user_id: _builtins.str
-    """Whose."""
+    """The owner's user id."""
     endpoint: _builtins.str
-    """The push service's address for it."""
+    """The URL of the push service for this browser."""
     p256dh: _builtins.str
     """The browser's public key, base64url."""
     auth: _builtins.str
-    """The browser's authentication secret, base64url; never answered."""
+    """The browser's authentication secret, base64url. It is never returned."""
     def __init__(
         self,
         *,
@@ -56,14 +56,14 @@ Global___Device: _TypeAlias = Device  # noqa: Y015
 
 @_typing.final
 class RegisterDeviceRequest(_message.Message):
-    """A subscription to keep."""
+    """The push subscription to store."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DEVICE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def device(self) -> Global___Device:
-        """The subscription."""
+        """The push subscription."""
 
     def __init__(
         self,
@@ -80,13 +80,13 @@ Global___RegisterDeviceRequest: _TypeAlias = RegisterDeviceRequest  # noqa: Y015
 
 @_typing.final
 class DeleteDeviceRequest(_message.Message):
-    """Which subscription to forget."""
+    """The push subscription to delete."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     device_id: _builtins.str
-    """Its id."""
+    """The device's id."""
     def __init__(
         self,
         *,

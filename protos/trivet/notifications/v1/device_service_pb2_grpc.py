@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class DeviceServiceStub:
-    """Browsers that take Web Push. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
+    """Browsers that receive Web Push. Not implemented: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     def __init__(self, channel):
@@ -49,19 +49,19 @@ class DeviceServiceStub:
 
 
 class DeviceServiceServicer:
-    """Browsers that take Web Push. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
+    """Browsers that receive Web Push. Not implemented: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     def RegisterDevice(self, request, context):
-        """Keeps a push subscription.
-        Fails with INVALID_ARGUMENT (an endpoint that is not of a known push service).
+        """Stores a push subscription.
+        Fails with INVALID_ARGUMENT if the endpoint is not one of a known push service.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDevice(self, request, context):
-        """Forgets a push subscription.
+        """Deletes a push subscription.
         Fails with NOT_FOUND (DEVICE_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -90,7 +90,7 @@ def add_DeviceServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DeviceService:
-    """Browsers that take Web Push. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
+    """Browsers that receive Web Push. Not implemented: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED).
     """
 
     @staticmethod

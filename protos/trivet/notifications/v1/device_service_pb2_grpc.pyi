@@ -14,20 +14,20 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DeviceServiceStub:
-    """Browsers that take Web Push. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED)."""
+    """Browsers that receive Web Push. Not implemented: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED)."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterDevice: _aio.UnaryUnaryMultiCallable[_device_service_pb2.RegisterDeviceRequest, _device_service_pb2.Device]
-    """Keeps a push subscription.
-    Fails with INVALID_ARGUMENT (an endpoint that is not of a known push service).
+    """Stores a push subscription.
+    Fails with INVALID_ARGUMENT if the endpoint is not one of a known push service.
     """
     DeleteDevice: _aio.UnaryUnaryMultiCallable[_device_service_pb2.DeleteDeviceRequest, _empty_pb2.Empty]
-    """Forgets a push subscription.
+    """Deletes a push subscription.
     Fails with NOT_FOUND (DEVICE_NOT_FOUND).
     """
 
 class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Browsers that take Web Push. Specified only: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED)."""
+    """Browsers that receive Web Push. Not implemented: every RPC fails with UNIMPLEMENTED (NOT_IMPLEMENTED)."""
 
     @_abc_1.abstractmethod
     def RegisterDevice(
@@ -35,8 +35,8 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _device_service_pb2.RegisterDeviceRequest,
         context: _aio.ServicerContext[_device_service_pb2.RegisterDeviceRequest, _abc.Awaitable[_device_service_pb2.Device]],
     ) -> _abc.Awaitable[_device_service_pb2.Device]:
-        """Keeps a push subscription.
-        Fails with INVALID_ARGUMENT (an endpoint that is not of a known push service).
+        """Stores a push subscription.
+        Fails with INVALID_ARGUMENT if the endpoint is not one of a known push service.
         """
 
     @_abc_1.abstractmethod
@@ -45,7 +45,7 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _device_service_pb2.DeleteDeviceRequest,
         context: _aio.ServicerContext[_device_service_pb2.DeleteDeviceRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Forgets a push subscription.
+        """Deletes a push subscription.
         Fails with NOT_FOUND (DEVICE_NOT_FOUND).
         """
 

@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class LogServiceStub:
-    """Logs. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone.
+    """Logs.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
 
     def __init__(self, channel):
@@ -48,24 +50,29 @@ class LogServiceStub:
 
 
 class LogServiceServicer:
-    """Logs. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone.
+    """Logs.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
 
     def WriteLogs(self, request, context):
-        """Writes up to 1,000 entries. Each field that is too long is cut, and says so. An entry that is older than its level is
-        kept, or more than a day ahead of the server's clock, is not written: the answer names it.
-        Fails with INVALID_ARGUMENT (TOO_MANY entries, or one without a message; REQUEST_TOO_LARGE for a request over 4 MiB:
-        write fewer at a time).
+        """Writes up to 1,000 log entries. A field over its limit is truncated and marked.
+        Rejects an entry that is older than the retention time of its level, or more than a day ahead of the server's
+        clock. The response names each rejected entry.
+        Callers: the gateway.
+        Fails with INVALID_ARGUMENT (TOO_MANY entries, or one without a message; REQUEST_TOO_LARGE for a request over 4
+        MiB: write fewer entries at a time).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def QueryLogs(self, request, context):
-        """Finds entries, newest first, for an administrator. Without a time range it walks back through growing windows.
-        Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, TEXT_TOO_LONG,
-        INVALID_FIELD for a time or a level) and UNAVAILABLE (LOG_QUERIES_BUSY, TOO_MANY_READS while too many
-        others run).
+        """Finds log entries, newest first. Without a start time it searches back in growing time windows.
+        Callers: administrators.
+        Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
+        TEXT_TOO_LONG, INVALID_FIELD for a time or a level) and UNAVAILABLE (LOG_QUERIES_BUSY, TOO_MANY_READS if too many
+        queries run at once).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -93,7 +100,9 @@ def add_LogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LogService:
-    """Logs. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone.
+    """Logs.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
 
     @staticmethod

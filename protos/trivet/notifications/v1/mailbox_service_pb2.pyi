@@ -21,16 +21,16 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ListMailboxMessagesRequest(_message.Message):
-    """Which kept mail."""
+    """The page to list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """At most this many, 1 to 1,000; 100 if unset. A page ends earlier at 1 MiB, with at least one."""
+    """The maximum number of mails, 1 to 1,000. Defaults to 100. A page also ends at 1 MiB, with at least one mail."""
     page_token: _builtins.str
-    """From the answer before."""
+    """The `next_page_token` of the previous response. Empty for the first page."""
     def __init__(
         self,
         *,
@@ -49,17 +49,17 @@ Global___ListMailboxMessagesRequest: _TypeAlias = ListMailboxMessagesRequest  # 
 
 @_typing.final
 class ListMailboxMessagesResponse(_message.Message):
-    """A page of kept mail."""
+    """A page of mails."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MESSAGES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Empty on the last page."""
+    """The token of the next page. Empty on the last page."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___MailboxMessage]:
-        """Newest first."""
+        """The mails, newest first."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ Global___ListMailboxMessagesResponse: _TypeAlias = ListMailboxMessagesResponse  
 
 @_typing.final
 class MailboxMessage(_message.Message):
-    """One mail that was kept."""
+    """A mail in the development mailbox."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -88,20 +88,20 @@ class MailboxMessage(_message.Message):
     LINKS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     to: _builtins.str
-    """Whom it was for."""
+    """The recipient's email address."""
     subject: _builtins.str
-    """Its subject."""
+    """The subject."""
     text: _builtins.str
-    """Its body as plain text."""
+    """The body as plain text."""
     html: _builtins.str
-    """Its body as HTML; empty if it has none."""
+    """The body as HTML. Empty if there is none."""
     @_builtins.property
     def links(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The http and https addresses in its bodies, in order."""
+        """The http and https URLs in the bodies, in order."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it would have been sent."""
+        """The time when the mail would have been sent."""
 
     def __init__(
         self,

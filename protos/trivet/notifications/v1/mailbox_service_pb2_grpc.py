@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class MailboxServiceStub:
-    """Mail that development keeps instead of sending.
+    """The development mailbox, which keeps mail instead of sending it.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
 
     def __init__(self, channel):
@@ -43,13 +45,16 @@ class MailboxServiceStub:
 
 
 class MailboxServiceServicer:
-    """Mail that development keeps instead of sending.
+    """The development mailbox, which keeps mail instead of sending it.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
 
     def ListMailboxMessages(self, request, context):
-        """Lists kept mail, newest first.
-        Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production, INVALID_ARGUMENT (page size or token) and UNAVAILABLE
-        (TOO_MANY_READS).
+        """Lists the mail in the development mailbox, newest first.
+        Callers: the gateway.
+        Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production, INVALID_ARGUMENT (INVALID_PAGE_SIZE,
+        INVALID_PAGE_TOKEN) and UNAVAILABLE (TOO_MANY_READS).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,7 +77,9 @@ def add_MailboxServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MailboxService:
-    """Mail that development keeps instead of sending.
+    """The development mailbox, which keeps mail instead of sending it.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
 
     @staticmethod

@@ -13,17 +13,24 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MailboxServiceStub:
-    """Mail that development keeps instead of sending."""
+    """The development mailbox, which keeps mail instead of sending it.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListMailboxMessages: _aio.UnaryUnaryMultiCallable[_mailbox_service_pb2.ListMailboxMessagesRequest, _mailbox_service_pb2.ListMailboxMessagesResponse]
-    """Lists kept mail, newest first.
-    Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production, INVALID_ARGUMENT (page size or token) and UNAVAILABLE
-    (TOO_MANY_READS).
+    """Lists the mail in the development mailbox, newest first.
+    Callers: the gateway.
+    Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production, INVALID_ARGUMENT (INVALID_PAGE_SIZE,
+    INVALID_PAGE_TOKEN) and UNAVAILABLE (TOO_MANY_READS).
     """
 
 class MailboxServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Mail that development keeps instead of sending."""
+    """The development mailbox, which keeps mail instead of sending it.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
+    """
 
     @_abc_1.abstractmethod
     def ListMailboxMessages(
@@ -31,9 +38,10 @@ class MailboxServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _mailbox_service_pb2.ListMailboxMessagesRequest,
         context: _aio.ServicerContext[_mailbox_service_pb2.ListMailboxMessagesRequest, _abc.Awaitable[_mailbox_service_pb2.ListMailboxMessagesResponse]],
     ) -> _abc.Awaitable[_mailbox_service_pb2.ListMailboxMessagesResponse]:
-        """Lists kept mail, newest first.
-        Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production, INVALID_ARGUMENT (page size or token) and UNAVAILABLE
-        (TOO_MANY_READS).
+        """Lists the mail in the development mailbox, newest first.
+        Callers: the gateway.
+        Fails with FAILED_PRECONDITION (MAILBOX_OFF) in production, INVALID_ARGUMENT (INVALID_PAGE_SIZE,
+        INVALID_PAGE_TOKEN) and UNAVAILABLE (TOO_MANY_READS).
         """
 
 def add_MailboxServiceServicer_to_server(servicer: MailboxServiceServicer, server: _aio.Server) -> None: ...

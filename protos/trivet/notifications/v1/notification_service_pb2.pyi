@@ -25,7 +25,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Notification(_message.Message):
-    """One thing that a user is told."""
+    """A notification for a user."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -44,48 +44,48 @@ class Notification(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """32 characters of [a-zA-Z0-9]."""
+    """The notification's id: 32 characters of [a-zA-Z0-9]."""
     user_id: _builtins.str
-    """Whom it is for."""
+    """The recipient's user id, up to 128 characters."""
     type: _resources_pb2.NotificationType.ValueType
-    """How it reaches them."""
+    """The delivery channel. Unspecified means in-app when it is created."""
     title: _builtins.str
-    """1 to 200 characters."""
+    """The title, 1 to 200 characters."""
     message: _builtins.str
-    """Up to 10,000 characters."""
+    """The text, up to 10,000 characters."""
     topic: _builtins.str
-    """What it is about, for preferences and filters: up to 64 of [a-z0-9._-]. What begins with `account.` no preference
-    turns off.
-    """
+    """The topic, for preferences: up to 64 of [a-z0-9._-]. Users cannot disable a topic that begins with `account.`."""
     read: _builtins.bool
-    """Whether it has been read; of the type email it counts as read from the start."""
+    """Whether the notification has been read. A notification of the type email counts as read from the start."""
     @_builtins.property
     def data(self) -> _struct_pb2.Struct:
-        """Anything the product wants to keep with it, up to 16 KiB; no key begins with `$` or holds `.` or NUL."""
+        """Further data of the product, up to 16 KiB. A key cannot begin with `$` or contain `.` or NUL."""
 
     @_builtins.property
     def read_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was first read."""
+        """The time when it was first read. Unset if it is unread."""
 
     @_builtins.property
     def send_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was sent, if it is of a type that is sent."""
+        """The time when it was sent. Unset if it has not been sent or is in-app."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was made."""
+        """The time when the notification was created."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When it last changed."""
+        """The time of the last change."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When it disappears."""
+        """The time when the notification disappears."""
 
     @_builtins.property
     def email(self) -> Global___Email:
-        """What is mailed, for the type email; never answered, sealed at rest, and erased once it was sent or given up."""
+        """The mail, required for the type email and refused for other types. It is never returned. It is encrypted at rest,
+        and erased after it was sent or became a dead letter.
+        """
 
     def __init__(
         self,
@@ -124,13 +124,13 @@ class Email(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     HTML_FIELD_NUMBER: _builtins.int
     to: _builtins.str
-    """One address."""
+    """The recipient's email address, up to 320 characters."""
     subject: _builtins.str
-    """One line of up to 200 characters."""
+    """The subject: one line of up to 200 characters."""
     text: _builtins.str
     """The body as plain text, up to 100,000 characters."""
     html: _builtins.str
-    """The body as HTML, up to 100,000 characters."""
+    """The body as HTML, up to 100,000 characters. Optional."""
     def __init__(
         self,
         *,
@@ -149,7 +149,7 @@ Global___Email: _TypeAlias = Email  # noqa: Y015
 
 @_typing.final
 class CreateNotificationRequest(_message.Message):
-    """A notification to store."""
+    """The notification to create."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -157,14 +157,14 @@ class CreateNotificationRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Makes a repeated call safe; unique per caller, up to 128 characters."""
+    """The idempotency key, up to 128 characters. Optional. Keys are unique per caller."""
     @_builtins.property
     def notification(self) -> Global___Notification:
-        """The notification; output-only fields are ignored."""
+        """The notification. Output-only fields are ignored."""
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long it is kept: 30 days if unset."""
+        """The time until the notification expires, 1 second to 3,650 days. Defaults to 30 days."""
 
     def __init__(
         self,
@@ -183,17 +183,17 @@ Global___CreateNotificationRequest: _TypeAlias = CreateNotificationRequest  # no
 
 @_typing.final
 class GetNotificationRequest(_message.Message):
-    """Which notification."""
+    """The notification to read."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NOTIFICATION_ID_FIELD_NUMBER: _builtins.int
     READ_MASK_FIELD_NUMBER: _builtins.int
     notification_id: _builtins.str
-    """Its id."""
+    """The notification's id."""
     @_builtins.property
     def read_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to answer; all if unset."""
+        """The fields to return. Defaults to all."""
 
     def __init__(
         self,
@@ -211,7 +211,7 @@ Global___GetNotificationRequest: _TypeAlias = GetNotificationRequest  # noqa: Y0
 
 @_typing.final
 class ListNotificationsRequest(_message.Message):
-    """Whose notifications."""
+    """The user, filters and the page. Filters combine with AND."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -223,22 +223,24 @@ class ListNotificationsRequest(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     READ_MASK_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """The caller's own if unset."""
+    """The owner's user id. Defaults to the caller."""
     page_size: _builtins.int
-    """At most this many, 1 to 1,000; 20 if unset. A page ends earlier at 1 MiB, with at least one."""
+    """The maximum number of notifications, 1 to 1,000. Defaults to 20. A page also ends at 1 MiB, with at least one
+    notification.
+    """
     page_token: _builtins.str
-    """From the answer before."""
+    """The `next_page_token` of the previous response. Empty for the first page."""
     page: _builtins.int
-    """Which page, counted from 1, instead of a token; the answer then holds total_size. A page that ends at 1 MiB holds
-    fewer than page_size: the rest of it is behind next_page_token, not on the page with the next number.
+    """The number of the page, from 1, instead of a token. The response then has total_size. A page that ends at 1 MiB has
+    fewer than page_size notifications. The rest follows behind next_page_token, not on the page with the next number.
     """
     unread_only: _builtins.bool
-    """Only unread ones."""
+    """Whether only unread notifications are listed. Defaults to false."""
     type: _resources_pb2.NotificationType.ValueType
-    """Only this type, if set."""
+    """The delivery channel. Unspecified for all channels."""
     @_builtins.property
     def read_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields of each notification to answer; all if unset."""
+        """The fields of each notification to return. Defaults to all."""
 
     def __init__(
         self,
@@ -276,12 +278,12 @@ class ListNotificationsResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Empty on the last page."""
+    """The token of the next page. Empty on the last page."""
     total_size: _builtins.int
-    """How many match in all; set only when a page was asked for by number."""
+    """The number of notifications that match. Unset unless the request has `page`."""
     @_builtins.property
     def notifications(self) -> _containers.RepeatedCompositeFieldContainer[Global___Notification]:
-        """Newest first."""
+        """The notifications, newest first."""
 
     def __init__(
         self,
@@ -302,13 +304,13 @@ Global___ListNotificationsResponse: _TypeAlias = ListNotificationsResponse  # no
 
 @_typing.final
 class MarkReadRequest(_message.Message):
-    """Which notification."""
+    """The notification to mark as read."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NOTIFICATION_ID_FIELD_NUMBER: _builtins.int
     notification_id: _builtins.str
-    """Its id."""
+    """The notification's id."""
     def __init__(
         self,
         *,
@@ -324,17 +326,17 @@ Global___MarkReadRequest: _TypeAlias = MarkReadRequest  # noqa: Y015
 
 @_typing.final
 class BatchMarkReadRequest(_message.Message):
-    """Which notifications."""
+    """The notifications to mark as read."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
     NOTIFICATION_IDS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """Whose they are; the caller's own if unset."""
+    """The owner's user id. Defaults to the caller."""
     @_builtins.property
     def notification_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Up to 1,000."""
+        """The notifications' ids, up to 1,000."""
 
     def __init__(
         self,
@@ -352,13 +354,13 @@ Global___BatchMarkReadRequest: _TypeAlias = BatchMarkReadRequest  # noqa: Y015
 
 @_typing.final
 class BatchMarkReadResponse(_message.Message):
-    """How many changed."""
+    """The result of the change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     UPDATED_COUNT_FIELD_NUMBER: _builtins.int
     updated_count: _builtins.int
-    """The number that had been unread."""
+    """The number of notifications that were unread before."""
     def __init__(
         self,
         *,
@@ -374,13 +376,13 @@ Global___BatchMarkReadResponse: _TypeAlias = BatchMarkReadResponse  # noqa: Y015
 
 @_typing.final
 class MarkAllReadRequest(_message.Message):
-    """Whose notifications."""
+    """The user whose notifications are marked as read."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """The caller's own if unset."""
+    """The owner's user id. Defaults to the caller."""
     def __init__(
         self,
         *,
@@ -396,13 +398,13 @@ Global___MarkAllReadRequest: _TypeAlias = MarkAllReadRequest  # noqa: Y015
 
 @_typing.final
 class MarkAllReadResponse(_message.Message):
-    """How many changed."""
+    """The result of the change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     UPDATED_COUNT_FIELD_NUMBER: _builtins.int
     updated_count: _builtins.int
-    """The number that had been unread."""
+    """The number of notifications that were unread before."""
     def __init__(
         self,
         *,
@@ -418,13 +420,13 @@ Global___MarkAllReadResponse: _TypeAlias = MarkAllReadResponse  # noqa: Y015
 
 @_typing.final
 class DeleteNotificationRequest(_message.Message):
-    """Which notification."""
+    """The notification to delete."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NOTIFICATION_ID_FIELD_NUMBER: _builtins.int
     notification_id: _builtins.str
-    """Its id."""
+    """The notification's id."""
     def __init__(
         self,
         *,
@@ -440,13 +442,13 @@ Global___DeleteNotificationRequest: _TypeAlias = DeleteNotificationRequest  # no
 
 @_typing.final
 class CountUnreadRequest(_message.Message):
-    """Whose notifications."""
+    """The user whose unread notifications are counted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """The caller's own if unset."""
+    """The owner's user id. Defaults to the caller."""
     def __init__(
         self,
         *,
@@ -462,16 +464,16 @@ Global___CountUnreadRequest: _TypeAlias = CountUnreadRequest  # noqa: Y015
 
 @_typing.final
 class CountUnreadResponse(_message.Message):
-    """How many are unread."""
+    """The number of unread notifications."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     UNREAD_COUNT_FIELD_NUMBER: _builtins.int
     CAPPED_FIELD_NUMBER: _builtins.int
     unread_count: _builtins.int
-    """Exact up to 1,000."""
+    """The number of unread notifications, at most 1,000."""
     capped: _builtins.bool
-    """True if there are more than unread_count tells."""
+    """True if there are more unread notifications than unread_count."""
     def __init__(
         self,
         *,
@@ -488,13 +490,13 @@ Global___CountUnreadResponse: _TypeAlias = CountUnreadResponse  # noqa: Y015
 
 @_typing.final
 class GetNotificationStatsRequest(_message.Message):
-    """Whose notifications."""
+    """The user whose notifications are counted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """The caller's own if unset."""
+    """The owner's user id. Defaults to the caller."""
     def __init__(
         self,
         *,
@@ -510,14 +512,14 @@ Global___GetNotificationStatsRequest: _TypeAlias = GetNotificationStatsRequest  
 
 @_typing.final
 class GetNotificationStatsResponse(_message.Message):
-    """Counts by type."""
+    """The number of notifications by type."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TYPES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def types(self) -> _containers.RepeatedCompositeFieldContainer[Global___NotificationTypeStats]:
-        """One per type that occurs."""
+        """The counts, one per type of which there are notifications."""
 
     def __init__(
         self,
@@ -534,7 +536,7 @@ Global___GetNotificationStatsResponse: _TypeAlias = GetNotificationStatsResponse
 
 @_typing.final
 class NotificationTypeStats(_message.Message):
-    """Counts of one type."""
+    """The number of notifications of one type."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -544,9 +546,9 @@ class NotificationTypeStats(_message.Message):
     type: _resources_pb2.NotificationType.ValueType
     """The type."""
     total_count: _builtins.int
-    """How many there are."""
+    """The number of notifications."""
     unread_count: _builtins.int
-    """How many of them are unread."""
+    """The number of unread notifications."""
     def __init__(
         self,
         *,

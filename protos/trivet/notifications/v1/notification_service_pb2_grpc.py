@@ -27,8 +27,11 @@ if _version_not_supported:
 
 
 class NotificationServiceStub:
-    """Notifications. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone, and every write also with UNAVAILABLE
-    (TOO_MANY_WRITES). Nobody sees, marks or deletes what is another's: it is NOT_FOUND.
+    """Notifications.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable. Every write also fails with
+    UNAVAILABLE (TOO_MANY_WRITES) if too many run at once.
+    Another user's notification is NOT_FOUND, for administrators too.
     """
 
     def __init__(self, channel):
@@ -85,24 +88,29 @@ class NotificationServiceStub:
 
 
 class NotificationServiceServicer:
-    """Notifications. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone, and every write also with UNAVAILABLE
-    (TOO_MANY_WRITES). Nobody sees, marks or deletes what is another's: it is NOT_FOUND.
+    """Notifications.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable. Every write also fails with
+    UNAVAILABLE (TOO_MANY_WRITES) if too many run at once.
+    Another user's notification is NOT_FOUND, for administrators too.
     """
 
     def CreateNotification(self, request, context):
-        """Stores a notification for a user; the same request_id answers the first one.
+        """Creates a notification for a user. A second call with the same request_id returns the first notification.
+        Callers: administrators, identity, the trivet command.
         Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_FIELD, DATA_TOO_LARGE, DATA_TOO_DEEP,
-        INVALID_DATA_KEY, INVALID_DATA_NUMBER, VALUE_WITHOUT_KIND), FAILED_PRECONDITION (REQUEST_ID_REUSED
-        with another body; EMAIL_NOT_CONFIGURED; USER_ERASED for one whose data was erased; UNWANTED for a topic and type that
-        the user has turned off), ABORTED (REQUEST_RACED: try again) and UNIMPLEMENTED (PUSH_NOT_IMPLEMENTED for the type
-        push, which this version does not send).
+        INVALID_DATA_KEY, INVALID_DATA_NUMBER, VALUE_WITHOUT_KIND), FAILED_PRECONDITION (REQUEST_ID_REUSED with another
+        body; EMAIL_NOT_CONFIGURED; USER_ERASED for a user whose data was erased; UNWANTED for a topic and type that the
+        user has disabled), ABORTED (REQUEST_RACED: try again) and UNIMPLEMENTED (PUSH_NOT_IMPLEMENTED for the type push,
+        which this version does not send).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetNotification(self, request, context):
-        """Reads one notification.
+        """Returns a notification.
+        Callers: the user.
         Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and INVALID_ARGUMENT (INVALID_READ_MASK).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -111,16 +119,18 @@ class NotificationServiceServicer:
 
     def ListNotifications(self, request, context):
         """Lists a user's notifications, newest first.
-        Fails with PERMISSION_DENIED (NOT_YOURS for another user's), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
-        INVALID_PAGE, INVALID_READ_MASK, INVALID_FIELD) and UNAVAILABLE (TOO_MANY_READS while too many other pages of 25 or more
-        are read).
+        Callers: the user, administrators.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications), INVALID_ARGUMENT (INVALID_PAGE_SIZE,
+        INVALID_PAGE_TOKEN, INVALID_PAGE, INVALID_READ_MASK, INVALID_FIELD) and UNAVAILABLE (TOO_MANY_READS if too many
+        pages of 25 or more are read at once).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MarkRead(self, request, context):
-        """Marks one as read; one that is read keeps its time.
+        """Marks a notification as read. A notification that was read before keeps its `read_time`.
+        Callers: the user.
         Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -128,24 +138,27 @@ class NotificationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchMarkRead(self, request, context):
-        """Marks up to 1,000 as read; those that are not there are passed over.
-        Fails with PERMISSION_DENIED (NOT_YOURS for another user's) and INVALID_ARGUMENT (TOO_MANY ids; REQUEST_TOO_LARGE for a
-        request over 4 MiB).
+        """Marks up to 1,000 notifications as read. Ignores ids that do not exist.
+        Callers: the user, administrators.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications) and INVALID_ARGUMENT (TOO_MANY ids;
+        REQUEST_TOO_LARGE for a request over 4 MiB).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MarkAllRead(self, request, context):
-        """Marks all of a user's as read.
-        Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
+        """Marks all notifications of a user as read.
+        Callers: the user, administrators.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteNotification(self, request, context):
-        """Removes one.
+        """Deletes a notification.
+        Callers: the user.
         Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and FAILED_PRECONDITION (MAIL_NOT_SENT_YET).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -153,9 +166,10 @@ class NotificationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CountUnread(self, request, context):
-        """Counts a user's unread notifications exactly, up to 1,000. A cached count is at most some 30 seconds old, and that
-        old only where a notification expired or the cache could not be told of a change.
-        Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
+        """Counts a user's unread notifications, exactly up to 1,000. A cached count can be up to 30 seconds old if a
+        notification expired or the cache missed an invalidation.
+        Callers: the user, administrators.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -163,7 +177,8 @@ class NotificationServiceServicer:
 
     def GetNotificationStats(self, request, context):
         """Counts a user's notifications by type.
-        Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
+        Callers: the user, administrators.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -226,8 +241,11 @@ def add_NotificationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NotificationService:
-    """Notifications. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone, and every write also with UNAVAILABLE
-    (TOO_MANY_WRITES). Nobody sees, marks or deletes what is another's: it is NOT_FOUND.
+    """Notifications.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable. Every write also fails with
+    UNAVAILABLE (TOO_MANY_WRITES) if too many run at once.
+    Another user's notification is NOT_FOUND, for administrators too.
     """
 
     @staticmethod

@@ -14,59 +14,74 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class NotificationServiceStub:
-    """Notifications. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone, and every write also with UNAVAILABLE
-    (TOO_MANY_WRITES). Nobody sees, marks or deletes what is another's: it is NOT_FOUND.
+    """Notifications.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable. Every write also fails with
+    UNAVAILABLE (TOO_MANY_WRITES) if too many run at once.
+    Another user's notification is NOT_FOUND, for administrators too.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateNotification: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.CreateNotificationRequest, _notification_service_pb2.Notification]
-    """Stores a notification for a user; the same request_id answers the first one.
+    """Creates a notification for a user. A second call with the same request_id returns the first notification.
+    Callers: administrators, identity, the trivet command.
     Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_FIELD, DATA_TOO_LARGE, DATA_TOO_DEEP,
-    INVALID_DATA_KEY, INVALID_DATA_NUMBER, VALUE_WITHOUT_KIND), FAILED_PRECONDITION (REQUEST_ID_REUSED
-    with another body; EMAIL_NOT_CONFIGURED; USER_ERASED for one whose data was erased; UNWANTED for a topic and type that
-    the user has turned off), ABORTED (REQUEST_RACED: try again) and UNIMPLEMENTED (PUSH_NOT_IMPLEMENTED for the type
-    push, which this version does not send).
+    INVALID_DATA_KEY, INVALID_DATA_NUMBER, VALUE_WITHOUT_KIND), FAILED_PRECONDITION (REQUEST_ID_REUSED with another
+    body; EMAIL_NOT_CONFIGURED; USER_ERASED for a user whose data was erased; UNWANTED for a topic and type that the
+    user has disabled), ABORTED (REQUEST_RACED: try again) and UNIMPLEMENTED (PUSH_NOT_IMPLEMENTED for the type push,
+    which this version does not send).
     """
     GetNotification: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.GetNotificationRequest, _notification_service_pb2.Notification]
-    """Reads one notification.
+    """Returns a notification.
+    Callers: the user.
     Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and INVALID_ARGUMENT (INVALID_READ_MASK).
     """
     ListNotifications: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.ListNotificationsRequest, _notification_service_pb2.ListNotificationsResponse]
     """Lists a user's notifications, newest first.
-    Fails with PERMISSION_DENIED (NOT_YOURS for another user's), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
-    INVALID_PAGE, INVALID_READ_MASK, INVALID_FIELD) and UNAVAILABLE (TOO_MANY_READS while too many other pages of 25 or more
-    are read).
+    Callers: the user, administrators.
+    Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications), INVALID_ARGUMENT (INVALID_PAGE_SIZE,
+    INVALID_PAGE_TOKEN, INVALID_PAGE, INVALID_READ_MASK, INVALID_FIELD) and UNAVAILABLE (TOO_MANY_READS if too many
+    pages of 25 or more are read at once).
     """
     MarkRead: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.MarkReadRequest, _notification_service_pb2.Notification]
-    """Marks one as read; one that is read keeps its time.
+    """Marks a notification as read. A notification that was read before keeps its `read_time`.
+    Callers: the user.
     Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND).
     """
     BatchMarkRead: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.BatchMarkReadRequest, _notification_service_pb2.BatchMarkReadResponse]
-    """Marks up to 1,000 as read; those that are not there are passed over.
-    Fails with PERMISSION_DENIED (NOT_YOURS for another user's) and INVALID_ARGUMENT (TOO_MANY ids; REQUEST_TOO_LARGE for a
-    request over 4 MiB).
+    """Marks up to 1,000 notifications as read. Ignores ids that do not exist.
+    Callers: the user, administrators.
+    Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications) and INVALID_ARGUMENT (TOO_MANY ids;
+    REQUEST_TOO_LARGE for a request over 4 MiB).
     """
     MarkAllRead: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.MarkAllReadRequest, _notification_service_pb2.MarkAllReadResponse]
-    """Marks all of a user's as read.
-    Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
+    """Marks all notifications of a user as read.
+    Callers: the user, administrators.
+    Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications).
     """
     DeleteNotification: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.DeleteNotificationRequest, _empty_pb2.Empty]
-    """Removes one.
+    """Deletes a notification.
+    Callers: the user.
     Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and FAILED_PRECONDITION (MAIL_NOT_SENT_YET).
     """
     CountUnread: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.CountUnreadRequest, _notification_service_pb2.CountUnreadResponse]
-    """Counts a user's unread notifications exactly, up to 1,000. A cached count is at most some 30 seconds old, and that
-    old only where a notification expired or the cache could not be told of a change.
-    Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
+    """Counts a user's unread notifications, exactly up to 1,000. A cached count can be up to 30 seconds old if a
+    notification expired or the cache missed an invalidation.
+    Callers: the user, administrators.
+    Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications).
     """
     GetNotificationStats: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.GetNotificationStatsRequest, _notification_service_pb2.GetNotificationStatsResponse]
     """Counts a user's notifications by type.
-    Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
+    Callers: the user, administrators.
+    Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications).
     """
 
 class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Notifications. Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) when MongoDB is gone, and every write also with UNAVAILABLE
-    (TOO_MANY_WRITES). Nobody sees, marks or deletes what is another's: it is NOT_FOUND.
+    """Notifications.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable. Every write also fails with
+    UNAVAILABLE (TOO_MANY_WRITES) if too many run at once.
+    Another user's notification is NOT_FOUND, for administrators too.
     """
 
     @_abc_1.abstractmethod
@@ -75,12 +90,13 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notification_service_pb2.CreateNotificationRequest,
         context: _aio.ServicerContext[_notification_service_pb2.CreateNotificationRequest, _abc.Awaitable[_notification_service_pb2.Notification]],
     ) -> _abc.Awaitable[_notification_service_pb2.Notification]:
-        """Stores a notification for a user; the same request_id answers the first one.
+        """Creates a notification for a user. A second call with the same request_id returns the first notification.
+        Callers: administrators, identity, the trivet command.
         Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_FIELD, DATA_TOO_LARGE, DATA_TOO_DEEP,
-        INVALID_DATA_KEY, INVALID_DATA_NUMBER, VALUE_WITHOUT_KIND), FAILED_PRECONDITION (REQUEST_ID_REUSED
-        with another body; EMAIL_NOT_CONFIGURED; USER_ERASED for one whose data was erased; UNWANTED for a topic and type that
-        the user has turned off), ABORTED (REQUEST_RACED: try again) and UNIMPLEMENTED (PUSH_NOT_IMPLEMENTED for the type
-        push, which this version does not send).
+        INVALID_DATA_KEY, INVALID_DATA_NUMBER, VALUE_WITHOUT_KIND), FAILED_PRECONDITION (REQUEST_ID_REUSED with another
+        body; EMAIL_NOT_CONFIGURED; USER_ERASED for a user whose data was erased; UNWANTED for a topic and type that the
+        user has disabled), ABORTED (REQUEST_RACED: try again) and UNIMPLEMENTED (PUSH_NOT_IMPLEMENTED for the type push,
+        which this version does not send).
         """
 
     @_abc_1.abstractmethod
@@ -89,7 +105,8 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notification_service_pb2.GetNotificationRequest,
         context: _aio.ServicerContext[_notification_service_pb2.GetNotificationRequest, _abc.Awaitable[_notification_service_pb2.Notification]],
     ) -> _abc.Awaitable[_notification_service_pb2.Notification]:
-        """Reads one notification.
+        """Returns a notification.
+        Callers: the user.
         Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and INVALID_ARGUMENT (INVALID_READ_MASK).
         """
 
@@ -100,9 +117,10 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_notification_service_pb2.ListNotificationsRequest, _abc.Awaitable[_notification_service_pb2.ListNotificationsResponse]],
     ) -> _abc.Awaitable[_notification_service_pb2.ListNotificationsResponse]:
         """Lists a user's notifications, newest first.
-        Fails with PERMISSION_DENIED (NOT_YOURS for another user's), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
-        INVALID_PAGE, INVALID_READ_MASK, INVALID_FIELD) and UNAVAILABLE (TOO_MANY_READS while too many other pages of 25 or more
-        are read).
+        Callers: the user, administrators.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications), INVALID_ARGUMENT (INVALID_PAGE_SIZE,
+        INVALID_PAGE_TOKEN, INVALID_PAGE, INVALID_READ_MASK, INVALID_FIELD) and UNAVAILABLE (TOO_MANY_READS if too many
+        pages of 25 or more are read at once).
         """
 
     @_abc_1.abstractmethod
@@ -111,7 +129,8 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notification_service_pb2.MarkReadRequest,
         context: _aio.ServicerContext[_notification_service_pb2.MarkReadRequest, _abc.Awaitable[_notification_service_pb2.Notification]],
     ) -> _abc.Awaitable[_notification_service_pb2.Notification]:
-        """Marks one as read; one that is read keeps its time.
+        """Marks a notification as read. A notification that was read before keeps its `read_time`.
+        Callers: the user.
         Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND).
         """
 
@@ -121,9 +140,10 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notification_service_pb2.BatchMarkReadRequest,
         context: _aio.ServicerContext[_notification_service_pb2.BatchMarkReadRequest, _abc.Awaitable[_notification_service_pb2.BatchMarkReadResponse]],
     ) -> _abc.Awaitable[_notification_service_pb2.BatchMarkReadResponse]:
-        """Marks up to 1,000 as read; those that are not there are passed over.
-        Fails with PERMISSION_DENIED (NOT_YOURS for another user's) and INVALID_ARGUMENT (TOO_MANY ids; REQUEST_TOO_LARGE for a
-        request over 4 MiB).
+        """Marks up to 1,000 notifications as read. Ignores ids that do not exist.
+        Callers: the user, administrators.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications) and INVALID_ARGUMENT (TOO_MANY ids;
+        REQUEST_TOO_LARGE for a request over 4 MiB).
         """
 
     @_abc_1.abstractmethod
@@ -132,8 +152,9 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notification_service_pb2.MarkAllReadRequest,
         context: _aio.ServicerContext[_notification_service_pb2.MarkAllReadRequest, _abc.Awaitable[_notification_service_pb2.MarkAllReadResponse]],
     ) -> _abc.Awaitable[_notification_service_pb2.MarkAllReadResponse]:
-        """Marks all of a user's as read.
-        Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
+        """Marks all notifications of a user as read.
+        Callers: the user, administrators.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications).
         """
 
     @_abc_1.abstractmethod
@@ -142,7 +163,8 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notification_service_pb2.DeleteNotificationRequest,
         context: _aio.ServicerContext[_notification_service_pb2.DeleteNotificationRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Removes one.
+        """Deletes a notification.
+        Callers: the user.
         Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and FAILED_PRECONDITION (MAIL_NOT_SENT_YET).
         """
 
@@ -152,9 +174,10 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notification_service_pb2.CountUnreadRequest,
         context: _aio.ServicerContext[_notification_service_pb2.CountUnreadRequest, _abc.Awaitable[_notification_service_pb2.CountUnreadResponse]],
     ) -> _abc.Awaitable[_notification_service_pb2.CountUnreadResponse]:
-        """Counts a user's unread notifications exactly, up to 1,000. A cached count is at most some 30 seconds old, and that
-        old only where a notification expired or the cache could not be told of a change.
-        Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
+        """Counts a user's unread notifications, exactly up to 1,000. A cached count can be up to 30 seconds old if a
+        notification expired or the cache missed an invalidation.
+        Callers: the user, administrators.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications).
         """
 
     @_abc_1.abstractmethod
@@ -164,7 +187,8 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_notification_service_pb2.GetNotificationStatsRequest, _abc.Awaitable[_notification_service_pb2.GetNotificationStatsResponse]],
     ) -> _abc.Awaitable[_notification_service_pb2.GetNotificationStatsResponse]:
         """Counts a user's notifications by type.
-        Fails with PERMISSION_DENIED (NOT_YOURS for another user's).
+        Callers: the user, administrators.
+        Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications).
         """
 
 def add_NotificationServiceServicer_to_server(servicer: NotificationServiceServicer, server: _aio.Server) -> None: ...

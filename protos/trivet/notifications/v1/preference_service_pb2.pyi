@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Preference(_message.Message):
-    """One wish of a user."""
+    """A user's preference for one topic and channel."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -30,13 +30,13 @@ class Preference(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     ENABLED_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """Whose; the caller's own if unset."""
+    """The owner's user id. Defaults to the caller."""
     topic: _builtins.str
-    """About what, required: 1 to 64 of [a-z0-9._-], but not `.` or `..`. Over HTTP the path says it."""
+    """The topic, required: 1 to 64 of [a-z0-9._-], but not `.` or `..`. Over HTTP it is part of the path."""
     type: _resources_pb2.NotificationType.ValueType
-    """By which way."""
+    """The delivery channel."""
     enabled: _builtins.bool
-    """Whether it is wanted; it is not, if unset."""
+    """Whether the user receives these notifications. Unset means false."""
     def __init__(
         self,
         *,
@@ -55,13 +55,13 @@ Global___Preference: _TypeAlias = Preference  # noqa: Y015
 
 @_typing.final
 class ListPreferencesRequest(_message.Message):
-    """Whose preferences."""
+    """The user whose preferences are listed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """The caller's own if unset."""
+    """The owner's user id. Defaults to the caller."""
     def __init__(
         self,
         *,
@@ -84,7 +84,7 @@ class ListPreferencesResponse(_message.Message):
     PREFERENCES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def preferences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Preference]:
-        """By topic and type."""
+        """The preferences, sorted by topic and channel."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ Global___ListPreferencesResponse: _TypeAlias = ListPreferencesResponse  # noqa: 
 
 @_typing.final
 class SetPreferenceRequest(_message.Message):
-    """One preference to set."""
+    """The preference to set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -26,8 +26,10 @@ if _version_not_supported:
 
 
 class PreferenceServiceStub:
-    """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE
-    (STORE_UNAVAILABLE) when MongoDB is gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
+    """Notification preferences. A topic and channel without a preference is enabled.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable, and with PERMISSION_DENIED
+    (NOT_YOURS) for another user's preferences.
     """
 
     def __init__(self, channel):
@@ -49,25 +51,29 @@ class PreferenceServiceStub:
 
 
 class PreferenceServiceServicer:
-    """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE
-    (STORE_UNAVAILABLE) when MongoDB is gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
+    """Notification preferences. A topic and channel without a preference is enabled.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable, and with PERMISSION_DENIED
+    (NOT_YOURS) for another user's preferences.
     """
 
     def ListPreferences(self, request, context):
-        """Lists what a user has said, by topic and type; nothing for an unknown user. A cached answer is at most
-        some 30 seconds old, and that old only where the cache could not be told of a change.
-        Fails with INVALID_ARGUMENT (a service that names nobody).
+        """Lists a user's notification preferences, sorted by topic and channel. Empty for an unknown user. A cached response
+        can be up to 30 seconds old if the cache missed the invalidation of a change.
+        Callers: the user, administrators.
+        Fails with INVALID_ARGUMENT if a service calls without a user id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetPreference(self, request, context):
-        """Sets one preference, in place of what was said before of its topic and type. What is not wanted is not stored any
-        more: CreateNotification refuses it as UNWANTED.
+        """Sets the preference for one topic and channel. Replaces an earlier one. For a disabled topic and channel,
+        CreateNotification fails with the reason UNWANTED.
+        Callers: the user, administrators.
         Fails with INVALID_ARGUMENT (INVALID_FIELD, ALWAYS_TOLD for a topic that begins with `account.`), UNAVAILABLE
-        (TOO_MANY_WRITES) and FAILED_PRECONDITION
-        (TOO_MANY_PREFERENCES beyond 200, or a few more that were said at once; USER_ERASED for one whose data was erased).
+        (TOO_MANY_WRITES) and FAILED_PRECONDITION (TOO_MANY_PREFERENCES for more than 200, or a few more in concurrent
+        calls; USER_ERASED for a user whose data was erased).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,8 +101,10 @@ def add_PreferenceServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PreferenceService:
-    """What users want to be told, and how. What was never said is wanted. Every RPC fails with UNAVAILABLE
-    (STORE_UNAVAILABLE) when MongoDB is gone, and with PERMISSION_DENIED (NOT_YOURS) for another's.
+    """Notification preferences. A topic and channel without a preference is enabled.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable, and with PERMISSION_DENIED
+    (NOT_YOURS) for another user's preferences.
     """
 
     @staticmethod

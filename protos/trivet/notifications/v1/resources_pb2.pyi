@@ -23,23 +23,23 @@ class _NotificationType:
 class _NotificationTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NotificationType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     NOTIFICATION_TYPE_UNSPECIFIED: _NotificationType.ValueType  # 0
-    """Not said; in-app when creating."""
+    """Unspecified. CreateNotification uses IN_APP; a filter matches every channel."""
     NOTIFICATION_TYPE_EMAIL: _NotificationType.ValueType  # 1
-    """By mail."""
+    """By email."""
     NOTIFICATION_TYPE_PUSH: _NotificationType.ValueType  # 2
-    """By Web Push."""
+    """By Web Push. Not implemented: this version sends none."""
     NOTIFICATION_TYPE_IN_APP: _NotificationType.ValueType  # 3
-    """In the product itself."""
+    """In the product's own inbox."""
 
 class NotificationType(_NotificationType, metaclass=_NotificationTypeEnumTypeWrapper):
-    """How a notification reaches its user."""
+    """The delivery channel of a notification."""
 
 NOTIFICATION_TYPE_UNSPECIFIED: NotificationType.ValueType  # 0
-"""Not said; in-app when creating."""
+"""Unspecified. CreateNotification uses IN_APP; a filter matches every channel."""
 NOTIFICATION_TYPE_EMAIL: NotificationType.ValueType  # 1
-"""By mail."""
+"""By email."""
 NOTIFICATION_TYPE_PUSH: NotificationType.ValueType  # 2
-"""By Web Push."""
+"""By Web Push. Not implemented: this version sends none."""
 NOTIFICATION_TYPE_IN_APP: NotificationType.ValueType  # 3
-"""In the product itself."""
+"""In the product's own inbox."""
 Global___NotificationType: _TypeAlias = NotificationType  # noqa: Y015

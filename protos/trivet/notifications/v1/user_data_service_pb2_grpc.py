@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class UserDataServiceStub:
-    """A person's data. Every RPC fails with UNAVAILABLE when MongoDB is gone.
+    """Personal data of users.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE if MongoDB is unreachable.
     """
 
     def __init__(self, channel):
@@ -48,13 +50,16 @@ class UserDataServiceStub:
 
 
 class UserDataServiceServicer:
-    """A person's data. Every RPC fails with UNAVAILABLE when MongoDB is gone.
+    """Personal data of users.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE if MongoDB is unreachable.
     """
 
     def EraseUserData(self, request, context):
-        """Erases a user's notifications, preferences, log entries and the personal part of their audit events, as much as there is time
-        for: call again until `complete`. From the first call on nothing new is kept of the user. An unknown user is no
-        error. Only identity and operators may.
+        """Erases a user's notifications, preferences, log entries and the personal part of their audit events. It stops
+        shortly before the deadline: call it again until the response is `complete`.
+        After the first call, no new data of the user is stored. An unknown user is no error.
+        Callers: identity, the trivet command.
         Fails with PERMISSION_DENIED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -62,9 +67,10 @@ class UserDataServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportUserData(self, request, context):
-        """Reads everything that is held of a user, a page at a time, for an operator or an administrator.
-        Fails with PERMISSION_DENIED, INVALID_ARGUMENT (page size, token) and UNAVAILABLE (TOO_MANY_READS while too many other
-        long pages are read).
+        """Lists all data of a user that this service stores.
+        Callers: administrators, the trivet command.
+        Fails with PERMISSION_DENIED, INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and UNAVAILABLE
+        (TOO_MANY_READS if too many long pages are read at once).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +98,9 @@ def add_UserDataServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UserDataService:
-    """A person's data. Every RPC fails with UNAVAILABLE when MongoDB is gone.
+    """Personal data of users.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    Every RPC fails with UNAVAILABLE if MongoDB is unreachable.
     """
 
     @staticmethod
