@@ -26,8 +26,8 @@ from gateway.middleware.metrics import Metrics
 from gateway.middleware.request_id import RequestId
 from gateway.middleware.security_headers import SecurityHeaders
 from gateway.middleware.trace import Trace
-from gateway.server.granian_version import Ahead
-from gateway.sessions.session_checks import HeldChecks, SessionChecks
+from gateway.server.granian_version import OffLoopHandler
+from gateway.sessions.fast_path import FastPath, OffLoopFastPath
 
 
 def hand_written(deps: Deps) -> list[BaseRoute]:
@@ -44,7 +44,7 @@ def middlewares(deps: Deps) -> list[Middleware]:
         Middleware(RequestId),
         Middleware(Trace, ratio=settings.trace_ratio),
         Middleware(Metrics),
-        Middleware(AccessLog, deps.request_log, hits_every=settings.log_hits_every),
+        Middleware(AccessLog, deps.access_log, hits_every=settings.log_hits_every),
         Middleware(SecurityHeaders, https=settings.base_url.startswith("https:")),
         Middleware(Cors, deps.origins),
         Middleware(ErrorHandler),  # below those that count and label answers: they see the answer to a failure, too
@@ -54,7 +54,7 @@ def middlewares(deps: Deps) -> list[Middleware]:
         Middleware(Deadline),
     ]
     # The fast path answers without all of these. It writes no `session_data` cookie.
-    return [Middleware(SessionChecks, deps), *listed] if settings.cookie_cache == "off" else listed
+    return [Middleware(FastPath, deps), *listed] if settings.cookie_cache == "off" else listed
 
 
 def build_app(deps: Deps) -> ASGIApp:
@@ -66,6 +66,6 @@ def build_app(deps: Deps) -> ASGIApp:
     return app
 
 
-def answers_ahead(deps: Deps) -> Ahead | None:
-    """Return what answers requests ahead of the event loop, which runs."""
-    return HeldChecks(deps, asyncio.get_running_loop()) if deps.settings.cookie_cache == "off" else None
+def off_loop_handler(deps: Deps) -> OffLoopHandler | None:
+    """Return what answers requests off_loop of the event loop, which runs."""
+    return OffLoopFastPath(deps, asyncio.get_running_loop()) if deps.settings.cookie_cache == "off" else None

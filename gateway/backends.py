@@ -1,4 +1,4 @@
-"""The three services behind the gateway: one channel each, and the stubs that the gateway calls."""
+"""The services behind the gateway: a channel for each, and the stubs that the gateway calls."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -21,25 +21,25 @@ from trivet.notifications.v1.mailbox_service_pb2_grpc import MailboxServiceStub
 from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Backends:
-    """Channels by process name, and typed stubs over them."""
+    """A channel by the name of each service, and the stubs of identity, notifications and cache."""
 
     channels: Mapping[str, Channel]
+    accounts: AccountServiceStub
     auth: AuthServiceStub
     sessions: SessionServiceStub
+    subscriptions: SubscriptionServiceStub
     users: UserServiceStub
-    notifications: NotificationServiceStub
-    mailbox: MailboxServiceStub
+    verification: VerificationServiceStub
     logs: LogServiceStub
+    mailbox: MailboxServiceStub
+    notifications: NotificationServiceStub
     cache: CacheServiceStub
     limits: RateLimitServiceStub
-    verification: VerificationServiceStub
-    accounts: AccountServiceStub
-    subscriptions: SubscriptionServiceStub
 
     async def connected(self, seconds: float) -> None:
-        """Wait until all three services are connected to, but not longer."""
+        """Wait until the channels of all services are connected, `seconds` at most."""
         waiting = [asyncio.ensure_future(channel.channel_ready()) for channel in self.channels.values()]
         _, late = await asyncio.wait(waiting, timeout=seconds)
         for each in late:
@@ -48,7 +48,7 @@ class Backends:
 
 @asynccontextmanager
 async def open_backends(settings: GatewaySettings) -> AsyncIterator[Backends]:
-    """Open the three channels; none has to be up yet."""
+    """Open the channels. The services do not have to run yet."""
     signer = Signer("gateway", settings.call_keys)
     addresses = {
         "identity": settings.identity_address,
@@ -60,17 +60,18 @@ async def open_backends(settings: GatewaySettings) -> AsyncIterator[Backends]:
             name: await stack.enter_async_context(OwnChannel.open(address, name, signer, lengthens=True))
             for name, address in addresses.items()
         }
+        identity, notifications, cache = channels["identity"], channels["notifications"], channels["cache"]
         yield Backends(
-            channels,
-            AuthServiceStub(channels["identity"]),
-            SessionServiceStub(channels["identity"]),
-            UserServiceStub(channels["identity"]),
-            NotificationServiceStub(channels["notifications"]),
-            MailboxServiceStub(channels["notifications"]),
-            LogServiceStub(channels["notifications"]),
-            CacheServiceStub(channels["cache"]),
-            RateLimitServiceStub(channels["cache"]),
-            VerificationServiceStub(channels["identity"]),
-            AccountServiceStub(channels["identity"]),
-            SubscriptionServiceStub(channels["identity"]),
+            channels=channels,
+            accounts=AccountServiceStub(identity),
+            auth=AuthServiceStub(identity),
+            sessions=SessionServiceStub(identity),
+            subscriptions=SubscriptionServiceStub(identity),
+            users=UserServiceStub(identity),
+            verification=VerificationServiceStub(identity),
+            logs=LogServiceStub(notifications),
+            mailbox=MailboxServiceStub(notifications),
+            notifications=NotificationServiceStub(notifications),
+            cache=CacheServiceStub(cache),
+            limits=RateLimitServiceStub(cache),
         )

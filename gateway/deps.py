@@ -1,42 +1,39 @@
-"""What the handlers of every route share."""
+"""The dependencies of the routes and middlewares."""
 
 import asyncio
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from gateway.backends import Backends
-from gateway.http.access_log import RequestLog
+from gateway.http.access_log import AccessLogWriter
 from gateway.http.origins import Origins
-from gateway.http.rate_limiter import Windows
-from gateway.sessions.reader import Reads
-from gateway.sessions.token_guesses import Guesses
+from gateway.http.rate_limiter import RateLimiter
+from gateway.sessions.reader import Reader
+from gateway.sessions.token_guesses import TokenGuesses
 from gateway.settings import GatewaySettings
 from trivet.client import NearCache
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Deps:
-    """Made once, in `__main__.py`, and given to each family of routes.
-
-    Whoever finds out who calls writes `exchange_of(request.scope).user_id`, for the access log.
-    """
+    """Made once, in `server/worker.py`. Tests replace the parts."""
 
     settings: GatewaySettings
     backends: Backends
     origins: Origins
-    request_log: RequestLog
+    access_log: AccessLogWriter
     near: NearCache = field(default_factory=NearCache)
-    windows: Windows = field(default_factory=Windows)
+    rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
     @cached_property
-    def guesses(self) -> Guesses | None:
-        """The count of wrong tokens, None where nothing is limited."""
+    def token_guesses(self) -> TokenGuesses | None:
+        """The rate limit of wrong tokens, None if rate limiting is off."""
         if not self.settings.rate_limit_on:
             return None
-        return Guesses(self.settings, self.reads.cookies, self.backends.limits, self.windows)
+        return TokenGuesses(self.settings, self.reader.cookies, self.backends.limits, self.rate_limiter)
 
     @cached_property
-    def reads(self) -> Reads:
-        """Sessions, profiles and whatever else is read through the cache."""
-        return Reads(self.settings, self.backends, self.near)
+    def reader(self) -> Reader:
+        """Reads sessions, profiles and other cached messages."""
+        return Reader(self.settings, self.backends, self.near)

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.deps import Deps
 from gateway.http.description import Description
-from gateway.http.errors import OF_BODIES, OF_EVERY_REQUEST, Cause, Refused
+from gateway.http.errors import OF_BODIES, OF_EVERY_REQUEST, ApiError, Cause
 from gateway.http.request_context import header
 from trivet.identity.v1.subscription_service_pb2 import ApplyStripeEventRequest, ApplyStripeEventResponse
 
@@ -68,7 +68,7 @@ def routes(deps: Deps) -> list[BaseRoute]:
                 refused = error
                 return None
 
-        answer = await (deps.guesses.counted_signature(request, apply) if deps.guesses else apply())
+        answer = await (deps.token_guesses.counted_signature(request, apply) if deps.token_guesses else apply())
         if answer is None:
             assert refused is not None
             raise refused
@@ -78,25 +78,25 @@ def routes(deps: Deps) -> list[BaseRoute]:
 
 
 async def _body(request: Request) -> bytes:
-    """Return the bytes as they came. Raises Refused for what no event of Stripe's is, unread by anybody."""
+    """Return the bytes as they came. Raises ApiError for what no event of Stripe's is, unread by anybody."""
     media_type = header(request.scope, b"content-type").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise Refused("INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", "an event comes as application/json")
+        raise ApiError("INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", "an event comes as application/json")
     body = await request.body()
     if not body or len(body) > MAX_BODY_BYTES:
-        raise Refused("INVALID_ARGUMENT", "INVALID_BODY", f"an event has 1 to {MAX_BODY_BYTES} bytes")
+        raise ApiError("INVALID_ARGUMENT", "INVALID_BODY", f"an event has 1 to {MAX_BODY_BYTES} bytes")
     return body
 
 
 def _signature(request: Request) -> str:
     signatures = request.headers.getlist("stripe-signature")
     if len(signatures) != 1 or not signatures[0].isascii():
-        raise Refused("INVALID_ARGUMENT", "INVALID_SIGNATURE", "one Stripe-Signature header must be there")
+        raise ApiError("INVALID_ARGUMENT", "INVALID_SIGNATURE", "one Stripe-Signature header must be there")
     return signatures[0]
 
 
-def _away() -> Refused:
-    return Refused(
+def _away() -> ApiError:
+    return ApiError(
         "UNAVAILABLE",
         "TRY_AGAIN",
         "this cannot be taken now: send it again",

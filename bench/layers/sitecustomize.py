@@ -40,12 +40,12 @@ def without_batching() -> None:
 
 def without_checks_on_the_loop() -> None:
     """A session check that the near cache cannot answer goes through all middlewares."""
-    from gateway.sessions.session_checks import SessionChecks
+    from gateway.sessions.fast_path import FastPath
 
-    async def long_way(self: SessionChecks, *request: Any) -> None:
+    async def long_way(self: FastPath, *request: Any) -> None:
         await self._app(*request)
 
-    _replace(SessionChecks, "__call__", long_way)
+    _replace(FastPath, "__call__", long_way)
 
 
 def without_claims() -> None:

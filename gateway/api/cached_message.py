@@ -1,4 +1,4 @@
-"""What is held ready of the answers that HTTP reads through the cache."""
+"""A message of the cache with its JSON."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -10,8 +10,8 @@ from gateway.api.json_encoding import encode
 M = TypeVar("M", bound=Message)
 
 
-class Made(Generic[M]):
-    """A message, and the JSON that HTTP answers for it, made when it is first asked for."""
+class CachedMessage(Generic[M]):
+    """A message and its JSON, which is encoded on first use."""
 
     __slots__ = ("_json", "message")
 
@@ -26,12 +26,12 @@ class Made(Generic[M]):
         return self._json
 
 
-def made(kind: type[M]) -> Callable[[bytes], Made[M] | None]:
-    """Return a function from an entry's bytes to the message in them, None if they hold none."""
+def decoder(kind: type[M]) -> Callable[[bytes], CachedMessage[M] | None]:
+    """Return a function that decodes an entry's bytes; it returns None if they are no such message."""
 
-    def read(value: bytes) -> Made[M] | None:
+    def read(value: bytes) -> CachedMessage[M] | None:
         try:
-            return Made(kind.FromString(value))
+            return CachedMessage(kind.FromString(value))
         except DecodeError:
             return None
 

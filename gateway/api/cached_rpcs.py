@@ -1,4 +1,4 @@
-"""Which RPCs are read through the cache, and how: what the .proto files declare of those that HTTP may reach."""
+"""The RPCs that are read through the cache, as the .proto files declare them."""
 
 from collections.abc import Mapping
 
@@ -18,4 +18,4 @@ SESSIONS = CACHED_RPCS["trivet.identity.v1.SessionService/VerifySession"]
 PROFILES = CACHED_RPCS["trivet.identity.v1.UserService/GetUser"]
 SUBSCRIPTIONS = CACHED_RPCS["trivet.identity.v1.SubscriptionService/GetSubscription"]
 UNREAD = CACHED_RPCS["trivet.notifications.v1.NotificationService/CountUnread"]
-"""Those that the gateway's own code reads."""
+"""The RPCs that the gateway's own code reads."""

@@ -13,7 +13,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
-from gateway.http.errors import Refused
+from gateway.http.errors import ApiError
 from runtime import json_text
 from runtime.struct_codec import is_exact
 
@@ -41,24 +41,24 @@ WRAPPERS = frozenset(
 )
 
 
-def invalid(field: str, expected: str) -> Refused:
+def invalid(field: str, expected: str) -> ApiError:
     """Return the refusal of a value, naming its field and what would have been right."""
-    return Refused("INVALID_ARGUMENT", "INVALID_VALUE", f"{field}: expected {expected}", field=field)
+    return ApiError("INVALID_ARGUMENT", "INVALID_VALUE", f"{field}: expected {expected}", field=field)
 
 
 def decode(body: bytes) -> Any:
-    """Return the JSON value in a body. Raises Refused for what is not JSON in UTF-8, or nested too deeply."""
+    """Return the JSON value in a body. Raises ApiError for what is not JSON in UTF-8, or nested too deeply."""
     try:
         return json_text.parse(body)
     except ValueError:
         sentence = "the body is not valid JSON in UTF-8, or is nested too deeply"
-        raise Refused("INVALID_ARGUMENT", "INVALID_JSON", sentence) from None
+        raise ApiError("INVALID_ARGUMENT", "INVALID_JSON", sentence) from None
 
 
-def twice(reason: str, name: str, other: str) -> Refused:
+def twice(reason: str, name: str, other: str) -> ApiError:
     """Return the refusal of one field that is given in both of its spellings."""
     sentence = f"{name} is given already, as {other}: leave one of the two out"
-    return Refused("INVALID_ARGUMENT", reason, sentence, field=name)
+    return ApiError("INVALID_ARGUMENT", reason, sentence, field=name)
 
 
 @cache
@@ -68,7 +68,7 @@ def fields_of(descriptor: Descriptor) -> dict[str, FieldDescriptor]:
 
 
 def merge(message: Message, value: Any, path: str = "") -> None:
-    """Set a message's fields from a JSON object. Raises Refused at the first field that is unknown or wrong."""
+    """Set a message's fields from a JSON object. Raises ApiError at the first field that is unknown or wrong."""
     if not isinstance(value, dict):
         raise invalid(path or "body", "an object")
     fields = fields_of(message.DESCRIPTOR)
@@ -77,7 +77,7 @@ def merge(message: Message, value: Any, path: str = "") -> None:
         field = fields.get(key)
         where = f"{path}.{key}" if path else key
         if field is None:
-            raise Refused("INVALID_ARGUMENT", "UNKNOWN_FIELD", f"{where[:128]} is not a field here", field=where[:128])
+            raise ApiError("INVALID_ARGUMENT", "UNKNOWN_FIELD", f"{where[:128]} is not a field here", field=where[:128])
         if spelled.setdefault(field.name, key) != key:
             raise twice("AMBIGUOUS_FIELD", where, spelled[field.name])
         if field.is_repeated:
@@ -116,7 +116,7 @@ def _paths(value: Any, where: str) -> list[str]:
 
 
 def check_numbers(value: Any, where: str) -> None:
-    """Raise Refused for a number, anywhere in a value for a Struct, that is too large or too exact for a double."""
+    """Raise ApiError for a number, anywhere in a value for a Struct, that is too large or too exact for a double."""
     if isinstance(value, dict):
         for key, item in value.items():
             check_numbers(item, f"{where}.{key}"[:256])
@@ -143,7 +143,7 @@ def _merge_repeated(message: Message, field: FieldDescriptor, items: Any, where:
 
 
 def scalar(field: FieldDescriptor, value: Any, where: str) -> Any:
-    """Return a JSON value as a scalar field holds it. Raises Refused."""
+    """Return a JSON value as a scalar field holds it. Raises ApiError."""
     if field.enum_type is not None:
         return _enum(field, value, where)
     if field.type == Kind.TYPE_BYTES:

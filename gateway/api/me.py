@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.api.json_encoding import converter
 from gateway.deps import Deps
 from gateway.http.description import Description
-from gateway.http.errors import OF_EVERY_REQUEST, OF_SESSIONS, Refused
+from gateway.http.errors import OF_EVERY_REQUEST, OF_SESSIONS, ApiError
 from gateway.http.etag import answer_to
 from gateway.sessions.request_session import session_of
 
@@ -51,11 +51,11 @@ def routes(deps: Deps) -> list[BaseRoute]:
         """
         found = await session_of(request, deps)
         if found is None:
-            raise Refused("UNAUTHENTICATED", "NOT_SIGNED_IN", "sign in first: a session cookie or bearer token")
+            raise ApiError("UNAUTHENTICATED", "NOT_SIGNED_IN", "sign in first: a session cookie or bearer token")
         user, subscription, unread = await asyncio.gather(
-            _part(deps.reads.profile(found.user.id)),
-            _part(deps.reads.subscription(found.user.id)),
-            _part(deps.reads.unread(found)),
+            _part(deps.reader.profile(found.user.id)),
+            _part(deps.reader.subscription(found.user.id)),
+            _part(deps.reader.unread(found)),
         )
         parts = {"user": user, "session": found.session, "subscription": subscription, "unreadCount": unread}
         missing = [name for name, part in parts.items() if part is None]

@@ -7,7 +7,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from gateway.api.json_decoding import EXPECTED, INTEGER, WRAPPERS, fields_of, invalid, merge_message, scalar, twice
-from gateway.http.errors import Refused
+from gateway.http.errors import ApiError
 
 MAX_PARAMETERS = 200
 Kind = FieldDescriptor
@@ -17,12 +17,12 @@ BOOLS = {"true": True, "false": False}
 
 
 def parameters(query: bytes) -> dict[str, list[str]]:
-    """Return a query string's values by name, in their order. Raises Refused if it is malformed."""
+    """Return a query string's values by name, in their order. Raises ApiError if it is malformed."""
     found: dict[str, list[str]] = {}
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
     except (ValueError, UnicodeDecodeError):
-        raise Refused(
+        raise ApiError(
             "INVALID_ARGUMENT", "INVALID_QUERY", "the query string is malformed or has too many parameters"
         ) from None
     for name, value in pairs:
@@ -33,7 +33,7 @@ def parameters(query: bytes) -> dict[str, list[str]]:
 def merge_query(message: Message, query: bytes) -> None:
     """Set a message's fields from a query string: `type=...`, repeated names for lists, dots into messages.
 
-    What the body has said of these fields is replaced. Raises Refused for what is unknown, wrong or in two spellings.
+    What the body has said of these fields is replaced. Raises ApiError for what is unknown, wrong or in two spellings.
     """
     spelled: dict[tuple[str, ...], str] = {}
     for name, values in parameters(query).items():
@@ -56,7 +56,7 @@ def _set(message: Message, name: str, values: list[str]) -> tuple[str, ...]:
     if field is None or (field.message_type is not None and not _has_text(field)):
         raise _unknown(name)
     if field.name in SECRETS:
-        raise Refused("INVALID_ARGUMENT", "SECRET_IN_URL", f"{name[:128]} must not stand in a URL", field=name[:128])
+        raise ApiError("INVALID_ARGUMENT", "SECRET_IN_URL", f"{name[:128]} must not stand in a URL", field=name[:128])
     message.ClearField(field.name)
     if field.is_repeated:
         getattr(message, field.name).extend(_read(field, value, name) for value in values)
@@ -95,5 +95,5 @@ def _has_text(field: FieldDescriptor) -> bool:
     )
 
 
-def _unknown(name: str) -> Refused:
-    return Refused("INVALID_ARGUMENT", "UNKNOWN_PARAMETER", f"{name[:128]} is not a parameter here", field=name[:128])
+def _unknown(name: str) -> ApiError:
+    return ApiError("INVALID_ARGUMENT", "UNKNOWN_PARAMETER", f"{name[:128]} is not a parameter here", field=name[:128])

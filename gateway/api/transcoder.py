@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.api.cached_message import Made
+from gateway.api.cached_message import CachedMessage
 from gateway.api.cached_rpcs import CACHED_RPCS
 from gateway.api.http_rules import WHOLE_BODY, Rule, rules
 from gateway.api.json_decoding import decode, invalid, merge, merge_message
@@ -24,9 +24,9 @@ from gateway.api.query_decoding import merge_query
 from gateway.api.route_tree import Matcher
 from gateway.deps import Deps
 from gateway.http.csrf import refuse_foreign_pages
-from gateway.http.errors import Refused
+from gateway.http.errors import ApiError
 from gateway.http.etag import answer_to, is_kept
-from gateway.http.request_context import exchange_of, header
+from gateway.http.request_context import header, request_context_of
 from gateway.http.router import method_not_allowed, raw_path, route_not_found
 from gateway.sessions.reader import SignedIn
 from gateway.sessions.request_session import session_of
@@ -54,7 +54,7 @@ class Operation:
 
 
 class Transcoder:
-    """An ASGI application that serves every annotated RPC of the services, as the person who is signed in."""
+    """An ASGI application that serves every annotated RPC of the services, in the name of the signed-in user."""
 
     def __init__(
         self,
@@ -79,34 +79,34 @@ class Transcoder:
         if found is None:
             raise route_not_found()
         methods, values = found
-        exchange = exchange_of(scope)
-        exchange.route = next(iter(methods.values())).template
+        context = request_context_of(scope)
+        context.route = next(iter(methods.values())).template
         rule = methods.get("GET" if request.method == "HEAD" else request.method)
         if rule is None:
             raise method_not_allowed(request.method, {*methods, "HEAD"} if "GET" in methods else methods)
-        exchange.route = rule.template
+        context.route = rule.template
         refuse_foreign_pages(request, self._deps.origins)
         signed_in = await self._who_calls(request, self._deps)
         if signed_in is None:
-            raise Refused("UNAUTHENTICATED", "NOT_SIGNED_IN", "sign in first: a session cookie or bearer token")
-        exchange.user_id = signed_in.user.id
+            raise ApiError("UNAUTHENTICATED", "NOT_SIGNED_IN", "sign in first: a session cookie or bearer token")
+        context.user_id = signed_in.user.id
         operation = self._operations[rule.rpc.full_name]
         message = await _decode(operation, request, values, signed_in)
         body = (await self._answer(operation, message, signed_in)).json
         response = answer_to(scope, body) if operation.is_kept else Response(body, media_type="application/json")
         await response(scope, receive, send)
 
-    async def _answer(self, operation: Operation, message: Message, signed_in: SignedIn) -> Made[Message]:
-        async def ask(lease: Metadata) -> Made[Message]:
+    async def _answer(self, operation: Operation, message: Message, signed_in: SignedIn) -> CachedMessage[Message]:
+        async def ask(lease: Metadata) -> CachedMessage[Message]:
             with signed_in.acting():
-                return Made(await operation.call(message, metadata=lease))
+                return CachedMessage(await operation.call(message, metadata=lease))
 
         cached = operation.cached
         if cached is None or not cached.may_be_shown(message, signed_in.user.id, is_admin=signed_in.is_admin):
             return await ask(())
         key = cached.key_of(message, signed_in.user.id)
-        found = await self._deps.reads.messages(cached.namespace, operation.answer).get(key, ask)
-        # Where there is none the owner says so, in its own words.
+        found = await self._deps.reader.messages(cached.namespace, operation.answer).get(key, ask)
+        # If there is none, the owner's error is the answer.
         return found or await ask(())
 
 
@@ -137,20 +137,20 @@ async def _decode(operation: Operation, request: Request, values: list[str], sig
 
 
 def _adopt_idempotency_key(message: Any, key: str) -> None:
-    """Make the header the request id of a create that names none."""
+    """Set the request id from the header if the message has none."""
     if len(key) > MAX_REQUEST_ID:
         raise invalid("Idempotency-Key", f"at most {MAX_REQUEST_ID} characters")
     message.request_id = message.request_id or key
 
 
 async def _json(request: Request) -> Any:
-    """Return the body's JSON, UNSET if there is no body. Raises Refused."""
+    """Return the body's JSON, UNSET if there is no body. Raises ApiError."""
     body = await request.body()
     if not body:
         return UNSET
     media_type = header(request.scope, b"content-type").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise Refused("INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", "send the body as application/json", status=415)
+        raise ApiError("INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", "send the body as application/json", status=415)
     return decode(body)
 
 

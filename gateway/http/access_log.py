@@ -30,7 +30,7 @@ dropped = Counter(
 waiting = Gauge("trivet_request_log_waiting", "Log entries of requests that wait to be written.")
 
 
-class RequestLog:
+class AccessLogWriter:
     """A bounded queue in front of LogService.WriteLogs. A dead log store costs entries, counted, and nothing else."""
 
     def __init__(self, logs: LogServiceStub, *, length: int = QUEUE_LENGTH, seconds: float = BATCH_SECONDS) -> None:
@@ -100,14 +100,14 @@ class RequestLog:
 
 
 @asynccontextmanager
-async def open_request_log(logs: LogServiceStub) -> AsyncIterator[RequestLog]:
+async def open_access_log(logs: LogServiceStub) -> AsyncIterator[AccessLogWriter]:
     """Run a request log in the background; at the end what is left is sent."""
-    request_log = RequestLog(logs)
-    running = asyncio.create_task(request_log.run())
+    access_log = AccessLogWriter(logs)
+    running = asyncio.create_task(access_log.run())
     try:
-        yield request_log
+        yield access_log
     finally:
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
-        await request_log.drain(LAST_WRITE_SECONDS)
+        await access_log.drain(LAST_WRITE_SECONDS)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
-from gateway.http.errors import Refused
+from gateway.http.errors import ApiError
 from gateway.http.origins import Origins
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -36,8 +36,8 @@ def fault_of_page(headers: Headers, origins: Origins) -> str | None:
 
 
 def refuse_foreign_pages(request: Request, origins: Origins) -> None:
-    """Raise Refused if a request that changes something carries cookies, and no trusted page sent it."""
+    """Raise ApiError if a request that changes something carries cookies, and no trusted page sent it."""
     if request.method in SAFE_METHODS or "cookie" not in request.headers:
         return
     if (fault := fault_of_page(request.headers, origins)) is not None:
-        raise Refused("PERMISSION_DENIED", fault, SENTENCES[fault])
+        raise ApiError("PERMISSION_DENIED", fault, SENTENCES[fault])

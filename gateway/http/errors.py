@@ -74,7 +74,7 @@ OF_BODIES = (
 """What the middlewares refuse, and what a request with a session or with a body meets."""
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """A request that the gateway itself answers with an error, in its route's own shape."""
 
     def __init__(
@@ -103,7 +103,7 @@ def body(status: int, code: str, message: str, details: Sequence[Mapping[str, An
     )
 
 
-def refusal(error: Refused) -> Response:
+def refusal(error: ApiError) -> Response:
     """Return the answer to a request that the gateway refused."""
     details: list[dict[str, Any]] = [_typed(ErrorInfo(reason=error.reason, domain=DOMAIN))]
     if error.field:

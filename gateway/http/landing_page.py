@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.http.request_context import exchange_of, header
+from gateway.http.request_context import header, request_context_of
 from gateway.settings import GatewaySettings
 
 PAGE = Template(Path(__file__).with_name("landing.html").read_text(encoding="utf-8"))
@@ -64,7 +64,7 @@ class Landing:
         if scope["path"].startswith(PROGRAMS) or not asks_for_a_page(scope):
             await self._app(scope, receive, send)
             return
-        exchange_of(scope).route = "/"
+        request_context_of(scope).route = "/"
         status = 200 if scope["path"] == "/" else 404
         code = Request(scope).query_params.get("error")
         if code is not None:

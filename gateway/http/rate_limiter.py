@@ -1,4 +1,4 @@
-"""Counts in windows: this process's own, and those that all gateways share through the cache service."""
+"""Rate limits: those of this process, and those that all gateways share through the cache service."""
 
 import logging
 import math
@@ -18,7 +18,7 @@ from trivet.client.outage import Outage
 
 logger = logging.getLogger(__name__)
 
-counted_alone = Counter(
+counted_locally = Counter(
     "trivet_gateway_limits_alone_total", "Limits that this process counted by itself: the cache did not answer."
 )
 
@@ -28,16 +28,16 @@ MAX_KEY = 512
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many requests, until none has been allowed for `seconds`."""
+    """At most `requests` requests. The count starts again when none was allowed for `seconds`."""
 
     requests: int
     seconds: int
 
 
-class Windows:
-    """Counts by key, in bounded memory: what has been quiet longest is forgotten first.
+class RateLimiter:
+    """Counts requests by key, in bounded memory: the key that was counted least recently is dropped first.
 
-    A count starts anew after a full window without an allowed request. Any thread may ask.
+    A count starts again after a full window without an allowed request. All methods are thread-safe.
     """
 
     def __init__(self, *, capacity: int = 50_000, monotonic: Monotonic = time.monotonic) -> None:
@@ -49,24 +49,24 @@ class Windows:
     def __len__(self) -> int:
         return len(self._counts)
 
-    def wait(self, key: str, limit: Limit) -> int:
-        """Return 0 if a request is allowed now, else in how many seconds one will be. Counts nothing."""
+    def retry_after(self, key: str, limit: Limit) -> int:
+        """Return 0 if a request is allowed now, else the seconds until one will be. Counts nothing."""
         count, last = self._counts.get(key[:MAX_KEY], (0, 0.0))
         left = last + limit.seconds - self.monotonic()
         return max(1, math.ceil(left)) if count >= limit.requests and left > 0 else 0
 
-    def left(self, key: str, limit: Limit) -> int:
+    def remaining(self, key: str, limit: Limit) -> int:
         """Return how many more requests are allowed now."""
         count, last = self._counts.get(key[:MAX_KEY], (0, 0.0))
         return max(0, limit.requests - count) if last + limit.seconds > self.monotonic() else limit.requests
 
     def exhaust(self, key: str, limit: Limit, until: float) -> None:
-        """Allow nothing until a time: somebody who counts for all has said so."""
+        """Allow no request until a time, which the cache service gave."""
         with self._lock:
             self._remember(key[:MAX_KEY], limit.requests, until - limit.seconds)
 
-    def take(self, key: str, limit: Limit, at: float | None = None) -> int:
-        """Count a request, as one of an earlier time if that is given, if it is allowed; return as `wait` does."""
+    def acquire(self, key: str, limit: Limit, at: float | None = None) -> int:
+        """Count a request if it is allowed; return as `retry_after` does. `at` is the time of an earlier request."""
         key = key[:MAX_KEY]
         with self._lock:
             now = self.monotonic()
@@ -85,36 +85,38 @@ class Windows:
             self._counts.popitem(last=False)
 
 
-class SharedWindows:
-    """The same counts over all gateways, kept by the cache service; `take` never fails and takes 100 ms at most.
+class SharedRateLimiter:
+    """Counts over all gateways, in the cache service. `acquire` never fails, and takes 100 ms at most.
 
-    What the cache allows is counted here as well. When it does not answer it is left alone for a second, and what this
-    process has seen decides: a cache that comes and goes hands out no more than each process allows by itself.
+    Requests that the cache allows are counted here as well. When the cache does not answer, it is not asked for a
+    second and the counts of this process decide. So an unstable cache allows no more than each process alone.
     """
 
     ANSWER_SECONDS = 0.1
     REST_SECONDS = 1.0
 
-    def __init__(self, shared: RateLimitServiceStub, own: Windows) -> None:
+    def __init__(self, shared: RateLimitServiceStub, own: RateLimiter) -> None:
         self._shared = shared
         self._own = own
         self._rests_until = 0.0
         self._outage = Outage(
-            logger, "limits are this process's own: the cache answers %s", "limits are those of all gateways again"
+            logger,
+            "rate limits are counted by this process alone: the cache answers %s",
+            "rate limits are shared by all gateways again",
         )
 
-    def wait(self, rule: str, subject: str, limit: Limit) -> int:
-        """Return what `Windows.wait` does, as far as this process knows."""
-        return self._own.wait(f"{rule}|{subject}", limit)
+    def retry_after(self, rule: str, subject: str, limit: Limit) -> int:
+        """Return the seconds until a request is allowed, by the counts of this process."""
+        return self._own.retry_after(f"{rule}|{subject}", limit)
 
-    def left(self, rule: str, subject: str, limit: Limit) -> int:
-        """Return what `Windows.left` does, as far as this process knows."""
-        return self._own.left(f"{rule}|{subject}", limit)
+    def remaining(self, rule: str, subject: str, limit: Limit) -> int:
+        """Return how many more requests are allowed now, by the counts of this process."""
+        return self._own.remaining(f"{rule}|{subject}", limit)
 
-    async def take(self, rule: str, subject: str, limit: Limit) -> int:
-        """Count a request if it is allowed; return 0 then, else in how many seconds one will be."""
+    async def acquire(self, rule: str, subject: str, limit: Limit) -> int:
+        """Count a request if it is allowed. Return 0 then, else the seconds until one will be."""
         key, now = f"{rule}|{subject}", self._own.monotonic()
-        if seconds := self._own.wait(key, limit):
+        if seconds := self._own.retry_after(key, limit):
             return seconds
         if now >= self._rests_until:
             try:
@@ -124,14 +126,14 @@ class SharedWindows:
                 self._rests_until = self._own.monotonic() + self.REST_SECONDS
             else:
                 self._outage.end()
-                # The time before the call: here no window may end later than there.
+                # The time before the call: a window must not end later here than in the cache.
                 if seconds:
                     self._own.exhaust(key, limit, now + seconds)
                     return seconds
-                # Others may have been counted here while this one was asked about.
-                return self._own.take(key, limit, now)
-        counted_alone.inc()
-        return self._own.take(key, limit)
+                # Other requests can have been counted here during the call.
+                return self._own.acquire(key, limit, now)
+        counted_locally.inc()
+        return self._own.acquire(key, limit)
 
     async def _ask(self, rule: str, subject: str, limit: Limit) -> int:
         request = AcquireRequest(

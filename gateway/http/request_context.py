@@ -6,14 +6,14 @@ from typing import cast
 from starlette.types import Scope
 
 UNMATCHED = "unmatched"
-_KEY = "trivet.exchange"
+_KEY = "trivet.context"
 _HEADERS = "trivet.headers"
 
 Header = tuple[bytes, bytes]
 
 
 @dataclass(slots=True)
-class Exchange:
+class RequestContext:
     """One request and its answer.
 
     `route` is the template that matched (`/v1/users/{user_id}`), never the path: a path may hold a token.
@@ -31,15 +31,15 @@ class Exchange:
     headers: list[Header] = field(default_factory=list)  # added to the answer, whoever makes it
 
 
-def exchange_of(scope: Scope) -> Exchange:
-    """Return the exchange that a request's scope belongs to."""
-    return cast(Exchange, scope[_KEY])
+def request_context_of(scope: Scope) -> RequestContext:
+    """Return the context that a request's scope belongs to."""
+    return cast(RequestContext, scope[_KEY])
 
 
-def begin_exchange(scope: Scope, request_id: str) -> Exchange:
-    """Attach a new exchange to a request's scope."""
-    exchange = scope[_KEY] = Exchange(request_id)
-    return exchange
+def begin_request_context(scope: Scope, request_id: str) -> RequestContext:
+    """Attach a new context to a request's scope."""
+    context = scope[_KEY] = RequestContext(request_id)
+    return context
 
 
 def header(scope: Scope, name: bytes) -> str:

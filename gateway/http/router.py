@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.http.errors import Refused
-from gateway.http.request_context import exchange_of
+from gateway.http.errors import ApiError
+from gateway.http.request_context import request_context_of
 
 
 class Router:
@@ -34,11 +34,11 @@ class Router:
         for route in written:
             match, found = route.matches(scope)
             if match is Match.FULL:
-                exchange_of(scope).route = route.path
+                request_context_of(scope).route = route.path
                 await route.handle({**scope, **found}, receive, send)
                 return
             if match is Match.PARTIAL:
-                exchange_of(scope).route = route.path
+                request_context_of(scope).route = route.path
                 allowed |= route.methods or set()
         if allowed:
             raise method_not_allowed(scope["method"], allowed)
@@ -51,10 +51,10 @@ def raw_path(scope: Scope) -> bytes:
     return raw.partition(b"?")[0]
 
 
-def method_not_allowed(method: str, allowed: Iterable[str]) -> Refused:
+def method_not_allowed(method: str, allowed: Iterable[str]) -> ApiError:
     """Return the refusal of a method on a path that serves others."""
     allow = ", ".join(sorted(allowed))
-    return Refused(
+    return ApiError(
         "UNIMPLEMENTED",
         "METHOD_NOT_ALLOWED",
         f"{method[:16]} is not served here, but {allow}",
@@ -63,6 +63,6 @@ def method_not_allowed(method: str, allowed: Iterable[str]) -> Refused:
     )
 
 
-def route_not_found() -> Refused:
+def route_not_found() -> ApiError:
     """Return the refusal of a path that nobody serves."""
-    return Refused("NOT_FOUND", "ROUTE_NOT_FOUND", "nothing is served under this path")
+    return ApiError("NOT_FOUND", "ROUTE_NOT_FOUND", "nothing is served under this path")

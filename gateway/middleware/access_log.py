@@ -4,8 +4,8 @@ import time
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.http.access_log import RequestLog
-from gateway.http.request_context import Exchange, exchange_of
+from gateway.http.access_log import AccessLogWriter
+from gateway.http.request_context import RequestContext, request_context_of
 from gateway.middleware.metrics import METHODS
 from trivet.notifications.v1.log_service_pb2 import (
     LOG_LEVEL_ERROR,
@@ -25,9 +25,9 @@ class AccessLog:
     how many it stands for (`sampledEvery`); what failed is always told.
     """
 
-    def __init__(self, app: ASGIApp, request_log: RequestLog, *, hits_every: int = 1) -> None:
+    def __init__(self, app: ASGIApp, access_log: AccessLogWriter, *, hits_every: int = 1) -> None:
         self._app = app
-        self._request_log = request_log
+        self._access_log = access_log
         self._hits_every = hits_every
         self._hits = 0
 
@@ -36,37 +36,37 @@ class AccessLog:
         try:
             await self._app(scope, receive, send)
         finally:
-            exchange = exchange_of(scope)
-            if exchange.route not in PROBES and (stands_for := self._stands_for(exchange)):
+            context = request_context_of(scope)
+            if context.route not in PROBES and (stands_for := self._stands_for(context)):
                 method = scope["method"] if scope["method"] in METHODS else "OTHER"
-                entry = entry_of(exchange, method, now, time.perf_counter() - began, stands_for=stands_for)
-                self._request_log.add(entry)
+                entry = entry_of(context, method, now, time.perf_counter() - began, stands_for=stands_for)
+                self._access_log.add(entry)
 
-    def _stands_for(self, exchange: Exchange) -> int:
+    def _stands_for(self, context: RequestContext) -> int:
         """Return how many requests an entry of this one stands for; 0 if it gets none."""
-        if not exchange.is_hit or _failed(exchange.status):
+        if not context.is_hit or _failed(context.status):
             return 1
         is_told = self._hits % self._hits_every == 0
         self._hits += 1
         return self._hits_every if is_told else 0
 
 
-def entry_of(exchange: Exchange, method: str, began_ns: int, seconds: float, *, stands_for: int = 1) -> LogEntry:
+def entry_of(context: RequestContext, method: str, began_ns: int, seconds: float, *, stands_for: int = 1) -> LogEntry:
     """Return what is told of a request that began at a time (nanoseconds since 1970) and took so long."""
     entry = LogEntry(
-        level=_level(exchange.status),
-        message=f"{method} {exchange.route} {exchange.status}",
-        user_id=exchange.user_id,
-        endpoint=exchange.route,
+        level=_level(context.status),
+        message=f"{method} {context.route} {context.status}",
+        user_id=context.user_id,
+        endpoint=context.route,
         method=method,
-        status=exchange.status,
+        status=context.status,
         duration_ms=round(seconds * 1000, 3),
         service="gateway",
-        trace_id=exchange.trace_id,
-        span_id=exchange.span_id,
+        trace_id=context.trace_id,
+        span_id=context.span_id,
     )
     entry.timestamp.FromNanoseconds(began_ns)
-    entry.attributes["requestId"] = exchange.request_id
+    entry.attributes["requestId"] = context.request_id
     if stands_for > 1:
         entry.attributes["sampledEvery"] = stands_for
     return entry

@@ -3,7 +3,7 @@
 from prometheus_client import Counter, Gauge
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.http.errors import Refused
+from gateway.http.errors import ApiError
 from gateway.middleware.access_log import PROBES
 
 MAX_WORKING = 512
@@ -62,9 +62,9 @@ class Admission:
         return counted
 
 
-def _too_many() -> Refused:
+def _too_many() -> ApiError:
     shed.inc()
-    return Refused(
+    return ApiError(
         "UNAVAILABLE",
         "TOO_MANY_IN_FLIGHT",
         "too much is asked at once: try again",

@@ -5,7 +5,7 @@ import contextlib
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.http.errors import Refused
+from gateway.http.errors import ApiError
 from gateway.http.request_context import header
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -25,7 +25,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if any(name == b"content-encoding" and value.lower() not in PLAIN for name, value in scope["headers"]):
-            raise Refused(
+            raise ApiError(
                 "INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", "compressed bodies are not accepted", status=415
             )
         declared = header(scope, b"content-length")
@@ -47,8 +47,10 @@ class BodyLimit:
 
         await self._app(scope, _within(bounded, self._seconds), send)
 
-    def _too_large(self) -> Refused:
-        return Refused("INVALID_ARGUMENT", "BODY_TOO_LARGE", f"a body may have at most {self._limit} bytes", status=413)
+    def _too_large(self) -> ApiError:
+        return ApiError(
+            "INVALID_ARGUMENT", "BODY_TOO_LARGE", f"a body may have at most {self._limit} bytes", status=413
+        )
 
 
 async def _discard(receive: Receive) -> None:
@@ -78,7 +80,7 @@ def _within(receive: Receive, seconds: float) -> Receive:
             async with asyncio.timeout_at(deadline):
                 message = await receive()
         except TimeoutError:
-            raise Refused("DEADLINE_EXCEEDED", "BODY_TOO_SLOW", "the body took too long", status=408) from None
+            raise ApiError("DEADLINE_EXCEEDED", "BODY_TOO_SLOW", "the body took too long", status=408) from None
         complete = not message.get("more_body", False)
         return message
 

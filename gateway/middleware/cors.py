@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.http.origin_advice import OriginAdvice
 from gateway.http.origins import Origins
-from gateway.http.request_context import Header, exchange_of, header
+from gateway.http.request_context import Header, header, request_context_of
 
 EXPOSED = b"set-auth-token, set-auth-jwt, x-retry-after, retry-after, x-request-id, traceparent, etag"
 METHODS = b"GET, POST, PUT, PATCH, DELETE"
@@ -24,7 +24,7 @@ class Cors:
         self._advice = OriginAdvice()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = exchange_of(scope).headers
+        headers = request_context_of(scope).headers
         headers.append(VARY)
         origin = header(scope, b"origin")
         trusted = bool(origin) and self._origins.trusts(origin)
@@ -52,7 +52,7 @@ def _admitting(origin: str) -> tuple[Header, ...]:
 
 
 async def _preflight(scope: Scope, send: Send, *, trusted: bool) -> None:
-    exchange_of(scope).route = "preflight"
+    request_context_of(scope).route = "preflight"
     headers: list[Header] = []
     asked = header(scope, b"access-control-request-headers")
     if trusted and HEADER_NAMES.fullmatch(asked):

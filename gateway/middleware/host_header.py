@@ -4,7 +4,7 @@ import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.http.errors import Refused
+from gateway.http.errors import ApiError
 
 HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]*)?")
 
@@ -20,5 +20,5 @@ class HostHeader:
         if hosts in ([], [b""]) and scope["http_version"] != "1.1":  # granian adds an empty one
             hosts = [b"-"]
         if len(hosts) != 1 or not HOST.fullmatch(hosts[0]):
-            raise Refused("INVALID_ARGUMENT", "INVALID_HOST", "a request has one Host header, with a host in it")
+            raise ApiError("INVALID_ARGUMENT", "INVALID_HOST", "a request has one Host header, with a host in it")
         await self._app(scope, receive, send)

@@ -5,7 +5,7 @@ import time
 from prometheus_client import Gauge
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.http.request_context import exchange_of
+from gateway.http.request_context import request_context_of
 from runtime.rpc.interceptors import LATENCY_BUCKETS
 from runtime.telemetry.metrics import Counter, GaugeValue, Histogram
 
@@ -30,7 +30,7 @@ class Metrics:
             await self._app(scope, receive, send)
         finally:
             in_flight.value -= 1
-            exchange = exchange_of(scope)
+            context = request_context_of(scope)
             method = scope["method"] if scope["method"] in METHODS else "OTHER"
-            handled.of(method, exchange.route, exchange.status).value += 1
-            duration.of(exchange.route).observe(time.perf_counter() - began)
+            handled.of(method, context.route, context.status).value += 1
+            duration.of(context.route).observe(time.perf_counter() - began)

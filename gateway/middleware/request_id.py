@@ -4,14 +4,14 @@ import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.http.request_context import begin_exchange, header
+from gateway.http.request_context import begin_request_context, header
 from runtime.ids import new_id
 
 ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class RequestId:
-    """Keeps a caller's request id if it looks like one, else makes one; opens the exchange the others write to."""
+    """Keeps a caller's request id if it looks like one, else makes one; opens the context the others write to."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -19,13 +19,13 @@ class RequestId:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sent = header(scope, b"x-request-id")
         request_id = sent if ACCEPTED.fullmatch(sent) else new_id()
-        exchange = begin_exchange(scope, request_id)
-        exchange.headers.append((b"x-request-id", request_id.encode()))
+        context = begin_request_context(scope, request_id)
+        context.headers.append((b"x-request-id", request_id.encode()))
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                exchange.status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *exchange.headers]
+                context.status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *context.headers]
             await send(message)
 
         await self._app(scope, receive, answer)

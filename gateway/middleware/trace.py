@@ -8,7 +8,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.http.request_context import Exchange, Header, exchange_of, header
+from gateway.http.request_context import Header, RequestContext, header, request_context_of
 from runtime.telemetry.sampling import Chance, Parent, Sampler, parent_of
 from runtime.telemetry.tracing import records_spans
 
@@ -56,52 +56,52 @@ class Trace:
             otel_context.detach(token)
 
     async def _traced(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange, method = exchange_of(scope), scope["method"]
+        context, method = request_context_of(scope), scope["method"]
         with self._tracer.start_as_current_span(
             method, kind=SpanKind.SERVER, record_exception=False, set_status_on_exception=False
         ) as span:
-            if (context := span.get_span_context()).is_valid:
-                exchange.trace_id, exchange.span_id = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+            if (own := span.get_span_context()).is_valid:
+                context.trace_id, context.span_id = f"{own.trace_id:032x}", f"{own.span_id:016x}"
                 outgoing: dict[str, str] = {}
                 PROPAGATOR.inject(outgoing)
-                exchange.headers.append((b"traceparent", outgoing["traceparent"].encode()))
+                context.headers.append((b"traceparent", outgoing["traceparent"].encode()))
             try:
                 await self._app(scope, receive, send)
             finally:
                 if span.is_recording():
-                    span.update_name(f"{method} {exchange.route}")
-                    span.set_attributes(_attributes(method, exchange))
-                    if exchange.status >= 500 or exchange.status == 0:
+                    span.update_name(f"{method} {context.route}")
+                    span.set_attributes(_attributes(method, context))
+                    if context.status >= 500 or context.status == 0:
                         span.set_status(StatusCode.ERROR)
 
 
-def record(tracer: trace.Tracer, method: str, exchange: Exchange) -> Header:
+def record(tracer: trace.Tracer, method: str, context: RequestContext) -> Header:
     """Record a request that begins a trace, is answered already and has asked nobody; return the header that tells it.
 
     It belongs to no context: any thread may do it.
     """
     span = tracer.start_span(
-        f"{method} {exchange.route}",
+        f"{method} {context.route}",
         context=otel_context.Context(),
         kind=SpanKind.SERVER,
-        attributes=_attributes(method, exchange),
+        attributes=_attributes(method, context),
     )
-    context = span.get_span_context()
-    exchange.trace_id, exchange.span_id = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+    own = span.get_span_context()
+    context.trace_id, context.span_id = f"{own.trace_id:032x}", f"{own.span_id:016x}"
     span.end()
-    return b"traceparent", f"00-{exchange.trace_id}-{exchange.span_id}-{context.trace_flags:02x}".encode()
+    return b"traceparent", f"00-{context.trace_id}-{context.span_id}-{own.trace_flags:02x}".encode()
 
 
-def _attributes(method: str, exchange: Exchange) -> dict[str, str | int]:
+def _attributes(method: str, context: RequestContext) -> dict[str, str | int]:
     return {
         "http.request.method": method,
-        "http.route": exchange.route,
-        "http.response.status_code": exchange.status,
+        "http.route": context.route,
+        "http.response.status_code": context.status,
     }
 
 
 def _tell(scope: Scope, parent: Parent) -> None:
     """Name the caller's own trace, of which nothing is recorded, in the answer and in the request log."""
-    exchange = exchange_of(scope)
-    exchange.trace_id, exchange.span_id = parent.trace_id, parent.span_id
-    exchange.headers.append((b"traceparent", f"00-{parent.trace_id}-{parent.span_id}-00".encode()))
+    context = request_context_of(scope)
+    context.trace_id, context.span_id = parent.trace_id, parent.span_id
+    context.headers.append((b"traceparent", f"00-{parent.trace_id}-{parent.span_id}-00".encode()))

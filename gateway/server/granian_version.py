@@ -1,4 +1,4 @@
-"""What is answered ahead of the event loop, and with which granian that can be done."""
+"""What is answered off_loop of the event loop, and with which granian that can be done."""
 
 import logging
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from starlette.types import Message, Scope
 
 logger = logging.getLogger(__name__)
 
-Ahead = Callable[[Scope], tuple[Message, Message] | None]
+OffLoopHandler = Callable[[Scope], tuple[Message, Message] | None]
 """Returns a whole answer, or None; called in a thread that must not wait."""
 
 GRANIAN = "2.8.7"
 """The version whose inner parts `granian_worker.py` stands on, and is tested with."""
 
 
-def can_answer_ahead() -> bool:
+def supports_off_loop() -> bool:
     """Whether granian's thread can be made to answer. Another version serves everything on the event loop."""
     installed = version("granian")
     if installed == GRANIAN:

@@ -14,20 +14,20 @@ from granian._granian import ASGIWorker, CallbackScheduler
 from granian.asgi import _callback_wrapper
 from starlette.types import ASGIApp
 
-from gateway.server.granian_version import Ahead
+from gateway.server.granian_version import OffLoopHandler
 
 logger = logging.getLogger(__name__)
 
 
 class Scheduler(CallbackScheduler):
-    """Hands a request to the loop, unless it is answered ahead of it."""
+    """Hands a request to the loop, unless it is answered off_loop of it."""
 
     __slots__ = ()
 
-    def __new__(cls, loop: asyncio.AbstractEventLoop, run: Any, _ahead: Ahead) -> "Scheduler":
+    def __new__(cls, loop: asyncio.AbstractEventLoop, run: Any, _off_loop: OffLoopHandler) -> "Scheduler":
         return super().__new__(cls, loop, run, None, None, None)  # type: ignore[call-arg]  # granian's types lag behind
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, run: Any, ahead: Ahead) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, run: Any, off_loop: OffLoopHandler) -> None:
         super().__init__()
         context = self._ctx
 
@@ -39,7 +39,7 @@ class Scheduler(CallbackScheduler):
                 watcher.taskref(loop.create_task(run(watcher)))
 
         def schedule(watcher: Any) -> None:
-            if not _answered(watcher, ahead):
+            if not _answered(watcher, off_loop):
                 waiting.append(watcher)
                 if len(waiting) == 1:  # the loop is awake for those that came before, or has taken this one too
                     loop.call_soon_threadsafe(begin, context=context)
@@ -47,9 +47,9 @@ class Scheduler(CallbackScheduler):
         self._schedule_fn = schedule
 
 
-def _answered(watcher: Any, ahead: Ahead) -> bool:
+def _answered(watcher: Any, off_loop: OffLoopHandler) -> bool:
     try:
-        answer = ahead(watcher.scope)
+        answer = off_loop(watcher.scope)
     except Exception:  # nothing may end granian's thread: the loop answers, and its own net tells of what fails there
         logger.exception("a request goes to the event loop: what was to answer it failed")
         return False
@@ -63,7 +63,7 @@ def _answered(watcher: Any, ahead: Ahead) -> bool:
 
 async def work(
     app: ASGIApp,
-    ahead: Ahead,
+    off_loop: OffLoopHandler,
     worker_id: int,
     stop: Any,
     sockets: tuple[Any, Any],
@@ -77,5 +77,5 @@ async def work(
     granted = (worker_id, sockets, None, *runtime, mode, http1, http2, websockets, static, *tls, (None, None))
     worker: Any = ASGIWorker(*granted)
     run = _future_watcher_wrapper(_callback_wrapper(app, scope_options, {}))  # type: ignore[no-untyped-call]  # granian's
-    worker.serve_async(Scheduler(loop, run, ahead), loop, stop)
+    worker.serve_async(Scheduler(loop, run, off_loop), loop, stop)
     await stopped

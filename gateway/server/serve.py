@@ -16,7 +16,7 @@ from granian.log import LogLevels
 from granian.server.embed import AsyncWorker, Server
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.server.granian_version import Ahead, can_answer_ahead
+from gateway.server.granian_version import OffLoopHandler, supports_off_loop
 from gateway.server.rlimit import most_connections
 from gateway.server.sockets import BACKLOG, GRACE_SECONDS, LET_GO_SECONDS, bound
 from gateway.settings import GatewaySettings
@@ -37,7 +37,7 @@ class Listening(Server):
         super().__init__(
             door,
             interface=Interfaces.ASGINL,
-            runtime_threads=1,  # one thread reads requests: what answers ahead of the loop counts without locks
+            runtime_threads=1,  # one thread reads requests: what answers off_loop of the loop counts without locks
             http=HTTPModes.http1,
             websockets=False,
             backpressure=most_connections(),
@@ -55,12 +55,12 @@ class Listening(Server):
         self._ssp, self._shd = None, SocketHolder(self._accepting, False, BACKLOG)  # type: ignore[call-arg, assignment]  # its types lag behind
 
     def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> AsyncWorker:  # type: ignore[override]  # as granian's own
-        if not can_answer_ahead():
+        if not supports_off_loop():
             return super()._spawn_worker(idx, target, callback_loader)
         from gateway.server.granian_worker import work  # only here: another granian may lack what it imports
 
         async def working(worker_id: int, stop: Any, app: ASGIApp, *rest: Any) -> None:
-            await work(app, self._door.ahead, worker_id, stop, *rest)
+            await work(app, self._door.off_loop, worker_id, stop, *rest)
 
         return super()._spawn_worker(idx, AsyncWorker.wrap_target(working), callback_loader)  # type: ignore[no-untyped-call]
 
@@ -86,19 +86,19 @@ class Door:
     A client that is told so opens its next connection elsewhere; one that is cut off loses a request on its way.
     """
 
-    def __init__(self, app: ASGIApp, ahead: Ahead | None = None) -> None:
+    def __init__(self, app: ASGIApp, off_loop: OffLoopHandler | None = None) -> None:
         self._app = app
-        self._ahead = ahead
+        self._off_loop = off_loop
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return self._app(scope, receive, send)
 
-    def ahead(self, scope: Scope) -> tuple[Message, Message] | None:
+    def off_loop(self, scope: Scope) -> tuple[Message, Message] | None:
         """Return what the application answers without the event loop, in whatever thread."""
-        return self._ahead(scope) if self._ahead else None
+        return self._off_loop(scope) if self._off_loop else None
 
     def let_go(self) -> None:
-        app, self._ahead = self._app, None
+        app, self._off_loop = self._app, None
 
         async def closing(scope: Scope, receive: Receive, send: Send) -> None:
             async def answer(message: Message) -> None:
@@ -137,17 +137,22 @@ class _Told:
 
 
 async def serve(
-    app: ASGIApp, settings: GatewaySettings, draining: asyncio.Event, *, shares_port: bool, ahead: Ahead | None = None
+    app: ASGIApp,
+    settings: GatewaySettings,
+    draining: asyncio.Event,
+    *,
+    shares_port: bool,
+    off_loop: OffLoopHandler | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; then accept nothing new, let what is under way end, and return.
 
-    What `ahead` answers the application does not see.
+    What `off_loop` answers the application does not see.
 
     Sets `draining` first, so that readiness fails, for as long as the settings say; with SIGUSR1 a supervisor has that
     done in all workers beforehand. A second signal ends the process at once. Raises SystemExit, with one line that says
     why, if the address cannot be listened on.
     """
-    told, door = _Told(draining, shares_port=shares_port), Door(app, ahead)
+    told, door = _Told(draining, shares_port=shares_port), Door(app, off_loop)
     with bound(settings, shares_port=shares_port) as listener:
         listener.listen(BACKLOG)
         server = Listening(door, listener, settings)

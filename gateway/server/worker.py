@@ -10,10 +10,10 @@ import time
 import uvloop
 from prometheus_client import REGISTRY
 
-from gateway.app import answers_ahead, build_app
+from gateway.app import build_app, off_loop_handler
 from gateway.backends import open_backends
 from gateway.deps import Deps
-from gateway.http.access_log import LAST_WRITE_SECONDS, open_request_log
+from gateway.http.access_log import LAST_WRITE_SECONDS, open_access_log
 from gateway.http.origins import Origins
 from gateway.server.serve import serve
 from gateway.server.sockets import GRACE_SECONDS
@@ -37,17 +37,17 @@ restarts = Counter("trivet_gateway_worker_restarts_total", "How often this worke
 async def main(settings: GatewaySettings, *, shares_port: bool) -> None:
     if settings.metrics_port:
         start_metrics(settings.host, settings.metrics_port)
-    async with open_backends(settings) as backends, open_request_log(backends.logs) as request_log:
+    async with open_backends(settings) as backends, open_access_log(backends.logs) as access_log:
         near = NearCache(max_bytes=settings.near_cache_bytes, unsafe=_switched_off())
-        deps = Deps(settings, backends, Origins(settings), request_log, near)
-        REGISTRY.register(NearMetrics(deps.reads.cached))
+        deps = Deps(settings=settings, backends=backends, origins=Origins(settings), access_log=access_log, near=near)
+        REGISTRY.register(NearMetrics(deps.reader.cached))
         async with watching(backends.cache, near), measured_lag():
             if shares_port:  # others answer meanwhile, and nobody is to meet one that cannot yet
                 await backends.connected(CONNECT_SECONDS)
-            app, ahead = build_app(deps), answers_ahead(deps)
+            app, off_loop = build_app(deps), off_loop_handler(deps)
             gc.collect()
             gc.freeze()  # what is loaded by now stays: a full collection looks at the rest alone, some 6 ms for 36
-            await serve(app, settings, deps.draining, shares_port=shares_port, ahead=ahead)
+            await serve(app, settings, deps.draining, shares_port=shares_port, off_loop=off_loop)
 
 
 def _switched_off() -> list[str]:

@@ -1,4 +1,4 @@
-"""An open session as it is held in memory: who it is, and the answer of get-session, ready but for the token."""
+"""A session as the near cache holds it: decoded, with the encoded answer of get-session except for the token."""
 
 import math
 from typing import NamedTuple, Self
@@ -11,11 +11,14 @@ from gateway.sessions.wire_objects import session_object, user_object
 from trivet.identity.v1.session_service_pb2 import VerifySessionResponse
 
 PLACE = "{token}"
-"""Stands where the token will: nothing that is written before it, two ids, can hold a brace."""
+"""Stands for the token. Only two ids come before it, and they cannot contain a brace."""
 
 
-class HeldSession(NamedTuple):
-    """`head`, the token and `tail` are the answer; `ends` and `slides` are seconds since 1970."""
+class CachedSession(NamedTuple):
+    """`head`, the token and `tail` together are the answer.
+
+    `ends`, and `slides` when the end is due to be moved, are in seconds since 1970.
+    """
 
     answer: VerifySessionResponse
     head: bytes
@@ -36,9 +39,9 @@ def _seconds(time: Timestamp) -> float:
     return time.seconds + time.nanos / 1e9
 
 
-def hold(value: bytes) -> HeldSession | None:
-    """Return the session in an entry's bytes, None if they hold none."""
+def decode_session(value: bytes) -> CachedSession | None:
+    """Return the session of an entry's bytes, None if they are no session."""
     try:
-        return HeldSession.of(VerifySessionResponse.FromString(value))
+        return CachedSession.of(VerifySessionResponse.FromString(value))
     except DecodeError:
         return None

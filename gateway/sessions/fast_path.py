@@ -1,8 +1,11 @@
-"""Plain checks of a session: a GET of get-session that asks for nothing else, and what is answered to it.
+"""The session fast path: answers GET /api/auth/get-session ahead of the middlewares.
 
-Whatever is no plain question goes the long way, which answers the same.
+A cached session is answered on the thread that read the request: no call, no encoding, one signature check, and no
+work for the event loop. A session that is not cached yet is read on the loop. All other requests pass through, and the
+middlewares and `auth/routes/sessions.py` give the same answer.
 """
 
+import asyncio
 import random
 import re
 import time
@@ -10,21 +13,27 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from starlette.types import Message, Scope
+import grpc
+from opentelemetry import trace
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.auth.protocol.endpoint import BASE_PATH
 from gateway.auth.routes.sessions import GET_SESSION
 from gateway.deps import Deps
 from gateway.http.client_address import forwarded_for, limit_subject, peer_of
-from gateway.http.request_context import Exchange, Header
+from gateway.http.errors import ApiError
+from gateway.http.request_context import Header, RequestContext
 from gateway.http.router import raw_path
 from gateway.middleware.access_log import entry_of
 from gateway.middleware.cors import VARY, allowed
 from gateway.middleware.host_header import HOST
+from gateway.middleware.metrics import duration, handled
 from gateway.middleware.request_id import ACCEPTED
 from gateway.middleware.security_headers import on_every_answer
-from gateway.middleware.trace import BEGINS, sampler_of
-from gateway.sessions.cached_session import HeldSession
+from gateway.middleware.trace import BEGINS, TRACER, record, sampler_of
+from gateway.sessions.cached_session import CachedSession
+from gateway.sessions.request_session import OUTCOME
+from gateway.sessions.token_guesses import BARE, SIGNED
 from runtime.ids import token_hash
 from runtime.telemetry.metrics import CounterSeries, HistogramSeries
 from trivet.notifications.v1.log_service_pb2 import LogEntry
@@ -32,21 +41,24 @@ from trivet.notifications.v1.log_service_pb2 import LogEntry
 ROUTE = GET_SESSION.path
 PATH = f"{BASE_PATH}{ROUTE}"
 RAW_PATH = PATH.encode()
-NOT_PLAIN = frozenset({b"traceparent", b"content-encoding", b"transfer-encoding", b"expect"})
-"""Headers that say more than a plain check does: a trace, or a body."""
-PLAIN = re.compile("[a-zA-Z0-9]+")
-"""Tokens that JSON spells as they are."""
-MAX_REMEMBERED = 4_096
-"""So many proofs are remembered, good and bad ones, whose headers have so many bytes at most: some 6 MB."""
-MAX_REMEMBERED_BYTES = 1_024
+SERIES = ("GET", PATH, 200)
+MAX_READING = 512
+"""The most reads at a time. Further requests pass through, and the middlewares refuse what is too much."""
+OTHER_HEADERS = frozenset({b"traceparent", b"content-encoding", b"transfer-encoding", b"expect"})
+"""Headers with which a request is not for the fast path: it is traced, or has a body."""
+PLAIN_TOKEN = re.compile("[a-zA-Z0-9]+")
+"""Tokens that JSON does not escape."""
+MAX_PROOFS = 4_096
+"""The most headers whose verified token is remembered, also if they hold none: some 6 MB."""
+MAX_PROOF_BYTES = 1_024
 MAX_CLIENTS = 8_192
 MAX_FORWARDED_BYTES = 128
-"""The most client addresses that are kept as rate limits count them, some 4 MB: parsing one costs more than a check."""
-_CHECK = "trivet.plain_check"
+"""The most clients that are remembered as rate limits count them, some 4 MB: parsing an address costs more than all."""
+_CHECK = "trivet.session_check"
 
 
-class PlainCheck(NamedTuple):
-    """The token that a request proves to hold and its hash; the other headers that matter; and if it is traced."""
+class SessionCheck(NamedTuple):
+    """A request for the fast path: the token that it proves to hold, its hash, and the headers that matter."""
 
     token: str
     key: str
@@ -57,22 +69,22 @@ class PlainCheck(NamedTuple):
     begins_trace: bool
 
 
-class PlainChecks:
-    """Tells plain checks from other requests, and makes the answer to one."""
+class SessionChecks:
+    """Recognizes the requests for the fast path, and makes their answers."""
 
     def __init__(self, deps: Deps, *, wall: Callable[[], float] = time.time) -> None:
         settings = deps.settings
         self.is_limited = settings.rate_limit_on
         self._wall = wall
-        self._cookies = deps.reads.cookies
+        self._cookies = deps.reader.cookies
         self._origins = deps.origins
-        self._windows = deps.windows
+        self._rate_limiter = deps.rate_limiter
         self._proxies = settings.trusted_proxies
         self._limit = GET_SESSION.limit
         self._sampler = sampler_of(settings.trace_ratio)
-        # Secrets are those of the process: with others there is another one, and nothing is remembered.
-        self._remembered = lru_cache(maxsize=MAX_REMEMBERED)(self._proved)
-        self._subject = lru_cache(maxsize=MAX_CLIENTS)(self._subject_of)
+        # The secret never changes in a process, so a proof stays valid.
+        self._remembered_proof = lru_cache(maxsize=MAX_PROOFS)(self._proof)
+        self._remembered_subject = lru_cache(maxsize=MAX_CLIENTS)(self._subject)
         self._headers: list[Header] = [
             (b"content-type", b"application/json"),
             *on_every_answer(https=settings.base_url.startswith("https:")),
@@ -80,89 +92,93 @@ class PlainChecks:
             VARY,
         ]
 
-    def of(self, scope: Scope) -> PlainCheck | None:
-        """Return what a request asks, None if it is no plain check; the scope keeps the answer."""
+    def of(self, scope: Scope) -> SessionCheck | None:
+        """Return the check of a request, None if the request is not for the fast path. The scope keeps the result."""
         if scope["path"] != PATH or scope["method"] != "GET" or scope["query_string"] or raw_path(scope) != RAW_PATH:
             return None
         if _CHECK not in scope:
-            scope[_CHECK] = self._asked(scope["headers"], begins_trace=scope.setdefault(BEGINS, self._sampler.begins()))
-        check: PlainCheck | None = scope[_CHECK]
+            scope[_CHECK] = self._read(scope["headers"], begins_trace=scope.setdefault(BEGINS, self._sampler.begins()))
+        check: SessionCheck | None = scope[_CHECK]
         return check
 
-    def may_open(self, held: HeldSession) -> bool:
-        """Whether a session is open now and is not to be slid."""
+    def is_open(self, cached: CachedSession) -> bool:
+        """Whether a session is open, and its end need not be moved now."""
         now = self._wall()
-        return now < held.ends and now < held.slides
+        return now < cached.ends and now < cached.slides
 
-    def takes(self, scope: Scope, check: PlainCheck) -> bool:
-        """Whether the limits allow one more check from this address: this process's own window says so."""
-        return not (self.is_limited and self._windows.take(f"path|{self.subject(scope, check)}|{ROUTE}", self._limit))
+    def is_allowed(self, scope: Scope, check: SessionCheck) -> bool:
+        """Count the check, and say whether the limit of this process allows it."""
+        if not self.is_limited:
+            return True
+        return not self._rate_limiter.acquire(f"path|{self.subject(scope, check)}|{ROUTE}", self._limit)
 
-    def subject(self, scope: Scope, check: PlainCheck) -> str:
-        """Return the client as limits count it."""
+    def subject(self, scope: Scope, check: SessionCheck) -> str:
+        """Return the client as rate limits count it."""
         forwarded = check.forwarded if self._proxies else b""
-        subject = self._subject if len(forwarded) <= MAX_FORWARDED_BYTES else self._subject_of
+        subject = self._remembered_subject if len(forwarded) <= MAX_FORWARDED_BYTES else self._subject
         return subject(peer_of(scope), forwarded)
 
-    def answer(self, check: PlainCheck, held: HeldSession, request_id: bytes, *more: Header) -> tuple[Message, Message]:
-        """Return the two messages that answer a check, with more headers if there are any."""
-        body = held.head + check.token.encode() + held.tail
+    def answer(
+        self, check: SessionCheck, cached: CachedSession, request_id: bytes, *more: Header
+    ) -> tuple[Message, Message]:
+        """Return the two messages of the answer, with additional headers."""
+        body = cached.head + check.token.encode() + cached.tail
         headers = [*self._headers, (b"x-request-id", request_id), (b"content-length", b"%d" % len(body)), *more]
         if check.origin and self._origins.trusts(check.origin):
             headers += allowed(check.origin)
         start = {"type": "http.response.start", "status": 200, "headers": headers}
         return start, {"type": "http.response.body", "body": body}
 
-    def _asked(self, headers: list[Header], *, begins_trace: bool) -> PlainCheck | None:
+    def _read(self, headers: list[Header], *, begins_trace: bool) -> SessionCheck | None:
         given = dict(headers)
         if (
             len(given) != len(headers)
-            or not given.keys().isdisjoint(NOT_PLAIN)
+            or not given.keys().isdisjoint(OTHER_HEADERS)
             or given.get(b"content-length", b"0") != b"0"
             or not HOST.fullmatch(given.get(b"host", b" "))
         ):
             return None
         authorization, cookie = given.get(b"authorization", b""), given.get(b"cookie", b"")
-        remembered = len(authorization) + len(cookie) <= MAX_REMEMBERED_BYTES
-        if (proved := (self._remembered if remembered else self._proved)(authorization, cookie)) is None:
+        prove = self._remembered_proof if len(authorization) + len(cookie) <= MAX_PROOF_BYTES else self._proof
+        if (proof := prove(authorization, cookie)) is None:
             return None
         sent = given.get(b"x-request-id", b"")
         request_id = sent if sent and ACCEPTED.fullmatch(sent.decode("latin-1")) else b""
         origin, forwarded = given.get(b"origin", b"").decode("latin-1"), given.get(b"x-forwarded-for", b"")
-        return PlainCheck(*proved, request_id, origin, forwarded, begins_trace)
+        return SessionCheck(*proof, request_id, origin, forwarded, begins_trace)
 
-    def _subject_of(self, peer: str, forwarded: bytes) -> str:
+    def _subject(self, peer: str, forwarded: bytes) -> str:
         return limit_subject(forwarded_for(peer, [forwarded] if forwarded else [], self._proxies))
 
-    def _proved(self, authorization: bytes, cookie: bytes) -> tuple[str, str, bool] | None:
-        """Return the token that these headers prove to hold, its hash, and whether it comes without our signature."""
+    def _proof(self, authorization: bytes, cookie: bytes) -> tuple[str, str, bool] | None:
+        """Return the token that the headers prove to hold, its hash, and whether it has no signature of ours."""
         sent = authorization.decode("latin-1")
         token = self._cookies.token_in(sent, (cookie.decode("latin-1"),))
-        if token is None or not PLAIN.fullmatch(token):
+        if token is None or not PLAIN_TOKEN.fullmatch(token):
             return None
         return token, token_hash(token), self._cookies.holds_bare(sent)
 
 
-class Ledger:
-    """Names and counts the answers of one thread; the request log is told one in so many of those that a cache gave."""
+class Recorder:
+    """Counts and logs the answers of one thread. Of cached answers, one of `hits_every` is logged."""
 
     def __init__(
-        self, handled: CounterSeries, duration: HistogramSeries, tell: Callable[[LogEntry], None], *, hits_every: int
+        self, handled: CounterSeries, duration: HistogramSeries, log: Callable[[LogEntry], None], *, hits_every: int
     ) -> None:
         self._handled = handled
         self._duration = duration
-        self._tell = tell
+        self._log = log
         self._hits_every = hits_every
         self._hits = 0
 
-    def name(self, check: PlainCheck) -> bytes:
-        """Return what a request is named: as it says, or a name of its own."""
-        return check.request_id or b"%032x" % random.getrandbits(128)  # a name, and no secret
+    def request_id(self, check: SessionCheck) -> bytes:
+        """Return the request id that the client sent, or a new one."""
+        return check.request_id or b"%032x" % random.getrandbits(128)  # an id, not a secret
 
-    def count(
-        self, held: HeldSession, request_id: bytes, seconds: float, *, is_hit: bool, traced: Exchange | None = None
+    def record(
+        self, cached: CachedSession, request_id: bytes, seconds: float, *, is_hit: bool, traced: RequestContext | None
     ) -> None:
-        """Count an answer that took so long, and was recorded as this if it was."""
+        """Record an answer. `traced` is the context that was traced, if it was."""
         self._duration.observe(seconds)
         self._handled.value += 1
         stands_for = 1
@@ -171,12 +187,112 @@ class Ledger:
             if self._hits % self._hits_every != 1 % self._hits_every:
                 return
             stands_for = self._hits_every
-        exchange = traced or exchange_of_check(request_id)
-        exchange.user_id, exchange.is_hit = held.answer.user.id, is_hit
+        context = traced or context_of_check(request_id)
+        context.user_id, context.is_hit = cached.answer.user.id, is_hit
         began_ns = time.time_ns() - int(seconds * 1e9)
-        self._tell(entry_of(exchange, "GET", began_ns, seconds, stands_for=stands_for))
+        self._log(entry_of(context, "GET", began_ns, seconds, stands_for=stands_for))
 
 
-def exchange_of_check(request_id: bytes) -> Exchange:
-    """Return what is told of a check that was answered."""
-    return Exchange(request_id.decode("latin-1"), PATH, status=200)
+def context_of_check(request_id: bytes) -> RequestContext:
+    """Return the context of a check that was answered."""
+    return RequestContext(request_id.decode("latin-1"), PATH, status=200)
+
+
+class OffLoopFastPath:
+    """Answers checks of cached sessions off the event loop, on the thread that read the request."""
+
+    def __init__(self, deps: Deps, loop: asyncio.AbstractEventLoop) -> None:
+        def log(entry: LogEntry) -> None:
+            loop.call_soon_threadsafe(deps.access_log.add, entry)
+
+        self._checks = SessionChecks(deps)
+        self._tracer = trace.get_tracer(TRACER)
+        self._sessions = deps.reader.sessions
+        self._recorder = Recorder(
+            handled.per_thread(*SERIES), duration.per_thread(PATH), log, hits_every=deps.settings.log_hits_every
+        )
+
+    def __call__(self, scope: Scope) -> tuple[Message, Message] | None:
+        """Return the answer to a request, None if the event loop is to answer it."""
+        began = time.perf_counter()
+        checks = self._checks
+        if (check := checks.of(scope)) is None or (cached := self._sessions.held(check.key)) is None:
+            return None
+        if not checks.is_open(cached) or not checks.is_allowed(scope, check):
+            return None
+        request_id = self._recorder.request_id(check)
+        traced = context_of_check(request_id) if check.begins_trace else None
+        headers = (record(self._tracer, "GET", traced),) if traced else ()
+        answer = checks.answer(check, cached, request_id, *headers)
+        self._recorder.record(cached, request_id, time.perf_counter() - began, is_hit=True, traced=traced)
+        return answer
+
+
+class FastPath:
+    """The middleware: answers checks of open sessions on the event loop. All other requests go on."""
+
+    def __init__(self, app: ASGIApp, deps: Deps) -> None:
+        self._app = app
+        self._checks = SessionChecks(deps)
+        self._reader = deps.reader
+        self._token_guesses = deps.token_guesses
+        self._reading = 0
+        self._recorder = Recorder(
+            handled.of(*SERIES), duration.of(PATH), deps.access_log.add, hits_every=deps.settings.log_hits_every
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        check = self._checks.of(scope)
+        # The span of a traced request, with those of its calls below it, is made by the middlewares.
+        cached, is_hit = await self._find(scope, check) if check and not check.begins_trace else (None, False)
+        if check is None or cached is None:
+            await self._app(scope, receive, send)
+            return
+        request_id = self._recorder.request_id(check)
+        for message in self._checks.answer(check, cached, request_id):
+            await send(message)
+        self._recorder.record(cached, request_id, time.perf_counter() - began, is_hit=is_hit, traced=None)
+
+    async def _find(self, scope: Scope, check: SessionCheck) -> tuple[CachedSession | None, bool]:
+        """Return the session if it is open, and whether it was cached. Returns None if the application is to answer."""
+        if not self._checks.is_allowed(scope, check):
+            return None, False
+        cached, is_hit = self._reader.sessions.held(check.key), True
+        if cached is None:
+            cached, is_hit = await self._read(scope, check)
+        if cached is not None and not self._checks.is_open(cached):
+            scope.pop(OUTCOME, None)
+            return None, False
+        return cached, is_hit
+
+    async def _read(self, scope: Scope, check: SessionCheck) -> tuple[CachedSession | None, bool]:
+        """Read a session through the cache service, and say whether it was cached there.
+
+        Returns None if there is no session, it cannot be read, or too many reads are in flight. The scope keeps the
+        outcome, so that the application does not read again.
+        """
+        if self._reading >= MAX_READING:
+            return None, False
+        is_hit = False
+
+        async def ask() -> CachedSession | None:
+            nonlocal is_hit
+            cached, is_hit = await self._reader.cached_session(check.token)
+            return cached
+
+        self._reading += 1
+        scope[OUTCOME] = None
+        try:
+            if self._token_guesses is None:
+                return await ask(), is_hit
+            subject, rule = self._checks.subject(scope, check), BARE if check.is_bare else SIGNED
+            return await self._token_guesses.counted_of(subject, ask, rule=rule), is_hit
+        except ApiError:  # the application raises it again
+            del scope[OUTCOME]
+            return None, False
+        except grpc.aio.AioRpcError as error:
+            scope[OUTCOME] = error
+            return None, False
+        finally:
+            self._reading -= 1

@@ -8,8 +8,8 @@ from prometheus_client.registry import Collector
 from trivet.client import CachedReads
 
 COUNTS = {
-    "hits": "Reads answered from this process's own memory.",
-    "misses": "Reads that were not.",
+    "hits": "Reader answered from this process's own memory.",
+    "misses": "Reader that were not.",
     "refusals": "Entries not held because one of their tags had moved meanwhile, or there was no room.",
     "evictions": "Entries dropped to make room.",
     "invalidations": "Events that Watch told of.",
@@ -21,16 +21,16 @@ class NearMetrics(Collector):
     """The near cache of this process, and how often the cache service was passed by."""
 
     def __init__(self, reads: CachedReads) -> None:
-        self._reads = reads
+        self._reader = reads
 
     def collect(self) -> Iterable[Metric]:
-        near = self._reads.near
+        near = self._reader.near
         for name, says in COUNTS.items():
             yield CounterMetricFamily(f"trivet_near_{name}", says, value=getattr(near, name))
         yield CounterMetricFamily(
             "trivet_gateway_cache_bypassed",
-            "Reads that went past a cache that did not answer.",
-            value=self._reads.bypassed,
+            "Reader that went past a cache that did not answer.",
+            value=self._reader.bypassed,
         )
         yield GaugeMetricFamily("trivet_near_entries", "Entries held.", value=len(near))
         yield GaugeMetricFamily("trivet_near_bytes", "About how much they take.", value=near.bytes)

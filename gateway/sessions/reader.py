@@ -1,4 +1,4 @@
-"""Who makes a request, and their profile, read through the near cache and the cache service."""
+"""Reads sessions, profiles and other messages through the near cache and the cache service."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ import grpc
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from gateway.api.cached_message import Made, made
+from gateway.api.cached_message import CachedMessage, decoder
 from gateway.api.cached_rpcs import PROFILES, SESSIONS, SUBSCRIPTIONS, UNREAD
 from gateway.backends import Backends
-from gateway.sessions.cached_session import HeldSession, hold
+from gateway.sessions.cached_session import CachedSession, decode_session
 from gateway.sessions.cookies import SessionCookies
 from gateway.settings import GatewaySettings
 from runtime.clock import Clock, from_timestamp, utc_now
@@ -28,7 +28,7 @@ M = TypeVar("M", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A live session, whose it is, and the token that opened it."""
+    """A live session with its user and its token."""
 
     user: User
     session: Session
@@ -40,84 +40,83 @@ class SignedIn:
         return self.user.role == ROLE_ADMIN
 
     def acting(self) -> AbstractContextManager[None]:
-        """Make the calls inside in this person's name."""
+        """Make the calls inside in the user's name."""
         return acting_for(self.user.id, "admin" if self.is_admin else "user", self.session.id)
 
 
-class Reads:
-    """What a request needs to know of who makes it, and every other read that goes through the cache."""
+class Reader:
+    """All reads of the gateway that go through the cache."""
 
     def __init__(self, settings: GatewaySettings, backends: Backends, near: NearCache, *, now: Clock = utc_now) -> None:
         self.cookies = SessionCookies.of(settings)
         self.cached = CachedReads(backends.cache, near)
-        self.sessions: NearReads[HeldSession] = NearReads(self.cached, SESSIONS.namespace, hold)
+        self.sessions: NearReads[CachedSession] = NearReads(self.cached, SESSIONS.namespace, decode_session)
         self._messages: dict[str, NearReads[Any]] = {}
         self._backends = backends
         self._now = now
 
     async def session(self, token: str, *, authoritative: bool = False) -> SignedIn | None:
-        """Return the session that a token opens, None if there is none. Raises AioRpcError if nobody can tell.
+        """Return the live session of a token, None if there is none. Raises AioRpcError if it cannot be read.
 
-        `authoritative` asks identity whatever a cache holds.
+        With `authoritative`, identity confirms the session and no cache is read.
         """
-
-        held = None if authoritative else (await self.held_session(token))[0]
-        # One that has run out, or is to be confirmed: identity has the word.
-        if authoritative or (held is not None and held.ends <= self._now().timestamp()):
-            held = await self._verify(token, ())
-        if held is None:
+        cached = None if authoritative else (await self.cached_session(token))[0]
+        # Identity decides about a session that has expired in the cache.
+        if authoritative or (cached is not None and cached.ends <= self._now().timestamp()):
+            cached = await self._verify(token, ())
+        if cached is None:
             return None
-        answer = held.answer
+        answer = cached.answer
         return SignedIn(answer.user, answer.session, answer.slide_time, token)
 
-    async def held_session(self, token: str) -> tuple[HeldSession | None, bool]:
-        """Return the session that a token opens, and whether a cache knew it or identity had to be asked.
+    async def cached_session(self, token: str) -> tuple[CachedSession | None, bool]:
+        """Return the session of a token, None if there is none, and whether it was cached. It can have expired.
 
-        None if there is none. Raises AioRpcError if nobody can tell.
+        Raises AioRpcError if it cannot be read.
         """
         is_hit = True
 
-        async def ask(lease: Metadata) -> HeldSession | None:
+        async def ask(lease: Metadata) -> CachedSession | None:
             nonlocal is_hit
             is_hit = False
             return await self._verify(token, lease)
 
         return await self.sessions.get(token_hash(token), ask), is_hit
 
-    async def _verify(self, token: str, lease: Metadata) -> HeldSession | None:
+    async def _verify(self, token: str, lease: Metadata) -> CachedSession | None:
         try:
             request = VerifySessionRequest(token=token)
-            return HeldSession.of(await self._backends.sessions.VerifySession(request, metadata=lease))
+            return CachedSession.of(await self._backends.sessions.VerifySession(request, metadata=lease))
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 return None
             raise
 
     def is_due(self, found: SignedIn) -> bool:
-        """Whether the session's end is to be moved now."""
+        """Whether the session's end is due to be moved."""
         return found.slide_time.seconds != 0 and from_timestamp(found.slide_time) <= self._now()
 
     async def refresh(self, token: str) -> tuple[SignedIn, bool]:
-        """Move a session's end; return it, and whether this call moved it. Raises AioRpcError."""
+        """Move a session's end. Returns the session, and whether this call moved its end. Raises AioRpcError."""
         answer = await self._backends.sessions.RefreshSession(RefreshSessionRequest(token=token))
         return SignedIn(answer.user, answer.session, answer.slide_time, token), answer.refreshed
 
     async def profile(self, user_id: str) -> User:
-        """Return a user as everybody's cached profile has it. Raises AioRpcError."""
+        """Return a user's profile. Raises AioRpcError."""
 
-        async def ask(lease: Metadata) -> Made[User]:
-            return Made(await self._backends.users.GetUser(GetUserRequest(user_id=user_id), metadata=lease))
+        async def ask(lease: Metadata) -> CachedMessage[User]:
+            return CachedMessage(await self._backends.users.GetUser(GetUserRequest(user_id=user_id), metadata=lease))
 
         found = await self.messages(PROFILES.namespace, User).get(user_id, ask)
         return found.message if found else (await ask(())).message
 
     async def subscription(self, user_id: str) -> Subscription:
-        """Return a user's subscription, an empty one without any. Raises AioRpcError."""
+        """Return a user's subscription, an empty message if there is none. Raises AioRpcError."""
 
-        async def ask(lease: Metadata) -> Made[Subscription] | None:
+        async def ask(lease: Metadata) -> CachedMessage[Subscription] | None:
             request = GetSubscriptionRequest(user_id=user_id)
             try:
-                return Made(await self._backends.subscriptions.GetSubscription(request, metadata=lease))
+                return CachedMessage(await self._backends.subscriptions.GetSubscription(request, metadata=lease))
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.NOT_FOUND:
                     return None
@@ -127,20 +126,20 @@ class Reads:
         return found.message if found else Subscription()
 
     async def unread(self, signed_in: SignedIn) -> int:
-        """Return how many notifications a person has not read, up to 1,000. Raises AioRpcError."""
+        """Return the number of a user's unread notifications, 1,000 at most. Raises AioRpcError."""
 
-        async def ask(lease: Metadata) -> Made[CountUnreadResponse]:
+        async def ask(lease: Metadata) -> CachedMessage[CountUnreadResponse]:
             with signed_in.acting():
                 request = CountUnreadRequest()
-                return Made(await self._backends.notifications.CountUnread(request, metadata=lease))
+                return CachedMessage(await self._backends.notifications.CountUnread(request, metadata=lease))
 
         found = await self.messages(UNREAD.namespace, CountUnreadResponse).get(signed_in.user.id, ask)
         return (found or await ask(())).message.unread_count
 
-    def messages(self, namespace: str, kind: type[M]) -> "NearReads[Made[M]]":
-        """Return the reads of a namespace whose entries are messages of one kind."""
-        reads: Any = self._messages.get(namespace)  # of messages of this kind: a namespace holds no other
+    def messages(self, namespace: str, kind: type[M]) -> "NearReads[CachedMessage[M]]":
+        """Return the reads of a namespace. Its entries are messages of one type."""
+        reads: Any = self._messages.get(namespace)  # of this type: a namespace has no other
         if reads is None:
-            reads = self._messages[namespace] = NearReads(self.cached, namespace, made(kind))
-        found: NearReads[Made[M]] = reads
+            reads = self._messages[namespace] = NearReads(self.cached, namespace, decoder(kind))
+        found: NearReads[CachedMessage[M]] = reads
         return found

@@ -5,7 +5,7 @@ from functools import partial
 from starlette.requests import HTTPConnection
 
 from gateway.deps import Deps
-from gateway.http.request_context import exchange_of
+from gateway.http.request_context import request_context_of
 from gateway.sessions.reader import SignedIn
 from runtime.ids import token_hash
 
@@ -22,13 +22,13 @@ async def session_of(request: HTTPConnection, deps: Deps, *, authoritative: bool
         if (failure := request.scope[OUTCOME]) is not None:
             raise failure
         return None
-    token = deps.reads.cookies.token_of(request)
+    token = deps.reader.cookies.token_of(request)
     if token is None:
         return None
-    ask = partial(deps.reads.session, token, authoritative=authoritative)
+    ask = partial(deps.reader.session, token, authoritative=authoritative)
     # A token whose session is cached here was no guess.
-    is_counted = deps.guesses is not None and deps.reads.sessions.held(token_hash(token)) is None
-    found = await deps.guesses.counted(request, ask) if deps.guesses and is_counted else await ask()
+    is_counted = deps.token_guesses is not None and deps.reader.sessions.held(token_hash(token)) is None
+    found = await deps.token_guesses.counted(request, ask) if deps.token_guesses and is_counted else await ask()
     if found is not None:
-        exchange_of(request.scope).user_id = found.user.id
+        request_context_of(request.scope).user_id = found.user.id
     return found

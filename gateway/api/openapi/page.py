@@ -81,5 +81,5 @@ class Page:
 def _site(deps: Deps) -> Site:
     settings = deps.settings
     return Site(
-        settings.base_url.rstrip("/"), deps.reads.cookies.session_token, settings.user_fields, settings.session_fields
+        settings.base_url.rstrip("/"), deps.reader.cookies.session_token, settings.user_fields, settings.session_fields
     )

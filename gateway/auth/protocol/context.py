@@ -15,7 +15,7 @@ from gateway.auth.protocol.limits import Limits
 from gateway.auth.protocol.refusals import too_many
 from gateway.deps import Deps
 from gateway.http.client_address import client_address, limit_subject
-from gateway.http.request_context import exchange_of
+from gateway.http.request_context import request_context_of
 from gateway.sessions.cookies import SessionCookies
 from gateway.sessions.reader import SignedIn
 from gateway.sessions.wire_objects import builtins, session_object, user_object
@@ -44,7 +44,7 @@ class AuthContext:
 
     @property
     def cookies(self) -> SessionCookies:
-        return self.deps.reads.cookies
+        return self.deps.reader.cookies
 
     @property
     def caller(self) -> SignedIn:
@@ -84,7 +84,7 @@ class AuthContext:
             members = builtins(session_object(session, token)), builtins(user_object(user))
             self.set_cookies += self.cookie_cache.written(self.request, *members, remember=remember)
         self.opened_token = token
-        exchange_of(self.request.scope).user_id = session.user_id
+        request_context_of(self.request.scope).user_id = session.user_id
 
     def renew_cookie_cache(self, found: SignedIn, *, always: bool = False) -> None:
         """Set the `session_data` cookie if the browser's differs from the session. With `always`, set it anyway."""

@@ -19,7 +19,7 @@ from gateway.auth.protocol.route_table import Found, RouteTable
 from gateway.auth.protocol.validation import Query, validated
 from gateway.deps import Deps
 from gateway.http import landing_page
-from gateway.http.request_context import exchange_of
+from gateway.http.request_context import request_context_of
 from gateway.sessions.token_guesses import TooManyGuesses
 
 logger = logging.getLogger(__name__)
@@ -35,10 +35,12 @@ class AuthProtocol:
         self._table = table
         backends = deps.backends
         self._limits = (
-            Limits(backends.limits, backends.cache, windows=deps.windows) if deps.settings.rate_limit_on else None
+            Limits(backends.limits, backends.cache, rate_limiter=deps.rate_limiter)
+            if deps.settings.rate_limit_on
+            else None
         )
         self._front_page = landing_page.way_back(deps.settings)
-        self._cookie_cache = CookieCache.of(deps.settings, deps.reads.cookies)
+        self._cookie_cache = CookieCache.of(deps.settings, deps.reader.cookies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = AuthContext(Request(scope, receive), self._deps, self._limits, self._cookie_cache)
@@ -54,7 +56,7 @@ class AuthProtocol:
                 return Response(status_code=404)
             context.parameters = found.parameters
             # The template and not the path: an open segment can hold a secret.
-            exchange_of(context.request.scope).route = f"{BASE_PATH}{found.endpoint.path}"
+            request_context_of(context.request.scope).route = f"{BASE_PATH}{found.endpoint.path}"
             response = await _answer(context, found.endpoint)
         except Refusal as error:
             refusal = error

@@ -48,10 +48,10 @@ async def _admit(context: AuthContext, *, authoritative: bool) -> None:
 
 async def slide(context: AuthContext, found: SignedIn) -> SignedIn | None:
     """Move the session's end if that is due and the browser keeps its cookie. Returns None if the session has ended."""
-    if not context.deps.reads.is_due(found) or context.cookies.is_not_remembered(context.request):
+    if not context.deps.reader.is_due(found) or context.cookies.is_not_remembered(context.request):
         return found
     try:
-        moved, is_by_this_call = await context.deps.reads.refresh(found.token)
+        moved, is_by_this_call = await context.deps.reader.refresh(found.token)
     except grpc.aio.AioRpcError as error:
         # The session is valid even if its end cannot be moved now.
         return None if error.code() is grpc.StatusCode.NOT_FOUND else found

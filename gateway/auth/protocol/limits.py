@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from gateway.auth.protocol.known_addresses import KnownAddresses
-from gateway.http.rate_limiter import Limit, SharedWindows, Windows
+from gateway.http.rate_limiter import Limit, RateLimiter, SharedRateLimiter
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.cache.v1.rate_limit_service_pb2_grpc import RateLimitServiceStub
 
@@ -25,14 +25,14 @@ class Limits:
     """
 
     def __init__(
-        self, shared: RateLimitServiceStub, cache: CacheServiceStub, *, windows: Windows | None = None
+        self, shared: RateLimitServiceStub, cache: CacheServiceStub, *, rate_limiter: RateLimiter | None = None
     ) -> None:
-        self._windows = SharedWindows(shared, Windows() if windows is None else windows)
+        self._rate_limiter = SharedRateLimiter(shared, RateLimiter() if rate_limiter is None else rate_limiter)
         self._known = KnownAddresses(cache)
 
     async def path(self, path: str, address: str, limit: Limit) -> int:
         """Count a request for a path. All paths that are not served are one, the empty one."""
-        return await self._windows.take("path", f"{address}|{path}", limit)
+        return await self._rate_limiter.acquire("path", f"{address}|{path}", limit)
 
     async def password(self, account: str, address: str) -> int:
         """Count an attempt at the password of an email or a user id, over all addresses."""
@@ -49,7 +49,7 @@ class Limits:
     async def _of_account(self, rule: str, account: str, address: str, limit: Limit) -> int:
         account = account.lower()
         if not self._known.has_seen(account, address):
-            seconds = await self._windows.take(rule, account, limit)
+            seconds = await self._rate_limiter.acquire(rule, account, limit)
             if not seconds or not await self._known.has(account, address):
                 return seconds
-        return await self._windows.take(f"{rule}-known", f"{address} {account}", limit)
+        return await self._rate_limiter.acquire(f"{rule}-known", f"{address} {account}", limit)

@@ -144,7 +144,7 @@ async def sign_out(context: AuthContext, _: SignOut) -> Response:
             answer = await context.deps.backends.auth.SignOut(SignOutRequest(token=token))
             return answer.revoked or None
 
-        guesses = context.deps.guesses
+        guesses = context.deps.token_guesses
         await (guesses.counted(context.request, end) if guesses else end())
     context.close_session()
     return context.json(SignedOut(success=True))

@@ -1,4 +1,4 @@
-"""Reads, lists and ends sessions."""
+"""Reader, lists and ends sessions."""
 
 import grpc
 import msgspec

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from gateway.backends import open_backends
 from gateway.deps import Deps
-from gateway.http.access_log import RequestLog
+from gateway.http.access_log import AccessLogWriter
 from gateway.http.origins import Origins
 from gateway.settings import GatewaySettings
 from ops.keys.pair_keys import pair_key
@@ -119,6 +119,12 @@ async def scene(stand_ins: StandIns, way: str, request: pytest.FixtureRequest) -
     near.reset(near_cache.Position("e", 0))
     near.echoed(near.monotonic() + 3_600)
     async with open_backends(settings) as backends:
-        deps = Deps(settings, backends, Origins(settings), RequestLog(backends.logs), near)
+        deps = Deps(
+            settings=settings,
+            backends=backends,
+            origins=Origins(settings),
+            access_log=AccessLogWriter(backends.logs),
+            near=near,
+        )
         async with client(deps, way) as http:
             yield await Scene(http, stand_ins, near, deps).warmed()

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
-from gateway.server.granian_version import Ahead
+from gateway.server.granian_version import OffLoopHandler
 from gateway.server.serve import Door, Listening
 from gateway.server.sockets import bound
 from gateway.settings import GatewaySettings
@@ -21,9 +21,13 @@ class Serving:
     """A server in this loop, and the port it is on."""
 
     def __init__(
-        self, listener: socket.socket, app: ASGIApp, ahead: Ahead | None, settings: GatewaySettings = SETTINGS
+        self,
+        listener: socket.socket,
+        app: ASGIApp,
+        off_loop: OffLoopHandler | None,
+        settings: GatewaySettings = SETTINGS,
     ) -> None:
-        self.door = Door(app, ahead)
+        self.door = Door(app, off_loop)
         listener.listen()
         self.port: int = listener.getsockname()[1]
         self.server = Listening(self.door, listener, settings)
@@ -39,11 +43,11 @@ class Serving:
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, ahead: Ahead | None = None, settings: GatewaySettings = SETTINGS
+    app: ASGIApp, off_loop: OffLoopHandler | None = None, settings: GatewaySettings = SETTINGS
 ) -> AsyncIterator[Serving]:
     """Serve inside."""
     with bound(settings, shares_port=True) as listener:
-        running = Serving(listener, app, ahead, settings)
+        running = Serving(listener, app, off_loop, settings)
         try:
             yield running
         finally:

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from gateway.app import build_app
 from gateway.backends import open_backends
 from gateway.deps import Deps
-from gateway.http.access_log import RequestLog
+from gateway.http.access_log import AccessLogWriter
 from gateway.http.origins import Origins
 from gateway.settings import GatewaySettings
 from ops.keys.pair_keys import pair_key
@@ -66,7 +66,14 @@ async def test_without_the_declared_owner_anothers_profile_would_be_shown(
     settings = GatewaySettings(secret=SecretStr(SECRET), call_keys=keys, **addresses)  # type: ignore[arg-type]  # texts
     statuses = []
     async with open_backends(settings) as backends:
-        app = build_app(Deps(settings, backends, Origins(settings), RequestLog(backends.logs)))
+        app = build_app(
+            Deps(
+                settings=settings,
+                backends=backends,
+                origins=Origins(settings),
+                access_log=AccessLogWriter(backends.logs),
+            )
+        )
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://trivet") as http:
             statuses.append((await http.get(f"/v1/users/{ADMIN_ID}", headers=USER)).status_code)
             monkeypatch.setattr(CachedRpc, "may_be_shown", lambda *_, **__: True)

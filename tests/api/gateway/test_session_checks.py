@@ -4,6 +4,7 @@ Everything is asked twice: of granian, whose thread answers hits itself, and of 
 """
 
 import asyncio
+import dataclasses
 import socket
 from typing import Any
 
@@ -11,8 +12,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from gateway.deps import Deps
-from gateway.sessions.session_checks import HeldChecks
+from gateway.sessions.fast_path import OffLoopFastPath
 from runtime.errors import Unavailable
 from tests.api.gateway.conftest import PAGE
 from tests.api.gateway.session_scene import LONG_WAY, PATH, TOKEN, Scene, holding, session, shown
@@ -48,7 +48,7 @@ async def test_a_request_keeps_its_name_or_is_given_one_of_its_own(scene: Scene)
 
 @pytest.mark.parametrize("bare", [True, False])
 async def test_a_bearer_token_is_a_hit_too(scene: Scene, bare: bool) -> None:
-    token = TOKEN if bare else scene.deps.reads.cookies.signer.sign(TOKEN)
+    token = TOKEN if bare else scene.deps.reader.cookies.signer.sign(TOKEN)
     answer = await scene.check(authorization=f"Bearer {token}")
     assert (answer.json()["session"]["token"], scene.calls) == (TOKEN, [])
 
@@ -66,8 +66,8 @@ async def test_a_signature_that_was_found_good_is_not_good_for_another_secret(sc
     """S6: what is remembered of signatures goes with the secret that made them."""
     deps, cookie, loop = scene.deps, scene.cookie["cookie"].encode(), asyncio.get_running_loop()
     settings = deps.settings.model_copy(update={"secret": SecretStr("another secret, as long as one has to be")})
-    rotated = HeldChecks(Deps(settings, deps.backends, deps.origins, deps.request_log, deps.near), loop)
-    same = HeldChecks(deps, loop)
+    rotated = OffLoopFastPath(dataclasses.replace(deps, settings=settings), loop)
+    same = OffLoopFastPath(deps, loop)
 
     def asked() -> dict[str, Any]:
         return {"path": PATH, "method": "GET", "query_string": b"", "headers": [(b"host", b"h"), (b"cookie", cookie)]}
@@ -77,13 +77,13 @@ async def test_a_signature_that_was_found_good_is_not_good_for_another_secret(sc
 
 
 async def test_a_planted_cookie_before_the_right_one_does_not_sign_out(scene: Scene) -> None:
-    name = scene.deps.reads.cookies.session_token
+    name = scene.deps.reader.cookies.session_token
     answer = await scene.check(cookie=f"a=1; {name}=planted; {scene.cookie['cookie']}")
     assert answer.json()["session"]["token"] == TOKEN
 
 
 async def test_a_cookie_among_others_is_found(scene: Scene) -> None:
-    name = scene.deps.reads.cookies.session_token
+    name = scene.deps.reader.cookies.session_token
     assert (await scene.check(cookie=f"a=1; {scene.cookie['cookie']}; b=2")).json()["session"]["token"] == TOKEN
     assert scene.calls == []
     assert (await scene.check(cookie=f"x{name}=no; {scene.cookie['cookie']}")).json()["session"]["token"] == TOKEN
@@ -92,7 +92,7 @@ async def test_a_cookie_among_others_is_found(scene: Scene) -> None:
 @pytest.mark.parametrize("unusual", spelled(""))
 async def test_a_cookie_in_another_spelling_is_the_same_hit(scene: Scene, unusual: str) -> None:
     """The table is what the original reads; memory answers all of it without a call."""
-    cookies = scene.deps.reads.cookies
+    cookies = scene.deps.reader.cookies
     cookie = spelled(cookies.signer.sign(TOKEN), cookies.session_token)[unusual].encode("latin-1")
     hit = await scene.http.get(PATH, headers=[(b"cookie", cookie)])
     assert hit.json()["session"]["token"] == TOKEN
@@ -103,7 +103,7 @@ async def test_a_cookie_in_another_spelling_is_the_same_hit(scene: Scene, unusua
 @pytest.mark.parametrize("gap", ["", " ", "  ", "\t", " ; "])
 async def test_of_two_session_cookies_the_same_one_counts_as_on_the_long_way(scene: Scene, gap: str) -> None:
     """Both are signed, for two people: a check must not depend on which way it went."""
-    cookies = scene.deps.reads.cookies
+    cookies = scene.deps.reader.cookies
     other = f"{cookies.session_token}={cookies.signer.sign('X' * 32)}"
     for pair in ((scene.cookie["cookie"], other), (other, scene.cookie["cookie"])):
         cookie = f"a=1;{gap}{pair[0]}; {pair[1]}"
@@ -196,7 +196,7 @@ async def test_where_limits_are_on_it_is_read_as_well_and_its_own_gateway_counts
 
 @pytest.mark.parametrize("scene", [{"rate_limit": "on"}], indirect=True)
 async def test_where_limits_are_on_tokens_that_open_nothing_are_refused_before_they_are_asked_for(scene: Scene) -> None:
-    cookies = scene.deps.reads.cookies
+    cookies = scene.deps.reader.cookies
     unknown = {"cookie": f"{cookies.session_token}={cookies.signer.sign('X' * 32)}"}
     statuses = [(await scene.check(**unknown)).status_code for _ in range(101)]
     assert (statuses[0], statuses[-1]) == (200, 429)
@@ -206,7 +206,7 @@ async def test_where_limits_are_on_tokens_that_open_nothing_are_refused_before_t
 
 
 async def test_what_opens_nothing_is_asked_for_once(scene: Scene) -> None:
-    cookies = scene.deps.reads.cookies
+    cookies = scene.deps.reader.cookies
     answer = await scene.check(cookie=f"{cookies.session_token}={cookies.signer.sign('X' * 32)}")
     assert (answer.json(), scene.calls) == (None, ["Get", "VerifySession"])
     assert "Max-Age=0" in answer.headers["set-cookie"]

@@ -21,7 +21,7 @@ async def test_hits_are_counted_like_every_other_request(scene: Scene) -> None:
 async def test_one_hit_in_a_hundred_enters_the_request_log_and_says_how_many_it_stands_for(scene: Scene) -> None:
     for _ in range(200):
         await scene.check(**scene.cookie, x_request_id="hit")
-    await scene.deps.request_log.drain(5)
+    await scene.deps.access_log.drain(5)
     first, second = scene.services.log_entries("hit")
     assert (first.endpoint, first.status, first.user_id) == (PATH, 200, session().user.id)
     assert first.attributes["sampledEvery"] == second.attributes["sampledEvery"] == 100
@@ -32,7 +32,7 @@ async def test_at_one_every_hit_enters_the_request_log(scene: Scene) -> None:
     """The sampling off."""
     for _ in range(101):
         await scene.check(**scene.cookie, x_request_id="hit")
-    await scene.deps.request_log.drain(5)
+    await scene.deps.access_log.drain(5)
     assert len(scene.services.log_entries("hit")) == 101
 
 

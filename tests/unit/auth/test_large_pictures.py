@@ -6,7 +6,7 @@ import pytest
 
 from gateway.auth.protocol.cookie_cache import STRATEGIES
 from gateway.server.serve import MAX_HEADER_BYTES
-from gateway.sessions.cached_session import hold
+from gateway.sessions.cached_session import decode_session
 from services.identity.users.pictures import DATA_LENGTH
 from tests.unit.auth.test_session_data import SESSION, USER, browser, data
 from trivet.client import NearCache
@@ -38,7 +38,7 @@ def response(number: int) -> bytes:
 def test_a_held_session_takes_no_more_than_a_near_cache_counts_for_it() -> None:
     """The message, and the answer that is ready: each holds the picture once."""
     value = response(1)
-    held = hold(value)
+    held = decode_session(value)
     assert held is not None
     taken = held.answer.ByteSize() + len(held.head) + len(held.tail)
     assert 2 * len(AVATAR) < taken < BYTES_PER_BYTE * len(value)
@@ -52,6 +52,6 @@ def test_sessions_with_large_pictures_stay_within_a_near_caches_bound() -> None:
     for number in range(200):
         value = response(number)
         size = BYTES_PER_BYTE * len(value)
-        near.keep(f"k{number}", hold(value), size=size, position=position, tags=(), expires=math.inf)
+        near.keep(f"k{number}", decode_session(value), size=size, position=position, tags=(), expires=math.inf)
     assert 75 <= len(near) <= 90
     assert near.bytes <= 64 * 1024 * 1024

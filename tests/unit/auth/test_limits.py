@@ -11,7 +11,7 @@ from grpc.aio import AioRpcError, Metadata
 
 from gateway.auth.protocol.limits import ACCOUNT, DEFAULT, MAIL, SENSITIVE, Limits
 from gateway.auth.routes import ROUTES
-from gateway.http.rate_limiter import Limit, SharedWindows, Windows, counted_alone
+from gateway.http.rate_limiter import Limit, RateLimiter, SharedRateLimiter, counted_locally
 from tests.harness.clock import Clock
 from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import (
@@ -32,7 +32,7 @@ class Cache:
     """A cache service that counts on the same clock, until it is away; `asked` holds the rules asked for."""
 
     def __init__(self, clock: Clock) -> None:
-        self.windows = Windows(monotonic=clock)
+        self.limiter = RateLimiter(monotonic=clock)
         self.marks: set[str] = set()
         self.asked: list[str] = []
         self.is_away = False
@@ -43,7 +43,7 @@ class Cache:
         await asyncio.sleep(0)
         self._check()
         limit = Limit(request.limit, request.period.seconds)
-        seconds = self.windows.take(f"{request.rule}|{request.subject}", limit)
+        seconds = self.limiter.acquire(f"{request.rule}|{request.subject}", limit)
         return AcquireResponse(allowed=not seconds, retry_after=Duration(seconds=seconds))
 
     async def Get(self, request: GetRequest, timeout: float) -> GetResponse:
@@ -62,7 +62,7 @@ class Cache:
     def limits(self, clock: Callable[[], float]) -> Limits:
         """Return the limits of another gateway before this cache."""
         shared, cache = cast(RateLimitServiceStub, self), cast(CacheServiceStub, self)
-        return Limits(shared, cache, windows=Windows(monotonic=clock))
+        return Limits(shared, cache, rate_limiter=RateLimiter(monotonic=clock))
 
 
 @pytest.fixture
@@ -76,8 +76,8 @@ def cache(clock: Clock) -> Cache:
 
 
 @pytest.fixture
-def windows(cache: Cache, clock: Clock) -> SharedWindows:
-    return SharedWindows(cast(RateLimitServiceStub, cache), Windows(monotonic=clock))
+def limiter(cache: Cache, clock: Clock) -> SharedRateLimiter:
+    return SharedRateLimiter(cast(RateLimitServiceStub, cache), RateLimiter(monotonic=clock))
 
 
 @pytest.mark.parametrize(
@@ -135,44 +135,44 @@ async def test_what_the_cache_refuses_is_refused_here_until_then_without_asking_
 
 async def test_what_is_counted_here_while_the_cache_is_asked_counts_for_it_too(cache: Cache, clock: Clock) -> None:
     """H6: hits are counted here alone; both together are allowed the limit, and not each of them."""
-    own, limit = Windows(monotonic=clock), Limit(10, 10)
-    shared = SharedWindows(cast(RateLimitServiceStub, cache), own)
-    asked = [asyncio.create_task(shared.take("r", "a", limit)) for _ in range(10)]
+    own, limit = RateLimiter(monotonic=clock), Limit(10, 10)
+    shared = SharedRateLimiter(cast(RateLimitServiceStub, cache), own)
+    asked = [asyncio.create_task(shared.acquire("r", "a", limit)) for _ in range(10)]
     await until(lambda: len(cache.asked) == 10, 5)
-    hits = [own.take("r|a", limit) for _ in range(6)]
+    hits = [own.acquire("r|a", limit) for _ in range(6)]
     assert [*hits, *await asyncio.gather(*asked)].count(0) == 10
 
 
-async def test_a_cache_that_goes_away_hands_out_no_second_allowance(windows: SharedWindows, cache: Cache) -> None:
+async def test_a_cache_that_goes_away_hands_out_no_second_allowance(limiter: SharedRateLimiter, cache: Cache) -> None:
     """H6: what the cache allowed was counted here too; never unlimited, and each time it is counted."""
-    before = counted_alone._value.get()
-    assert [await windows.take("r", "a", Limit(3, 10)) for _ in range(2)] == [0, 0]
+    before = counted_locally._value.get()
+    assert [await limiter.acquire("r", "a", Limit(3, 10)) for _ in range(2)] == [0, 0]
     cache.is_away = True
-    assert [await windows.take("r", "a", Limit(3, 10)) for _ in range(3)] == [0, 10, 10]
-    assert counted_alone._value.get() == before + 1
-    cache.windows, cache.is_away = Windows(), False  # it is back and has forgotten
-    assert await windows.take("r", "a", Limit(3, 10)) == 10
+    assert [await limiter.acquire("r", "a", Limit(3, 10)) for _ in range(3)] == [0, 10, 10]
+    assert counted_locally._value.get() == before + 1
+    cache.limiter, cache.is_away = RateLimiter(), False  # it is back and has forgotten
+    assert await limiter.acquire("r", "a", Limit(3, 10)) == 10
 
 
 async def test_fifty_at_once_without_the_cache_are_allowed_exactly_the_limit(
-    windows: SharedWindows, cache: Cache
+    limiter: SharedRateLimiter, cache: Cache
 ) -> None:
     """H6: all have asked before any is counted."""
     cache.is_away = True
-    waits = await asyncio.gather(*(windows.take("r", "a", Limit(7, 10)) for _ in range(50)))
+    waits = await asyncio.gather(*(limiter.acquire("r", "a", Limit(7, 10)) for _ in range(50)))
     assert (waits.count(0), len(cache.asked)) == (7, 50)
 
 
 async def test_a_cache_that_is_away_is_left_alone_for_a_second(
-    windows: SharedWindows, cache: Cache, clock: Clock
+    limiter: SharedRateLimiter, cache: Cache, clock: Clock
 ) -> None:
     cache.is_away = True
     for _ in range(5):
-        await windows.take("r", "a", DEFAULT)
+        await limiter.acquire("r", "a", DEFAULT)
     assert len(cache.asked) == 1
     cache.is_away = False
-    clock.now += SharedWindows.REST_SECONDS
-    await windows.take("r", "a", DEFAULT)
+    clock.now += SharedRateLimiter.REST_SECONDS
+    await limiter.acquire("r", "a", DEFAULT)
     assert len(cache.asked) == 2
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from grpc import aio
 
-from gateway.http.rate_limiter import Limit, SharedWindows, Windows
+from gateway.http.rate_limiter import Limit, RateLimiter, SharedRateLimiter
 from runtime.rpc.interceptor_chain import Context
 from tests.harness.rpc import KEY
 from tests.harness.waiting import until
@@ -60,20 +60,20 @@ async def test_a_cache_that_is_away_is_logged_once_by_each_that_asks_it(
         cache = CacheServiceStub(channel)
         reads = CachedReads(cache, near)
         profiles: NearReads[bytes] = NearReads(reads, "profiles", lambda value: value)
-        windows = SharedWindows(RateLimitServiceStub(channel), Windows())
+        limiter = SharedRateLimiter(RateLimitServiceStub(channel), RateLimiter())
 
         async def owner(_: object) -> bytes:
             return b"found"
 
         async with watching(cache, near):
             for number in range(4):
-                reads._rests_until = windows._rests_until = 0.0
+                reads._rests_until = limiter._rests_until = 0.0
                 assert await profiles.get(str(number), owner) == b"found"
-                assert await windows.take("rule", str(number), Limit(1, 10)) == 0
+                assert await limiter.acquire("rule", str(number), Limit(1, 10)) == 0
             await until(lambda: visits >= 4)
     assert sorted(text.partition(":")[0] for text in texts(caplog)) == [
-        "limits are this process's own",
         "nothing is served from memory",
+        "rate limits are counted by this process alone",
         "the cache does not answer",
     ]
 

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from gateway.app import build_app, middlewares
 from gateway.backends import open_backends
 from gateway.deps import Deps
-from gateway.http.access_log import RequestLog
+from gateway.http.access_log import AccessLogWriter
 from gateway.http.origins import Origins
 from gateway.settings import GatewaySettings
 
@@ -29,13 +29,15 @@ ORDER = (
 )
 
 
-@pytest.mark.parametrize(("cookie_cache", "first"), [("off", ("SessionChecks",)), ("compact", ())])
+@pytest.mark.parametrize(("cookie_cache", "first"), [("off", ("FastPath",)), ("compact", ())])
 async def test_a_request_passes_the_listed_middlewares_outermost_first(
     cookie_cache: Literal["off", "compact"], first: tuple[str, ...]
 ) -> None:
     settings = GatewaySettings(secret=SecretStr("s" * 32), cookie_cache=cookie_cache)
     async with open_backends(settings) as backends:  # no call is made: no service has to run
-        deps = Deps(settings, backends, Origins(settings), RequestLog(backends.logs))
+        deps = Deps(
+            settings=settings, backends=backends, origins=Origins(settings), access_log=AccessLogWriter(backends.logs)
+        )
         listed = [name_of(each.cls) for each in middlewares(deps)]
         passed = [type(each).__name__ for each in layers(build_app(deps))]
     assert listed == [*first, *ORDER]

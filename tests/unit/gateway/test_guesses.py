@@ -8,10 +8,10 @@ from grpc import aio
 from pydantic import SecretStr
 from starlette.requests import HTTPConnection
 
-from gateway.http.errors import Refused
-from gateway.http.rate_limiter import Windows
+from gateway.http.errors import ApiError
+from gateway.http.rate_limiter import RateLimiter
 from gateway.sessions.cookies import SessionCookies
-from gateway.sessions.token_guesses import LIMIT, Guesses, TooManyGuesses
+from gateway.sessions.token_guesses import LIMIT, TokenGuesses, TooManyGuesses
 from gateway.settings import GatewaySettings
 from trivet.cache.v1.rate_limit_service_pb2_grpc import RateLimitServiceStub
 from trivet.client import within
@@ -20,10 +20,10 @@ SETTINGS = GatewaySettings(secret=SecretStr("a secret that signs nothing here"))
 
 
 @pytest.fixture
-async def guesses() -> AsyncIterator[Guesses]:
+async def guesses() -> AsyncIterator[TokenGuesses]:
     """A count of this process's own: no cache answers."""
     async with aio.insecure_channel("127.0.0.1:1") as channel:
-        yield Guesses(SETTINGS, SessionCookies.of(SETTINGS), RateLimitServiceStub(channel), Windows())
+        yield TokenGuesses(SETTINGS, SessionCookies.of(SETTINGS), RateLimitServiceStub(channel), RateLimiter())
 
 
 def request() -> HTTPConnection:
@@ -36,7 +36,7 @@ async def nothing() -> str | None:
     return None
 
 
-async def test_who_waits_for_a_turn_is_answered_at_its_deadline_and_not_blamed(guesses: Guesses) -> None:
+async def test_who_waits_for_a_turn_is_answered_at_its_deadline_and_not_blamed(guesses: TokenGuesses) -> None:
     """Identity hangs: the stack is too slow, and nobody has guessed."""
     release = asyncio.Event()
 
@@ -46,7 +46,7 @@ async def test_who_waits_for_a_turn_is_answered_at_its_deadline_and_not_blamed(g
 
     asking = [asyncio.create_task(guesses.counted(request(), hang)) for _ in range(LIMIT.requests)]
     await asyncio.sleep(0)
-    with within(0.1), pytest.raises(Refused) as late:
+    with within(0.1), pytest.raises(ApiError) as late:
         await guesses.counted(request(), hang)
     assert (late.value.status, late.value.reason) == (503, "TOO_MANY_IN_FLIGHT")
     release.set()
@@ -54,7 +54,7 @@ async def test_who_waits_for_a_turn_is_answered_at_its_deadline_and_not_blamed(g
     assert guesses._addresses == {}, "nothing is kept of an address that asks no more"
 
 
-async def test_those_who_wait_learn_that_those_before_them_used_up_the_failures(guesses: Guesses) -> None:
+async def test_those_who_wait_learn_that_those_before_them_used_up_the_failures(guesses: TokenGuesses) -> None:
     outcomes = await asyncio.gather(
         *(guesses.counted(request(), nothing) for _ in range(2 * LIMIT.requests)), return_exceptions=True
     )
@@ -63,7 +63,7 @@ async def test_those_who_wait_learn_that_those_before_them_used_up_the_failures(
     assert guesses._addresses == {}
 
 
-async def test_an_ask_that_fails_by_itself_counts_nothing(guesses: Guesses) -> None:
+async def test_an_ask_that_fails_by_itself_counts_nothing(guesses: TokenGuesses) -> None:
     async def away() -> None:
         raise ConnectionError
 

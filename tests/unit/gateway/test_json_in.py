@@ -10,7 +10,7 @@ from gateway.api.http_rules import rules
 from gateway.api.json_decoding import merge
 from gateway.api.openapi.schemas import Schemas
 from gateway.api.services import SERVICES
-from gateway.http.errors import Refused
+from gateway.http.errors import ApiError
 
 
 def requests() -> Iterator[Descriptor]:
@@ -38,6 +38,6 @@ def test_null_is_taken_where_the_schema_allows_it_and_nowhere_else(field: FieldD
     refused = None
     try:
         merge(message, {field.json_name: None})
-    except Refused as error:
+    except ApiError as error:
         refused = (error.reason, error.field)
     assert refused == (None if allows_null else ("INVALID_VALUE", field.json_name))

@@ -8,7 +8,7 @@ import pytest
 from grpc import aio
 from prometheus_client import REGISTRY
 
-from gateway.http.access_log import BATCH_SIZE, RequestLog, open_request_log
+from gateway.http.access_log import BATCH_SIZE, AccessLogWriter, open_access_log
 from tests.harness.waiting import until
 from trivet.notifications.v1.log_service_pb2 import LogEntry, RejectedLogEntry, WriteLogsRequest, WriteLogsResponse
 from trivet.notifications.v1.log_service_pb2_grpc import LogServiceStub
@@ -45,7 +45,7 @@ def lost(reason: str) -> float:
 
 async def test_what_does_not_fit_is_dropped_and_counted() -> None:
     before, logs = lost("queue_full"), Logs()
-    bounded = RequestLog(logs.stub, length=10)
+    bounded = AccessLogWriter(logs.stub, length=10)
     for _ in range(25):
         bounded.add(LogEntry())
     assert lost("queue_full") == before + 15
@@ -56,7 +56,7 @@ async def test_what_does_not_fit_is_dropped_and_counted() -> None:
 async def test_without_the_bound_a_hung_log_store_would_take_all_memory() -> None:
     """The protection off: every entry is kept for as long as nothing is written."""
     before, logs = lost("queue_full"), Logs()
-    unbounded = RequestLog(logs.stub, length=10**9)
+    unbounded = AccessLogWriter(logs.stub, length=10**9)
     for _ in range(20_000):
         unbounded.add(LogEntry())
     assert lost("queue_full") == before
@@ -67,7 +67,7 @@ async def test_without_the_bound_a_hung_log_store_would_take_all_memory() -> Non
 async def test_an_entry_that_the_log_service_rejects_is_counted() -> None:
     before, logs = lost("rejected"), Logs()
     logs.answer = WriteLogsResponse(rejected=[RejectedLogEntry(index=1, reason="EXPIRED", message="it is old")])
-    request_log = RequestLog(logs.stub)
+    request_log = AccessLogWriter(logs.stub)
     for _ in range(2):
         request_log.add(LogEntry())
     await request_log.drain(1)
@@ -76,7 +76,7 @@ async def test_an_entry_that_the_log_service_rejects_is_counted() -> None:
 
 async def test_entries_are_sent_in_batches_and_a_full_one_at_once() -> None:
     logs = Logs()
-    slow_to_send = RequestLog(logs.stub, seconds=60)
+    slow_to_send = AccessLogWriter(logs.stub, seconds=60)
     running = asyncio.create_task(slow_to_send.run())
     for _ in range(BATCH_SIZE):
         slow_to_send.add(LogEntry())
@@ -88,7 +88,7 @@ async def test_entries_are_sent_in_batches_and_a_full_one_at_once() -> None:
 async def test_entries_that_come_while_a_batch_is_written_wait_for_the_next_batch() -> None:
     logs = Logs()
     logs.open.clear()
-    slow_to_send = RequestLog(logs.stub, seconds=60)
+    slow_to_send = AccessLogWriter(logs.stub, seconds=60)
     running = asyncio.create_task(slow_to_send.run())
     for _ in range(BATCH_SIZE):
         slow_to_send.add(LogEntry())
@@ -107,7 +107,7 @@ async def test_no_batch_is_larger_than_the_log_store_takes_in_its_time() -> None
     """An embedded store needs 0.7 ms an entry, and a write has two seconds."""
     assert BATCH_SIZE == 200
     logs = Logs()
-    full = RequestLog(logs.stub)
+    full = AccessLogWriter(logs.stub)
     running = asyncio.create_task(full.run())
     for _ in range(5 * BATCH_SIZE + 7):
         full.add(LogEntry())
@@ -118,7 +118,7 @@ async def test_no_batch_is_larger_than_the_log_store_takes_in_its_time() -> None
 
 async def test_the_bound_holds_while_a_batch_is_under_way_and_all_that_is_lost_is_counted() -> None:
     before, logs = lost("queue_full") + lost("write_failed"), Logs()
-    bounded = RequestLog(logs.stub, length=2 * BATCH_SIZE)
+    bounded = AccessLogWriter(logs.stub, length=2 * BATCH_SIZE)
     logs.open.clear()
     running = asyncio.create_task(bounded.run())
     for _ in range(BATCH_SIZE):
@@ -135,7 +135,7 @@ async def test_the_bound_holds_while_a_batch_is_under_way_and_all_that_is_lost_i
 async def test_a_batch_that_is_under_way_when_the_process_ends_is_not_lost() -> None:
     logs = Logs()
     logs.open.clear()
-    async with open_request_log(logs.stub) as request_log:
+    async with open_access_log(logs.stub) as request_log:
         request_log.add(LogEntry(message="last"))
         await until(lambda: logs.asked == 1, 5)
         logs.open.set()
@@ -145,7 +145,7 @@ async def test_a_batch_that_is_under_way_when_the_process_ends_is_not_lost() -> 
 async def test_what_cannot_be_written_at_the_end_is_counted() -> None:
     before, logs = lost("process_ended"), Logs()
     logs.open.clear()
-    stuck = RequestLog(logs.stub)
+    stuck = AccessLogWriter(logs.stub)
     stuck.add(LogEntry())
     await stuck.drain(0.05)
     assert lost("process_ended") == before + 1
@@ -161,7 +161,7 @@ async def test_a_log_service_that_is_away_is_logged_once_and_once_when_it_is_bac
     caplog.set_level("INFO")
     before, logs = lost("write_failed"), Logs()
     logs.failure = failure
-    request_log = RequestLog(logs.stub, seconds=0.001)
+    request_log = AccessLogWriter(logs.stub, seconds=0.001)
     running = asyncio.create_task(request_log.run())
     for batch in range(1, 6):
         request_log.add(LogEntry())

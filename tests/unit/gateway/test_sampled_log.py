@@ -7,8 +7,8 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.http.access_log import RequestLog
-from gateway.http.request_context import exchange_of
+from gateway.http.access_log import AccessLogWriter
+from gateway.http.request_context import request_context_of
 from gateway.middleware.access_log import AccessLog
 from gateway.middleware.request_id import RequestId
 from trivet.notifications.v1.log_service_pb2 import LogEntry
@@ -32,7 +32,7 @@ class Kept:
 async def answering(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer /hit/STATUS from the near cache, and /miss/STATUS not."""
     _, kind, status = scope["path"].split("/")
-    exchange_of(scope).is_hit = kind == "hit"
+    request_context_of(scope).is_hit = kind == "hit"
     if status == "0":
         raise RuntimeError("broken before an answer began")
     await Response(status_code=int(status))(scope, receive, send)
@@ -40,7 +40,7 @@ async def answering(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def logged(*paths: str, hits_every: int) -> Kept:
     kept = Kept()
-    app = RequestId(AccessLog(answering, cast(RequestLog, kept), hits_every=hits_every))
+    app = RequestId(AccessLog(answering, cast(AccessLogWriter, kept), hits_every=hits_every))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://trivet") as http:
         for path in paths:

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.http.request_context import exchange_of
+from gateway.http.request_context import request_context_of
 from gateway.middleware import trace as middleware
 from gateway.middleware.request_id import RequestId
 from gateway.middleware.trace import Trace
@@ -26,7 +26,7 @@ def parent(flags: str) -> dict[str, str]:
 async def tells_its_trace(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer the trace that calls made from here would carry, and the one that the request log would name."""
     carried = trace.format_trace_id(trace.get_current_span().get_span_context().trace_id)
-    await Response(f"{carried}/{exchange_of(scope).trace_id}")(scope, receive, send)
+    await Response(f"{carried}/{request_context_of(scope).trace_id}")(scope, receive, send)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 import gateway.server.sockets
-from gateway.server.granian_version import Ahead
+from gateway.server.granian_version import OffLoopHandler
 from tests.api.gateway.serving import SETTINGS, serving
 from tests.api.gateway.wire import connection, head, status
 from tests.harness.unread import never_reading
@@ -22,17 +22,17 @@ MOST_ANSWERS = 100
 
 
 class Answering:
-    """Answers every request with the same bytes, on the event loop or ahead of it, and counts."""
+    """Answers every request with the same bytes, on the event loop or off_loop of it, and counts."""
 
     def __init__(self, way: str) -> None:
         self.count = 0
-        self.ahead: Ahead | None = self._ahead if way == "ahead" else None
+        self.off_loop: OffLoopHandler | None = self._off_loop if way == "off_loop" else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.count += 1
         await Response(b"x" * SIZE)(scope, receive, send)
 
-    def _ahead(self, _: Scope) -> tuple[Message, Message]:
+    def _off_loop(self, _: Scope) -> tuple[Message, Message]:
         self.count += 1
         headers = [(b"content-length", b"%d" % SIZE)]
         return (
@@ -41,7 +41,7 @@ class Answering:
         )
 
 
-@pytest.fixture(params=["ahead", "loop"])
+@pytest.fixture(params=["off_loop", "loop"])
 def answering(request: pytest.FixtureRequest) -> Answering:
     return Answering(request.param)
 
@@ -49,7 +49,7 @@ def answering(request: pytest.FixtureRequest) -> Answering:
 async def test_a_client_that_never_reads_is_let_go_and_few_answers_are_made_for_it(answering: Answering) -> None:
     """H1: the others are served meanwhile, and on a connection that reads there is no such end."""
     async with (
-        serving(answering, answering.ahead, IMPATIENT) as running,
+        serving(answering, answering.off_loop, IMPATIENT) as running,
         never_reading(running.port) as client,
         connection(running.port) as (reader, writer),
     ):
@@ -70,7 +70,7 @@ async def test_without_the_limit_answers_are_made_until_megabytes_wait(
         pass
 
     monkeypatch.setattr(gateway.server.sockets, "limit_unread_answers", unlimited)
-    async with serving(answering, answering.ahead, IMPATIENT) as running, never_reading(running.port) as client:
+    async with serving(answering, answering.off_loop, IMPATIENT) as running, never_reading(running.port) as client:
         client.send(PIPELINED)
         await until(lambda: answering.count > MOST_ANSWERS, 30)
         assert not client.is_ended()

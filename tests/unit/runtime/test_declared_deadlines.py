@@ -4,7 +4,7 @@ import pytest
 
 from gateway.api.me import PART_SECONDS
 from gateway.auth.protocol import known_addresses
-from gateway.http.rate_limiter import SharedWindows
+from gateway.http.rate_limiter import SharedRateLimiter
 from gateway.middleware.deadline import REQUEST_SECONDS
 from gateway.readiness import PROBE_SECONDS
 from runtime.rpc import cache_fills, cache_invalidations
@@ -88,7 +88,7 @@ def test_limits_of_a_service_are_below_the_deadlines_that_its_callers_give() -> 
         (STORE_CHECK_SECONDS, PROBE_SECONDS),
         (PROBE_SECONDS, REQUEST_SECONDS),
         (cache_store.READ_SECONDS, lookup_batcher.LOOKUP_SECONDS),
-        (cache_store.READ_SECONDS, SharedWindows.ANSWER_SECONDS),
+        (cache_store.READ_SECONDS, SharedRateLimiter.ANSWER_SECONDS),
         (cache_store.READ_SECONDS, known_addresses.READ_SECONDS),
         (cache_store.WRITE_SECONDS, known_addresses.WRITE_SECONDS),
         (cache_store.WRITE_SECONDS, cache_fills.FILL_SECONDS),
