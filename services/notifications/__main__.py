@@ -12,8 +12,9 @@ from runtime.tasks import Tasks
 from runtime.telemetry.logs import logging_to_stderr
 from runtime.telemetry.tracing import start_tracing
 from services.notifications.audit.wiring import add_audit
+from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.wiring import add_mailbox, mail_delivery
-from services.notifications.domains import COLLECTIONS, NOT_IMPLEMENTED, PERSONAL_DATA
+from services.notifications.domains import COLLECTIONS, MIGRATIONS, NOT_IMPLEMENTED, PERSONAL_DATA
 from services.notifications.inbox.cache_invalidation import CachedAnswers
 from services.notifications.inbox.wiring import add_inbox
 from services.notifications.logs.wiring import add_logs
@@ -31,13 +32,14 @@ async def main(settings: NotificationsSettings) -> None:
     uri, timeout = settings.mongodb_uri.get_secret_value(), settings.store_timeout
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
-            open_store(uri, COLLECTIONS, pool_size=settings.pool_size, timeout=timeout)
+            open_store(uri, COLLECTIONS, MIGRATIONS, pool_size=settings.pool_size, timeout=timeout)
         )
         signer = Signer("notifications", settings.call_keys)
         cache = CacheServiceStub(await stack.enter_async_context(connect(settings.cache_address, "cache", signer)))
         answers = CachedAnswers(CacheInvalidations(cache).invalidate)
         await stack.enter_async_context(answers.running(settings.grace_seconds))
-        mailing = await stack.enter_async_context(mail_delivery(store, settings))
+        deliveries = Deliveries(store)
+        mailing = await stack.enter_async_context(mail_delivery(store, deliveries, settings))
         fills = CacheFills(cache, await stack.enter_async_context(Tasks.draining("cache fills", FILL_SECONDS)))
         # A late message about an erased user can arrive for as long as anything is kept.
         erasures = Erasures(store, ttl=settings.audit_ttl)
@@ -51,7 +53,7 @@ async def main(settings: NotificationsSettings) -> None:
             not_implemented=NOT_IMPLEMENTED,
         )
         ttl = settings.notification_ttl
-        add_inbox(server, store, mailing=mailing, erasures=erasures, answers=answers, ttl=ttl)
+        add_inbox(server, store, mailing=mailing, deliveries=deliveries, erasures=erasures, answers=answers, ttl=ttl)
         add_mailbox(server, store, mailing.letters, on=not settings.is_production)
         add_logs(server, store, erasures=erasures, ttls=settings.log_ttls)
         add_audit(server, store, erasures=erasures, ttl=settings.audit_ttl)

@@ -10,14 +10,14 @@ from typing import Generic
 from prometheus_client import Counter
 from pymongo import DESCENDING
 from pymongo.asynchronous.cursor import AsyncCursor
-from pymongo.errors import BulkWriteError
 
 from runtime.clock import Clock, to_milliseconds, utc_now
 from runtime.errors import InvalidArgument
 from runtime.paging import M, Page
 from services.notifications.audit.collections import AUDIT
-from services.notifications.logs.entries import MOST_AHEAD, raise_unless_all_are_there
+from services.notifications.logs.entries import MOST_AHEAD
 from services.notifications.store import keyset
+from services.notifications.store.bulk_writes import insert_missing
 from services.notifications.store.json_data import cut
 from services.notifications.store.keyset import Place, behind
 from services.notifications.store.mongo import Document, Encode, Store
@@ -100,10 +100,7 @@ class Audit:
                 return 0
         erased = await self._erasures.among(event.user_id for event in events)
         documents = [self._document(event, event.user_id in erased) for event in events]
-        try:
-            await self._store.run("audit.insert", lambda: self._rows.insert_many(documents, ordered=False))
-        except BulkWriteError as error:
-            raise_unless_all_are_there(error)
+        await self._store.run("audit.insert", lambda: insert_missing(self._rows, documents))
         if late := set(await self._erasures.among(event.user_id for event in events)) - set(erased):
             # The erasure went past meanwhile.
             theirs = {"_id": {"$in": [event.id for event in events if event.user_id in late]}}

@@ -7,10 +7,11 @@ from pymongo import ASCENDING, ReturnDocument
 
 from runtime.clock import Clock, utc_now
 from runtime.ids import new_id
+from services.notifications.delivery.collections import DELIVERIES
+from services.notifications.delivery.deliveries import FAILED, QUEUED, SENDING, SENT
 from services.notifications.inbox.collections import NOTIFICATIONS
 from services.notifications.store.mongo import Document, Store
 
-KEPT, QUEUED, SENDING, SENT, FAILED = "kept", "queued", "sending", "sent", "failed"
 COUNTED = 10_000
 # What a mail has only while it is not done; its body is gone with them.
 UNDER_WAY = ("mail", "nextAttemptAt", "leaseUntil", "lease")
@@ -20,6 +21,7 @@ UNDER_WAY = ("mail", "nextAttemptAt", "leaseUntil", "lease")
 class Claim:
     """One mail that is ours to send until `lease_until`, for the `attempts`th time; `mail` is sealed."""
 
+    id: str
     notification_id: str
     mail: str
     attempts: int
@@ -37,7 +39,7 @@ class Waiting:
 
 
 class Queue:
-    """The notifications whose mail is due at `nextAttemptAt`; while one is claimed, that is when its lease ends.
+    """The deliveries that are due at `nextAttemptAt`; while one is claimed, that is when its lease ends.
 
     So a mail whose worker died is due again by itself. A lease is one claim's own: who has lost it changes nothing.
     The clocks of workers may differ by less than a lease outlasts a try. Every method raises Unavailable when the
@@ -46,7 +48,8 @@ class Queue:
 
     def __init__(self, store: Store, *, lease: timedelta, clock: Clock = utc_now) -> None:
         self._store = store
-        self._rows = store.collection(NOTIFICATIONS)
+        self._rows = store.collection(DELIVERIES)
+        self._notifications = store.collection(NOTIFICATIONS)
         self._lease = lease
         self._clock = clock
 
@@ -56,22 +59,35 @@ class Queue:
         until = now + self._lease
         taken = {"status": SENDING, "lease": lease, "leaseUntil": until, "nextAttemptAt": until, "updatedAt": now}
         row = await self._store.run(
-            "notifications.claim",
+            "deliveries.claim",
             lambda: self._rows.find_one_and_update(
                 {"nextAttemptAt": {"$lte": now}, "expiresAt": {"$gt": now}},
                 {"$set": taken, "$inc": {"attempts": 1}},
-                {"mail": 1, "attempts": 1, "createdAt": 1},
+                {"notificationId": 1, "mail": 1, "attempts": 1, "createdAt": 1},
                 sort=[("nextAttemptAt", ASCENDING)],
                 return_document=ReturnDocument.AFTER,
             ),
         )
         if row is None:
             return None
-        return Claim(row["_id"], row["mail"], row["attempts"], row["createdAt"], lease, until)
+        return Claim(row["_id"], row["notificationId"], row["mail"], row["attempts"], row["createdAt"], lease, until)
 
     async def sent(self, claim: Claim) -> bool:
-        """Keep that the mail was sent, and erase it; False if the lease was lost."""
-        return await self._end(claim, {"status": SENT, "sentAt": self._clock()}, "lastError")
+        """Record that the mail was sent, also in its notification, and erase it. Return False if the lease was lost."""
+        now = self._clock()
+        this, sent = {"_id": claim.notification_id}, {"$set": {"sentAt": now, "updatedAt": now}}
+
+        async def tell() -> bool:
+            if await self._rows.find_one(_held(claim), {"_id": 1}) is None:
+                return False
+            await self._notifications.update_one(this, sent)
+            return True
+
+        # The notification first: a crash in between leaves the delivery under its lease, and the mail is sent again,
+        # as after any crash before the mark. The other order would leave a sent mail without its send time.
+        if not await self._store.run("notifications.sent", tell):
+            return False
+        return await self._end(claim, {"status": SENT, "sentAt": now}, "lastError")
 
     async def gave_up(self, claim: Claim, why: str) -> bool:
         """Keep that the mail could not be sent, and erase it; False if the lease was lost."""
@@ -95,7 +111,7 @@ class Queue:
         async def count() -> list[Document]:
             return await (await self._rows.aggregate(not_done)).to_list()
 
-        found = await self._store.run("notifications.waiting", count)
+        found = await self._store.run("deliveries.waiting", count)
         return Waiting(found[0]["count"], found[0]["oldest"]) if found else Waiting()
 
     async def _end(self, claim: Claim, outcome: Document, *gone: str) -> bool:
@@ -103,6 +119,10 @@ class Queue:
         return await self._change(claim, change)
 
     async def _change(self, claim: Claim, change: Document) -> bool:
-        this = {"_id": claim.notification_id, "lease": claim.lease}
-        done = await self._store.run("notifications.mark", lambda: self._rows.update_one(this, change))
+        this = _held(claim)
+        done = await self._store.run("deliveries.mark", lambda: self._rows.update_one(this, change))
         return done.matched_count == 1
+
+
+def _held(claim: Claim) -> Document:
+    return {"_id": claim.id, "lease": claim.lease}

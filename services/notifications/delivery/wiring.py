@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from runtime.periodic import periodically
 from runtime.rpc.server import Server
+from services.notifications.delivery.deliveries import SWEEP_SECONDS, Deliveries
 from services.notifications.delivery.email.mail_policy import Mailing
 from services.notifications.delivery.email.mailbox import Mailbox
 from services.notifications.delivery.email.mailbox_servicer import MailboxServicer
@@ -17,17 +19,21 @@ from trivet.notifications.v1.mailbox_service_pb2_grpc import add_MailboxServiceS
 
 
 @asynccontextmanager
-async def mail_delivery(store: Store, settings: NotificationsSettings) -> AsyncIterator[Mailing]:
+async def mail_delivery(
+    store: Store, deliveries: Deliveries, settings: NotificationsSettings
+) -> AsyncIterator[Mailing]:
     """Send mail inside the block if a mail server is set. Without one, development keeps it, production refuses it."""
     letters = Letters(settings.seal_keys)
+    sweeping = periodically("sweep of deliveries", SWEEP_SECONDS, deliveries.sweep)
     if not settings.sends_mail:
-        yield Mailing(letters, kept=not settings.is_production)
+        async with sweeping:
+            yield Mailing(letters, kept=not settings.is_production)
         return
     timeout = settings.mail_timeout_seconds
     mailer = Mailer(settings.smtp_server, settings.mail_sender, settings.smtp_tls, timeout=timeout)
     queue = Queue(store, lease=settings.mail_lease)
     delivery = Delivery(queue, letters, mailer, settings.retry_policy, at_once=settings.mail_at_once)
-    async with delivery.running(settings.grace_seconds):
+    async with sweeping, delivery.running(settings.grace_seconds):
         yield Mailing(letters, sent=True, told=delivery.wake)
 
 

@@ -21,18 +21,14 @@ NOTIFICATIONS = Collection(
             unique=True,
             partialFilterExpression={"requestId": {"$exists": True}},
         ),
-        # Mail that development keeps; empty in production.
+        # Notifications whose delivery is not in its own collection yet; almost always empty.
         IndexModel(
-            [("status", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)],
-            name="kept_mail",
-            partialFilterExpression={"status": "kept"},
+            [("delivery.status", ASCENDING)],
+            name="undelivered",
+            partialFilterExpression={"delivery.status": {"$exists": True}},
         ),
-        # Mail that is to be sent, and when: only what is not done has that time.
-        IndexModel(
-            [("nextAttemptAt", ASCENDING)],
-            name="due_mail",
-            partialFilterExpression={"nextAttemptAt": {"$exists": True}},
-        ),
+        # Notifications that an older version stored with the state of their mail; empty after the migration.
+        IndexModel([("status", ASCENDING)], name="unmigrated", partialFilterExpression={"status": {"$exists": True}}),
         EXPIRY,
     ),
 )

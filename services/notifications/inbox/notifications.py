@@ -14,6 +14,7 @@ from runtime.clock import Clock, to_milliseconds, utc_now
 from runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, Unimplemented
 from runtime.ids import new_id
 from runtime.paging import M, Page
+from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import Mailing
 from services.notifications.inbox import drafts
 from services.notifications.inbox.cache_invalidation import NOT_KEPT, Answers, unread_tag
@@ -64,6 +65,7 @@ class Notifications:
         self,
         store: Store,
         mailing: Mailing,
+        deliveries: Deliveries,
         erasures: Erasures,
         preferences: Preferences,
         *,
@@ -74,6 +76,7 @@ class Notifications:
         self._store = store
         self._rows = store.collection(NOTIFICATIONS)
         self._mailing = mailing
+        self._deliveries = deliveries
         self._erasures = erasures
         self._preferences = preferences
         self._ttl = ttl
@@ -98,7 +101,7 @@ class Notifications:
         insert = partial(self._insert, document, draft.email)
         # What is read from the start changes no count.
         document = await (insert() if document["read"] else self._settled(draft.user_id, insert))
-        if "nextAttemptAt" in document:
+        if draft.kind == "email":
             self._mailing.told()
         return document
 
@@ -113,11 +116,14 @@ class Notifications:
                     why = "the first notification of this request_id was just removed: try again"
                     raise Aborted("REQUEST_RACED", why) from None
                 document = first
+        if "delivery" in document:
+            await self._deliveries.move(document)
         try:
             await self._erasures.check(document["userId"])
         except FailedPrecondition:  # the erasure went past meanwhile
             this = {"_id": document["_id"]}
             await self._store.run("notifications.delete", lambda: self._rows.delete_one(this))
+            await self._deliveries.delete(document["_id"])
             raise
         return document
 
@@ -240,11 +246,17 @@ class Notifications:
         """
 
         async def remove() -> None:
-            sent = self._one(notification_id, owner) | {"nextAttemptAt": None}
-            gone = await self._store.run("notifications.delete", lambda: self._rows.delete_one(sent))
-            if gone.deleted_count == 0:
-                await self.get(notification_id, owner, ["_id"])
+            this = self._one(notification_id, owner)
+            without_mail = this | {"type": {"$ne": "email"}}
+            gone = await self._store.run("notifications.delete", lambda: self._rows.delete_one(without_mail))
+            if gone.deleted_count:
+                return
+            found = await self.get(notification_id, owner, ["delivery", "nextAttemptAt"])
+            # `nextAttemptAt` is of an older version. A delivery that is done never waits again.
+            if {"delivery", "nextAttemptAt"} & set(found) or await self._deliveries.waits(notification_id):
                 raise FailedPrecondition("MAIL_NOT_SENT_YET", "a mail that waits to be sent cannot be removed")
+            await self._deliveries.delete(notification_id)
+            await self._store.run("notifications.delete", lambda: self._rows.delete_one(this))
 
         await self._settled(owner or await self._user_of(notification_id), remove)
 

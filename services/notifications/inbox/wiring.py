@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from runtime.rpc.server import Server
+from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import Mailing
 from services.notifications.inbox.cache_invalidation import Answers
 from services.notifications.inbox.notifications import Notifications
@@ -16,11 +17,18 @@ from trivet.notifications.v1.preference_service_pb2_grpc import add_PreferenceSe
 
 
 def add_inbox(
-    server: Server, store: Store, *, mailing: Mailing, erasures: Erasures, answers: Answers, ttl: timedelta
+    server: Server,
+    store: Store,
+    *,
+    mailing: Mailing,
+    deliveries: Deliveries,
+    erasures: Erasures,
+    answers: Answers,
+    ttl: timedelta,
 ) -> None:
     """Add NotificationService and PreferenceService to the server."""
     preferences = Preferences(store, erasures, answers=answers)
-    notifications = Notifications(store, mailing, erasures, preferences, ttl=ttl, answers=answers)
+    notifications = Notifications(store, mailing, deliveries, erasures, preferences, ttl=ttl, answers=answers)
     server.add(
         "trivet.notifications.v1.NotificationService",
         add_NotificationServiceServicer_to_server,

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from pymongo.errors import BulkWriteError
-
 from runtime.clock import Clock, to_milliseconds, utc_now
 from runtime.errors import InvalidArgument
 from runtime.ids import new_id
 from services.notifications.logs.collections import LOGS
 from services.notifications.logs.levels import Level
+from services.notifications.store.bulk_writes import insert_missing
 from services.notifications.store.json_data import cut, storable
 from services.notifications.store.mongo import Document, Store
 from services.notifications.store.tombstones import Erasures
@@ -21,7 +20,6 @@ MAX_ENTRIES = 1_000
 MAX_MESSAGE = 8_192
 MAX_ENDPOINT = 512
 MAX_NAME = 128
-DUPLICATE_KEY = 11_000
 MOST_AHEAD = timedelta(days=1)
 """How far a sender's clock can be ahead of ours; a later time is a wrong one."""
 
@@ -115,10 +113,7 @@ class Logs:
         return None
 
     async def _insert(self, documents: Sequence[Document]) -> None:
-        try:
-            await self._store.run("logs.insert", lambda: self._rows.insert_many(documents, ordered=False))
-        except BulkWriteError as error:
-            raise_unless_all_are_there(error)
+        await self._store.run("logs.insert", lambda: insert_missing(self._rows, documents))
         if late := await self._erasures.among(document["userId"] for document in documents):
             # The erasure went past meanwhile.
             theirs = {"_id": {"$in": [document["_id"] for document in documents if document["userId"] in late]}}
@@ -149,10 +144,3 @@ def method_name(method: str) -> str:
     """Return the method as it is stored: HTTP's in capitals, `_OTHER` for the rest, empty for none."""
     name = method.upper()
     return name if name in METHODS or not name else OTHER_METHOD
-
-
-def raise_unless_all_are_there(error: BulkWriteError) -> None:
-    """Pass over duplicates: of a random id that is our own document, written by a try whose answer was lost."""
-    errors = error.details.get("writeErrors", [])
-    if error.details.get("writeConcernErrors") or any(one["code"] != DUPLICATE_KEY for one in errors):
-        raise error

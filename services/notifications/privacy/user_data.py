@@ -25,7 +25,9 @@ from trivet.client.deadline import remaining
 BATCH = 50
 ERASE_SECONDS = 0.75
 """After this no further batch is begun, so that the answer says how far it came before its deadline."""
-HIDDEN = ("_id", "userId", "mail", "fingerprint", "lease", "leaseUntil", "nextAttemptAt", "caller", "requestId")
+HIDDEN = frozenset(
+    {"_id", "userId", "mail", "delivery", "fingerprint", "lease", "leaseUntil", "nextAttemptAt", "caller", "requestId"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class Store:
         client: AsyncMongoClient[Document],
         database: str,
         collections: Iterable[Collection],
+        migrations: Iterable["Migration"] = (),
         *,
         timeout: float,
         connections: int,
@@ -70,6 +71,7 @@ class Store:
         self._told_of_rights = False
         self.database = client[database]
         self._collections = tuple(collections)
+        self._migrations = tuple(migrations)
 
     def collection(self, declared: Collection) -> AsyncCollection[Document]:
         """Return the driver's collection, with the write concern that its domain declares."""
@@ -134,7 +136,7 @@ class Store:
         await self.run("ping", lambda: self._client.admin.command("ping"))
 
     async def prepare(self) -> None:
-        """Make the indexes once the store answers, however long that takes. Made ones are left as they are.
+        """Make the indexes and run the migrations once the store answers, however long that takes.
 
         What is in the way is logged once: as an error, with the server and its version, where waiting does not mend it.
         """
@@ -144,6 +146,8 @@ class Store:
                 with pymongo.timeout(INDEX_SECONDS):
                     for each in self._collections:
                         await self.collection(each).create_indexes(list(each.indexes))
+                for migrate in self._migrations:
+                    await self._migrate(migrate)
                 self.is_prepared = True
             except Exception as error:  # whatever it was, the store may be right the next time
                 pause = REFUSED_SECONDS if server_refusals.is_refusal(error) else AGAIN_SECONDS
@@ -151,6 +155,12 @@ class Store:
                     await self._tell(error)
                     last = reason
                 await asyncio.sleep(random.uniform(0.5, 1.5) * pause)  # noqa: S311  # jitter, not a secret
+
+    async def _migrate(self, migrate: "Migration") -> None:
+        found = 1
+        while found:
+            with pymongo.timeout(INDEX_SECONDS):
+                found = await migrate(self)
 
     async def _tell(self, error: Exception) -> None:
         if not isinstance(error, PyMongoError):
@@ -177,9 +187,19 @@ def _late() -> DeadlineExceeded:
     return DeadlineExceeded("DEADLINE_EXCEEDED", "the call's time was up before the notification store answered")
 
 
+Migration = Callable[[Store], Awaitable[int]]
+"""Migrates one batch of documents; returns how many it found, 0 at the end. It must be idempotent and run beside other
+processes of this version and the last one."""
+
+
 @asynccontextmanager
 async def open_store(
-    uri: str, collections: Iterable[Collection], *, pool_size: int = 20, timeout: float = 1.5
+    uri: str,
+    collections: Iterable[Collection],
+    migrations: Iterable[Migration] = (),
+    *,
+    pool_size: int = 20,
+    timeout: float = 1.5,
 ) -> AsyncIterator[Store]:
     """Connect in the background, and make the indexes when the store is there. `timeout` is in seconds per call."""
     client: AsyncMongoClient[Document] = AsyncMongoClient(
@@ -196,7 +216,7 @@ async def open_store(
         event_listeners=[PoolGauges()],
     )
     database = urlsplit(uri).path.strip("/") or DEFAULT_DATABASE
-    store = Store(client, database, collections, timeout=timeout, connections=pool_size)
+    store = Store(client, database, collections, migrations, timeout=timeout, connections=pool_size)
     preparing = asyncio.create_task(store.prepare())
     try:
         yield store

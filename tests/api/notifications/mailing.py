@@ -22,19 +22,20 @@ QUICK = {"TRIVET_MAIL_RETRY_SECONDS": "0.05", "TRIVET_MAIL_FROM": SENDER, "TRIVE
 
 @dataclass(frozen=True)
 class Office:
-    """A running process that sends, and its database."""
+    """A running process that sends, and the collection of its deliveries."""
 
     process: Process
     api: Api
     rows: Any
 
     async def post(self, subject: str = "Hello", **values: Any) -> str:
-        """Have a mail sent; return its notification's id."""
+        """Have a mail sent; return the id of its notification."""
         email = pb.Email(**{"to": "ann@example.com", "subject": subject, "text": "Go to https://x.io/v?t=1"} | values)
         return (await self.api.create(new_id(), "Title", type=NOTIFICATION_TYPE_EMAIL, email=email)).id
 
     async def row(self, notification_id: str) -> dict[str, Any]:
-        row: dict[str, Any] = await self.rows.find_one({"_id": notification_id})
+        """Return the delivery of the notification."""
+        row: dict[str, Any] = await self.rows.find_one({"notificationId": notification_id})
         return row
 
     async def becomes(self, notification_id: str, status: str, seconds: float = 15) -> dict[str, Any]:
@@ -66,4 +67,4 @@ async def office(engine: Engines, server: MailServer | str, **extra: str) -> Asy
     url = server if isinstance(server, str) else server.url()
     with sending(uri, url, **extra) as running:
         async with client(running) as channel, AsyncMongoClient[dict[str, Any]](uri) as store:
-            yield Office(running, Api(channel), store.get_default_database().notifications)
+            yield Office(running, Api(channel), store.get_default_database().deliveries)

@@ -103,7 +103,7 @@ async def test_a_mail_that_is_refused_for_good_is_given_up_and_erased(engine: En
         assert row["lastError"] == f"the mail server refused {what}: 550 5.1.1"
         assert row["attempts"] == 1
         assert "mail" not in row
-        assert row["_id"] in output
+        assert row["notificationId"] in output
         assert "ann@example.com" not in output
         assert server.post.mails == []
 

@@ -18,6 +18,7 @@ from tests.harness.ports import free_port
 from tests.harness.processes import client
 from tests.harness.smtp import mail_server
 from tests.harness.waiting import until
+from trivet.notifications.v1 import notification_service_pb2 as pb
 
 
 async def let_the_lease_run_out(sender: Office) -> None:
@@ -34,13 +35,13 @@ async def test_a_mail_whose_worker_was_killed_is_sent_once_more_at_most(
     with mail_server() as server:
         with sending(uri, server.url(), TRIVET_FAILPOINTS=f"notifications.{place}=crash") as doomed:
             async with client(doomed) as channel, AsyncMongoClient[dict[str, Any]](uri) as store:
-                rows = store.get_default_database().notifications
+                rows = store.get_default_database().deliveries
                 made = await Office(doomed, Api(channel), rows).post("Once")
                 await asyncio.to_thread(doomed.popen.wait, 10)
         assert len(server.post.mails) == times - 1
         with sending(uri, server.url()) as running:
             async with client(running) as channel, AsyncMongoClient[dict[str, Any]](uri) as store:
-                sender = Office(running, Api(channel), store.get_default_database().notifications)
+                sender = Office(running, Api(channel), store.get_default_database().deliveries)
                 assert (await sender.row(made))["status"] == "sending"
                 await let_the_lease_run_out(sender)
                 assert (await sender.becomes(made, "sent"))["attempts"] == 2
@@ -53,7 +54,7 @@ async def test_a_mail_that_kills_its_worker_each_time_is_given_up(engine: Engine
     uri = new_database(engine)
     with mail_server() as server:
         async with AsyncMongoClient[dict[str, Any]](uri) as store:
-            rows = store.get_default_database().notifications
+            rows = store.get_default_database().deliveries
             with sending(uri, server.url(), TRIVET_FAILPOINTS="notifications.before_send=crash") as doomed:
                 async with client(doomed) as channel:
                     made = await Office(doomed, Api(channel), rows).post()
@@ -70,7 +71,7 @@ async def test_two_workers_send_each_mail_once(engine: Engines) -> None:
     uri = new_database(engine)
     with mail_server() as server, sending(uri, server.url()) as one, sending(uri, server.url()) as other:
         async with client(one) as first, client(other) as second, AsyncMongoClient[dict[str, Any]](uri) as store:
-            rows = store.get_default_database().notifications
+            rows = store.get_default_database().deliveries
             offices = [Office(one, Api(first), rows), Office(other, Api(second), rows)]
             made = await asyncio.gather(*(offices[number % 2].post(f"{number}") for number in range(40)))
             for each in made:
@@ -87,7 +88,7 @@ async def test_a_clean_stop_lets_what_is_being_sent_finish_and_begins_nothing_ne
     with mail_server() as server:
         extra = {"TRIVET_FAILPOINTS": f"notifications.after_send=pause:{gate}", "TRIVET_MAIL_AT_ONCE": "1"}
         async with AsyncMongoClient[dict[str, Any]](uri) as store:
-            rows = store.get_default_database().notifications
+            rows = store.get_default_database().deliveries
             with sending(uri, server.url(), TRIVET_GRACE_SECONDS="10", **extra) as running:
                 async with client(running) as channel:
                     sender = Office(running, Api(channel), rows)
@@ -97,7 +98,7 @@ async def test_a_clean_stop_lets_what_is_being_sent_finish_and_begins_nothing_ne
                 await until(lambda: not _accepts(running.port), 10)
                 gate.touch()
                 assert await asyncio.to_thread(running.popen.wait, 15) == 0
-            statuses = {row["_id"]: row["status"] async for row in rows.find()}
+            statuses = {row["notificationId"]: row["status"] async for row in rows.find()}
         assert statuses == {first: "sent", second: "queued"}
         assert server.post.subjects == ["1"]
 
@@ -131,7 +132,7 @@ async def test_what_waits_is_measured(engine: Engines) -> None:
     nowhere = f"smtp://127.0.0.1:{free_port()}"
     slow = {"TRIVET_MAIL_RETRY_SECONDS": "600"}
     async with AsyncMongoClient[dict[str, Any]](uri) as store:
-        rows = store.get_default_database().notifications
+        rows = store.get_default_database().deliveries
         with sending(uri, nowhere, **slow) as first:
             async with client(first) as channel:
                 sender = Office(first, Api(channel), rows)
@@ -146,3 +147,24 @@ async def test_what_waits_is_measured(engine: Engines) -> None:
 
             await until(is_measured, 15)
             assert 3_600 <= await metric(port, "trivet_mail_queue_oldest_seconds") < 3_700
+
+
+async def test_a_mail_that_the_last_version_queued_is_sent_by_this_one(engine: Engines) -> None:
+    """The last version kept its state inside the notification."""
+    uri = new_database(engine)
+    async with AsyncMongoClient[dict[str, Any]](uri) as store:
+        database = store.get_default_database()
+        with sending(uri, f"smtp://127.0.0.1:{free_port()}") as first:
+            async with client(first) as channel:
+                made = await Office(first, Api(channel), database.deliveries).post("Once")
+        delivery = await database.deliveries.find_one_and_delete({"notificationId": made})
+        assert delivery is not None
+        former = {key: delivery[key] for key in ("mail", "attempts")} | {"status": "queued", "nextAttemptAt": utc_now()}
+        await database.notifications.update_one({"_id": made}, {"$set": former})
+        with mail_server() as server, sending(uri, server.url()) as running:
+            async with client(running) as channel:
+                sender = Office(running, Api(channel), database.deliveries)
+                await sender.becomes(made, "sent")
+                request = pb.GetNotificationRequest(notification_id=made)
+                assert (await sender.api.notifications.GetNotification(request)).HasField("send_time")
+        assert server.post.subjects == ["Once"]

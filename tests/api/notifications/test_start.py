@@ -69,4 +69,6 @@ async def test_a_second_start_leaves_the_indexes_as_they_are(mongodb_url: str, r
             async with client(second) as channel:
                 await Api(channel).notifications.CountUnread(pb.CountUnreadRequest(user_id="ann"))
         assert await rows.index_information() == before
-        assert set(before) == {"_id_", "by_user", "unread", "by_request", "kept_mail", "due_mail", "expiry"}
+        assert set(before) == {"_id_", "by_user", "unread", "by_request", "undelivered", "unmigrated", "expiry"}
+        its = await store.get_default_database().deliveries.index_information()
+        assert set(its) == {"_id_", "by_notification", "by_user", "kept_mail", "due", "expiry"}

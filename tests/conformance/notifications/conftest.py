@@ -15,6 +15,7 @@ from pymongo import AsyncMongoClient
 from runtime.clock import utc_now
 from runtime.ids import new_id
 from services.notifications.audit.events import Audit
+from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import Mailing
 from services.notifications.delivery.email.mailbox import Mailbox
 from services.notifications.delivery.email.sealed_mail import Letters
@@ -127,13 +128,17 @@ def house(store: Store) -> House:
     return House(
         store,
         clock,
-        Notifications(store, Mailing(LETTERS, kept=True), erasures, preferences, ttl=TTL, clock=clock),
+        Notifications(
+            store, Mailing(LETTERS, kept=True), Deliveries(store), erasures, preferences, ttl=TTL, clock=clock
+        ),
         Mailbox(store, LETTERS, on=True),
         Logs(store, erasures, LOG_TTLS, clock=clock),
         LogReader(store, max(LOG_TTLS.values()), clock=clock),
         Audit(store, erasures, ttl=AUDIT_TTL, clock=clock),
         Queue(store, lease=LEASE, clock=clock),
-        Notifications(store, Mailing(LETTERS, sent=True), erasures, preferences, ttl=TTL, clock=clock),
+        Notifications(
+            store, Mailing(LETTERS, sent=True), Deliveries(store), erasures, preferences, ttl=TTL, clock=clock
+        ),
         erasures,
         preferences,
         UserData(store, erasures, PERSONAL_DATA, clock=clock),

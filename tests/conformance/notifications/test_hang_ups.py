@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 from pymongo.monitoring import ConnectionCreatedEvent
 
 from runtime.errors import DeadlineExceeded, Unavailable
+from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import Mailing
 from services.notifications.domains import COLLECTIONS
 from services.notifications.inbox.notifications import Notifications
@@ -53,7 +54,7 @@ async def store(created: list[int], database_url: str) -> AsyncIterator[Store]:
 
 def over(store: Store) -> Notifications:
     erasures = Erasures(store, ttl=TTL)
-    return Notifications(store, Mailing(LETTERS), erasures, Preferences(store, erasures), ttl=TTL)
+    return Notifications(store, Mailing(LETTERS), Deliveries(store), erasures, Preferences(store, erasures), ttl=TTL)
 
 
 async def hang_up(store: Store, *, turns: int) -> None:

@@ -8,6 +8,7 @@ from bson import encode
 
 from runtime.errors import FailedPrecondition
 from runtime.sealing import BrokenSealError
+from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import Mailing
 from services.notifications.delivery.email.sealed_mail import Letters
 from services.notifications.inbox.drafts import Draft, Email
@@ -47,15 +48,17 @@ async def test_neither_a_kept_nor_a_queued_mail_is_to_be_read_in_the_database(at
 async def test_without_the_seal_the_search_would_find_it(at: House) -> None:
     """The protection off."""
     plain = Mailing(Unsealed([bytes(32)]), sent=True)
-    await Notifications(at.store, plain, at.erasures, at.preferences, ttl=TTL, clock=at.clock).create(DRAFT, "shop")
+    await Notifications(
+        at.store, plain, Deliveries(at.store), at.erasures, at.preferences, ttl=TTL, clock=at.clock
+    ).create(DRAFT, "shop")
     assert CANARY.encode() in await dump(at)
 
 
 async def test_a_sealed_mail_opens_for_its_own_notification_alone(at: House) -> None:
     created = await at.sending.create(DRAFT, "shop")
-    assert LETTERS.opened(created["mail"], created["_id"]) == EMAIL
+    assert LETTERS.opened(created["delivery"]["mail"], created["_id"]) == EMAIL
     with pytest.raises(BrokenSealError):
-        LETTERS.opened(created["mail"], "another")
+        LETTERS.opened(created["delivery"]["mail"], "another")
 
 
 @pytest.mark.parametrize("is_sent", [True, False], ids=["sent", "given up"])
@@ -64,9 +67,11 @@ async def test_nothing_of_a_mail_is_left_once_it_was_sent_or_given_up(at: House,
     claim = await at.queue.claim()
     assert claim is not None
     assert await (at.queue.sent(claim) if is_sent else at.queue.gave_up(claim, "550"))
-    row = await at.store.database.notifications.find_one({"_id": created["_id"]})
-    assert row is not None
-    assert not {"mail", "email", "lease", "leaseUntil", "nextAttemptAt"} & set(row)
+    rows = [await at.store.database.notifications.find_one({"_id": created["_id"]})]
+    rows.append(await at.store.database.deliveries.find_one({"notificationId": created["_id"]}))
+    for row in rows:
+        assert row is not None
+        assert not {"mail", "email", "delivery", "lease", "leaseUntil", "nextAttemptAt"} & set(row)
 
 
 async def test_a_mail_is_no_unread_notification_and_the_list_shows_its_title(at: House) -> None:
@@ -100,7 +105,13 @@ async def test_a_request_is_known_again_when_the_key_was_changed_in_between(at: 
 
     def under(*keys: bytes) -> Notifications:
         return Notifications(
-            at.store, Mailing(Letters(keys), sent=True), at.erasures, at.preferences, ttl=TTL, clock=at.clock
+            at.store,
+            Mailing(Letters(keys), sent=True),
+            Deliveries(at.store),
+            at.erasures,
+            at.preferences,
+            ttl=TTL,
+            clock=at.clock,
         )
 
     first = await under(old).create(DRAFT, "shop")

@@ -6,6 +6,7 @@ import pytest
 
 from runtime.clock import from_timestamp
 from runtime.errors import FailedPrecondition, InvalidArgument
+from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import Mailing
 from services.notifications.delivery.email.mailbox import Mailbox, links
 from services.notifications.delivery.email.sealed_mail import Letters
@@ -29,9 +30,15 @@ async def newest(at: House) -> list[MailboxMessage]:
 
 async def test_kept_mail_is_shown_newest_first_page_by_page(at: House) -> None:
     await at.tell("ann", "not a mail")
-    example = await at.notifications.create(mail(0), "tests")
-    later = [{**example, "_id": f"~{number:03}", "mail": sealed(number, f"~{number:03}")} for number in range(120)]
-    await at.store.database.notifications.insert_many(later)
+    await at.notifications.create(mail(0), "tests")
+    example = await at.store.database.deliveries.find_one({})
+    assert example is not None
+    ids = [f"~{number:03}" for number in range(120)]
+    later = [
+        {**example, "_id": each, "notificationId": each, "mail": sealed(number, each)}
+        for number, each in enumerate(ids)
+    ]
+    await at.store.database.deliveries.insert_many(later)
     kept, token = await at.mailbox.page(size=100, encode=mailbox_message)
     assert [each.subject for each in kept] == [f"Mail {number}" for number in range(119, 19, -1)]
     rest, token = await at.mailbox.page(size=100, encode=mailbox_message, page_token=token)
@@ -63,7 +70,9 @@ async def test_a_mail_whose_key_is_gone_says_so_and_the_others_are_shown(at: Hou
     await at.notifications.create(mail(1), "tests")
     others = Mailing(Letters([b"another key that has thirty-two."]), kept=True)
     at.clock.move(timedelta(seconds=1))
-    await Notifications(at.store, others, at.erasures, at.preferences, ttl=TTL, clock=at.clock).create(mail(2), "tests")
+    await Notifications(
+        at.store, others, Deliveries(at.store), at.erasures, at.preferences, ttl=TTL, clock=at.clock
+    ).create(mail(2), "tests")
     lost, shown = await newest(at)
     assert "TRIVET_SEAL_KEYS" in lost.subject
     assert shown.subject == "Mail 1"

@@ -6,6 +6,7 @@ import pytest
 
 from runtime.errors import FailedPrecondition, InvalidArgument, NotFound, Unimplemented
 from runtime.ids import new_id
+from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import Mailing
 from services.notifications.inbox.drafts import Draft, Email, Kind
 from services.notifications.inbox.notifications import Notifications, Selection
@@ -183,7 +184,9 @@ async def test_stats_count_by_type(at: House) -> None:
 
 @pytest.mark.parametrize(("kind", "reason"), [("push", "PUSH_NOT_IMPLEMENTED"), ("email", "EMAIL_NOT_CONFIGURED")])
 async def test_what_nothing_can_send_is_refused_and_not_stored(at: House, kind: Kind, reason: str) -> None:
-    production = Notifications(at.store, Mailing(LETTERS), at.erasures, at.preferences, ttl=TTL, clock=at.clock)
+    production = Notifications(
+        at.store, Mailing(LETTERS), Deliveries(at.store), at.erasures, at.preferences, ttl=TTL, clock=at.clock
+    )
     draft = Draft("ann", "Hi", kind=kind, email=Email("a@x.io", "s", "t") if kind == "email" else None)
     with pytest.raises((FailedPrecondition, Unimplemented)) as refused:
         await production.create(draft, "tests")

@@ -28,7 +28,7 @@ async def claim(at: House) -> Claim:
 
 
 async def stored(at: House, claim: Claim) -> Document:
-    row = await at.store.database.notifications.find_one({"_id": claim.notification_id})
+    row = await at.store.database.deliveries.find_one({"_id": claim.id})
     assert row is not None
     return row
 
@@ -64,7 +64,7 @@ async def test_without_a_lease_two_workers_would_send_the_same(at: House) -> Non
     """The protection off: what is claimed is due at once again."""
     await post(at, "1")
     first = await claim(at)
-    await at.store.database.notifications.update_one({}, {"$set": {"nextAttemptAt": at.clock.now}})
+    await at.store.database.deliveries.update_one({}, {"$set": {"nextAttemptAt": at.clock.now}})
     assert (await claim(at)).notification_id == first.notification_id
 
 

@@ -8,6 +8,7 @@ import pytest
 from pymongo.errors import DuplicateKeyError
 
 from runtime.errors import FailedPrecondition
+from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import Mailing
 from services.notifications.inbox.drafts import Draft
 from services.notifications.inbox.notifications import Notifications
@@ -82,7 +83,9 @@ class SameId(Notifications):
 
 async def test_an_insert_that_finds_its_own_row_is_a_success(at: House) -> None:
     """R22: the duplicate key of a retried insert is not an error."""
-    notifications = SameId(at.store, Mailing(LETTERS), at.erasures, at.preferences, ttl=TTL, clock=at.clock)
+    notifications = SameId(
+        at.store, Mailing(LETTERS), Deliveries(at.store), at.erasures, at.preferences, ttl=TTL, clock=at.clock
+    )
     draft = Draft("ann", "Hello")
     assert await notifications.create(draft, "shop") == await notifications.create(draft, "shop")
     assert await at.titles("ann") == ["Hello"]

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from runtime.errors import ServiceError, Unavailable
+from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import Mailing
 from services.notifications.domains import COLLECTIONS
 from services.notifications.inbox.notifications import Notifications, Selection
@@ -49,7 +50,9 @@ async def outcome(reader: LogReader) -> tuple[ServiceError | None, float]:
 async def flood(store: Store, turns: Turns) -> tuple[float, list[tuple[ServiceError | None, float]]]:
     """Ask for many log entries at once; return how long a count of notifications takes meanwhile, and the outcomes."""
     erasures = Erasures(store, ttl=DAY)
-    notifications = Notifications(store, Mailing(LETTERS), erasures, Preferences(store, erasures), ttl=DAY)
+    notifications = Notifications(
+        store, Mailing(LETTERS), Deliveries(store), erasures, Preferences(store, erasures), ttl=DAY
+    )
     reader = LogReader(store, DAY, turns=turns)
     queries = [asyncio.create_task(outcome(reader)) for _ in range(FLOOD)]
     await asyncio.sleep(0)  # each query runs up to its first wait
@@ -81,7 +84,9 @@ async def test_without_turns_a_count_waits_until_the_store_is_given_up(slow: Sto
 async def flood_of_lists(store: Store, size: int) -> tuple[float, list[ServiceError | None]]:
     """Ask for many pages at once; return how long a count of notifications takes meanwhile, and the failures."""
     erasures = Erasures(store, ttl=DAY)
-    notifications = Notifications(store, Mailing(LETTERS), erasures, Preferences(store, erasures), ttl=DAY)
+    notifications = Notifications(
+        store, Mailing(LETTERS), Deliveries(store), erasures, Preferences(store, erasures), ttl=DAY
+    )
 
     async def page() -> ServiceError | None:
         try:

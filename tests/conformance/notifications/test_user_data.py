@@ -11,6 +11,7 @@ from bson import encode
 from runtime.errors import FailedPrecondition, InvalidArgument
 from runtime.ids import new_id
 from services.notifications.audit.events import Audit, AuditEvent
+from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import Mailing
 from services.notifications.domains import PERSONAL_DATA
 from services.notifications.inbox.drafts import Draft, Email
@@ -41,7 +42,7 @@ async def live(at: House, user_id: str, times: int = 3) -> None:
 
 
 async def held(at: House) -> bytes:
-    names = ("notifications", "preferences", "logs", "audit")
+    names = ("notifications", "deliveries", "preferences", "logs", "audit")
     return b"".join([encode(row) for name in names async for row in at.store.database[name].find()])
 
 
@@ -50,20 +51,31 @@ async def test_an_export_holds_everything_once_and_nothing_of_others(at: House, 
     await live(at, "ann")
     await live(at, "bob")
     records = await export(at, "ann", size)
-    kinds = ["notification"] * 4 + ["preference"] * 2 + ["log"] * 3 + ["audit_event"]
+    kinds = ["notification"] * 4 + ["preference"] * 2 + ["log"] * 3 + ["audit_event", "delivery"]
     assert [record.kind for record in records] == kinds
     assert [record.data["title"] for record in records[1:4]] == ["2", "1", "0"]
-    assert len({record.data["id"] for record in records}) == 10
-    assert records[-1].data["personal"] == {"ipAddress": "192.0.2.1", "userAgent": "Firefox", "detail": "password"}
+    assert len({record.data["id"] for record in records}) == 11
+    assert records[-2].data["personal"] == {"ipAddress": "192.0.2.1", "userAgent": "Firefox", "detail": "password"}
     assert records[0].data["createdAt"].endswith("Z")
 
 
 async def test_an_export_holds_no_mail_that_waits_to_be_sent(at: House) -> None:
     """A5: its link would still be good."""
     await live(at, "ann")
-    newest = (await export(at, "ann"))[0].data
+    newest, *_, delivery = [record.data for record in await export(at, "ann")]
     assert newest["title"] == "Mail"
-    assert not {"mail", "fingerprint", "lease", "caller", "requestId"} & set(newest)
+    assert (delivery["channel"], delivery["target"], delivery["status"]) == ("email", "to", "queued")
+    for data in (newest, delivery):
+        assert not {"mail", "delivery", "fingerprint", "lease", "caller", "requestId"} & set(data)
+
+
+async def test_an_export_holds_no_mail_whose_delivery_was_not_moved_yet(at: House) -> None:
+    """A5: a process can end between the two writes."""
+    created = await at.sending.create(MAIL, "identity")
+    await at.store.database.notifications.update_one(
+        {"_id": created["_id"]}, {"$set": {"delivery": created["delivery"]}}
+    )
+    assert "delivery" not in (await export(at, "ann"))[0].data
 
 
 async def test_a_page_ends_at_a_mebibyte(at: House) -> None:
@@ -89,7 +101,7 @@ async def test_an_erasure_leaves_nothing_personal_and_nobody_elses_is_touched(at
     await live(at, "ann")
     await live(at, "bob")
     others = await export(at, "bob")
-    assert await at.user_data.erase("ann") == (10, True)
+    assert await at.user_data.erase("ann") == (11, True)
     [left] = await export(at, "ann")
     assert left.kind == "audit_event"
     assert set(left.data) == {"id", "time", "kind", "actor", "expiresAt"}
@@ -111,6 +123,7 @@ async def test_an_erasure_stops_in_time_and_the_next_one_goes_on(at: House) -> N
     assert await hasty.erase("ann") == (4, False)
     assert await hasty.erase("ann") == (2, False)
     assert await hasty.erase("ann") == (3, False)
+    assert await hasty.erase("ann") == (1, False)
     assert await hasty.erase("ann") == (1, False)
     assert await hasty.erase("ann") == (0, True)
 
@@ -167,7 +180,9 @@ class Careless(Racing):
 
 async def send(at: House, erasures: Erasures) -> None:
     mailing = Mailing(LETTERS, sent=True)
-    notifications = Notifications(at.store, mailing, erasures, at.preferences, ttl=TTL, clock=at.clock)
+    notifications = Notifications(
+        at.store, mailing, Deliveries(at.store), erasures, at.preferences, ttl=TTL, clock=at.clock
+    )
     with suppress(FailedPrecondition):
         await notifications.create(replace(MAIL, title="personal"), "identity")
 

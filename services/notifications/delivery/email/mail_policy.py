@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.notifications.delivery.deliveries import KEPT, QUEUED, email_delivery
 from services.notifications.delivery.email.sealed_mail import Letters
-from services.notifications.delivery.queue import KEPT, QUEUED
 from services.notifications.inbox.drafts import Email
 from services.notifications.store.mongo import Document
 
@@ -24,5 +24,5 @@ class Mailing:
 
     def begun(self, email: Email, notification_id: str, now: datetime) -> Document:
         """Return what a new document holds of its mail. It is read: there is nothing of it to read in the product."""
-        mail = {"read": True, "mail": self.letters.sealed(email, notification_id)}
-        return mail | ({"status": QUEUED, "attempts": 0, "nextAttemptAt": now} if self.sent else {"status": KEPT})
+        state = {"status": QUEUED, "attempts": 0, "nextAttemptAt": now} if self.sent else {"status": KEPT}
+        return {"read": True, "delivery": email_delivery(self.letters.sealed(email, notification_id), **state)}

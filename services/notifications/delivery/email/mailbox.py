@@ -12,9 +12,9 @@ from pymongo.asynchronous.cursor import AsyncCursor
 from runtime.errors import FailedPrecondition
 from runtime.paging import M, Page
 from runtime.sealing import BrokenSealError
+from services.notifications.delivery.collections import DELIVERIES
+from services.notifications.delivery.deliveries import KEPT
 from services.notifications.delivery.email.sealed_mail import Letters
-from services.notifications.delivery.queue import KEPT
-from services.notifications.inbox.collections import NOTIFICATIONS
 from services.notifications.inbox.drafts import Email
 from services.notifications.store import keyset
 from services.notifications.store.keyset import Place, behind
@@ -38,7 +38,7 @@ class Mailbox:
 
     def __init__(self, store: Store, letters: Letters, *, on: bool) -> None:
         self._store = store
-        self._rows = store.collection(NOTIFICATIONS)
+        self._rows = store.collection(DELIVERIES)
         self._letters = letters
         self._on = on
 
@@ -56,16 +56,16 @@ class Mailbox:
         def find(row: Document | None) -> AsyncCursor[Document]:
             place = after if row is None else Place(row["createdAt"], row["_id"])
             matching = {"status": KEPT} | behind(place, "createdAt")
-            found = self._rows.find(matching, {"mail": 1, "createdAt": 1})
+            found = self._rows.find(matching, {"mail": 1, "notificationId": 1, "createdAt": 1})
             return found.sort([("createdAt", DESCENDING), ("_id", DESCENDING)])
 
-        await self._store.read("notifications.find_kept", page, find)
+        await self._store.read("deliveries.find_kept", page, find)
         last = page.next_after
         return page.messages, keyset.token(Place(last["createdAt"], last["_id"]), "mailbox") if last else ""
 
     def _opened(self, row: Document) -> Email:
         try:
-            return self._letters.opened(row.get("mail", ""), row["_id"])
+            return self._letters.opened(row.get("mail", ""), row["notificationId"])
         except BrokenSealError:
             return Email("", "[sealed under a key that is not in TRIVET_SEAL_KEYS]", "")
 

@@ -1,0 +1,111 @@
+"""Deliveries: one document per notification, channel and target, and the way there from the notification."""
+
+from collections.abc import Sequence
+
+from pymongo.asynchronous.collection import AsyncCollection
+
+from runtime.clock import Clock, utc_now
+from runtime.ids import new_id
+from services.notifications.delivery.collections import DELIVERIES
+from services.notifications.inbox.collections import NOTIFICATIONS
+from services.notifications.store.bulk_writes import insert_missing
+from services.notifications.store.mongo import Document, Store
+
+KEPT, QUEUED, SENDING, SENT, FAILED = "kept", "queued", "sending", "sent", "failed"
+EMAIL = "email"
+TO = "to"
+"""The target of a mail: its one recipient. The address is sealed together with the mail."""
+SWEEP_SECONDS = 10.0
+# SecantusDB inserts some 100 to 250 documents a second: a batch must be done before the store's time-out.
+BATCH = 50
+STATE = ("status", "attempts", "mail", "nextAttemptAt", "sentAt", "lastError")
+# What an older version stored in the notification. `sentAt` stays there: it is answered as the send time.
+FORMER = ("status", "attempts", "mail", "nextAttemptAt", "lastError", "lease", "leaseUntil")
+OF_NOTIFICATION = ("userId", "createdAt", "updatedAt", "expiresAt")
+FIELDS = dict.fromkeys((*OF_NOTIFICATION, *STATE, *FORMER, "delivery"), 1)
+
+
+def email_delivery(mail: str, **state: object) -> Document:
+    """Return the delivery of a sealed mail, as a new notification holds it in its field `delivery`."""
+    return {"channel": EMAIL, "target": TO, "mail": mail, **state}
+
+
+class Deliveries:
+    """The collection.
+
+    A notification is stored together with its delivery, in one write, in its field `delivery`. `move` takes the
+    delivery from there to this collection. Both steps of a move can be repeated, and `sweep` completes the moves that a
+    crash has left. So each stored notification gets its delivery, and a mail is sent once, without a transaction,
+    which a single MongoDB server does not have. Every method raises Unavailable when the store cannot be reached.
+    """
+
+    def __init__(self, store: Store, *, clock: Clock = utc_now) -> None:
+        self._store = store
+        self._rows = store.collection(DELIVERIES)
+        self._clock = clock
+
+    async def move(self, notification: Document) -> None:
+        """Move the delivery out of a notification. Does nothing if it was moved before."""
+        await self._store.run("deliveries.move", lambda: _move(self._store, [notification]))
+
+    async def sweep(self) -> None:
+        """Move all deliveries that are still inside their notifications, of this version and of older ones."""
+        while await self._store.run("deliveries.sweep", lambda: migrate(self._store, self._clock)):
+            pass
+
+    async def waits(self, notification_id: str) -> bool:
+        """Return whether a delivery of the notification is not done yet."""
+        waiting = {"notificationId": notification_id, "nextAttemptAt": {"$exists": True}}
+        return await self._store.run("deliveries.get", lambda: self._rows.find_one(waiting, {"_id": 1})) is not None
+
+    async def delete(self, notification_id: str) -> None:
+        """Delete the notification's deliveries."""
+        its = {"notificationId": notification_id}
+        await self._store.run("deliveries.delete", lambda: self._rows.delete_many(its))
+
+
+async def migrate(store: Store, clock: Clock = utc_now) -> int:
+    """Move one batch of the deliveries that are inside their notifications; return how many were found.
+
+    A mail that an older process is sending stays with that process until its lease ends: a later batch finds it.
+    """
+    rows, now = store.collection(NOTIFICATIONS), clock()
+    no_lease = {"$or": [{"leaseUntil": None}, {"leaseUntil": {"$lte": now}}]}
+    former = await rows.find({"status": {"$exists": True}} | no_lease, FIELDS).limit(BATCH).to_list()
+    for row in former:
+        await _convert(rows, row)
+    pending = await rows.find({"delivery.status": {"$exists": True}}, FIELDS).limit(BATCH).to_list()
+    await _move(store, pending)
+    return len(former) + len(pending)
+
+
+async def _convert(rows: AsyncCollection[Document], row: Document) -> None:
+    """Rewrite a notification of an older version to the present shape, unless it has changed since it was read.
+
+    After this one write an older process does not find the mail any more.
+    """
+    delivery = {"channel": EMAIL, "target": TO, **{key: row[key] for key in STATE if key in row}}
+    if delivery["status"] == SENDING:  # its worker is gone: it is due when its lease ended
+        delivery["status"] = QUEUED
+    unchanged = {key: row.get(key) for key in ("_id", "status", "attempts", "nextAttemptAt", "lease")}
+    await rows.update_one(unchanged, {"$set": {"delivery": delivery}, "$unset": dict.fromkeys(FORMER, "")})
+
+
+async def _move(store: Store, notifications: Sequence[Document]) -> None:
+    """Insert the deliveries, then remove them from their notifications."""
+    if not notifications:
+        return
+    rows, deliveries = store.collection(NOTIFICATIONS), store.collection(DELIVERIES)
+    ids = [notification["_id"] for notification in notifications]
+    await insert_missing(deliveries, [_document(notification) for notification in notifications])
+    moved = await rows.update_many({"_id": {"$in": ids}}, {"$unset": {"delivery": ""}})
+    if moved.matched_count == len(ids):
+        return
+    # A notification was deleted or erased in between. Its delivery must go too.
+    there = {row["_id"] for row in await rows.find({"_id": {"$in": ids}}, {"_id": 1}).to_list()}
+    await deliveries.delete_many({"notificationId": {"$in": [each for each in ids if each not in there]}})
+
+
+def _document(notification: Document) -> Document:
+    inherited = {key: notification[key] for key in OF_NOTIFICATION}
+    return {"_id": new_id(), "notificationId": notification["_id"], **inherited, **notification["delivery"]}
