@@ -123,5 +123,5 @@ release: check test wheel ## Build the wheel, and make today's protos the baseli
 
 .PHONY: clean
 clean: ## Remove .venv, caches and what was built; never .data
-	rm -rf $(VENV) $(CLIENT)/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache protos/third_party
+	rm -rf $(VENV) $(CLIENT)/node_modules $(CLIENT)/openapi/node_modules $(CLIENT)/openapi/.venv $(CLIENT)/openapi/generated dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache protos/third_party
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Renews every file under requirements/ from pyproject.toml; the versions in dev.txt hold for all the others."""
+"""Renews every file under requirements/ from pyproject.toml; the versions in dev.txt hold for the others."""
 
 import os
 import subprocess
@@ -7,7 +7,12 @@ from pathlib import Path
 
 from ops import ROOT
 
-GROUPS = ("dev", "identity", "notifications", "cache", "gateway", "ops", "embedded", "tools", "node", "peers")
+GROUPS = (
+    *("dev", "identity", "notifications", "cache", "gateway"),
+    *("ops", "embedded", "tools", "node", "generators", "peers"),
+)
+APART = ("generators",)
+"""Groups that share no interpreter with the others, and need not have their versions."""
 OPTIONS = (
     "--quiet",
     "--universal",
@@ -32,7 +37,7 @@ def pip_index(python: str = sys.executable) -> dict[str, str]:
 def lock(group: str, environ: dict[str, str], *, upgrade: bool = False) -> None:
     """Write requirements/GROUP.txt."""
     out = Path("requirements") / f"{group}.txt"
-    constraint = () if group == "dev" else ("-c", "requirements/dev.txt")
+    constraint = () if group in ("dev", *APART) else ("-c", "requirements/dev.txt")
     command = [str(Path(sys.executable).with_name("uv")), "pip", "compile", *OPTIONS, "--group", group, *constraint]
     command += [*(["--upgrade"] if upgrade else []), "pyproject.toml", "-o", str(out)]
     subprocess.run(command, cwd=ROOT, env=environ, check=True, stdout=subprocess.DEVNULL)

@@ -70,14 +70,25 @@ def site(engine: Engines, page: str, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
+def own_host(engine: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of four processes of which the base URL is the gateway's own: its pages are trusted."""
+    folder = tmp_path_factory.mktemp("own-host")
+    mongodb = f"{engine.get('secantusdb').url}/trivet_own_host"
+    stores = Stores(f"sqlite:///{folder}/identity.db", mongodb, engine.get("valkey").url)
+    given = {name: value for name, value in COMMON.items() if name != "TRIVET_BASE_URL"}
+    with whole(stores, **given) as running:
+        yield running.url
+
+
+@pytest.fixture(scope="session")
 def gateway(site: Whole) -> str:
     """The gateway's address, on the host that the page is on."""
     return f"http://localhost:{site['gateway'].port}"
 
 
-def run(node: str, script: str, *arguments: str) -> None:
+def run(node: str, script: str, *arguments: str, seconds: float = SECONDS) -> None:
     """Run a script of this folder to its end; what it has to complain about fails the test."""
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
     command = [node, str(HERE / script), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr

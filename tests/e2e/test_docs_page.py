@@ -34,8 +34,8 @@ def dom_of(url: str, profile: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
-def test_the_page_lists_every_operation_in_a_browser(stack: Stack, tmp_path: Path) -> None:
+def test_the_page_shows_the_description_in_a_browser(stack: Stack, tmp_path: Path) -> None:
+    """What it can do is tried by `make test-client`, which can press buttons."""
     shown = dom_of(f"{stack.url}/docs", tmp_path)
-    assert "Loading the description" not in shown
-    for operation in ("/v1/notifications:markAllRead", "/api/auth/sign-in/email", "/v1/users/{user_id}"):
-        assert operation in shown
+    for name in ("Better Auth", "Sign in with an email address and a password", "NotificationService", "Gateway"):
+        assert name in shown

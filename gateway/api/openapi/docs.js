@@ -28,9 +28,10 @@ document.addEventListener("DOMContentLoaded", () => {
     url: "/openapi.json",
     // Requests go to the host that the page came from: the policy allows no other, and cookies are that host's.
     servers: [{ url: location.origin, description: "This host" }],
-    authentication: { preferredSecurityScheme: ["session", "bearer"] },
+    authentication: { preferredSecurityScheme: "session" },
     agent: { disabled: true },
     hideClientButton: true,
+    hideModels: true,
     mcp: { disabled: true },
     showDeveloperTools: "never",
     telemetry: false,

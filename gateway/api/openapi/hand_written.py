@@ -14,6 +14,7 @@ from gateway.api.openapi.failures import Errors, causes_of
 from gateway.api.openapi.reasons import failures
 from gateway.api.openapi.schemas import Json
 from gateway.api.openapi.structs import Structs, path_parameter, with_fields
+from gateway.auth.protocol.bodies import FORM, JSON
 from gateway.auth.protocol.endpoint import BASE_PATH
 from gateway.auth.protocol.feature import Endpoint
 from gateway.auth.protocol.guards import anybody
@@ -42,6 +43,7 @@ SET_AUTH_TOKEN: Json = {
     }
 }
 AUTH = "Auth"
+FORMS_TOO = f"An HTML form can post the same members as {FORM}."
 BETTER_AUTH: Json = {
     "name": "Better Auth",
     "description": "Sign-up, sign-in, sessions and accounts, as the clients of Better Auth ask for them.",
@@ -102,9 +104,10 @@ class HandWritten:
             operation["parameters"] += self._structs.parameters(query)
         body = known.body or (endpoint.body if method == "POST" and endpoint.body is not Anything else None)
         if body is not None:
-            content = {
-                media_type: {"schema": self._structs.schema(body, AUTH)} for media_type in sorted(endpoint.media_types)
-            }
+            media_type = FORM if endpoint.is_from_afar else JSON
+            content = {media_type: {"schema": self._structs.schema(body, AUTH)}}
+            if endpoint.is_first_sign_in:
+                operation["description"] += f" {FORMS_TOO}"
             operation["requestBody"] = {"required": not issubclass(body, Omissible), "content": content}
         is_guarded = endpoint.guard is not anybody
         operation["security"] = _security(needed=is_guarded, read=known.reads_session)

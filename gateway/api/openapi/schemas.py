@@ -114,15 +114,12 @@ class Schemas:
             return self.message(field.message_type, sent=sent)
         if field.enum_type is None:
             return dict(SCALARS[field.type])
-        schema = self._enum(field.enum_type)
-        if not sent and field.full_name in CAN_BE_UNSPECIFIED:
-            return {"anyOf": [schema, {"type": "string", "enum": [field.enum_type.values[0].name]}]}
-        return schema
+        return self._enum(field.enum_type, has_zero=not sent and field.full_name in CAN_BE_UNSPECIFIED)
 
-    def _enum(self, descriptor: EnumDescriptor) -> Json:
-        """Return a reference to an enum's schema, without its zero: that stands for a value that is left out."""
-        name = self._claim(descriptor)
-        values = [value for value in descriptor.values if not value.name.endswith("_UNSPECIFIED")]
+    def _enum(self, descriptor: EnumDescriptor, *, has_zero: bool) -> Json:
+        """Return a reference to an enum's schema, by default without its zero: that stands for a value left out."""
+        name = self._claim(descriptor) + "OrUnspecified" * has_zero
+        values = [value for value in descriptor.values if has_zero or value.number]
         lines = [f"{value.name}: {self._said.get(f'{descriptor.full_name}.{value.name}', '')}" for value in values]
         self.components[name] = {
             "type": "string",

@@ -76,7 +76,17 @@ def with_fields(schema: Json, fields: Fields, *, sent: bool, all_needed: bool = 
 def _field(field: Field) -> Json:
     one = FIELD_TYPES[field.type.removesuffix("[]")]
     made = {"type": "array", "items": one} if field.type.endswith("[]") else one
-    return {"anyOf": [made, {"type": "null"}], "description": "A field that this Trivet's settings declare."}
+    return {**made, "type": [made["type"], "null"], "description": "A field that this Trivet's settings declare."}
+
+
+def _nullable(schema: Json) -> Json:
+    """Return a plain type or null as OpenAPI 3.1 writes it: one schema with two types."""
+    options = schema.get("anyOf", [])
+    if len(options) != 2 or {"type": "null"} not in options or not all("type" in option for option in options):
+        return schema
+    (plain,) = (option for option in options if option != {"type": "null"})
+    rest = {key: value for key, value in schema.items() if key != "anyOf"}
+    return {**plain, **rest, "type": [plain["type"], "null"]}
 
 
 def _schemas_of(kind: Any) -> tuple[Json, Mapping[str, Json]]:
@@ -109,6 +119,7 @@ def _worded(component: Json, owner: str) -> Json:
 
 def _member(schema: Json, owner: str, name: str) -> Json:
     schema.pop("default", None)
+    schema = _nullable(schema)
     if sentence := SENTENCES.get(f"{owner}.{name}", SENTENCES.get(name)):
         schema["description"] = sentence
     is_of_structs = "$ref" in schema or any("$ref" in option for option in schema.get("anyOf", ()))
