@@ -52,7 +52,7 @@ These variables are not in the tables:
 - `TRIVET_IMPORT_FROM` and `TRIVET_EXPORT_TO`: the database of `bin/trivet import` and `bin/trivet export`, in place
   of `--from` and `--to`, so that no password stands on a command line.
 - `TRIVET_OAUTH_<PROVIDER>_CLIENT_ID` and its siblings: one group for each provider, see [the Better Auth
-  protocol](better-auth.md#what-is-served).
+  protocol](better-auth.md#providers).
 """
 
 
