@@ -41,8 +41,9 @@ LISTS = {
     "preference": "preferences",
     "log": "logs",
     "audit_event": "audit_events",
+    "delivery": "deliveries",
 }
-IN_MONGODB = "notifications, preferences, logs and audit events"
+IN_MONGODB = "notifications, preferences, logs, audit events and deliveries"
 
 
 class PersonSettings(SealingSettings):

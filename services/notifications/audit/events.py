@@ -15,9 +15,9 @@ from runtime.clock import Clock, to_milliseconds, utc_now
 from runtime.errors import InvalidArgument
 from runtime.paging import M, Page
 from services.notifications.audit.collections import AUDIT
-from services.notifications.logs.entries import MOST_AHEAD
 from services.notifications.store import keyset
 from services.notifications.store.bulk_writes import insert_missing
+from services.notifications.store.clock_skew import MOST_AHEAD
 from services.notifications.store.json_data import cut
 from services.notifications.store.keyset import Place, behind
 from services.notifications.store.mongo import Document, Encode, Store

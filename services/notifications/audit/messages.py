@@ -3,8 +3,8 @@
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
 from services.notifications.audit.events import AuditEvent, AuditFilter
-from services.notifications.logs.messages import bound, time_of
 from services.notifications.store.mongo import Document
+from services.notifications.store.time_range import bound, time_of
 from trivet.notifications.v1 import audit_service_pb2 as pb
 
 

@@ -1,20 +1,18 @@
 """From the messages of notification_service.proto to the domain's values and back."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
 from runtime.struct_codec import plain
-from services.notifications.delivery.email.mailbox import KeptMail, links
-from services.notifications.inbox.drafts import Draft, Email, Kind
+from services.notifications.delivery.email.message import Email
+from services.notifications.inbox.drafts import Draft, Kind
 from services.notifications.store.mongo import Document
-from trivet.notifications.v1 import mailbox_service_pb2, resources_pb2
 from trivet.notifications.v1 import notification_service_pb2 as pb
+from trivet.notifications.v1 import resources_pb2
 
 KINDS: dict["resources_pb2.NotificationType.ValueType", Kind] = {
     resources_pb2.NOTIFICATION_TYPE_EMAIL: "email",
@@ -104,13 +102,6 @@ def kind_of(number: "resources_pb2.NotificationType.ValueType", field: str) -> K
 
 def type_stats(group: Document) -> pb.NotificationTypeStats:
     return pb.NotificationTypeStats(type=TYPES[group["_id"]], total_count=group["total"], unread_count=group["unread"])
-
-
-def mailbox_message(kept: KeptMail) -> mailbox_service_pb2.MailboxMessage:
-    email = kept.email
-    return mailbox_service_pb2.MailboxMessage(
-        **asdict(email), links=links(email.html, email.text), create_time=timestamp(kept.created_at)
-    )
 
 
 def _duration(message: Duration) -> timedelta:

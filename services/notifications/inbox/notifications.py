@@ -16,10 +16,11 @@ from runtime.ids import new_id
 from runtime.paging import M, Page
 from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.delivery.email.message import Email
 from services.notifications.inbox import drafts
 from services.notifications.inbox.cache_invalidation import NOT_KEPT, Answers, unread_tag
 from services.notifications.inbox.collections import NOTIFICATIONS
-from services.notifications.inbox.drafts import Draft, Email, Kind
+from services.notifications.inbox.drafts import Draft, Kind
 from services.notifications.inbox.preferences import Preferences
 from services.notifications.store import keyset
 from services.notifications.store.keyset import Place, behind

@@ -12,6 +12,7 @@ from runtime.ids import new_id
 from services.notifications.logs.collections import LOGS
 from services.notifications.logs.levels import Level
 from services.notifications.store.bulk_writes import insert_missing
+from services.notifications.store.clock_skew import MOST_AHEAD
 from services.notifications.store.json_data import cut, storable
 from services.notifications.store.mongo import Document, Store
 from services.notifications.store.tombstones import Erasures
@@ -20,8 +21,6 @@ MAX_ENTRIES = 1_000
 MAX_MESSAGE = 8_192
 MAX_ENDPOINT = 512
 MAX_NAME = 128
-MOST_AHEAD = timedelta(days=1)
-"""How far a sender's clock can be ahead of ours; a later time is a wrong one."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 OTHER_METHOD = "_OTHER"

@@ -1,10 +1,6 @@
 """From the messages of log_service.proto to the domain's values and back."""
 
-from datetime import UTC, datetime, timedelta
-
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from runtime.clock import timestamp, to_milliseconds
+from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
 from runtime.struct_codec import plain
 from services.notifications.logs.entries import Entry
@@ -12,6 +8,7 @@ from services.notifications.logs.levels import Level
 from services.notifications.logs.query import LogFilter
 from services.notifications.store import json_data
 from services.notifications.store.mongo import Document
+from services.notifications.store.time_range import bound, time_of
 from trivet.notifications.v1 import log_service_pb2 as log
 
 LEVELS: dict["log.LogLevel.ValueType", Level] = {
@@ -82,19 +79,3 @@ def _level(number: "log.LogLevel.ValueType", field: str) -> Level | None:
     if number not in LEVELS:
         raise InvalidArgument("INVALID_FIELD", f"{field} must be a LogLevel, not {number}", field=field)
     return LEVELS[number]
-
-
-def bound(message: Timestamp, field: str) -> datetime:
-    """Return a range's bound on the milliseconds that times are stored in: rounded up, so that none changes sides."""
-    time = time_of(message, field)
-    try:
-        return to_milliseconds(time + timedelta(microseconds=999))
-    except OverflowError:
-        return to_milliseconds(time)
-
-
-def time_of(message: Timestamp, field: str) -> datetime:
-    try:
-        return message.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise InvalidArgument("INVALID_FIELD", f"{field} is not a time from year 1 to 9999", field=field) from None

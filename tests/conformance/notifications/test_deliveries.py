@@ -8,8 +8,9 @@ from pymongo.errors import DuplicateKeyError
 
 from runtime.ids import new_id
 from services.notifications.delivery.deliveries import BATCH, Deliveries, migrate
+from services.notifications.delivery.email.message import Email
 from services.notifications.domains import COLLECTIONS, MIGRATIONS
-from services.notifications.inbox.drafts import Draft, Email
+from services.notifications.inbox.drafts import Draft
 from services.notifications.inbox.messages import notification
 from services.notifications.store.mongo import Document, open_store
 from tests.conformance.notifications.conftest import LEASE, LETTERS, House, export

@@ -14,7 +14,7 @@ import pytest
 from runtime.ids import new_id
 from runtime.paging import encode_token
 from services.notifications.audit.events import AuditFilter
-from services.notifications.inbox.messages import mailbox_message
+from services.notifications.delivery.email.messages import mailbox_message
 from services.notifications.inbox.notifications import NotificationPage, Selection
 from services.notifications.logs.query import Found, LogFilter
 from services.notifications.store.mongo import Document

@@ -10,8 +10,9 @@ from runtime.errors import FailedPrecondition
 from runtime.sealing import BrokenSealError
 from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.delivery.email.message import Email
 from services.notifications.delivery.email.sealed_mail import Letters
-from services.notifications.inbox.drafts import Draft, Email
+from services.notifications.inbox.drafts import Draft
 from services.notifications.inbox.notifications import Notifications, Selection
 from tests.conformance.notifications.conftest import LETTERS, TTL, House, as_stored
 

@@ -9,9 +9,11 @@ from runtime.errors import FailedPrecondition, InvalidArgument
 from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import Mailing
 from services.notifications.delivery.email.mailbox import Mailbox, links
+from services.notifications.delivery.email.message import Email
+from services.notifications.delivery.email.messages import mailbox_message
 from services.notifications.delivery.email.sealed_mail import Letters
-from services.notifications.inbox.drafts import Draft, Email
-from services.notifications.inbox.messages import KEYS, mailbox_message, notification
+from services.notifications.inbox.drafts import Draft
+from services.notifications.inbox.messages import KEYS, notification
 from services.notifications.inbox.notifications import Notifications, Selection
 from tests.conformance.notifications.conftest import LETTERS, TTL, House, as_stored
 from trivet.notifications.v1.mailbox_service_pb2 import MailboxMessage

@@ -8,7 +8,8 @@ from runtime.errors import FailedPrecondition, InvalidArgument, NotFound, Unimpl
 from runtime.ids import new_id
 from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import Mailing
-from services.notifications.inbox.drafts import Draft, Email, Kind
+from services.notifications.delivery.email.message import Email
+from services.notifications.inbox.drafts import Draft, Kind
 from services.notifications.inbox.notifications import Notifications, Selection
 from tests.conformance.notifications.conftest import LETTERS, TTL, House, as_stored
 

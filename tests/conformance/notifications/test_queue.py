@@ -3,8 +3,9 @@
 import asyncio
 from datetime import timedelta
 
+from services.notifications.delivery.email.message import Email
 from services.notifications.delivery.queue import Claim, Waiting
-from services.notifications.inbox.drafts import Draft, Email
+from services.notifications.inbox.drafts import Draft
 from services.notifications.store.mongo import Document
 from tests.conformance.notifications.conftest import LEASE, LETTERS, House
 

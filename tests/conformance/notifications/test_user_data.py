@@ -13,8 +13,9 @@ from runtime.ids import new_id
 from services.notifications.audit.events import Audit, AuditEvent
 from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.delivery.email.message import Email
 from services.notifications.domains import PERSONAL_DATA
-from services.notifications.inbox.drafts import Draft, Email
+from services.notifications.inbox.drafts import Draft
 from services.notifications.inbox.notifications import Notifications
 from services.notifications.inbox.preferences import Preference, Preferences
 from services.notifications.logs.entries import Entry, Logs

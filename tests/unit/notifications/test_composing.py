@@ -7,9 +7,9 @@ from email.headerregistry import Address
 import pytest
 
 from runtime.backoff import RetryPolicy
+from services.notifications.delivery.email.message import Email
 from services.notifications.delivery.email.smtp import Outgoing, composed
 from services.notifications.delivery.email.smtp_refusals import RefusedForGoodError
-from services.notifications.inbox.drafts import Email
 
 SENDER = Address("Trivet", addr_spec="noreply@example.com")
 MAIL = Outgoing(Email("ann@x.io", "Hello", "text"), "id1", datetime(2026, 3, 1, 12, tzinfo=UTC))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.notifications.delivery.deliveries import KEPT, QUEUED, email_delivery
+from services.notifications.delivery.email.message import Email
 from services.notifications.delivery.email.sealed_mail import Letters
-from services.notifications.inbox.drafts import Email
 from services.notifications.store.mongo import Document
 
 

@@ -14,8 +14,8 @@ from runtime.paging import M, Page
 from runtime.sealing import BrokenSealError
 from services.notifications.delivery.collections import DELIVERIES
 from services.notifications.delivery.deliveries import KEPT
+from services.notifications.delivery.email.message import Email
 from services.notifications.delivery.email.sealed_mail import Letters
-from services.notifications.inbox.drafts import Email
 from services.notifications.store import keyset
 from services.notifications.store.keyset import Place, behind
 from services.notifications.store.mongo import Document, Store

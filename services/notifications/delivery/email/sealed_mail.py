@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from runtime.sealing import BrokenSealError, Sealer
-from services.notifications.inbox.drafts import Email
+from services.notifications.delivery.email.message import Email
 
 FINGERPRINT_KEY = b"trivet mail fingerprint 1"
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr, model_validator
 
 from runtime.backoff import RetryPolicy
 from runtime.settings import Settings, from_env
-from services.notifications.inbox.drafts import ADDRESS, LINE_BREAK
+from services.notifications.delivery.email.message import ADDRESS, LINE_BREAK
 
 PORTS = {"smtp": 587, "smtps": 465}
 SHAPE = "must be smtp://USER:PASSWORD@HOST:PORT or smtps://USER:PASSWORD@HOST:PORT"

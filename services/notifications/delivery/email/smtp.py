@@ -22,9 +22,9 @@ from aiosmtplib.errors import (
 )
 
 from services.notifications.delivery.email.addresses import wire_address
+from services.notifications.delivery.email.message import LINE_BREAK, Email
 from services.notifications.delivery.email.settings import SmtpServer
 from services.notifications.delivery.email.smtp_refusals import NotSentError, RefusedForGoodError, Step, refusal
-from services.notifications.inbox.drafts import LINE_BREAK, Email
 
 GOODBYE_SECONDS = 1.0
 

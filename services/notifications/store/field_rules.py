@@ -1,0 +1,14 @@
+"""Rules for the fields of a request, with the error that names the field."""
+
+from runtime.errors import InvalidArgument
+
+
+def check_length(path: str, text: str, limit: int) -> None:
+    """Raise InvalidArgument for a text of more than `limit` characters."""
+    if len(text) > limit:
+        raise invalid_field(path, f"may have {limit} characters, not {len(text)}")
+
+
+def invalid_field(path: str, rule: str) -> InvalidArgument:
+    """Return the error for a field that breaks a rule."""
+    return InvalidArgument("INVALID_FIELD", f"{path} {rule}", field=path)
