@@ -1,8 +1,8 @@
 """Generate the stubs of every .proto file, or check that the committed ones are fresh.
 
-python protos/generate.py           write them
-python protos/generate.py --check   make them anew in a temporary folder and compare
-python protos/generate.py --third-party   only put google/api's protos where buf finds them
+python protos/generate.py           write the stubs
+python protos/generate.py --check   generate into a temporary folder and compare
+python protos/generate.py --third-party   only copy google/api's protos to the folder where buf finds them
 """
 
 import importlib.resources
@@ -25,7 +25,7 @@ GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi", COMMENT
 
 
 def link_google_api() -> None:
-    """Copy google/api's protos from the installed googleapis-common-protos, where buf finds them without a network."""
+    """Copy google/api's protos from the installed googleapis-common-protos. buf then needs no network."""
     import google.api.annotations_pb2
 
     source = Path(google.api.annotations_pb2.__file__).parent
@@ -63,17 +63,16 @@ def generate(out: Path) -> None:
 
 
 def write_comments(out: Path) -> None:
-    """Keep what the .proto files say of each name, which the stubs drop, for whoever describes the API to people."""
+    """Write the comment of each name, which the stubs drop: the API description is made from them."""
     image = out / "descriptors.binpb"
-    found = {
-        name: text for file in FileDescriptorSet.FromString(image.read_bytes()).file for name, text in said_in(file)
-    }
+    files = FileDescriptorSet.FromString(image.read_bytes()).file
+    found = {name: comment for file in files for name, comment in comments_of(file)}
     image.unlink()
     (out / COMMENTS).write_text(json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def said_in(file: FileDescriptorProto) -> Iterator[tuple[str, str]]:
-    """Yield the full name of each message, field, service, RPC, enum and value with a comment, and the comment."""
+def comments_of(file: FileDescriptorProto) -> Iterator[tuple[str, str]]:
+    """Yield the full name and the comment of each message, field, service, RPC, enum and value that has a comment."""
     for location in file.source_code_info.location:
         if not location.leading_comments or len(location.path) % 2:
             continue
@@ -86,7 +85,7 @@ def said_in(file: FileDescriptorProto) -> Iterator[tuple[str, str]]:
 
 
 def stale(fresh: Path) -> list[str]:
-    """Return the generated files that differ from `fresh`, are missing or should not be there."""
+    """Return the generated files that differ from `fresh`, are missing, or have no .proto."""
     names = {str(path.relative_to(root)) for root in (ROOT, fresh) for glob in GENERATED for path in root.rglob(glob)}
 
     def same(name: str) -> bool:

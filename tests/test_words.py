@@ -1,6 +1,7 @@
 """The pages for people are there, and what they name is there too."""
 
 import ast
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -120,3 +121,38 @@ def test_every_variable_that_is_named_is_read_by_something() -> None:
     named = {name for page in PAGES for name in VARIABLE.findall((ROOT / page).read_text())}
     assert len(named) > 5
     assert {name for name in named if f'"{name}"' not in read} == set()
+
+
+COMMENTS: dict[str, str] = json.loads((ROOT / "protos" / "comments.json").read_text())
+BANNED = re.compile(
+    r"\b(?:whoever|whatever|nobody|somebody|anybody|everybody|anew|of whom|so many|(?:is|are|be) told|may|by itself"
+    r"|one of ours|by which way|not said|takes no more)\b",
+    re.IGNORECASE,
+)
+NO_SUBJECT = re.compile(r"(?:Whose|Whom|Who|What|Which|How|When|Where|Why)\b")
+"""A comment that begins so leaves out its noun."""
+LONGEST = 25
+"""Words of a sentence, without code and what is in parentheses."""
+
+
+def faults_of(comment: str) -> list[str]:
+    """Return what a comment of the published API must not hold."""
+    faults = [found[0] for found in BANNED.finditer(comment)]
+    if NO_SUBJECT.match(comment) or not comment.endswith("."):
+        faults.append(comment)
+    plain = re.sub(r"`[^`]*`", "code", re.sub(r" ?\([^()]*\)", "", comment))
+    sentences = (each for each in re.split(r"(?<=\.) ", plain) if not each.startswith("Fails "))
+    return faults + [each for each in sentences if len(each.split()) > LONGEST]
+
+
+def test_comments_of_protos_are_plain_sentences() -> None:
+    """Issue 11, section 3: the published API is readable without the code."""
+    assert len(COMMENTS) > 500
+    assert {name: faults for name, comment in COMMENTS.items() if (faults := faults_of(comment))} == {}
+
+
+@pytest.mark.parametrize(
+    "comment", ["Whose.", "Nobody is told.", "It may fail.", "Without a period", f"Very{' very' * LONGEST} long."]
+)
+def test_a_comment_that_is_not_plain_would_be_found(comment: str) -> None:
+    assert faults_of(comment)

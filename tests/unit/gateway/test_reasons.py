@@ -68,7 +68,7 @@ def every_rpc() -> Iterator[MethodDescriptor]:
         yield from methods(name)
 
 
-@pytest.mark.parametrize("service", ["identity", "notifications"])
+@pytest.mark.parametrize("service", ["identity", "notifications", "cache"])
 def test_every_reason_that_a_service_raises_is_named_in_a_comment(service: str) -> None:
     named = {reason for rpc in every_rpc() for reasons in failures(rpc, COMMENTS).values() for reason in reasons}
     made = set(raised(ROOT / "services" / service))

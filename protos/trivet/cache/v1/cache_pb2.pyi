@@ -22,16 +22,16 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Position(_message.Message):
-    """A place in the invalidation stream: the lease a miss hands out and the version of a tag."""
+    """A position in the invalidation stream. It is the lease of a miss and the version of a tag."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EPOCH_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
     epoch: _builtins.str
-    """Names one life of the stream; positions of different epochs cannot be compared."""
+    """The id of the stream. Positions of different epochs cannot be compared."""
     offset: _builtins.int
-    """Grows with every invalidation within an epoch."""
+    """The offset in the stream. It grows with every invalidation of an epoch."""
     def __init__(
         self,
         *,
@@ -48,7 +48,7 @@ Global___Position: _TypeAlias = Position  # noqa: Y015
 
 @_typing.final
 class Entry(_message.Message):
-    """One entry to write."""
+    """An entry to write."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -59,24 +59,24 @@ class Entry(_message.Message):
     LEASE_FIELD_NUMBER: _builtins.int
     ABSENT_FIELD_NUMBER: _builtins.int
     key: _builtins.str
-    """Up to 512 bytes of visible ASCII."""
+    """The key: 1 to 512 characters of visible ASCII."""
     value: _builtins.bytes
-    """Up to 1 MiB, opaque to the cache."""
+    """The value, up to 1 MiB. The cache does not interpret it."""
     absent: _builtins.bool
-    """Whether the entry says that there is nothing, so that nobody need ask its owner; its value is empty then."""
+    """Whether the entry records that there is no value, so that readers need not ask the owner. The value is empty then."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What the value was made of: invalidating any of these drops the entry. Up to 16, each like a key."""
+        """The tags of the entry, up to 16, each in the form of a key. Invalidating one of them invalidates the entry."""
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long it may live; 300 seconds if unset, and never longer than its namespace allows. Up to a tenth less at
-        random, so that what is filled together does not expire together.
+        """The time to live. Defaults to 300 seconds, and is limited by the namespace. Up to a tenth is subtracted at random,
+        so that entries do not expire together.
         """
 
     @_builtins.property
     def lease(self) -> Global___Position:
-        """The position that the miss answered with. Without it the write is unconditional."""
+        """The position that the miss returned. Unset for an unconditional write."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ Global___Entry: _TypeAlias = Entry  # noqa: Y015
 
 @_typing.final
 class Lookup(_message.Message):
-    """What a read found."""
+    """The result of a read."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -110,28 +110,30 @@ class Lookup(_message.Message):
     ABSENT_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_FIELD_NUMBER: _builtins.int
     found: _builtins.bool
-    """Whether the entry was there."""
+    """Whether the entry was found."""
     value: _builtins.bytes
-    """The entry's value; empty on a miss."""
+    """The value. Empty on a miss."""
     absent: _builtins.bool
-    """On a hit, whether the entry says that there is nothing."""
+    """On a hit, whether the entry records that there is no value."""
     @_builtins.property
     def position(self) -> Global___Position:
-        """Where the stream was at this read: on a hit, none of the entry's tags has moved up to there; on a miss, the lease
-        to fill with. Unset when Redis is gone.
+        """The position of the stream at this read. On a hit, no tag of the entry was invalidated up to it. On a miss, it is
+        the lease to fill with. Unset if Redis is unreachable.
         """
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """On a hit, how long the entry has left."""
+        """On a hit, the remaining time to live."""
 
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """On a hit, the names by which Watch tells of the entry's tags."""
+        """On a hit, the entry's tags, in the form that Watch sends."""
 
     @_builtins.property
     def retry_after(self) -> _duration_pb2.Duration:
-        """On a miss that somebody else has claimed, how long to wait before asking again; unset for whoever is to fill it."""
+        """On a miss that another reader has claimed, the time to wait before the next read. Unset for the reader that fills
+        the entry.
+        """
 
     def __init__(
         self,
@@ -154,7 +156,7 @@ Global___Lookup: _TypeAlias = Lookup  # noqa: Y015
 
 @_typing.final
 class GetRequest(_message.Message):
-    """Which entry to read."""
+    """The entry to read."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -162,12 +164,12 @@ class GetRequest(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     CLAIM_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
-    """For example `sessions`; lower-case letters, digits and dashes, up to 32."""
+    """The namespace, for example `sessions`: a lower-case letter, then up to 31 lower-case letters, digits and dashes."""
     key: _builtins.str
-    """Up to 512 bytes of visible ASCII."""
+    """The key: 1 to 512 characters of visible ASCII."""
     claim: _builtins.bool
-    """Whether a miss is for one reader at a time to fill: whoever is given no `retry_after` holds the claim, for a second
-    at most, until the entry is written.
+    """Whether to claim a miss. The reader whose miss has no `retry_after` holds the claim until it writes the entry, for
+    at most a second.
     """
     def __init__(
         self,
@@ -186,14 +188,14 @@ Global___GetRequest: _TypeAlias = GetRequest  # noqa: Y015
 
 @_typing.final
 class GetResponse(_message.Message):
-    """What was found."""
+    """The result of the read."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     LOOKUP_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def lookup(self) -> Global___Lookup:
-        """The one lookup asked for."""
+        """The result."""
 
     def __init__(
         self,
@@ -210,7 +212,7 @@ Global___GetResponse: _TypeAlias = GetResponse  # noqa: Y015
 
 @_typing.final
 class BatchGetRequest(_message.Message):
-    """Which entries to read."""
+    """The entries to read."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -220,10 +222,10 @@ class BatchGetRequest(_message.Message):
     namespace: _builtins.str
     """The namespace of all keys."""
     claim: _builtins.bool
-    """As in GetRequest, for each key by itself."""
+    """Whether to claim each miss. See GetRequest."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Up to 1,000."""
+        """The keys, up to 1,000."""
 
     def __init__(
         self,
@@ -242,14 +244,14 @@ Global___BatchGetRequest: _TypeAlias = BatchGetRequest  # noqa: Y015
 
 @_typing.final
 class BatchGetResponse(_message.Message):
-    """What was found, in the order of the keys."""
+    """The results, in the order of the keys."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     LOOKUPS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def lookups(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lookup]:
-        """One per key."""
+        """The results, one per key."""
 
     def __init__(
         self,
@@ -266,7 +268,7 @@ Global___BatchGetResponse: _TypeAlias = BatchGetResponse  # noqa: Y015
 
 @_typing.final
 class StreamGetRequest(_message.Message):
-    """One batch of entries to read."""
+    """A batch of entries to read."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -274,12 +276,12 @@ class StreamGetRequest(_message.Message):
     KEYS_FIELD_NUMBER: _builtins.int
     CLAIM_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
-    """The namespace of all keys; another batch may be of another."""
+    """The namespace of all keys of this batch."""
     claim: _builtins.bool
-    """As in GetRequest, for each key by itself."""
+    """Whether to claim each miss. See GetRequest."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Up to 1,000."""
+        """The keys, up to 1,000."""
 
     def __init__(
         self,
@@ -298,14 +300,14 @@ Global___StreamGetRequest: _TypeAlias = StreamGetRequest  # noqa: Y015
 
 @_typing.final
 class StreamGetResponse(_message.Message):
-    """What was found of one batch, in the order of its keys."""
+    """The results of a batch, in the order of its keys."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     LOOKUPS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def lookups(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lookup]:
-        """One per key."""
+        """The results, one per key."""
 
     def __init__(
         self,
@@ -322,17 +324,17 @@ Global___StreamGetResponse: _TypeAlias = StreamGetResponse  # noqa: Y015
 
 @_typing.final
 class SetRequest(_message.Message):
-    """What to write."""
+    """The entry to write."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAMESPACE_FIELD_NUMBER: _builtins.int
     ENTRY_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
-    """The entry's namespace."""
+    """The namespace of the entry."""
     @_builtins.property
     def entry(self) -> Global___Entry:
-        """The entry itself."""
+        """The entry."""
 
     def __init__(
         self,
@@ -350,13 +352,13 @@ Global___SetRequest: _TypeAlias = SetRequest  # noqa: Y015
 
 @_typing.final
 class SetResponse(_message.Message):
-    """Whether it was written."""
+    """The result of the write."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     STORED_FIELD_NUMBER: _builtins.int
     stored: _builtins.bool
-    """False if a lease was given and a tag has moved since, or the epoch has changed."""
+    """False if the lease is outdated: a tag was invalidated since, or the epoch has changed."""
     def __init__(
         self,
         *,
@@ -372,7 +374,7 @@ Global___SetResponse: _TypeAlias = SetResponse  # noqa: Y015
 
 @_typing.final
 class BatchSetRequest(_message.Message):
-    """What to write."""
+    """The entries to write."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -382,7 +384,7 @@ class BatchSetRequest(_message.Message):
     """The namespace of all entries."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Entry]:
-        """Up to 1,000."""
+        """The entries, up to 1,000."""
 
     def __init__(
         self,
@@ -400,14 +402,14 @@ Global___BatchSetRequest: _TypeAlias = BatchSetRequest  # noqa: Y015
 
 @_typing.final
 class BatchSetResponse(_message.Message):
-    """Which of them were written."""
+    """The results of the writes."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     STORED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def stored(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
-        """One per entry, in their order."""
+        """For each entry, in the order of the request, whether it was written. See SetResponse."""
 
     def __init__(
         self,
@@ -424,16 +426,16 @@ Global___BatchSetResponse: _TypeAlias = BatchSetResponse  # noqa: Y015
 
 @_typing.final
 class DeleteRequest(_message.Message):
-    """Which entry to remove."""
+    """The entry to delete."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAMESPACE_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
-    """The entry's namespace."""
+    """The namespace of the entry."""
     key: _builtins.str
-    """The entry's key."""
+    """The key of the entry."""
     def __init__(
         self,
         *,
@@ -450,13 +452,13 @@ Global___DeleteRequest: _TypeAlias = DeleteRequest  # noqa: Y015
 
 @_typing.final
 class DeleteResponse(_message.Message):
-    """Whether it was there."""
+    """The result of the deletion."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DELETED_FIELD_NUMBER: _builtins.int
     deleted: _builtins.bool
-    """False if there was nothing to remove."""
+    """False if there was no such entry."""
     def __init__(
         self,
         *,
@@ -472,7 +474,7 @@ Global___DeleteResponse: _TypeAlias = DeleteResponse  # noqa: Y015
 
 @_typing.final
 class BatchDeleteRequest(_message.Message):
-    """Which entries to remove."""
+    """The entries to delete."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -482,7 +484,7 @@ class BatchDeleteRequest(_message.Message):
     """The namespace of all keys."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Up to 1,000."""
+        """The keys, up to 1,000."""
 
     def __init__(
         self,
@@ -500,13 +502,13 @@ Global___BatchDeleteRequest: _TypeAlias = BatchDeleteRequest  # noqa: Y015
 
 @_typing.final
 class BatchDeleteResponse(_message.Message):
-    """How many were there."""
+    """The result of the deletion."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DELETED_COUNT_FIELD_NUMBER: _builtins.int
     deleted_count: _builtins.int
-    """The number of entries removed."""
+    """The number of entries that were deleted."""
     def __init__(
         self,
         *,
@@ -522,14 +524,14 @@ Global___BatchDeleteResponse: _TypeAlias = BatchDeleteResponse  # noqa: Y015
 
 @_typing.final
 class InvalidateRequest(_message.Message):
-    """What has changed."""
+    """The tags to invalidate."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TAGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Up to 100 tags."""
+        """The tags, up to 100, each in the form of a key."""
 
     def __init__(
         self,
@@ -546,17 +548,19 @@ Global___InvalidateRequest: _TypeAlias = InvalidateRequest  # noqa: Y015
 
 @_typing.final
 class InvalidateResponse(_message.Message):
-    """How far it has got."""
+    """The result of the invalidation."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     POSITION_FIELD_NUMBER: _builtins.int
     CONFIRMED_FIELD_NUMBER: _builtins.int
     confirmed: _builtins.bool
-    """True once every live reader has applied it or its lease has run out, which is the case within a second."""
+    """True if no near cache serves an invalidated entry any more. If false, a near cache can serve one for up to a
+    second.
+    """
     @_builtins.property
     def position(self) -> Global___Position:
-        """The invalidation's own place in the stream."""
+        """The position of the invalidation in the stream."""
 
     def __init__(
         self,
@@ -574,7 +578,7 @@ Global___InvalidateResponse: _TypeAlias = InvalidateResponse  # noqa: Y015
 
 @_typing.final
 class IncrementRequest(_message.Message):
-    """What to add."""
+    """The counter and the amount."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -583,14 +587,14 @@ class IncrementRequest(_message.Message):
     DELTA_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
-    """The counter's namespace."""
+    """The namespace of the counter."""
     key: _builtins.str
-    """The counter's key; counters and entries do not share keys."""
+    """The key of the counter. Counters and entries have separate keys."""
     delta: _builtins.int
-    """How much to add, which may be negative; 1 if unset."""
+    """The amount to add, which can be negative. Defaults to 1."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long a new counter lives, 300 seconds if unset; a counter that is already there keeps its time."""
+        """The time to live of a new counter. Defaults to 300 seconds. An existing counter keeps its own."""
 
     def __init__(
         self,
@@ -618,7 +622,7 @@ class IncrementResponse(_message.Message):
 
     VALUE_FIELD_NUMBER: _builtins.int
     value: _builtins.int
-    """Its value."""
+    """The new value."""
     def __init__(
         self,
         *,
@@ -634,7 +638,7 @@ Global___IncrementResponse: _TypeAlias = IncrementResponse  # noqa: Y015
 
 @_typing.final
 class GetStatsRequest(_message.Message):
-    """Nothing to say: statistics are of this process."""
+    """No parameters. The statistics are those of the process that answers."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -651,7 +655,7 @@ Global___GetStatsRequest: _TypeAlias = GetStatsRequest  # noqa: Y015
 
 @_typing.final
 class GetStatsResponse(_message.Message):
-    """Counts since the process started."""
+    """Statistics since the start of the process."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -659,11 +663,11 @@ class GetStatsResponse(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def namespaces(self) -> _containers.RepeatedCompositeFieldContainer[Global___NamespaceStats]:
-        """One per namespace used, by name."""
+        """The statistics of each namespace, sorted by name."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """When counting began."""
+        """The time when the counting started."""
 
     def __init__(
         self,
@@ -681,7 +685,7 @@ Global___GetStatsResponse: _TypeAlias = GetStatsResponse  # noqa: Y015
 
 @_typing.final
 class NamespaceStats(_message.Message):
-    """What happened in one namespace."""
+    """The statistics of a namespace."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -691,15 +695,15 @@ class NamespaceStats(_message.Message):
     FILLS_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
-    """Its name."""
+    """The namespace."""
     hits: _builtins.int
-    """Reads that found their entry."""
+    """The number of cache hits."""
     misses: _builtins.int
-    """Reads that did not."""
+    """The number of cache misses."""
     fills: _builtins.int
-    """Writes that were stored."""
+    """The number of entries written."""
     refusals: _builtins.int
-    """Writes refused because a tag had moved or the epoch had changed."""
+    """The number of writes refused because of an outdated lease."""
     def __init__(
         self,
         *,
@@ -719,7 +723,7 @@ Global___NamespaceStats: _TypeAlias = NamespaceStats  # noqa: Y015
 
 @_typing.final
 class WatchRequest(_message.Message):
-    """What a reader tells the cache."""
+    """A message of a near cache to the server."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -727,14 +731,14 @@ class WatchRequest(_message.Message):
     RESUME_FROM_FIELD_NUMBER: _builtins.int
     APPLIED_FIELD_NUMBER: _builtins.int
     tick_ns: _builtins.int
-    """The reader's own monotonic clock in nanoseconds, echoed unchanged; 0 asks for no echo."""
+    """The near cache's monotonic clock in nanoseconds, which the server echoes unchanged. 0 for no echo."""
     @_builtins.property
     def resume_from(self) -> Global___Position:
-        """In the first message, the last event that the reader has applied on an earlier visit; unset on a first one."""
+        """In the first message, the last invalidation that the near cache applied in an earlier stream. Unset without one."""
 
     @_builtins.property
     def applied(self) -> Global___Position:
-        """The last event that the reader has applied on this visit: Invalidate waits for it. Sent as soon as it is applied."""
+        """The last invalidation that the near cache has applied in this stream. Invalidate waits for it, so send it at once."""
 
     def __init__(
         self,
@@ -753,7 +757,7 @@ Global___WatchRequest: _TypeAlias = WatchRequest  # noqa: Y015
 
 @_typing.final
 class WatchResponse(_message.Message):
-    """What the cache tells a reader."""
+    """A message of the server to a near cache."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -761,14 +765,16 @@ class WatchResponse(_message.Message):
     INVALIDATION_FIELD_NUMBER: _builtins.int
     RESET_FIELD_NUMBER: _builtins.int
     tick_ns: _builtins.int
-    """Everything that happened before the reader sent this tick has been sent."""
+    """An echoed tick. Every invalidation before it has been sent."""
     @_builtins.property
     def invalidation(self) -> Global___Invalidation:
-        """These tags have moved."""
+        """An invalidation of tags."""
 
     @_builtins.property
     def reset(self) -> Global___Position:
-        """Drop everything and go on from here: a first visit, the reader was too far behind, or the epoch has changed."""
+        """Drop all entries and continue from this position. Sent to a new near cache, to one that is too far behind, and
+        after a change of the epoch.
+        """
 
     def __init__(
         self,
@@ -789,7 +795,7 @@ Global___WatchResponse: _TypeAlias = WatchResponse  # noqa: Y015
 
 @_typing.final
 class Invalidation(_message.Message):
-    """One event of the stream."""
+    """An invalidation in the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -797,11 +803,11 @@ class Invalidation(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def position(self) -> Global___Position:
-        """Its place in the stream."""
+        """The position of the invalidation in the stream."""
 
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The tags that moved, of those that the reader may know of; none if all of them are others'."""
+        """The invalidated tags that this caller can know. Empty if it can know none of them."""
 
     def __init__(
         self,

@@ -13,76 +13,95 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CacheServiceStub:
-    """Entries with a time to live, found by namespace and key, dropped by tag.
-
-    Every entry belongs to a namespace, and a namespace names the services that may fill and read it: another
-    caller gets PERMISSION_DENIED. When Redis cannot be reached, reads answer as a miss without a position, and
-    everything else fails with UNAVAILABLE.
+    """Entries with a time to live, found by namespace and key, and invalidated by tag.
+    Every entry belongs to a namespace. A namespace lists the services that can fill and read it. A namespace that is not
+    listed is private to the service that uses it.
+    If Redis is unreachable, a read returns a miss without a position. Every other RPC fails with UNAVAILABLE then.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Get: _aio.UnaryUnaryMultiCallable[_cache_pb2.GetRequest, _cache_pb2.GetResponse]
-    """Reads one entry. A miss is not an error: it answers with the stream position to hand back when filling, and with
-    `claim` to one reader at a time; the others are told how long to wait before they ask again.
-    Fails with INVALID_ARGUMENT (namespace or key out of shape) and PERMISSION_DENIED (namespace not the caller's).
+    """Reads one entry. A miss is a normal response with a position, the lease to fill the entry with. With `claim`, one
+    reader at a time fills the entry, and the others wait for `retry_after`.
+    Callers: the gateway, identity, notifications.
+    Fails with INVALID_ARGUMENT (INVALID_NAMESPACE, INVALID_KEY) and PERMISSION_DENIED (NAMESPACE_NOT_YOURS).
     """
     BatchGet: _aio.UnaryUnaryMultiCallable[_cache_pb2.BatchGetRequest, _cache_pb2.BatchGetResponse]
-    """Reads up to 1,000 entries of one namespace in one round trip, in the order of the keys.
-    What does not fit into an answer of 4 MiB is answered as a miss.
-    Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does.
+    """Reads up to 1,000 entries of one namespace in one round trip. Entries that do not fit into a response of 4 MiB are
+    misses.
+    Callers: the gateway, identity, notifications.
+    Fails with INVALID_ARGUMENT (INVALID_NAMESPACE, INVALID_KEY, TOO_MANY keys) and PERMISSION_DENIED
+    (NAMESPACE_NOT_YOURS).
     """
     StreamGet: _aio.StreamStreamMultiCallable[_cache_pb2.StreamGetRequest, _cache_pb2.StreamGetResponse]
-    """Answers one batch of lookups after the other, each as BatchGet does, for readers that ask all the time: a message on
-    a stream costs a third of a call. What is wrong with one batch ends the stream, as do 30 seconds without a word.
-    Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does, RESOURCE_EXHAUSTED (too many streams) and
-    DEADLINE_EXCEEDED (a reader that has said or read nothing for 30 seconds); it ends well when the process drains.
+    """Reads batches of entries over one stream, each like a BatchGet. A message on a stream costs a third of a call. An
+    invalid batch ends the stream.
+    Callers: the gateway, identity, notifications.
+    Fails with INVALID_ARGUMENT (INVALID_NAMESPACE, INVALID_KEY, TOO_MANY keys), PERMISSION_DENIED
+    (NAMESPACE_NOT_YOURS), RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) and DEADLINE_EXCEEDED after 30 seconds without a
+    message. The stream ends without an error if the process drains.
     """
     Set: _aio.UnaryUnaryMultiCallable[_cache_pb2.SetRequest, _cache_pb2.SetResponse]
-    """Writes one entry. With a lease, the write is refused (stored = false) if any of the entry's tags has moved
-    since the lease was handed out. Fails with INVALID_ARGUMENT (also a value over 1 MiB, or a namespace that
-    wants a lease and got none), PERMISSION_DENIED and UNAVAILABLE.
+    """Writes one entry. With a lease, the write is refused (`stored` is false) if a tag of the entry was invalidated
+    after the lease was handed out.
+    Callers: the gateway, identity, notifications.
+    Fails with INVALID_ARGUMENT (INVALID_NAMESPACE, INVALID_KEY, INVALID_TTL, VALUE_TOO_LARGE over 1 MiB,
+    VALUE_OF_NOTHING for an absent entry with a value, TOO_MANY tags, TAG_NOT_SHARED, LEASE_REQUIRED if the namespace
+    requires a lease), PERMISSION_DENIED (NAMESPACE_NOT_YOURS) and UNAVAILABLE (STORE_UNAVAILABLE).
     """
     BatchSet: _aio.UnaryUnaryMultiCallable[_cache_pb2.BatchSetRequest, _cache_pb2.BatchSetResponse]
-    """Writes up to 1,000 entries of one namespace in one round trip, each as Set does.
-    Fails with INVALID_ARGUMENT (also TOO_MANY entries, and REQUEST_TOO_LARGE for a request over 4 MiB: write fewer at a
-    time), PERMISSION_DENIED and UNAVAILABLE.
+    """Writes up to 1,000 entries of one namespace in one round trip.
+    Callers: the gateway, identity, notifications.
+    Fails as Set does, and with INVALID_ARGUMENT (TOO_MANY entries; REQUEST_TOO_LARGE for a request over 4 MiB: write
+    fewer entries at a time).
     """
     Delete: _aio.UnaryUnaryMultiCallable[_cache_pb2.DeleteRequest, _cache_pb2.DeleteResponse]
-    """Removes one entry; an entry that is not there is no error.
-    Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
+    """Deletes one entry. An entry that does not exist is no error.
+    Callers: the gateway, identity, notifications.
+    Fails with INVALID_ARGUMENT (INVALID_NAMESPACE, INVALID_KEY), PERMISSION_DENIED (NAMESPACE_NOT_YOURS) and
+    UNAVAILABLE (STORE_UNAVAILABLE).
     """
     BatchDelete: _aio.UnaryUnaryMultiCallable[_cache_pb2.BatchDeleteRequest, _cache_pb2.BatchDeleteResponse]
-    """Removes up to 1,000 entries of one namespace in one round trip.
-    Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
+    """Deletes up to 1,000 entries of one namespace in one round trip.
+    Callers: the gateway, identity, notifications.
+    Fails with INVALID_ARGUMENT (INVALID_NAMESPACE, INVALID_KEY, TOO_MANY keys), PERMISSION_DENIED
+    (NAMESPACE_NOT_YOURS) and UNAVAILABLE (STORE_UNAVAILABLE).
     """
     Invalidate: _aio.UnaryUnaryMultiCallable[_cache_pb2.InvalidateRequest, _cache_pb2.InvalidateResponse]
-    """Makes every entry that carries one of the tags a miss, in time that does not depend on how many there are, and
-    answers when every near cache has dropped what it holds of them or may not serve it any more: after 500 ms at the
-    latest, or unconfirmed shortly before the caller's deadline.
-    Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
+    """Invalidates every entry with one of the tags. The time does not depend on the number of entries.
+    Returns when no near cache serves such an entry any more, after 500 ms at the latest. Shortly before the caller's
+    deadline it returns unconfirmed.
+    Callers: the gateway, identity, notifications.
+    Fails with INVALID_ARGUMENT (INVALID_KEY, TOO_MANY tags), PERMISSION_DENIED (TAG_NOT_YOURS) and UNAVAILABLE
+    (STORE_UNAVAILABLE, TOO_MANY_INVALIDATIONS).
     """
     Increment: _aio.UnaryUnaryMultiCallable[_cache_pb2.IncrementRequest, _cache_pb2.IncrementResponse]
-    """Adds to a counter and answers its new value; a counter that is not there starts at zero.
-    Fails with INVALID_ARGUMENT, FAILED_PRECONDITION (the key holds an entry, or the sum leaves 64 bits),
-    PERMISSION_DENIED and UNAVAILABLE.
+    """Adds to a counter and returns its new value. A new counter starts at zero.
+    Callers: the gateway, identity, notifications.
+    Fails with INVALID_ARGUMENT (INVALID_NAMESPACE, INVALID_KEY, INVALID_TTL), FAILED_PRECONDITION (NOT_A_COUNTER,
+    COUNTER_OVERFLOW beyond 64 bits), PERMISSION_DENIED (NAMESPACE_NOT_YOURS) and UNAVAILABLE (STORE_UNAVAILABLE).
     """
     GetStats: _aio.UnaryUnaryMultiCallable[_cache_pb2.GetStatsRequest, _cache_pb2.GetStatsResponse]
-    """Counts hits, misses, fills and refusals per namespace since this process started.
+    """Returns the hits, misses, fills and refusals of each namespace since this process started.
+    Callers: administrators, the trivet command.
     Fails with PERMISSION_DENIED (ADMIN_REQUIRED).
     """
     Watch: _aio.StreamStreamMultiCallable[_cache_pb2.WatchRequest, _cache_pb2.WatchResponse]
-    """Keeps a reader's near cache honest: each tick is echoed once every invalidation up to it has been sent. What a
-    reader holds may be served for 500 ms from the last tick that came back, by its own clock, and no longer.
-    Fails with INVALID_ARGUMENT (a position of no shape), PERMISSION_DENIED, RESOURCE_EXHAUSTED (too many readers),
-    UNAVAILABLE (the process drains) and DEADLINE_EXCEEDED (a reader that has said nothing for 30 seconds).
+    """Streams invalidations to a near cache. The server echoes each tick after it has sent every earlier invalidation. A
+    near cache can serve its entries for 500 ms after it sent the last echoed tick, by its own clock.
+    Callers: the gateway, identity, notifications.
+    Fails with INVALID_ARGUMENT (INVALID_POSITION), PERMISSION_DENIED, RESOURCE_EXHAUSTED (TOO_MANY_READERS for more
+    than 256, TOO_MANY_STREAMS), UNAVAILABLE (DRAINING if the process is about to stop) and DEADLINE_EXCEEDED after 30
+    seconds without a message.
     """
 
 class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Entries with a time to live, found by namespace and key, dropped by tag.
-
-    Every entry belongs to a namespace, and a namespace names the services that may fill and read it: another
-    caller gets PERMISSION_DENIED. When Redis cannot be reached, reads answer as a miss without a position, and
-    everything else fails with UNAVAILABLE.
+    """Entries with a time to live, found by namespace and key, and invalidated by tag.
+    Every entry belongs to a namespace. A namespace lists the services that can fill and read it. A namespace that is not
+    listed is private to the service that uses it.
+    If Redis is unreachable, a read returns a miss without a position. Every other RPC fails with UNAVAILABLE then.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     """
 
     @_abc_1.abstractmethod
@@ -91,9 +110,10 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_pb2.GetRequest,
         context: _aio.ServicerContext[_cache_pb2.GetRequest, _abc.Awaitable[_cache_pb2.GetResponse]],
     ) -> _abc.Awaitable[_cache_pb2.GetResponse]:
-        """Reads one entry. A miss is not an error: it answers with the stream position to hand back when filling, and with
-        `claim` to one reader at a time; the others are told how long to wait before they ask again.
-        Fails with INVALID_ARGUMENT (namespace or key out of shape) and PERMISSION_DENIED (namespace not the caller's).
+        """Reads one entry. A miss is a normal response with a position, the lease to fill the entry with. With `claim`, one
+        reader at a time fills the entry, and the others wait for `retry_after`.
+        Callers: the gateway, identity, notifications.
+        Fails with INVALID_ARGUMENT (INVALID_NAMESPACE, INVALID_KEY) and PERMISSION_DENIED (NAMESPACE_NOT_YOURS).
         """
 
     @_abc_1.abstractmethod
@@ -102,9 +122,11 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_pb2.BatchGetRequest,
         context: _aio.ServicerContext[_cache_pb2.BatchGetRequest, _abc.Awaitable[_cache_pb2.BatchGetResponse]],
     ) -> _abc.Awaitable[_cache_pb2.BatchGetResponse]:
-        """Reads up to 1,000 entries of one namespace in one round trip, in the order of the keys.
-        What does not fit into an answer of 4 MiB is answered as a miss.
-        Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does.
+        """Reads up to 1,000 entries of one namespace in one round trip. Entries that do not fit into a response of 4 MiB are
+        misses.
+        Callers: the gateway, identity, notifications.
+        Fails with INVALID_ARGUMENT (INVALID_NAMESPACE, INVALID_KEY, TOO_MANY keys) and PERMISSION_DENIED
+        (NAMESPACE_NOT_YOURS).
         """
 
     @_abc_1.abstractmethod
@@ -113,10 +135,12 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _abc.AsyncIterator[_cache_pb2.StreamGetRequest],
         context: _aio.ServicerContext[_abc.AsyncIterator[_cache_pb2.StreamGetRequest], _abc.AsyncIterator[_cache_pb2.StreamGetResponse]],
     ) -> _abc.AsyncIterator[_cache_pb2.StreamGetResponse]:
-        """Answers one batch of lookups after the other, each as BatchGet does, for readers that ask all the time: a message on
-        a stream costs a third of a call. What is wrong with one batch ends the stream, as do 30 seconds without a word.
-        Fails with INVALID_ARGUMENT and PERMISSION_DENIED as Get does, RESOURCE_EXHAUSTED (too many streams) and
-        DEADLINE_EXCEEDED (a reader that has said or read nothing for 30 seconds); it ends well when the process drains.
+        """Reads batches of entries over one stream, each like a BatchGet. A message on a stream costs a third of a call. An
+        invalid batch ends the stream.
+        Callers: the gateway, identity, notifications.
+        Fails with INVALID_ARGUMENT (INVALID_NAMESPACE, INVALID_KEY, TOO_MANY keys), PERMISSION_DENIED
+        (NAMESPACE_NOT_YOURS), RESOURCE_EXHAUSTED (TOO_MANY_STREAMS) and DEADLINE_EXCEEDED after 30 seconds without a
+        message. The stream ends without an error if the process drains.
         """
 
     @_abc_1.abstractmethod
@@ -125,9 +149,12 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_pb2.SetRequest,
         context: _aio.ServicerContext[_cache_pb2.SetRequest, _abc.Awaitable[_cache_pb2.SetResponse]],
     ) -> _abc.Awaitable[_cache_pb2.SetResponse]:
-        """Writes one entry. With a lease, the write is refused (stored = false) if any of the entry's tags has moved
-        since the lease was handed out. Fails with INVALID_ARGUMENT (also a value over 1 MiB, or a namespace that
-        wants a lease and got none), PERMISSION_DENIED and UNAVAILABLE.
+        """Writes one entry. With a lease, the write is refused (`stored` is false) if a tag of the entry was invalidated
+        after the lease was handed out.
+        Callers: the gateway, identity, notifications.
+        Fails with INVALID_ARGUMENT (INVALID_NAMESPACE, INVALID_KEY, INVALID_TTL, VALUE_TOO_LARGE over 1 MiB,
+        VALUE_OF_NOTHING for an absent entry with a value, TOO_MANY tags, TAG_NOT_SHARED, LEASE_REQUIRED if the namespace
+        requires a lease), PERMISSION_DENIED (NAMESPACE_NOT_YOURS) and UNAVAILABLE (STORE_UNAVAILABLE).
         """
 
     @_abc_1.abstractmethod
@@ -136,9 +163,10 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_pb2.BatchSetRequest,
         context: _aio.ServicerContext[_cache_pb2.BatchSetRequest, _abc.Awaitable[_cache_pb2.BatchSetResponse]],
     ) -> _abc.Awaitable[_cache_pb2.BatchSetResponse]:
-        """Writes up to 1,000 entries of one namespace in one round trip, each as Set does.
-        Fails with INVALID_ARGUMENT (also TOO_MANY entries, and REQUEST_TOO_LARGE for a request over 4 MiB: write fewer at a
-        time), PERMISSION_DENIED and UNAVAILABLE.
+        """Writes up to 1,000 entries of one namespace in one round trip.
+        Callers: the gateway, identity, notifications.
+        Fails as Set does, and with INVALID_ARGUMENT (TOO_MANY entries; REQUEST_TOO_LARGE for a request over 4 MiB: write
+        fewer entries at a time).
         """
 
     @_abc_1.abstractmethod
@@ -147,8 +175,10 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_pb2.DeleteRequest,
         context: _aio.ServicerContext[_cache_pb2.DeleteRequest, _abc.Awaitable[_cache_pb2.DeleteResponse]],
     ) -> _abc.Awaitable[_cache_pb2.DeleteResponse]:
-        """Removes one entry; an entry that is not there is no error.
-        Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
+        """Deletes one entry. An entry that does not exist is no error.
+        Callers: the gateway, identity, notifications.
+        Fails with INVALID_ARGUMENT (INVALID_NAMESPACE, INVALID_KEY), PERMISSION_DENIED (NAMESPACE_NOT_YOURS) and
+        UNAVAILABLE (STORE_UNAVAILABLE).
         """
 
     @_abc_1.abstractmethod
@@ -157,8 +187,10 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_pb2.BatchDeleteRequest,
         context: _aio.ServicerContext[_cache_pb2.BatchDeleteRequest, _abc.Awaitable[_cache_pb2.BatchDeleteResponse]],
     ) -> _abc.Awaitable[_cache_pb2.BatchDeleteResponse]:
-        """Removes up to 1,000 entries of one namespace in one round trip.
-        Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
+        """Deletes up to 1,000 entries of one namespace in one round trip.
+        Callers: the gateway, identity, notifications.
+        Fails with INVALID_ARGUMENT (INVALID_NAMESPACE, INVALID_KEY, TOO_MANY keys), PERMISSION_DENIED
+        (NAMESPACE_NOT_YOURS) and UNAVAILABLE (STORE_UNAVAILABLE).
         """
 
     @_abc_1.abstractmethod
@@ -167,10 +199,12 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_pb2.InvalidateRequest,
         context: _aio.ServicerContext[_cache_pb2.InvalidateRequest, _abc.Awaitable[_cache_pb2.InvalidateResponse]],
     ) -> _abc.Awaitable[_cache_pb2.InvalidateResponse]:
-        """Makes every entry that carries one of the tags a miss, in time that does not depend on how many there are, and
-        answers when every near cache has dropped what it holds of them or may not serve it any more: after 500 ms at the
-        latest, or unconfirmed shortly before the caller's deadline.
-        Fails with INVALID_ARGUMENT, PERMISSION_DENIED and UNAVAILABLE.
+        """Invalidates every entry with one of the tags. The time does not depend on the number of entries.
+        Returns when no near cache serves such an entry any more, after 500 ms at the latest. Shortly before the caller's
+        deadline it returns unconfirmed.
+        Callers: the gateway, identity, notifications.
+        Fails with INVALID_ARGUMENT (INVALID_KEY, TOO_MANY tags), PERMISSION_DENIED (TAG_NOT_YOURS) and UNAVAILABLE
+        (STORE_UNAVAILABLE, TOO_MANY_INVALIDATIONS).
         """
 
     @_abc_1.abstractmethod
@@ -179,9 +213,10 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_pb2.IncrementRequest,
         context: _aio.ServicerContext[_cache_pb2.IncrementRequest, _abc.Awaitable[_cache_pb2.IncrementResponse]],
     ) -> _abc.Awaitable[_cache_pb2.IncrementResponse]:
-        """Adds to a counter and answers its new value; a counter that is not there starts at zero.
-        Fails with INVALID_ARGUMENT, FAILED_PRECONDITION (the key holds an entry, or the sum leaves 64 bits),
-        PERMISSION_DENIED and UNAVAILABLE.
+        """Adds to a counter and returns its new value. A new counter starts at zero.
+        Callers: the gateway, identity, notifications.
+        Fails with INVALID_ARGUMENT (INVALID_NAMESPACE, INVALID_KEY, INVALID_TTL), FAILED_PRECONDITION (NOT_A_COUNTER,
+        COUNTER_OVERFLOW beyond 64 bits), PERMISSION_DENIED (NAMESPACE_NOT_YOURS) and UNAVAILABLE (STORE_UNAVAILABLE).
         """
 
     @_abc_1.abstractmethod
@@ -190,7 +225,8 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_pb2.GetStatsRequest,
         context: _aio.ServicerContext[_cache_pb2.GetStatsRequest, _abc.Awaitable[_cache_pb2.GetStatsResponse]],
     ) -> _abc.Awaitable[_cache_pb2.GetStatsResponse]:
-        """Counts hits, misses, fills and refusals per namespace since this process started.
+        """Returns the hits, misses, fills and refusals of each namespace since this process started.
+        Callers: administrators, the trivet command.
         Fails with PERMISSION_DENIED (ADMIN_REQUIRED).
         """
 
@@ -200,10 +236,12 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _abc.AsyncIterator[_cache_pb2.WatchRequest],
         context: _aio.ServicerContext[_abc.AsyncIterator[_cache_pb2.WatchRequest], _abc.AsyncIterator[_cache_pb2.WatchResponse]],
     ) -> _abc.AsyncIterator[_cache_pb2.WatchResponse]:
-        """Keeps a reader's near cache honest: each tick is echoed once every invalidation up to it has been sent. What a
-        reader holds may be served for 500 ms from the last tick that came back, by its own clock, and no longer.
-        Fails with INVALID_ARGUMENT (a position of no shape), PERMISSION_DENIED, RESOURCE_EXHAUSTED (too many readers),
-        UNAVAILABLE (the process drains) and DEADLINE_EXCEEDED (a reader that has said nothing for 30 seconds).
+        """Streams invalidations to a near cache. The server echoes each tick after it has sent every earlier invalidation. A
+        near cache can serve its entries for 500 ms after it sent the last echoed tick, by its own clock.
+        Callers: the gateway, identity, notifications.
+        Fails with INVALID_ARGUMENT (INVALID_POSITION), PERMISSION_DENIED, RESOURCE_EXHAUSTED (TOO_MANY_READERS for more
+        than 256, TOO_MANY_STREAMS), UNAVAILABLE (DRAINING if the process is about to stop) and DEADLINE_EXCEEDED after 30
+        seconds without a message.
         """
 
 def add_CacheServiceServicer_to_server(servicer: CacheServiceServicer, server: _aio.Server) -> None: ...

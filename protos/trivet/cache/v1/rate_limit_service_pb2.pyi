@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class AcquireRequest(_message.Message):
-    """What to count."""
+    """The request to count, and its limit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -31,21 +31,21 @@ class AcquireRequest(_message.Message):
     class _AlgorithmEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AcquireRequest._Algorithm.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         ALGORITHM_UNSPECIFIED: AcquireRequest._Algorithm.ValueType  # 0
-        """A window."""
+        """Unspecified. The server uses WINDOW."""
         ALGORITHM_WINDOW: AcquireRequest._Algorithm.ValueType  # 1
-        """All of the limit at once, then none until a period has gone by in which nothing was allowed."""
+        """A window: the whole limit at once, then none until a period passes without an allowed request."""
         ALGORITHM_GCRA: AcquireRequest._Algorithm.ValueType  # 2
-        """The generic cell rate algorithm: a burst of the limit, and from then on one every `period / limit`."""
+        """The generic cell rate algorithm: a burst of the limit, then one request every `period / limit`."""
 
     class Algorithm(_Algorithm, metaclass=_AlgorithmEnumTypeWrapper):
-        """How requests are counted against a limit."""
+        """The algorithm of a rate limit."""
 
     ALGORITHM_UNSPECIFIED: AcquireRequest.Algorithm.ValueType  # 0
-    """A window."""
+    """Unspecified. The server uses WINDOW."""
     ALGORITHM_WINDOW: AcquireRequest.Algorithm.ValueType  # 1
-    """All of the limit at once, then none until a period has gone by in which nothing was allowed."""
+    """A window: the whole limit at once, then none until a period passes without an allowed request."""
     ALGORITHM_GCRA: AcquireRequest.Algorithm.ValueType  # 2
-    """The generic cell rate algorithm: a burst of the limit, and from then on one every `period / limit`."""
+    """The generic cell rate algorithm: a burst of the limit, then one request every `period / limit`."""
 
     RULE_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
@@ -54,18 +54,18 @@ class AcquireRequest(_message.Message):
     COST_FIELD_NUMBER: _builtins.int
     ALGORITHM_FIELD_NUMBER: _builtins.int
     rule: _builtins.str
-    """Names the rule among the caller's own, for example `sign-in`: as a namespace is named."""
+    """The name of the rule, private to the caller, for example `sign-in`: in the form of a namespace."""
     subject: _builtins.str
-    """Whom it counts, for example an address; any text, of which only a hash is kept."""
+    """The subject that is limited, for example an IP address. Any text; the server stores only a hash of it."""
     limit: _builtins.int
-    """How many are allowed in a window, 1 to 1,000,000."""
+    """The number of requests allowed per period, 1 to 1,000,000."""
     cost: _builtins.int
-    """How many to count, from 1 to the limit; 1 if unset."""
+    """The number of requests to count, from 1 to the limit. Defaults to 1."""
     algorithm: Global___AcquireRequest.Algorithm.ValueType
-    """How it is counted; a window if unset."""
+    """The algorithm that counts."""
     @_builtins.property
     def period(self) -> _duration_pb2.Duration:
-        """How long nothing must have been allowed before a window begins anew: a millisecond to a day."""
+        """The length of the period, from a millisecond to a day."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ Global___AcquireRequest: _TypeAlias = AcquireRequest  # noqa: Y015
 
 @_typing.final
 class AcquireResponse(_message.Message):
-    """Whether it was allowed."""
+    """The decision."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -97,12 +97,12 @@ class AcquireResponse(_message.Message):
     REMAINING_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_FIELD_NUMBER: _builtins.int
     allowed: _builtins.bool
-    """False if the window holds too many already; nothing was counted then."""
+    """Whether the request is allowed. A refused request was not counted."""
     remaining: _builtins.int
-    """How many the window still allows."""
+    """The number of requests that the limit still allows now."""
     @_builtins.property
     def retry_after(self) -> _duration_pb2.Duration:
-        """How long until the window begins anew, if it was refused and nothing else is allowed before; unset otherwise."""
+        """For a refused request, the time until it can be allowed, if no other request is allowed before. Unset otherwise."""
 
     def __init__(
         self,

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class RateLimitServiceStub:
-    """Limits on how often something may happen, shared by every process.
+    """Rate limits that all processes share.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     """
 
     def __init__(self, channel):
@@ -43,14 +44,18 @@ class RateLimitServiceStub:
 
 
 class RateLimitServiceServicer:
-    """Limits on how often something may happen, shared by every process.
+    """Rate limits that all processes share.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     """
 
     def Acquire(self, request, context):
-        """Counts something if its limit allows it, in one step that nothing comes between; what is refused neither counts
-        nor lengthens the wait. A window begins anew after a full period in which nothing was allowed; a steady rate
-        (`ALGORITHM_GCRA`) gives back a limit's worth over each period, one at a time.
-        Fails with INVALID_ARGUMENT (a rule that is no name, a limit, period or cost out of range) and UNAVAILABLE.
+        """Counts a request against a rate limit, atomically, if the limit allows it. A refused request neither counts nor
+        lengthens the wait.
+        With ALGORITHM_WINDOW, a window restarts after a whole period without an allowed request. With ALGORITHM_GCRA,
+        capacity returns at a steady rate of one limit per period.
+        Callers: the gateway, identity, notifications.
+        Fails with INVALID_ARGUMENT (INVALID_RULE, INVALID_LIMIT, INVALID_COST, INVALID_PERIOD, UNKNOWN_ALGORITHM) and
+        UNAVAILABLE (STORE_UNAVAILABLE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,7 +78,8 @@ def add_RateLimitServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RateLimitService:
-    """Limits on how often something may happen, shared by every process.
+    """Rate limits that all processes share.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     """
 
     @staticmethod

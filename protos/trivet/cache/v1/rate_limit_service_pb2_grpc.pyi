@@ -13,18 +13,25 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RateLimitServiceStub:
-    """Limits on how often something may happen, shared by every process."""
+    """Rate limits that all processes share.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Acquire: _aio.UnaryUnaryMultiCallable[_rate_limit_service_pb2.AcquireRequest, _rate_limit_service_pb2.AcquireResponse]
-    """Counts something if its limit allows it, in one step that nothing comes between; what is refused neither counts
-    nor lengthens the wait. A window begins anew after a full period in which nothing was allowed; a steady rate
-    (`ALGORITHM_GCRA`) gives back a limit's worth over each period, one at a time.
-    Fails with INVALID_ARGUMENT (a rule that is no name, a limit, period or cost out of range) and UNAVAILABLE.
+    """Counts a request against a rate limit, atomically, if the limit allows it. A refused request neither counts nor
+    lengthens the wait.
+    With ALGORITHM_WINDOW, a window restarts after a whole period without an allowed request. With ALGORITHM_GCRA,
+    capacity returns at a steady rate of one limit per period.
+    Callers: the gateway, identity, notifications.
+    Fails with INVALID_ARGUMENT (INVALID_RULE, INVALID_LIMIT, INVALID_COST, INVALID_PERIOD, UNKNOWN_ALGORITHM) and
+    UNAVAILABLE (STORE_UNAVAILABLE).
     """
 
 class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Limits on how often something may happen, shared by every process."""
+    """Rate limits that all processes share.
+    `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
+    """
 
     @_abc_1.abstractmethod
     def Acquire(
@@ -32,10 +39,13 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_limit_service_pb2.AcquireRequest,
         context: _aio.ServicerContext[_rate_limit_service_pb2.AcquireRequest, _abc.Awaitable[_rate_limit_service_pb2.AcquireResponse]],
     ) -> _abc.Awaitable[_rate_limit_service_pb2.AcquireResponse]:
-        """Counts something if its limit allows it, in one step that nothing comes between; what is refused neither counts
-        nor lengthens the wait. A window begins anew after a full period in which nothing was allowed; a steady rate
-        (`ALGORITHM_GCRA`) gives back a limit's worth over each period, one at a time.
-        Fails with INVALID_ARGUMENT (a rule that is no name, a limit, period or cost out of range) and UNAVAILABLE.
+        """Counts a request against a rate limit, atomically, if the limit allows it. A refused request neither counts nor
+        lengthens the wait.
+        With ALGORITHM_WINDOW, a window restarts after a whole period without an allowed request. With ALGORITHM_GCRA,
+        capacity returns at a steady rate of one limit per period.
+        Callers: the gateway, identity, notifications.
+        Fails with INVALID_ARGUMENT (INVALID_RULE, INVALID_LIMIT, INVALID_COST, INVALID_PERIOD, UNKNOWN_ALGORITHM) and
+        UNAVAILABLE (STORE_UNAVAILABLE).
         """
 
 def add_RateLimitServiceServicer_to_server(servicer: RateLimitServiceServicer, server: _aio.Server) -> None: ...
