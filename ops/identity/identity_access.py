@@ -22,6 +22,7 @@ from services.identity.sessions.sessions import Lifetimes, Sessions
 from services.identity.store.database import Database
 from services.identity.store.engine import store_url
 from services.identity.store.schema.schema_check import SchemaCheck
+from services.identity.stores import Stores
 from services.identity.users.administration import Administration
 from services.identity.users.users import User, Users
 
@@ -62,10 +63,11 @@ async def open_identity(address: str) -> AsyncIterator[IdentityAccess]:
     """Open the database at an address. Raises ServiceError if it cannot be reached or its schema is old."""
     async with Database.open(store_url.parse(address), admit=SchemaCheck()) as database:
         outbox = Outbox(database, leave_it_to_the_relay)
-        audit, accounts, users = Audit(database, outbox), Credentials(database), Users(database, outbox)
-        sessions = Sessions(database, outbox, Lifetimes())
-        administration = Administration(database, users, accounts, sessions, outbox, audit)
-        yield IdentityAccess(database, users, accounts, sessions, administration, audit, Backlog(database))
+        stores = Stores.on(database, outbox, Lifetimes())
+        administration = Administration(stores)
+        yield IdentityAccess(
+            database, stores.users, stores.credentials, stores.sessions, administration, stores.audit, Backlog(database)
+        )
 
 
 async def leave_it_to_the_relay(_: object) -> bool:

@@ -1,15 +1,20 @@
 """What the identity service is told."""
 
+import logging
 from datetime import timedelta
 
 from identity_rules.custom_fields import NONE, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
 from runtime.settings import Address, SealKeysField, ServiceSettings, SiteSettings, from_env
 from services.identity.billing.settings import StripeSettings
 from services.identity.email.settings import EmailSettings
+from services.identity.oauth.config import OAuthConfig
 from services.identity.oauth.providers.settings import OAuthSettings
 from services.identity.passwords.hashing import Cost
 from services.identity.sessions.sessions import Lifetimes
+from services.identity.site import Site
 from services.identity.store.engine.settings import StoreSettings
+
+logger = logging.getLogger(__name__)
 
 
 class IdentitySettings(ServiceSettings, SiteSettings, StoreSettings, EmailSettings, OAuthSettings, StripeSettings):
@@ -51,6 +56,34 @@ class IdentitySettings(ServiceSettings, SiteSettings, StoreSettings, EmailSettin
     relay_seconds: float = from_env(
         "TRIVET_RELAY_SECONDS", default=1.0, gt=0, description="How often unconfirmed invalidations are sent again."
     )
+
+    @property
+    def site(self) -> Site:
+        return Site(
+            base_url=self.base_url,
+            secrets=self.all_secrets,
+            rules=self.email_rules,
+            lifetimes=self.lifetimes,
+            refuse_common=self.refuse_common_passwords,
+        )
+
+    @property
+    def oauth(self) -> OAuthConfig:
+        return OAuthConfig(
+            providers=self.providers,
+            rules=self.oauth_rules,
+            base_url=self.base_url,
+            loopback=not self.is_production,
+            error_url=self.error_url,
+            grace_seconds=self.grace_seconds,
+        )
+
+    def warn_about_the_store(self) -> None:
+        """Log what an operator should change in DATABASE_URL."""
+        for name, why in self.store.parameters.ignored.items():
+            logger.warning("DATABASE_URL: the parameter %s has no effect: %s", name, why)
+        if self.is_production and self.store.is_plain_and_far:
+            logger.warning("DATABASE_URL: the connection to the database is not encrypted: set sslmode")
 
     @property
     def lifetimes(self) -> Lifetimes:

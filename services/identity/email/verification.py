@@ -6,16 +6,16 @@ from enum import Enum, auto
 from runtime.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 from services.identity.email.addresses import normal_email
 from services.identity.email.links import LIFETIME, LinkClaims, Links, Step, invalid_token
-from services.identity.email.one_time_secrets import CHANGE_CONFIRMED, OneTimeSecrets
+from services.identity.email.one_time_secrets import CHANGE_CONFIRMED
 from services.identity.email.policy import EmailRules
 from services.identity.email.templates import Mails
-from services.identity.outbox.audit import Audit, Event, EventKind
+from services.identity.outbox.audit import Event, EventKind
 from services.identity.passwords.authentication import Authentication
-from services.identity.passwords.credentials import Credentials
-from services.identity.sessions.sessions import Opened, Origin, Sessions
-from services.identity.store.database import Database, Transaction
+from services.identity.sessions.sessions import Opened, Origin
+from services.identity.store.database import Transaction
 from services.identity.store.faults.errors import TwiceError
-from services.identity.users.users import User, Users, not_found
+from services.identity.stores import Stores
+from services.identity.users.users import User, not_found
 
 
 class LinkOutcome(Enum):
@@ -40,27 +40,17 @@ class EmailVerification:
     """Verification and change of addresses. Answers tell nobody who has an address."""
 
     def __init__(
-        self,
-        database: Database,
-        users: Users,
-        credentials: Credentials,
-        sessions: Sessions,
-        authentication: Authentication,
-        verifications: OneTimeSecrets,
-        links: Links,
-        mails: Mails,
-        audit: Audit,
-        rules: EmailRules,
+        self, stores: Stores, *, authentication: Authentication, links: Links, mails: Mails, rules: EmailRules
     ) -> None:
-        self._database = database
-        self._users = users
-        self._credentials = credentials
-        self._sessions = sessions
+        self._database = stores.database
+        self._users = stores.users
+        self._credentials = stores.credentials
+        self._sessions = stores.sessions
+        self._one_time_secrets = stores.one_time_secrets
+        self._audit = stores.audit
         self._authentication = authentication
-        self._verifications = verifications
         self._links = links
         self._mails = mails
-        self._audit = audit
         self._rules = rules
 
     async def send(self, email: str, callback_url: str, *, user_id: str = "") -> None:
@@ -153,7 +143,7 @@ class EmailVerification:
         async def work(transaction: Transaction) -> LinkResult:
             user = await self._bound(transaction, proof, visitor)
             # The JWT keeps no state; this does, so that following it again sends no further mail to a stranger.
-            await self._verifications.put(transaction, CHANGE_CONFIRMED, user.id, token, LIFETIME)
+            await self._one_time_secrets.put(transaction, CHANGE_CONFIRMED, user.id, token, LIFETIME)
             await self._mails.verify_change(transaction, user, proof.new_email, callback_url)
             return LinkResult(user, LinkOutcome.CHANGE_CONFIRMED)
 

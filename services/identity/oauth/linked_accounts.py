@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy import Row, RowMapping, delete, insert, select, tuple_, update
 
-from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition, NotFound
 from runtime.ids import new_id
 from runtime.sealing import Sealer
 from services.identity.oauth.tokens import Tokens, opened_tokens, sealed_columns, split_scopes
-from services.identity.outbox.audit import Audit, Event, EventKind
+from services.identity.outbox.audit import Event, EventKind
 from services.identity.passwords.tables import accounts
-from services.identity.sessions.sessions import Origin, Sessions
-from services.identity.store.database import Database, Transaction
+from services.identity.sessions.sessions import Origin
+from services.identity.store.database import Transaction
+from services.identity.stores import Stores
 from services.identity.users.tables import users
 
 
@@ -53,14 +53,12 @@ class AccountTokens:
 class LinkedAccounts:
     """The accounts of a database's users."""
 
-    def __init__(
-        self, database: Database, sealer: Sealer, sessions: Sessions, audit: Audit, *, now: Clock = utc_now
-    ) -> None:
-        self._database = database
+    def __init__(self, stores: Stores, sealer: Sealer) -> None:
+        self._database = stores.database
+        self._sessions = stores.sessions
+        self._audit = stores.audit
+        self._now = stores.now
         self._sealer = sealer
-        self._sessions = sessions
-        self._audit = audit
-        self._now = now
 
     async def list(self, user_id: str, limit: int, after: tuple[datetime, str] | None = None) -> list[LinkedAccount]:
         """Return up to `limit` accounts of a user, oldest first, behind (created_at, id) if given."""

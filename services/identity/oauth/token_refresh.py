@@ -38,12 +38,12 @@ class TokenRefresh:
 
     def __init__(
         self,
+        *,
         linked: LinkedAccounts,
         relying_party: RelyingParty,
         leases: Leases,
         providers: Mapping[str, Provider],
         tasks: Tasks,
-        *,
         now: Clock = utc_now,
     ) -> None:
         self._linked = linked

@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition, InvalidArgument, PermissionDenied, Unauthenticated
 from services.identity.email.addresses import normal_email
 from services.identity.email.policy import EmailRules
 from services.identity.email.templates import Mails
-from services.identity.outbox.audit import Audit, Event, EventKind
-from services.identity.passwords.credentials import Credential, Credentials
+from services.identity.outbox.audit import Event, EventKind
+from services.identity.passwords.credentials import Credential
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.policy import new_password, normal_password
 from services.identity.passwords.rehash import Rehash
 from services.identity.sessions.session_gate import Method, Proof
-from services.identity.sessions.sessions import Opened, Origin, Sessions
-from services.identity.store.database import Database, Transaction
-from services.identity.users.users import User, Users, not_found
+from services.identity.sessions.sessions import Opened, Origin
+from services.identity.store.database import Transaction
+from services.identity.stores import Stores
+from services.identity.users.users import User, not_found
 
 ATTEMPTS = 2
 
@@ -44,30 +44,19 @@ class Authentication:
     """Signing in. Every method that hashes raises Unavailable (HASHING_OVERLOADED) before any work."""
 
     def __init__(
-        self,
-        database: Database,
-        users: Users,
-        credentials: Credentials,
-        sessions: Sessions,
-        hasher: Hasher,
-        audit: Audit,
-        mails: Mails,
-        rules: EmailRules | None = None,
-        *,
-        refuse_common: bool = True,
-        now: Clock = utc_now,
+        self, stores: Stores, *, hasher: Hasher, mails: Mails, rules: EmailRules, refuse_common: bool = True
     ) -> None:
-        self._database = database
-        self._users = users
-        self._credentials = credentials
-        self._sessions = sessions
+        self._database = stores.database
+        self._users = stores.users
+        self._credentials = stores.credentials
+        self._sessions = stores.sessions
+        self._audit = stores.audit
+        self._now = stores.now
         self._hasher = hasher
-        self._audit = audit
         self._mails = mails
-        self._rules = rules or EmailRules()
-        self._rehash = Rehash(database, credentials, hasher)
+        self._rules = rules
         self._refuse_common = refuse_common
-        self._now = now
+        self._rehash = Rehash(stores.database, stores.credentials, hasher)
 
     async def sign_in(self, email: str, password: str, origin: Origin, *, callback_url: str = "") -> SignedIn:
         """Open a session for the right email and password, with two statements.

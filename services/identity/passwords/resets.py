@@ -7,16 +7,14 @@ from runtime.ids import new_id
 from services.identity.email.addresses import normal_email
 from services.identity.email.links import invalid_token
 from services.identity.email.one_time_secrets import RESET_PASSWORD as PURPOSE
-from services.identity.email.one_time_secrets import OneTimeSecrets
 from services.identity.email.policy import EmailRules
 from services.identity.email.templates import Mails
-from services.identity.outbox.audit import Audit, Event, EventKind
-from services.identity.passwords.credentials import Credentials
+from services.identity.outbox.audit import Event, EventKind
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.policy import new_password
-from services.identity.sessions.sessions import Origin, Sessions
-from services.identity.store.database import Database, Transaction
-from services.identity.users.users import Users
+from services.identity.sessions.sessions import Origin
+from services.identity.store.database import Transaction
+from services.identity.stores import Stores
 
 LIFETIME = timedelta(hours=1)
 LENGTH = 24
@@ -27,27 +25,16 @@ class PasswordResets:
     """Asking for a reset, and doing it."""
 
     def __init__(
-        self,
-        database: Database,
-        users: Users,
-        credentials: Credentials,
-        sessions: Sessions,
-        verifications: OneTimeSecrets,
-        hasher: Hasher,
-        mails: Mails,
-        audit: Audit,
-        rules: EmailRules,
-        *,
-        refuse_common: bool = True,
+        self, stores: Stores, *, hasher: Hasher, mails: Mails, rules: EmailRules, refuse_common: bool = True
     ) -> None:
-        self._database = database
-        self._users = users
-        self._credentials = credentials
-        self._sessions = sessions
-        self._verifications = verifications
+        self._database = stores.database
+        self._users = stores.users
+        self._credentials = stores.credentials
+        self._sessions = stores.sessions
+        self._one_time_secrets = stores.one_time_secrets
+        self._audit = stores.audit
         self._hasher = hasher
         self._mails = mails
-        self._audit = audit
         self._rules = rules
         self._refuse_common = refuse_common
 
@@ -65,7 +52,7 @@ class PasswordResets:
         async def work(transaction: Transaction) -> None:
             user = await self._users.find_locked_by_email(transaction, address)
             whose = user.id if user else NOBODY
-            await self._verifications.put(transaction, PURPOSE, whose, token, LIFETIME, data=address)
+            await self._one_time_secrets.put(transaction, PURPOSE, whose, token, LIFETIME, data=address)
             if user is None:
                 await self._mails.nobody(transaction, redirect_url)
             else:
@@ -75,7 +62,7 @@ class PasswordResets:
 
     async def is_good(self, token: str) -> bool:
         """Whether a token would be taken."""
-        return await self._verifications.find(PURPOSE, token) is not None
+        return await self._one_time_secrets.find(PURPOSE, token) is not None
 
     async def reset(self, token: str, password: str, origin: Origin) -> None:
         """Set a password for a token, and end all of the user's sessions and other tokens, in one transaction.
@@ -85,7 +72,7 @@ class PasswordResets:
         account before goes. Raises InvalidArgument (INVALID_TOKEN, or why the password is not taken) and NotFound.
         """
         normal = new_password(password, refuse_common=self._refuse_common, field="new_password")
-        found = await self._verifications.find(PURPOSE, token)
+        found = await self._one_time_secrets.find(PURPOSE, token)
         if found is None:
             raise invalid_token()
         password_hash = await self._hasher.hash(normal)
@@ -93,10 +80,10 @@ class PasswordResets:
         async def work(transaction: Transaction) -> None:
             # The user before the token, as a deletion goes: neither then waits for what the other holds.
             user = await self._users.find_locked(transaction, found.subject)
-            spent = await self._verifications.take(transaction, PURPOSE, token)
+            spent = await self._one_time_secrets.take(transaction, PURPOSE, token)
             if spent is None or user.email != spent.data:
                 raise invalid_token()
-            await self._verifications.void(transaction, PURPOSE, user.id)
+            await self._one_time_secrets.void(transaction, PURPOSE, user.id)
             await self._credentials.set_password(transaction, user.id, password_hash)
             if not user.email_verified:
                 await self._credentials.unlink_providers(transaction, user.id)

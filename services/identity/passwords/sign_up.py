@@ -4,23 +4,22 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import delete, insert
 
-from runtime.clock import Clock, utc_now
 from runtime.errors import AlreadyExists
 from runtime.ids import new_id
 from services.identity.email.addresses import normal_email
 from services.identity.email.policy import EmailRules
 from services.identity.email.templates import Mails
-from services.identity.outbox.audit import Audit, Event, EventKind
+from services.identity.outbox.audit import Event, EventKind
 from services.identity.passwords.authentication import Authentication
-from services.identity.passwords.credentials import Credentials
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.policy import new_password
 from services.identity.sessions.session_gate import Method, Proof
-from services.identity.sessions.sessions import Opened, Origin, Sessions
+from services.identity.sessions.sessions import Opened, Origin
 from services.identity.store import idempotency as asked_before
-from services.identity.store.database import Database, Transaction
+from services.identity.store.database import Transaction
 from services.identity.store.faults.errors import TwiceError
 from services.identity.store.idempotency import IdempotencyKeys, IdempotentRequest
+from services.identity.stores import Stores
 from services.identity.users.tables import users
 from services.identity.users.users import Role, User
 
@@ -50,29 +49,25 @@ class SignUps:
 
     def __init__(
         self,
-        database: Database,
-        credentials: Credentials,
-        sessions: Sessions,
+        stores: Stores,
+        *,
         authentication: Authentication,
         hasher: Hasher,
-        audit: Audit,
         mails: Mails,
-        rules: EmailRules | None = None,
-        *,
+        rules: EmailRules,
         refuse_common: bool = True,
-        now: Clock = utc_now,
     ) -> None:
-        self._database = database
-        self._credentials = credentials
-        self._sessions = sessions
+        self._database = stores.database
+        self._credentials = stores.credentials
+        self._sessions = stores.sessions
+        self._audit = stores.audit
+        self._now = stores.now
         self._authentication = authentication
-        self._requests = IdempotencyKeys(database, now=now)
         self._hasher = hasher
-        self._audit = audit
         self._mails = mails
-        self._rules = rules or EmailRules()
+        self._rules = rules
         self._refuse_common = refuse_common
-        self._now = now
+        self._idempotency_keys = IdempotencyKeys(stores.database, now=stores.now)
 
     async def sign_up(self, new: NewUser, origin: Origin, *, caller: str = "", request_id: str = "") -> SignedUp:
         """Make a user with a password, and a first session if the rules say so, in one transaction.
@@ -121,7 +116,7 @@ class SignUps:
         return await self._pretend(new, email)
 
     async def _signed_up_before(self, asked: IdempotentRequest, password: str, origin: Origin) -> SignedUp | None:
-        user_id = await self._requests.answer(asked)
+        user_id = await self._idempotency_keys.answer(asked)
         if user_id is None:
             return None
         found = await self._credentials.by_user(user_id)
@@ -145,7 +140,7 @@ class SignUps:
 
         async def work(transaction: Transaction) -> SignedUp:
             if asked is not None:
-                await self._requests.keep(transaction, asked, user.id)
+                await self._idempotency_keys.keep(transaction, asked, user.id)
             await self._write(transaction, user, password_hash)
             opened = None
             if self._rules.signing_up_opens_a_session:

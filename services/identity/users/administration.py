@@ -6,19 +6,16 @@ from typing import Any
 
 from sqlalchemy import insert, update
 
-from runtime.clock import Clock, utc_now
 from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from runtime.ids import new_id
 from services.identity.email.addresses import normal_email
-from services.identity.outbox.audit import Audit, Event, EventKind
-from services.identity.outbox.outbox import Outbox
-from services.identity.passwords.credentials import Credentials
-from services.identity.sessions.sessions import Sessions
+from services.identity.outbox.audit import Event, EventKind
 from services.identity.store.control_characters import CONTROLS
-from services.identity.store.database import Database, Transaction
+from services.identity.store.database import Transaction
 from services.identity.store.faults.errors import TwiceError
+from services.identity.stores import Stores
 from services.identity.users.tables import users
-from services.identity.users.users import Role, User, Users, tag_of
+from services.identity.users.users import Role, User, tag_of
 
 REASON_LENGTH = 512
 
@@ -37,24 +34,14 @@ class Administration:
     One administrator who is not banned always remains: `Users.find_removable`.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        users: Users,
-        credentials: Credentials,
-        sessions: Sessions,
-        outbox: Outbox,
-        audit: Audit,
-        *,
-        now: Clock = utc_now,
-    ) -> None:
-        self._database = database
-        self._users = users
-        self._credentials = credentials
-        self._sessions = sessions
-        self._outbox = outbox
-        self._audit = audit
-        self._now = now
+    def __init__(self, stores: Stores) -> None:
+        self._database = stores.database
+        self._users = stores.users
+        self._credentials = stores.credentials
+        self._sessions = stores.sessions
+        self._outbox = stores.outbox
+        self._audit = stores.audit
+        self._now = stores.now
 
     async def create(
         self, email: str, name: str, password_hash: str, *, role: Role, email_verified: bool, actor: str

@@ -7,14 +7,13 @@ from functools import partial
 
 from runtime.errors import NotFound
 from services.identity.email.one_time_secrets import DELETE_ACCOUNT as PURPOSE
-from services.identity.email.one_time_secrets import OneTimeSecrets
 from services.identity.email.policy import Deletion, EmailRules
 from services.identity.email.templates import Mails
-from services.identity.outbox.audit import Audit, Event, EventKind
+from services.identity.outbox.audit import Event, EventKind
 from services.identity.passwords.authentication import Authentication, Prove, Proved
-from services.identity.sessions.sessions import Sessions
-from services.identity.store.database import Database, Transaction
-from services.identity.users.users import RemovableUser, Users
+from services.identity.store.database import Transaction
+from services.identity.stores import Stores
+from services.identity.users.users import RemovableUser
 
 LIFETIME = timedelta(days=1)
 LENGTH = 32
@@ -28,24 +27,14 @@ class UserDeletion:
     delete themselves, nobody else.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        users: Users,
-        sessions: Sessions,
-        authentication: Authentication,
-        verifications: OneTimeSecrets,
-        mails: Mails,
-        audit: Audit,
-        rules: EmailRules,
-    ) -> None:
-        self._database = database
-        self._users = users
-        self._sessions = sessions
+    def __init__(self, stores: Stores, *, authentication: Authentication, mails: Mails, rules: EmailRules) -> None:
+        self._database = stores.database
+        self._users = stores.users
+        self._sessions = stores.sessions
+        self._one_time_secrets = stores.one_time_secrets
+        self._audit = stores.audit
         self._authentication = authentication
-        self._verifications = verifications
         self._mails = mails
-        self._audit = audit
         self._rules = rules
 
     async def delete(
@@ -95,7 +84,7 @@ class UserDeletion:
             except NotFound:  # deleted by this very link, perhaps
                 raise _invalid_token() from None
             await prove(transaction)
-            if await self._verifications.take(transaction, PURPOSE, token, subject=user_id) is None:
+            if await self._one_time_secrets.take(transaction, PURPOSE, token, subject=user_id) is None:
                 raise _invalid_token()
             await self._remove(transaction, removable, actor)
 
@@ -115,7 +104,7 @@ class UserDeletion:
 
     async def _remove(self, transaction: Transaction, removable: RemovableUser, actor: str) -> None:
         user_id = removable.user.id
-        await self._verifications.forget(transaction, user_id)
+        await self._one_time_secrets.forget(transaction, user_id)
         await self._users.remove(transaction, removable)
         await self._audit.note(transaction, Event(EventKind.DELETED, user_id, "" if actor == user_id else actor))
 
@@ -125,7 +114,7 @@ class UserDeletion:
         async def work(transaction: Transaction, *, prove: Prove) -> None:
             user = (await self._users.find_removable(transaction, user_id)).user
             await prove(transaction)
-            await self._verifications.put(transaction, PURPOSE, user.id, token, LIFETIME)
+            await self._one_time_secrets.put(transaction, PURPOSE, user.id, token, LIFETIME)
             await self._mails.delete_account(transaction, user, token, callback_url)
 
         await self._proved("verifications.request_deletion", user_id, password or None, None, work)

@@ -16,15 +16,17 @@ from services.identity.passwords.hashing import Cost, Hasher
 from services.identity.passwords.sign_up import NewUser, SignUps
 from services.identity.schema import metadata
 from services.identity.sessions.sessions import Lifetimes, Origin, Sessions
+from services.identity.site import Site
 from services.identity.store.database import Database, Transaction
 from services.identity.store.engine import store_url
 from services.identity.store.engine.engine import Limits
 from services.identity.store.engine.store_url import StoreUrl
 from services.identity.store.schema import migrate
+from services.identity.stores import Stores
 from services.identity.users.administration import Administration
 from services.identity.users.deletion import UserDeletion
 from services.identity.users.users import User, Users
-from services.identity.wiring import Site, assemble
+from services.identity.wiring import build_use_cases
 from tests.conformance.identity import mysql
 from tests.conftest import Engines
 from tests.harness.mysql_like import sql_engines
@@ -70,9 +72,10 @@ class Identity:
     """The parts of the service on one database."""
 
     database: Database
+    stores: Stores
     users: Users
     sessions: Sessions
-    accounts: Credentials
+    credentials: Credentials
     authentication: Authentication
     sign_ups: SignUps
     deletion: UserDeletion
@@ -149,17 +152,25 @@ def hasher() -> Iterator[Hasher]:
 def build(database: Database, hasher: Hasher, *, refuse_common: bool = True) -> Identity:
     clock, cache = Clock(), Listener()
     outbox = Outbox(database, cache, now=clock)
-    site = Site(BASE_URL, (SECRET,), EmailRules(), Lifetimes(), refuse_common)
-    parts = assemble(database, outbox, hasher, SEALER, site, now=clock)
+    stores = Stores.on(database, outbox, Lifetimes(), now=clock)
+    site = Site(
+        base_url=BASE_URL,
+        secrets=(SECRET,),
+        rules=EmailRules(),
+        lifetimes=Lifetimes(),
+        refuse_common=refuse_common,
+    )
+    cases = build_use_cases(stores, site, hasher=hasher, sealer=SEALER)
     return Identity(
         database,
-        parts.users,
-        parts.sessions,
-        parts.accounts,
-        parts.authentication,
-        parts.sign_ups,
-        parts.deletion,
-        parts.administration,
+        stores,
+        stores.users,
+        stores.sessions,
+        stores.credentials,
+        cases.authentication,
+        cases.sign_ups,
+        cases.deletion,
+        cases.administration,
         outbox,
         cache,
         clock,

@@ -21,10 +21,12 @@ from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.resets import PasswordResets
 from services.identity.passwords.sign_up import NewUser, SignedUp, SignUps
 from services.identity.sessions.sessions import Lifetimes, Origin, Sessions
+from services.identity.site import Site
 from services.identity.store.database import Transaction
+from services.identity.stores import Stores
 from services.identity.users.deletion import UserDeletion
 from services.identity.users.users import User
-from services.identity.wiring import Site, assemble
+from services.identity.wiring import build_use_cases
 from tests.conformance.identity.conftest import BASE_URL, PASSWORD, SEALER, SECRET, Identity
 
 HERE = Origin("10.0.0.1", "tests")
@@ -111,16 +113,23 @@ class Mailing:
 
 def mailing(identity: Identity, hasher: Hasher, rules: EmailRules | None = None) -> Mailing:
     """Return the parts that mail, under these rules."""
-    site = Site(BASE_URL, (SECRET,), rules or EmailRules(), Lifetimes())
-    parts = assemble(identity.database, identity.outbox, hasher, SEALER, site, now=identity.clock)
+    site = Site(base_url=BASE_URL, secrets=(SECRET,), rules=rules or EmailRules(), lifetimes=Lifetimes())
+    stores = Stores.on(
+        identity.database,
+        identity.outbox,
+        site.lifetimes,
+        requires_verification=site.rules.require_verification,
+        now=identity.clock,
+    )
+    cases = build_use_cases(stores, site, hasher=hasher, sealer=SEALER)
     return Mailing(
         identity,
-        parts.sessions,
-        parts.authentication,
-        parts.sign_ups,
-        parts.verifications,
-        parts.links,
-        parts.resets,
-        parts.flows,
-        parts.deletion,
+        stores.sessions,
+        cases.authentication,
+        cases.sign_ups,
+        stores.one_time_secrets,
+        cases.links,
+        cases.resets,
+        cases.verification,
+        cases.deletion,
     )

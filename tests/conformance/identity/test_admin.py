@@ -175,7 +175,7 @@ async def test_unknown_users_are_not_found(identity: Identity, admin: Administra
 
 
 async def test_a_user_who_was_made_signs_in(identity: Identity, admin: Administration) -> None:
-    credential = await identity.accounts.by_user((await identity.sign_up())[0].id)
+    credential = await identity.credentials.by_user((await identity.sign_up())[0].id)
     assert credential is not None
     made = await admin.create(
         "Root@x.io", "Root", credential.password or "", role=Role.ADMIN, email_verified=True, actor=OPERATOR

@@ -98,14 +98,14 @@ async def test_a_password_that_is_changed_while_it_is_checked_deletes_nobody(
 async def test_a_hash_that_is_renewed_meanwhile_is_still_the_password(identity: Identity, hasher: Hasher) -> None:
     plain = mailing(identity, hasher)
     user = await plain.sign_up()
-    stored = await identity.accounts.by_user(user.id)
+    stored = await identity.credentials.by_user(user.id)
     assert stored is not None
 
     async def renew() -> None:
         fresh = await hasher.hash(PASSWORD)
         await identity.database.transaction(
             "tests.renew",
-            lambda within: identity.accounts.replace_password(within, user.id, stored.password or "", fresh),
+            lambda within: identity.credentials.replace_password(within, user.id, stored.password or "", fresh),
         )
 
     site = mailing(identity, Meanwhile(hasher, renew))

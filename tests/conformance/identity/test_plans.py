@@ -93,10 +93,10 @@ HOT = {
         lambda i, some: i.sessions.refresh(some.token), {"sessions": SESSION | {"pk_sessions"}, "users": USER}
     ),
     "a user and their password by email": Hot(
-        lambda i, some: i.accounts.by_email(some.email), {"users": BY_EMAIL, "accounts": OF_A_USER}
+        lambda i, some: i.credentials.by_email(some.email), {"users": BY_EMAIL, "accounts": OF_A_USER}
     ),
     "a user and their password": Hot(
-        lambda i, some: i.accounts.by_user(some.user_id), {"users": USER, "accounts": OF_A_USER}
+        lambda i, some: i.credentials.by_user(some.user_id), {"users": USER, "accounts": OF_A_USER}
     ),
     "a user": Hot(lambda i, some: i.users.find(some.user_id), {"users": USER}),
     "the opening of a session by a password": Hot(

@@ -134,7 +134,7 @@ async def test_a_sign_in_does_not_fail_with_its_rehash(identity: Identity) -> No
     authentication = copy(identity.authentication)
     with Broken(CHEAP) as broken:
         authentication._hasher = broken
-        authentication._rehash = Rehash(identity.database, identity.accounts, broken)
+        authentication._rehash = Rehash(identity.database, identity.credentials, broken)
         assert (await authentication.sign_in("ann@x.io", PASSWORD, HERE)).user == user
         await _settled(identity)
     assert await _stored(identity, user) == SCRYPT

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from runtime.clock import Clock, utc_now
 from runtime.errors import PermissionDenied
 from runtime.ids import new_id
 from services.identity.oauth.errors import OAuthError
@@ -14,12 +13,12 @@ from services.identity.oauth.linked_accounts import LinkedAccounts, ProviderIden
 from services.identity.oauth.providers.profiles import Profile
 from services.identity.oauth.providers.settings import OAuthRules
 from services.identity.oauth.tokens import Tokens
-from services.identity.outbox.audit import Audit, Event, EventKind
-from services.identity.outbox.outbox import Outbox
+from services.identity.outbox.audit import Event, EventKind
 from services.identity.sessions.session_gate import Method, Proof
-from services.identity.sessions.sessions import Opened, Origin, Sessions
-from services.identity.store.database import Database, Transaction
+from services.identity.sessions.sessions import Opened, Origin
+from services.identity.store.database import Transaction
 from services.identity.store.faults.errors import TwiceError
+from services.identity.stores import Stores
 from services.identity.users.tables import users
 from services.identity.users.users import COLUMNS, Role, User, tag_of, user_of
 
@@ -49,25 +48,16 @@ class AccountLinking:
     """The rules. An email that the provider has not verified gives no access to an existing account."""
 
     def __init__(
-        self,
-        database: Database,
-        linked: LinkedAccounts,
-        sessions: Sessions,
-        outbox: Outbox,
-        audit: Audit,
-        rules: OAuthRules,
-        *,
-        verify_new: VerifyNew | None = None,
-        now: Clock = utc_now,
+        self, stores: Stores, *, linked: LinkedAccounts, rules: OAuthRules, verify_new: VerifyNew | None = None
     ) -> None:
-        self._database = database
+        self._database = stores.database
+        self._sessions = stores.sessions
+        self._outbox = stores.outbox
+        self._audit = stores.audit
+        self._now = stores.now
         self._linked = linked
-        self._sessions = sessions
-        self._outbox = outbox
-        self._audit = audit
         self._rules = rules
         self._verify_new = verify_new
-        self._now = now
 
     async def sign_in(
         self, assertion: ProviderAssertion, origin: Origin, *, may_sign_up: bool, callback_url: str = ""

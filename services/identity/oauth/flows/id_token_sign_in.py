@@ -40,6 +40,7 @@ class IdTokenSignIn:
 
     def __init__(
         self,
+        *,
         providers: Mapping[str, Provider],
         relying_party: RelyingParty,
         linking: AccountLinking,

@@ -79,13 +79,13 @@ class RedirectFlow:
 
     def __init__(
         self,
+        *,
         providers: Mapping[str, Provider],
         relying_party: RelyingParty,
         states: AuthorizationStates,
         linking: AccountLinking,
         users: Users,
         rules: OAuthRules,
-        *,
         base_url: str,
         error_url: str,
     ) -> None:

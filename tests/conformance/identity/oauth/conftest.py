@@ -1,4 +1,4 @@
-"""The parts of signing in at providers on each engine, with a provider of the tests' own."""
+"""The oauth of signing in at providers on each engine, with a provider of the tests' own."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -9,9 +9,10 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from sqlalchemy import select
 
+from runtime.clock import utc_now
 from runtime.sealing import Sealer
 from services.identity import schema
-from services.identity.email.one_time_secrets import OneTimeSecrets
+from services.identity.oauth.config import OAuthConfig
 from services.identity.oauth.flows.account_linking import AccountLinking, ProviderAssertion
 from services.identity.oauth.flows.redirect_flow import AuthorizationRequest, Callback, RedirectFlow
 from services.identity.oauth.linked_accounts import LinkedAccounts, ProviderIdentity
@@ -19,7 +20,7 @@ from services.identity.oauth.providers.catalog import Registration, discovered
 from services.identity.oauth.providers.profiles import Profile
 from services.identity.oauth.providers.settings import OAuthRules
 from services.identity.oauth.tokens import Tokens
-from services.identity.oauth.wiring import Parts, Store, open_oauth
+from services.identity.oauth.wiring import OAuth, open_oauth
 from services.identity.outbox.audit import Audit
 from tests.conformance.identity.conftest import Identity
 from tests.oauth.provider import CLIENT_ID, CLIENT_SECRET, Provider, running_provider
@@ -50,26 +51,25 @@ class Doors:
     sealer: Sealer = field(default_factory=lambda: Sealer([KEY]))
 
     def linked(self) -> LinkedAccounts:
-        return LinkedAccounts(
-            self.identity.database, self.sealer, self.identity.sessions, self._audit(), now=self.identity.clock
-        )
+        return LinkedAccounts(self.identity.stores, self.sealer)
 
     def entrances(self, rules: OAuthRules | None = None) -> AccountLinking:
-        one = self.identity
-        return AccountLinking(
-            one.database, self.linked(), one.sessions, one.outbox, self._audit(), rules or OAuthRules(), now=one.clock
-        )
+        return AccountLinking(self.identity.stores, linked=self.linked(), rules=rules or OAuthRules())
 
     @asynccontextmanager
-    async def open(self, rules: OAuthRules | None = None, *, grace: float = 0) -> AsyncIterator[Parts]:
+    async def open(self, rules: OAuthRules | None = None, *, grace: float = 0) -> AsyncIterator[OAuth]:
         """Open everything, as a process does."""
-        one = self.identity
-        verifications = OneTimeSecrets(one.database, now=one.clock)
-        store = Store(one.database, one.users, one.sessions, verifications, one.outbox, self._audit(), self.sealer)
-        acme = discovered("acme", Registration(CLIENT_ID, CLIENT_SECRET, issuer=self.provider.issuer))
-        url = "http://localhost:3999"
-        async with open_oauth(store, [acme], rules or OAuthRules(), url, loopback=True, grace=grace) as parts:
-            yield parts
+        config = OAuthConfig(
+            providers=[discovered("acme", Registration(CLIENT_ID, CLIENT_SECRET, issuer=self.provider.issuer))],
+            rules=rules or OAuthRules(),
+            base_url="http://localhost:3999",
+            loopback=True,
+            grace_seconds=grace,
+        )
+        # The provider signs at the real time.
+        stores = replace(self.identity.stores, now=utc_now)
+        async with open_oauth(stores, self.sealer, config) as oauth:
+            yield oauth
 
     async def rows(self, table: Any) -> list[dict[str, Any]]:
         found = await self.identity.database.rows("tests.rows", select(table))
@@ -103,6 +103,6 @@ def consent(provider: Provider, page: str) -> Callback:
     return Callback("acme", back["state"], back["state"], back.get("code", ""), back.get("iss", ""))
 
 
-async def begun(oauth: RedirectFlow, provider: Provider, **wish: Any) -> Callback:
-    page, _ = await oauth.begin(AuthorizationRequest("acme", **({"callback_url": "/in"} | wish)))
+async def begun(flow: RedirectFlow, provider: Provider, **wish: Any) -> Callback:
+    page, _ = await flow.begin(AuthorizationRequest("acme", **({"callback_url": "/in"} | wish)))
     return consent(provider, page)

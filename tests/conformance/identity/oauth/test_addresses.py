@@ -17,9 +17,9 @@ async def test_who_has_an_unusual_address_at_a_provider_is_signed_in(
 ) -> None:
     """B10."""
     provider.person = replace(provider.person, email=address)
-    async with doors.open() as parts:
-        ended = await parts.oauth.complete(await begun(parts.oauth, provider), HERE)
-        again = await parts.oauth.complete(await begun(parts.oauth, provider), HERE)
+    async with doors.open() as oauth:
+        ended = await oauth.redirect_flow.complete(await begun(oauth.redirect_flow, provider), HERE)
+        again = await oauth.redirect_flow.complete(await begun(oauth.redirect_flow, provider), HERE)
     assert ended.error == again.error == ""
     assert ended.signed_in is not None
     assert again.signed_in is not None
@@ -30,6 +30,6 @@ async def test_who_has_an_unusual_address_at_a_provider_is_signed_in(
 @pytest.mark.parametrize("address", ["ann", "ann@x.io\r\nBcc: bob@x.io", "ann@x.io,bob@x.io", "<ann@x.io>"])
 async def test_what_is_no_address_signs_nobody_in(doors: Doors, provider: Provider, address: str) -> None:
     provider.person = replace(provider.person, email=address)
-    async with doors.open() as parts:
-        ended = await parts.oauth.complete(await begun(parts.oauth, provider), HERE)
+    async with doors.open() as oauth:
+        ended = await oauth.redirect_flow.complete(await begun(oauth.redirect_flow, provider), HERE)
     assert ended.error == "email_not_found"

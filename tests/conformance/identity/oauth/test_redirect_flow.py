@@ -29,17 +29,17 @@ HERE = Origin()
 
 
 async def enter(doors: Doors) -> FlowResult:
-    async with doors.open() as parts:
-        ended = await parts.oauth.complete(await begun(parts.oauth, doors.provider), HERE)
+    async with doors.open() as oauth:
+        ended = await oauth.redirect_flow.complete(await begun(oauth.redirect_flow, doors.provider), HERE)
         assert ended.error == ""
         return ended
 
 
 async def test_of_twenty_callbacks_at_once_one_opens_a_session(doors: Doors, provider: Provider) -> None:
     """O1, A5: a state is spent by whoever is first."""
-    async with doors.open() as parts:
-        callback = await begun(parts.oauth, provider)
-        ended = await asyncio.gather(*(parts.oauth.complete(callback, HERE) for _ in range(20)))
+    async with doors.open() as oauth:
+        callback = await begun(oauth.redirect_flow, provider)
+        ended = await asyncio.gather(*(oauth.redirect_flow.complete(callback, HERE) for _ in range(20)))
     assert sorted(each.error for each in ended) == ["", *["state_mismatch"] * 19]
     assert provider.counts["token"] == 1
     assert len(await doors.rows(schema.sessions)) == 1
@@ -47,17 +47,17 @@ async def test_of_twenty_callbacks_at_once_one_opens_a_session(doors: Doors, pro
 
 async def test_a_transaction_is_over_after_ten_minutes(doors: Doors, provider: Provider) -> None:
     """O1."""
-    async with doors.open() as parts:
-        callback = await begun(parts.oauth, provider, error_url="/no")
+    async with doors.open() as oauth:
+        callback = await begun(oauth.redirect_flow, provider, error_url="/no")
         doors.identity.clock.move(minutes=10)
-        ended = await parts.oauth.complete(callback, HERE)
+        ended = await oauth.redirect_flow.complete(callback, HERE)
         assert ended.error == "state_mismatch"
 
 
 async def test_what_is_secret_in_a_transaction_is_not_in_the_database(doors: Doors, provider: Provider) -> None:
     """O1: whoever reads the table can neither end a transaction nor redeem its code."""
-    async with doors.open() as parts:
-        callback = await begun(parts.oauth, provider)
+    async with doors.open() as oauth:
+        callback = await begun(oauth.redirect_flow, provider)
         (row,) = await doors.rows(schema.verifications)
         assert callback.state not in str(row)
         for word in ("verifier", "nonce", "callback"):
@@ -66,11 +66,11 @@ async def test_what_is_secret_in_a_transaction_is_not_in_the_database(doors: Doo
 
 async def test_a_browser_that_has_not_begun_does_not_spend_the_state(doors: Doors, provider: Provider) -> None:
     """O1."""
-    async with doors.open() as parts:
-        callback = await begun(parts.oauth, provider, error_url="/no")
-        elsewhere = await parts.oauth.complete(replace(callback, browser_state=""), HERE)
+    async with doors.open() as oauth:
+        callback = await begun(oauth.redirect_flow, provider, error_url="/no")
+        elsewhere = await oauth.redirect_flow.complete(replace(callback, browser_state=""), HERE)
         assert (elsewhere.redirect_url, elsewhere.signed_in) == ("/no?error=state_mismatch", None)
-        assert (await parts.oauth.complete(callback, HERE)).signed_in is not None
+        assert (await oauth.redirect_flow.complete(callback, HERE)).signed_in is not None
 
 
 async def test_tokens_are_sealed_for_their_row_and_column(doors: Doors, provider: Provider) -> None:
@@ -102,7 +102,7 @@ async def test_two_processes_refresh_a_token_once(doors: Doors, provider: Provid
     (account,) = await doors.linked().list(user_id, 10)
     provider.switches.lifetime = 3_600
     async with doors.open() as one, doors.open() as other:
-        ways = (one.access.get, other.access.get, one.access.refresh, other.access.refresh)
+        ways = (one.token_refresh.get, other.token_refresh.get, one.token_refresh.refresh, other.token_refresh.refresh)
         found = await asyncio.gather(*(way(user_id, account.id) for way in ways * 3))
     assert len({each.tokens.access_token for each in found}) == 1
     assert (provider.counts["refresh"], provider.reused) == (1, [])
@@ -130,7 +130,7 @@ async def test_without_the_lease_two_processes_spoil_the_refresh_token(
     user_id = ended.signed_in.user.id
     (account,) = await doors.linked().list(user_id, 10)
     async with doors.open() as one, doors.open() as other:
-        both = (one.access.refresh(user_id, account.id), other.access.refresh(user_id, account.id))
+        both = (one.token_refresh.refresh(user_id, account.id), other.token_refresh.refresh(user_id, account.id))
         found = await asyncio.gather(*both, return_exceptions=True)
     assert [each for each in found if isinstance(each, FailedPrecondition)]
     assert provider.reused
@@ -155,8 +155,8 @@ async def test_a_refresh_under_way_at_the_end_keeps_its_tokens(
     user_id = ended.signed_in.user.id
     (account,) = await doors.linked().list(user_id, 10)
     before = (await doors.linked().find(user_id, account.id)).tokens.refresh_token
-    async with doors.open(grace=grace) as parts:
-        call = asyncio.create_task(parts.access.refresh(user_id, account.id))
+    async with doors.open(grace=grace) as oauth:
+        call = asyncio.create_task(oauth.token_refresh.refresh(user_id, account.id))
         await answered.wait()
         call.cancel()
         asyncio.get_running_loop().call_later(0.05, go_on.set)
