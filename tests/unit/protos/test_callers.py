@@ -24,8 +24,7 @@ def callers_of(method: str, rule: Rule) -> set[str]:
     people = {
         People.NONE: set[str](),
         People.ADMINS: {"administrators"},
-        # Without an owner field the service finds the caller's own data only, also for an administrator.
-        People.THEMSELVES: {"the user", "administrators"} if rule.owner else {"the user"},
+        People.THEMSELVES: {"the user", "administrators"},
     }[rule.people]
     if method in NEVER_FOR_ANOTHER:
         people = {"the user"}

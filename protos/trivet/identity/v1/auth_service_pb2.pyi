@@ -215,7 +215,7 @@ class SignOutResponse(_message.Message):
     revoked: _builtins.bool
     """False if there was no session with this token."""
     confirmed: _builtins.bool
-    """True if every cache has dropped the session. False if a cache can still serve it, for at most 30 seconds."""
+    """True if every cache has dropped the session. If false, a cache can still serve it for at most 30 seconds."""
     def __init__(
         self,
         *,

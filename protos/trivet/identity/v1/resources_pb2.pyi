@@ -53,7 +53,7 @@ class SessionOrigin(_message.Message):
     USER_AGENT_FIELD_NUMBER: _builtins.int
     REMEMBER_ME_FIELD_NUMBER: _builtins.int
     ip_address: _builtins.str
-    """The client's IP address, as trusted proxies report it. Empty if it is unknown."""
+    """The client's IP address, as trusted proxies report it, cut to 64 characters. Empty if it is unknown."""
     user_agent: _builtins.str
     """The client's User-Agent, cut to 512 characters. Empty if it is unknown."""
     remember_me: _builtins.bool

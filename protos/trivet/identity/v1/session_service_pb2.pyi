@@ -298,7 +298,7 @@ class RevokeSessionResponse(_message.Message):
     revoked: _builtins.bool
     """False if there was no such session."""
     confirmed: _builtins.bool
-    """True if every cache has dropped the session. False if a cache can still serve it, for at most 30 seconds."""
+    """True if every cache has dropped the session. If false, a cache can still serve it for at most 30 seconds."""
     def __init__(
         self,
         *,
@@ -350,7 +350,7 @@ class RevokeOtherSessionsResponse(_message.Message):
     revoked_count: _builtins.int
     """The number of sessions that were ended."""
     confirmed: _builtins.bool
-    """True if every cache has dropped the sessions. False if a cache can still serve them, for at most 30 seconds."""
+    """True if every cache has dropped the sessions. If false, a cache can still serve them for at most 30 seconds."""
     def __init__(
         self,
         *,
@@ -398,7 +398,7 @@ class RevokeAllSessionsResponse(_message.Message):
     revoked_count: _builtins.int
     """The number of sessions that were ended."""
     confirmed: _builtins.bool
-    """True if every cache has dropped the sessions. False if a cache can still serve them, for at most 30 seconds."""
+    """True if every cache has dropped the sessions. If false, a cache can still serve them for at most 30 seconds."""
     def __init__(
         self,
         *,

@@ -145,11 +145,11 @@ class CountEventsRequest(_message.Message):
     """The length of an interval."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """The earliest time, included. Unset for no bound."""
+        """The start of the time range, included. Unset for no bound."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """The latest time, excluded. Unset for no bound."""
+        """The end of the time range, excluded. Unset for no bound."""
 
     def __init__(
         self,

@@ -141,11 +141,11 @@ class ListAuditEventsRequest(_message.Message):
     """The `next_page_token` of the previous response. Empty for the first page."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """The earliest time, included. Unset for no bound."""
+        """The start of the time range, included. Unset for no bound."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """The latest time, excluded. Unset for no bound."""
+        """The end of the time range, excluded. Unset for no bound."""
 
     def __init__(
         self,

@@ -58,8 +58,8 @@ class AuditServiceServicer:
     def RecordAuditEvents(self, request, context):
         """Writes up to 100 events to disk. An event with a known id is not written again.
         Callers: identity.
-        Fails with INVALID_ARGUMENT (TOO_MANY events, or one without id, time or kind; REQUEST_TOO_LARGE for a request over
-        4 MiB) and PERMISSION_DENIED.
+        Fails with INVALID_ARGUMENT (TOO_MANY events; INVALID_FIELD for an id or a kind; REQUIRED_FIELD_MISSING for a time;
+        REQUEST_TOO_LARGE for a request over 4 MiB) and PERMISSION_DENIED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -22,8 +22,8 @@ class AuditServiceStub:
     RecordAuditEvents: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.RecordAuditEventsRequest, _audit_service_pb2.RecordAuditEventsResponse]
     """Writes up to 100 events to disk. An event with a known id is not written again.
     Callers: identity.
-    Fails with INVALID_ARGUMENT (TOO_MANY events, or one without id, time or kind; REQUEST_TOO_LARGE for a request over
-    4 MiB) and PERMISSION_DENIED.
+    Fails with INVALID_ARGUMENT (TOO_MANY events; INVALID_FIELD for an id or a kind; REQUIRED_FIELD_MISSING for a time;
+    REQUEST_TOO_LARGE for a request over 4 MiB) and PERMISSION_DENIED.
     """
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListAuditEventsRequest, _audit_service_pb2.ListAuditEventsResponse]
     """Lists audit events, newest first.
@@ -46,8 +46,8 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_audit_service_pb2.RecordAuditEventsResponse]:
         """Writes up to 100 events to disk. An event with a known id is not written again.
         Callers: identity.
-        Fails with INVALID_ARGUMENT (TOO_MANY events, or one without id, time or kind; REQUEST_TOO_LARGE for a request over
-        4 MiB) and PERMISSION_DENIED.
+        Fails with INVALID_ARGUMENT (TOO_MANY events; INVALID_FIELD for an id or a kind; REQUIRED_FIELD_MISSING for a time;
+        REQUEST_TOO_LARGE for a request over 4 MiB) and PERMISSION_DENIED.
         """
 
     @_abc_1.abstractmethod

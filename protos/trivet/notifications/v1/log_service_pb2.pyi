@@ -238,11 +238,11 @@ class QueryLogsRequest(_message.Message):
     """The `next_page_token` of the previous response. Empty for the first page."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """The earliest time, included. Unset for no bound."""
+        """The start of the time range, included. Unset for no bound."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """The latest time, excluded. Unset for no bound."""
+        """The end of the time range, excluded. Unset for no bound."""
 
     @_builtins.property
     def levels(self) -> _containers.RepeatedScalarFieldContainer[Global___LogLevel.ValueType]:
@@ -281,7 +281,7 @@ class QueryLogsResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     SEARCHED_BACK_TO_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """The token of the next page. Empty on the last page."""
+    """The token of the next page. Empty at the end of the search."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogEntry]:
         """The entries, newest first."""

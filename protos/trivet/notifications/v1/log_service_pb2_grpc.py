@@ -60,15 +60,16 @@ class LogServiceServicer:
         Rejects an entry that is older than the retention time of its level, or more than a day ahead of the server's
         clock. The response names each rejected entry.
         Callers: the gateway.
-        Fails with INVALID_ARGUMENT (TOO_MANY entries, or one without a message; REQUEST_TOO_LARGE for a request over 4
-        MiB: write fewer entries at a time).
+        Fails with INVALID_ARGUMENT (TOO_MANY entries; REQUIRED_FIELD_MISSING for a message; INVALID_FIELD for a time or a
+        level; REQUEST_TOO_LARGE for a request over 4 MiB: write fewer entries at a time).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def QueryLogs(self, request, context):
-        """Finds log entries, newest first. Without a start time it searches back in growing time windows.
+        """Finds log entries, newest first. Without a start time it searches back in growing time windows. A page can have
+        fewer entries if the search takes long; the next page continues it.
         Callers: administrators.
         Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
         TEXT_TOO_LONG, INVALID_FIELD for a time or a level) and UNAVAILABLE (LOG_QUERIES_BUSY, TOO_MANY_READS if too many

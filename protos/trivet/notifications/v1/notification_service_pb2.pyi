@@ -164,7 +164,9 @@ class CreateNotificationRequest(_message.Message):
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """The time until the notification expires, 1 second to 3,650 days. Defaults to 30 days."""
+        """The time until the notification expires, 1 second to 3,650 days. Defaults to TRIVET_NOTIFICATION_DAYS, which is 30
+        days unless set.
+        """
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ class NotificationServiceStub:
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable. Every write also fails with
     UNAVAILABLE (TOO_MANY_WRITES) if too many run at once.
-    Another user's notification is NOT_FOUND, for administrators too.
+    For a user who is not an administrator, another user's notification is NOT_FOUND.
     """
 
     def __init__(self, channel):
@@ -92,11 +92,12 @@ class NotificationServiceServicer:
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable. Every write also fails with
     UNAVAILABLE (TOO_MANY_WRITES) if too many run at once.
-    Another user's notification is NOT_FOUND, for administrators too.
+    For a user who is not an administrator, another user's notification is NOT_FOUND.
     """
 
     def CreateNotification(self, request, context):
-        """Creates a notification for a user. A second call with the same request_id returns the first notification.
+        """Creates a notification for a user. A second call with the same request_id returns the first notification, until it
+        expires or is deleted.
         Callers: administrators, identity, the trivet command.
         Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_FIELD, DATA_TOO_LARGE, DATA_TOO_DEEP,
         INVALID_DATA_KEY, INVALID_DATA_NUMBER, VALUE_WITHOUT_KIND), FAILED_PRECONDITION (REQUEST_ID_REUSED with another
@@ -110,7 +111,7 @@ class NotificationServiceServicer:
 
     def GetNotification(self, request, context):
         """Returns a notification.
-        Callers: the user.
+        Callers: the user, administrators.
         Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and INVALID_ARGUMENT (INVALID_READ_MASK).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -130,7 +131,7 @@ class NotificationServiceServicer:
 
     def MarkRead(self, request, context):
         """Marks a notification as read. A notification that was read before keeps its `read_time`.
-        Callers: the user.
+        Callers: the user, administrators.
         Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -158,7 +159,7 @@ class NotificationServiceServicer:
 
     def DeleteNotification(self, request, context):
         """Deletes a notification.
-        Callers: the user.
+        Callers: the user, administrators.
         Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and FAILED_PRECONDITION (MAIL_NOT_SENT_YET).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -245,7 +246,7 @@ class NotificationService:
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable. Every write also fails with
     UNAVAILABLE (TOO_MANY_WRITES) if too many run at once.
-    Another user's notification is NOT_FOUND, for administrators too.
+    For a user who is not an administrator, another user's notification is NOT_FOUND.
     """
 
     @staticmethod

@@ -18,12 +18,13 @@ class NotificationServiceStub:
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable. Every write also fails with
     UNAVAILABLE (TOO_MANY_WRITES) if too many run at once.
-    Another user's notification is NOT_FOUND, for administrators too.
+    For a user who is not an administrator, another user's notification is NOT_FOUND.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateNotification: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.CreateNotificationRequest, _notification_service_pb2.Notification]
-    """Creates a notification for a user. A second call with the same request_id returns the first notification.
+    """Creates a notification for a user. A second call with the same request_id returns the first notification, until it
+    expires or is deleted.
     Callers: administrators, identity, the trivet command.
     Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_FIELD, DATA_TOO_LARGE, DATA_TOO_DEEP,
     INVALID_DATA_KEY, INVALID_DATA_NUMBER, VALUE_WITHOUT_KIND), FAILED_PRECONDITION (REQUEST_ID_REUSED with another
@@ -33,7 +34,7 @@ class NotificationServiceStub:
     """
     GetNotification: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.GetNotificationRequest, _notification_service_pb2.Notification]
     """Returns a notification.
-    Callers: the user.
+    Callers: the user, administrators.
     Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and INVALID_ARGUMENT (INVALID_READ_MASK).
     """
     ListNotifications: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.ListNotificationsRequest, _notification_service_pb2.ListNotificationsResponse]
@@ -45,7 +46,7 @@ class NotificationServiceStub:
     """
     MarkRead: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.MarkReadRequest, _notification_service_pb2.Notification]
     """Marks a notification as read. A notification that was read before keeps its `read_time`.
-    Callers: the user.
+    Callers: the user, administrators.
     Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND).
     """
     BatchMarkRead: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.BatchMarkReadRequest, _notification_service_pb2.BatchMarkReadResponse]
@@ -61,7 +62,7 @@ class NotificationServiceStub:
     """
     DeleteNotification: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.DeleteNotificationRequest, _empty_pb2.Empty]
     """Deletes a notification.
-    Callers: the user.
+    Callers: the user, administrators.
     Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and FAILED_PRECONDITION (MAIL_NOT_SENT_YET).
     """
     CountUnread: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.CountUnreadRequest, _notification_service_pb2.CountUnreadResponse]
@@ -81,7 +82,7 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable. Every write also fails with
     UNAVAILABLE (TOO_MANY_WRITES) if too many run at once.
-    Another user's notification is NOT_FOUND, for administrators too.
+    For a user who is not an administrator, another user's notification is NOT_FOUND.
     """
 
     @_abc_1.abstractmethod
@@ -90,7 +91,8 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notification_service_pb2.CreateNotificationRequest,
         context: _aio.ServicerContext[_notification_service_pb2.CreateNotificationRequest, _abc.Awaitable[_notification_service_pb2.Notification]],
     ) -> _abc.Awaitable[_notification_service_pb2.Notification]:
-        """Creates a notification for a user. A second call with the same request_id returns the first notification.
+        """Creates a notification for a user. A second call with the same request_id returns the first notification, until it
+        expires or is deleted.
         Callers: administrators, identity, the trivet command.
         Fails with PERMISSION_DENIED (ADMIN_REQUIRED), INVALID_ARGUMENT (INVALID_FIELD, DATA_TOO_LARGE, DATA_TOO_DEEP,
         INVALID_DATA_KEY, INVALID_DATA_NUMBER, VALUE_WITHOUT_KIND), FAILED_PRECONDITION (REQUEST_ID_REUSED with another
@@ -106,7 +108,7 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_notification_service_pb2.GetNotificationRequest, _abc.Awaitable[_notification_service_pb2.Notification]],
     ) -> _abc.Awaitable[_notification_service_pb2.Notification]:
         """Returns a notification.
-        Callers: the user.
+        Callers: the user, administrators.
         Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and INVALID_ARGUMENT (INVALID_READ_MASK).
         """
 
@@ -130,7 +132,7 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_notification_service_pb2.MarkReadRequest, _abc.Awaitable[_notification_service_pb2.Notification]],
     ) -> _abc.Awaitable[_notification_service_pb2.Notification]:
         """Marks a notification as read. A notification that was read before keeps its `read_time`.
-        Callers: the user.
+        Callers: the user, administrators.
         Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND).
         """
 
@@ -164,7 +166,7 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_notification_service_pb2.DeleteNotificationRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Deletes a notification.
-        Callers: the user.
+        Callers: the user, administrators.
         Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and FAILED_PRECONDITION (MAIL_NOT_SENT_YET).
         """
 

@@ -61,7 +61,7 @@ class PreferenceServiceServicer:
         """Lists a user's notification preferences, sorted by topic and channel. Empty for an unknown user. A cached response
         can be up to 30 seconds old if the cache missed the invalidation of a change.
         Callers: the user, administrators.
-        Fails with INVALID_ARGUMENT if a service calls without a user id.
+        Fails with INVALID_ARGUMENT (REQUIRED_FIELD_MISSING if a service calls without a user id).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -24,7 +24,7 @@ class PreferenceServiceStub:
     """Lists a user's notification preferences, sorted by topic and channel. Empty for an unknown user. A cached response
     can be up to 30 seconds old if the cache missed the invalidation of a change.
     Callers: the user, administrators.
-    Fails with INVALID_ARGUMENT if a service calls without a user id.
+    Fails with INVALID_ARGUMENT (REQUIRED_FIELD_MISSING if a service calls without a user id).
     """
     SetPreference: _aio.UnaryUnaryMultiCallable[_preference_service_pb2.SetPreferenceRequest, _preference_service_pb2.Preference]
     """Sets the preference for one topic and channel. Replaces an earlier one. For a disabled topic and channel,
@@ -51,7 +51,7 @@ class PreferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists a user's notification preferences, sorted by topic and channel. Empty for an unknown user. A cached response
         can be up to 30 seconds old if the cache missed the invalidation of a change.
         Callers: the user, administrators.
-        Fails with INVALID_ARGUMENT if a service calls without a user id.
+        Fails with INVALID_ARGUMENT (REQUIRED_FIELD_MISSING if a service calls without a user id).
         """
 
     @_abc_1.abstractmethod

@@ -136,7 +136,7 @@ class UserRecord(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """The kind of the record: `notification`, `preference`, `log`, `audit_event` or `delivery`."""
+    """The kind of the record: `notification`, `log` or `audit_event`."""
     @_builtins.property
     def data(self) -> _struct_pb2.Struct:
         """The whole record, without a mail that waits to be sent. Times are in RFC 3339."""

@@ -28,7 +28,7 @@ if _version_not_supported:
 class UserDataServiceStub:
     """Personal data of users.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
-    Every RPC fails with UNAVAILABLE if MongoDB is unreachable.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
 
     def __init__(self, channel):
@@ -52,7 +52,7 @@ class UserDataServiceStub:
 class UserDataServiceServicer:
     """Personal data of users.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
-    Every RPC fails with UNAVAILABLE if MongoDB is unreachable.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
 
     def EraseUserData(self, request, context):
@@ -100,7 +100,7 @@ def add_UserDataServiceServicer_to_server(servicer, server):
 class UserDataService:
     """Personal data of users.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
-    Every RPC fails with UNAVAILABLE if MongoDB is unreachable.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
 
     @staticmethod

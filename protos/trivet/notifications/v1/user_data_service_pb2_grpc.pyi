@@ -15,7 +15,7 @@ GRPC_VERSION: str
 class UserDataServiceStub:
     """Personal data of users.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
-    Every RPC fails with UNAVAILABLE if MongoDB is unreachable.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -36,7 +36,7 @@ class UserDataServiceStub:
 class UserDataServiceServicer(metaclass=_abc_1.ABCMeta):
     """Personal data of users.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
-    Every RPC fails with UNAVAILABLE if MongoDB is unreachable.
+    Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
 
     @_abc_1.abstractmethod
