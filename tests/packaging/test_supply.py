@@ -28,9 +28,7 @@ PUBLISHED = {
     "72f988bf-86f1-41af-91ab-2d7cd011db47": "Microsoft's own tenant",
     "j6WKcQRHgMNwvtetGxBcNnUAKd2D8wDb": "the token of the protocol's own example",
     "wd5PFv3bLFxHe5DDv9S154UfFAdP7wwe": "a session token in the API description's examples",
-    "Qm3xB7cVfJ2pT9sLd5KzRw8NhYg4EaUi": "a state in the API description's examples",
-    "gho_16C7e42F292c6912E7710c838347Ae178B4a": "the access token of GitHub's own example",
-    "ghr_1B4a2e77838347a7E420ce178F2E7c6912E169246c34E1ccbF66C46812d16D5B1A9Dc86A1498": "its refresh token",
+    "Qm3xB7cVfJ2pT9sLd5KzRw8NhYg4EaUi": "an id in the API description's examples",
     "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk": "the code verifier of RFC 7636, appendix B",
     "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM": "its code challenge",
 }
