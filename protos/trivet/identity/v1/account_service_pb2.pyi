@@ -216,7 +216,7 @@ class BeginOAuthRequest(_message.Message):
 
     @_builtins.property
     def additional_params(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Further parameters for the provider's page. Parameters of the OAuth protocol itself are not allowed."""
+        """Further parameters for the provider's page. Parameters of the OAuth protocol itself are ignored."""
 
     def __init__(
         self,

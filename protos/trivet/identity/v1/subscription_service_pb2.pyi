@@ -43,7 +43,7 @@ class Subscription(_message.Message):
     cancel_at_period_end: _builtins.bool
     """Whether the subscription ends with the paid period."""
     seats: _builtins.int
-    """The number of paid seats."""
+    """The number of paid seats. 0 if it is unknown."""
     @_builtins.property
     def period_start_time(self) -> _timestamp_pb2.Timestamp:
         """The start of the paid period. Unset if it is unknown."""

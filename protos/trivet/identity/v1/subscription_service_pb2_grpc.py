@@ -58,7 +58,7 @@ class SubscriptionServiceServicer:
     """
 
     def GetSubscription(self, request, context):
-        """Returns a user's subscription.
+        """Returns a user's subscription. Of several, it returns the newest active one, or else the newest.
         Callers: the user, administrators, the gateway.
         Fails with NOT_FOUND (SUBSCRIPTION_NOT_FOUND) and PERMISSION_DENIED (NOT_YOURS for another user's subscription).
         """

@@ -21,7 +21,7 @@ class SubscriptionServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetSubscription: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.GetSubscriptionRequest, _subscription_service_pb2.Subscription]
-    """Returns a user's subscription.
+    """Returns a user's subscription. Of several, it returns the newest active one, or else the newest.
     Callers: the user, administrators, the gateway.
     Fails with NOT_FOUND (SUBSCRIPTION_NOT_FOUND) and PERMISSION_DENIED (NOT_YOURS for another user's subscription).
     """
@@ -47,7 +47,7 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscription_service_pb2.GetSubscriptionRequest,
         context: _aio.ServicerContext[_subscription_service_pb2.GetSubscriptionRequest, _abc.Awaitable[_subscription_service_pb2.Subscription]],
     ) -> _abc.Awaitable[_subscription_service_pb2.Subscription]:
-        """Returns a user's subscription.
+        """Returns a user's subscription. Of several, it returns the newest active one, or else the newest.
         Callers: the user, administrators, the gateway.
         Fails with NOT_FOUND (SUBSCRIPTION_NOT_FOUND) and PERMISSION_DENIED (NOT_YOURS for another user's subscription).
         """

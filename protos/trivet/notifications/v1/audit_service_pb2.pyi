@@ -42,11 +42,11 @@ class AuditEvent(_message.Message):
     actor: _builtins.str
     """The user or service that acted: a user's id or `service:NAME`. Empty for the user themselves."""
     ip_address: _builtins.str
-    """The client's IP address. Erased with the user."""
+    """The client's IP address. Empty if it is unknown. Erased with the user."""
     user_agent: _builtins.str
-    """The client's User-Agent. Erased with the user."""
+    """The client's User-Agent, cut to 512 characters. Empty if it is unknown. Erased with the user."""
     detail: _builtins.str
-    """A word about the way or the reason. Erased with the user."""
+    """Details, for example `password` for a sign-in by password, cut to 512 characters. Erased with the user."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """The time of the event. A time more than a day ahead of the server's clock is replaced by the time of arrival."""

@@ -79,9 +79,9 @@ class LogEntry(_message.Message):
     message: _builtins.str
     """The message, up to 8,192 characters."""
     user_id: _builtins.str
-    """The id of the user concerned. Empty if there is none."""
+    """The id of the user concerned, up to 128 characters. Empty if there is none."""
     endpoint: _builtins.str
-    """The template of the route, not its path, which can contain secrets. Empty if there is none."""
+    """The template of the route, up to 512 characters. Not its path, which can contain secrets. Empty if there is none."""
     method: _builtins.str
     """The HTTP method. Empty if there is none."""
     status: _builtins.int
@@ -89,7 +89,7 @@ class LogEntry(_message.Message):
     duration_ms: _builtins.float
     """The duration of the request in milliseconds."""
     service: _builtins.str
-    """The name of the service that wrote the entry."""
+    """The name of the service that wrote the entry, up to 128 characters."""
     trace_id: _builtins.str
     """The trace id: 32 hexadecimal digits. Empty if there is none."""
     span_id: _builtins.str

@@ -50,7 +50,7 @@ class EraseUserDataResponse(_message.Message):
     ERASED_COUNT_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
     erased_count: _builtins.int
-    """The number of notifications, log entries and audit events that this call deleted or emptied."""
+    """The number of records that this call deleted or emptied."""
     complete: _builtins.bool
     """True if no data is left. If false, call again."""
     def __init__(
@@ -136,7 +136,7 @@ class UserRecord(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """The kind of the record: `notification`, `log` or `audit_event`."""
+    """The kind of the record: `notification`, `preference`, `delivery`, `log` or `audit_event`."""
     @_builtins.property
     def data(self) -> _struct_pb2.Struct:
         """The whole record, without a mail that waits to be sent. Times are in RFC 3339."""

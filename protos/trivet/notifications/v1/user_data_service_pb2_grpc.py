@@ -56,8 +56,8 @@ class UserDataServiceServicer:
     """
 
     def EraseUserData(self, request, context):
-        """Erases a user's notifications, preferences, log entries and the personal part of their audit events. It stops
-        shortly before the deadline: call it again until the response is `complete`.
+        """Erases a user's notifications with their deliveries, preferences, log entries and the personal part of their audit
+        events. It stops after about a second: call it again until the response is `complete`.
         After the first call, no new data of the user is stored. An unknown user is no error.
         Callers: identity, the trivet command.
         Fails with PERMISSION_DENIED.

@@ -20,8 +20,8 @@ class UserDataServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     EraseUserData: _aio.UnaryUnaryMultiCallable[_user_data_service_pb2.EraseUserDataRequest, _user_data_service_pb2.EraseUserDataResponse]
-    """Erases a user's notifications, preferences, log entries and the personal part of their audit events. It stops
-    shortly before the deadline: call it again until the response is `complete`.
+    """Erases a user's notifications with their deliveries, preferences, log entries and the personal part of their audit
+    events. It stops after about a second: call it again until the response is `complete`.
     After the first call, no new data of the user is stored. An unknown user is no error.
     Callers: identity, the trivet command.
     Fails with PERMISSION_DENIED.
@@ -45,8 +45,8 @@ class UserDataServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_data_service_pb2.EraseUserDataRequest,
         context: _aio.ServicerContext[_user_data_service_pb2.EraseUserDataRequest, _abc.Awaitable[_user_data_service_pb2.EraseUserDataResponse]],
     ) -> _abc.Awaitable[_user_data_service_pb2.EraseUserDataResponse]:
-        """Erases a user's notifications, preferences, log entries and the personal part of their audit events. It stops
-        shortly before the deadline: call it again until the response is `complete`.
+        """Erases a user's notifications with their deliveries, preferences, log entries and the personal part of their audit
+        events. It stops after about a second: call it again until the response is `complete`.
         After the first call, no new data of the user is stored. An unknown user is no error.
         Callers: identity, the trivet command.
         Fails with PERMISSION_DENIED.
