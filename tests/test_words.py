@@ -36,14 +36,16 @@ VARIABLE = re.compile(r"`(TRIVET_[A-Z_]+|MYSQL_[A-Z_]+)`")
 
 def paths_in(text: str) -> Iterator[str]:
     """Yield what is quoted and is a path of the repository: it begins with one of its folders."""
-    folders = {path.name for path in ROOT.iterdir() if path.is_dir()}
+    folders = {path.name for root in (ROOT, ROOT / "protos") for path in root.iterdir() if path.is_dir()}
     for name in QUOTED.findall(text):
         if name.partition("/")[0] in folders and "/" in name and not name.startswith(MADE):
             yield name
 
 
 def is_there(name: str, beside: Path = ROOT) -> bool:
-    return any(beside.glob(UPPER.sub("*", name).rstrip("/")))
+    """Whether a path exists beside a page, or in `protos`, where Python finds the package `trivet`."""
+    pattern = UPPER.sub("*", name).rstrip("/")
+    return any(found for root in (beside, ROOT / "protos") for found in root.glob(pattern))
 
 
 def sources() -> set[str]:
