@@ -81,8 +81,9 @@ test: $(VENV)/.for-dev ## Run every test; TRIVET_TEST_REQUIRE=all fails where an
 	$(BIN)/python -m pytest -q $(ARGS)
 
 .PHONY: test-quick
-test-quick: $(VENV)/.for-dev ## Run the unit and conformance tests on SQLite, Valkey and SecantusDB: for the inner loop
-	@$(BIN)/python -m pytest -q -n auto -m 'not slow' --engines sqlite,valkey,secantusdb $(or $(ARGS),tests/unit tests/conformance)
+test-quick: $(VENV)/.for-dev ## Run quick tests, on SQLite and Valkey: unit tests, conformance of identity and cache
+	@$(BIN)/python -m pytest -q -n auto -m 'not slow' --engines sqlite,valkey \
+		$(or $(ARGS),tests/unit tests/conformance/identity tests/conformance/cache)
 
 .PHONY: test-client
 test-client: $(VENV)/.for-dev $(CLIENT)/node_modules/.installed ## Run npm's unmodified client against the stack, in Node and in Chromium, and the original server
