@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -47,10 +48,12 @@ async def test_fifty_at_once_are_allowed_exactly_the_limit(limits: RateLimitServ
 async def test_a_steady_rate_gives_back_one_place_at_a_time(limits: RateLimitServiceStub) -> None:
     """H6."""
     request = wanted(subject=new_id(), limit=10, algorithm=pb.AcquireRequest.ALGORITHM_GCRA)
+    began = time.monotonic()
     answers = await asyncio.gather(*(limits.Acquire(request) for _ in range(50)))
+    taken = 1_000 * (time.monotonic() - began)
     assert [answer.allowed for answer in answers].count(True) == 10
     waits = [answer.retry_after.ToMilliseconds() for answer in answers if not answer.allowed]
-    assert all(5_000 < wait <= 6_000 for wait in waits)
+    assert all(5_990 - taken < wait <= 6_000 for wait in waits)
 
 
 async def test_two_programs_never_count_together(cache_process: Process, limits: RateLimitServiceStub) -> None:
