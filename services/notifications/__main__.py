@@ -15,14 +15,14 @@ from services.notifications.audit.wiring import add_audit
 from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.wiring import add_mailbox, mail_delivery
 from services.notifications.domains import COLLECTIONS, MIGRATIONS, NOT_IMPLEMENTED, PERSONAL_DATA
-from services.notifications.inbox.cache_invalidation import CachedAnswers
+from services.notifications.inbox.cache_invalidation import CacheInvalidation
 from services.notifications.inbox.wiring import add_inbox
 from services.notifications.logs.wiring import add_logs
 from services.notifications.policy import POLICY
 from services.notifications.privacy.wiring import add_user_data
 from services.notifications.settings import NotificationsSettings
 from services.notifications.store.mongo import open_store
-from services.notifications.store.tombstones import Erasures
+from services.notifications.store.tombstones import Tombstones
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Signer, connect
 
@@ -36,13 +36,13 @@ async def main(settings: NotificationsSettings) -> None:
         )
         signer = Signer("notifications", settings.call_keys)
         cache = CacheServiceStub(await stack.enter_async_context(connect(settings.cache_address, "cache", signer)))
-        answers = CachedAnswers(CacheInvalidations(cache).invalidate)
-        await stack.enter_async_context(answers.running(settings.grace_seconds))
+        invalidation = CacheInvalidation(CacheInvalidations(cache).invalidate)
+        await stack.enter_async_context(invalidation.running(settings.grace_seconds))
         deliveries = Deliveries(store)
-        mailing = await stack.enter_async_context(mail_delivery(store, deliveries, settings))
+        mail_policy = await stack.enter_async_context(mail_delivery(store, deliveries, settings))
         fills = CacheFills(cache, await stack.enter_async_context(Tasks.draining("cache fills", FILL_SECONDS)))
         # A late message about an erased user can arrive for as long as anything is kept.
-        erasures = Erasures(store, ttl=settings.audit_ttl)
+        tombstones = Tombstones(store, ttl=settings.audit_ttl)
         server = Server(
             "notifications",
             settings,
@@ -53,11 +53,19 @@ async def main(settings: NotificationsSettings) -> None:
             not_implemented=NOT_IMPLEMENTED,
         )
         ttl = settings.notification_ttl
-        add_inbox(server, store, mailing=mailing, deliveries=deliveries, erasures=erasures, answers=answers, ttl=ttl)
-        add_mailbox(server, store, mailing.letters, on=not settings.is_production)
-        add_logs(server, store, erasures=erasures, ttls=settings.log_ttls)
-        add_audit(server, store, erasures=erasures, ttl=settings.audit_ttl)
-        add_user_data(server, store, PERSONAL_DATA, erasures=erasures, answers=answers)
+        add_inbox(
+            server,
+            store,
+            mail_policy=mail_policy,
+            deliveries=deliveries,
+            tombstones=tombstones,
+            invalidation=invalidation,
+            ttl=ttl,
+        )
+        add_mailbox(server, store, mail_policy.sealed_mail, on=not settings.is_production)
+        add_logs(server, store, tombstones=tombstones, ttls=settings.log_ttls)
+        add_audit(server, store, tombstones=tombstones, ttl=settings.audit_ttl)
+        add_user_data(server, store, PERSONAL_DATA, tombstones=tombstones, invalidation=invalidation)
         await server.run()
 
 

@@ -19,9 +19,9 @@ from services.notifications.store import keyset
 from services.notifications.store.bulk_writes import insert_missing
 from services.notifications.store.clock_skew import MOST_AHEAD
 from services.notifications.store.json_data import cut
-from services.notifications.store.keyset import Place, behind
+from services.notifications.store.keyset import Cursor, older_than
 from services.notifications.store.mongo import Document, Encode, Store
-from services.notifications.store.tombstones import Erasures
+from services.notifications.store.tombstones import Tombstones
 
 logger = logging.getLogger(__name__)
 
@@ -70,10 +70,10 @@ class AuditPage(Generic[M]):
 class Audit:
     """The collection. Every method raises Unavailable when the store cannot be reached."""
 
-    def __init__(self, store: Store, erasures: Erasures, *, ttl: timedelta, clock: Clock = utc_now) -> None:
+    def __init__(self, store: Store, tombstones: Tombstones, *, ttl: timedelta, clock: Clock = utc_now) -> None:
         self._store = store
         self._rows = store.collection(AUDIT)
-        self._erasures = erasures
+        self._tombstones = tombstones
         self._ttl = ttl
         self._clock = clock
 
@@ -98,10 +98,10 @@ class Audit:
             events = [event for event in events if event.time > oldest]
             if not events:
                 return 0
-        erased = await self._erasures.among(event.user_id for event in events)
+        erased = await self._tombstones.among(event.user_id for event in events)
         documents = [self._document(event, event.user_id in erased) for event in events]
         await self._store.run("audit.insert", lambda: insert_missing(self._rows, documents))
-        if late := set(await self._erasures.among(event.user_id for event in events)) - set(erased):
+        if late := set(await self._tombstones.among(event.user_id for event in events)) - set(erased):
             # The erasure went past meanwhile.
             theirs = {"_id": {"$in": [event.id for event in events if event.user_id in late]}}
             await self._store.run("audit.erase", lambda: self._rows.update_many(theirs, {"$unset": {"personal": ""}}))
@@ -134,16 +134,16 @@ class Audit:
         if wanted.start is not None and wanted.end is not None and wanted.start >= wanted.end:
             raise InvalidArgument("INVALID_FIELD", "end_time must be after start_time", field="end_time")
         key = ("audit", *astuple(wanted))
-        after = keyset.place(page_token, *key)
+        after = keyset.decode_cursor(page_token, *key)
         page = Page(size, encode)
 
         def find(row: Document | None) -> AsyncCursor[Document]:
-            place = after if row is None else Place(row["time"], row["_id"])
-            return self._rows.find(self._matching(wanted, behind(place, "time"))).sort(NEWEST_FIRST)
+            cursor = after if row is None else Cursor(row["time"], row["_id"])
+            return self._rows.find(self._matching(wanted, older_than(cursor, "time"))).sort(NEWEST_FIRST)
 
         await self._store.read("audit.find", page, find)
         last = page.next_after
-        return AuditPage(page.messages, keyset.token(Place(last["time"], last["_id"]), *key) if last else "")
+        return AuditPage(page.messages, keyset.encode_cursor(Cursor(last["time"], last["_id"]), *key) if last else "")
 
     def _matching(self, wanted: AuditFilter, after: Document) -> Document:
         matching: Document = after | {"expiresAt": {"$gt": self._clock()}}

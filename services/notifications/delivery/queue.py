@@ -72,7 +72,7 @@ class Queue:
             return None
         return Claim(row["_id"], row["notificationId"], row["mail"], row["attempts"], row["createdAt"], lease, until)
 
-    async def sent(self, claim: Claim) -> bool:
+    async def mark_sent(self, claim: Claim) -> bool:
         """Record that the mail was sent, also in its notification, and erase it. Return False if the lease was lost."""
         now = self._clock()
         this, sent = {"_id": claim.notification_id}, {"$set": {"sentAt": now, "updatedAt": now}}
@@ -89,11 +89,11 @@ class Queue:
             return False
         return await self._end(claim, {"status": SENT, "sentAt": now}, "lastError")
 
-    async def gave_up(self, claim: Claim, why: str) -> bool:
+    async def mark_failed(self, claim: Claim, why: str) -> bool:
         """Keep that the mail could not be sent, and erase it; False if the lease was lost."""
         return await self._end(claim, {"status": FAILED, "lastError": why})
 
-    async def put_off(self, claim: Claim, by: timedelta, why: str, *, is_counted: bool = True) -> bool:
+    async def reschedule(self, claim: Claim, by: timedelta, why: str, *, is_counted: bool = True) -> bool:
         """Have the mail tried again later; False if the lease was lost. If not `is_counted`, the try cost nothing."""
         now = self._clock()
         later = {"status": QUEUED, "nextAttemptAt": now + by, "lastError": why, "updatedAt": now}

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from runtime.periodic import periodically
 from runtime.rpc.server import Server
 from services.notifications.delivery.deliveries import SWEEP_SECONDS, Deliveries
-from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.delivery.email.mail_policy import MailPolicy
 from services.notifications.delivery.email.mailbox import Mailbox
 from services.notifications.delivery.email.mailbox_servicer import MailboxServicer
-from services.notifications.delivery.email.sealed_mail import Letters
+from services.notifications.delivery.email.sealed_mail import SealedMail
 from services.notifications.delivery.email.smtp import Mailer
 from services.notifications.delivery.queue import Queue
-from services.notifications.delivery.worker import Delivery
+from services.notifications.delivery.worker import DeliveryWorker
 from services.notifications.settings import NotificationsSettings
 from services.notifications.store.mongo import Store
 from trivet.notifications.v1.mailbox_service_pb2_grpc import add_MailboxServiceServicer_to_server
@@ -21,23 +21,23 @@ from trivet.notifications.v1.mailbox_service_pb2_grpc import add_MailboxServiceS
 @asynccontextmanager
 async def mail_delivery(
     store: Store, deliveries: Deliveries, settings: NotificationsSettings
-) -> AsyncIterator[Mailing]:
+) -> AsyncIterator[MailPolicy]:
     """Send mail inside the block if a mail server is set. Without one, development keeps it, production refuses it."""
-    letters = Letters(settings.seal_keys)
+    sealed_mail = SealedMail(settings.seal_keys)
     sweeping = periodically("sweep of deliveries", SWEEP_SECONDS, deliveries.sweep)
     if not settings.sends_mail:
         async with sweeping:
-            yield Mailing(letters, kept=not settings.is_production)
+            yield MailPolicy(sealed_mail, kept=not settings.is_production)
         return
     timeout = settings.mail_timeout_seconds
     mailer = Mailer(settings.smtp_server, settings.mail_sender, settings.smtp_tls, timeout=timeout)
     queue = Queue(store, lease=settings.mail_lease)
-    delivery = Delivery(queue, letters, mailer, settings.retry_policy, at_once=settings.mail_at_once)
-    async with sweeping, delivery.running(settings.grace_seconds):
-        yield Mailing(letters, sent=True, told=delivery.wake)
+    worker = DeliveryWorker(queue, sealed_mail, mailer, settings.retry_policy, at_once=settings.mail_at_once)
+    async with sweeping, worker.running(settings.grace_seconds):
+        yield MailPolicy(sealed_mail, sent=True, wake=worker.wake)
 
 
-def add_mailbox(server: Server, store: Store, letters: Letters, *, on: bool) -> None:
+def add_mailbox(server: Server, store: Store, sealed_mail: SealedMail, *, on: bool) -> None:
     """Add MailboxService to the server."""
-    servicer = MailboxServicer(Mailbox(store, letters, on=on))
+    servicer = MailboxServicer(Mailbox(store, sealed_mail, on=on))
     server.add("trivet.notifications.v1.MailboxService", add_MailboxServiceServicer_to_server, servicer)

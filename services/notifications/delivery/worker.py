@@ -16,9 +16,13 @@ from runtime.clock import Clock, utc_now
 from runtime.errors import Unavailable
 from runtime.sealing import BrokenSealError
 from runtime.tasks import Tasks
-from services.notifications.delivery.email.sealed_mail import Letters
+from services.notifications.delivery.email.sealed_mail import SealedMail
 from services.notifications.delivery.email.smtp import Mailer, Outgoing
-from services.notifications.delivery.email.smtp_refusals import NotSentError, RefusedForGoodError, RefusedUsError
+from services.notifications.delivery.email.smtp_replies import (
+    PermanentFailureError,
+    SenderRejectedError,
+    TransientFailureError,
+)
 from services.notifications.delivery.queue import Claim, Queue
 
 logger = logging.getLogger(__name__)
@@ -38,7 +42,7 @@ queue_length = Gauge("trivet_mail_queue_length", "Mails that are to be sent, up 
 queue_age = Gauge("trivet_mail_queue_oldest_seconds", "How long the oldest of them has waited.")
 
 
-class Delivery:
+class DeliveryWorker:
     """Claims due mails, `at_once` at a time, and sends them.
 
     At least once: whoever dies between the server's yes and its mark leaves a mail that is sent once more, when the
@@ -51,7 +55,7 @@ class Delivery:
     def __init__(
         self,
         queue: Queue,
-        letters: Letters,
+        sealed_mail: SealedMail,
         mailer: Mailer,
         retry_policy: RetryPolicy,
         *,
@@ -59,7 +63,7 @@ class Delivery:
         clock: Clock = utc_now,
     ) -> None:
         self._queue = queue
-        self._letters = letters
+        self._sealed_mail = sealed_mail
         self._mailer = mailer
         self._retry_policy = retry_policy
         self._at_once = at_once
@@ -123,11 +127,11 @@ class Delivery:
     async def _deliver(self, claim: Claim) -> None:
         try:
             await self._send(claim)
-        except RefusedForGoodError as error:
+        except PermanentFailureError as error:
             await self._give_up(claim, str(error))
-        except RefusedUsError as error:
+        except SenderRejectedError as error:
             await self._hold(claim, error)
-        except NotSentError as error:
+        except TransientFailureError as error:
             await self._try_later(claim, str(error))
         except BrokenSealError:
             # The key may be back after the next start: it is an operator's mistake, not the mail's.
@@ -138,14 +142,14 @@ class Delivery:
 
     async def _send(self, claim: Claim) -> None:
         if claim.attempts > self._retry_policy.attempts:
-            raise RefusedForGoodError("whoever tried to send it last did not come back")
-        email = self._letters.opened(claim.mail, claim.notification_id)
+            raise PermanentFailureError("whoever tried to send it last did not come back")
+        email = self._sealed_mail.open(claim.mail, claim.notification_id)
         await failpoints.reach("notifications.before_send")
         await self._mailer.send(Outgoing(email, claim.notification_id, claim.created_at))
         await failpoints.reach("notifications.after_send")
         self._all_is_well()
         sent.inc()
-        await self._mark(claim, lambda: self._queue.sent(claim))
+        await self._mark(claim, lambda: self._queue.mark_sent(claim))
 
     def _all_is_well(self) -> None:
         if self._trouble:
@@ -153,7 +157,7 @@ class Delivery:
         self._trouble, self._refusals, self._said_at = "", 0, -SAY_AGAIN_SECONDS
         refused.set(0)
 
-    async def _hold(self, claim: Claim, error: RefusedUsError) -> None:
+    async def _hold(self, claim: Claim, error: SenderRejectedError) -> None:
         """Keep a mail that the server would take from somebody else, and leave the server alone for a while."""
         age, now = self._clock() - claim.created_at, time.monotonic()
         if age >= HELD_FOR:
@@ -170,7 +174,7 @@ class Delivery:
             self._trouble, self._said_at = str(error), now
         retried.inc()
         pause = self._retry_policy.pause_at(age)
-        await self._mark(claim, lambda: self._queue.put_off(claim, pause, str(error), is_counted=False))
+        await self._mark(claim, lambda: self._queue.reschedule(claim, pause, str(error), is_counted=False))
 
     async def _try_later(self, claim: Claim, why: str) -> None:
         if claim.attempts >= self._retry_policy.attempts:
@@ -181,12 +185,12 @@ class Delivery:
             self._trouble = why
         retried.inc()
         pause = self._retry_policy.pause(claim.attempts)
-        await self._mark(claim, lambda: self._queue.put_off(claim, pause, why))
+        await self._mark(claim, lambda: self._queue.reschedule(claim, pause, why))
 
     async def _give_up(self, claim: Claim, why: str) -> None:
         logger.error("a mail is given up at try %d: notification %s: %s", claim.attempts, claim.notification_id, why)
         failed.inc()
-        await self._mark(claim, lambda: self._queue.gave_up(claim, why))
+        await self._mark(claim, lambda: self._queue.mark_failed(claim, why))
 
     async def _mark(self, claim: Claim, mark: Callable[[], Awaitable[bool]]) -> None:
         """Keep what became of a mail, for as long as the lease says that nobody else will try it."""

@@ -1,4 +1,4 @@
-"""The answers that caches hold of a user: dropped after each change of what they tell."""
+"""Invalidates what caches hold about a user after each write that changes it."""
 
 import asyncio
 import contextlib
@@ -22,140 +22,142 @@ from trivet.client.deadline import remaining, within
 logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 0.2
-AGAIN_SECONDS = 1.0
-OWED_SECONDS = 45.0
-"""How long an answer from before a change may be cached: its entry's 30 s, and what reading it took, 10 s at most."""
-MAX_OWED = 10_000
+RETRY_SECONDS = 1.0
+PENDING_SECONDS = 45.0
+"""How long an entry from before a write can be cached: an entry lives 30 s, and filling it takes at most 10 s."""
+MAX_PENDING = 10_000
 BATCH = 100
 
-unconfirmed = Counter("trivet_answers_unconfirmed_total", "Tries to have cached answers dropped that nobody confirmed.")
-lost = Counter("trivet_answers_lost_total", "Answers that were left in caches until they were too old.")
+unconfirmed = Counter("trivet_answers_unconfirmed_total", "Invalidations that not every cache confirmed.")
+lost = Counter("trivet_answers_lost_total", "Invalidations that were given up; the entries lived to their end.")
 
 T = TypeVar("T")
 
 
 Invalidate = Callable[[Sequence[str]], Awaitable[bool]]
-"""Drops what caches made of the tags; returns whether all of them have confirmed.
+"""Invalidates the entries with these tags; returns whether every cache confirmed.
 
-Raises ServiceError when the cache cannot be reached, DeliveryRejectedError when it does not take these tags.
+Raises ServiceError if the cache service is unreachable, DeliveryRejectedError if it rejects these tags.
 """
 
 
 def unread_tag(user_id: str) -> str:
-    """Return the tag of what caches hold of a user's unread count."""
+    """Return the tag of a user's cached unread count."""
     return f"unread:{user_id}"
 
 
 def preferences_tag(user_id: str) -> str:
-    """Return the tag of what caches hold of a user's preferences."""
+    """Return the tag of a user's cached preferences."""
     return f"preferences:{user_id}"
 
 
-class Answers:
-    """Answers that nobody keeps."""
+class Invalidation:
+    """Writes where no cache must be invalidated."""
 
-    async def settle(self, tags: Sequence[str], write: Callable[[], Awaitable[T]]) -> T:
-        """Do a write that may change what is told under the tags. Raises what the write raises."""
+    async def write_and_invalidate(self, tags: Sequence[str], write: Callable[[], Awaitable[T]]) -> T:
+        """Do a write that can change what is cached under the tags. Raises what the write raises."""
         return await write()
 
 
-NOT_KEPT = Answers()
+NO_CACHE = Invalidation()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Debt:
-    """What is to be dropped, and until when it matters by the monotonic clock; each change makes a new one."""
+class _Pending:
+    """An unconfirmed invalidation of one tag. After `until` (monotonic), no entry can be older than the write."""
 
     until: float
 
 
-class CachedAnswers(Answers):
-    """Answers that caches keep.
+class CacheInvalidation(Invalidation):
+    """Writes that invalidate caches.
 
-    What was not confirmed is told again, every second, for as long as an old answer might be kept. A crash
-    forgets them: then the age of an entry is the bound.
+    An unconfirmed invalidation is repeated every second for as long as an old entry can be cached. A crash loses the
+    pending ones; then the age of an entry is the bound.
     """
 
     def __init__(self, invalidate: Invalidate, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._invalidate = invalidate
         self._monotonic = monotonic
         self._tasks = Tasks("cached answers")
-        self._owed: dict[str, _Debt] = {}
-        self._refusal = ""
+        self._pending: dict[str, _Pending] = {}
+        self._rejection = ""
 
-    async def settle(self, tags: Sequence[str], write: Callable[[], Awaitable[T]]) -> T:
-        """Do the write and then have the answers dropped, in a task of its own: the caller's cancel skips neither.
+    async def write_and_invalidate(self, tags: Sequence[str], write: Callable[[], Awaitable[T]]) -> T:
+        """Do the write, then invalidate the tags. A cancelled caller skips neither: both run in a task of their own.
 
-        They are dropped also when nobody can tell whether the write was done. The call waits 200 ms at most for the
-        caches. Raises what the write raises, and Unavailable (TOO_MANY_WRITES) without having begun it.
+        The tags are invalidated also if the outcome of the write is unknown. The call waits at most 200 ms for the
+        caches. Raises what the write raises, and Unavailable (TOO_MANY_WRITES) before the write begins.
         """
         left = remaining(math.inf)
         try:
-            task = self._tasks.start(self._settled(tags, write, left))
+            task = self._tasks.start(self._write_then_invalidate(tags, write, left))
         except TooManyTasksError:
-            raise Unavailable("TOO_MANY_WRITES", "too many writes are under way: try again") from None
+            raise Unavailable("TOO_MANY_WRITES", "too many writes are in progress: try again") from None
         outcome = await asyncio.shield(task)
         if isinstance(outcome, ServiceError):
             raise outcome
         return outcome
 
-    async def _settled(self, tags: Sequence[str], write: Callable[[], Awaitable[T]], left: float) -> T | ServiceError:
+    async def _write_then_invalidate(
+        self, tags: Sequence[str], write: Callable[[], Awaitable[T]], left: float
+    ) -> T | ServiceError:
         try:
             with within(left):
                 return await write()
-        except ServiceError as error:  # as a value: a call that fails is no background work that failed
+        except ServiceError as error:  # as a value: a failed call is not a failed background task
             return error
         finally:
             await failpoints.reach("notifications.after_write")
-            await self._drop([tag for tag in tags if KEY.fullmatch(tag)])  # no entry has another
+            await self._invalidate_after([tag for tag in tags if KEY.fullmatch(tag)])  # no cache entry has another tag
 
-    async def _drop(self, tags: Sequence[str]) -> None:
+    async def _invalidate_after(self, tags: Sequence[str]) -> None:
         for tag in tags:
-            self._owed.pop(tag, None)  # the newest comes last
-            if len(self._owed) >= MAX_OWED:
-                del self._owed[next(iter(self._owed))]
+            self._pending.pop(tag, None)  # the newest goes to the end
+            if len(self._pending) >= MAX_PENDING:
+                del self._pending[next(iter(self._pending))]
                 lost.inc()
-            self._owed[tag] = _Debt(self._monotonic() + OWED_SECONDS)
+            self._pending[tag] = _Pending(self._monotonic() + PENDING_SECONDS)
         if tags:
             with contextlib.suppress(TooManyTasksError):
-                await asyncio.wait({self._tasks.start(self._tell(tags))}, timeout=WAIT_SECONDS)
+                await asyncio.wait({self._tasks.start(self._invalidate_now(tags))}, timeout=WAIT_SECONDS)
 
-    async def _tell(self, tags: Sequence[str]) -> bool:
-        """Have what is made of the tags dropped; return whether that was confirmed."""
-        told = {tag: self._owed.get(tag) for tag in tags}
+    async def _invalidate_now(self, tags: Sequence[str]) -> bool:
+        """Invalidate the tags; return whether every cache confirmed."""
+        sent = {tag: self._pending.get(tag) for tag in tags}
         try:
             if not await self._invalidate(tags):
-                raise Unavailable("UNCONFIRMED", "not every cache has confirmed")
+                raise Unavailable("UNCONFIRMED", "not every cache confirmed")
         except ServiceError:
             unconfirmed.inc()
             return False
         except DeliveryRejectedError as error:
             unconfirmed.inc()
-            if self._refusal != (refusal := str(error)):
-                logger.error("the cache refuses to drop answers, they are told again: %s", refusal)
-                self._refusal = refusal
+            if self._rejection != (rejection := str(error)):
+                logger.error("the cache rejected an invalidation; retrying every second: %s", rejection)
+                self._rejection = rejection
             return False
-        self._refusal = ""
-        for tag, debt in told.items():
-            if self._owed.get(tag) is debt:  # and no later change is owed
-                self._owed.pop(tag, None)
+        self._rejection = ""
+        for tag, pending in sent.items():
+            if self._pending.get(tag) is pending:  # no later write is pending
+                self._pending.pop(tag, None)
         return True
 
     async def relay(self) -> None:
-        """Tell once more of whatever is not confirmed yet; what no cache can hold any more is forgotten."""
+        """Repeat the pending invalidations. Drop those whose old entries have expired by now."""
         now = self._monotonic()
-        for tag in [tag for tag, debt in self._owed.items() if debt.until <= now]:
-            del self._owed[tag]
+        for tag in [tag for tag, pending in self._pending.items() if pending.until <= now]:
+            del self._pending[tag]
             lost.inc()
-        owed = list(self._owed)
-        for first in range(0, len(owed), BATCH):
-            if not await self._tell(owed[first : first + BATCH]):
+        pending = list(self._pending)
+        for first in range(0, len(pending), BATCH):
+            if not await self._invalidate_now(pending[first : first + BATCH]):
                 return
 
     @asynccontextmanager
     async def running(self, grace: float) -> AsyncIterator[None]:
-        """Relay while inside; at the end, what is under way has `grace` seconds to finish."""
-        async with periodically("relay of dropped answers", AGAIN_SECONDS, self.relay, longest=AGAIN_SECONDS):
+        """Relay inside the block. At its end, running work has `grace` seconds to finish."""
+        async with periodically("relay of invalidations", RETRY_SECONDS, self.relay, longest=RETRY_SECONDS):
             try:
                 yield
             finally:

@@ -9,7 +9,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from runtime.errors import InvalidArgument
 from runtime.struct_codec import plain
 from services.notifications.delivery.email.message import Email
-from services.notifications.inbox.drafts import Draft, Kind
+from services.notifications.inbox.draft import Draft, Kind
 from services.notifications.store.mongo import Document
 from trivet.notifications.v1 import notification_service_pb2 as pb
 from trivet.notifications.v1 import resources_pb2

@@ -15,17 +15,17 @@ from runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFoun
 from runtime.ids import new_id
 from runtime.paging import M, Page
 from services.notifications.delivery.deliveries import Deliveries
-from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.delivery.email.mail_policy import MailPolicy
 from services.notifications.delivery.email.message import Email
-from services.notifications.inbox import drafts
-from services.notifications.inbox.cache_invalidation import NOT_KEPT, Answers, unread_tag
+from services.notifications.inbox import draft as draft_rules
+from services.notifications.inbox.cache_invalidation import NO_CACHE, Invalidation, unread_tag
 from services.notifications.inbox.collections import NOTIFICATIONS
-from services.notifications.inbox.drafts import Draft, Kind
+from services.notifications.inbox.draft import Draft, Kind
 from services.notifications.inbox.preferences import Preferences
 from services.notifications.store import keyset
-from services.notifications.store.keyset import Place, behind
+from services.notifications.store.keyset import Cursor, older_than
 from services.notifications.store.mongo import Document, Encode, Store
-from services.notifications.store.tombstones import Erasures
+from services.notifications.store.tombstones import Tombstones
 
 T = TypeVar("T")
 
@@ -58,30 +58,30 @@ class Notifications:
     """The collection. An expired notification is not there, whenever MongoDB removes it.
 
     `owner` is the only user whose notifications may be touched, None for anybody's: another's is NotFound.
-    `answers` are what caches hold; each write that may change a user's unread count is settled with them. Every method
-    raises Unavailable when the store cannot be reached.
+    Each write that can change a user's unread count invalidates the cached one. Every method raises Unavailable if the
+    store is unreachable.
     """
 
     def __init__(
         self,
         store: Store,
-        mailing: Mailing,
+        mail_policy: MailPolicy,
         deliveries: Deliveries,
-        erasures: Erasures,
+        tombstones: Tombstones,
         preferences: Preferences,
         *,
         ttl: timedelta,
-        answers: Answers = NOT_KEPT,
+        invalidation: Invalidation = NO_CACHE,
         clock: Clock = utc_now,
     ) -> None:
         self._store = store
         self._rows = store.collection(NOTIFICATIONS)
-        self._mailing = mailing
+        self._mail_policy = mail_policy
         self._deliveries = deliveries
-        self._erasures = erasures
+        self._tombstones = tombstones
         self._preferences = preferences
         self._ttl = ttl
-        self._answers = answers
+        self._invalidation = invalidation
         self._clock = clock
 
     async def create(self, draft: Draft, caller: str) -> Document:
@@ -91,9 +91,9 @@ class Notifications:
         FailedPrecondition if it was another draft, for a type that nothing here can send, for a user who was erased,
         and for what the user does not want. Raises InvalidArgument.
         """
-        drafts.check(draft)
+        draft_rules.check(draft)
         self._check_can_be_sent(draft.kind)
-        await self._erasures.check(draft.user_id)
+        await self._tombstones.check(draft.user_id)
         document = self._document(draft, caller)
         if await self._preferences.refuses(draft.user_id, draft.topic, draft.kind):
             if (first := await self._first(document, draft.email)) is not None:  # from before they said so
@@ -101,9 +101,9 @@ class Notifications:
             raise FailedPrecondition("UNWANTED", f"the user wants nothing of this topic by {draft.kind}")
         insert = partial(self._insert, document, draft.email)
         # What is read from the start changes no count.
-        document = await (insert() if document["read"] else self._settled(draft.user_id, insert))
+        document = await (insert() if document["read"] else self._write_and_invalidate(draft.user_id, insert))
         if draft.kind == "email":
-            self._mailing.told()
+            self._mail_policy.wake()
         return document
 
     async def _insert(self, document: Document, email: Email | None) -> Document:
@@ -120,7 +120,7 @@ class Notifications:
         if "delivery" in document:
             await self._deliveries.move(document)
         try:
-            await self._erasures.check(document["userId"])
+            await self._tombstones.check(document["userId"])
         except FailedPrecondition:  # the erasure went past meanwhile
             this = {"_id": document["_id"]}
             await self._store.run("notifications.delete", lambda: self._rows.delete_one(this))
@@ -131,7 +131,7 @@ class Notifications:
     def _check_can_be_sent(self, kind: Kind) -> None:
         if kind == "push":
             raise Unimplemented("PUSH_NOT_IMPLEMENTED", "this version does not send push notifications")
-        if kind == "email" and not (self._mailing.sent or self._mailing.kept):
+        if kind == "email" and not (self._mail_policy.sent or self._mail_policy.kept):
             raise FailedPrecondition("EMAIL_NOT_CONFIGURED", "no mail server is set here: TRIVET_SMTP_URL")
 
     def _document(self, draft: Draft, caller: str) -> Document:
@@ -150,11 +150,11 @@ class Notifications:
             "expiresAt": to_milliseconds(now + (draft.ttl or self._ttl)),
         }
         if draft.email is not None:
-            document |= self._mailing.begun(draft.email, document["_id"], now)
+            document |= self._mail_policy.new_delivery(draft.email, document["_id"], now)
         if draft.request_id:
             document |= {"caller": caller, "requestId": draft.request_id}
             if draft.email is not None:
-                known_by = self._mailing.letters.fingerprint(draft.email, caller, draft.request_id)
+                known_by = self._mail_policy.sealed_mail.fingerprint(draft.email, caller, draft.request_id)
                 document["fingerprint"] = known_by
         return document
 
@@ -169,7 +169,7 @@ class Notifications:
         is_same = all(first.get(key) == again.get(key) for key in SAME) and _lifetime(first) == _lifetime(again)
         if is_same and email is not None:
             request = (again["caller"], again["requestId"])
-            is_same = self._mailing.letters.is_same(first["fingerprint"], email, *request)
+            is_same = self._mail_policy.sealed_mail.is_same(first["fingerprint"], email, *request)
         if not is_same:
             raise FailedPrecondition("REQUEST_ID_REUSED", "this request_id was used for another notification")
         return first
@@ -198,15 +198,15 @@ class Notifications:
         Only `fields` are read, besides what the order needs. By number the count of all that match is returned too.
         Raises InvalidArgument for a token that is not of this selection.
         """
-        after = keyset.place(page_token, "notifications", *astuple(selection))
+        after = keyset.decode_cursor(page_token, "notifications", *astuple(selection))
         matching = self._matching(selection)
         skip = 0 if number is None else (number - 1) * size
         projection = dict.fromkeys((*fields, "createdAt"), 1) if fields else None
         page = Page(size, encode)
 
         def find(row: Document | None) -> AsyncCursor[Document]:
-            place = after if row is None else Place(row["createdAt"], row["_id"])
-            found = self._rows.find(matching | behind(place, "createdAt"), projection).sort(NEWEST_FIRST)
+            cursor = after if row is None else Cursor(row["createdAt"], row["_id"])
+            found = self._rows.find(matching | older_than(cursor, "createdAt"), projection).sort(NEWEST_FIRST)
             return found.skip(skip) if row is None else found
 
         await self._store.read("notifications.find", page, find)
@@ -214,7 +214,9 @@ class Notifications:
         if number is not None:
             total = await self._store.run("notifications.count", lambda: self._rows.count_documents(matching))
         last = page.next_after
-        token = last and keyset.token(Place(last["createdAt"], last["_id"]), "notifications", *astuple(selection))
+        token = last and keyset.encode_cursor(
+            Cursor(last["createdAt"], last["_id"]), "notifications", *astuple(selection)
+        )
         return NotificationPage(page.messages, token or "", total)
 
     async def mark_read(self, notification_id: str, owner: str | None) -> Document:
@@ -224,7 +226,7 @@ class Notifications:
             unread = self._one(notification_id, owner) | {"read": False}
             await self._store.run("notifications.mark_read", lambda: self._rows.update_one(unread, self._reading()))
 
-        await self._settled(owner or await self._user_of(notification_id), mark)
+        await self._write_and_invalidate(owner or await self._user_of(notification_id), mark)
         return await self.get(notification_id, owner)
 
     async def mark_many_read(self, user_id: str, notification_ids: Sequence[str]) -> int:
@@ -234,11 +236,11 @@ class Notifications:
                 "TOO_MANY", f"up to {MAX_BATCH} ids, not {len(notification_ids)}", field="notification_ids"
             )
         which = {"_id": {"$in": list(dict.fromkeys(notification_ids))}, "userId": user_id}
-        return await self._settled(user_id, partial(self._mark, which))
+        return await self._write_and_invalidate(user_id, partial(self._mark, which))
 
     async def mark_all_read(self, user_id: str) -> int:
         """Mark all of the user's; return how many had been unread."""
-        return await self._settled(user_id, partial(self._mark, {"userId": user_id}))
+        return await self._write_and_invalidate(user_id, partial(self._mark, {"userId": user_id}))
 
     async def delete(self, notification_id: str, owner: str | None) -> None:
         """Remove one. Raises NotFound, and FailedPrecondition for a mail that waits to be sent.
@@ -259,7 +261,7 @@ class Notifications:
             await self._deliveries.delete(notification_id)
             await self._store.run("notifications.delete", lambda: self._rows.delete_one(this))
 
-        await self._settled(owner or await self._user_of(notification_id), remove)
+        await self._write_and_invalidate(owner or await self._user_of(notification_id), remove)
 
     async def _user_of(self, notification_id: str) -> str:
         user_id: str = (await self.get(notification_id, None, ["userId"]))["userId"]
@@ -284,8 +286,8 @@ class Notifications:
 
         return sorted(await self._store.run("notifications.stats", count), key=lambda group: str(group["_id"]))
 
-    async def _settled(self, user_id: str, write: Callable[[], Awaitable[T]]) -> T:
-        return await self._answers.settle([unread_tag(user_id)], write)
+    async def _write_and_invalidate(self, user_id: str, write: Callable[[], Awaitable[T]]) -> T:
+        return await self._invalidation.write_and_invalidate([unread_tag(user_id)], write)
 
     async def _mark(self, which: Document) -> int:
         unread = which | self._alive(read=False)

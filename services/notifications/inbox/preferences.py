@@ -8,11 +8,11 @@ from pymongo.errors import DuplicateKeyError
 
 from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition, InvalidArgument
-from services.notifications.inbox.cache_invalidation import NOT_KEPT, Answers, preferences_tag
+from services.notifications.inbox.cache_invalidation import NO_CACHE, Invalidation, preferences_tag
 from services.notifications.inbox.collections import PREFERENCES
-from services.notifications.inbox.drafts import Kind, check_user_id
+from services.notifications.inbox.draft import Kind, check_user_id
 from services.notifications.store.mongo import Document, Store
-from services.notifications.store.tombstones import Erasures
+from services.notifications.store.tombstones import Tombstones
 
 MAX_PREFERENCES = 200
 # A browser folds a path that ends in one or two dots.
@@ -34,17 +34,16 @@ class Preference:
 class Preferences:
     """The collection: a row per user, topic and type, kept until the user is erased.
 
-    `answers` are what caches hold; each write is settled with them. Every method raises Unavailable when the store
-    cannot be reached.
+    Each write invalidates the cached preferences. Every method raises Unavailable if the store is unreachable.
     """
 
     def __init__(
-        self, store: Store, erasures: Erasures, *, answers: Answers = NOT_KEPT, clock: Clock = utc_now
+        self, store: Store, tombstones: Tombstones, *, invalidation: Invalidation = NO_CACHE, clock: Clock = utc_now
     ) -> None:
         self._store = store
         self._rows = store.collection(PREFERENCES)
-        self._erasures = erasures
-        self._answers = answers
+        self._tombstones = tombstones
+        self._invalidation = invalidation
         self._clock = clock
 
     async def all_of(self, user_id: str) -> list[Preference]:
@@ -68,8 +67,10 @@ class Preferences:
         200, and a few more if many are said at once.
         """
         _check(preference)
-        await self._erasures.check(preference.user_id)
-        await self._answers.settle([preferences_tag(preference.user_id)], partial(self._set, preference))
+        await self._tombstones.check(preference.user_id)
+        await self._invalidation.write_and_invalidate(
+            [preferences_tag(preference.user_id)], partial(self._set, preference)
+        )
 
     async def _set(self, preference: Preference) -> None:
         now, user_id = self._clock(), preference.user_id
@@ -89,7 +90,7 @@ class Preferences:
 
         await self._store.run("preferences.set", put)
         try:
-            await self._erasures.check(user_id)
+            await self._tombstones.check(user_id)
         except FailedPrecondition:  # the erasure went past meanwhile
             await self._store.run("preferences.delete", lambda: self._rows.delete_one(this))
             raise

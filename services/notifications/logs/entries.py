@@ -15,7 +15,7 @@ from services.notifications.store.bulk_writes import insert_missing
 from services.notifications.store.clock_skew import MOST_AHEAD
 from services.notifications.store.json_data import cut, storable
 from services.notifications.store.mongo import Document, Store
-from services.notifications.store.tombstones import Erasures
+from services.notifications.store.tombstones import Tombstones
 
 MAX_ENTRIES = 1_000
 MAX_MESSAGE = 8_192
@@ -46,7 +46,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedEntry:
     """An entry that was not stored: its place in the batch, and why."""
 
     index: int
@@ -59,18 +59,18 @@ class Written:
     """How many entries of a batch were stored, and those that were not."""
 
     count: int
-    rejected: Sequence[Rejected] = ()
+    rejected: Sequence[RejectedEntry] = ()
 
 
 class Logs:
     """The collection, as its writers see it. What is read from it is in `log_query.py`."""
 
     def __init__(
-        self, store: Store, erasures: Erasures, ttls: Mapping[Level, timedelta], *, clock: Clock = utc_now
+        self, store: Store, tombstones: Tombstones, ttls: Mapping[Level, timedelta], *, clock: Clock = utc_now
     ) -> None:
         self._store = store
         self._rows = store.collection(LOGS)
-        self._erasures = erasures
+        self._tombstones = tombstones
         self._ttls = ttls
         self._clock = clock
 
@@ -94,26 +94,26 @@ class Logs:
         if rejected:
             over = {each.index for each in rejected}
             entries = [entry for index, entry in enumerate(entries) if index not in over]
-        erased = await self._erasures.among(entry.user_id for entry in entries)
+        erased = await self._tombstones.among(entry.user_id for entry in entries)
         documents = [self._document(entry, now) for entry in entries if entry.user_id not in erased]
         if documents:
             await self._insert(documents)
         return Written(len(entries), tuple(rejected))
 
-    def _rejected(self, index: int, entry: Entry, now: datetime) -> Rejected | None:
+    def _rejected(self, index: int, entry: Entry, now: datetime) -> RejectedEntry | None:
         if entry.timestamp is None:
             return None
         of = f"entries[{index}] is of {entry.timestamp}"
         if entry.timestamp > now + MOST_AHEAD:
-            return Rejected(index, "IN_THE_FUTURE", f"{of}: at most 1 day ahead of this server's clock is taken")
+            return RejectedEntry(index, "IN_THE_FUTURE", f"{of}: at most 1 day ahead of this server's clock is taken")
         if entry.timestamp <= now - self._ttls[entry.level]:
             days = self._ttls[entry.level] / timedelta(days=1)
-            return Rejected(index, "EXPIRED", f"{of}: {entry.level} entries are kept for {days:g} days")
+            return RejectedEntry(index, "EXPIRED", f"{of}: {entry.level} entries are kept for {days:g} days")
         return None
 
     async def _insert(self, documents: Sequence[Document]) -> None:
         await self._store.run("logs.insert", lambda: insert_missing(self._rows, documents))
-        if late := await self._erasures.among(document["userId"] for document in documents):
+        if late := await self._tombstones.among(document["userId"] for document in documents):
             # The erasure went past meanwhile.
             theirs = {"_id": {"$in": [document["_id"] for document in documents if document["userId"] in late]}}
             await self._store.run("logs.erase", lambda: self._rows.delete_many(theirs))

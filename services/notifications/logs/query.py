@@ -17,10 +17,10 @@ from runtime.paging import M, Page
 from services.notifications.logs.collections import LOGS
 from services.notifications.logs.entries import METHODS, OTHER_METHOD, method_name
 from services.notifications.logs.levels import Level
-from services.notifications.logs.query_slots import Turns
 from services.notifications.store import keyset
-from services.notifications.store.keyset import Place, behind
+from services.notifications.store.keyset import Cursor, older_than
 from services.notifications.store.mongo import Document, Encode, Store
+from services.notifications.store.query_slots import QuerySlots
 
 MAX_TEXT = 256
 NEWEST_FIRST = [("timestamp", DESCENDING), ("_id", DESCENDING)]
@@ -43,7 +43,7 @@ class LogFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Generic[M]):
+class LogPage(Generic[M]):
     """Entries newest first, where the next page begins, and how far back a walk without a start has looked."""
 
     entries: list[M]
@@ -59,18 +59,18 @@ class LogReader:
         store: Store,
         longest_ttl: timedelta,
         *,
-        turns: Turns | None = None,
+        slots: QuerySlots | None = None,
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._rows = store.collection(LOGS)
-        self._turns = turns or Turns()
+        self._slots = slots or QuerySlots()
         self._longest_ttl = longest_ttl
         self._clock = clock
         self._monotonic = monotonic
 
-    async def query(self, wanted: LogFilter, *, size: int, encode: Encode[M], page_token: str = "") -> Found[M]:
+    async def query(self, wanted: LogFilter, *, size: int, encode: Encode[M], page_token: str = "") -> LogPage[M]:
         """Return the newest entries that match, each encoded: up to `size` or 1 MiB, or fewer where a long walk stops.
 
         The token walks on. Raises InvalidArgument for a token of another filter, too long a text or an empty range,
@@ -78,16 +78,16 @@ class LogReader:
         (LOG_QUERIES_BUSY) when too many others are looking.
         """
         _check(wanted)
-        async with self._turns.one():
+        async with self._slots.slot():
             return await self._walk(wanted, Page(size, encode), page_token)
 
-    async def _walk(self, wanted: LogFilter, page: Page[Document, M], page_token: str) -> Found[M]:
+    async def _walk(self, wanted: LogFilter, page: Page[Document, M], page_token: str) -> LogPage[M]:
         key = ("logs", *astuple(wanted))
         now = self._clock()
         bottom = wanted.start or now - self._longest_ttl
         matching = _matching(wanted, now)
         began, reached = self._monotonic(), None
-        for when, lower in _steps(wanted, keyset.place(page_token, *key), bottom, now):
+        for when, lower in _steps(wanted, keyset.decode_cursor(page_token, *key), bottom, now):
             if reached is not None and self._monotonic() - began > WALK_SECONDS:
                 break
             try:
@@ -105,7 +105,7 @@ class LogReader:
 
     def _find(self, matching: Document, row: Document | None) -> AsyncCursor[Document]:
         if row is not None:
-            matching = {"$and": [matching, behind(Place(row["timestamp"], row["_id"]), "timestamp")]}
+            matching = {"$and": [matching, older_than(Cursor(row["timestamp"], row["_id"]), "timestamp")]}
         return self._rows.find(matching).sort(NEWEST_FIRST)
 
 
@@ -116,11 +116,11 @@ def _check(wanted: LogFilter) -> None:
         raise InvalidArgument("INVALID_FIELD", "end_time must be after start_time", field="end_time")
 
 
-Step = tuple[Document, datetime]
+WindowQuery = tuple[Document, datetime]
 """What to match, and how far back everything has been looked at once that is done."""
 
 
-def _steps(wanted: LogFilter, after: Place | None, bottom: datetime, now: datetime) -> Iterator[Step]:
+def _steps(wanted: LogFilter, after: Cursor | None, bottom: datetime, now: datetime) -> Iterator[WindowQuery]:
     """Yield the queries of a walk back to `bottom`, each one run of an index: first what shares the place's time."""
     upper = wanted.end
     if after is not None:
@@ -163,11 +163,11 @@ def _matching(wanted: LogFilter, now: datetime) -> Document:
 
 def _answer(
     page: Page[Document, M], reached: datetime, bottom: datetime, wanted: LogFilter, key: tuple[object, ...]
-) -> Found[M]:
-    after: Place | None = None
+) -> LogPage[M]:
+    after: Cursor | None = None
     if (last := page.next_after) is not None:
-        after = Place(last["timestamp"], last["_id"])
+        after = Cursor(last["timestamp"], last["_id"])
         reached = after.time
     elif reached > bottom:
-        after = Place(reached, "")
-    return Found(page.messages, keyset.token(after, *key) if after else "", None if wanted.start else reached)
+        after = Cursor(reached, "")
+    return LogPage(page.messages, keyset.encode_cursor(after, *key) if after else "", None if wanted.start else reached)

@@ -9,11 +9,11 @@ from services.notifications.logs.levels import Level
 from services.notifications.logs.query import LogReader
 from services.notifications.logs.servicer import LogServicer
 from services.notifications.store.mongo import Store
-from services.notifications.store.tombstones import Erasures
+from services.notifications.store.tombstones import Tombstones
 from trivet.notifications.v1.log_service_pb2_grpc import add_LogServiceServicer_to_server
 
 
-def add_logs(server: Server, store: Store, *, erasures: Erasures, ttls: Mapping[Level, timedelta]) -> None:
+def add_logs(server: Server, store: Store, *, tombstones: Tombstones, ttls: Mapping[Level, timedelta]) -> None:
     """Add LogService to the server."""
-    servicer = LogServicer(Logs(store, erasures, ttls), LogReader(store, max(ttls.values())))
+    servicer = LogServicer(Logs(store, tombstones, ttls), LogReader(store, max(ttls.values())))
     server.add("trivet.notifications.v1.LogService", add_LogServiceServicer_to_server, servicer)

@@ -13,12 +13,12 @@ from pymongo.asynchronous.cursor import AsyncCursor
 from runtime.clock import Clock, utc_now
 from runtime.errors import InvalidArgument
 from runtime.paging import M, Page, decode_token, encode_token
-from services.notifications.inbox.cache_invalidation import NOT_KEPT, Answers, preferences_tag, unread_tag
+from services.notifications.inbox.cache_invalidation import NO_CACHE, Invalidation, preferences_tag, unread_tag
 from services.notifications.store.json_data import shown
-from services.notifications.store.keyset import EPOCH, MILLISECOND, Place, behind
+from services.notifications.store.keyset import EPOCH, MILLISECOND, Cursor, older_than
 from services.notifications.store.mongo import Document, Store
 from services.notifications.store.personal_data import PersonalData
-from services.notifications.store.tombstones import Erasures
+from services.notifications.store.tombstones import Tombstones
 from trivet.client.deadline import remaining
 
 # SecantusDB removes some 100 to 250 a second, each on disk by itself: a batch must be done long before the call ends.
@@ -41,23 +41,23 @@ class Record:
 class UserData:
     """All collections, as they concern one user. Every method raises Unavailable when the store cannot be reached.
 
-    `kinds` are in the order of an export. An erasure is settled with what caches hold of the user.
+    `kinds` are in the order of an export. An erasure invalidates what caches hold about the user.
     """
 
     def __init__(
         self,
         store: Store,
-        erasures: Erasures,
+        tombstones: Tombstones,
         kinds: Sequence[PersonalData],
         *,
-        answers: Answers = NOT_KEPT,
+        invalidation: Invalidation = NO_CACHE,
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._erasures = erasures
+        self._tombstones = tombstones
         self._kinds = tuple(kinds)
-        self._answers = answers
+        self._invalidation = invalidation
         self._clock = clock
         self._monotonic = monotonic
 
@@ -67,10 +67,10 @@ class UserData:
         Nothing of the user is kept any more from the first call on. Again, or for an unknown user, it does no harm.
         """
         tags = [unread_tag(user_id), preferences_tag(user_id)]
-        return await self._answers.settle(tags, partial(self._erase, user_id))
+        return await self._invalidation.write_and_invalidate(tags, partial(self._erase, user_id))
 
     async def _erase(self, user_id: str) -> tuple[int, bool]:
-        await self._erasures.add(user_id)
+        await self._tombstones.add(user_id)
         until = self._monotonic() + remaining(ERASE_SECONDS)
         count = 0
         for kind in self._kinds:
@@ -106,7 +106,7 @@ class UserData:
 
         Raises InvalidArgument for a token that is not of this user.
         """
-        number, after = self._place(page_token, user_id)
+        number, after = self._cursor(page_token, user_id)
         kind = self._kinds[number]
         theirs: Document = {"userId": user_id}
         if kind.expires:
@@ -115,15 +115,15 @@ class UserData:
         page = Page[Document, M](size, lambda row: encode(Record(kind.kind, _shown(row))))
 
         def find(row: Document | None) -> AsyncCursor[Document]:
-            place = after if row is None else Place(row[kind.time], row["_id"])
-            return self._store.collection(kind.collection).find(behind(place, kind.time) | theirs).sort(order)
+            cursor = after if row is None else Cursor(row[kind.time], row["_id"])
+            return self._store.collection(kind.collection).find(older_than(cursor, kind.time) | theirs).sort(order)
 
         await self._store.read(f"{kind.collection.name}.export", page, find)
         if (last := page.next_after) is not None:
-            return page.messages, _token(number, Place(last[kind.time], last["_id"]), user_id)
+            return page.messages, _token(number, Cursor(last[kind.time], last["_id"]), user_id)
         return page.messages, _token(number + 1, None, user_id) if number + 1 < len(self._kinds) else ""
 
-    def _place(self, page_token: str, user_id: str) -> tuple[int, Place | None]:
+    def _cursor(self, page_token: str, user_id: str) -> tuple[int, Cursor | None]:
         match decode_token(page_token, "user data", user_id):
             case None:
                 return 0, None
@@ -131,7 +131,7 @@ class UserData:
                 return number, None
             case [int(number), int(milliseconds), str(row_id)] if 0 <= number < len(self._kinds):
                 try:
-                    return number, Place(EPOCH + milliseconds * MILLISECOND, row_id)
+                    return number, Cursor(EPOCH + milliseconds * MILLISECOND, row_id)
                 except OverflowError:
                     pass
         raise InvalidArgument("INVALID_PAGE_TOKEN", "page_token is not one of ours", field="page_token")
@@ -153,6 +153,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _token(number: int, after: Place | None, user_id: str) -> str:
+def _token(number: int, after: Cursor | None, user_id: str) -> str:
     where = [(after.time - EPOCH) // MILLISECOND, after.id] if after else []
     return encode_token([number, *where], "user data", user_id)

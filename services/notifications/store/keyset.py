@@ -12,33 +12,33 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Cursor:
     """Behind the row with this time and id. An empty id means that nothing of that time is left."""
 
     time: datetime
     id: str
 
 
-def token(place: Place, *query: Any) -> str:
+def encode_cursor(cursor: Cursor, *query: Any) -> str:
     """Return the page token of what lies behind `place` under the filter `query`."""
-    return encode_token([(place.time - EPOCH) // MILLISECOND, place.id], *query)
+    return encode_token([(cursor.time - EPOCH) // MILLISECOND, cursor.id], *query)
 
 
-def place(page_token: str, *query: Any) -> Place | None:
+def decode_cursor(page_token: str, *query: Any) -> Cursor | None:
     """Return the place in a token, None for the first page. Raises InvalidArgument for a token that is not ours."""
     match decode_token(page_token, *query):
         case None:
             return None
         case [int(milliseconds), str(row_id)]:
             try:
-                return Place(EPOCH + milliseconds * MILLISECOND, row_id)
+                return Cursor(EPOCH + milliseconds * MILLISECOND, row_id)
             except OverflowError:
                 pass
     raise InvalidArgument("INVALID_PAGE_TOKEN", "page_token is not one of ours", field="page_token")
 
 
-def behind(place: Place | None, key: str) -> dict[str, Any]:
+def older_than(cursor: Cursor | None, key: str) -> dict[str, Any]:
     """Return what matches the documents behind a place in a list by the time `key` and the id, newest first."""
-    if place is None:
+    if cursor is None:
         return {}
-    return {key: {"$lte": place.time}, "$or": [{key: {"$lt": place.time}}, {"_id": {"$lt": place.id}}]}
+    return {key: {"$lte": cursor.time}, "$or": [{key: {"$lt": cursor.time}}, {"_id": {"$lt": cursor.id}}]}

@@ -18,15 +18,15 @@ from runtime.errors import DeadlineExceeded, Unavailable
 from runtime.paging import FIRST_CHUNK, M, Page
 from runtime.tasks import Tasks, end
 from runtime.telemetry.tracing import store_call
-from services.notifications.logs.query_slots import LISTS, Turns
 from services.notifications.settings import DEFAULT_DATABASE
-from services.notifications.store import pymongo_patch, server_refusals
+from services.notifications.store import pymongo_patch, server_errors
 from services.notifications.store.indexes import Collection
 from services.notifications.store.pool_metrics import PoolGauges
+from services.notifications.store.query_slots import LISTS, QuerySlots
 from trivet.client.deadline import remaining
 
 logger = logging.getLogger(__name__)
-pymongo_patch.mend()
+pymongo_patch.apply()
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -63,12 +63,12 @@ class Store:
         self._client = client
         self._timeout = timeout
         # Calls wait for a connection here, where cancelling them costs nothing.
-        self._turns = asyncio.Semaphore(connections)
+        self._free_connections = asyncio.Semaphore(connections)
         # For pages of more than one statement: many at once slow a store down until all other calls are too late.
-        self.long_pages = Turns(busy=LISTS)
+        self.long_pages = QuerySlots(busy=LISTS)
         self._tasks = Tasks("mongodb", limit=connections)
         self.is_prepared = False
-        self._told_of_rights = False
+        self._has_logged_unauthorized = False
         self.database = client[database]
         self._collections = tuple(collections)
         self._migrations = tuple(migrations)
@@ -88,13 +88,13 @@ class Store:
             raise Unavailable("STORE_UNAVAILABLE", "the notification store is not ready yet")
         limit = remaining(self._timeout)
         if limit <= 0:
-            raise _late()
+            raise _deadline_exceeded()
         try:
             async with asyncio.timeout(limit):
-                await self._turns.acquire()
-                return await self._tasks.apart(self._limited(operation, work), self._turns.release)
+                await self._free_connections.acquire()
+                return await self._tasks.apart(self._limited(operation, work), self._free_connections.release)
         except TimeoutError:
-            raise (_away() if limit >= self._timeout else _late()) from None
+            raise (_unavailable() if limit >= self._timeout else _deadline_exceeded()) from None
 
     async def read(self, operation: str, page: Page[Document, M], find: Query) -> None:
         """Fill a page with what a query finds, by several statements where many rows are wanted.
@@ -106,7 +106,7 @@ class Store:
         async def rows(limit: int, behind: Document | None) -> list[Document]:
             return await self.run(operation, lambda: find(behind).limit(limit).to_list())
 
-        async with self.long_pages.one() if page.missing > FIRST_CHUNK else nullcontext():
+        async with self.long_pages.slot() if page.missing > FIRST_CHUNK else nullcontext():
             await page.read(rows)
 
     async def _limited(self, operation: str, work: Callable[[], Awaitable[T]]) -> T:
@@ -116,14 +116,14 @@ class Store:
                 with store_call("mongodb", operation), pymongo.timeout(self._timeout - OVERRUN_SECONDS):
                     return await work()
         except TimeoutError as error:
-            raise _away() from error
+            raise _unavailable() from error
         except PyMongoError as error:
             if error.timeout or isinstance(error, ConnectionFailure | WriteConcernError):
-                raise _away() from error
-            if server_refusals.is_of_rights(error):
-                if not self._told_of_rights:
-                    self._told_of_rights = True
-                    await self._tell(error)
+                raise _unavailable() from error
+            if server_errors.is_unauthorized(error):
+                if not self._has_logged_unauthorized:
+                    self._has_logged_unauthorized = True
+                    await self._log_failure(error)
                 raise Unavailable("STORE_UNAVAILABLE", "the notification store does not let this service in") from error
             raise  # not the store's state but our mistake
 
@@ -150,9 +150,9 @@ class Store:
                     await self._migrate(migrate)
                 self.is_prepared = True
             except Exception as error:  # whatever it was, the store may be right the next time
-                pause = REFUSED_SECONDS if server_refusals.is_refusal(error) else AGAIN_SECONDS
+                pause = REFUSED_SECONDS if server_errors.is_permanent(error) else AGAIN_SECONDS
                 if (reason := f"{type(error).__name__} {getattr(error, 'code', '')}") != last:
-                    await self._tell(error)
+                    await self._log_failure(error)
                     last = reason
                 await asyncio.sleep(random.uniform(0.5, 1.5) * pause)  # noqa: S311  # jitter, not a secret
 
@@ -162,11 +162,11 @@ class Store:
             with pymongo.timeout(INDEX_SECONDS):
                 found = await migrate(self)
 
-    async def _tell(self, error: Exception) -> None:
+    async def _log_failure(self, error: Exception) -> None:
         if not isinstance(error, PyMongoError):
             logger.error("the indexes cannot be made: this is a mistake in Trivet", exc_info=error)
-        elif server_refusals.is_refusal(error):
-            server, mend = await server_refusals.server_of(self._client), server_refusals.mend_of(error)
+        elif server_errors.is_permanent(error):
+            server, mend = await server_errors.server_of(self._client), server_errors.remedy_of(error)
             logger.error("MongoDB refuses what this service needs: %s, from %s; %s", _words(error), server, mend)
         else:
             logger.warning("the indexes cannot be made yet; trying again: %s: %s", type(error).__name__, error)
@@ -179,11 +179,11 @@ def _words(error: PyMongoError) -> str:
     return f"{name} {code}: {details.get('errmsg', error)}".replace(" :", ":")
 
 
-def _away() -> Unavailable:
+def _unavailable() -> Unavailable:
     return Unavailable("STORE_UNAVAILABLE", "the notification store does not answer")
 
 
-def _late() -> DeadlineExceeded:
+def _deadline_exceeded() -> DeadlineExceeded:
     return DeadlineExceeded("DEADLINE_EXCEEDED", "the call's time was up before the notification store answered")
 
 

@@ -23,7 +23,7 @@ async def wait_here(awaitable: Awaitable[T], timeout: float | None) -> T:
         return await awaitable
 
 
-def mend() -> None:
+def apply() -> None:
     """Have the driver wait like that, where it would not by itself."""
     if HAS_THE_FAULT:
         pymongo.lock.wait_for = wait_here  # type: ignore[attr-defined, assignment]  # it imports the name for itself alone

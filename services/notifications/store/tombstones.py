@@ -8,11 +8,11 @@ from runtime.errors import FailedPrecondition
 from services.notifications.store.indexes import EXPIRY, Collection
 from services.notifications.store.mongo import Store
 
-ERASURES = Collection("erasures", (EXPIRY,))
-COLLECTIONS = (ERASURES,)
+TOMBSTONES = Collection("erasures", (EXPIRY,))
+COLLECTIONS = (TOMBSTONES,)
 
 
-class Erasures:
+class Tombstones:
     """One row per erased user, kept for `ttl`: the id, which is nobody's any more, and when.
 
     Whoever writes asks afterwards as well as before. An erasure writes its row before it looks for what to remove: so
@@ -21,7 +21,7 @@ class Erasures:
 
     def __init__(self, store: Store, *, ttl: timedelta, clock: Clock = utc_now) -> None:
         self._store = store
-        self._rows = store.collection(ERASURES)
+        self._rows = store.collection(TOMBSTONES)
         self._ttl = ttl
         self._clock = clock
 

@@ -1,4 +1,4 @@
-"""What identity's outbox tells the notifications service: mails, audit events and erasures, by real processes.
+"""What identity's outbox tells the notifications service: mails, audit events and tombstones, by real processes.
 
 The notifications service is away while things happen, and each is found there once when it is back.
 """

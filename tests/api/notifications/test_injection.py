@@ -13,7 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode, aio
 from pymongo import AsyncMongoClient
 
-from services.notifications.store.keyset import Place, token
+from services.notifications.store.keyset import Cursor, encode_cursor
 from tests.api.notifications.conftest import Api, refusal
 from trivet.notifications.v1 import log_service_pb2 as log
 from trivet.notifications.v1 import mailbox_service_pb2 as mailbox
@@ -87,14 +87,14 @@ async def test_without_that_an_operator_as_a_value_would_find_everything(
 @pytest.mark.parametrize("time", [datetime.min.replace(tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)])
 async def test_the_first_and_the_last_moment_are_places_in_a_list(api: Api, user: str, time: datetime) -> None:
     request = pb.ListNotificationsRequest(
-        user_id=user, page_token=token(Place(time, "a"), "notifications", user, False, None)
+        user_id=user, page_token=encode_cursor(Cursor(time, "a"), "notifications", user, False, None)
     )
     assert (await api.notifications.ListNotifications(request)).next_page_token == ""
 
 
 @pytest.mark.parametrize("after", [[1, {"$gt": ""}], [{"$gt": 0}, "a"], [1], [10**18, "a"], [True, 1], "x", [[1], "a"]])
 async def test_a_forged_page_token_is_refused(api: Api, user: str, after: Any) -> None:
-    genuine = token(Place(datetime(2026, 1, 1, tzinfo=UTC), "a"), "notifications", user, False, None)
+    genuine = encode_cursor(Cursor(datetime(2026, 1, 1, tzinfo=UTC), "a"), "notifications", user, False, None)
     digest, _ = json.loads(base64.urlsafe_b64decode(genuine + "=="))
     forged = base64.urlsafe_b64encode(json.dumps([digest, after]).encode()).decode().rstrip("=")
     request = pb.ListNotificationsRequest(user_id=user, page_token=genuine)

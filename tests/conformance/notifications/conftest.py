@@ -16,12 +16,12 @@ from runtime.clock import utc_now
 from runtime.ids import new_id
 from services.notifications.audit.events import Audit
 from services.notifications.delivery.deliveries import Deliveries
-from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.delivery.email.mail_policy import MailPolicy
 from services.notifications.delivery.email.mailbox import Mailbox
-from services.notifications.delivery.email.sealed_mail import Letters
+from services.notifications.delivery.email.sealed_mail import SealedMail
 from services.notifications.delivery.queue import Queue
 from services.notifications.domains import COLLECTIONS, PERSONAL_DATA
-from services.notifications.inbox.drafts import Draft
+from services.notifications.inbox.draft import Draft
 from services.notifications.inbox.notifications import Notifications, Selection
 from services.notifications.inbox.preferences import Preferences
 from services.notifications.logs.entries import Logs
@@ -29,7 +29,7 @@ from services.notifications.logs.levels import Level
 from services.notifications.logs.query import LogReader
 from services.notifications.privacy.user_data import Record, UserData
 from services.notifications.store.mongo import Document, Store, open_store
-from services.notifications.store.tombstones import Erasures
+from services.notifications.store.tombstones import Tombstones
 from tests.conftest import Engines
 from tests.harness import engines
 from tests.harness.engines import Engine
@@ -39,7 +39,7 @@ ENGINES = ["secantusdb", *(["mongodb"] if os.environ.get("TRIVET_TEST_MONGODB_UR
 TTL = timedelta(days=30)
 AUDIT_TTL = timedelta(days=365)
 LEASE = timedelta(seconds=60)
-LETTERS = Letters([b"a key of thirty-two bytes, or so"])
+SEALED_MAIL = SealedMail([b"a key of thirty-two bytes, or so"])
 LOG_TTLS: dict[Level, timedelta] = {
     "debug": timedelta(days=3),
     "info": timedelta(days=14),
@@ -94,7 +94,7 @@ class House:
     audit: Audit
     queue: Queue
     sending: Notifications
-    erasures: Erasures
+    tombstones: Tombstones
     preferences: Preferences
     user_data: UserData
 
@@ -123,25 +123,25 @@ async def export(at: House, user_id: str, size: int = 100) -> list[Record]:
 def house(store: Store) -> House:
     """Return what keeps mail, as development does; and `sending`, which has it sent."""
     clock = MovedClock()
-    erasures = Erasures(store, ttl=AUDIT_TTL, clock=clock)
-    preferences = Preferences(store, erasures, clock=clock)
+    tombstones = Tombstones(store, ttl=AUDIT_TTL, clock=clock)
+    preferences = Preferences(store, tombstones, clock=clock)
     return House(
         store,
         clock,
         Notifications(
-            store, Mailing(LETTERS, kept=True), Deliveries(store), erasures, preferences, ttl=TTL, clock=clock
+            store, MailPolicy(SEALED_MAIL, kept=True), Deliveries(store), tombstones, preferences, ttl=TTL, clock=clock
         ),
-        Mailbox(store, LETTERS, on=True),
-        Logs(store, erasures, LOG_TTLS, clock=clock),
+        Mailbox(store, SEALED_MAIL, on=True),
+        Logs(store, tombstones, LOG_TTLS, clock=clock),
         LogReader(store, max(LOG_TTLS.values()), clock=clock),
-        Audit(store, erasures, ttl=AUDIT_TTL, clock=clock),
+        Audit(store, tombstones, ttl=AUDIT_TTL, clock=clock),
         Queue(store, lease=LEASE, clock=clock),
         Notifications(
-            store, Mailing(LETTERS, sent=True), Deliveries(store), erasures, preferences, ttl=TTL, clock=clock
+            store, MailPolicy(SEALED_MAIL, sent=True), Deliveries(store), tombstones, preferences, ttl=TTL, clock=clock
         ),
-        erasures,
+        tombstones,
         preferences,
-        UserData(store, erasures, PERSONAL_DATA, clock=clock),
+        UserData(store, tombstones, PERSONAL_DATA, clock=clock),
     )
 
 

@@ -10,10 +10,10 @@ from runtime.ids import new_id
 from services.notifications.delivery.deliveries import BATCH, Deliveries, migrate
 from services.notifications.delivery.email.message import Email
 from services.notifications.domains import COLLECTIONS, MIGRATIONS
-from services.notifications.inbox.drafts import Draft
+from services.notifications.inbox.draft import Draft
 from services.notifications.inbox.messages import notification
 from services.notifications.store.mongo import Document, open_store
-from tests.conformance.notifications.conftest import LEASE, LETTERS, House, export
+from tests.conformance.notifications.conftest import LEASE, SEALED_MAIL, House, export
 from tests.conformance.notifications.test_queue import SECOND, claim, post
 from tests.harness.waiting import until
 
@@ -55,7 +55,7 @@ async def former(at: House, status: str, **state: Any) -> str:
         **state,
     }
     if status in ("kept", "queued", "sending"):
-        row["mail"] = LETTERS.sealed(EMAIL, notification_id)
+        row["mail"] = SEALED_MAIL.seal(EMAIL, notification_id)
     await at.store.database.notifications.insert_one(row)
     return notification_id
 
@@ -97,7 +97,7 @@ async def test_a_sent_mail_has_its_send_time_in_the_notification(at: House) -> N
     created = await at.sending.create(DRAFT, "shop")
     at.clock.move(SECOND)
     assert not notification(await stored(at, created["_id"])).HasField("send_time")
-    assert await at.queue.sent(await claim(at))
+    assert await at.queue.mark_sent(await claim(at))
     assert (await stored(at, created["_id"]))["sentAt"] == at.clock.now
     assert notification(await stored(at, created["_id"])).HasField("send_time")
 
@@ -107,7 +107,7 @@ async def test_a_worker_that_lost_the_lease_sets_no_send_time(at: House) -> None
     late = await claim(at)
     at.clock.move(LEASE)
     await claim(at)
-    assert not await at.queue.sent(late)
+    assert not await at.queue.mark_sent(late)
     assert "sentAt" not in await stored(at, created["_id"])
 
 
@@ -146,7 +146,7 @@ async def test_a_mail_whose_delivery_is_not_moved_yet_cannot_be_removed(at: Hous
 
 async def test_a_notification_that_is_removed_takes_its_delivery_along(at: House) -> None:
     created = await at.sending.create(DRAFT, "shop")
-    await at.queue.sent(await claim(at))
+    await at.queue.mark_sent(await claim(at))
     await at.notifications.delete(created["_id"], "ann")
     assert await deliveries(at) == []
 
@@ -182,7 +182,7 @@ async def test_each_state_of_the_last_version_is_migrated_as_it_is(at: House) ->
     assert (await stored(at, sent))["sentAt"] == now
     ours = await claim(at)
     assert (ours.notification_id, ours.attempts) == (queued, 3)
-    assert LETTERS.opened(ours.mail, queued) == EMAIL
+    assert SEALED_MAIL.open(ours.mail, queued) == EMAIL
 
 
 async def test_a_migration_that_runs_twice_changes_nothing(at: House) -> None:
@@ -212,7 +212,7 @@ async def test_a_migration_that_was_interrupted_goes_on_and_no_mail_is_sent_twic
             await migrate(at.store, at.clock)
     assert "nextAttemptAt" not in await stored(at, notification_id), "an older process finds it no more"
     if stop == "inserted":
-        assert await at.queue.sent(await claim(at))
+        assert await at.queue.mark_sent(await claim(at))
     await migrate_all(at)
     [delivery] = await deliveries(at)
     assert delivery["status"] == ("sent" if stop == "inserted" else "queued")

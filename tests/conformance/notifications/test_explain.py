@@ -16,7 +16,7 @@ from runtime.paging import encode_token
 from services.notifications.audit.events import AuditFilter
 from services.notifications.delivery.email.messages import mailbox_message
 from services.notifications.inbox.notifications import NotificationPage, Selection
-from services.notifications.logs.query import Found, LogFilter
+from services.notifications.logs.query import LogFilter, LogPage
 from services.notifications.store.mongo import Document
 from tests.conformance.notifications.conftest import ENGINES, House, Shown, Stored, as_stored, drop, house
 from tests.conformance.notifications.plans import Plan, Recorder, explain, keeps_order, recorded_store
@@ -54,7 +54,7 @@ async def listed(at: House, selection: Selection) -> NotificationPage[Stored]:
     return await at.notifications.page(selection, encode=as_stored, size=PAGE)
 
 
-async def searched(at: House, wanted: LogFilter) -> Found[Stored]:
+async def searched(at: House, wanted: LogFilter) -> LogPage[Stored]:
     return await at.reader.query(wanted, encode=as_stored, size=PAGE)
 
 

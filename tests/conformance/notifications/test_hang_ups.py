@@ -11,14 +11,14 @@ from pymongo.monitoring import ConnectionCreatedEvent
 
 from runtime.errors import DeadlineExceeded, Unavailable
 from services.notifications.delivery.deliveries import Deliveries
-from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.delivery.email.mail_policy import MailPolicy
 from services.notifications.domains import COLLECTIONS
 from services.notifications.inbox.notifications import Notifications
 from services.notifications.inbox.preferences import Preferences
 from services.notifications.store.mongo import Store, open_store
 from services.notifications.store.pool_metrics import PoolGauges
-from services.notifications.store.tombstones import Erasures
-from tests.conformance.notifications.conftest import LETTERS, TTL, House, failing
+from services.notifications.store.tombstones import Tombstones
+from tests.conformance.notifications.conftest import SEALED_MAIL, TTL, House, failing
 from tests.harness.engines import Engine
 from tests.harness.waiting import until
 from trivet.client.deadline import within
@@ -53,8 +53,10 @@ async def store(created: list[int], database_url: str) -> AsyncIterator[Store]:
 
 
 def over(store: Store) -> Notifications:
-    erasures = Erasures(store, ttl=TTL)
-    return Notifications(store, Mailing(LETTERS), Deliveries(store), erasures, Preferences(store, erasures), ttl=TTL)
+    tombstones = Tombstones(store, ttl=TTL)
+    return Notifications(
+        store, MailPolicy(SEALED_MAIL), Deliveries(store), tombstones, Preferences(store, tombstones), ttl=TTL
+    )
 
 
 async def hang_up(store: Store, *, turns: int) -> None:

@@ -7,17 +7,17 @@ from email.headerregistry import Address
 from runtime.backoff import RetryPolicy
 from services.notifications.delivery.email.settings import SmtpServer
 from services.notifications.delivery.email.smtp import Mailer
-from services.notifications.delivery.worker import HELD_FOR, Delivery
-from tests.conformance.notifications.conftest import LETTERS, House
+from services.notifications.delivery.worker import HELD_FOR, DeliveryWorker
+from tests.conformance.notifications.conftest import SEALED_MAIL, House
 from tests.conformance.notifications.test_queue import post, stored
 from tests.harness.smtp import MailServer, mail_server
 
 SENDER = Address("Trivet", addr_spec="noreply@trivet.example")
 
 
-def _delivery(at: House, server: MailServer) -> Delivery:
+def _delivery(at: House, server: MailServer) -> DeliveryWorker:
     mailer = Mailer(SmtpServer("127.0.0.1", server.port), SENDER, ssl.create_default_context(), timeout=10)
-    return Delivery(at.queue, LETTERS, mailer, RetryPolicy(attempts=1), clock=at.clock)
+    return DeliveryWorker(at.queue, SEALED_MAIL, mailer, RetryPolicy(attempts=1), clock=at.clock)
 
 
 async def test_mail_that_nobody_may_send_is_given_up_after_five_days(at: House) -> None:

@@ -7,7 +7,7 @@ from google.protobuf.json_format import MessageToDict
 from pymongo.errors import BulkWriteError
 
 from runtime.errors import InvalidArgument
-from services.notifications.logs.entries import Entry, Logs, Rejected, Written
+from services.notifications.logs.entries import Entry, Logs, RejectedEntry, Written
 from services.notifications.logs.levels import Level
 from services.notifications.logs.messages import log_entry
 from services.notifications.logs.query import LogFilter
@@ -148,7 +148,7 @@ async def test_an_entry_that_is_more_than_a_day_ahead_is_rejected_with_the_reaso
 async def test_a_batch_of_old_entries_alone_writes_nothing_and_says_so(at: House) -> None:
     answer = await at.logs.write([Entry("old", "debug", at.clock.now - timedelta(days=30))])
     assert (answer.count, len(answer.rejected)) == (0, 1)
-    assert isinstance(answer.rejected[0], Rejected)
+    assert isinstance(answer.rejected[0], RejectedEntry)
     assert await at.store.database.logs.count_documents({}) == 0
 
 
@@ -194,7 +194,7 @@ class SameIds(Logs):
 
 async def test_a_batch_that_was_written_already_is_a_success(at: House) -> None:
     """R22: the duplicate key of a retried insert is our own row."""
-    logs = SameIds(at.store, at.erasures, LOG_TTLS, clock=at.clock)
+    logs = SameIds(at.store, at.tombstones, LOG_TTLS, clock=at.clock)
     assert await logs.write([Entry("a")]) == Written(1)
     assert await logs.write([Entry("a"), Entry("b")]) == Written(2)
     assert await at.store.database.logs.count_documents({}) == 2

@@ -9,12 +9,12 @@ from bson import encode
 from runtime.errors import FailedPrecondition
 from runtime.sealing import BrokenSealError
 from services.notifications.delivery.deliveries import Deliveries
-from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.delivery.email.mail_policy import MailPolicy
 from services.notifications.delivery.email.message import Email
-from services.notifications.delivery.email.sealed_mail import Letters
-from services.notifications.inbox.drafts import Draft
+from services.notifications.delivery.email.sealed_mail import SealedMail
+from services.notifications.inbox.draft import Draft
 from services.notifications.inbox.notifications import Notifications, Selection
-from tests.conformance.notifications.conftest import LETTERS, TTL, House, as_stored
+from tests.conformance.notifications.conftest import SEALED_MAIL, TTL, House, as_stored
 
 CANARY = "canary-0123456789"
 EMAIL = Email(
@@ -23,10 +23,10 @@ EMAIL = Email(
 DRAFT = Draft("ann", "Verify your address", kind="email", topic="account.verify", email=EMAIL, request_id="mail:1")
 
 
-class Unsealed(Letters):
+class Unsealed(SealedMail):
     """The protection off."""
 
-    def sealed(self, email: Email, notification_id: str) -> str:
+    def seal(self, email: Email, notification_id: str) -> str:
         return f"{email}"
 
 
@@ -48,18 +48,18 @@ async def test_neither_a_kept_nor_a_queued_mail_is_to_be_read_in_the_database(at
 
 async def test_without_the_seal_the_search_would_find_it(at: House) -> None:
     """The protection off."""
-    plain = Mailing(Unsealed([bytes(32)]), sent=True)
+    plain = MailPolicy(Unsealed([bytes(32)]), sent=True)
     await Notifications(
-        at.store, plain, Deliveries(at.store), at.erasures, at.preferences, ttl=TTL, clock=at.clock
+        at.store, plain, Deliveries(at.store), at.tombstones, at.preferences, ttl=TTL, clock=at.clock
     ).create(DRAFT, "shop")
     assert CANARY.encode() in await dump(at)
 
 
 async def test_a_sealed_mail_opens_for_its_own_notification_alone(at: House) -> None:
     created = await at.sending.create(DRAFT, "shop")
-    assert LETTERS.opened(created["delivery"]["mail"], created["_id"]) == EMAIL
+    assert SEALED_MAIL.open(created["delivery"]["mail"], created["_id"]) == EMAIL
     with pytest.raises(BrokenSealError):
-        LETTERS.opened(created["delivery"]["mail"], "another")
+        SEALED_MAIL.open(created["delivery"]["mail"], "another")
 
 
 @pytest.mark.parametrize("is_sent", [True, False], ids=["sent", "given up"])
@@ -67,7 +67,7 @@ async def test_nothing_of_a_mail_is_left_once_it_was_sent_or_given_up(at: House,
     created = await at.sending.create(DRAFT, "shop")
     claim = await at.queue.claim()
     assert claim is not None
-    assert await (at.queue.sent(claim) if is_sent else at.queue.gave_up(claim, "550"))
+    assert await (at.queue.mark_sent(claim) if is_sent else at.queue.mark_failed(claim, "550"))
     rows = [await at.store.database.notifications.find_one({"_id": created["_id"]})]
     rows.append(await at.store.database.deliveries.find_one({"notificationId": created["_id"]}))
     for row in rows:
@@ -92,7 +92,7 @@ async def test_a_request_told_twice_is_one_mail_and_another_mail_is_refused(at: 
     if is_sent:
         claim = await at.queue.claim()
         assert claim is not None
-        await at.queue.sent(claim)
+        await at.queue.mark_sent(claim)
     assert (await at.sending.create(DRAFT, "shop"))["_id"] == first["_id"]
     assert await at.store.database.notifications.count_documents({}) == 1
     for change in ({"to": "eve@x.io"}, {"subject": "s"}, {"text": "t"}, {"html": ""}):
@@ -107,9 +107,9 @@ async def test_a_request_is_known_again_when_the_key_was_changed_in_between(at: 
     def under(*keys: bytes) -> Notifications:
         return Notifications(
             at.store,
-            Mailing(Letters(keys), sent=True),
+            MailPolicy(SealedMail(keys), sent=True),
             Deliveries(at.store),
-            at.erasures,
+            at.tombstones,
             at.preferences,
             ttl=TTL,
             clock=at.clock,
@@ -123,10 +123,10 @@ async def test_a_request_is_known_again_when_the_key_was_changed_in_between(at: 
 
 def test_a_fingerprint_is_told_by_whoever_has_the_key_alone() -> None:
     """A code of six digits could be found from a plain hash."""
-    made = LETTERS.fingerprint(EMAIL, "shop", "1")
-    assert LETTERS.is_same(made, EMAIL, "shop", "1")
-    assert not LETTERS.is_same(made, EMAIL, "shop", "2")
-    assert not Letters([b"another key that has thirty-two."]).is_same(made, EMAIL, "shop", "1")
+    made = SEALED_MAIL.fingerprint(EMAIL, "shop", "1")
+    assert SEALED_MAIL.is_same(made, EMAIL, "shop", "1")
+    assert not SEALED_MAIL.is_same(made, EMAIL, "shop", "2")
+    assert not SealedMail([b"another key that has thirty-two."]).is_same(made, EMAIL, "shop", "1")
 
 
 async def test_a_mail_that_waits_cannot_be_removed_and_one_that_is_done_can(at: House) -> None:
@@ -137,7 +137,7 @@ async def test_a_mail_that_waits_cannot_be_removed_and_one_that_is_done_can(at: 
     assert refused.value.reason == "MAIL_NOT_SENT_YET"
     claim = await at.queue.claim()
     assert claim is not None
-    await at.queue.sent(claim)
+    await at.queue.mark_sent(claim)
     at.clock.move(timedelta(seconds=1))
     await at.notifications.delete(created["_id"], "ann")
     assert await at.titles("ann") == []

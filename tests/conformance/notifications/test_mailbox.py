@@ -7,15 +7,15 @@ import pytest
 from runtime.clock import from_timestamp
 from runtime.errors import FailedPrecondition, InvalidArgument
 from services.notifications.delivery.deliveries import Deliveries
-from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.delivery.email.mail_policy import MailPolicy
 from services.notifications.delivery.email.mailbox import Mailbox, links
 from services.notifications.delivery.email.message import Email
 from services.notifications.delivery.email.messages import mailbox_message
-from services.notifications.delivery.email.sealed_mail import Letters
-from services.notifications.inbox.drafts import Draft
+from services.notifications.delivery.email.sealed_mail import SealedMail
+from services.notifications.inbox.draft import Draft
 from services.notifications.inbox.messages import KEYS, notification
 from services.notifications.inbox.notifications import Notifications, Selection
-from tests.conformance.notifications.conftest import LETTERS, TTL, House, as_stored
+from tests.conformance.notifications.conftest import SEALED_MAIL, TTL, House, as_stored
 from trivet.notifications.v1.mailbox_service_pb2 import MailboxMessage
 
 
@@ -58,7 +58,7 @@ async def test_a_token_of_another_list_is_refused_by_the_mailbox(at: House) -> N
 def sealed(number: int, notification_id: str) -> str:
     email = mail(number).email
     assert email is not None
-    return LETTERS.sealed(email, notification_id)
+    return SEALED_MAIL.seal(email, notification_id)
 
 
 async def test_kept_mail_is_shown_whole(at: House) -> None:
@@ -70,10 +70,10 @@ async def test_kept_mail_is_shown_whole(at: House) -> None:
 
 async def test_a_mail_whose_key_is_gone_says_so_and_the_others_are_shown(at: House) -> None:
     await at.notifications.create(mail(1), "tests")
-    others = Mailing(Letters([b"another key that has thirty-two."]), kept=True)
+    others = MailPolicy(SealedMail([b"another key that has thirty-two."]), kept=True)
     at.clock.move(timedelta(seconds=1))
     await Notifications(
-        at.store, others, Deliveries(at.store), at.erasures, at.preferences, ttl=TTL, clock=at.clock
+        at.store, others, Deliveries(at.store), at.tombstones, at.preferences, ttl=TTL, clock=at.clock
     ).create(mail(2), "tests")
     lost, shown = await newest(at)
     assert "TRIVET_SEAL_KEYS" in lost.subject
@@ -90,7 +90,7 @@ async def test_the_mail_itself_is_never_part_of_a_notification_answered(at: Hous
 
 async def test_in_production_there_is_no_mailbox(at: House) -> None:
     with pytest.raises(FailedPrecondition) as refused:
-        await Mailbox(at.store, LETTERS, on=False).page(size=1, encode=mailbox_message)
+        await Mailbox(at.store, SEALED_MAIL, on=False).page(size=1, encode=mailbox_message)
     assert refused.value.reason == "MAILBOX_OFF"
 
 

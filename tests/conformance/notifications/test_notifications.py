@@ -7,11 +7,11 @@ import pytest
 from runtime.errors import FailedPrecondition, InvalidArgument, NotFound, Unimplemented
 from runtime.ids import new_id
 from services.notifications.delivery.deliveries import Deliveries
-from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.delivery.email.mail_policy import MailPolicy
 from services.notifications.delivery.email.message import Email
-from services.notifications.inbox.drafts import Draft, Kind
+from services.notifications.inbox.draft import Draft, Kind
 from services.notifications.inbox.notifications import Notifications, Selection
-from tests.conformance.notifications.conftest import LETTERS, TTL, House, as_stored
+from tests.conformance.notifications.conftest import SEALED_MAIL, TTL, House, as_stored
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -186,7 +186,7 @@ async def test_stats_count_by_type(at: House) -> None:
 @pytest.mark.parametrize(("kind", "reason"), [("push", "PUSH_NOT_IMPLEMENTED"), ("email", "EMAIL_NOT_CONFIGURED")])
 async def test_what_nothing_can_send_is_refused_and_not_stored(at: House, kind: Kind, reason: str) -> None:
     production = Notifications(
-        at.store, Mailing(LETTERS), Deliveries(at.store), at.erasures, at.preferences, ttl=TTL, clock=at.clock
+        at.store, MailPolicy(SEALED_MAIL), Deliveries(at.store), at.tombstones, at.preferences, ttl=TTL, clock=at.clock
     )
     draft = Draft("ann", "Hi", kind=kind, email=Email("a@x.io", "s", "t") if kind == "email" else None)
     with pytest.raises((FailedPrecondition, Unimplemented)) as refused:

@@ -9,7 +9,7 @@ import pytest
 from runtime.errors import FailedPrecondition, InvalidArgument
 from services.notifications.delivery.email.message import Email
 from services.notifications.inbox import preferences
-from services.notifications.inbox.drafts import Draft
+from services.notifications.inbox.draft import Draft
 from services.notifications.inbox.preferences import Preference
 from tests.conformance.notifications.conftest import House
 

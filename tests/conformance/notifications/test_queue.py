@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from services.notifications.delivery.email.message import Email
 from services.notifications.delivery.queue import Claim, Waiting
-from services.notifications.inbox.drafts import Draft
+from services.notifications.inbox.draft import Draft
 from services.notifications.store.mongo import Document
-from tests.conformance.notifications.conftest import LEASE, LETTERS, House
+from tests.conformance.notifications.conftest import LEASE, SEALED_MAIL, House
 
 SECOND = timedelta(seconds=1)
 
@@ -39,7 +39,7 @@ async def test_what_is_due_is_claimed_oldest_first_and_once(at: House) -> None:
     first, second = await claim(at), await claim(at)
     assert [first.notification_id, second.notification_id] == [row["_id"] for row in posted]
     assert await at.queue.claim() is None
-    assert LETTERS.opened(first.mail, first.notification_id).subject == "1"
+    assert SEALED_MAIL.open(first.mail, first.notification_id).subject == "1"
     assert (await stored(at, first))["status"] == "sending"
 
 
@@ -75,16 +75,20 @@ async def test_whoever_has_lost_the_lease_changes_nothing(at: House) -> None:
     at.clock.move(LEASE)
     ours = await claim(at)
     before = await stored(at, ours)
-    for change in (at.queue.sent(late), at.queue.gave_up(late, "550"), at.queue.put_off(late, SECOND, "450")):
+    for change in (
+        at.queue.mark_sent(late),
+        at.queue.mark_failed(late, "550"),
+        at.queue.reschedule(late, SECOND, "450"),
+    ):
         assert not await change
     assert await stored(at, ours) == before
-    assert await at.queue.sent(ours)
+    assert await at.queue.mark_sent(ours)
 
 
 async def test_a_mail_that_was_sent_says_when_and_is_never_due_again(at: House) -> None:
     await post(at, "1")
     done = await claim(at)
-    assert await at.queue.sent(done)
+    assert await at.queue.mark_sent(done)
     row = await stored(at, done)
     assert (row["status"], row["sentAt"], row["attempts"]) == ("sent", at.clock.now, 1)
     at.clock.move(timedelta(days=1))
@@ -94,21 +98,21 @@ async def test_a_mail_that_was_sent_says_when_and_is_never_due_again(at: House) 
 async def test_a_mail_that_was_put_off_is_due_later_and_says_why(at: House) -> None:
     await post(at, "1")
     first = await claim(at)
-    assert await at.queue.put_off(first, timedelta(minutes=5), "450")
+    assert await at.queue.reschedule(first, timedelta(minutes=5), "450")
     row = await stored(at, first)
     assert (row["status"], row["lastError"]) == ("queued", "450")
     at.clock.move(timedelta(minutes=5) - SECOND)
     assert await at.queue.claim() is None
     at.clock.move(SECOND)
     again = await claim(at)
-    assert await at.queue.sent(again)
+    assert await at.queue.mark_sent(again)
     assert "lastError" not in await stored(at, again)
 
 
 async def test_a_mail_that_was_given_up_says_why_and_stays_so(at: House) -> None:
     await post(at, "1")
     lost = await claim(at)
-    assert await at.queue.gave_up(lost, "550")
+    assert await at.queue.mark_failed(lost, "550")
     row = await stored(at, lost)
     assert (row["status"], row["lastError"]) == ("failed", "550")
     at.clock.move(timedelta(days=1))
@@ -124,7 +128,7 @@ async def test_a_mail_that_has_expired_is_not_sent(at: House) -> None:
 async def test_what_waits_is_counted_with_the_time_of_its_oldest(at: House) -> None:
     assert await at.queue.waiting() == Waiting(0, None)
     first, *_ = await post(at, "1", "2", "3")
-    await at.queue.put_off(await claim(at), timedelta(hours=1), "450")
+    await at.queue.reschedule(await claim(at), timedelta(hours=1), "450")
     assert await at.queue.waiting() == Waiting(3, first["createdAt"])
-    await at.queue.sent(await claim(at))
+    await at.queue.mark_sent(await claim(at))
     assert (await at.queue.waiting()).count == 2

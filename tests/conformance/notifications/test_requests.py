@@ -9,11 +9,11 @@ from pymongo.errors import DuplicateKeyError
 
 from runtime.errors import FailedPrecondition
 from services.notifications.delivery.deliveries import Deliveries
-from services.notifications.delivery.email.mail_policy import Mailing
-from services.notifications.inbox.drafts import Draft
+from services.notifications.delivery.email.mail_policy import MailPolicy
+from services.notifications.inbox.draft import Draft
 from services.notifications.inbox.notifications import Notifications
 from services.notifications.store.mongo import Document
-from tests.conformance.notifications.conftest import LETTERS, TTL, House
+from tests.conformance.notifications.conftest import SEALED_MAIL, TTL, House
 
 DRAFT = Draft("ann", "Shipped", message="On its way", data={"order": 1.0}, request_id="r1")
 
@@ -84,7 +84,7 @@ class SameId(Notifications):
 async def test_an_insert_that_finds_its_own_row_is_a_success(at: House) -> None:
     """R22: the duplicate key of a retried insert is not an error."""
     notifications = SameId(
-        at.store, Mailing(LETTERS), Deliveries(at.store), at.erasures, at.preferences, ttl=TTL, clock=at.clock
+        at.store, MailPolicy(SEALED_MAIL), Deliveries(at.store), at.tombstones, at.preferences, ttl=TTL, clock=at.clock
     )
     draft = Draft("ann", "Hello")
     assert await notifications.create(draft, "shop") == await notifications.create(draft, "shop")

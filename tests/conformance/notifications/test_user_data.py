@@ -12,18 +12,18 @@ from runtime.errors import FailedPrecondition, InvalidArgument
 from runtime.ids import new_id
 from services.notifications.audit.events import Audit, AuditEvent
 from services.notifications.delivery.deliveries import Deliveries
-from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.delivery.email.mail_policy import MailPolicy
 from services.notifications.delivery.email.message import Email
 from services.notifications.domains import PERSONAL_DATA
-from services.notifications.inbox.drafts import Draft
+from services.notifications.inbox.draft import Draft
 from services.notifications.inbox.notifications import Notifications
 from services.notifications.inbox.preferences import Preference, Preferences
 from services.notifications.logs.entries import Entry, Logs
 from services.notifications.privacy.user_data import UserData
-from services.notifications.store.tombstones import Erasures
-from tests.conformance.notifications.conftest import AUDIT_TTL, LETTERS, LOG_TTLS, TTL, House, Shown, export
+from services.notifications.store.tombstones import Tombstones
+from tests.conformance.notifications.conftest import AUDIT_TTL, LOG_TTLS, SEALED_MAIL, TTL, House, Shown, export
 
-Write = Callable[[House, Erasures], Awaitable[None]]
+Write = Callable[[House, Tombstones], Awaitable[None]]
 
 MAIL = Draft("ann", "Hello", kind="email", email=Email("ann@x.io", "Hello", "canary"), request_id="mail:1")
 
@@ -119,7 +119,7 @@ async def test_an_erasure_that_is_told_again_or_of_nobody_does_no_harm(at: House
 async def test_an_erasure_stops_in_time_and_the_next_one_goes_on(at: House) -> None:
     """One call's time is bounded, whatever a user has left; here it is over after each batch."""
     times = iter(range(1_000_000))
-    hasty = UserData(at.store, at.erasures, PERSONAL_DATA, clock=at.clock, monotonic=lambda: float(next(times) * 10))
+    hasty = UserData(at.store, at.tombstones, PERSONAL_DATA, clock=at.clock, monotonic=lambda: float(next(times) * 10))
     await live(at, "ann")
     assert await hasty.erase("ann") == (4, False)
     assert await hasty.erase("ann") == (2, False)
@@ -156,7 +156,7 @@ async def test_an_event_that_comes_late_is_kept_without_its_personal_part(at: Ho
         assert personal not in await held(at)
 
 
-class Racing(Erasures):
+class Racing(Tombstones):
     """The erasure goes past between the first look and the write."""
 
     def __init__(self, at: House) -> None:
@@ -179,28 +179,28 @@ class Careless(Racing):
         return await super().among(user_ids) if not self._looked else set()
 
 
-async def send(at: House, erasures: Erasures) -> None:
-    mailing = Mailing(LETTERS, sent=True)
+async def send(at: House, tombstones: Tombstones) -> None:
+    mail_policy = MailPolicy(SEALED_MAIL, sent=True)
     notifications = Notifications(
-        at.store, mailing, Deliveries(at.store), erasures, at.preferences, ttl=TTL, clock=at.clock
+        at.store, mail_policy, Deliveries(at.store), tombstones, at.preferences, ttl=TTL, clock=at.clock
     )
     with suppress(FailedPrecondition):
         await notifications.create(replace(MAIL, title="personal"), "identity")
 
 
-async def say(at: House, erasures: Erasures) -> None:
+async def say(at: House, tombstones: Tombstones) -> None:
     with suppress(FailedPrecondition):
         said = Preference("ann", "personal", "email", enabled=False)
-        await Preferences(at.store, erasures, clock=at.clock).set(said)
+        await Preferences(at.store, tombstones, clock=at.clock).set(said)
 
 
-async def log(at: House, erasures: Erasures) -> None:
-    await Logs(at.store, erasures, LOG_TTLS, clock=at.clock).write([Entry("personal", user_id="ann")])
+async def log(at: House, tombstones: Tombstones) -> None:
+    await Logs(at.store, tombstones, LOG_TTLS, clock=at.clock).write([Entry("personal", user_id="ann")])
 
 
-async def tell(at: House, erasures: Erasures) -> None:
+async def tell(at: House, tombstones: Tombstones) -> None:
     event = AuditEvent(new_id(), at.clock.now, "signed_in", "ann", "", "personal")
-    await Audit(at.store, erasures, ttl=AUDIT_TTL, clock=at.clock).record([event])
+    await Audit(at.store, tombstones, ttl=AUDIT_TTL, clock=at.clock).record([event])
 
 
 @pytest.mark.parametrize("write", [send, say, log, tell])

@@ -9,7 +9,7 @@ import pytest
 from runtime.backoff import RetryPolicy
 from services.notifications.delivery.email.message import Email
 from services.notifications.delivery.email.smtp import Outgoing, composed
-from services.notifications.delivery.email.smtp_refusals import RefusedForGoodError
+from services.notifications.delivery.email.smtp_replies import PermanentFailureError
 
 SENDER = Address("Trivet", addr_spec="noreply@example.com")
 MAIL = Outgoing(Email("ann@x.io", "Hello", "text"), "id1", datetime(2026, 3, 1, 12, tzinfo=UTC))
@@ -20,7 +20,7 @@ MAIL = Outgoing(Email("ann@x.io", "Hello", "text"), "id1", datetime(2026, 3, 1, 
 def test_no_header_can_be_added_through_another(field: str, separator: str) -> None:
     """I7: also if what is stored got past the check that it came in by."""
     email = replace(MAIL.email, **{field: f"x{separator}Bcc: all@x.io"})
-    with pytest.raises(RefusedForGoodError):
+    with pytest.raises(PermanentFailureError):
         composed(replace(MAIL, email=email), SENDER)
 
 

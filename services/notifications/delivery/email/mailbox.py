@@ -15,9 +15,9 @@ from runtime.sealing import BrokenSealError
 from services.notifications.delivery.collections import DELIVERIES
 from services.notifications.delivery.deliveries import KEPT
 from services.notifications.delivery.email.message import Email
-from services.notifications.delivery.email.sealed_mail import Letters
+from services.notifications.delivery.email.sealed_mail import SealedMail
 from services.notifications.store import keyset
-from services.notifications.store.keyset import Place, behind
+from services.notifications.store.keyset import Cursor, older_than
 from services.notifications.store.mongo import Document, Store
 
 ADDRESS = re.compile(r"https?://[^\s<>\"'\x00-\x1f]+", re.IGNORECASE)
@@ -36,10 +36,10 @@ class KeptMail:
 class Mailbox:
     """The kept mail. It is on in development only: in production mail is somebody's."""
 
-    def __init__(self, store: Store, letters: Letters, *, on: bool) -> None:
+    def __init__(self, store: Store, sealed_mail: SealedMail, *, on: bool) -> None:
         self._store = store
         self._rows = store.collection(DELIVERIES)
-        self._letters = letters
+        self._sealed_mail = sealed_mail
         self._on = on
 
     async def page(self, *, size: int, encode: Callable[[KeptMail], M], page_token: str = "") -> tuple[list[M], str]:
@@ -50,22 +50,22 @@ class Mailbox:
         """
         if not self._on:
             raise FailedPrecondition("MAILBOX_OFF", "mail is kept in development only")
-        after = keyset.place(page_token, "mailbox")
+        after = keyset.decode_cursor(page_token, "mailbox")
         page = Page[Document, M](size, lambda row: encode(KeptMail(self._opened(row), row["createdAt"])))
 
         def find(row: Document | None) -> AsyncCursor[Document]:
-            place = after if row is None else Place(row["createdAt"], row["_id"])
-            matching = {"status": KEPT} | behind(place, "createdAt")
+            cursor = after if row is None else Cursor(row["createdAt"], row["_id"])
+            matching = {"status": KEPT} | older_than(cursor, "createdAt")
             found = self._rows.find(matching, {"mail": 1, "notificationId": 1, "createdAt": 1})
             return found.sort([("createdAt", DESCENDING), ("_id", DESCENDING)])
 
         await self._store.read("deliveries.find_kept", page, find)
         last = page.next_after
-        return page.messages, keyset.token(Place(last["createdAt"], last["_id"]), "mailbox") if last else ""
+        return page.messages, keyset.encode_cursor(Cursor(last["createdAt"], last["_id"]), "mailbox") if last else ""
 
     def _opened(self, row: Document) -> Email:
         try:
-            return self._letters.opened(row.get("mail", ""), row["notificationId"])
+            return self._sealed_mail.open(row.get("mail", ""), row["notificationId"])
         except BrokenSealError:
             return Email("", "[sealed under a key that is not in TRIVET_SEAL_KEYS]", "")
 

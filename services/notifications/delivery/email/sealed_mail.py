@@ -12,7 +12,7 @@ from services.notifications.delivery.email.message import Email
 FINGERPRINT_KEY = b"trivet mail fingerprint 1"
 
 
-class Letters:
+class SealedMail:
     """Seals mails under the first of the keys; any of them opens.
 
     What is mailed often holds a secret, a link that resets a password or a code of six digits, so a plain hash of it
@@ -23,11 +23,11 @@ class Letters:
         self._sealer = Sealer(keys)
         self._keys = tuple(hmac.digest(key, FINGERPRINT_KEY, hashlib.sha256) for key in keys)
 
-    def sealed(self, email: Email, notification_id: str) -> str:
+    def seal(self, email: Email, notification_id: str) -> str:
         """Return the mail so that it opens for this notification alone."""
         return self._sealer.seal(json.dumps(asdict(email)), _purpose(notification_id))
 
-    def opened(self, sealed: str, notification_id: str) -> Email:
+    def open(self, sealed: str, notification_id: str) -> Email:
         """Return a notification's mail. Raises BrokenSealError."""
         try:
             return Email(**json.loads(self._sealer.open(sealed, _purpose(notification_id))))

@@ -24,7 +24,12 @@ from aiosmtplib.errors import (
 from services.notifications.delivery.email.addresses import wire_address
 from services.notifications.delivery.email.message import LINE_BREAK, Email
 from services.notifications.delivery.email.settings import SmtpServer
-from services.notifications.delivery.email.smtp_refusals import NotSentError, RefusedForGoodError, Step, refusal
+from services.notifications.delivery.email.smtp_replies import (
+    PermanentFailureError,
+    Step,
+    TransientFailureError,
+    classify_reply,
+)
 
 GOODBYE_SECONDS = 1.0
 
@@ -48,10 +53,11 @@ class Mailer:
         self._timeout = timeout
 
     async def send(self, mail: Outgoing) -> None:
-        """Return once the server has the mail. Raises NotSentError and RefusedForGoodError.
+        """Hand the mail over; return once the server has accepted it.
 
-        A server that cannot be reached or does not prove who it is is never the mail's fault: NotSentError. One that
-        refuses us for good is neither: RefusedUsError, a NotSentError of its own.
+        Raises PermanentFailureError if the server will never accept this mail. Raises TransientFailureError if a later
+        try can succeed: the server is unreachable, does not prove its identity, or rejects the mail for now. Raises
+        SenderRejectedError, which is transient too, if the server rejects this installation.
         """
         to = _wire_address(mail.email.to)
         message = composed(mail, self._sender)
@@ -61,7 +67,7 @@ class Mailer:
                 await _connected(client)
                 await _handed_over(client, self._sender.addr_spec, to, message)
         except TimeoutError:
-            raise NotSentError("the mail server did not answer in time") from None
+            raise TransientFailureError("the mail server did not answer in time") from None
         finally:
             await _leave(client)
 
@@ -83,18 +89,18 @@ def _wire_address(address: str) -> str:
     try:
         return wire_address(address)
     except ValueError:
-        raise RefusedForGoodError("the domain of the address is no name of a host") from None
+        raise PermanentFailureError("the domain of the address is no name of a host") from None
 
 
 def composed(mail: Outgoing, sender: Address) -> EmailMessage:
     """Return the mail with its headers.
 
-    Raises RefusedForGoodError for a line break in one of them, or a domain that no host can have.
+    Raises PermanentFailureError for a line break in one of them, or a domain that no host can have.
     """
     email = mail.email
     to = _wire_address(email.to)
     if LINE_BREAK.search(email.subject + to):
-        raise RefusedForGoodError("a header would hold a line break")
+        raise PermanentFailureError("a header would hold a line break")
     message = EmailMessage(policy=SMTP if to.isascii() else SMTPUTF8)
     message["Message-ID"] = f"<{mail.id}@{sender.domain}>"
     message["Date"] = format_datetime(mail.written_at)
@@ -112,27 +118,27 @@ async def _connected(client: aiosmtplib.SMTP) -> None:
     try:
         await client.connect()
     except SMTPAuthenticationError as error:
-        raise refusal(error, Step.LOGIN) from None
+        raise classify_reply(error, Step.LOGIN) from None
     except SMTPResponseException as error:
-        raise refusal(error, Step.GREETING) from None
+        raise classify_reply(error, Step.GREETING) from None
     except (SMTPException, OSError, ValueError) as error:
         cause = error.__cause__ if isinstance(error, SMTPConnectError) else error
-        raise NotSentError(_why_unreachable(cause or error)) from None
+        raise TransientFailureError(_why_unreachable(cause or error)) from None
 
 
 async def _handed_over(client: aiosmtplib.SMTP, sender: str, to: str, message: EmailMessage) -> None:
     try:
         await client.send_message(message, sender=sender, recipients=[to])
     except SMTPRecipientsRefused as error:
-        raise refusal(error.recipients[0], Step.RECIPIENT) from None
+        raise classify_reply(error.recipients[0], Step.RECIPIENT) from None
     except SMTPSenderRefused as error:
-        raise refusal(error, Step.SENDER) from None
+        raise classify_reply(error, Step.SENDER) from None
     except SMTPResponseException as error:
-        raise refusal(error, Step.MAIL) from None
+        raise classify_reply(error, Step.MAIL) from None
     except (SMTPNotSupported, ValueError):
-        raise RefusedForGoodError("the mail server takes no address like this one") from None
+        raise PermanentFailureError("the mail server takes no address like this one") from None
     except (SMTPException, OSError) as error:
-        raise NotSentError(_why_unreachable(error)) from None
+        raise TransientFailureError(_why_unreachable(error)) from None
 
 
 def _why_unreachable(error: BaseException) -> str:

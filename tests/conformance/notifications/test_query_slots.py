@@ -10,15 +10,15 @@ import pytest
 
 from runtime.errors import ServiceError, Unavailable
 from services.notifications.delivery.deliveries import Deliveries
-from services.notifications.delivery.email.mail_policy import Mailing
+from services.notifications.delivery.email.mail_policy import MailPolicy
 from services.notifications.domains import COLLECTIONS
 from services.notifications.inbox.notifications import Notifications, Selection
 from services.notifications.inbox.preferences import Preferences
 from services.notifications.logs.query import LogFilter, LogReader
-from services.notifications.logs.query_slots import AT_ONCE, LISTS, Turns
 from services.notifications.store.mongo import Store, open_store
-from services.notifications.store.tombstones import Erasures
-from tests.conformance.notifications.conftest import LETTERS, as_stored, failing
+from services.notifications.store.query_slots import AT_ONCE, LISTS, QuerySlots
+from services.notifications.store.tombstones import Tombstones
+from tests.conformance.notifications.conftest import SEALED_MAIL, as_stored, failing
 from tests.harness.engines import Engine
 from tests.harness.waiting import in_time, until
 
@@ -47,13 +47,13 @@ async def outcome(reader: LogReader) -> tuple[ServiceError | None, float]:
     return None, time.monotonic() - began
 
 
-async def flood(store: Store, turns: Turns) -> tuple[float, list[tuple[ServiceError | None, float]]]:
+async def flood(store: Store, slots: QuerySlots) -> tuple[float, list[tuple[ServiceError | None, float]]]:
     """Ask for many log entries at once; return how long a count of notifications takes meanwhile, and the outcomes."""
-    erasures = Erasures(store, ttl=DAY)
+    tombstones = Tombstones(store, ttl=DAY)
     notifications = Notifications(
-        store, Mailing(LETTERS), Deliveries(store), erasures, Preferences(store, erasures), ttl=DAY
+        store, MailPolicy(SEALED_MAIL), Deliveries(store), tombstones, Preferences(store, tombstones), ttl=DAY
     )
-    reader = LogReader(store, DAY, turns=turns)
+    reader = LogReader(store, DAY, slots=slots)
     queries = [asyncio.create_task(outcome(reader)) for _ in range(FLOOD)]
     await asyncio.sleep(0)  # each query runs up to its first wait
     began = time.monotonic()
@@ -65,7 +65,7 @@ async def flood(store: Store, turns: Turns) -> tuple[float, list[tuple[ServiceEr
 
 async def test_a_flood_of_log_queries_leaves_notifications_their_connections(slow: Store) -> None:
     """R9: two look at a time; the others are told soon when to come back."""
-    taken, outcomes = await flood(slow, Turns())
+    taken, outcomes = await flood(slow, QuerySlots())
     refused = [(error, seconds) for error, seconds in outcomes if error is not None]
     in_time(taken, 0, SLOW_MS / 1_000 / 2)  # below what it takes without turns
     assert len(refused) == FLOOD - AT_ONCE
@@ -77,15 +77,15 @@ async def test_a_flood_of_log_queries_leaves_notifications_their_connections(slo
 
 async def test_without_turns_a_count_waits_until_the_store_is_given_up(slow: Store) -> None:
     """R9 with the protection off: the searches hold every connection."""
-    taken, _ = await flood(slow, Turns(FLOOD))
+    taken, _ = await flood(slow, QuerySlots(FLOOD))
     assert taken >= SLOW_MS / 1_000 / 2
 
 
 async def flood_of_lists(store: Store, size: int) -> tuple[float, list[ServiceError | None]]:
     """Ask for many pages at once; return how long a count of notifications takes meanwhile, and the failures."""
-    erasures = Erasures(store, ttl=DAY)
+    tombstones = Tombstones(store, ttl=DAY)
     notifications = Notifications(
-        store, Mailing(LETTERS), Deliveries(store), erasures, Preferences(store, erasures), ttl=DAY
+        store, MailPolicy(SEALED_MAIL), Deliveries(store), tombstones, Preferences(store, tombstones), ttl=DAY
     )
 
     async def page() -> ServiceError | None:
@@ -114,14 +114,14 @@ async def test_a_flood_of_long_pages_leaves_other_calls_their_connections(slow: 
 
 async def test_without_turns_of_long_pages_a_count_waits_until_the_store_is_given_up(slow: Store) -> None:
     """The protection off."""
-    slow.long_pages = Turns(FLOOD, busy=LISTS)
+    slow.long_pages = QuerySlots(FLOOD, busy=LISTS)
     taken, _ = await flood_of_lists(slow, 1_000)
     assert taken >= SLOW_MS / 1_000 / 2
 
 
 async def test_a_page_of_the_usual_size_waits_for_no_turn(slow: Store) -> None:
     """People's lists are never refused because of long ones."""
-    async with slow.long_pages.one(), slow.long_pages.one():
+    async with slow.long_pages.slot(), slow.long_pages.slot():
         _, failures = await flood_of_lists(slow, 20)
     assert {error.reason for error in failures if error is not None} <= {"STORE_UNAVAILABLE"}
     assert None in failures

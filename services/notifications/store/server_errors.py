@@ -19,19 +19,19 @@ PASSING = frozenset({24, 46, 112, 117, 262, 276, 314, 11_601, 12_587})
 KNOWN_TO_WORK = "MongoDB, SecantusDB 0.7"
 
 
-def is_refusal(error: BaseException) -> bool:
+def is_permanent(error: BaseException) -> bool:
     """Whether a server that is there has refused for good: its primary is no other, and it has not run out of time."""
     if isinstance(error, OperationFailure):
         return not (error.timeout or error.code in PASSING or error.has_error_label("RetryableWriteError"))
     return isinstance(error, ConfigurationError)  # among others a server too old for the driver
 
 
-def is_of_rights(error: PyMongoError) -> bool:
+def is_unauthorized(error: PyMongoError) -> bool:
     """Whether the server does not let this service in."""
     return isinstance(error, OperationFailure) and error.code in LOGIN | RIGHTS
 
 
-def mend_of(error: PyMongoError) -> str:
+def remedy_of(error: PyMongoError) -> str:
     """Return what to do about a refusal."""
     code = error.code if isinstance(error, OperationFailure) else None
     if code in LOGIN:

@@ -25,11 +25,11 @@ NAMES_US = re.compile(
 ADDRESS = re.compile(r"\S+@\S+")
 
 
-class NotSentError(Exception):
+class TransientFailureError(Exception):
     """The mail was not accepted now, or nobody knows; the text says why, and holds no secret."""
 
 
-class RefusedUsError(NotSentError):
+class SenderRejectedError(TransientFailureError):
     """The server refuses this installation, not the mail: its sender, its host, or its login.
 
     `is_for_all`: it was refused before the server knew of a recipient, so every other mail would be too. `words` are
@@ -42,7 +42,7 @@ class RefusedUsError(NotSentError):
         self.words = words
 
 
-class RefusedForGoodError(Exception):
+class PermanentFailureError(Exception):
     """The server will never take this mail; the text says why, and holds no secret."""
 
 
@@ -56,21 +56,21 @@ class Step(Enum):
     MAIL = "the mail"
 
 
-def refusal(error: SMTPResponseException, step: Step) -> NotSentError | RefusedForGoodError:
+def classify_reply(error: SMTPResponseException, step: Step) -> TransientFailureError | PermanentFailureError:
     """Return what the server's answer at this step means."""
     enhanced = ENHANCED.match(error.message)
     why = f"the mail server refused {step.value}: {error.code}{f' {enhanced[0]}' if enhanced else ''}"
     if error.code < PERMANENT:
-        return NotSentError(why)
+        return TransientFailureError(why)
     code = (int(enhanced[1]), int(enhanced[2])) if enhanced else None
     if step in (Step.GREETING, Step.LOGIN, Step.SENDER):
         if step is Step.SENDER and _is_about_the_mail(error.code, code):
-            return RefusedForGoodError(why)
+            return PermanentFailureError(why)
         words = "" if step is Step.LOGIN else _printable(error.message)
-        return RefusedUsError(why, is_for_all=True, words=words)
+        return SenderRejectedError(why, is_for_all=True, words=words)
     if _is_about_us(error.code, code, error.message):
-        return RefusedUsError(why, is_for_all=False)
-    return RefusedForGoodError(why)
+        return SenderRejectedError(why, is_for_all=False)
+    return PermanentFailureError(why)
 
 
 def _is_about_the_mail(code: int, enhanced: tuple[int, int] | None) -> bool:

@@ -9,29 +9,29 @@ from runtime.errors import Unavailable
 LOG_QUERIES = ("LOG_QUERIES_BUSY", "others are looking through the logs: try again")
 LISTS = ("TOO_MANY_READS", "too many long pages are being read: try again, or ask for fewer rows")
 AT_ONCE = 2
-PATIENCE_SECONDS = 0.5
+MAX_WAIT_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 
 
-class Turns:
-    """At most `at_once` run. One that waits longer than `patience` seconds is refused by `busy`, a reason and words."""
+class QuerySlots:
+    """At most `at_once` run. One that waits longer than `max_wait` seconds is refused by `busy`, a reason and words."""
 
     def __init__(
         self,
         at_once: int = AT_ONCE,
         *,
-        patience: float = PATIENCE_SECONDS,
+        max_wait: float = MAX_WAIT_SECONDS,
         busy: tuple[str, str] = LOG_QUERIES,
     ) -> None:
         self._free = asyncio.Semaphore(at_once)
-        self._patience = patience
+        self._max_wait = max_wait
         self._busy = busy
 
     @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[None]:
         """Take a turn for as long as the block runs. Raises Unavailable."""
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._max_wait):
                 await self._free.acquire()
         except TimeoutError:
             raise Unavailable(*self._busy, retry_after=RETRY_SECONDS) from None

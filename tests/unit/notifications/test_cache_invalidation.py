@@ -1,4 +1,4 @@
-"""Answers in caches: dropped after each change, whatever becomes of the call, and told again until confirmed."""
+"""Caches are invalidated after each write, also if its call is cancelled, and again until every cache confirms."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import pytest
 
 from runtime.errors import DeliveryRejectedError, NotFound, ServiceError, Unavailable
 from services.notifications.inbox import cache_invalidation
-from services.notifications.inbox.cache_invalidation import OWED_SECONDS, CachedAnswers
+from services.notifications.inbox.cache_invalidation import PENDING_SECONDS, CacheInvalidation
 from tests.harness.waiting import until
 from trivet.client.deadline import remaining, within
 
@@ -48,16 +48,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def kept(cache: Cache, clock: Clock) -> CachedAnswers:
-    return CachedAnswers(cache.invalidate, monotonic=clock)
+def kept(cache: Cache, clock: Clock) -> CacheInvalidation:
+    return CacheInvalidation(cache.invalidate, monotonic=clock)
 
 
 async def written() -> str:
     return "written"
 
 
-async def test_after_a_write_the_users_answers_are_dropped(kept: CachedAnswers, cache: Cache) -> None:
-    assert await kept.settle(["unread:ann", "preferences:ann"], written) == "written"
+async def test_after_a_write_the_users_answers_are_dropped(kept: CacheInvalidation, cache: Cache) -> None:
+    assert await kept.write_and_invalidate(["unread:ann", "preferences:ann"], written) == "written"
     assert cache.told == [["unread:ann", "preferences:ann"]]
     await kept.relay()
     assert len(cache.told) == 1  # it was confirmed, so nothing is owed
@@ -77,10 +77,12 @@ class Held:
         self.is_done = True
 
 
-async def test_a_call_that_is_cancelled_skips_neither_the_write_nor_the_drop(kept: CachedAnswers, cache: Cache) -> None:
+async def test_a_call_that_is_cancelled_skips_neither_the_write_nor_the_drop(
+    kept: CacheInvalidation, cache: Cache
+) -> None:
     """R2."""
     write = Held()
-    call = asyncio.create_task(kept.settle(["unread:ann"], write))
+    call = asyncio.create_task(kept.write_and_invalidate(["unread:ann"], write))
     await write.begun.wait()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -112,24 +114,24 @@ async def test_in_the_calls_own_task_the_cancel_would_skip_the_drop(cache: Cache
 
 @pytest.mark.parametrize("failure", [Unavailable("STORE_UNAVAILABLE", "away"), NotFound("GONE", "not there")])
 async def test_a_write_of_unknown_outcome_drops_the_answer_too(
-    kept: CachedAnswers, cache: Cache, failure: ServiceError
+    kept: CacheInvalidation, cache: Cache, failure: ServiceError
 ) -> None:
     async def failing() -> None:
         raise failure
 
     with pytest.raises(type(failure)):
-        await kept.settle(["unread:ann"], failing)
+        await kept.write_and_invalidate(["unread:ann"], failing)
     assert cache.told == [["unread:ann"]]
 
 
 @pytest.mark.parametrize("answer", [False, AWAY])
 async def test_what_is_not_confirmed_is_told_again_until_it_is(
-    kept: CachedAnswers, cache: Cache, answer: bool | Exception
+    kept: CacheInvalidation, cache: Cache, answer: bool | Exception
 ) -> None:
     """R16: and the call has answered meanwhile."""
     cache.answer = answer
-    await kept.settle(["unread:ann"], written)
-    await kept.settle(["unread:bob"], written)
+    await kept.write_and_invalidate(["unread:ann"], written)
+    await kept.write_and_invalidate(["unread:bob"], written)
     await kept.relay()
     cache.answer = True
     await kept.relay()
@@ -140,11 +142,11 @@ async def test_what_is_not_confirmed_is_told_again_until_it_is(
 
 
 async def test_what_no_cache_can_hold_any_more_is_not_told_again(
-    kept: CachedAnswers, cache: Cache, clock: Clock
+    kept: CacheInvalidation, cache: Cache, clock: Clock
 ) -> None:
     cache.answer = AWAY
-    await kept.settle(["unread:ann"], written)
-    clock.now += OWED_SECONDS
+    await kept.write_and_invalidate(["unread:ann"], written)
+    clock.now += PENDING_SECONDS
     cache.told.clear()
     await kept.relay()
     assert cache.told == []
@@ -162,10 +164,10 @@ async def test_a_confirmation_of_an_earlier_change_does_not_pay_for_a_later_one(
             return True
         return told > 2
 
-    kept = CachedAnswers(invalidate, monotonic=clock)
-    first = asyncio.create_task(kept.settle(["unread:ann"], written))
+    kept = CacheInvalidation(invalidate, monotonic=clock)
+    first = asyncio.create_task(kept.write_and_invalidate(["unread:ann"], written))
     await until(lambda: told == 1)
-    await kept.settle(["unread:ann"], written)
+    await kept.write_and_invalidate(["unread:ann"], written)
     let.set()
     await first
     assert told == 2
@@ -174,14 +176,14 @@ async def test_a_confirmation_of_an_earlier_change_does_not_pay_for_a_later_one(
 
 
 async def test_a_refusal_is_told_again_and_logged_once(
-    kept: CachedAnswers, cache: Cache, caplog: pytest.LogCaptureFixture
+    kept: CacheInvalidation, cache: Cache, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A cache that is overloaded, or does not know our key yet, refuses; an answer that it keeps would be wrong."""
     cache.answer = DeliveryRejectedError("RESOURCE_EXHAUSTED")
-    await kept.settle(["unread:ann"], written)
+    await kept.write_and_invalidate(["unread:ann"], written)
     await kept.relay()
     assert [line.getMessage() for line in caplog.records] == [
-        "the cache refuses to drop answers, they are told again: RESOURCE_EXHAUSTED"
+        "the cache rejected an invalidation; retrying every second: RESOURCE_EXHAUSTED"
     ]
     cache.answer = True
     await kept.relay()
@@ -198,36 +200,36 @@ async def test_a_cache_that_hangs_holds_an_answer_back_for_a_moment_only(
         return await let.wait()
 
     monkeypatch.setattr(cache_invalidation, "WAIT_SECONDS", 0.01)
-    kept = CachedAnswers(invalidate, monotonic=clock)
-    assert await kept.settle(["unread:ann"], written) == "written"
+    kept = CacheInvalidation(invalidate, monotonic=clock)
+    assert await kept.write_and_invalidate(["unread:ann"], written) == "written"
     let.set()
     async with kept.running(1):
         pass
 
 
-async def test_a_user_whom_no_key_can_name_is_not_told_of(kept: CachedAnswers, cache: Cache) -> None:
+async def test_a_user_whom_no_key_can_name_is_not_told_of(kept: CacheInvalidation, cache: Cache) -> None:
     """Else one odd id would have the cache refuse everybody else's in the same call."""
     for user_id in ("a b", "ü", "x" * 513):
-        assert await kept.settle([f"unread:{user_id}"], written) == "written"
+        assert await kept.write_and_invalidate([f"unread:{user_id}"], written) == "written"
     assert cache.told == []
 
 
-async def test_the_write_keeps_what_is_left_of_its_calls_time(kept: CachedAnswers) -> None:
+async def test_the_write_keeps_what_is_left_of_its_calls_time(kept: CacheInvalidation) -> None:
     async def left() -> float:
         return remaining(60)
 
     with within(2):
-        assert await kept.settle(["unread:ann"], left) < 2
-    assert await kept.settle(["unread:ann"], left) == 60
+        assert await kept.write_and_invalidate(["unread:ann"], left) < 2
+    assert await kept.write_and_invalidate(["unread:ann"], left) == 60
 
 
 async def test_what_is_owed_is_bounded_and_the_oldest_is_let_go(
-    kept: CachedAnswers, cache: Cache, monkeypatch: pytest.MonkeyPatch
+    kept: CacheInvalidation, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_invalidation, "MAX_OWED", 2)
+    monkeypatch.setattr(cache_invalidation, "MAX_PENDING", 2)
     cache.answer = AWAY
     for user_id in ("ann", "bob", "cat"):
-        await kept.settle([f"unread:{user_id}"], written)
+        await kept.write_and_invalidate([f"unread:{user_id}"], written)
     cache.told.clear()
     await kept.relay()
     assert cache.told == [["unread:bob", "unread:cat"]]

@@ -9,7 +9,7 @@ from pymongo.errors import AutoReconnect, ConfigurationError, ExecutionTimeout, 
 from runtime.errors import Unavailable
 from services.notifications.domains import COLLECTIONS
 from services.notifications.store.mongo import open_store
-from services.notifications.store.server_refusals import KNOWN_TO_WORK, is_refusal, version_of
+from services.notifications.store.server_errors import KNOWN_TO_WORK, is_permanent, version_of
 from tests.conformance.notifications.conftest import failing
 from tests.harness.engines import Engine
 from tests.harness.waiting import until
@@ -86,7 +86,7 @@ async def test_rights_that_are_taken_away_later_are_named_once_and_not_taken_for
     ],
 )
 def test_what_is_a_refusal(error: Exception, is_for_good: bool) -> None:
-    assert is_refusal(error) is is_for_good
+    assert is_permanent(error) is is_for_good
 
 
 @pytest.mark.parametrize(
