@@ -1,6 +1,6 @@
-"""The `trivet` command: run the stack, migrate, look after users, sign actors."""
+"""The `trivet` command: run the stack, migrate the database, manage users, sign actors."""
 
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-"""The clone, or what of it the image holds."""
+"""The root of the clone, or of the files in the image."""

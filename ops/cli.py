@@ -1,4 +1,4 @@
-"""The `trivet` command: its subcommands, and how each mistake ends in one clear line."""
+"""The `trivet` command and its subcommands."""
 
 import sys
 
@@ -16,7 +16,7 @@ from ops.identity.users import app as users
 from ops.keys.keyring import actor
 
 app = typer.Typer(
-    help="Run Trivet, migrate its database, look after its users and sign calls.",
+    help="Run Trivet, migrate its database, manage its users and sign calls.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -32,14 +32,14 @@ app.add_typer(exporting, name="export")
 
 @app.command()
 def run() -> None:
-    """Run the whole stack: stores, services and gateway, until Ctrl-C."""
+    """Run the whole stack (stores, services and gateway) until Ctrl-C."""
     from ops.stack.run import main as become_the_stack
 
     become_the_stack()
 
 
 def main() -> None:
-    """Run a subcommand; exit with 2 for wrong usage or settings, 1 for what failed."""
+    """Run a subcommand. Exit with 2 for wrong usage or settings, 1 for other failures."""
     sys.exit(status_of(_run))
 
 
@@ -53,7 +53,7 @@ def _run() -> int:
 
 
 def _tell_usage(message: str) -> int:
-    if message.startswith("Usage:"):  # a command without its subcommand: this is the whole help
+    if message.startswith("Usage:"):  # no subcommand was given: the message is the help text
         print(message, file=sys.stderr)
         return WRONG
     return tell(f"{message} Try `trivet --help`.", WRONG)

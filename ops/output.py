@@ -1,4 +1,4 @@
-"""What subcommands answer: tables for people, JSON for programs."""
+"""The output of subcommands: tables for people, JSON for programs."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 WIDE = 250
-"""Columns where no terminal says how many there are: nothing is cut for a pipe."""
+"""The width in columns if the output is no terminal, so that nothing is cut for a pipe."""
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -46,19 +46,19 @@ def as_json(value: Any) -> None:
 
 
 def note(text: str) -> None:
-    """Say what is no part of the answer."""
+    """Print a remark to standard error, so that standard output holds only the result."""
     print(f"trivet: {text}", file=sys.stderr)
 
 
 def warn_of_password(option: str, address: str, variable: str) -> None:
-    """Say so if an option holds an address with a password: everybody on the machine can read arguments."""
+    """Warn if an option holds a URL with a password, because all users of the machine can read arguments."""
     try:
         parts = urlsplit(address)
         has_password = bool(parts.password) or "password" in parse_qs(parts.query)
     except ValueError:
         return
     if has_password and any(address in argument for argument in sys.argv):
-        note(f"others on this machine can read the password in {option}: next time set {variable} instead")
+        note(f"warning: other users of this machine can read the password in {option}: set {variable} instead")
 
 
 def _iso(value: Any) -> str:

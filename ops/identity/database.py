@@ -1,6 +1,6 @@
 """`trivet db`: the schema of identity's database.
 
-SQLAlchemy and Alembic are imported where they are used: the other subcommands start in a third of the time without.
+SQLAlchemy and Alembic are imported in the functions that use them, so that other subcommands start three times faster.
 """
 
 import os
@@ -22,23 +22,25 @@ from ops.stack.stores import is_given, sqlite_file, sqlite_url
 if TYPE_CHECKING:
     from services.identity.store.schema.migrate import Status
 
-app = typer.Typer(help="Look after the schema of the database.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Manage the schema of identity's database.", no_args_is_help=True, rich_markup_mode=None)
 T = TypeVar("T")
 TRY_EVERY_SECONDS = 0.5
 
 
 def url(*, may_be_new: bool = False) -> str:
-    """Return the database that this clone's stack uses: the one given, else the file of its embedded stack.
+    """Return the URL of the stack's database: the one in the settings, else the SQLite file of the embedded stack.
 
-    Raises WrongSettings for an SQLite file that is not there, unless it `may_be_new`: looking makes no database.
+    Raises WrongSettings if the SQLite file does not exist, unless it `may_be_new`.
     """
     if is_given("sql", os.environ):
         from services.identity.store.engine.settings import StoreSettings
 
-        store = read_settings(StoreSettings)  # whoever looks after it need not hold the service's keys
+        store = read_settings(StoreSettings)  # these commands do not need the service's keys
         file = Path(store.store.url.database or "") if store.store.kind == "sqlite" else None
         if file is not None and not may_be_new and not file.exists():
-            raise WrongSettings(f"there is no database {file}: DATABASE_URL names it, `trivet db migrate` makes it")
+            raise WrongSettings(
+                f"there is no database {file}: check DATABASE_URL, or create it with `trivet db migrate`"
+            )
         return store.address
     settings = read_settings(OpsSettings)
     if settings.is_production:
@@ -48,17 +50,17 @@ def url(*, may_be_new: bool = False) -> str:
     file = sqlite_file(settings.data_folder)
     if not file.exists():
         raise WrongSettings(
-            f"there is no database {file}: TRIVET_DATA or TRIVET_HTTP_PORT choose the folder, DATABASE_URL another "
-            "database, and `trivet run` or `trivet db migrate` makes it"
+            f"there is no database {file}: create it with `trivet run` or `trivet db migrate`, choose another folder "
+            "with TRIVET_DATA or TRIVET_HTTP_PORT, or set DATABASE_URL"
         )
     return sqlite_url(settings.data_folder)
 
 
 @app.command()
 def migrate(
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for a database that is not up yet.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the database answers.")] = False,
 ) -> None:
-    """Bring the database to this version's tables."""
+    """Run the missing migrations."""
     from services.identity.store.schema.migrate import upgrade
 
     address = url(may_be_new=True)
@@ -69,10 +71,10 @@ def migrate(
 
 @app.command()
 def rollback(
-    steps: Annotated[int, typer.Option(min=1, help="How many migrations to take back.")] = 1,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    steps: Annotated[int, typer.Option(min=1, help="The number of migrations to roll back.")] = 1,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Take the last migrations back, after a question; the data in what they added is lost."""
+    """Roll back the last migrations after a confirmation. The data in the columns and tables they added is lost."""
     from services.identity.store.schema.migrate import downgrade, last
 
     address = url()
@@ -89,10 +91,10 @@ def _ask(address: str, names: Sequence[str]) -> None:
     where = store_url.parse(address).url.render_as_string()
     if read_settings(OpsSettings).is_production:
         where += ", which is in production"
-    note(f"this takes back {', '.join(names)} on {where}; the data in what they added is lost")
+    note(f"this rolls back {', '.join(names)} on {where}; the data in what they added is lost")
     if not sys.stdin.isatty():
-        raise CommandFailed("standard input is no terminal to ask on: say --yes to take them back", status=WRONG)
-    if not typer.confirm("Take them back?", err=True):
+        raise CommandFailed("standard input is not a terminal: confirm with --yes", status=WRONG)
+    if not typer.confirm("Roll them back?", err=True):
         raise CommandFailed("nothing was changed")
 
 
@@ -100,7 +102,7 @@ def _ask(address: str, names: Sequence[str]) -> None:
 def status(
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 if migrations are missing.")] = False,
 ) -> None:
-    """Say which migration the database stands at, and which are missing."""
+    """Print the current migration of the database and the missing ones."""
     from services.identity.store.schema.migrate import status
 
     address = url()
@@ -111,8 +113,8 @@ def status(
 
 
 @app.command()
-def create(name: Annotated[str, typer.Argument(help="What it does, for example `add seats`.")]) -> None:
-    """Write a new migration from the difference between the last one and the tables in the code."""
+def create(name: Annotated[str, typer.Argument(help="A short description, for example `add seats`.")]) -> None:
+    """Write a new migration: the difference between the last migration and the tables in the code."""
     from services.identity.store.schema.migrate import create
 
     print(create(name))

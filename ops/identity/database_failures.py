@@ -1,4 +1,4 @@
-"""What a failing database means to an operator, in one line: what is wrong, what to do, and the driver's own words."""
+"""Explains database failures to the operator in one line: what is wrong, what to do, and the driver's message."""
 
 import asyncio
 import logging
@@ -24,11 +24,11 @@ OURS = "DATABASE_URL"
 def explained(address: str, setting: str = OURS, *, drivers: bool = True, more: str = "") -> Iterator[None]:
     """Turn the errors of the service's code and of drivers into CommandFailed or WrongSettings.
 
-    `setting` is what the operator named the database by. Without `drivers` only the service's errors are answered:
-    the drivers' are of another database. `more` is said at the end.
+    `setting` is the setting that names the database. Without `drivers` only the service's errors are handled, because
+    the drivers' errors come from another database. `more` is added at the end.
     """
     log = logging.getLogger("services.identity.store.faults.failure_log")
-    log.disabled, before = True, log.disabled  # the same is said here, once
+    log.disabled, before = True, log.disabled  # the error raised here says the same
     try:
         yield
     except ServiceError as error:
@@ -43,7 +43,7 @@ def explained(address: str, setting: str = OURS, *, drivers: bool = True, more: 
 
 
 def failure(error: BaseException, address: str, setting: str = OURS) -> CommandFailed | None:
-    """Return what an error of a driver means, None if nothing that is known. WrongSettings is what no waiting mends."""
+    """Return the explanation of a driver's error, None if it is unknown. WrongSettings is permanent."""
     setting = _named(address, setting)
     if isinstance(error, TooOldError):
         return WrongSettings(f"{setting}: {error}")
@@ -55,12 +55,14 @@ def failure(error: BaseException, address: str, setting: str = OURS) -> CommandF
         kind = CommandFailed if trouble.passes else WrongSettings
         return kind(f"{setting}: {trouble.what}: {trouble.mend} ({words_of(error)})")
     if fault_of(error) in (Fault.GONE, Fault.BUSY, Fault.READ_ONLY):
-        return CommandFailed(f"{setting}: the database fails or does not answer ({words_of(error)}): is it running?")
+        return CommandFailed(
+            f"{setting}: the database fails or does not answer ({words_of(error)}): check that it is running"
+        )
     return None
 
 
 def _named(address: str, setting: str) -> str:
-    """Return what the operator knows the database by: a file by its path, which no variable may have named."""
+    """Return the name that the operator knows: the path of an SQLite file, else the setting."""
     store = store_url.parse(address)
     return store.url.database or setting if store.kind == "sqlite" and setting == OURS else setting
 

@@ -42,7 +42,7 @@ class IdentityAccess:
     audit: Audit
     backlog: Backlog
 
-    async def user(self, who: str, mend: str = "look with `trivet users list`") -> User:
+    async def user(self, who: str, mend: str = "list all users with `trivet users list`") -> User:
         """Return the user with this email address or id. Raises CommandFailed, which ends with the advice `mend`."""
         found = None
         if "@" not in who:

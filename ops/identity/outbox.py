@@ -1,6 +1,6 @@
-"""`trivet outbox`: notes that identity could not deliver to the other services yet.
+"""`trivet outbox`: messages that identity has not delivered to other services yet.
 
-What works on the database is imported where it is used: the other subcommands start in a third of the time without.
+Imports of database code are inside the functions that use it, so that the other subcommands start three times faster.
 """
 
 import sys
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     from services.identity.outbox.backlog import Choice, Waiting
 
 app = typer.Typer(
-    help="Look after the outbox: mails, audit events, erasures and invalidations on their way to other services.",
+    help="Manage the outbox: messages (mails, audit events, erasures, invalidations) to other services.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-SOON = "a running stack sends them within a second or two"
+SOON = "a running stack sends them within 2 s"
 
-Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="The notes, by the ids that `list` shows.")]
-All = Annotated[bool, typer.Option("--all", help="All of them, in place of ids.")]
-Topic = Annotated[str, typer.Option(metavar="TOPIC", help="Only notes of this topic, for example mail.send.")]
+Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Message ids, as `list` prints them.")]
+All = Annotated[bool, typer.Option("--all", help="All messages, instead of ids.")]
+Topic = Annotated[str, typer.Option(metavar="TOPIC", help="Only messages of this topic, for example mail.send.")]
 
 
 @app.command(name="list")
 def list_notes(
     topic: Topic = "",
-    parked: Annotated[bool, typer.Option("--parked", help="Only notes that are not sent again.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many.")] = 50,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")] = False,
+    parked: Annotated[bool, typer.Option("--parked", help="Only parked messages: all their attempts failed.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="The largest number of messages.")] = 50,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List notes that wait, oldest first: how old they are, why they were refused, when they are sent again."""
+    """List the messages in the outbox, oldest first: age, failed attempts, the cause and the next attempt."""
     from ops.identity.identity_access import IdentityAccess, with_identity
     from services.identity.outbox.backlog import Choice
 
@@ -59,7 +59,7 @@ def list_notes(
 
 @app.command()
 def retry(ids: Ids = None, everything: All = False, topic: Topic = "") -> None:
-    """Send notes again now that were refused, parked ones too; they have all their attempts again."""
+    """Retry rejected messages now, also parked ones. Their attempts are counted from zero again."""
     from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
 
     chosen = _chosen(ids, everything, topic)
@@ -67,7 +67,7 @@ def retry(ids: Ids = None, everything: All = False, topic: Topic = "") -> None:
     async def work(identity: IdentityAccess) -> int:
         return await identity.backlog.retry(chosen, identity.audit, actor=ACTOR)
 
-    print(f"notes sent again: {_as_named(with_identity(work), ids, 'was refused')}")
+    print(f"messages sent again: {_as_named(with_identity(work), ids, 'was rejected')}")
     note(SOON)
 
 
@@ -76,9 +76,9 @@ def drop(
     ids: Ids = None,
     everything: All = False,
     topic: Topic = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete parked notes: a mail is never sent, an event never audited, a deleted user's data never erased."""
+    """Delete parked messages. Their mails are never sent, their audit events and erasures are lost."""
     from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
 
     chosen = _chosen(ids, everything, topic)
@@ -88,7 +88,7 @@ def drop(
     async def work(identity: IdentityAccess) -> int:
         return await identity.backlog.drop(chosen, identity.audit, actor=ACTOR)
 
-    print(f"notes dropped: {_as_named(with_identity(work), ids, 'is parked')}")
+    print(f"messages dropped: {_as_named(with_identity(work), ids, 'is parked')}")
 
 
 def _chosen(ids: Iterable[int] | None, everything: bool, topic: str) -> "Choice":
@@ -96,21 +96,23 @@ def _chosen(ids: Iterable[int] | None, everything: bool, topic: str) -> "Choice"
 
     named = tuple(dict.fromkeys(ids or ()))
     if bool(named) == everything:
-        raise WrongSettings("name the notes by their ids, or say --all")
+        raise WrongSettings("give either message ids or --all")
     return Choice(named, topic)
 
 
 def _ask() -> None:
     if not sys.stdin.isatty():
-        raise WrongSettings("this deletes notes that were never delivered: say --yes")
-    typer.confirm("What these notes tell is never delivered. Delete them?", abort=True)
+        raise WrongSettings("this deletes messages that were never delivered: confirm with --yes")
+    typer.confirm("These messages will never be delivered. Delete them?", abort=True)
 
 
 def _as_named(done: int, ids: Iterable[int] | None, condition: str) -> int:
-    """Return how many notes a command changed. Raises CommandFailed if that is not all that were named."""
+    """Return how many messages a command changed. Raises CommandFailed if some of `ids` were not changed."""
     named = len(set(ids or ()))
     if done < named:
-        raise CommandFailed(f"{done} of {named} notes: none of the others {condition}, look with `trivet outbox list`")
+        raise CommandFailed(
+            f"{done} of {named} messages: none of the others {condition}, list them with `trivet outbox list`"
+        )
     return done
 
 

@@ -1,4 +1,4 @@
-"""`trivet keys`: printing them, and sealing anew what an old one has sealed."""
+"""`trivet keys`: print the keys of the processes, and re-encrypt data under the current secret."""
 
 from typing import Annotated
 
@@ -10,35 +10,37 @@ from ops.identity.sealing import SealingSettings, sealer
 from ops.keys import keyring
 from ops.settings_reader import read_settings
 
-app = typer.Typer(help="Print the keys of each process, or seal anew.", rich_markup_mode=None)
+app = typer.Typer(help="Print the keys of each process, or re-encrypt stored tokens.", rich_markup_mode=None)
 
 
 @app.callback(invoke_without_command=True)
 def keys(
     context: typer.Context,
-    process: Annotated[str | None, typer.Option("--for", metavar="PROCESS", help="A process or a program.")] = None,
+    process: Annotated[
+        str | None, typer.Option("--for", metavar="PROCESS", help="Only the keys of this process or program.")
+    ] = None,
 ) -> None:
-    """Print the TRIVET_*_KEYS of each process, as lines for its environment."""
+    """Print the TRIVET_*_KEYS variables of each process, as lines for its environment."""
     if context.invoked_subcommand is None:
         keyring.keys(process)
 
 
 @app.command()
 def reseal() -> None:
-    """Seal providers' tokens anew under the secret in use; TRIVET_SECRETS_OLD may then forget the others."""
+    """Encrypt the providers' tokens under TRIVET_SECRET. Former secrets can then leave TRIVET_SECRETS_OLD."""
     from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
     from services.identity.oauth.reseal import Resealed, reseal_all
 
-    url()  # before the secret, which is made where there is none
+    url()  # fails before a secret is created
     sealing = sealer(read_settings(SealingSettings))
 
     async def work(identity: IdentityAccess) -> Resealed:
         return await reseal_all(identity.database, sealing, identity.audit, actor=ACTOR)
 
     done = with_identity(work)
-    print(f"{done.renewed} of {done.seen} accounts with tokens sealed anew")
+    print(f"{done.renewed} of {done.seen} accounts with tokens re-encrypted")
     if done.broken:
         raise CommandFailed(
-            f"{done.broken} accounts hold tokens that no key opens: put the secret that sealed them into"
-            " TRIVET_SECRETS_OLD and run this again, or let their owners sign in again"
+            f"{done.broken} accounts hold tokens that no key decrypts: add the secret that encrypted them to"
+            " TRIVET_SECRETS_OLD and run this again, or have their owners sign in again"
         )

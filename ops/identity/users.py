@@ -1,6 +1,6 @@
-"""`trivet users`: what an operator does to accounts from outside.
+"""`trivet users`: manage users.
 
-What works on the database is imported where it is used: the other subcommands start in a third of the time without.
+Imports of database code are inside the functions that use it, so that the other subcommands start three times faster.
 """
 
 import re
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from services.identity.users.administration import Changed
     from services.identity.users.users import User
 
-app = typer.Typer(help="Look after users.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Manage users.", no_args_is_help=True, rich_markup_mode=None)
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-SOON = "running gateways are told within a second or two; without their cache they believe a session for 30 s at most"
+SOON = "running gateways stop accepting the sessions within 2 s, or within 30 s if they cannot reach the cache"
 MAX_SESSIONS = 1_000
 
-Who = Annotated[str, typer.Argument(metavar="EMAIL|ID", help="The user's address or id.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
+Who = Annotated[str, typer.Argument(metavar="EMAIL|ID", help="The user's email address or id.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class RoleName(Enum):
@@ -42,16 +42,20 @@ class Sorting(Enum):
 
 @app.command(name="list")
 def list_users(
-    query: Annotated[str, typer.Argument(help="What the address or the name begins with.")] = "",
-    role: Annotated[RoleName | None, typer.Option(help="Only this role.")] = None,
-    banned: Annotated[bool | None, typer.Option("--banned/--not-banned", help="Only banned users, or others.")] = None,
-    verified: Annotated[bool | None, typer.Option("--verified/--unverified", help="By verified address.")] = None,
-    sort: Annotated[Sorting, typer.Option(help="How they are sorted.")] = Sorting.NEWEST,
-    page_size: Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many.")] = 50,
-    page: Annotated[int, typer.Option(min=1, help="Which page, counted from 1.")] = 1,
+    query: Annotated[str, typer.Argument(help="Only users whose email address or name begins so.")] = "",
+    role: Annotated[RoleName | None, typer.Option(help="Only users with this role.")] = None,
+    banned: Annotated[
+        bool | None, typer.Option("--banned/--not-banned", help="Only banned users, or only others.")
+    ] = None,
+    verified: Annotated[
+        bool | None, typer.Option("--verified/--unverified", help="Only users whose email is verified, or only others.")
+    ] = None,
+    sort: Annotated[Sorting, typer.Option(help="The sort order.")] = Sorting.NEWEST,
+    page_size: Annotated[int, typer.Option("--limit", min=1, max=1_000, help="The number of users on a page.")] = 50,
+    page: Annotated[int, typer.Option(min=1, help="The page number, from 1.")] = 1,
     json: AsJson = False,
 ) -> None:
-    """List users, and say how many there are in all."""
+    """List users and print their total number."""
     from ops.identity.identity_access import IdentityAccess, with_identity
     from services.identity.users.users import Filter, Order, Role
 
@@ -72,13 +76,15 @@ def list_users(
 
 @app.command()
 def create(
-    email: Annotated[str, typer.Argument(help="The address to sign in with.")],
-    name: Annotated[str, typer.Option(help="The person's name; the address's first part if not given.")] = "",
-    admin: Annotated[bool, typer.Option("--admin", help="Make them an administrator.")] = False,
-    verified: Annotated[bool, typer.Option("--verified", help="Take the address as proved.")] = False,
+    email: Annotated[str, typer.Argument(help="The email address to sign in with.")],
+    name: Annotated[
+        str, typer.Option(help="The user's name. Defaults to the part of the email address before the @.")
+    ] = "",
+    admin: Annotated[bool, typer.Option("--admin", help="Make the user an administrator.")] = False,
+    verified: Annotated[bool, typer.Option("--verified", help="Mark the email as verified.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Make a user; the password is asked for, or read from standard input."""
+    """Create a user. Asks for the password, or reads it from standard input."""
     from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
     from services.identity.passwords.hashing import Hasher
     from services.identity.passwords.policy import new_password
@@ -104,25 +110,25 @@ def create(
 
 @app.command()
 def promote(email: Who) -> None:
-    """Make a user an administrator; they may have to sign in again."""
+    """Make a user an administrator. The user may have to sign in again."""
     _set_role(email, RoleName.ADMIN, "sign up first, then promote")
     print(f"{email} is an administrator")
 
 
 @app.command()
 def demote(email: Who) -> None:
-    """Make an administrator a user like any other; the last one stays."""
-    _set_role(email, RoleName.USER, "`trivet users list` shows who there is")
-    print(f"{email} is no administrator")
+    """Remove the administrator role from a user. Fails for the last administrator."""
+    _set_role(email, RoleName.USER, "list all users with `trivet users list`")
+    print(f"{email} is not an administrator")
 
 
 @app.command()
 def ban(
     who: Who,
-    reason: Annotated[str, typer.Option(help="Why, for other operators to read.")] = "",
-    length: Annotated[str, typer.Option("--for", metavar="30m|12h|7d|2w", help="For how long; else for ever.")] = "",
+    reason: Annotated[str, typer.Option(help="The reason, for other operators.")] = "",
+    length: Annotated[str, typer.Option("--for", metavar="30m|12h|7d|2w", help="The duration. Default: forever.")] = "",
 ) -> None:
-    """Keep a user out, and end their sessions."""
+    """Ban a user and end the user's sessions."""
     from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
 
     until = datetime.now(UTC) + _length(length) if length else None
@@ -132,20 +138,20 @@ def ban(
         return await identity.administration.ban(user.id, reason, until, actor=ACTOR)
 
     done = with_identity(work)
-    how_long = f"until {moment(until)} UTC" if until else "for ever"
+    how_long = f"until {moment(until)} UTC" if until else "forever"
     print(f"{done.user.email} is banned {how_long}; sessions ended: {done.sessions_ended}")
     note(SOON)
 
 
 @app.command()
 def unban(who: Who) -> None:
-    """Let a user in again."""
+    """Lift the ban of a user."""
     from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
 
     async def work(identity: IdentityAccess) -> "Changed":
         return await identity.administration.unban((await identity.user(who)).id, actor=ACTOR)
 
-    print(f"{with_identity(work).user.email} may sign in")
+    print(f"{with_identity(work).user.email} can sign in")
 
 
 @app.command()
@@ -168,9 +174,9 @@ def sessions(who: Who, json: AsJson = False) -> None:
 
 @app.command()
 def revoke(
-    who: Who, session: Annotated[str, typer.Option(metavar="ID", help="This one alone, by its id.")] = ""
+    who: Who, session: Annotated[str, typer.Option(metavar="ID", help="End only the session with this id.")] = ""
 ) -> None:
-    """End a user's sessions, or one of them."""
+    """End all sessions of a user, or one."""
     from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
 
     async def work(identity: IdentityAccess) -> int:
@@ -180,7 +186,7 @@ def revoke(
         known = session.isascii() and "\0" not in session
         done = await identity.administration.end_session(user.id, session, actor=ACTOR) if known else None
         if done is None or not done.sessions_ended:
-            raise CommandFailed(f"{who} has no session {plain(session)}: look with `trivet users sessions {who}`")
+            raise CommandFailed(f"{who} has no session {plain(session)}: list them with `trivet users sessions {who}`")
         return done.sessions_ended
 
     print(f"sessions ended: {with_identity(work)}")
@@ -190,9 +196,9 @@ def revoke(
 @app.command()
 def export(
     who: Who,
-    sql_only: Annotated[bool, typer.Option("--sql-only", help="Without what the notifications service holds.")] = False,
+    sql_only: Annotated[bool, typer.Option("--sql-only", help="Leave out the notifications service's data.")] = False,
 ) -> None:
-    """Print all that is held of a person as JSON, but for what proves who they are; 1 if a part cannot be read."""
+    """Export all data about a user as JSON, without credentials. Exit status 1 if a part is missing."""
     from ops.identity.exporting.person import PersonSettings, held
     from ops.identity.identity_access import IdentityAccess, with_identity
     from ops.settings_reader import read_settings
@@ -205,9 +211,9 @@ def export(
     data, missing = with_identity(work)
     as_json({"exported_at": datetime.now(UTC)} | data)
     if data["waiting"]:
-        note(f"{len(data['waiting'])} mails and audit events are on their way to the notifications service (waiting)")
+        note(f"{len(data['waiting'])} mails and audit events wait for delivery to the notifications service (waiting)")
     if missing:
-        raise CommandFailed(f"not all of it: {missing}; is the stack running? Try again, or say --sql-only")
+        raise CommandFailed(f"the export is incomplete: {missing}; check that the stack runs, or use --sql-only")
 
 
 def _set_role(who: str, role: RoleName, mend: str) -> "Changed":
@@ -229,7 +235,7 @@ def _length(text: str) -> timedelta:
 
 
 def _password() -> str:
-    """Return a password that was typed or piped in; never an argument, which every user of the machine can read."""
+    """Return the password that was typed or piped in. It is no argument: all users of the machine can read those."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     first = getpass("Password: ")
@@ -241,7 +247,7 @@ def _password() -> str:
 def _ban(user: "User") -> str:
     if not user.is_banned_at(datetime.now(UTC)):
         return "-"
-    return f"until {moment(user.ban_expires)}" if user.ban_expires else "for ever"
+    return f"until {moment(user.ban_expires)}" if user.ban_expires else "forever"
 
 
 def _user(user: "User") -> dict[str, Any]:

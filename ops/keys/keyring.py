@@ -1,4 +1,4 @@
-"""`trivet actor` and `trivet keys`: what proves who calls, for people and for operators."""
+"""`trivet actor` and `trivet keys`: print signed actors and keys."""
 
 import re
 import time
@@ -16,7 +16,7 @@ from ops.stack.data_folder import secret
 from trivet.client.actor import LIFETIME_SECONDS, METADATA_KEY, Actor, sign
 
 NAME = re.compile(r"[!-\-/-~]+")
-"""What may stand in a header, but for the dot, which parts an actor's words."""
+"""Visible ASCII without the dot, which separates the parts of an actor."""
 
 
 class Service(Enum):
@@ -26,12 +26,12 @@ class Service(Enum):
 
 
 def actor(
-    who: Annotated[str, typer.Option("--as", metavar="user:ID|service:NAME", help="Who calls.")],
+    who: Annotated[str, typer.Option("--as", metavar="user:ID|service:NAME", help="The caller.")],
     role: Annotated[str, typer.Option(help="The person's role: user or admin.")] = "user",
-    to: Annotated[Service | None, typer.Option(help="The service that is called; without it a line for each.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The value alone, without the metadata's name.")] = False,
+    to: Annotated[Service | None, typer.Option(help="The service to call. Default: one line for each service.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the value without the metadata key.")] = False,
 ) -> None:
-    """Print the metadata that a call needs, good for a minute.
+    """Print the metadata that a gRPC call needs. It is valid for one minute.
 
     grpcurl -H "$(trivet actor --as service:ops --to cache)" ...
     """
@@ -44,9 +44,11 @@ def actor(
 
 
 def keys(
-    process: Annotated[str | None, typer.Option("--for", metavar="PROCESS", help="A process or a program.")] = None,
+    process: Annotated[
+        str | None, typer.Option("--for", metavar="PROCESS", help="Only the keys of this process or program.")
+    ] = None,
 ) -> None:
-    """Print the TRIVET_*_KEYS of each process, as lines for its environment."""
+    """Print the TRIVET_*_KEYS variables of each process, as lines for its environment."""
     settings = read_settings(OpsSettings)
     if process is not None and process not in (*CALLS, *settings.programs):
         known = f"neither a process ({', '.join(CALLS)}) nor in TRIVET_PROGRAMS ({', '.join(settings.programs)})"
@@ -67,8 +69,8 @@ def _caller(who: str, role: str, settings: OpsSettings) -> Actor:
     if role not in ("user", "admin"):
         raise WrongSettings("--role takes user or admin")
     if kind == "user":
-        # Only the gateway's word is taken for people; whoever holds the secret can give it.
+        # Services accept people only from the gateway. The holder of the secret can sign as the gateway.
         return Actor("gateway", name, role)
     if name not in (*CALLS, *settings.programs):
-        raise WrongSettings(f"no service knows {name}: TRIVET_PROGRAMS holds {', '.join(settings.programs)}")
+        raise WrongSettings(f"{name} is not in TRIVET_PROGRAMS ({', '.join(settings.programs)}): add it there")
     return Actor(name)

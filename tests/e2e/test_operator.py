@@ -154,7 +154,8 @@ def test_of_two_stacks_with_one_secret_a_command_asks_its_own(stack: Stack, tmp_
         wrong = dict(second.environment, TRIVET_NOTIFICATIONS_ADDRESS=stack.addresses["notifications"])
         refused = trivet("users", "export", other_id, environment=wrong)
         assert (refused.returncode, refused.stdout) == (1, "")
-        assert f"what answers at {stack.addresses['notifications']} is not the stack that runs with" in refused.stderr
+        address = stack.addresses["notifications"]
+        assert f"the service at {address} does not belong to the stack that runs with" in refused.stderr
     gone = trivet("users", "export", other_id, environment=second.environment)
     assert (gone.returncode, gone.stdout) == (1, "")
     assert f"no stack runs with {second.environment['TRIVET_DATA']}: start it" in gone.stderr
@@ -185,7 +186,7 @@ def test_without_the_notifications_service_the_rest_comes_and_the_status_is_1(da
     assert json.loads(wholly.stdout)["user"]["email"] == "a@example.com"
     [event] = json.loads(wholly.stdout)["waiting"]
     assert (event["topic"], event["is_parked"], event["data"]["happened"]) == ("audit.record", False, "signed_up")
-    assert "1 mails and audit events are on their way to the notifications service" in wholly.stderr
+    assert "1 mails and audit events wait for delivery to the notifications service" in wholly.stderr
 
 
 def test_a_mail_on_its_way_is_exported_without_the_link_that_it_holds(data: Path) -> None:
@@ -254,7 +255,7 @@ def test_a_rollback_without_a_terminal_changes_nothing(data: Path, env: str) -> 
     assert refused.returncode == 2
     assert f"on sqlite:///{data}/trivet.db" in refused.stderr
     assert ("which is in production" in refused.stderr) == (env == "production")
-    assert refused.stderr.endswith("trivet: standard input is no terminal to ask on: say --yes to take them back\n")
+    assert refused.stderr.endswith("trivet: standard input is not a terminal: confirm with --yes\n")
     assert trivet("db", "status", "--check", environment=own).returncode == 0
 
 
@@ -272,6 +273,6 @@ def test_a_rollback_asks_on_a_terminal(data: Path, answer: str, status: int) -> 
         os.close(theirs)
     assert done.returncode == status, done.stderr
     assert "the data in what they added is lost" in done.stderr
-    assert "Take them back? [y/N]" in done.stderr
+    assert "Roll them back? [y/N]" in done.stderr
     assert ("nothing was changed" in done.stderr) == (status == 1)
     assert trivet("db", "status", "--check", environment=own).returncode == 1 - status

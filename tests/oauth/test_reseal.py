@@ -54,9 +54,9 @@ def run(database: Path, **extra: str) -> tuple[int, str, str]:
 
 def test_an_old_secret_is_forgotten_without_losing_a_token(database: Path) -> None:
     """O5: key rotation."""
-    assert run(database, TRIVET_SECRETS_OLD=OLD) == (0, "1 of 1 accounts with tokens sealed anew\n", "")
+    assert run(database, TRIVET_SECRETS_OLD=OLD) == (0, "1 of 1 accounts with tokens re-encrypted\n", "")
     assert sealer(NEW).open(stored(database), purpose("a", "access_token")) == "the-token"
-    assert run(database) == (0, "0 of 1 accounts with tokens sealed anew\n", "")
+    assert run(database) == (0, "0 of 1 accounts with tokens re-encrypted\n", "")
 
 
 def test_a_secret_that_is_missing_is_asked_for(database: Path) -> None:

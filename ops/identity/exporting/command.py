@@ -1,4 +1,4 @@
-"""`trivet export`: people, back into Better Auth."""
+"""`trivet export`: users, to Better Auth."""
 
 import asyncio
 import os
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     Write = Callable[[Sequence[Leaving], Report], None]
 
-app = typer.Typer(help="Take people out again.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Export users to another system.", no_args_is_help=True, rich_markup_mode=None)
 MODULE = Path(__file__).with_name("password.mjs")
-WHERE = "A database by its URL (from TRIVET_EXPORT_TO nobody else can read it), or a new file for JSON lines."
+WHERE = "A database URL, or a new file for JSON lines. Put a URL with a password into the variable."
 
 
 @app.callback()
@@ -34,18 +34,23 @@ def export() -> None:
 def better_auth(
     to: Annotated[str, typer.Option("--to", metavar="URL|FILE", envvar="TRIVET_EXPORT_TO", help=WHERE)],
     with_tokens: Annotated[
-        bool, typer.Option("--with-tokens", help="Also the tokens of OAuth providers, which are then in the clear.")
+        bool, typer.Option("--with-tokens", help="Export the tokens of OAuth providers too, in the clear.")
     ] = False,
     module: Annotated[
-        Path | None, typer.Option("--password-module", metavar="FILE", help="Write password.hash and .verify there.")
+        Path | None,
+        typer.Option(
+            "--password-module",
+            metavar="FILE",
+            help="Write Better Auth's password.hash and .verify.",
+        ),
     ] = None,
     time_zone: TimeZone = "",
     time_unit: TimeUnit = None,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Export users, accounts and password hashes into Better Auth's tables, which are made where they are missing.
+    """Export users, accounts and password hashes to Better Auth's tables. Missing tables are created.
 
-    Sessions stay: only hashes of their tokens are kept. Everybody signs in again.
+    Sessions are not exported, because Trivet stores only hashes of their tokens. Users sign in again.
     """
     from ops.identity.database import url
     from ops.identity.database_failures import explained
@@ -60,9 +65,9 @@ def better_auth(
     with explained(ours, drivers=False):
         report = asyncio.run(_exported(ours, to, own, time_zone, time_unit))
     report.show(json=json)
-    note("sessions cannot be exported, only hashes of their tokens are kept: everybody signs in again")
+    note("sessions are not exported, because only hashes of their tokens are stored: users sign in again")
     if module is None:
-        note("the hashes are Argon2id's: --password-module FILE writes what checks them in Better Auth")
+        note("the password hashes are Argon2id: --password-module FILE writes the module that checks them")
 
 
 async def _exported(
@@ -110,15 +115,13 @@ def _writer(
         for line in target.remarks:
             note(f"warning: {line}")
         for table in target.has_made:
-            note(f"made the table `{table.name}`")
+            note(f"created the table `{table.name}`")
 
         def finish(report: "Report") -> None:
             report.remarks = target.remarks
             there = report.counts["users", "exported"] + report.counts["users", "updated there"]
             if (others := target.count() - there) > 0:
-                report.note(
-                    "users", "there and not here, for example deleted here since: left as they are", None, others
-                )
+                report.note("users", "in the target and not here, for example deleted here: not changed", None, others)
 
         yield target.write, finish
 
@@ -142,7 +145,7 @@ def _new_file(path: Path) -> Iterator[Callable[[str], object]]:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise WrongSettings(f"{path} is there already: name a new file") from None
+        raise WrongSettings(f"{path} exists already: choose a new file") from None
     except OSError as error:
         raise WrongSettings(f"{path} cannot be written: {error.strerror}") from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -155,6 +158,6 @@ def _write_module(path: Path) -> None:
         if not path.exists():
             path.write_text(text, encoding="utf-8")
         elif path.read_text(encoding="utf-8") != text:
-            raise WrongSettings(f"{path} is there already, and is not ours: name another file")
+            raise WrongSettings(f"{path} exists already with other content: choose another file")
     except OSError as error:
         raise WrongSettings(f"{path} cannot be written: {error.strerror}") from None

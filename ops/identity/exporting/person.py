@@ -1,4 +1,4 @@
-"""All that is held of one person, for them to have: `trivet users export`."""
+"""`trivet users export`: all data about one user."""
 
 import json
 import time
@@ -31,7 +31,7 @@ SECRETS = {
     "accounts": ("access_token", "refresh_token", "id_token", "password"),
     "sessions": ("token_hash",),
 }
-"""Columns that prove who somebody is: they are no information about the person."""
+"""Credentials: they are not exported."""
 OWNED = (schema.accounts, schema.sessions, schema.subscriptions)
 CALLER = "ops"
 SECONDS = 10.0
@@ -57,7 +57,7 @@ class PersonSettings(SealingSettings):
 async def held(
     identity: IdentityAccess, who: str, settings: PersonSettings, *, sql_only: bool
 ) -> tuple[dict[str, Any], str]:
-    """Return everything that is held of a person, and what is missing of it and why; nothing, if nothing is."""
+    """Return all data about a user, and what is missing and why; empty if nothing is missing."""
     user_id = (await identity.user(who)).id
     data = await _in_sql(identity.database, user_id)
     # Before MongoDB is read: what is delivered meanwhile is in both, and nothing is in neither.
@@ -68,8 +68,7 @@ async def held(
     address = settings.notifications_address or (running.services["notifications"] if running else "")
     if not address:
         raise CommandFailed(
-            f"no stack runs with {settings.data_folder}: start it, name the notifications service with "
-            "TRIVET_NOTIFICATIONS_ADDRESS, or say --sql-only"
+            f"no stack runs with {settings.data_folder}: start it, set TRIVET_NOTIFICATIONS_ADDRESS, or use --sql-only"
         )
     lists: dict[str, list[Any]] = {name: [] for name in LISTS.values()}
     why = ""
@@ -78,7 +77,7 @@ async def held(
     except grpc.aio.AioRpcError as error:
         why = f"{error.code().name} ({error.details()})"
     except TimeoutError:
-        why = "no end in 5 minutes"
+        why = "it took more than 5 minutes"
     missing = f"{IN_MONGODB}: the notifications service at {address} says {why}" if why else ""
     return data | lists | ({"missing": missing} if missing else {}), missing
 
@@ -163,6 +162,6 @@ async def _prove(channel: Channel, address: str, running: Running, settings: Per
         if error.code() is not grpc.StatusCode.NOT_FOUND:
             raise
         raise CommandFailed(
-            f"what answers at {address} is not the stack that runs with {settings.data_folder}: TRIVET_DATA or "
-            "TRIVET_HTTP_PORT choose the stack, TRIVET_NOTIFICATIONS_ADDRESS its notifications service"
+            f"the service at {address} does not belong to the stack that runs with {settings.data_folder}: choose the "
+            "stack with TRIVET_DATA or TRIVET_HTTP_PORT, or set TRIVET_NOTIFICATIONS_ADDRESS"
         ) from None

@@ -1,6 +1,6 @@
 """`trivet import`: from Better Auth, or from a table with password hashes.
 
-What works on databases is imported where it is used: the other subcommands start in a third of the time without.
+Imports of database code are inside the functions that use it, so that the other subcommands start three times faster.
 """
 
 import asyncio
@@ -26,15 +26,18 @@ if TYPE_CHECKING:
 
     Reader = BetterAuth | Plain
 
-app = typer.Typer(help="Bring people here from another system.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Import users from another system.", no_args_is_help=True, rich_markup_mode=None)
 TELL_EVERY = 10_000
-ADDRESS = "mysql://, mariadb://, postgresql:// or sqlite:///PATH; from TRIVET_IMPORT_FROM nobody else can read it."
+ADDRESS = (
+    "The source: mysql://, mariadb://, postgresql:// or sqlite:///PATH. Put a URL with a password into the variable."
+)
 
 From = Annotated[str, typer.Option("--from", metavar="URL", envvar="TRIVET_IMPORT_FROM", help=ADDRESS)]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and check everything, and write nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and check everything, but write nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 TimeZone = Annotated[
-    str, typer.Option(metavar="ZONE", help="Of times without a zone: UTC, +02:00 or a name such as Europe/Berlin.")
+    str,
+    typer.Option(metavar="ZONE", help="The zone of times without one: UTC, +02:00 or Europe/Berlin, for example."),
 ]
 
 
@@ -46,7 +49,8 @@ class UnitName(Enum):
 
 
 TimeUnit = Annotated[
-    UnitName | None, typer.Option(help="Of times that are numbers since 1970; by default what fits each column.")
+    UnitName | None,
+    typer.Option(help="The unit of times that are numbers. Default: what fits the column."),
 ]
 Pairs = list[str]
 
@@ -55,15 +59,18 @@ Pairs = list[str]
 def better_auth(
     address: From,
     issuer: Annotated[
-        Pairs | None, typer.Option(metavar="PROVIDER=URL", help="The issuer of a provider with OpenID Connect.")
+        Pairs | None, typer.Option(metavar="PROVIDER=URL", help="The issuer of an OpenID Connect provider.")
     ] = None,
     time_zone: TimeZone = "",
     time_unit: TimeUnit = None,
     dry_run: DryRun = False,
     json: AsJson = False,
 ) -> None:
-    """Import users, accounts and live sessions of Better Auth 1.x; old passwords and, under the same secret, cookies
-    stay valid. Whoever is here already is left alone: it may be run again."""
+    """Import users, accounts and active sessions from Better Auth 1.x.
+
+    Passwords stay valid, and with the same TRIVET_SECRET also cookies. Existing users are not changed, so that the
+    import can be run again.
+    """
     from ops.identity.importing.better_auth import BetterAuth
     from ops.identity.sealing import sealer
 
@@ -78,17 +85,21 @@ def better_auth(
 @app.command()
 def plain(
     address: From,
-    table: Annotated[str, typer.Option(help="The table.")] = "users",
+    table: Annotated[str, typer.Option(help="The table of users.")] = "users",
     columns: Annotated[
-        Pairs | None, typer.Option("--map", metavar="OURS=THEIRS", help="For example email=mail; by comma, or again.")
+        Pairs | None,
+        typer.Option("--map", metavar="OURS=THEIRS", help="Column names, by comma, for example email=mail."),
     ] = None,
     time_zone: TimeZone = "",
     time_unit: TimeUnit = None,
     dry_run: DryRun = False,
     json: AsJson = False,
 ) -> None:
-    """Import a table of users with password_hash: id (or none), email, name, image, email_verified, role, banned,
-    created_at and updated_at, as far as there are. Argon2 and Better Auth's scrypt can be checked."""
+    """Import users from a table.
+
+    The table has the columns email and password_hash, and optionally id, name, image, email_verified, role, banned,
+    created_at and updated_at. Argon2 hashes and Better Auth's scrypt hashes stay valid.
+    """
     from ops.identity.importing.plain import Plain
 
     mapping = _pairs("--map", columns)
@@ -123,8 +134,8 @@ def _run(
         for line in source.remarks:
             note(f"warning: {line}")
         for name in people.missing:
-            note(f"there is no table `{name}`: nothing of it is imported")
-        with explained(ours, drivers=False, more="; what was imported stays, run it again for the rest"):
+            note(f"there is no table `{name}`: it is skipped")
+        with explained(ours, drivers=False, more="; run the import again for the remaining users"):
             report = asyncio.run(_imported(ours, people, dry_run=dry_run))
         report.remarks = [*source.remarks, *people.remarks]
     report.show(json=json)
@@ -170,7 +181,7 @@ async def _imported(address: str, people: "Reader", *, dry_run: bool) -> "Report
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show how far it has come: a bar on a terminal, a line now and then elsewhere. Yields what is told of steps."""
+    """Show progress: a bar on a terminal, else a line every 10,000 steps. Yields a function that counts steps."""
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn

@@ -100,7 +100,7 @@ def test_on_the_way_back_our_values_win_and_old_sessions_end(
         "accounts": {"updated there": 2, "removed there: unlinked here": 1},
         "sessions": {"ended there": 1},
     }
-    assert reasons["there and not here, for example deleted here since: left as they are"] == 1
+    assert reasons["in the target and not here, for example deleted here: not changed"] == 1
     rows = {row["id"]: row for row in original.rows("user")}
     assert (rows[ada]["email"], rows[ada]["plan"], rows[stranger]["email"]) == ("new@x.io", "pro", "stranger@x.io")
     (theirs,) = [row for row in original.rows("account") if row["userId"] == ada]
@@ -190,10 +190,10 @@ def test_a_file_holds_json_lines_and_is_nobody_elses(trivet: Trivet, people: tup
     assert (ada["id"], ada["createdAt"], ada["plan"]) == (people[0], "2026-01-02T03:04:05.678Z", "pro")
     assert "gho_secret" not in file.read_text()
     assert module.read_text() == MODULE.read_text()
-    with pytest.raises(CommandFailed, match="is there already"):
+    with pytest.raises(CommandFailed, match="exists already: choose a new file"):
         trivet.run(*EXPORT, str(file))
     module.write_text("somebody's own")
-    with pytest.raises(CommandFailed, match="is not ours"):
+    with pytest.raises(CommandFailed, match="exists already with other content"):
         trivet.run(*EXPORT, str(tmp_path / "other.jsonl"), "--password-module", str(module))
 
 

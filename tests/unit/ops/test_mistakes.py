@@ -117,8 +117,8 @@ def test_a_wrong_folder_is_told_with_the_variables_that_choose_it_and_stays_as_i
     refused = trivet(*command, environment=own)
     assert refused.returncode == 2, refused.stderr
     assert refused.stderr == (
-        f"trivet: there is no database {tmp_path}/elsewhere/trivet.db: TRIVET_DATA or TRIVET_HTTP_PORT choose the "
-        "folder, DATABASE_URL another database, and `trivet run` or `trivet db migrate` makes it\n"
+        f"trivet: there is no database {tmp_path}/elsewhere/trivet.db: create it with `trivet run` or "
+        "`trivet db migrate`, choose another folder with TRIVET_DATA or TRIVET_HTTP_PORT, or set DATABASE_URL\n"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -128,7 +128,7 @@ def test_a_file_that_database_url_names_is_not_made_by_looking_for_it(tmp_path: 
     refused = trivet("users", "list", environment=own)
     assert refused.returncode == 2
     assert refused.stderr == (
-        f"trivet: there is no database {tmp_path}/x.db: DATABASE_URL names it, `trivet db migrate` makes it\n"
+        f"trivet: there is no database {tmp_path}/x.db: check DATABASE_URL, or create it with `trivet db migrate`\n"
     )
     assert list(tmp_path.iterdir()) == []
     assert trivet("db", "migrate", environment=own).returncode == 0
@@ -149,7 +149,9 @@ def test_a_password_among_the_arguments_is_warned_of_with_the_variable_to_use(
 ) -> None:
     """K1: everybody on the machine can read arguments."""
     own = environment(tmp_path)
-    warning = f"trivet: others on this machine can read the password in {option}: next time set {variable} instead\n"
+    warning = (
+        f"trivet: warning: other users of this machine can read the password in {option}: set {variable} instead\n"
+    )
     warned = trivet(*command, option, url, environment=own)
     assert warned.stderr.startswith(warning)
     assert "hunter2" not in warned.stderr

@@ -84,21 +84,21 @@ def test_notes_are_listed_with_age_and_cause_and_without_what_they_hold(identity
 
 
 def test_refused_notes_are_sent_again_by_id_by_topic_or_all(identity: Desk) -> None:
-    assert "notes sent again: 1\n" in identity.run("retry", "1")
+    assert "messages sent again: 1\n" in identity.run("retry", "1")
     assert {note["id"]: note["attempts"] for note in identity.notes()} == {1: 0, 2: 3, 3: 24, 4: 0}
-    assert "notes sent again: 1\n" in identity.run("retry", "--all", "--topic", "mail.send")
+    assert "messages sent again: 1\n" in identity.run("retry", "--all", "--topic", "mail.send")
     assert identity.list()["parked"] == {"audit.record": 1}
-    assert "notes sent again: 1\n" in identity.run("retry", "--all")
+    assert "messages sent again: 1\n" in identity.run("retry", "--all")
     assert {note["attempts"] for note in identity.notes()} == {0}
-    assert "0 of 1 notes: none of the others was refused" in identity.run("retry", "1", status=1)
+    assert "0 of 1 messages: none of the others was rejected" in identity.run("retry", "1", status=1)
 
 
 def test_parked_notes_alone_are_dropped_and_only_with_a_yes(identity: Desk) -> None:
-    assert "say --yes" in identity.run("drop", "--all", status=2)
+    assert "confirm with --yes" in identity.run("drop", "--all", status=2)
     assert len(identity.list()["notes"]) == 4
-    assert "1 of 2 notes: none of the others is parked" in identity.run("drop", "1", "2", "--yes", status=1)
+    assert "1 of 2 messages: none of the others is parked" in identity.run("drop", "1", "2", "--yes", status=1)
     assert [note["id"] for note in identity.notes()] == [2, 3, 4]
-    assert identity.run("drop", "--all", "--yes") == "notes dropped: 1\n"
+    assert identity.run("drop", "--all", "--yes") == "messages dropped: 1\n"
     assert [note["id"] for note in identity.notes()] == [2, 4]
     assert identity.events() == [
         ("outbox.dropped", "a-user", "service:ops", "1 of mail.send: 1"),
@@ -108,4 +108,4 @@ def test_parked_notes_alone_are_dropped_and_only_with_a_yes(identity: Desk) -> N
 
 def test_a_command_must_say_which_notes_it_means(identity: Desk) -> None:
     for command in (("retry",), ("drop", "--yes"), ("retry", "1", "--all")):
-        assert "name the notes by their ids, or say --all" in identity.run(*command, status=2)
+        assert "give either message ids or --all" in identity.run(*command, status=2)
