@@ -1,10 +1,11 @@
 """The gateway as a process: one worker, or a supervisor of several."""
 
 from gateway.settings import GatewaySettings
+from known_variables import KNOWN_VARIABLES
 from runtime.settings import read
 
 if __name__ == "__main__":
-    settings = read(GatewaySettings)
+    settings = read(GatewaySettings, KNOWN_VARIABLES)
     # Each is imported where it runs: a supervisor needs nothing of what answers requests.
     if settings.workers == 1:
         from gateway.server import worker

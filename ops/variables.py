@@ -1,7 +1,4 @@
-"""Writes down every environment variable that a process or the command reads: `make variables`.
-
-A process may not import another's settings, and yet must know another's variables from a misspelled one.
-"""
+"""Writes known_variables/names.txt from the settings of all processes and commands: `make variables`."""
 
 import importlib
 import pkgutil
@@ -12,19 +9,20 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import ops
+from known_variables import LIST
 from ops.cli import app
 from ops.settings_reader import names_read
 from ops.stack.environment import PROCESSES, settings_of
 from runtime.failpoints import VARIABLE as FAILPOINTS
+from runtime.misspelled_variables import PREFIX
 from runtime.settings import Settings
-from runtime.variables import LIST, PREFIX
 
 BESIDES = (FAILPOINTS, "TRIVET_PYTHON", "TRIVET_PROCESS", "TRIVET_TEST_*")
-"""What is no setting: a test's failpoints, bin/trivet's Python, the image's process, and what tests are told."""
+"""Variables that are no settings: failpoints, bin/trivet's Python, the image's process, and those of tests."""
 
 
 def names() -> list[str]:
-    """Return every name, and with a `*` what further ones begin with, sorted."""
+    """Return all names, sorted. A `*` at the end stands for any ending."""
     found = set(BESIDES)
     for kind in _settings():
         found |= names_read(kind) | {f"{prefix}*" for prefix in kind.prefixes}
@@ -44,7 +42,7 @@ def _settings() -> Iterator[type[Settings]]:
 
 
 def _options(command: Any) -> Iterator[str]:
-    """Yield the variables that stand for options of a command and its subcommands."""
+    """Yield the environment variables of the options of a command and its subcommands."""
     for parameter in command.params:
         variables = parameter.envvar or ()
         yield from (variables,) if isinstance(variables, str) else variables

@@ -20,8 +20,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from runtime.misspelled_variables import KnownVariables
 from runtime.rpc import rights
-from runtime.variables import unread
 from trivet.client.actor import decode_pair_keys
 
 MIN_SECRET_LENGTH = 32
@@ -239,12 +239,12 @@ class ServiceSettings(Settings):
 S = TypeVar("S", bound=Settings)
 
 
-def read(kind: type[S]) -> S:
-    """Read a process's settings from the environment. All mistakes are told together, by name; then it exits with 2.
+def read(kind: type[S], known: KnownVariables) -> S:
+    """Read a process's settings from the environment. Report all mistakes together, by name, and exit with 2.
 
-    A variable that looks like ours and that nothing reads is a mistake in production, and told of in development.
+    A TRIVET_ variable that is not `known` stops the start in production, and causes a warning in development.
     """
-    misspelled = unread(os.environ)
+    misspelled = known.unread(os.environ)
     try:
         settings = kind()
     except ValidationError as error:

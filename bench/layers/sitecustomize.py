@@ -50,7 +50,7 @@ def without_checks_on_the_loop() -> None:
 
 def without_claims() -> None:
     """Every gateway that misses an entry is to fill it."""
-    from services.cache.entries import Entries
+    from services.cache.entries.entries import Entries
 
     get = Entries.get
 

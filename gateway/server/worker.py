@@ -19,6 +19,7 @@ from gateway.server.serve import serve
 from gateway.server.sockets import GRACE_SECONDS
 from gateway.sessions.near_cache_metrics import NearMetrics
 from gateway.settings import GatewaySettings
+from known_variables import KNOWN_VARIABLES
 from runtime import failpoints
 from runtime.settings import read
 from runtime.telemetry.logs import logging_to_stderr
@@ -81,7 +82,7 @@ def end_with_the_supervisor(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    given = read(GatewaySettings)
+    given = read(GatewaySettings, KNOWN_VARIABLES)
     restarts.of().value = int(sys.argv[1])
     # Ctrl-C in a terminal reaches the whole group: the supervisor alone decides who stops when.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -5,12 +5,12 @@ import inspect
 import os
 from collections.abc import Mapping, Sequence
 
+from known_variables import KNOWN_VARIABLES
 from ops.keys.pair_keys import SEALING, SERVICES, accept_keys, call_keys, seal_keys
 from ops.output import note
 from ops.settings import StackSettings
 from ops.settings_reader import is_read, mistakes, tell
 from runtime.settings import Settings
-from runtime.variables import unread
 
 PROCESSES = (*SERVICES, "gateway")
 SIGNING = ("gateway", "identity")
@@ -62,9 +62,9 @@ def keys(process: str, secret: str, programs: tuple[str, ...], old: Sequence[str
 
 
 def read(kind: type[StackSettings], environ: Mapping[str, str] = os.environ) -> StackSettings:
-    """Read the stack's settings and try every process's. Raises WrongSettings that tells all mistakes by name.
+    """Read the stack's settings and check those of every process. Raises WrongSettings that names all mistakes.
 
-    A variable that looks like ours and that nothing reads is a mistake in production, and told of in development.
+    A TRIVET_ variable that nothing reads stops the start in production, and causes a warning in development.
     """
     placeholder = "a-placeholder-0123456789-abcdefghij"
     supplied = {"DATABASE_URL": "sqlite:////tmp/x", "MONGODB_URI": "mongodb://x", "REDIS_URL": "redis://x"}
@@ -72,7 +72,7 @@ def read(kind: type[StackSettings], environ: Mapping[str, str] = os.environ) -> 
     for process in PROCESSES:
         made = keys(process, placeholder, ("ops",))
         found += mistakes(settings_of(process), {**supplied, **made, **environment(process, made, environ)})
-    misspelled = unread(environ)
+    misspelled = KNOWN_VARIABLES.unread(environ)
     tell([*found, *misspelled] if found else ())
     settings = kind()
     if settings.is_production:

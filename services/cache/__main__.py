@@ -6,23 +6,25 @@ from contextlib import AsyncExitStack
 
 import uvloop
 
+from known_variables import KNOWN_VARIABLES
 from runtime.ids import new_id
 from runtime.rpc.server import Server
 from runtime.settings import read
 from runtime.tasks import end
 from runtime.telemetry.logs import logging_to_stderr
 from runtime.telemetry.tracing import start_tracing
-from services.cache.counters import Counters
-from services.cache.entries import Entries
+from services.cache.counters.counters import Counters
+from services.cache.entries.entries import Entries
 from services.cache.invalidation.stream import Stream
 from services.cache.invalidation.stream_tail import following_stream_tail
 from services.cache.invalidation.watchers import Watchers
 from services.cache.policy import POLICY, RATE_LIMITS, SERVICE
-from services.cache.rate_limits import GcraLimits, WindowLimits
+from services.cache.rate_limits.rate_limits import GcraLimits, WindowLimits
+from services.cache.rate_limits.servicer import RateLimitServicer
 from services.cache.redis.store import Store
-from services.cache.servicers import CacheServicer, RateLimitServicer
+from services.cache.servicer import CacheServicer
 from services.cache.settings import CacheSettings
-from services.cache.stats import Stats
+from services.cache.stats.stats import Stats
 from trivet.cache.v1.cache_pb2_grpc import add_CacheServiceServicer_to_server
 from trivet.cache.v1.rate_limit_service_pb2_grpc import add_RateLimitServiceServicer_to_server
 
@@ -64,7 +66,7 @@ async def _serve_unless(refused: asyncio.Event, server: Server) -> bool:
 
 
 if __name__ == "__main__":
-    found = read(CacheSettings)
+    found = read(CacheSettings, KNOWN_VARIABLES)
     with logging_to_stderr("cache", json_lines=found.json_logs, level=found.log_level):
         start_tracing("cache")
         sys.exit(uvloop.run(main(found)))

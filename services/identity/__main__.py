@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+from known_variables import KNOWN_VARIABLES
 from runtime.periodic import periodically
 from runtime.rpc.cache_fills import FILL_SECONDS, CacheFills
 from runtime.rpc.cache_invalidations import CacheInvalidations
@@ -67,7 +68,7 @@ async def main(settings: IdentitySettings) -> None:
 
 
 if __name__ == "__main__":
-    found = read(IdentitySettings)
+    found = read(IdentitySettings, KNOWN_VARIABLES)
     with logging_to_stderr("identity", json_lines=found.json_logs, level=found.log_level):
         start_tracing("identity")
         asyncio.run(main(found))

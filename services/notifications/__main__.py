@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 
 import uvloop
 
+from known_variables import KNOWN_VARIABLES
 from runtime.rpc.cache_fills import FILL_SECONDS, CacheFills
 from runtime.rpc.cache_invalidations import CacheInvalidations
 from runtime.rpc.server import Server
@@ -70,7 +71,7 @@ async def main(settings: NotificationsSettings) -> None:
 
 
 if __name__ == "__main__":
-    found = read(NotificationsSettings)
+    found = read(NotificationsSettings, KNOWN_VARIABLES)
     with logging_to_stderr("notifications", json_lines=found.json_logs, level=found.log_level):
         start_tracing("notifications")
         uvloop.run(main(found))

@@ -22,7 +22,17 @@ def run(folder: Path, *command: str) -> "subprocess.CompletedProcess[str]":
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A copy of the sources that a test may break."""
-    for name in ("protos", "runtime", "identity_rules", "services", "gateway", "ops", "bench", "tests"):
+    for name in (
+        "protos",
+        "runtime",
+        "identity_rules",
+        "known_variables",
+        "services",
+        "gateway",
+        "ops",
+        "bench",
+        "tests",
+    ):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path

@@ -9,10 +9,10 @@ import pytest
 from redis.asyncio import Redis
 
 from runtime.ids import new_id
-from services.cache.counters import Counters
-from services.cache.entries import Entries, Entry, Lookup
+from services.cache.counters.counters import Counters
+from services.cache.entries.entries import Entries, Entry, Lookup
 from services.cache.invalidation.positions import Position
-from services.cache.rate_limits import WindowLimits
+from services.cache.rate_limits.rate_limits import WindowLimits
 from services.cache.redis.store import Store
 from tests.conftest import Engines
 from tests.harness.engines import Engine
@@ -57,7 +57,7 @@ class Cache:
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is promised here holds on a busy machine too; how soon Redis is given up is tested on the process."""
-    for module in ("redis.store", "rate_limits"):
+    for module in ("redis.store", "rate_limits.rate_limits"):
         monkeypatch.setattr(f"services.cache.{module}.READ_SECONDS", 5.0)
 
 

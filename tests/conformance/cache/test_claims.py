@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from services.cache.entries import CLAIM_MS, RETRY_MS, Lookup
+from services.cache.entries.entries import CLAIM_MS, RETRY_MS, Lookup
 from tests.conformance.cache.conftest import Cache, opened
 from tests.conftest import Engines
 from tests.harness import engines

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.cache.entries import MAX_ANSWERED_BYTES, Entry
+from services.cache.entries.entries import MAX_ANSWERED_BYTES, Entry
 from services.cache.redis.scripts import Script
 from tests.conformance.cache.conftest import Cache
 from tests.harness.waiting import until

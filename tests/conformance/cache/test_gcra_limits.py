@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.cache.rate_limits import Acquired, GcraLimits
+from services.cache.rate_limits.rate_limits import Acquired, GcraLimits
 from services.cache.redis.scripts import GCRA, Script
 from services.cache.redis.store import Store
 from tests.conformance.cache.conftest import Cache

@@ -10,10 +10,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from redis.asyncio import Redis
 
 from runtime.ids import new_id
-from services.cache.counters import Counters
-from services.cache.entries import Entries
+from services.cache.counters.counters import Counters
+from services.cache.entries.entries import Entries
 from services.cache.invalidation.positions import Position
-from services.cache.rate_limits import WindowLimits
+from services.cache.rate_limits.rate_limits import WindowLimits
 from services.cache.redis.store import Store
 from tests.conformance.cache.conftest import Cache
 from tests.harness import models

@@ -8,13 +8,14 @@ import pytest
 from google.protobuf.message import Message
 
 from runtime.rpc.actor import current_actor
-from services.cache.counters import Counters
-from services.cache.entries import Entries
+from runtime.rpc.interceptor_chain import Context
+from services.cache.counters.counters import Counters
+from services.cache.entries.entries import Entries
 from services.cache.invalidation.stream import Stream
 from services.cache.invalidation.watchers import Watchers, readers_now
 from services.cache.redis.store import Store
-from services.cache.servicers import CacheServicer, Context
-from services.cache.stats import Stats
+from services.cache.servicer import CacheServicer
+from services.cache.stats.stats import Stats
 from trivet.cache.v1 import cache_pb2 as pb
 from trivet.client.actor import Actor
 

@@ -11,14 +11,14 @@ from runtime.rpc import interceptor_chain
 from runtime.rpc.server import Server
 from runtime.settings import Keys, ServiceSettings
 from services.cache.bounded_streams import BoundedStreams
-from services.cache.counters import Counters
-from services.cache.entries import Entries
+from services.cache.counters.counters import Counters
+from services.cache.entries.entries import Entries
 from services.cache.invalidation.stream import Stream
 from services.cache.invalidation.watchers import Watchers
 from services.cache.policy import POLICY, SERVICE
 from services.cache.redis.store import Store
-from services.cache.servicers import CacheServicer
-from services.cache.stats import Stats
+from services.cache.servicer import CacheServicer
+from services.cache.stats.stats import Stats
 from tests.harness.processes import SECRET
 from trivet.cache.v1 import cache_pb2 as pb
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub, add_CacheServiceServicer_to_server

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from known_variables import KNOWN_VARIABLES, LIST
 from ops.settings import StackSettings
 from ops.stack import environment
 from ops.variables import names
-from runtime.variables import LIST, unread
 from tests.harness.processes import ROOT, SECRET, process
 from tests.harness.stack import environment as surroundings
 from tests.harness.stack import trivet
@@ -29,7 +29,7 @@ def test_what_the_documentation_and_deployments_name_is_read() -> None:
     files = [ROOT / name for name in tracked if name == "README.md" or name.startswith(folders)]
     found = {name for file in files for name in NAME.findall(file.read_text(errors="replace"))}
     assert len(found) > 70
-    assert unread(dict.fromkeys(found, "")) == []
+    assert KNOWN_VARIABLES.unread(dict.fromkeys(found, "")) == []
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_what_the_documentation_and_deployments_name_is_read() -> None:
     ],
 )
 def test_a_misspelled_name_is_told_with_the_nearest_one(wrong: str, hint: str) -> None:
-    assert unread({wrong: "hunter2"}) == [f"{wrong}: no process reads it{hint}"]
+    assert KNOWN_VARIABLES.unread({wrong: "hunter2"}) == [f"{wrong}: no process reads it{hint}"]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_misspelled_name_is_told_with_the_nearest_one(wrong: str, hint: str) -
     ],
 )
 def test_what_something_reads_or_kubernetes_makes_is_not_told_of(name: str, value: str) -> None:
-    assert unread({name: value}) == []
+    assert KNOWN_VARIABLES.unread({name: value}) == []
 
 
 async def test_a_process_tells_of_it_in_development_and_starts() -> None:

@@ -11,8 +11,8 @@ from runtime.rpc import cache_fills, cache_invalidations
 from runtime.rpc.interceptors import Deadlines
 from runtime.rpc.server import STORE_CHECK_SECONDS
 from runtime.settings import ServiceSettings
+from services.cache.invalidation.servicer import CONFIRM_SECONDS
 from services.cache.redis import store as cache_store
-from services.cache.servicers import CONFIRM_SECONDS
 from services.identity.billing import stripe_api
 from services.identity.oauth import token_refresh
 from services.identity.oauth.providers import http_client, provider_http, relying_party

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from gateway.settings import GatewaySettings
+from known_variables import KNOWN_VARIABLES
 from runtime.settings import Environment, ServiceSettings, SiteSettings, read
 
 CANARY = "c0ffee" * 12
@@ -20,7 +21,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("TRIVET_ACCEPT_KEYS", f"gateway={CANARY}, billing={CANARY}")
     monkeypatch.setenv("TRIVET_ENV", "production")
     monkeypatch.setenv("TRIVET_GRACE_SECONDS", "0.5")
-    settings = read(ServiceSettings)
+    settings = read(ServiceSettings, KNOWN_VARIABLES)
     assert settings.accept_keys == {"gateway": bytes.fromhex(CANARY), "billing": bytes.fromhex(CANARY)}
     assert (settings.environment, settings.grace_seconds) == (Environment.PRODUCTION, 0.5)
 
@@ -41,7 +42,7 @@ def test_every_mistake_is_told_at_once_by_name_and_without_its_value(
     for name, value in wrong.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as refused:
-        read(ServiceSettings)
+        read(ServiceSettings, KNOWN_VARIABLES)
     told = capsys.readouterr().err
     assert refused.value.code == 2
     assert [line for line in told.splitlines() if line.startswith("  ")] == told.splitlines()[1:]
@@ -56,7 +57,7 @@ def test_a_key_in_the_wrong_place_is_not_shown_either(
     """K1, I4: also when it stands where a name should."""
     monkeypatch.setenv("TRIVET_ACCEPT_KEYS", keys)
     with pytest.raises(SystemExit):
-        read(ServiceSettings)
+        read(ServiceSettings, KNOWN_VARIABLES)
     told = capsys.readouterr()
     assert "TRIVET_ACCEPT_KEYS" in told.err
     assert CANARY not in told.err + told.out
@@ -64,14 +65,14 @@ def test_a_key_in_the_wrong_place_is_not_shown_either(
 
 def test_what_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        read(ServiceSettings)
+        read(ServiceSettings, KNOWN_VARIABLES)
     assert "TRIVET_ACCEPT_KEYS: Field required" in capsys.readouterr().err
 
 
 def test_keys_do_not_show_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     """K1, I4."""
     monkeypatch.setenv("TRIVET_ACCEPT_KEYS", f"gateway={CANARY}")
-    settings = read(ServiceSettings)
+    settings = read(ServiceSettings, KNOWN_VARIABLES)
     shown = f"{settings!r} {settings} {settings.accept_keys} {settings.accept_keys!r}"
     assert "<keys for gateway>" in shown
     assert CANARY not in shown
@@ -95,7 +96,7 @@ def test_reflection_is_on_in_development_unless_told_otherwise(
     monkeypatch.setenv("TRIVET_ENV", environment)
     if asked is not None:
         monkeypatch.setenv("TRIVET_REFLECTION", asked)
-    assert read(ServiceSettings).reflection_on is on
+    assert read(ServiceSettings, KNOWN_VARIABLES).reflection_on is on
 
 
 @pytest.mark.parametrize(
@@ -112,14 +113,14 @@ def test_the_default_base_url_is_the_name_that_pages_of_this_machine_use(
 ) -> None:
     for name, value in {"TRIVET_SECRET": "s" * 32, "TRIVET_HOST": host, "TRIVET_HTTP_PORT": "8081"}.items():
         monkeypatch.setenv(name, value)
-    assert read(SiteSettings).base_url == url
+    assert read(SiteSettings, KNOWN_VARIABLES).base_url == url
 
 
 @pytest.mark.parametrize("address", ["10.0.0.7:50051", "identity:50051", "[::1]:50051", "dns:///identity:50051"])
 def test_an_address_of_a_service_is_host_and_port_or_a_target(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("TRIVET_SECRET", "s" * 32)
     monkeypatch.setenv("TRIVET_IDENTITY_ADDRESS", address)
-    assert read(GatewaySettings).identity_address == address
+    assert read(GatewaySettings, KNOWN_VARIABLES).identity_address == address
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:50051", "localhost", "127.0.0.1:", ":50051", "a b:1", "::1:5"])
@@ -130,5 +131,5 @@ def test_an_address_that_leads_nowhere_is_refused_by_name(
     monkeypatch.setenv("TRIVET_SECRET", "s" * 32)
     monkeypatch.setenv("TRIVET_IDENTITY_ADDRESS", address)
     with pytest.raises(SystemExit):
-        read(GatewaySettings)
+        read(GatewaySettings, KNOWN_VARIABLES)
     assert "TRIVET_IDENTITY_ADDRESS: must be HOST:PORT" in capsys.readouterr().err

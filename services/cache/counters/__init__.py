@@ -1,0 +1,1 @@
+"""Counters that are added to in one step."""

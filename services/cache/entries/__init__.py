@@ -1,0 +1,1 @@
+"""Entries: reads, fills and deletes, with leases and tags."""

@@ -1,0 +1,1 @@
+"""Hits, misses, fills and refusals by namespace."""
