@@ -4,16 +4,11 @@ from runtime.rpc.actor import current_actor, subject
 from services.identity.actors import deciding_actor
 from services.identity.email.policy import EmailRules
 from services.identity.email.verification import EmailVerification, LinkOutcome
-from services.identity.messages import (
-    Context,
-    decode_id,
-    decode_origin,
-    decode_url,
-    encode_session,
-    encode_user,
-)
+from services.identity.messages import Context, decode_id, decode_url
 from services.identity.passwords.resets import PasswordResets
+from services.identity.sessions.messages import decode_origin, encode_session
 from services.identity.users.deletion import UserDeletion
+from services.identity.users.messages import encode_user
 from trivet.identity.v1.verification_service_pb2 import (
     VERIFY_EMAIL_OUTCOME_ALREADY_VERIFIED,
     VERIFY_EMAIL_OUTCOME_CHANGE_CONFIRMED,

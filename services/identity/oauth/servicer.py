@@ -1,21 +1,20 @@
 """AccountService: signing in at providers, and the accounts that are linked to a user."""
 
 import json
-from datetime import datetime
 
 from google.protobuf.empty_pb2 import Empty
-from google.protobuf.timestamp_pb2 import Timestamp
 
-from runtime.clock import timestamp
 from runtime.errors import PermissionDenied
 from runtime.paging import Page, decode_token, encode_token, page_size
 from runtime.rpc.actor import current_actor, subject
-from services.identity.messages import Context, decode_id, decode_origin, encode_session, encode_user
-from services.identity.oauth.flows.id_token_sign_in import IdTokenSignIn, PresentedIdToken
+from services.identity.messages import Context, decode_cursor, decode_id, optional_timestamp
+from services.identity.oauth.flows.id_token_sign_in import IdTokenSignIn
 from services.identity.oauth.flows.redirect_flow import AuthorizationRequest, Callback, RedirectFlow
 from services.identity.oauth.linked_accounts import LinkedAccount, LinkedAccounts
+from services.identity.oauth.messages import decode_id_token, encode_account
 from services.identity.oauth.token_refresh import TokenRefresh
-from services.identity.sessions.servicer import decode_place
+from services.identity.sessions.messages import decode_origin, encode_session
+from services.identity.users.messages import encode_user
 from trivet.identity.v1 import account_service_pb2 as pb
 from trivet.identity.v1.account_service_pb2_grpc import AccountServiceServicer
 
@@ -38,7 +37,7 @@ class AccountServicer(AccountServiceServicer):
     async def ListAccounts(self, request: pb.ListAccountsRequest, context: Context) -> pb.ListAccountsResponse:
         user_id = decode_id(subject(request.user_id))
         limit = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_PAGE_SIZE)
-        after = decode_place(decode_token(request.page_token, "accounts", user_id))
+        after = decode_cursor(decode_token(request.page_token, "accounts", user_id))
         page = Page(limit, encode_account)
 
         async def find(few: int, behind: LinkedAccount | None) -> list[LinkedAccount]:
@@ -113,7 +112,7 @@ class AccountServicer(AccountServiceServicer):
         access = await self._token_refresh.get(_own(request.user_id), decode_id(request.account_id))
         return pb.GetAccessTokenResponse(
             access_token=access.tokens.access_token,
-            expire_time=_optional(access.tokens.access_expires_at),
+            expire_time=optional_timestamp(access.tokens.access_expires_at),
             scopes=access.account.scopes,
             id_token=access.tokens.id_token,
         )
@@ -125,8 +124,8 @@ class AccountServicer(AccountServiceServicer):
         return pb.RefreshAccessTokenResponse(
             access_token=access.tokens.access_token,
             refresh_token=access.tokens.refresh_token,
-            expire_time=_optional(access.tokens.access_expires_at),
-            refresh_expire_time=_optional(access.tokens.refresh_expires_at),
+            expire_time=optional_timestamp(access.tokens.access_expires_at),
+            refresh_expire_time=optional_timestamp(access.tokens.refresh_expires_at),
             scopes=access.account.scopes,
             id_token=access.tokens.id_token,
             account=encode_account(access.account),
@@ -151,31 +150,3 @@ def _own(asked: str) -> str:
     if actor.is_person and actor.user_id != user_id:
         raise PermissionDenied("NOT_YOURS", "user_id names another user")
     return user_id
-
-
-def encode_account(account: LinkedAccount) -> pb.Account:
-    return pb.Account(
-        id=account.id,
-        user_id=account.user_id,
-        provider=account.provider,
-        provider_account_id=account.account_id,
-        scopes=account.scopes,
-        create_time=timestamp(account.created_at),
-        update_time=timestamp(account.updated_at),
-    )
-
-
-def decode_id_token(provider: str, token: pb.IdToken, *, request_sign_up: bool = False) -> PresentedIdToken:
-    return PresentedIdToken(
-        provider,
-        token.token,
-        token.nonce,
-        token.access_token,
-        token.refresh_token,
-        token.name,
-        request_sign_up,
-    )
-
-
-def _optional(time: datetime | None) -> Timestamp | None:
-    return None if time is None else timestamp(time)

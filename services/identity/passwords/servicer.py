@@ -1,21 +1,13 @@
 """AuthService: signing up, in and out, and passwords."""
 
 from runtime.rpc.actor import current_actor
-from services.identity.messages import (
-    Context,
-    decode_additional,
-    decode_id,
-    decode_image,
-    decode_name,
-    decode_origin,
-    decode_url,
-    encode_session,
-    encode_user,
-)
+from services.identity.messages import Context, decode_additional, decode_id, decode_url
 from services.identity.passwords.authentication import Authentication
 from services.identity.passwords.sign_up import NewUser, SignUps
+from services.identity.sessions.messages import decode_origin, encode_session
 from services.identity.sessions.sessions import Sessions
 from services.identity.users.custom_fields import merged, of_users
+from services.identity.users.messages import decode_image, decode_name, encode_user
 from trivet.identity.v1.auth_service_pb2 import (
     ChangePasswordRequest,
     ChangePasswordResponse,

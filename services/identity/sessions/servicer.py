@@ -1,21 +1,14 @@
 """SessionService: checking, listing and ending sessions."""
 
-from datetime import UTC, datetime
-from typing import Any
-
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
 from runtime.paging import Page, decode_token, encode_token, page_size
 from runtime.rpc.actor import current_actor, subject
-from services.identity.messages import (
-    Context,
-    decode_additional,
-    decode_id,
-    encode_session,
-    encode_user,
-)
+from services.identity.messages import Context, decode_additional, decode_cursor, decode_id
+from services.identity.sessions.messages import encode_session
 from services.identity.sessions.sessions import Session, Sessions
 from services.identity.users.custom_fields import of_sessions
+from services.identity.users.messages import encode_user
 from trivet.identity.v1.session_service_pb2 import (
     ListSessionsRequest,
     ListSessionsResponse,
@@ -70,7 +63,7 @@ class SessionServicer(SessionServiceServicer):
     async def ListSessions(self, request: ListSessionsRequest, context: Context) -> ListSessionsResponse:
         user_id = decode_id(subject(request.user_id))
         limit = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_PAGE_SIZE)
-        after = decode_place(decode_token(request.page_token, "sessions", user_id))
+        after = decode_cursor(decode_token(request.page_token, "sessions", user_id))
         page = Page(limit, encode_session)
 
         async def find(few: int, behind: Session | None) -> list[Session]:
@@ -105,18 +98,3 @@ class SessionServicer(SessionServiceServicer):
         user_id = decode_id(subject(request.user_id))
         ended = await self._sessions.revoke_all(user_id)
         return RevokeAllSessionsResponse(revoked_count=ended.count, confirmed=ended.confirmed)
-
-
-def decode_place(after: list[Any] | None) -> tuple[datetime, str] | None:
-    """Return the sort key (time, id) of a page token. Raises InvalidArgument for one that somebody made up."""
-    if after is None:
-        return None
-    try:
-        time, row_id = after
-        place = datetime.fromisoformat(time)
-        if place.tzinfo is None:
-            raise ValueError
-        # In UTC here and now: the first and the last hours of all time have no other zone's.
-        return place.astimezone(UTC), decode_id(row_id)
-    except (ValueError, TypeError, OverflowError):
-        raise InvalidArgument("INVALID_PAGE_TOKEN", "page_token is not one of ours", field="page_token") from None

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from runtime.clock import Clock, utc_now
 from runtime.errors import InvalidArgument
 from services.identity.actors import deciding_actor
-from services.identity.messages import ROLES_BY_NUMBER, Context, decode_id, encode_user
+from services.identity.messages import Context, decode_id
 from services.identity.users.administration import Administration
+from services.identity.users.messages import ROLES_BY_NUMBER, encode_user
 from trivet.identity.v1 import resources_pb2
 from trivet.identity.v1.user_admin_service_pb2 import BanUserRequest, SetUserRoleRequest, UnbanUserRequest
 from trivet.identity.v1.user_admin_service_pb2_grpc import UserAdminServiceServicer

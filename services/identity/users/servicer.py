@@ -12,19 +12,10 @@ from runtime.paging import Page, decode_token, encode_token, page_number, page_s
 from runtime.rpc.actor import current_actor, subject
 from services.identity.actors import deciding_actor
 from services.identity.email.policy import EmailRules
-from services.identity.messages import (
-    NAME_LENGTH,
-    ROLES_BY_NUMBER,
-    Context,
-    decode_additional,
-    decode_id,
-    decode_image,
-    decode_name,
-    encode_user,
-)
-from services.identity.sessions.servicer import decode_place
+from services.identity.messages import Context, decode_additional, decode_cursor, decode_id
 from services.identity.users.custom_fields import of_users
 from services.identity.users.deletion import UserDeletion
+from services.identity.users.messages import NAME_LENGTH, ROLES_BY_NUMBER, decode_image, decode_name, encode_user
 from services.identity.users.users import Filter, Order, User, Users, not_found
 from trivet.identity.v1 import resources_pb2
 from trivet.identity.v1.user_service_pb2 import (
@@ -158,7 +149,7 @@ def _key(user: User, order: Order) -> list[str]:
 
 def _place(after: list[str] | None, order: Order) -> tuple[datetime | str, str] | None:
     if after is None or order in (Order.NEWEST, Order.OLDEST):
-        return decode_place(after)
+        return decode_cursor(after)
     if len(after) != 2 or not all(isinstance(part, str) for part in after) or "\0" in after[0]:
         raise InvalidArgument("INVALID_PAGE_TOKEN", "page_token is not one of ours", field="page_token")
     return after[0], decode_id(after[1])
