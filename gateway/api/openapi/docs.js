@@ -28,7 +28,7 @@ document.addEventListener("DOMContentLoaded", () => {
     url: "/openapi.json",
     // Requests go to the host that the page came from: the policy allows no other, and cookies are that host's.
     servers: [{ url: location.origin, description: "This host" }],
-    authentication: { preferredSecurityScheme: "session" },
+    authentication: { preferredSecurityScheme: ["session", "bearer"] },
     agent: { disabled: true },
     hideClientButton: true,
     hideModels: true,

@@ -1,5 +1,5 @@
-// The page of the API description in a real browser: search, a link to one operation, a request with the session's
-// cookie, code samples, a phone. Nothing is asked of another host, and the page's policy is never broken.
+// The page of the API description in a real browser: search, a link to one operation, requests with the session's
+// cookie and with a bearer token, code samples, a phone. Nothing is asked of another host, and the page's policy is never broken.
 //
 // Usage: node docs_page.mjs GATEWAY_URL CHROMIUM PROFILE_FOLDER DESKTOP_SCREENSHOT PHONE_SCREENSHOT
 import assert from "node:assert/strict"
@@ -37,8 +37,9 @@ async function opened(address) {
 }
 
 /** Press Send in the dialog of one operation, and return the answer that the page gets. */
-async function sent(page, method, path) {
+async function sent(page, method, path, token = "") {
   await page.locator("button", { hasText: `(${method} ${path})` }).click()
+  if (token) await page.getByRole("dialog").getByPlaceholder("Token").fill(token)
   const [answer] = await Promise.all([
     page.waitForResponse((response) => new URL(response.url()).pathname === path),
     page.getByRole("dialog").getByRole("button", { name: new RegExp(`Send ${method} request`, "i") }).click(),
@@ -65,6 +66,13 @@ try {
   assert.equal(signedUp.status(), 200, await signedUp.text())
   const session = await sent(page, "get", "/api/auth/get-session")
   assert.equal((await session.json()).user.email, "ann@example.com")
+
+  // So does a bearer token, in a browser that has no cookie.
+  await context.clearCookies()
+  const own = await opened(`${gateway}/docs#tag/gateway/GET/v1/me`)
+  const me = await sent(own, "get", "/v1/me", signedUp.headers()["set-auth-token"])
+  assert.equal(me.status(), 200, await me.text())
+  assert.equal((await me.json()).user.email, "ann@example.com")
 
   // The search finds an operation by its words, and leads to it.
   await page.keyboard.press("Control+k")
