@@ -46,7 +46,7 @@ class AuditEvent(_message.Message):
     user_agent: _builtins.str
     """The client's User-Agent, cut to 512 characters. Empty if it is unknown. Erased with the user."""
     detail: _builtins.str
-    """Details, for example `password` for a sign-in by password, cut to 512 characters. Erased with the user."""
+    """Details, for example the provider of a sign-in, cut to 512 characters. Erased with the user."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """The time of the event. A time more than a day ahead of the server's clock is replaced by the time of arrival."""
