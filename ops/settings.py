@@ -1,4 +1,4 @@
-"""What the `trivet` command is told."""
+"""The settings of the `trivet` command."""
 
 from pathlib import Path
 
@@ -17,22 +17,29 @@ STORE_VARIABLES = {
     "mongodb": ("MONGODB_URI", "MONGODB_URL"),
     "redis": ("REDIS_URL", "REDIS_HOST", "REDIS_PORT"),
 }
-"""The variables that give a store; one of them set, and no embedded store takes its place."""
+"""The variables that configure a store. If one of them is set, no embedded store is started."""
 
 
 class OpsSettings(Settings):
-    """What every subcommand is told."""
+    """Settings of every subcommand."""
 
-    http_port: int = from_env("TRIVET_HTTP_PORT", default=8080, ge=0, le=65535, description="Where HTTP is served.")
+    http_port: int = from_env("TRIVET_HTTP_PORT", default=8080, ge=0, le=65535, description="The HTTP port.")
     secret: SecretStr = from_env(
-        "TRIVET_SECRET", default=SecretStr(""), validate_default=True, description="All keys are derived from it."
+        "TRIVET_SECRET",
+        default=SecretStr(""),
+        validate_default=True,
+        description="The secret from which all keys are derived.",
     )
     secrets_old: Secrets = from_env(
-        "TRIVET_SECRETS_OLD", default=(), description="Former secrets: what they signed and sealed is still good."
+        "TRIVET_SECRETS_OLD",
+        default=(),
+        description="Former secrets, by comma. Their signatures and encrypted data stay valid.",
     )
-    data: Path | None = from_env("TRIVET_DATA", default=None, description="Where embedded stores keep their data.")
+    data: Path | None = from_env("TRIVET_DATA", default=None, description="The data folder of embedded stores.")
     programs: Words = from_env(
-        "TRIVET_PROGRAMS", default=("ops",), description="Programs besides Trivet's own that may call, by comma."
+        "TRIVET_PROGRAMS",
+        default=("ops",),
+        description="The product's own programs that can call the services, by comma.",
     )
 
     @field_validator("data", mode="before")
@@ -77,19 +84,25 @@ class OpsSettings(Settings):
 
 
 class StackSettings(OpsSettings):
-    """What `trivet run` is told beyond that."""
+    """Settings of `trivet run`."""
 
-    identity_port: int = from_env("TRIVET_IDENTITY_PORT", default=50051, ge=0, le=65535, description="gRPC.")
-    notifications_port: int = from_env("TRIVET_NOTIFICATIONS_PORT", default=50052, ge=0, le=65535, description="gRPC.")
+    identity_port: int = from_env("TRIVET_IDENTITY_PORT", default=50051, ge=0, le=65535, description="The gRPC port.")
+    notifications_port: int = from_env(
+        "TRIVET_NOTIFICATIONS_PORT", default=50052, ge=0, le=65535, description="The gRPC port."
+    )
     program_rights: Words = from_env(
         "TRIVET_PROGRAM_RIGHTS",
         default=(),
-        description="Which RPCs the product's own programs may call: PROGRAM=SERVICE/METHOD or SERVICE/*, by comma.",
+        description="The RPCs that the product's own programs can call: PROGRAM=SERVICE/METHOD or SERVICE/*, by comma.",
     )
     gateway_workers: int = from_env(
-        "TRIVET_GATEWAY_WORKERS", default=1, ge=1, le=64, description="Processes that answer HTTP on the one port."
+        "TRIVET_GATEWAY_WORKERS",
+        default=1,
+        ge=1,
+        le=64,
+        description="The number of processes that serve the HTTP port.",
     )
-    cache_port: int = from_env("TRIVET_CACHE_PORT", default=50053, ge=0, le=65535, description="gRPC.")
+    cache_port: int = from_env("TRIVET_CACHE_PORT", default=50053, ge=0, le=65535, description="The gRPC port.")
 
     @field_validator("program_rights")
     @classmethod

@@ -1,4 +1,4 @@
-"""Reading settings so that all mistakes are told together, by name, and never by value."""
+"""Reads settings and reports all mistakes together, by name and never by value."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -30,7 +30,7 @@ class _GivenAlone(Settings):
 
 
 def read_settings(kind: type[S], environ: Mapping[str, str] = os.environ) -> S:
-    """Read a subcommand's settings. Raises WrongSettings that tells all mistakes by name."""
+    """Read a subcommand's settings. Raises WrongSettings that names all mistakes."""
     tell(mistakes(kind, environ))
     return kind.model_validate(_named(kind, environ))
 

@@ -1,1 +1,1 @@
-"""What two processes or more share: settings, server, interceptors of every call, errors, paging, telemetry."""
+"""Code that several processes share and that knows no service: settings, server, errors, paging, telemetry."""

@@ -1,4 +1,4 @@
-"""Named places where a test may make this process stop, wait, fail or do without a protection; in development only.
+"""Named places where a test can crash, pause or fail this process, or turn a protection off. In development only.
 
 TRIVET_FAILPOINTS="NAME=ACTION,..." with the actions `crash` (as kill -9), `error` (UNAVAILABLE) and `pause:PATH`
 (make PATH.reached, then wait until PATH exists). One that takes a protection away needs no action.
@@ -30,12 +30,12 @@ armed: dict[str, str] = _from_environment()
 
 
 def is_on(name: str) -> bool:
-    """Whether the protection that this failpoint names is to be done without."""
+    """Whether the protection of this failpoint is turned off."""
     return name in armed
 
 
 async def reach(name: str) -> None:
-    """Do what was asked for at this place; nothing, nearly always."""
+    """Do the action of this failpoint, if it is armed."""
     if not armed or (action := armed.get(name)) is None:
         return
     if action == "crash":

@@ -17,7 +17,7 @@ PAGE_BYTES = 1024 * 1024
 FRAME_BYTES = 6
 """The tag and the length of a row within its page, at most."""
 FIRST_CHUNK = 25
-"""How many rows are read at first. It holds a page of the usual size; each further chunk is four times as large."""
+"""The size of the first chunk, enough for a usual page. Each further chunk is four times as large."""
 
 
 class Sized(Protocol):
@@ -28,11 +28,11 @@ class Sized(Protocol):
 R = TypeVar("R")
 M = TypeVar("M", bound=Sized)
 Find = Callable[[int, R | None], Awaitable[Sequence[R]]]
-"""Returns up to so many rows: the first ones, or those that follow the given row."""
+"""Takes a limit and a row. Returns at most `limit` rows that follow the row, or the first ones for None."""
 
 
 class Page(Generic[R, M]):
-    """A page in the making: up to `size` rows as messages, and up to 1 MiB of them, but at least one.
+    """A page that is being filled: at most `size` messages and at most 1 MiB, but at least one message.
 
     `last` is the row of the last message, None on an empty page. `is_full` says that other rows follow it.
     """
@@ -47,7 +47,7 @@ class Page(Generic[R, M]):
 
     @property
     def missing(self) -> int:
-        """How many rows to look for: those that have a place, and one more, which tells whether others follow."""
+        """The number of rows to read: those that fit, and one more, which shows whether another page follows."""
         return self._size + 1 - len(self.messages)
 
     @property
@@ -69,7 +69,7 @@ class Page(Generic[R, M]):
         self.messages, self.last, self._room = messages, last, room
 
     async def read(self, find: Find[R]) -> None:
-        """Fill the page with what `find` returns, few rows at first: large ones fill it long before all are read."""
+        """Fill the page with rows from `find`, in growing chunks, because a few large rows can fill it."""
         async with aclosing(_in_chunks(find, self.missing)) as rows:
             await self.fill(rows)
 
@@ -118,8 +118,8 @@ def encode_token(after: list[Any], *query: Any) -> str:
 def decode_token(token: str, *query: Any) -> list[Any] | None:
     """Return the sort key in a token, None for the first page.
 
-    Raises InvalidArgument for a token that is not ours, or was made for another filter. A token is not signed: the
-    parts are plain values (text, finite numbers of 64 bits, booleans, null), of whatever type a caller put there.
+    Raises InvalidArgument for a token that is not valid, or that was made for another filter. Tokens are not signed:
+    the parts are plain values (text, finite numbers of 64 bits, booleans, null), of whatever type a caller put there.
     """
     if not token:
         return None
@@ -127,11 +127,11 @@ def decode_token(token: str, *query: Any) -> list[Any] | None:
         body = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         digest, after = body
     except (ValueError, TypeError, RecursionError):
-        raise _bad_token("page_token is not one of ours") from None
+        raise _bad_token("page_token is not valid for this request") from None
     if not isinstance(after, list) or not all(_is_plain(part) for part in after):
-        raise _bad_token("page_token is not one of ours")
+        raise _bad_token("page_token is not valid for this request")
     if digest != _digest(query):
-        raise _bad_token("page_token belongs to another query: keep the filter and order while paging")
+        raise _bad_token("page_token belongs to another query: keep the same filter and order for all pages")
     return after
 
 

@@ -1,4 +1,4 @@
-"""Work that comes back for as long as the process lives."""
+"""Periodic work."""
 
 import asyncio
 import logging
@@ -17,9 +17,9 @@ LONGEST_SECONDS = 30.0
 async def periodically(
     name: str, seconds: float, work: Callable[[], Awaitable[object]], *, longest: float = LONGEST_SECONDS
 ) -> AsyncIterator[None]:
-    """Do `work` every `seconds` while inside, whatever it raises.
+    """Do `work` every `seconds` inside the block. Exceptions do not end it.
 
-    After a failure the next pause is longer, up to `longest`. A failure is logged once, however long it lasts.
+    Each failure doubles the next pause, up to `longest`. Repeated equal failures are logged once.
     """
     task = asyncio.create_task(_repeat(name, seconds, work, max(seconds, longest)))
     try:

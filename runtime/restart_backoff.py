@@ -1,4 +1,4 @@
-"""How whoever keeps processes running starts them again."""
+"""The back-off of supervisors that restart processes."""
 
 import random
 import signal
@@ -6,15 +6,15 @@ import signal
 FIRST_DELAY_SECONDS = 0.2
 LAST_DELAY_SECONDS = 10.0
 CALM_SECONDS = 20.0
-"""A process that lived this long has no bad record any more."""
+"""After a process has lived this long, its earlier deaths do not count."""
 
 
 def delay_after(deaths: int) -> float:
-    """Return how long to wait after so many deaths in a row: doubling, with jitter, bounded."""
+    """Return the delay after `deaths` deaths in a row: exponential, with jitter, at most LAST_DELAY_SECONDS."""
     bound = min(FIRST_DELAY_SECONDS * 2 ** (deaths - 1), LAST_DELAY_SECONDS)
     return random.uniform(bound / 2, bound)  # noqa: S311  # spreads restarts, guards nothing
 
 
 def how_it_ended(status: int) -> str:
-    """Return an exit status as a person says it; a negative one is a signal's."""
+    """Describe an exit status. A negative one is a signal's."""
     return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"

@@ -70,7 +70,7 @@ Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split_words
 
 
 def long_enough(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    """Return former secrets: what they sign is believed as much. Raises ValueError for one that can be guessed."""
+    """Return former secrets. Raises ValueError for a short one: signatures with it are accepted too."""
     if any(len(secret.get_secret_value()) < MIN_SECRET_LENGTH for secret in secrets):
         raise ValueError(f"each must have at least {MIN_SECRET_LENGTH} characters, or be left out")
     return secrets
@@ -99,30 +99,34 @@ SealKeysField = Annotated[SealKeys, NoDecode, BeforeValidator(_seal_keys)]
 
 
 class Settings(BaseSettings):
-    """What every process is told."""
+    """Settings of every process."""
 
     model_config = SettingsConfigDict(
         populate_by_name=True, extra="ignore", arbitrary_types_allowed=True, hide_input_in_errors=True
     )
 
     prefixes: ClassVar[tuple[str, ...]] = ()
-    """Variables that begin so are read too, however many there are."""
+    """Variables whose names begin with one of these are read too."""
 
     environment: Environment = from_env(
         "TRIVET_ENV", default=Environment.DEVELOPMENT, description="development or production"
     )
     host: str = from_env("TRIVET_HOST", default="127.0.0.1", description="The address to listen on.")
     metrics_port: int = from_env(
-        "TRIVET_METRICS_PORT", default=0, ge=0, le=65535, description="Where /metrics is served; 0 turns it off."
+        "TRIVET_METRICS_PORT", default=0, ge=0, le=65535, description="The port of /metrics; 0 turns it off."
     )
     log_format: Literal["auto", "json", "text"] = from_env(
         "TRIVET_LOG_FORMAT", default="auto", description="auto, json or text."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = from_env(
-        "TRIVET_LOG_LEVEL", default="INFO", description="The least that is logged."
+        "TRIVET_LOG_LEVEL", default="INFO", description="The lowest level that is logged."
     )
     trace_ratio: float = from_env(
-        "TRIVET_TRACE_RATIO", default=1.0, ge=0, le=1, description="How many of the traces begun here are recorded."
+        "TRIVET_TRACE_RATIO",
+        default=1.0,
+        ge=0,
+        le=1,
+        description="The share of the traces begun here that is recorded.",
     )
 
     @property
@@ -143,19 +147,19 @@ def local_url(host: str, port: int) -> str:
 
 
 class SiteSettings(Settings):
-    """What those are told who sign what browsers keep, and write the links that browsers follow."""
+    """Settings of the processes that sign cookies and write links."""
 
-    secret: SecretStr = from_env("TRIVET_SECRET", description="Signs cookies and links; 32 characters or more, random.")
+    secret: SecretStr = from_env("TRIVET_SECRET", description="Signs cookies and links. At least 32 random characters.")
     secrets_old: Secrets = from_env(
-        "TRIVET_SECRETS_OLD", default=(), description="Former secrets whose cookies and links are still good, by comma."
+        "TRIVET_SECRETS_OLD", default=(), description="Former secrets, by comma. Their cookies and links stay valid."
     )
     base_url: str = from_env("TRIVET_BASE_URL", default="", description="The address that browsers use.")
-    http_port: int = from_env("TRIVET_HTTP_PORT", default=8080, ge=0, le=65535, description="Where HTTP is served.")
+    http_port: int = from_env("TRIVET_HTTP_PORT", default=8080, ge=0, le=65535, description="The HTTP port.")
 
     error_url: str = from_env(
         "TRIVET_ERROR_URL",
         default="",
-        description="The product's page for failed sign-ins and bad links, told by ?error=CODE; else the gateway's.",
+        description="The page for failed sign-ins and bad links, with ?error=CODE. Default: the gateway's page.",
     )
 
     @field_validator("error_url")
@@ -190,7 +194,7 @@ class SiteSettings(Settings):
 
 
 class ServiceSettings(Settings):
-    """What a gRPC service is told beyond that."""
+    """Settings of every gRPC service."""
 
     accept_keys: PairKeysField = from_env(
         "TRIVET_ACCEPT_KEYS", description="CALLER=HEX,...: the key shared with each caller; see `trivet keys`."
@@ -203,12 +207,12 @@ class ServiceSettings(Settings):
     people_callers: Words = from_env(
         "TRIVET_PEOPLE_CALLERS",
         default=("gateway",),
-        description="The callers whose word is taken for which person they call for, by comma.",
+        description="The programs that can call for a person, by comma.",
     )
     program_rights: Words = from_env(
         "TRIVET_PROGRAM_RIGHTS",
         default=(),
-        description="Which RPCs the product's own programs may call: PROGRAM=SERVICE/METHOD or SERVICE/*, by comma.",
+        description="The RPCs that the product's own programs can call: PROGRAM=SERVICE/METHOD or SERVICE/*, by comma.",
     )
     reflection: bool | None = from_env(
         "TRIVET_REFLECTION", default=None, description="Whether gRPC reflection is on; by default in development only."
@@ -217,13 +221,13 @@ class ServiceSettings(Settings):
         "TRIVET_CALL_LIMIT_SECONDS",
         default=10.0,
         gt=0,
-        description="The longest that a unary call takes, unless its .proto declares a deadline.",
+        description="The deadline of a unary call whose .proto declares none.",
     )
     stack_id: str = from_env(
-        "TRIVET_STACK_ID", default="", description="Which stack it belongs to; `trivet run` makes one for each run."
+        "TRIVET_STACK_ID", default="", description="The id of the stack. `trivet run` creates one for each run."
     )
     grace_seconds: float = from_env(
-        "TRIVET_GRACE_SECONDS", default=2.0, ge=0, description="How long calls under way may take at the end."
+        "TRIVET_GRACE_SECONDS", default=2.0, ge=0, description="How long a graceful shutdown waits for open calls."
     )
 
     @field_validator("program_rights")
@@ -262,6 +266,6 @@ def _told(mistake: ErrorDetails) -> str:
 
 
 def refused(lines: list[str]) -> SystemExit:
-    """Say which settings are wrong; return what ends the process with 2, so that nobody starts it again as it is."""
+    """Print which settings are wrong. Return the exception that ends the process with 2: a restart cannot help."""
     print("trivet: these settings are wrong:", *(f"  {line}" for line in lines), sep="\n", file=sys.stderr)
     return SystemExit(2)

@@ -1,4 +1,4 @@
-"""Work that outlives the call that began it: bounded, counted, awaited at the end."""
+"""Background tasks: bounded, counted, and awaited at shutdown."""
 
 import asyncio
 import contextlib
@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 dropped = Counter("trivet_tasks_dropped_total", "Background work refused because too much was waiting.", ["name"])
-failed = Counter("trivet_tasks_failed_total", "Background work that ended with an error nobody expected.", ["name"])
+failed = Counter("trivet_tasks_failed_total", "Background work that ended with an unexpected error.", ["name"])
 SAY_AGAIN_SECONDS = 60.0
 
 
 class TooManyTasksError(Exception):
-    """The bound is reached; the work was not begun."""
+    """The limit of tasks is reached. The work was not started."""
 
 
 class Tasks:
@@ -62,7 +62,7 @@ class Tasks:
         return task
 
     async def apart(self, work: Coroutine[Any, Any, T], at_end: Callable[[], None] | None = None) -> T:
-        """Run `work` as `start` does, and return what it comes to. If the caller is cancelled, the work goes on.
+        """Run `work` as `start` does, and return its result. If the caller is cancelled, the work goes on.
 
         `at_end` is called when the work has ended, however it ends. Raises TooManyTasksError at the bound.
         """

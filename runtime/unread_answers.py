@@ -1,14 +1,14 @@
-"""What a client that does not read its answers may cost a listening socket."""
+"""Limits the cost of clients that do not read their responses."""
 
 import socket
 import sys
 
 UNSENT_BYTES = 128 * 1_024
-"""How much of its answers the kernel keeps for a client that does not read them."""
+"""The unread response bytes that the kernel buffers per connection."""
 
 
 def limit_unread_answers(listener: socket.socket, *, seconds: float) -> None:
-    """Make the kernel give up a connection whose client takes nothing of an answer for `seconds`.
+    """Make the kernel close a connection whose client reads nothing of a response for `seconds`.
 
     The sockets that the listener accepts inherit this on Linux; elsewhere nothing is limited.
     """

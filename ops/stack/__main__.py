@@ -1,4 +1,4 @@
-"""`python -m ops.stack`: the whole stack, run. `trivet run` becomes this once it has decided what to run."""
+"""`python -m ops.stack`: runs the stack. `trivet run` becomes this program by exec once its plan is complete."""
 
 import asyncio
 import signal
@@ -17,7 +17,7 @@ from ops.stack.supervisor import Supervisor
 
 
 async def run(plan: StackPlan, console: StackConsole) -> None:
-    """Run the stack until it is told to stop. Raises CommandFailed when it cannot work."""
+    """Run the stack until SIGTERM or SIGINT. Raises CommandFailed if it cannot work."""
     with announced(plan.folder, plan.running):
         await _run(plan, console)
     console.say("stopped")
@@ -49,9 +49,11 @@ async def _migrate(guard: Guard, identity: ProcessSpec, console: StackConsole) -
             await process.wait()
         end_group(guard, process.pid)
     if status == WRONG:
-        raise WrongSettings("the database refuses what it was told: the lines above say why")
+        raise WrongSettings("the database settings are wrong: see the lines above")
     if status != 0:
-        raise CommandFailed("the migration failed: the lines above say why, `trivet db status` shows where it stands")
+        raise CommandFailed(
+            "the migration failed: see the lines above; `trivet db status` prints the current migration"
+        )
     console.ready("migrations", "the database", time.monotonic() - began)
 
 

@@ -1,4 +1,4 @@
-"""One part of the stack, kept running."""
+"""Runs one process of the stack and restarts it when it dies."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ TELL_EVERY_SECONDS = 5.0
 
 
 class Child:
-    """Runs its part until told to stop. `ready` is set while the part's probe has succeeded since its last start."""
+    """Runs a process until `stop`. `ready` is set once the probe has succeeded after the last start."""
 
     def __init__(self, spec: ProcessSpec, guard: Guard, console: StackConsole) -> None:
         self.spec = spec
@@ -32,7 +32,7 @@ class Child:
         self._gone.set()
 
     async def run(self) -> None:
-        """Start the part, and again whenever it dies. Raises WrongSettings when it refuses what it was told."""
+        """Start the process, and restart it when it dies. Raises WrongSettings if it refuses its settings."""
         loop = asyncio.get_running_loop()
         deaths = 0
         while not self._stopping.is_set():
@@ -49,7 +49,7 @@ class Child:
                 await asyncio.wait_for(self._stopping.wait(), delay)
 
     async def stop(self, seconds: float) -> None:
-        """Ask the part to end, and after `seconds` end it."""
+        """Ask the process to end, and kill it after `seconds`."""
         self._stopping.set()
         self._terminate()
         try:
@@ -64,21 +64,21 @@ class Child:
                 self._process.terminate()
 
     def kill(self) -> None:
-        """End the part and all it started, now."""
+        """Kill the process and all its children."""
         self._stopping.set()
         if self._process is not None and not self._gone.is_set():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     async def _live(self, began: float) -> int:
-        """Run the part once; return its exit status."""
+        """Run the process once; return its exit status."""
         spec = self.spec
         self._gone.clear()
         self._process = None
         self._process = process = await spawn(
             self._guard, spec.command, spec.environment, cwd=ROOT, log=spec.log, piped=self._console.is_terminal
         )
-        if self._stopping.is_set():  # it was told so while the program was being started
+        if self._stopping.is_set():  # `stop` was called while the program was being started
             self._terminate()
         beside = [asyncio.create_task(self._watch_readiness(began)), asyncio.create_task(self._pass_lines_on(process))]
         try:

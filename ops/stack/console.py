@@ -1,4 +1,4 @@
-"""What the operator sees: colored on a terminal, plain lines elsewhere."""
+"""The output of `trivet run`: colored on a terminal, plain lines elsewhere."""
 
 import sys
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ ROW_WIDTH = 22
 
 
 class StackConsole:
-    """Says what happens to each part, a line at a time."""
+    """Prints what happens to each process, one line per event."""
 
     def __init__(self) -> None:
         self._out = Console(soft_wrap=True, highlight=False, emoji=False)
@@ -36,13 +36,13 @@ class StackConsole:
         self._out.print(f"  {self._name(name)} [red]{escape(how)}[/], starting again in {again_in:.1f} s")
 
     def summary(self, headline: str, rows: Iterable[tuple[str, str]]) -> None:
-        """Print the one line that says it runs, and the addresses under it."""
+        """Print the headline and a row for each address."""
         self._out.print(f"[bold green]trivet: {escape(headline)}[/]")
         for name, value in rows:
             self._out.print(f"  {escape(name):<{ROW_WIDTH}} {escape(value)}")
 
     def line(self, name: str, text: str) -> None:
-        """Pass on a line that a part wrote."""
+        """Print a line of a process's log."""
         self._log.out(f"{name:<{NAME_WIDTH}}|", style=self._color(name), end=" ")
         self._log.file.write(text + "\n")
 

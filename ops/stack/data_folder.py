@@ -1,4 +1,4 @@
-"""The data folder: whose it is, and the development secret in it."""
+"""The data folder: its lock, and the development secret in it."""
 
 import contextlib
 import fcntl
@@ -13,7 +13,7 @@ from ops.errors import CommandFailed, WrongSettings
 from ops.settings import OpsSettings
 
 WAIT_SECONDS = 2.0
-"""How long a stack that was killed may take to let go of its folder."""
+"""How long to wait for a killed stack to release its folder."""
 
 
 def made(folder: Path) -> Path:
@@ -25,7 +25,7 @@ def made(folder: Path) -> Path:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Make what the operating system says of a path of the operator's one line."""
+    """Turn an OSError about a path into WrongSettings."""
     try:
         yield
     except OSError as error:

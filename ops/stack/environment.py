@@ -1,4 +1,4 @@
-"""What each process finds in its environment: what its own settings name, its own keys, and nothing of the others'."""
+"""The environment of each process: the variables of its own settings, and its own keys."""
 
 import importlib
 import inspect

@@ -1,4 +1,4 @@
-"""Which ports a stack listens on."""
+"""Chooses the ports of a stack."""
 
 import random
 import socket
@@ -11,12 +11,12 @@ from ops.settings import StackSettings
 
 LOWEST = 10_000
 EPHEMERAL = 32_768
-"""Where Linux begins to give ports away, unless it was told otherwise."""
+"""The first ephemeral port of Linux by default."""
 
 
 @dataclass(frozen=True)
 class Ports:
-    """A port for each thing that listens, all different."""
+    """The ports of all processes, all different."""
 
     http: int
     services: dict[str, int]

@@ -1,4 +1,4 @@
-"""Asking a part of the stack whether it is ready; each returns in silence or raises Unready with what it said."""
+"""Readiness probes. Each returns if the process is ready, and raises Unready with the reason if not."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ TIMEOUT_SECONDS = 2.0
 
 
 class Unready(Exception):
-    """Not ready yet; the text is what the operator may be told."""
+    """The process is not ready. The text is printed to the operator."""
 
 
 async def accepts(host: str, port: int) -> None:

@@ -1,4 +1,4 @@
-"""A part of the stack: a program to keep running, and how to ask whether it is ready."""
+"""The specification of one process of the stack."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,9 @@ Probe = Callable[[str, int], Awaitable[None]]
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """`probe` raises Unready until the part is ready; `log` takes what it writes, None the operator's console."""
+    """A program to keep running. `probe` raises Unready until it is ready. Its output goes to the file `log`; without
+    one it goes to the console.
+    """
 
     name: str
     command: Sequence[str]

@@ -1,4 +1,4 @@
-"""`trivet run`: the whole stack, decided upon. What then runs it is `ops/stack/__main__.py`, in the same process."""
+"""`trivet run`: plans the stack. Then the same process becomes `ops/stack/__main__.py`, which runs the plan."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ CHILD_GRACE_SECONDS = "1"
 
 
 def main() -> None:
-    """Read the settings, decide, and become the program that runs it. Raises CommandFailed."""
+    """Read the settings, make the plan, and become the program that runs it. Raises CommandFailed."""
     settings = environment.read(StackSettings)
     began = time.monotonic()
     console = StackConsole()
@@ -36,7 +36,7 @@ def main() -> None:
         tiers = [
             [_process("gateway", settings, chosen, chosen_stores, console, running)],
             [_process(name, settings, chosen, chosen_stores, console, running) for name in SERVICES],
-            chosen_stores.parts,
+            chosen_stores.processes,
         ]
         addresses = _addresses(settings, chosen, chosen_stores, folder)
         stack_plan.follow(StackPlan(tiers, running, folder, addresses, lock, began))

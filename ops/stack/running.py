@@ -1,4 +1,4 @@
-"""Where a running stack listens, kept in its data folder: what a command beside it reads."""
+"""The file running.json in the data folder: the addresses of a running stack, for commands beside it."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""Starting programs so that none outlives the stack: each in a process group that a guard knows of."""
+"""Starts programs in process groups that a guard ends, so that none outlives the stack."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What `trivet run` has decided, handed to the program that it becomes."""
+"""The plan of a stack: `trivet run` makes it and hands it to the program that it becomes."""
 
 import os
 import pickle
@@ -18,7 +18,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True)
 class StackPlan:
-    """`tiers` are in the order of stopping, `lock` is the descriptor that holds the data folder."""
+    """`tiers` are in the order of shutdown. `lock` is the file descriptor that locks the data folder."""
 
     tiers: Sequence[Sequence[ProcessSpec]]
     running: Running
@@ -26,21 +26,21 @@ class StackPlan:
     addresses: Sequence[tuple[str, str]]
     lock: int
     began: float
-    """By the monotonic clock, which goes on when a process becomes another program."""
+    """When the command began, on the monotonic clock, which exec does not reset."""
 
     def spec(self, name: str) -> ProcessSpec:
         return next(spec for tier in self.tiers for spec in tier if spec.name == name)
 
 
 def follow(plan: StackPlan) -> NoReturn:
-    """Become `ops/stack/__main__.py`, in this process and under its id.
+    """Become `ops/stack/__main__.py` by exec, with the same process id.
 
-    All that was needed to decide, above all the settings of every process, would stay in memory as long as it runs.
+    Without the exec the modules that made the plan would stay in memory as long as the stack runs.
     """
-    with TemporaryFile() as file:  # it has no name: the keys in it are for nobody else
+    with TemporaryFile() as file:  # it has no name, so that no other process can read the keys in it
         pickle.dump(plan, file)
         file.seek(0)
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # until there is somebody again who hears them
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # until the new program handles them
         for descriptor in (file.fileno(), plan.lock):
             os.set_inheritable(descriptor, True)
         sys.stdout.flush()
@@ -49,10 +49,10 @@ def follow(plan: StackPlan) -> NoReturn:
 
 
 def handed_over(descriptor: int) -> StackPlan:
-    """Return the plan that this process made before it became this program; hear again whoever would stop it."""
+    """Return the plan that this process made before the exec, and unblock the stop signals."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     with open(descriptor, "rb") as file:
-        plan = pickle.load(file)  # noqa: S301  # ours, of a moment ago, from a file that nobody else can open
+        plan = pickle.load(file)  # noqa: S301  # this process wrote it, and no other can open it
     assert isinstance(plan, StackPlan)
     os.set_inheritable(plan.lock, False)
     return plan

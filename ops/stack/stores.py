@@ -23,9 +23,9 @@ MEND = "run `make install`"
 
 @dataclass(frozen=True)
 class Stores:
-    """The embedded stores to start, what tells the services of them, and what to show for each store."""
+    """The embedded stores to start, the environment that points the services to them, and a label for each store."""
 
-    parts: list[ProcessSpec]
+    processes: list[ProcessSpec]
     environment: dict[str, str]
     shown: dict[str, str]
 
@@ -45,11 +45,11 @@ def choose(settings: StackSettings, folder: Path, ports: Ports, environ: Mapping
         stores.environment["DATABASE_URL"] = sqlite_url(folder)
         stores.shown["sql"] = f"SQLite {_short(sqlite_file(folder))}"
     if "MONGODB_URI" in missing:
-        stores.parts.append(_secantusdb(folder, ports.stores["secantusdb"]))
+        stores.processes.append(_secantusdb(folder, ports.stores["secantusdb"]))
         stores.environment["MONGODB_URI"] = f"mongodb://{HOST}:{ports.stores['secantusdb']}"
         stores.shown["mongodb"] = f"SecantusDB mongodb://{HOST}:{ports.stores['secantusdb']}"
     if "REDIS_URL" in missing:
-        stores.parts.append(_valkey(folder, ports.stores["valkey"]))
+        stores.processes.append(_valkey(folder, ports.stores["valkey"]))
         stores.environment["REDIS_URL"] = f"redis://{HOST}:{ports.stores['valkey']}/0"
         stores.shown["redis"] = f"Valkey redis://{HOST}:{ports.stores['valkey']}/0"
     return stores

@@ -1,4 +1,4 @@
-"""Runs the parts of a stack together, and stops them in order."""
+"""Runs the processes of a stack together, and stops them in order."""
 
 import asyncio
 import signal
@@ -10,14 +10,14 @@ from ops.stack.process_spec import ProcessSpec
 from ops.stack.spawn import Guard
 
 STOP_SECONDS = (1.6, 1.6, 1.2)
-"""What the gateway, the services and the stores may take to end, in this order; together less than 5 s."""
+"""The time that the gateway, the services and the stores have to end, in this order; less than 5 s together."""
 
 Preparation = Callable[[], Coroutine[None, None, None]]
 Tiers = Sequence[Sequence[ProcessSpec]]
 
 
 class Supervisor:
-    """Owns the children. `tiers` are in the order of stopping: who calls others comes first."""
+    """Owns the processes. `tiers` are in the order of shutdown: callers come before the services they call."""
 
     def __init__(self, tiers: Tiers, guard: Guard, console: StackConsole) -> None:
         self._tiers = [[Child(spec, guard, console) for spec in tier] for tier in tiers]
@@ -30,10 +30,10 @@ class Supervisor:
         return {child.spec.name: child for tier in self._tiers for child in tier}
 
     async def run(self, when_ready: Callable[[], None], first: dict[str, Preparation]) -> None:
-        """Run every part until SIGTERM or SIGINT; call `when_ready` once all are.
+        """Run all processes until SIGTERM or SIGINT. Call `when_ready` once all are ready.
 
-        `first` holds, by part, what must be done before that part is started; the others do not wait for it.
-        Raises CommandFailed when a part cannot work at all.
+        `first` holds the preparation that a process waits for, by its name; the others do not wait.
+        Raises CommandFailed if a process cannot work at all.
         """
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
@@ -52,7 +52,7 @@ class Supervisor:
                 raise outcome
 
     def stop(self) -> None:
-        """End the parts in order; told a second time, all at once and hard."""
+        """End the processes in order. A second call kills all of them."""
         if self._asked_to_stop.is_set():
             for child in self.children.values():
                 child.kill()

@@ -1,4 +1,4 @@
-"""Checking who calls: the other half of `trivet.client.actor`."""
+"""Verifies signed actors, which `trivet.client.actor` makes."""
 
 import hmac
 import re
@@ -20,9 +20,9 @@ current_actor: ContextVar[Actor] = ContextVar("trivet_actor")
 
 
 class Verifier:
-    """Knows the key that this service (`audience`) shares with each caller.
+    """Holds the keys that this service (`audience`) shares with its callers.
 
-    Only `people_callers` may say which person they call for: any other program speaks for itself alone.
+    Only `people_callers` can call for a person.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Verifier:
             raise self._refused("the actor is malformed", "key")
         _, caller, audience, expires, user_id, role, session_id = parts
         key = self._keys.get(caller)
-        # One answer for an unknown caller and a wrong signature: callers' names are nobody's business.
+        # The same error for an unknown caller and a wrong signature, so that names of callers cannot be guessed.
         if key is None or not signature.isascii() or not hmac.compare_digest(mac(key, claim), signature):
             raise self._refused("the actor's signature is not valid here", "key")
         if audience != self._audience:
@@ -84,7 +84,7 @@ class Verifier:
 def subject(asked: str, field: str = "user_id") -> str:
     """Return whose data a call is about: the id asked for, else the person who calls.
 
-    Whether the caller may touch it is the policy's to say. Raises InvalidArgument if a service names nobody.
+    The policy decides whether the caller has access. Raises InvalidArgument if a service calls without a user id.
     """
     user_id = asked or current_actor.get().user_id
     if not user_id:

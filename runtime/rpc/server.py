@@ -60,7 +60,7 @@ MAX_CONCURRENT_RPCS = 2_000
 STATUS = {True: health_pb2.HealthCheckResponse.SERVING, False: health_pb2.HealthCheckResponse.NOT_SERVING}
 
 STACK = "stack/{}"
-"""The name that health knows in the services of one run of a stack: so a command proves whom it has reached."""
+"""A health name that all services of one stack answer. It proves to a command which stack it has reached."""
 
 Ping = Callable[[], Awaitable[None]]
 
@@ -102,8 +102,8 @@ class Health(health.aio.HealthServicer):
 class Server:
     """One process's gRPC server. `name` is the audience its callers sign for; `ping` raises when the store is gone.
 
-    `fills` takes the answers that a cache keeps there; without it nothing is filled. `not_implemented` are the full
-    names of services that are only specified: they answer UNIMPLEMENTED to every caller.
+    `fills` writes responses to the cache; without it nothing is written. `not_implemented` are the full names of
+    services that this version does not implement: they answer UNIMPLEMENTED to every caller.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Server:
         for_open_calls = open_interceptors()
         for service in OPEN_TO_ALL:
             _prepare(for_open_calls, service)
-        # These answer at once, whatever was sent, and so take no place from anybody.
+        # These answer at once and hold no resources.
         others = dict.fromkeys(OPEN_TO_ALL, for_open_calls) | dict.fromkeys(not_implemented, (ErrorStatus(),))
         self._server = aio.server(
             interceptors=(InterceptorChain(self._interceptors, others=others),),
@@ -162,15 +162,15 @@ class Server:
 
     @property
     def _healths(self) -> tuple[str, ...]:
-        """The names whose health is told, by both calls: the whole process, its store, and each service."""
+        """The names that health reports: the process, its store, and each service."""
         return ("", STORE, *self._services)
 
     def at_drain(self, end: Callable[[], None]) -> None:
-        """Have `end` called when calls under way begin to have the grace: streams would use all of it."""
+        """Call `end` when the graceful shutdown begins, to end streams: else they would use all of the grace."""
         self._at_drain.append(end)
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT: then refuse new calls, let those under way end, and return."""
+        """Serve until SIGTERM or SIGINT, then refuse new calls, wait for open calls, and return."""
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
@@ -203,11 +203,11 @@ class Server:
 
     def _on_signal(self, stopping: asyncio.Event) -> None:
         if stopping.is_set():
-            os._exit(1)  # whoever asks twice does not wait for the calls under way
+            os._exit(1)  # a second signal ends the process without the grace
         stopping.set()
 
     async def _watch_store(self) -> None:
-        """Keep the health of every service at what the store's is, whichever of them came up first."""
+        """Set the health of every service to that of the store."""
         last: bool | None = None
         while True:
             serves = await self._health.store_serves()

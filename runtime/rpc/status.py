@@ -29,7 +29,7 @@ class WireStatus(grpc.Status):
 def wire_status(error: ServiceError) -> grpc.Status:
     """Return the status that a failure leaves with.
 
-    Whoever says UNAVAILABLE has tried as long as it could: asked again, it would only outlast the caller's deadline
+    A service that answers UNAVAILABLE has already retried: another attempt would outlast the caller's deadline
     (gRFC A6, pushback).
     """
     status = rpc_status.to_status(rich_status(error))

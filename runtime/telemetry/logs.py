@@ -24,7 +24,7 @@ dropped = Counter(
 
 
 class BoundedQueueHandler(QueueHandler):
-    """Drops and counts what does not fit; takes the trace's ids while the call's context is still there."""
+    """Adds the trace ids to each record. Drops and counts records that do not fit into the queue."""
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         context = trace.get_current_span().get_span_context()
@@ -44,7 +44,7 @@ class BoundedQueueHandler(QueueHandler):
 def told_without_traceback(record: logging.LogRecord) -> bool:
     """Cut the traceback from gRPC's record of an answer that could not be sent: it says only that the caller left.
 
-    Whoever calls and hangs up at the right moment could otherwise fill the log with them.
+    Clients that hang up at the right moment could otherwise fill the log with tracebacks.
     """
     if record.exc_info and isinstance(record.exc_info[1], aio.InternalError):
         record.exc_info = None

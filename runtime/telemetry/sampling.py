@@ -37,7 +37,7 @@ def parent_of(traceparent: str) -> Parent | None:
 
 
 class Sampler:
-    """Follows the caller's decision; where there is none, so many of the traces are begun.
+    """Follows the caller's sampling decision. Without one it samples the share `ratio` of the traces.
 
     `ratio` is 0 where this process records nothing. `chance` is a number from 0 to below 1, as random.random gives.
     """
@@ -47,7 +47,7 @@ class Sampler:
         self._chance = chance
 
     def begins(self) -> bool:
-        """Whether to begin a trace of a request that nobody else decided about."""
+        """Whether to begin a trace for a request without a sampling decision."""
         return self._chance() < self._ratio
 
     def traces(self, metadata: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Traces out by OTLP, metrics in by Prometheus: set up once per process."""
+"""Sets up traces (OTLP) and metrics (Prometheus) of a process."""
 
 import os
 import socket
@@ -29,7 +29,7 @@ store_pool_size = Gauge("trivet_store_pool_size", "Connections to a store that a
 
 
 def records_spans(tracer: trace.Tracer) -> bool:
-    """Whether what a tracer begins is recorded: without a provider all of it is for nobody."""
+    """Whether the spans of a tracer are recorded. They are not without a provider."""
     return not isinstance(tracer, trace.ProxyTracer | trace.NoOpTracer)
 
 
@@ -43,7 +43,7 @@ def start_tracing(service: str) -> "TracerProvider | None":
 
 
 def start_metrics(host: str, port: int) -> None:
-    """Serve /metrics for Prometheus from a thread of its own, so that a busy loop can still be looked at."""
+    """Serve /metrics for Prometheus in a thread, so that it answers also while the event loop is busy."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         server = MetricsServer((str(address[0]), port), family)

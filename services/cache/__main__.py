@@ -32,7 +32,7 @@ WRONG_SETTINGS = 2
 
 
 async def main(settings: CacheSettings) -> int:
-    """Serve until told to stop, or until Redis turns out to be one that cannot serve. Return the exit status."""
+    """Serve until SIGTERM or SIGINT, or until Redis turns out to be a cluster. Return the exit status."""
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store(settings.redis_url.get_secret_value(), settings.prefix))
         entries, watchers = Entries(store), Watchers(Stream(store, new_id()))
@@ -50,12 +50,15 @@ async def main(settings: CacheSettings) -> int:
         server.at_drain(servicer.drain)
         if await _serve_unless(store.refused, server):
             return 0
-    print("trivet: REDIS_URL is a Redis Cluster: give one node, Sentinel's or a managed one", file=sys.stderr)
+    print(
+        "trivet: REDIS_URL is a Redis Cluster, which is not supported: use a single node, Sentinel or a managed Redis",
+        file=sys.stderr,
+    )
     return WRONG_SETTINGS
 
 
 async def _serve_unless(refused: asyncio.Event, server: Server) -> bool:
-    """Serve until told to stop; return False if `refused` is set before that."""
+    """Serve until SIGTERM or SIGINT. Return False if `refused` is set before that."""
     serving, waiting = asyncio.create_task(server.run()), asyncio.create_task(refused.wait())
     try:
         await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)

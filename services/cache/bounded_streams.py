@@ -1,4 +1,4 @@
-"""What readers say on streams that stay open: for as long as they say something, and until the process drains."""
+"""Reads the requests of long-lived streams until they fall silent or the process shuts down."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ MOST_STREAMS = 1_024
 
 
 class BoundedStreams:
-    """Listens to a bounded number of streams. One that says nothing for `silence_seconds` is left: it may be dead."""
+    """Reads from at most `most` streams. A stream without a message for `silence_seconds` is closed as dead."""
 
     def __init__(self, silence_seconds: float, *, most: int = MOST_STREAMS) -> None:
         self._silence_seconds = silence_seconds
@@ -21,12 +21,14 @@ class BoundedStreams:
         self._is_closed = False
 
     async def messages(self, requests: AsyncIterator[M]) -> AsyncIterator[M]:
-        """Yield what one stream brings, to its end or until `close`.
+        """Yield the messages of one stream to its end or until `close`.
 
         Raises TimeoutError when it has gone silent, and ResourceExhausted where there are too many already.
         """
         if self._left <= 0:
-            raise ResourceExhausted("TOO_MANY_STREAMS", "this process has as many open streams as it takes")
+            raise ResourceExhausted(
+                "TOO_MANY_STREAMS", "this process has reached its limit of open streams: retry later"
+            )
         self._left -= 1
         try:
             async for message in self._messages(aiter(requests)):

@@ -40,14 +40,14 @@ READERS = frozenset({"identity", "gateway"})
 SHARED = {
     namespace.name: namespace
     for namespace in (
-        # Whoever may fill sessions could forge a login: identity alone, and only against a miss's lease.
+        # A service that fills sessions can forge a login. Only identity can fill them, under the lease of a miss.
         Namespace("sessions", IDENTITY, READERS, max_ttl_ms=30_000, lease_required=True),
         Namespace("profiles", IDENTITY, READERS, max_ttl_ms=300_000, lease_required=True),
         Namespace("subscriptions", IDENTITY, READERS, max_ttl_ms=300_000, lease_required=True),
         Namespace("unread", NOTIFICATIONS, NOTIFICATIONS | GATEWAY, max_ttl_ms=30_000, lease_required=True),
         Namespace("preferences", NOTIFICATIONS, NOTIFICATIONS | GATEWAY, max_ttl_ms=30_000, lease_required=True),
-        # From which addresses an account has been opened: whoever may fill it tries passwords beside strangers. For how
-        # long an address counts as known is promised in days.
+        # The addresses from which an account has signed in. A service that fills it can try passwords past the limit
+        # for strangers. How long an address counts as known is documented in days.
         Namespace("known-addresses", GATEWAY, GATEWAY, max_ttl_ms=30 * DAY_MS, exact=True),
     )
 }
@@ -60,7 +60,7 @@ SHARED_TAGS = {
     "unread:": NOTIFICATIONS,
     "preferences:": NOTIFICATIONS,
 }
-"""Tags that begin so mean one thing to everybody, and these services alone say when it has changed."""
+"""Prefixes of tags that all services share, and the services that can invalidate them."""
 
 
 def to_read(name: str, caller: str) -> Namespace:
@@ -72,7 +72,7 @@ def to_read(name: str, caller: str) -> Namespace:
 
 
 def to_fill(name: str, caller: str) -> Namespace:
-    """Return the namespace for whoever writes or removes. Raises as `to_read` does."""
+    """Return the namespace for a service that writes or deletes. Raises as `to_read` does."""
     namespace = _find(name, caller)
     if caller not in namespace.fillers:
         raise _not_yours(name, caller, "fill")
@@ -93,7 +93,7 @@ def tag_to_invalidate(tag: str, caller: str) -> str:
 
 
 def check_shared(namespace: Namespace, tags: Sequence[str], field: str) -> None:
-    """Raise InvalidArgument for a tag whose moves the namespace's readers would not be told of."""
+    """Raise InvalidArgument for a tag whose invalidations the namespace's readers do not see."""
     if namespace.readers <= namespace.fillers:
         return
     for index, tag in enumerate(tags):
@@ -103,7 +103,7 @@ def check_shared(namespace: Namespace, tags: Sequence[str], field: str) -> None:
 
 
 def may_know(tag_name: str, caller: str) -> bool:
-    """Whether a service is told that a tag, by its name among all tags, has moved."""
+    """Whether a service sees invalidations of a tag, by the tag's unique name."""
     return _owners(tag_name) is not None or tag_name.startswith(f"{_quoted(caller)}/")
 
 

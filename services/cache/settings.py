@@ -1,4 +1,4 @@
-"""What the cache service is told."""
+"""The settings of the cache service."""
 
 import re
 from typing import Self
@@ -14,26 +14,26 @@ KEY_PREFIX = re.compile(r"[!-~]{1,64}")
 
 
 class CacheSettings(ServiceSettings):
-    """What the cache service is told beyond what every service is."""
+    """Settings of the cache service, beside those of every service."""
 
-    port: int = from_env("TRIVET_CACHE_PORT", default=50053, ge=0, le=65535, description="Where gRPC is served.")
+    port: int = from_env("TRIVET_CACHE_PORT", default=50053, ge=0, le=65535, description="The gRPC port.")
     redis_url: SecretStr = from_env(
         "REDIS_URL",
         default=SecretStr(""),
-        description="redis://, rediss:// (TLS) or unix://, with any password; by Sentinel "
-        "redis+sentinel://host:port,host:port/service-name, ?sentinel_password= being the sentinels' own.",
+        description="Redis: redis://, rediss:// (TLS), unix://, or for Sentinel "
+        "redis+sentinel://host:port,host:port/service-name with ?sentinel_password= for the sentinels.",
     )
-    redis_host: str = from_env("REDIS_HOST", default="127.0.0.1", description="Used where REDIS_URL is unset.")
-    redis_port: int = from_env("REDIS_PORT", default=6379, ge=1, le=65535, description="Used where REDIS_URL is unset.")
-    prefix: str = from_env(
-        "TRIVET_CACHE_PREFIX", default="trivet:", description="What every key of ours in Redis begins with."
+    redis_host: str = from_env("REDIS_HOST", default="127.0.0.1", description="Redis' host if REDIS_URL is unset.")
+    redis_port: int = from_env(
+        "REDIS_PORT", default=6379, ge=1, le=65535, description="Redis' port if REDIS_URL is unset."
     )
+    prefix: str = from_env("TRIVET_CACHE_PREFIX", default="trivet:", description="The prefix of all keys in Redis.")
 
     @field_validator("prefix")
     @classmethod
     def _begins_a_key(cls, value: str) -> str:
         if not KEY_PREFIX.fullmatch(value):
-            raise ValueError("must be 1 to 64 letters, digits or signs of ASCII, and no space")
+            raise ValueError("must be 1 to 64 characters of visible ASCII")
         return value
 
     @model_validator(mode="after")

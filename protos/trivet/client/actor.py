@@ -22,7 +22,7 @@ METADATA_KEY = "trivet-actor"
 VERSION = "v1"
 LIFETIME_SECONDS = 60
 REUSE_SECONDS = 5
-"""How long a signature is used again: whoever gets it has at least 55 of its 60 seconds left."""
+"""How long a signature is reused. The receiver gets it with at least 55 of its 60 seconds left."""
 MAX_REUSED = 1_024
 
 PairKeys = Mapping[str, bytes]
@@ -99,7 +99,7 @@ class NoKeyError(LookupError):
 class Signer:
     """Signs what `caller` says to each service it shares a key with.
 
-    A signature for the same service and person is used again for a few seconds; so many are kept at most.
+    A signature for the same service and person is reused for REUSE_SECONDS. At most MAX_REUSED are kept.
     """
 
     def __init__(self, caller: str, keys: PairKeys, *, now: Callable[[], float] = time.time) -> None:
@@ -116,7 +116,7 @@ class Signer:
         if 0 <= now - signed_at < REUSE_SECONDS:
             return value
         value = self._sign(audience, person, now)
-        # The oldest goes first: what is signed anew moves to the end.
+        # The oldest is dropped first: a renewed signature moves to the end.
         self._signed.pop((audience, person), None)
         if len(self._signed) >= MAX_REUSED:
             del self._signed[next(iter(self._signed))]

@@ -107,7 +107,7 @@ class Channel(aio.Channel):
     def metadata(self, extra: Sequence[tuple[str, str]] = ()) -> tuple[tuple[str, str], ...]:
         """Return what every call carries: the actor, the trace, and the caller's own.
 
-        A trace that its beginner does not record is told too, or the service would throw the dice once more.
+        The trace context is sent also if it is not sampled, or the service would make a sampling decision of its own.
         """
         actor = (METADATA_KEY, self._sign(self._audience))
         if trace.get_current_span() is trace.INVALID_SPAN:

@@ -8,7 +8,7 @@ from google.rpc.status_pb2 import Status
 _DETAILS_KEY = "grpc-status-details-bin"
 
 CALLER_REFUSED = frozenset({"INVALID_ACTOR", "CALLER_NOT_ALLOWED", "NO_POLICY"})
-"""The reasons by which services refuse a program, whoever it calls for."""
+"""The reasons of services that refuse the calling program itself."""
 
 
 def status_of(error: grpc.RpcError) -> Status | None:

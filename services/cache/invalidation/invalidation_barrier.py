@@ -1,4 +1,4 @@
-"""Waiting until no near cache, at this process or another, can serve any more what was invalidated."""
+"""Waits until no near cache, at this process or another, can serve an invalidated entry."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ waited = Histogram(
 
 
 class InvalidationBarrier:
-    """Who is waited for: the readers in `leases`, which are this process's, and what other processes tell of theirs."""
+    """Waits for the readers of this process (`leases`), and for what other processes report of their readers."""
 
     def __init__(self, stream: Stream, leases: Leases, monotonic: Callable[[], float]) -> None:
         self._stream = stream
@@ -35,12 +35,12 @@ class InvalidationBarrier:
         self._forgetting = Tasks("cache.forget", limit=10)
 
     def notify(self) -> None:
-        """Something has changed in the leases."""
+        """Wake the waiting calls after a change of the leases."""
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def confirmed(self, invalidated: Invalidated, *, within: float) -> bool:
-        """Return whether nobody can serve any more what was moved.
+        """Return whether no near cache can serve the invalidated entries.
 
         It is True after a lease at the latest, and False only where `within` seconds are less.
         """
@@ -51,7 +51,7 @@ class InvalidationBarrier:
             unconfirmed.inc()
             return False
         if left:
-            with contextlib.suppress(TooManyTasksError):  # whoever waits for them next has them forgotten
+            with contextlib.suppress(TooManyTasksError):  # the next call that waits for them tries again
                 self._forgetting.start(self._stream.forget(left))
         return True
 

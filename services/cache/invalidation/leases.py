@@ -33,24 +33,24 @@ class Leases:
         self._leases: dict[int, _Lease] = {}
 
     def join(self, reader: int) -> None:
-        """A reader of whom nothing is known yet."""
+        """Registers a new reader."""
         self._leases[reader] = _Lease()
 
     def leave(self, reader: int) -> None:
-        """A reader whose stream has ended; it may be serving for as long as the last echo lets it."""
+        """Marks a reader whose stream has ended. It can serve until its lease ends."""
         lease = self._leases[reader]
         lease.has_left, lease.asked = True, NEVER
 
     def apply(self, reader: int, position: Position) -> None:
-        """A reader has dropped all that was invalidated up to a position."""
+        """Records that a reader has applied all invalidations up to a position."""
         self._leases[reader].applied = position
 
     def ask(self, reader: int, at: float) -> None:
-        """A tick has come in, which may be echoed from now on."""
+        """Records a tick, which can be echoed from now on."""
         self._leases[reader].asked = at
 
     def settle(self, reader: int, at: float, *, echoed: bool) -> None:
-        """The ticks of a reader that came in up to `at` have been echoed, or will never be."""
+        """Records that the ticks of a reader up to `at` have been echoed, or never will be."""
         lease = self._leases.get(reader)
         if lease is None or lease.has_left:
             return
@@ -60,10 +60,10 @@ class Leases:
             lease.asked = NEVER
 
     def may_serve_until(self, position: Position, moved_at: float, *, all_known: bool) -> float:
-        """Return until when somebody may be serving what was invalidated there at `moved_at` or before.
+        """Return until when a reader can serve an entry that was invalidated at `moved_at` or before.
 
-        An echo goes out behind all that was invalidated before its stream was read. So whoever serves longer than a
-        lease after the invalidation has applied it, known here or not; without `all_known` that is all there is to say.
+        An echo is sent after all invalidations from before its stream was read. So a reader that serves longer than a
+        lease after the invalidation has applied it. Without `all_known` the end of that lease is returned.
         """
         latest = moved_at + LEASE_SECONDS
         if not all_known:
@@ -72,7 +72,7 @@ class Leases:
         return min(latest, max(behind, default=NEVER))
 
     def applied(self, now: float) -> Position | None:
-        """Return what every reader that may be serving has applied; None if that cannot be said."""
+        """Return the position that every serving reader has applied; None if it is unknown."""
         self._forget(now)
         positions = {lease.applied for lease in self._leases.values() if lease.end > now}
         known = [position for position in positions if position is not None]

@@ -1,4 +1,4 @@
-"""One near cache at the other end of a Watch: what it is still to be told, in order."""
+"""The queue of events for one near cache at the other end of a Watch stream."""
 
 import asyncio
 from collections import deque
@@ -11,14 +11,14 @@ from services.cache import namespaces
 from services.cache.invalidation.positions import Event, Position
 
 MAX_WAITING = 1_000
-"""How much one reader may be behind: whoever does not read is told to drop everything instead."""
+"""The length of a reader's queue. A slower reader gets a reset instead."""
 
-resets = Counter("trivet_cache_resets_total", "Readers told to drop everything, by why.", ["reason"])
+resets = Counter("trivet_cache_resets_total", "Resets sent to readers, by reason.", ["reason"])
 
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """All that had happened when this tick came in has been told."""
+    """The tick comes back: all events from before it have been sent."""
 
     tick_ns: int
 
@@ -42,7 +42,7 @@ WatchEvent = Echo | Event | Reset
 
 
 class Reader:
-    """A reader, by a number of this process's own. `has_begun` once it has been told where it stands."""
+    """A reader with a number that is unique in this process. `has_begun` is set once it has its first position."""
 
     def __init__(self, number: int, caller: str) -> None:
         self.number = number
@@ -64,16 +64,16 @@ class Reader:
         return taken
 
     def echo(self, tick: Tick, present: Position) -> None:
-        """Have a tick echoed behind everything told so far."""
+        """Queue the echo of a tick behind all queued events."""
         self._tell(Echo(tick.tick_ns), present)
 
     def tell(self, event: Event) -> None:
-        """Have an event told, with those of its tags that this reader may know of."""
+        """Queue an event with the tags that this reader can see."""
         tags = tuple(tag for tag in event.tags if namespaces.may_know(tag, self._caller))
         self._tell(Event(event.position, tags), event.position)
 
     def reset(self, position: Position, reason: str) -> None:
-        """Have everything dropped, in place of what still waits to be told."""
+        """Replace the queue by a reset: the reader drops all its entries."""
         resets.labels(reason).inc()
         self._waiting.clear()
         self._append(Reset(position))
@@ -89,12 +89,12 @@ class Reader:
         self._woken.set()
 
     def close(self) -> None:
-        """End what `told` answers."""
+        """End the iteration of `told`."""
         self._is_closed = True
         self._woken.set()
 
     async def told(self) -> AsyncIterator[WatchEvent]:
-        """Yield what there is to tell, as it comes, until the reader is closed."""
+        """Yield the queued events as they come, until the reader is closed."""
         while not self._is_closed:
             while self._waiting and not self._is_closed:
                 yield self._waiting.popleft()

@@ -1,4 +1,4 @@
-"""Hearing at once of what other processes have invalidated: Redis wakes whoever waits for the end of the stream."""
+"""Follows the end of the invalidation stream with a blocking XREAD, to hear of other processes' invalidations."""
 
 import asyncio
 import logging
@@ -21,13 +21,13 @@ REFUSED_PAUSE_SECONDS = 5.0
 END = b"$"
 
 Hear = Callable[[int], None]
-"""Is told of an event's offset."""
+"""Called with the offset of a new event."""
 
 
 class StreamTail:
-    """Waits for events on a connection of its own. A hint, and no more: what it misses, the readers' next tick brings.
+    """Waits for events on a connection of its own. It is a shortcut: the readers' next tick brings what it misses.
 
-    Where Redis is away, or lets nobody read the stream by itself, nothing is heard.
+    It hears nothing if Redis cannot be reached, or does not permit XREAD.
     """
 
     def __init__(self, store: Store, hear: Hear) -> None:
@@ -42,10 +42,10 @@ class StreamTail:
             if self._store.is_up:
                 try:
                     await self._listen()
-                except ResponseError:  # it lets nobody read the stream by itself
+                except ResponseError:  # Redis does not permit the command
                     pause = REFUSED_PAUSE_SECONDS
                 except (RedisError, OSError, TimeoutError):
-                    pass  # the store tells of a Redis that is away
+                    pass  # the store logs that Redis cannot be reached
                 except Exception as error:  # an answer of no shape: the next one may have one
                     pause = REFUSED_PAUSE_SECONDS
                     if told != (told := f"{type(error).__name__}: {error}"):
@@ -80,7 +80,7 @@ class StreamTail:
 
 @asynccontextmanager
 async def following_stream_tail(store: Store, hear: Hear) -> AsyncIterator[None]:
-    """Listen inside."""
+    """Follow the stream inside the block."""
     listening = asyncio.create_task(StreamTail(store, hear).run())
     try:
         yield

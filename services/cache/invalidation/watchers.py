@@ -1,4 +1,4 @@
-"""Near caches kept honest: the stream's end read once for all readers of this process, and who has applied what."""
+"""The Watch streams of this process. The end of the invalidation stream is read once for all of them."""
 
 import asyncio
 import logging
@@ -28,8 +28,8 @@ readers_now = Gauge("trivet_cache_readers", "Near caches that watch this process
 class Watchers:
     """The readers of this process.
 
-    The stream is read while anybody asks for it; those who ask while a reading is under way share the next one, so that
-    what they are told of has happened before it. Each reader is told in the stream's order.
+    Requests to read the stream that come during a reading share the next one, so that it contains all that happened
+    before the request. Each reader gets the events in the stream's order.
     """
 
     def __init__(self, stream: Stream, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -50,11 +50,13 @@ class Watchers:
         self._told = ""
 
     def join(self, caller: str) -> Reader:
-        """Return a new reader of a service's, which is to begin and to leave. Raises ResourceExhausted, Unavailable."""
+        """Return a new reader. Call `begin`, and `leave` at the end. Raises ResourceExhausted and Unavailable."""
         if self._is_closed:
-            raise Unavailable("DRAINING", "this process is about to end: watch another")
+            raise Unavailable("DRAINING", "this process shuts down: connect to another one")
         if len(self._readers) >= MAX_READERS:
-            raise ResourceExhausted("TOO_MANY_READERS", f"{MAX_READERS} near caches watch this process already")
+            raise ResourceExhausted(
+                "TOO_MANY_READERS", f"{MAX_READERS} near caches watch this process already: retry later"
+            )
         self._numbers += 1
         reader = self._readers[self._numbers] = Reader(self._numbers, caller)
         self._leases.join(reader.number)
@@ -62,12 +64,12 @@ class Watchers:
         return reader
 
     def begin(self, reader: Reader, resume_from: Position | None) -> None:
-        """Tell a reader where it stands: what it has missed since an earlier visit, or to drop everything."""
+        """Send a reader the events since its position, or a reset if they are unknown."""
         self._joining.append((reader, resume_from))
         self._ask()
 
     def leave(self, reader: Reader) -> None:
-        """A reader's stream has ended. It may be serving for as long as its last echo lets it."""
+        """Remove a reader whose stream has ended. It can serve until its lease ends."""
         reader.close()
         del self._readers[reader.number]
         self._joining = [(other, since) for other, since in self._joining if other is not reader]
@@ -76,14 +78,14 @@ class Watchers:
         self._barrier.notify()
 
     def tick(self, reader: Reader, tick_ns: int) -> None:
-        """Echo this once all that has happened by now has been told; never, if Redis cannot be asked."""
+        """Echo the tick after all events that have happened by now. It is never echoed if Redis fails."""
         tick = Tick(tick_ns, self._now())
         self._leases.ask(reader.number, tick.at)
         reader.tick(tick)
         self._ask()
 
     def applied(self, reader: Reader, position: Position) -> None:
-        """A reader has dropped all that was invalidated up to a position."""
+        """Record that a reader has applied all invalidations up to a position."""
         self._leases.apply(reader.number, position)
         self._barrier.notify()
         # Invalidations made through other processes wait to hear it.
@@ -91,19 +93,19 @@ class Watchers:
             self._ask()
 
     def hear(self, offset: int) -> None:
-        """Somebody has appended to the stream: have it told at once, if it is not known yet."""
+        """Read the stream at once after another process has appended to it."""
         self._heard = offset
         if self._readers and self._reading is None and self._is_behind():
             self._ask()
 
     def close(self) -> None:
-        """End every stream, and take no more: the process drains."""
+        """End all streams and accept no new ones, because the process shuts down."""
         self._is_closed = True
         for reader in self._readers.values():
             reader.close()
 
     async def confirmed(self, invalidated: Invalidated, *, within: float) -> bool:
-        """Have what was moved told at once, and return whether nobody can serve it any more, in `within` seconds."""
+        """Send the invalidation to all readers. Return True once none can serve the entries, False after `within` s."""
         if self._readers:
             self._ask()
         return await self._barrier.confirmed(invalidated, within=within)
@@ -131,7 +133,7 @@ class Watchers:
             self._reading = None
 
     async def _known_of(self, reading: Awaitable[T | None]) -> T | None:
-        """Return what a reading of the stream finds. One that raises finds nothing, as without Redis."""
+        """Return the result of a reading of the stream, None if it raises."""
         try:
             return await reading
         except Exception as error:  # an answer of no shape, say: the next one may have one
@@ -146,7 +148,7 @@ class Watchers:
         await self._barrier.drain()
 
     async def _read(self) -> bool:
-        """Tell every reader what has happened by now, and echo the ticks that came in before; False without Redis."""
+        """Send every reader the new events, and echo the ticks from before. Returns False if Redis fails."""
         ticks = [(reader, reader.take_ticks()) for reader in self._readers.values()]
         joining, self._joining = self._joining, []
         now = self._now()

@@ -1,4 +1,4 @@
-"""How often something may happen, in windows or at a steady rate: counts that every process shares."""
+"""Rate limits in Redis, shared by all processes: fixed windows and GCRA."""
 
 import hashlib
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Acquired:
 
 
 class WindowLimits:
-    """Counts by rule and subject. A window begins anew after a full period in which nothing was allowed."""
+    """Counts by rule and subject. A new window begins after a full period in which nothing was allowed."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -46,7 +46,7 @@ class GcraLimits:
 
 
 async def _take(store: Store, script: Script, rule: str, subject: str, args: tuple[int, ...]) -> Acquired:
-    # A hash is short whatever a client sends, and Redis holds nobody's address.
+    # The hash has a fixed length, and keeps addresses out of Redis.
     name = f"{store.prefix}{rule}:{hashlib.sha256(subject.encode()).hexdigest()}"
     answer = await store.write(script, (name,), *args, seconds=READ_SECONDS)
     return Acquired(answer[0] == 1, answer[1], answer[2])

@@ -1,4 +1,4 @@
-"""Reads of single entries, whoever asks: those that come while a script runs share the next one."""
+"""Coalesces reads of single entries: reads that come while a script runs share the next one."""
 
 import asyncio
 import logging
@@ -13,17 +13,17 @@ T = TypeVar("T")
 
 MOST_AT_ONCE = 256
 TURNS_EACH, MOST_TURNS = 8, 40
-"""So many turns of the loop a script waits for each of the reads that lately came together, and at most."""
+"""How many turns of the event loop a script waits per read of a recent batch, and at most."""
 FADING, ALONE = 0.9, 1.1
 """How fast a crowd is forgotten with each script, and from when on one read counts as alone."""
 
 
 class ReadCoalescer(Generic[T]):
-    """One script at a time, for all keys wanted by then: a script costs far more than one key in it.
+    """One script at a time, for all keys requested by then: a script costs far more than one key in it.
 
-    No read shares a script that began before it. `read` answers None for all keys where the store cannot tell; one that
-    raises counts as such. Whoever came meanwhile is then given None too, and does not wait for it to hang once more.
-    While several read at a time each script waits a moment for more of them; one alone waits for nobody.
+    No read shares a script that began before it. `read` returns None for all keys if the store fails; an exception
+    counts as None. Reads that came meanwhile get None too, so that they do not wait for another time-out. Under load
+    each script waits a moment for more reads; a single read does not wait.
     """
 
     def __init__(self, read: Callable[[Sequence[str]], Awaitable[Sequence[T] | None]]) -> None:
@@ -34,12 +34,12 @@ class ReadCoalescer(Generic[T]):
         self._told = ""
 
     async def get(self, key: str) -> T | None:
-        """Return what is known of a key now."""
+        """Return the value of a key, None if the store fails."""
         loop = asyncio.get_running_loop()
         found: asyncio.Future[T | None] = loop.create_future()
         self._wanted.append((key, found))
         if self._reading is None:
-            # In a context of its own: neither the deadline nor the caller of whoever happens to come first.
+            # A context of its own, without the deadline and the actor of the first request.
             self._reading = loop.create_task(self._read_while_any_is_wanted(), context=Context())
         return await found
 
@@ -52,7 +52,7 @@ class ReadCoalescer(Generic[T]):
                 answers = await self._answers([key for key, _ in batch])
                 if answers is None:
                     batch, self._wanted = [*batch, *self._wanted], []
-                    answers = [None] * len(batch)  # type: ignore[list-item]  # nobody knows
+                    answers = [None] * len(batch)  # type: ignore[list-item]  # the store failed
                 for (_, found), answer in zip(batch, answers, strict=True):
                     if not found.done():  # its call may have ended
                         found.set_result(answer)

@@ -1,4 +1,4 @@
-"""Redis as the cache uses it: short time-outs, and a circuit breaker that makes an absent Redis cost nothing."""
+"""Redis with short time-outs and a circuit breaker, so that an unreachable Redis does not slow callers down."""
 
 import asyncio
 import logging
@@ -23,22 +23,21 @@ PROBE_SECONDS = 0.25
 PROBE_PAUSE_SECONDS = 0.2
 FAILURES_TO_OPEN = 3
 ANOTHER_SERVER = (ReadOnlyError, ReplicaError, LifeChangedError)
-"""What shows after a fail-over: no second failure is waited for."""
+"""Errors that show a fail-over. They open the circuit breaker at once."""
 
-errors = Counter("trivet_cache_store_errors_total", "Commands that Redis did not carry out.", ["error"])
+errors = Counter("trivet_cache_store_errors_total", "Commands that failed in Redis.", ["error"])
 up = Gauge("trivet_cache_store_up", "1 while Redis is used, 0 while it is only probed.")
 
 Argument = str | int | bytes
 
 
 class Store:
-    """One Redis, and whether it can be used now.
+    """One Redis behind a circuit breaker.
 
-    After three failures in a row nothing is sent but a probe, one at a time, until Redis answers. An invalidation that
-    failed may be lost: then nothing is read until the epoch has moved, which makes every older entry a miss. So it is
-    at the start as well: what was invalidated while no process was here to hear of it is not known.
-    Inside `async with` it looks for Redis, which may come up later. `refused` is set once Redis turns out to be a
-    cluster.
+    Three failures in a row open the breaker. Then only probes are sent, one at a time, until Redis answers. A failed
+    invalidation can be lost: nothing is read until a new epoch has begun, which makes every older entry a miss. The
+    start begins a new epoch too, because invalidations of the time before are unknown.
+    `async with` starts to probe; Redis can come up later. `refused` is set if Redis turns out to be a cluster.
     """
 
     def __init__(self, url: str, prefix: str) -> None:
@@ -68,7 +67,7 @@ class Store:
         return self._probing is None and self._life != ""
 
     async def read(self, script: Script, keys: tuple[str, ...], *args: Argument) -> Any:
-        """Run a script that reads; its ARGV[1] is the server's life. None when Redis cannot tell, within 80 ms."""
+        """Run a script that reads; its ARGV[1] is the server's life. Returns None if Redis fails, within 80 ms."""
         if not self.is_up:
             return None
         try:
@@ -87,7 +86,7 @@ class Store:
     ) -> Any:
         """Run a script that writes; its ARGV[1] is the server's life. Raises Unavailable within `seconds`.
 
-        `again` says that doing it twice does no harm.
+        With `again` the script is idempotent and can be retried.
         """
         if not self.is_up:
             raise _unavailable()
@@ -98,7 +97,7 @@ class Store:
             raise _unavailable() from error
 
     async def move(self, script: Script, keys: tuple[str, ...], *args: Argument) -> Any:
-        """Write what must not be missed by any reader: if it fails, what is in Redis now is not read again."""
+        """Write an invalidation. If it fails, a new epoch makes all present entries misses."""
         try:
             return await self.write(script, keys, *args)
         except Unavailable:
@@ -140,22 +139,22 @@ class Store:
         return answer
 
     def _failed(self, error: Exception) -> None:
-        """Count a failure; open the breaker where Redis is away, not where it refuses one command."""
+        """Count a failure. Open the breaker if Redis cannot be reached, not if it rejects one command."""
         errors.labels(type(error).__name__).inc()
         if isinstance(error, ResponseError) and not isinstance(error, ANOTHER_SERVER):
             if self._refusal != (refusal := str(error)):
                 self._refusal = refusal
-                logger.warning("redis refused a command: %s", refusal)
+                logger.warning("Redis rejected a command: %s", refusal)
             return
         self._failures += 1
         if self._failures >= FAILURES_TO_OPEN or isinstance(error, ANOTHER_SERVER):
             self._open(f"{type(error).__name__}: {error}")
 
     def _open(self, reason: str) -> None:
-        """Open the breaker: from now on only the probe speaks to Redis."""
+        """Open the breaker: only probes are sent to Redis from now on."""
         if self._probing is None:
             if self._life:
-                logger.warning("redis is not used until it answers: %s", reason)
+                logger.warning("continuing without the cache until Redis answers: %s", reason)
             up.set(0)
             self._probing = asyncio.create_task(self._probe())
 
@@ -169,24 +168,24 @@ class Store:
             except ClusterError:
                 self.refused.set()
                 return
-            except Exception as error:  # whatever it was, the server may be right the next time
+            except Exception as error:  # the next probe can succeed
                 errors.labels(type(error).__name__).inc()
                 if reason != (reason := f"{type(error).__name__}: {error}"):
                     expected = isinstance(error, RedisError | OSError | TimeoutError)
-                    logger.warning("redis cannot be used: %s", reason, exc_info=None if expected else error)
+                    logger.warning("Redis cannot be used: %s", reason, exc_info=None if expected else error)
                 await asyncio.sleep(PROBE_PAUSE_SECONDS)
             else:
                 if not self._owes_epoch:
                     break
-        logger.info("redis answers")
+        logger.info("Redis answers")
         self._failures = 0
         self._probing = None
         up.set(1)
 
     async def _settle(self) -> None:
-        """Connect, and begin a new epoch if this is another life of the server or an invalidation was lost."""
+        """Connect. Begin a new epoch if the server has restarted or an invalidation may be lost."""
         connection, life = await self._connections.open()
-        # One that fails from here on is not in this epoch's beginning: it asks for the next.
+        # An invalidation that fails from here on asks for another epoch.
         owed, self._owes_epoch = self._owes_epoch, False
         try:
             await run(connection, SETTLE, (self.stream, self.watchers), life, int(owed))
@@ -199,4 +198,4 @@ class Store:
 
 
 def _unavailable() -> Unavailable:
-    return Unavailable("STORE_UNAVAILABLE", "the cache's store cannot be reached now")
+    return Unavailable("STORE_UNAVAILABLE", "the cache's store cannot be reached: retry later")

@@ -63,4 +63,4 @@ def test_a_wrong_url_is_told_by_its_name(url: str) -> None:
 def test_a_prefix_that_no_key_may_begin_with_is_told_by_its_name() -> None:
     with process("cache", wait=False, TRIVET_CACHE_PREFIX="two words") as running:
         assert running.popen.wait(20) == 2
-        assert "TRIVET_CACHE_PREFIX: must be 1 to 64 letters" in running.output()
+        assert "TRIVET_CACHE_PREFIX: must be 1 to 64 characters" in running.output()

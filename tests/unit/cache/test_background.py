@@ -60,7 +60,7 @@ async def test_a_malformed_info_does_not_end_the_probing(info: bytes, caplog: py
     async with answering(info) as (address, sent), Store(f"redis://{address}/0", "t:") as store:
         await until(lambda: len(sent) >= 3, 10)
         assert not store.is_up
-    said = [record.getMessage() for record in caplog.records if "redis cannot be used" in record.getMessage()]
+    said = [record.getMessage() for record in caplog.records if "Redis cannot be used" in record.getMessage()]
     assert len(said) == 1
 
 

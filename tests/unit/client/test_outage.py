@@ -72,9 +72,9 @@ async def test_a_cache_that_is_away_is_logged_once_by_each_that_asks_it(
                 assert await limiter.acquire("rule", str(number), Limit(1, 10)) == 0
             await until(lambda: visits >= 4)
     assert sorted(text.partition(":")[0] for text in texts(caplog)) == [
-        "nothing is served from memory",
         "rate limits are counted by this process alone",
         "the cache does not answer",
+        "the near cache is off",
     ]
 
 

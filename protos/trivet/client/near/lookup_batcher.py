@@ -1,4 +1,4 @@
-"""Lookups in one namespace of the cache: those that come while a call is under way share the next one."""
+"""Batches lookups in one namespace of the cache. Lookups that come during a call share the next one."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -19,9 +19,9 @@ Waiting = list["asyncio.Future[Lookup]"]
 
 
 class LookupBatcher:
-    """One call at a time, for all keys wanted by then. A lookup never shares a call that was made before it.
+    """One call at a time, for all keys requested by then. A lookup never shares a call that began before it.
 
-    What is missing is claimed: of all readers everywhere, one at a time is told to fill it.
+    A miss is claimed: of all readers everywhere, one at a time fills the entry.
     """
 
     def __init__(self, cache: CacheServiceStub, namespace: str, *, stream: LookupStream | None = None) -> None:
@@ -34,7 +34,7 @@ class LookupBatcher:
 
     async def get(self, key: str) -> Lookup:
         """Return what the cache knows of a key now. Raises AioRpcError."""
-        if trace.get_current_span().is_recording():  # a call that is shared would be below nobody's span
+        if trace.get_current_span().is_recording():  # a shared call has no parent span
             request = GetRequest(namespace=self._namespace, key=key, claim=True)
             return (await self._cache.Get(request, timeout=LOOKUP_SECONDS)).lookup
         loop = asyncio.get_running_loop()
@@ -43,7 +43,7 @@ class LookupBatcher:
         found: asyncio.Future[Lookup] = loop.create_future()
         self._wanted.setdefault(key, []).append(found)
         if self._asking is None:
-            # In a context of its own: neither the deadline nor the person of whoever happens to come first.
+            # A context of its own, without the deadline and the person of the first request.
             self._asking = loop.create_task(self._ask_while_any_is_wanted(), context=Context())
         return await found
 
@@ -52,7 +52,7 @@ class LookupBatcher:
         while call is not None:
             try:
                 found = list(zip(batch.values(), await call, strict=True))
-            except Exception as error:  # handed to whoever waits; those who came later would wait in vain too
+            except Exception as error:  # all waiting requests fail, also those for the next call
                 _fail((*batch.values(), *self._wanted.values()), error)
                 self._wanted.clear()
                 break

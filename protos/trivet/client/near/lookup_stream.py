@@ -1,4 +1,4 @@
-"""One batch of lookups after the other on a stream to the cache service: a message costs a third of a call."""
+"""Sends batches of lookups on one stream to the cache service. A message costs a third of a call."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ BROKEN = (aio.AioRpcError, aio.UsageError, asyncio.InvalidStateError)
 class LookupStream:
     """Asks for one batch at a time in one namespace; a new stream is begun when the one before is old, or has failed.
 
-    What is missing is claimed: of all readers everywhere, one at a time is told to fill it.
+    A miss is claimed: of all readers everywhere, one at a time fills the entry.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class LookupStream:
         self._ends = 0.0
 
     async def ask(self, keys: Sequence[str], seconds: float) -> Sequence[Lookup]:
-        """Return what the cache knows of each key. Raises AioRpcError, after so many seconds at the latest."""
+        """Return the lookup of each key within `seconds`. Raises AioRpcError."""
         request = StreamGetRequest(namespace=self._namespace, keys=keys, claim=True)
         try:
             async with asyncio.timeout(seconds):

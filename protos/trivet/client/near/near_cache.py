@@ -1,7 +1,7 @@
-"""What a process holds of the cache service's entries in its own memory, and when it may serve them.
+"""A near cache: entries of the cache service in the memory of a process, and when they can be served.
 
-The rule is a lease's: what is held may be served until half a second after the last tick that the cache service sent
-back, for by then every invalidation from before that tick has been applied here. Gray and Cheriton, Leases, SOSP 1989.
+It works by a lease: entries can be served until 0.5 s after the last tick that the cache service echoed, because all
+invalidations from before that tick have been applied here. Source: Gray and Cheriton, Leases, SOSP 1989.
 """
 
 import math
@@ -44,10 +44,10 @@ class Held(NamedTuple):
 class NearCache:
     """Entries by key, the least recently used dropped first where they would take more than `max_bytes`.
 
-    Served only while a Watch keeps it alive. An entry is kept if none of its tags has moved since it was read, as far
-    as the Watch has told; of what has moved so many tags are remembered, and what was read before the oldest of them is
-    not kept. Any thread may look; one alone, the event loop's, changes what is held. `unsafe` names protections to do
-    without, in tests.
+    A near cache serves entries only while its Watch stream is alive. It keeps an entry if none of its tags has moved
+    since it was read. It remembers the last `max_moved` tags that moved, and keeps no entry that was read before the
+    oldest of them. Any thread can look entries up. Only the event loop's thread changes them. `unsafe` names the
+    protections that a test turns off.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class NearCache:
     def look(self, key: str) -> Held | None:
         """Return what is held of a key if it may be served now, else None; of any thread.
 
-        Whoever looks was asked before: what the Watch confirms from then on need not be in the answer.
+        The request came before the lookup, so that later invalidations need not be in the answer.
         """
         now = self.monotonic()
         with self._lock:

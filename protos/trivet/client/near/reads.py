@@ -28,7 +28,7 @@ Ask = Callable[[Metadata], Awaitable[T | None]]
 """Asks the owner, with the metadata by which it may fill the cache on the way back; None if there is none."""
 
 KEY = re.compile(r"[!-~]{1,512}")
-"""What the cache takes for a key; nothing else is in it."""
+"""The keys that the cache accepts."""
 REST_SECONDS = 1.0
 BYTES_PER_BYTE = 4
 """What a decoded entry takes here for each of its bytes there, about: a message, and what is held ready of it."""
@@ -53,7 +53,7 @@ def seconds_of(duration: Duration) -> float:
 
 
 class CachedReads:
-    """Reads that a cache may save, and never spoils: one that is away is a miss, and is left alone for a second."""
+    """Reads through the cache service. If it cannot be reached, all reads are misses, and it is not asked for 1 s."""
 
     def __init__(self, cache: CacheServiceStub, near: NearCache) -> None:
         self.cache = cache
@@ -98,21 +98,21 @@ class NearReads(Generic[T]):
         return None if found is None else found.value  # type: ignore[return-value]  # what `decode` made
 
     async def get(self, key: str, ask: Ask[T]) -> T | None:
-        """Return what is cached of a key, or what the owner says. Raises what `ask` raises.
+        """Return the cached value of a key, or the owner's answer. Raises what `ask` raises.
 
-        Of the reads of one key at a time one asks the owner, and the others share the next one's answer, so that none
-        is given an answer from before its question.
+        If several requests miss the same key, one calls the owner and the others wait for its answer. A request never
+        gets an answer from before the request.
         """
         if (found := self._near.get(self._prefix + key)) is not None:
             return found.value  # type: ignore[return-value]  # what `decode` made
-        if trace.get_current_span().is_recording():  # what is shared would be below nobody's span
+        if trace.get_current_span().is_recording():  # a shared read has no parent span
             return await self._read(key, ask)
         if key in self._single_flight:
             return await self._single_flight.join(key, partial(self._read, key, ask))
         looked = await self._look(key)
         if looked is not None and (taken := self._taken(key, looked)) is not None:
             return taken[0]
-        # If somebody began to ask the owner meanwhile, whatever the cache said may be older than their answer.
+        # If another request began to ask the owner meanwhile, the cache's answer can be older than the owner's.
         work = self._read if key in self._single_flight else self._fill
         return await self._single_flight.join(key, partial(work, key, ask, looked))
 
@@ -122,9 +122,7 @@ class NearReads(Generic[T]):
         return await self._fill(key, ask, await self._look(key))
 
     async def _fill(self, key: str, ask: Ask[T], looked: TimedLookup | None) -> T | None:
-        """Return what the cache has, or what the owner says; it is waited for another reader that has claimed to fill
-        the entry, but not for long.
-        """
+        """Return the cached value, or the owner's answer. If another reader has claimed the entry, wait briefly."""
         give_up = self._near.monotonic() + CLAIM_SECONDS
         while looked is not None and looked.wait > 0 and looked.asked_at < give_up:
             await asyncio.sleep(looked.wait)

@@ -1,4 +1,4 @@
-"""One call at a time for each key: those that come while one is under way share the next."""
+"""Single flight: at most one call per key at a time. Requests that come during a call share the next one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Calls by key. Nobody is given the outcome of a call that began before they came: what they ask may be newer."""
+    """Calls by key. A request never gets the result of a call that began before it, which could be outdated."""
 
     def __init__(self) -> None:
         self._under_way: dict[str, asyncio.Task[T]] = {}
@@ -22,9 +22,10 @@ class SingleFlight(Generic[T]):
         return key in self._under_way
 
     async def join(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Return what `work`, or that of another who came for the same key, returns; raise what it raises.
+        """Return the result of `work`, or of the `work` of another request that waits for the same key.
 
-        It runs to its end, in a context of its own, whether or not those who wait for it are cancelled.
+        Raises what the work raises. The work runs to its end in a context of its own, even if all requests that wait
+        for it are cancelled.
         """
         before = self._under_way.get(key)
         if before is None:
@@ -54,6 +55,6 @@ class SingleFlight(Generic[T]):
 
 
 def _seen(task: "asyncio.Task[T]") -> None:
-    """Take note of a failure that nobody waits for any more."""
+    """Retrieve the exception of a call whose requests have all left, so that asyncio does not warn."""
     if not task.cancelled():
         task.exception()

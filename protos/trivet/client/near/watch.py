@@ -1,4 +1,4 @@
-"""Keeps a near cache honest: ticks go out, and come back behind every invalidation from before them."""
+"""Keeps a near cache valid. It sends ticks, which come back after every invalidation from before them."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ class Watch:
         self._owes_answer = asyncio.Event()
         self._pause = FIRST_PAUSE_SECONDS
         self._outage = Outage(
-            logger, "nothing is served from memory: the cache cannot be watched: %s", "the cache is watched again"
+            logger, "the near cache is off: watching the cache service failed: %s", "the cache is watched again"
         )
 
     async def run(self) -> None:
@@ -65,7 +65,7 @@ class Watch:
             writing.cancel()
             await asyncio.wait((writing,))  # which lets a cancel of this task through, as awaiting the other would not
             if not writing.cancelled():
-                writing.exception()  # it has ended with the call, and nobody else asks why
+                writing.exception()  # retrieve its exception, so that asyncio does not warn
 
     def _take(self, answer: pb.WatchResponse) -> None:
         match answer.WhichOneof("event"):
