@@ -96,12 +96,12 @@ class TokenRefresh:
             )
         access = await self.get(user_id, row_id)
         if not access.tokens.access_token:
-            raise FailedPrecondition("ACCESS_TOKEN_NOT_FOUND", "FreshTokens token not found")
+            raise FailedPrecondition("ACCESS_TOKEN_NOT_FOUND", "Access token not found")
         try:
             with in_time():
                 profile = await self._relying_party.look_up(provider, access.tokens)
         except ExchangeError as error:
-            logger.warning("nobody is known by %s: %s", provider.id, error)
+            logger.warning("provider %s did not identify the user: %s", provider.id, error)
             profile = None
         if profile is None or profile.account_id != access.account.account_id:
             raise Unauthenticated("FAILED_TO_GET_USER_INFO", "Failed to get user info")
@@ -149,7 +149,7 @@ class TokenRefresh:
             try:
                 tokens = await self._relying_party.refresh(provider, kept.tokens.refresh_token)
             except ExchangeError as error:
-                logger.warning("a token of %s is not refreshed: %s", provider.id, error)
+                logger.warning("provider %s refused to refresh a token: %s", provider.id, error)
                 raise _NoTokensError from None
             return await self._linked.renew_tokens(kept.account.id, tokens)
 

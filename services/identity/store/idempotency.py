@@ -42,7 +42,7 @@ def reused() -> FailedPrecondition:
 
 
 class IdempotencyKeys:
-    """The requests of a database."""
+    """The idempotency keys in a database."""
 
     def __init__(self, database: Database, *, now: Clock = utc_now) -> None:
         self._database = database

@@ -103,7 +103,7 @@ class IdTokenSignIn:
                     ready, brought.token, nonce=brought.nonce, access_token=brought.access_token, name=brought.name
                 )
         except (BadTokenError, ExchangeError) as error:
-            logger.warning("an id token of %s is not believed: %s", brought.provider, error)
+            logger.warning("rejected an id token of provider %s: %s", brought.provider, error)
             raise Unauthenticated("INVALID_ID_TOKEN", "Invalid token") from None
         except OAuthError:
             raise Unauthenticated("FAILED_TO_GET_USER_INFO", "Failed to get user info") from None

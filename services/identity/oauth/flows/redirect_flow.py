@@ -27,7 +27,7 @@ from services.identity.sessions.sessions import Origin
 from services.identity.users.users import Users
 
 logger = logging.getLogger(__name__)
-completed = Counter("trivet_oauth_callbacks_total", "Sign-ins at providers that result, by how.", ["outcome"])
+completed = Counter("trivet_oauth_callbacks_total", "Sign-ins at providers that ended, by how.", ["outcome"])
 BANNED = "You have been banned from this application. Please contact support if you believe this is an error."
 MAX_WORD = 128
 MAX_DESCRIPTION = 512
@@ -178,7 +178,7 @@ class RedirectFlow:
         try:
             ready = await self._relying_party.resolve(provider)
         except ExchangeError as error:
-            logger.warning("%s cannot be resolve_provider: %s", provider.id, error)
+            logger.warning("provider %s cannot be reached: %s", provider.id, error)
             raise OAuthError("invalid_code") from None
         _check_issuer(ready, callback.iss)
         tokens = await self._relying_party.redeem(ready, callback.code, verifier=saved.verifier)

@@ -100,10 +100,10 @@ class RelyingParty:
         try:
             tokens = await self._token_request(ready, form)
         except ExchangeError as error:
-            logger.warning("a code of %s is not redeemed: %s", ready.provider.id, error)
+            logger.warning("provider %s rejected an authorization code: %s", ready.provider.id, error)
             raise OAuthError("invalid_code") from None
         if tokens is None:
-            logger.warning("a code of %s is not redeemed: its token endpoint gives none", ready.provider.id)
+            logger.warning("provider %s returned no tokens for an authorization code", ready.provider.id)
             raise OAuthError("invalid_code")
         # What nobody checks is not kept.
         return tokens if ready.provider.is_openid else replace(tokens, id_token="")
@@ -135,7 +135,7 @@ class RelyingParty:
                 raise OAuthError("issuer_mismatch")
             claims = await self._with_userinfo(ready, dict(claims), tokens.access_token)
         except (ExchangeError, BadTokenError) as error:
-            logger.warning("nobody is known by %s: %s", ready.provider.id, error)
+            logger.warning("provider %s did not identify the user: %s", ready.provider.id, error)
             raise OAuthError("unable_to_get_user_info") from None
         if name:
             claims["name"] = name
@@ -188,7 +188,7 @@ class RelyingParty:
                 await self._id_tokens.verify(ready, tokens.id_token, nonce="", from_application=True)
                 return tokens
         except (BadTokenError, ExchangeError) as error:
-            logger.warning("a refreshed id token of %s is left out: %s", ready.provider.id, error)
+            logger.warning("ignored a refreshed id token of provider %s: %s", ready.provider.id, error)
         return replace(tokens, id_token="")
 
     async def _documents(self, ready: ResolvedProvider, access_token: str) -> list[Any]:
@@ -233,5 +233,5 @@ async def resolve_provider(relying_party: RelyingParty, provider: Provider | Non
         with in_time():
             return await relying_party.resolve(provider)
     except ExchangeError as error:
-        logger.warning("%s cannot be resolve_provider: %s", provider.id, error)
-        raise Unavailable("PROVIDER_UNAVAILABLE", f"{provider.id} cannot be resolve_provider now") from None
+        logger.warning("provider %s cannot be reached: %s", provider.id, error)
+        raise Unavailable("PROVIDER_UNAVAILABLE", f"{provider.id} cannot be reached now") from None
