@@ -1,1 +1,1 @@
-"""The HTTP gateway: composes identity, notifications and cache, and owns nothing."""
+"""The HTTP gateway: composes identity, notifications and cache, and owns no data."""

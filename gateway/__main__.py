@@ -1,4 +1,4 @@
-"""The gateway as a process: one worker, or a supervisor of several."""
+"""Runs the gateway: one worker, or a supervisor of several."""
 
 from gateway.settings import GatewaySettings
 from known_variables import KNOWN_VARIABLES
@@ -6,7 +6,7 @@ from runtime.settings import read
 
 if __name__ == "__main__":
     settings = read(GatewaySettings, KNOWN_VARIABLES)
-    # Each is imported where it runs: a supervisor needs nothing of what answers requests.
+    # Imported here: a supervisor does not need the modules of a worker.
     if settings.workers == 1:
         from gateway.server import worker
 

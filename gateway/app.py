@@ -31,7 +31,7 @@ from gateway.sessions.fast_path import FastPath, OffLoopFastPath
 
 
 def hand_written(deps: Deps) -> list[BaseRoute]:
-    """Return the routes that are not made from descriptors."""
+    """Return the hand-written routes. The transcoder serves those of the descriptors."""
     families = (probes, better_auth, me, webhooks, dev_mailbox)
     described = [route for family in families for route in family.routes(deps)]
     return [*described, *page.routes(deps, described)]
@@ -67,5 +67,5 @@ def build_app(deps: Deps) -> ASGIApp:
 
 
 def off_loop_handler(deps: Deps) -> OffLoopHandler | None:
-    """Return what answers requests off_loop of the event loop, which runs."""
+    """Return the handler of requests off the event loop, if the fast path is on. The loop must run."""
     return OffLoopFastPath(deps, asyncio.get_running_loop()) if deps.settings.cookie_cache == "off" else None

@@ -1,4 +1,4 @@
-"""Mail that development keeps instead of sending: `/dev/mailbox`."""
+"""GET /dev/mailbox: the mail that is stored instead of sent in development."""
 
 import msgspec
 from starlette.requests import Request
@@ -38,19 +38,19 @@ class Mailbox(msgspec.Struct):
 
 
 def routes(deps: Deps) -> list[BaseRoute]:
-    """Return the mailbox's route; in production there is none."""
+    """Return the mailbox's route. There is none in production."""
     if deps.settings.is_production:
         return []
 
     @Description(name="listMailboxMessages", answers=(Mailbox,), causes=CAUSES)
     async def mailbox(_: Request) -> Response:
         """List the mail that development keeps instead of sending it. The answer has the newest hundred."""
-        kept = await whole(
+        stored = await whole(
             lambda token: deps.backends.mailbox.ListMailboxMessages(ListMailboxMessagesRequest(page_token=token)),
             lambda page: page.messages,
             most=MAX_LISTED,
         )
-        mailbox = Mailbox([_shown(message) for message in kept])
+        mailbox = Mailbox([_shown(message) for message in stored])
         return Response(msgspec.json.encode(mailbox), media_type="application/json")
 
     return [Route("/dev/mailbox", mailbox)]

@@ -1,4 +1,4 @@
-"""A service that refuses the gateway itself is a failure of the stack, and never of the person who asks."""
+"""The gateway's channels: a service that refuses the gateway itself is a failure of the stack, never of the user."""
 
 import logging
 import time
@@ -14,14 +14,14 @@ from trivet.client.errors import CALLER_REFUSED, info_of
 
 logger = logging.getLogger(__name__)
 
-SAID_EVERY_SECONDS = 30.0
+LOG_EVERY_SECONDS = 30.0
 MENDS = {
-    "clock": "set the clocks of both machines",
+    "clock": "synchronize the clocks of both machines",
     "key": "give both the same key: TRIVET_CALL_KEYS of the gateway, TRIVET_ACCEPT_KEYS of the service",
 }
 OWN = CALLER_REFUSED | {"INVALID_LEASE", "MALFORMED_REQUEST"}
-"""The reasons that no person causes: the gateway writes the actor, the lease and every message."""
-OTHERWISE = "run the same version of both, and name the gateway in the service's policy"
+"""Reasons that no user causes: the gateway writes the actor, the lease and every message."""
+OTHERWISE = "run the same version of both, and add the gateway to the service's policy"
 BLAMING = frozenset(
     {
         grpc.StatusCode.INVALID_ARGUMENT,
@@ -35,31 +35,29 @@ BLAMING = frozenset(
         grpc.StatusCode.UNIMPLEMENTED,
     }
 )
-"""Codes that blame the caller. Our services add a reason; a proxy, a limit of gRPC or another program does not."""
-NOT_OURS = (
-    "check that its address is right and its version the gateway's, what stands between, and how many calls it has"
-)
+"""Codes that blame the caller. Our services add a reason. A proxy, gRPC itself or another program does not."""
+NOT_OURS = "check its address, its version, proxies in between, and its number of open calls"
 
 
 class OwnChannel(Channel):
-    """The gateway's channel. What a service refuses of the gateway's own is raised as UNAVAILABLE, and logged."""
+    """A channel of the gateway. A refusal of the gateway itself is raised as UNAVAILABLE, and logged."""
 
-    _said_at = -SAID_EVERY_SECONDS
+    _logged_at = -LOG_EVERY_SECONDS
 
     def unary_unary(self, *args: Any, **kwargs: Any) -> Any:
         return OwnCall(super().unary_unary(*args, **kwargs), self)
 
-    def refused(self, said: str, mend: str) -> aio.AioRpcError:
-        """Return what a call fails with that a service refused; a line of the log says why, now and then."""
+    def refused(self, cause: str, mend: str) -> aio.AioRpcError:
+        """Return the error of a call that a service refused. The cause is logged, once in LOG_EVERY_SECONDS."""
         now = time.monotonic()
-        if now - self._said_at >= SAID_EVERY_SECONDS:
-            self._said_at = now
-            logger.error("%s refuses the gateway's own calls: %s: %s", self._audience, said, mend)
+        if now - self._logged_at >= LOG_EVERY_SECONDS:
+            self._logged_at = now
+            logger.error("%s refuses the gateway's own calls: %s: %s", self._audience, cause, mend)
         return aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, aio.Metadata(), aio.Metadata())
 
 
 class OwnCall:
-    """One RPC of a stub."""
+    """An RPC of a stub on an OwnChannel."""
 
     def __init__(self, call: Callable[..., Any], channel: OwnChannel) -> None:
         self._call = call

@@ -1,4 +1,4 @@
-"""Lists that are answered whole: read page by page, because a page of an RPC ends at 1 MiB."""
+"""Reads a whole list page by page, because a page of an RPC ends at 1 MiB."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol, TypeVar
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 async def whole(ask: Callable[[str], Awaitable[A]], items: Callable[[A], Iterable[T]], *, most: int) -> list[T]:
-    """Return the first `most` items of a list. `ask` reads the page of a token, the first page for an empty one."""
+    """Return the first `most` items of a list. `ask` reads the page of a token; the first page has an empty one."""
     found: list[T] = []
     token = ""
     while len(found) < most:

@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether it can do its main job."""
+"""The probes /healthz and /readyz."""
 
 from collections.abc import Sequence
 from typing import Literal

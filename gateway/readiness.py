@@ -1,4 +1,4 @@
-"""Whether this gateway can do its main job, to know who is signed in, and which parts of the stack are away."""
+"""Readiness: whether the gateway can verify sessions, and which services fail."""
 
 import asyncio
 import time
@@ -18,8 +18,8 @@ from trivet.notifications.v1.log_service_pb2 import WriteLogsRequest
 PROBE_SECONDS = 1.5
 SHARED_SECONDS = 1.0
 CHECK = "/grpc.health.v1.Health/Check"
-NOBODY = "-"
-"""A token that opens no session: no token has this shape."""
+UNKNOWN = "-"
+"""A text that is no token, so it opens no session."""
 
 part_up = Gauge(
     "trivet_gateway_part_up", "1 if a service, or its store, answered the last probe of /readyz.", ["service", "part"]
@@ -29,7 +29,7 @@ probe_seconds = Gauge("trivet_gateway_probe_seconds", "How long the last probe o
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a probe found of a service, which is up if it answers us, and of its store."""
+    """The result of a probe. A service is up if it answers the gateway."""
 
     is_up: bool
     store_is_up: bool
@@ -37,14 +37,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a round of probes found. `degraded` names the services that fail or lack their store."""
+    """The result of a round of probes. `degraded` names the services that fail or lack their store."""
 
     is_able: bool
     degraded: tuple[str, ...]
 
 
 class Readiness:
-    """Probes the services side by side. All who ask within SHARED_SECONDS share one result."""
+    """Probes the services concurrently. Requests within SHARED_SECONDS share one result."""
 
     def __init__(self, backends: Backends, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._backends = backends
@@ -56,7 +56,7 @@ class Readiness:
         """Return the shared result, from a new round of probes if the last is older than SHARED_SECONDS."""
         if self._probing is None or (self._probing.done() and self._monotonic() - self._ended_at >= SHARED_SECONDS):
             self._probing = asyncio.create_task(self._probe())
-        # Whoever began the round can leave; the others still wait for it.
+        # The request that began the round can be cancelled. Others still wait for the round.
         return await asyncio.shield(self._probing)
 
     async def _probe(self) -> Report:
@@ -73,27 +73,27 @@ class Readiness:
         return Report("identity" in able, tuple(name for name in parts if name not in able))
 
     async def _identity(self) -> Part:
-        """Ask who is signed in, as a request would: that takes our signature, identity and its database."""
+        """Verify a session as a request does. That needs a valid signature, identity and its database."""
         began = time.perf_counter()
         try:
-            await self._backends.sessions.VerifySession(VerifySessionRequest(token=NOBODY), timeout=PROBE_SECONDS)
+            await self._backends.sessions.VerifySession(VerifySessionRequest(token=UNKNOWN), timeout=PROBE_SECONDS)
         except grpc.aio.AioRpcError as error:
-            # A reason is written by the service itself, which lives though its store does not.
+            # Only the service itself writes a reason, so it is up even if its store is not.
             return Part(reason_of(error) != "", error.code() is grpc.StatusCode.NOT_FOUND)
         finally:
             probe_seconds.labels("identity").set(time.perf_counter() - began)
         return Part(True, True)
 
     async def _service(self, name: str) -> Part:
-        """Ask a service for its store, and whether it takes our signature; another stack's does not."""
-        part, is_ours = await asyncio.gather(self._health(name), self._takes_our_calls(name))
+        """Ask a service for its store, and whether it accepts our signature. A service of another stack does not."""
+        part, is_ours = await asyncio.gather(self._health(name), self._accepts_our_calls(name))
         return Part(part.is_up and is_ours, part.store_is_up)
 
-    async def _takes_our_calls(self, name: str) -> bool:
-        """Make a signed call that asks for nothing. A service that reads it refuses it, or finds nothing."""
+    async def _accepts_our_calls(self, name: str) -> bool:
+        """Make an empty signed call. A service that accepts the signature finds nothing or an invalid argument."""
         try:
             if name == "cache":
-                await self._backends.cache.Get(GetRequest(namespace="sessions", key=NOBODY), timeout=PROBE_SECONDS)
+                await self._backends.cache.Get(GetRequest(namespace="sessions", key=UNKNOWN), timeout=PROBE_SECONDS)
             else:
                 await self._backends.logs.WriteLogs(WriteLogsRequest(), timeout=PROBE_SECONDS)
         except grpc.aio.AioRpcError as error:

@@ -1,4 +1,4 @@
-"""What the gateway is told."""
+"""The settings of the gateway."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal, Self
@@ -22,29 +22,39 @@ Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeVali
 
 
 class GatewaySettings(SiteSettings):
-    """What the gateway is told beyond what every process is."""
+    """The settings of the gateway, beside those of every process."""
 
     trusted_origins: Words = from_env(
-        "TRIVET_TRUSTED_ORIGINS", default=(), description="Origins besides our own that may send cookies, by comma."
+        "TRIVET_TRUSTED_ORIGINS",
+        default=(),
+        description="Origins beside the gateway's own that can send cookies, by comma.",
     )
     trust_loopback: Literal["on", "off", ""] = from_env(
         "TRIVET_TRUST_LOOPBACK",
         default="",
-        description="on or off: trust every page of this machine, whatever its port; on in development if unset.",
+        description="on or off: trust all pages of this machine, on every port. Unset, it is on in development.",
     )
     trusted_proxies: Networks = from_env(
-        "TRIVET_TRUSTED_PROXIES", default=(), description="Networks whose X-Forwarded-For is believed, by comma."
+        "TRIVET_TRUSTED_PROXIES",
+        default=(),
+        description="Networks of proxies whose X-Forwarded-For is trusted, by comma.",
     )
     rate_limit: Literal["on", "off", ""] = from_env(
-        "TRIVET_RATE_LIMIT", default="", description="on or off; on in production if unset."
+        "TRIVET_RATE_LIMIT",
+        default="",
+        description="on or off: limit the rate of requests. Unset, it is on in production.",
     )
     cookie_cache: Literal["off", "compact", "jwt"] = from_env(
         "TRIVET_COOKIE_CACHE",
         default="off",
-        description="off, compact or jwt: how `session_data` is written for a front end's middleware, if at all.",
+        description="off, compact or jwt: the format of `session_data`, which a front end's middleware reads.",
     )
     cookie_cache_seconds: int = from_env(
-        "TRIVET_COOKIE_CACHE_SECONDS", default=300, ge=1, le=86_400, description="How long `session_data` is good."
+        "TRIVET_COOKIE_CACHE_SECONDS",
+        default=300,
+        ge=1,
+        le=86_400,
+        description="How many seconds `session_data` is valid.",
     )
     user_fields: UserFields = from_env("TRIVET_USER_FIELDS", default=NONE, description=USER_FIELDS)
     session_fields: SessionFields = from_env("TRIVET_SESSION_FIELDS", default=NONE, description=SESSION_FIELDS)
@@ -53,38 +63,38 @@ class GatewaySettings(SiteSettings):
         default=64 * 1024 * 1024,
         ge=0,
         le=4 * 1024 * 1024 * 1024,
-        description="How much of the cache each gateway holds in its own memory; 0 holds nothing.",
+        description="The size of each gateway's near cache in bytes. 0 switches it off.",
     )
     header_seconds: int = from_env(
         "TRIVET_HEADER_SECONDS",
         default=5,
         ge=1,
         le=300,
-        description="How many seconds a connection may be idle or slow with its headers; twice as many for a body to"
-        " arrive, and for a client that reads nothing of an answer.",
+        description="How many seconds a connection can be idle or send its headers. A body, and a client"
+        " that does not read its answer, have twice as many.",
     )
     workers: int = from_env(
         "TRIVET_GATEWAY_WORKERS",
         default=1,
         ge=1,
         le=64,
-        description="How many processes answer on the one port; what is bounded is bounded for each.",
+        description="How many processes answer on the port. Each has its own bounds of memory and requests.",
     )
     log_hits_every: int = from_env(
         "TRIVET_LOG_HITS_EVERY",
         default=100,
         ge=1,
-        description="One in so many session checks answered from a cache enters the request log; 1 is all.",
+        description="Log one of every N session checks that a cache answered. 1 logs all.",
     )
     drain_seconds: float = from_env(
         "TRIVET_DRAIN_SECONDS",
         default=0,
         ge=0,
         le=60,
-        description="How long readiness says no before connections are refused: what a load balancer needs to notice.",
+        description="How many seconds readiness fails before connections are refused, so that a load balancer notices.",
     )
     docs: Literal["on", "off", ""] = from_env(
-        "TRIVET_DOCS", default="", description="on or off: /docs; off in production if unset."
+        "TRIVET_DOCS", default="", description="on or off: serve /docs. Unset, it is off in production."
     )
     identity_address: Address = from_env("TRIVET_IDENTITY_ADDRESS", default="127.0.0.1:50051", description="HOST:PORT.")
     notifications_address: Address = from_env(
@@ -118,7 +128,7 @@ class GatewaySettings(SiteSettings):
     @model_validator(mode="after")
     def _has_a_port_for_each_worker(self) -> Self:
         if self.metrics_port and self.metrics_port + self.workers - 1 > MAX_PORT:
-            raise ValueError("TRIVET_METRICS_PORT leaves no port for each of the TRIVET_GATEWAY_WORKERS")
+            raise ValueError("TRIVET_METRICS_PORT is too high: each of TRIVET_GATEWAY_WORKERS needs a port of its own")
         return self
 
     @property

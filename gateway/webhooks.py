@@ -1,4 +1,4 @@
-"""POST /webhooks/stripe: what Stripe sends, handed to identity byte by byte."""
+"""POST /webhooks/stripe: passes Stripe's events to identity as they came."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ from trivet.identity.v1.subscription_service_pb2 import ApplyStripeEventRequest,
 
 MAX_BODY_BYTES = 256 * 1024
 RETRY_SECONDS = 5
-AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED)
-"""Failures that say nothing of the event: Stripe sends it again for days."""
-NOT_STRIPES = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
-"""What identity answers to a request that Stripe has not signed. Each costs a call, so they are counted by address."""
+TEMPORARY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED)
+"""Temporary failures. Stripe sends the event again for days."""
+UNSIGNED = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
+"""Codes of identity for a request without Stripe's signature. Each costs a call, so they are rate-limited."""
 
 
 CAUSES = (
@@ -41,7 +41,7 @@ class Applied(msgspec.Struct):
 
 
 def routes(deps: Deps) -> list[BaseRoute]:
-    """Return the one route. Nobody is signed in here: a signature over the body says that it is Stripe's."""
+    """Return the webhook's route. It needs no session: a signature over the body proves the sender."""
 
     @Description(
         name="receiveStripeEvent",
@@ -61,9 +61,9 @@ def routes(deps: Deps) -> list[BaseRoute]:
             try:
                 return await deps.backends.subscriptions.ApplyStripeEvent(event)
             except grpc.aio.AioRpcError as error:
-                if error.code() in AGAIN:
+                if error.code() in TEMPORARY:
                     raise _away() from None
-                if error.code() not in NOT_STRIPES:
+                if error.code() not in UNSIGNED:
                     raise
                 refused = error
                 return None
@@ -78,10 +78,10 @@ def routes(deps: Deps) -> list[BaseRoute]:
 
 
 async def _body(request: Request) -> bytes:
-    """Return the bytes as they came. Raises ApiError for what no event of Stripe's is, unread by anybody."""
+    """Return the bytes as they came. Raises ApiError if they cannot be an event."""
     media_type = header(request.scope, b"content-type").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise ApiError("INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", "an event comes as application/json")
+        raise ApiError("INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", "send the event as application/json")
     body = await request.body()
     if not body or len(body) > MAX_BODY_BYTES:
         raise ApiError("INVALID_ARGUMENT", "INVALID_BODY", f"an event has 1 to {MAX_BODY_BYTES} bytes")
@@ -91,7 +91,7 @@ async def _body(request: Request) -> bytes:
 def _signature(request: Request) -> str:
     signatures = request.headers.getlist("stripe-signature")
     if len(signatures) != 1 or not signatures[0].isascii():
-        raise ApiError("INVALID_ARGUMENT", "INVALID_SIGNATURE", "one Stripe-Signature header must be there")
+        raise ApiError("INVALID_ARGUMENT", "INVALID_SIGNATURE", "exactly one Stripe-Signature header is required")
     return signatures[0]
 
 
@@ -99,6 +99,6 @@ def _away() -> ApiError:
     return ApiError(
         "UNAVAILABLE",
         "TRY_AGAIN",
-        "this cannot be taken now: send it again",
+        "the event cannot be applied now: send it again",
         headers={"retry-after": str(RETRY_SECONDS)},
     )

@@ -18,19 +18,19 @@ WHOLE_BODY = "*"
 
 
 class UnsupportedRule(Exception):
-    """An annotation asks for what the transcoder does not serve."""
+    """An annotation that the transcoder does not support."""
 
 
 @dataclass(frozen=True)
 class Variable:
-    """A segment of a path whose value goes to the field of the request at `path`."""
+    """A segment of a path. Its value is set in the request field at `path`."""
 
     path: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How HTTP reaches one RPC."""
+    """The HTTP rule of one RPC."""
 
     rpc: MethodDescriptor
     verb: str
@@ -45,7 +45,7 @@ class Rule:
 
 
 def rules(services: Iterable[ServiceDescriptor]) -> Iterator[Rule]:
-    """Yield a rule for each RPC that HTTP may call. Raises UnsupportedRule, naming the RPC."""
+    """Yield a rule for each RPC that HTTP can call. Raises UnsupportedRule, which names the RPC."""
     for service in services:
         for rpc in service.methods:
             if rpc.GetOptions().HasExtension(annotations_pb2.http):
@@ -99,7 +99,7 @@ def _check_body(rule: Rule) -> None:
 
 
 def find_field(descriptor: Descriptor, path: tuple[str, ...]) -> FieldDescriptor | None:
-    """Return the field that a dotted path of proto names leads to, None if there is none."""
+    """Return the field at a dotted path of proto names; None if there is none."""
     field = None
     current: Descriptor | None = descriptor
     for name in path:

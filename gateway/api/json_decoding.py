@@ -1,4 +1,4 @@
-"""JSON and query strings as messages, each mistake named by its field."""
+"""Decodes JSON into messages. An error names the field."""
 
 import base64
 import binascii
@@ -42,12 +42,12 @@ WRAPPERS = frozenset(
 
 
 def invalid(field: str, expected: str) -> ApiError:
-    """Return the refusal of a value, naming its field and what would have been right."""
+    """Return the error for a value. It names the field and what was expected."""
     return ApiError("INVALID_ARGUMENT", "INVALID_VALUE", f"{field}: expected {expected}", field=field)
 
 
 def decode(body: bytes) -> Any:
-    """Return the JSON value in a body. Raises ApiError for what is not JSON in UTF-8, or nested too deeply."""
+    """Return the JSON value of a body. Raises ApiError if it is not JSON in UTF-8 or is nested too deeply."""
     try:
         return json_text.parse(body)
     except ValueError:
@@ -56,19 +56,19 @@ def decode(body: bytes) -> Any:
 
 
 def twice(reason: str, name: str, other: str) -> ApiError:
-    """Return the refusal of one field that is given in both of its spellings."""
+    """Return the error for a field that is given under both of its names."""
     sentence = f"{name} is given already, as {other}: leave one of the two out"
     return ApiError("INVALID_ARGUMENT", reason, sentence, field=name)
 
 
 @cache
 def fields_of(descriptor: Descriptor) -> dict[str, FieldDescriptor]:
-    """Return a message's fields by either of their names, lowerCamel and as in the .proto."""
+    """Return a message's fields by their lowerCamel names and their names in the .proto."""
     return {name: field for field in descriptor.fields for name in (field.name, field.json_name)}
 
 
 def merge(message: Message, value: Any, path: str = "") -> None:
-    """Set a message's fields from a JSON object. Raises ApiError at the first field that is unknown or wrong."""
+    """Set a message's fields from a JSON object. Raises ApiError at the first unknown or invalid field."""
     if not isinstance(value, dict):
         raise invalid(path or "body", "an object")
     fields = fields_of(message.DESCRIPTOR)
@@ -89,7 +89,7 @@ def merge(message: Message, value: Any, path: str = "") -> None:
 
 
 def merge_message(message: Message, value: Any, where: str) -> None:
-    """Set a message from JSON, in the form that its type has there. `null` is a value of `Value` alone."""
+    """Set a message from the JSON form of its type. Only `Value` accepts `null`."""
     name = message.DESCRIPTOR.full_name
     if value is None and name != "google.protobuf.Value":
         raise invalid(where, EXPECTED.get(name, "an object"))
@@ -109,14 +109,14 @@ def merge_message(message: Message, value: Any, where: str) -> None:
 
 
 def _paths(value: Any, where: str) -> list[str]:
-    """Return the paths of a mask, whose field names come in either spelling, as the .proto spells them."""
+    """Return the paths of a mask with the names of the .proto. The mask can have either names."""
     if not isinstance(value, str):
         raise invalid(where, EXPECTED[MASK])
     return [UPPER.sub(lambda found: f"_{found[0].lower()}", path) for path in value.split(",")] if value else []
 
 
 def check_numbers(value: Any, where: str) -> None:
-    """Raise ApiError for a number, anywhere in a value for a Struct, that is too large or too exact for a double."""
+    """Raise ApiError if a number in a value for a Struct is too large or too exact for a double."""
     if isinstance(value, dict):
         for key, item in value.items():
             check_numbers(item, f"{where}.{key}"[:256])
@@ -143,7 +143,7 @@ def _merge_repeated(message: Message, field: FieldDescriptor, items: Any, where:
 
 
 def scalar(field: FieldDescriptor, value: Any, where: str) -> Any:
-    """Return a JSON value as a scalar field holds it. Raises ApiError."""
+    """Return a JSON value as the value of a scalar field. Raises ApiError."""
     if field.enum_type is not None:
         return _enum(field, value, where)
     if field.type == Kind.TYPE_BYTES:
@@ -166,7 +166,7 @@ def _bool(value: Any, where: str) -> bool:
 
 
 def _integer(limits: tuple[int, int], value: Any, where: str) -> int:
-    """Numbers above 53 bits come as strings; 3.0 is an integer in JSON."""
+    """Return an integer. Integers above 53 bits come as strings. In JSON, 3.0 is an integer."""
     low, high = limits
     if isinstance(value, str) and INTEGER.fullmatch(value):
         value = int(value)

@@ -31,7 +31,7 @@ def encode(message: Message) -> bytes:
 
 @cache
 def converter(descriptor: Descriptor) -> Convert:
-    """Return a function from messages of a type to what JSON can hold. Raises TypeError for what has no plan."""
+    """Return a function from messages of a type to JSON values. Raises TypeError for an unsupported type."""
     if (known := WELL_KNOWN.get(descriptor.full_name)) is not None:
         return known
     always: list[tuple[str, str, Convert]] = []
@@ -71,7 +71,7 @@ def _key(key: Any) -> str:
 def _one(field: FieldDescriptor) -> Convert:
     kind = field.cpp_type
     if field.message_type is not None:
-        # A message may hold itself: its own plan is looked up when it is first needed.
+        # A message can contain itself, so its plan is looked up on first use.
         return lambda message: converter(message.DESCRIPTOR)(message)
     if field.enum_type is not None:
         return _enum(field.enum_type)
@@ -119,7 +119,7 @@ def _minute(minute: int) -> str:
 
 
 def _struct(message: Any) -> dict[str, Any]:
-    # Sorted, for a map has no order of its own: the same value is the same bytes in every process.
+    # Sorted, because a map has no order: the same value has the same bytes in every process.
     return {key: _value(value) for key, value in sorted(message.fields.items())}
 
 
@@ -151,7 +151,7 @@ WELL_KNOWN: dict[str, Convert] = {
     "google.protobuf.Struct": _struct,
     "google.protobuf.ListValue": _list,
     "google.protobuf.Value": _value,
-    # Rare in answers, so the slow way is good enough.
+    # Rare in answers, so json_format is fast enough.
     "google.protobuf.Duration": MessageToDict,
     "google.protobuf.FieldMask": MessageToDict,
     **{

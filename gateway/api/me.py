@@ -1,4 +1,4 @@
-"""GET /v1/me: what a front end wants to know of who is signed in, in one request."""
+"""GET /v1/me: the caller's user, session, subscription and unread count in one request."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -20,13 +20,13 @@ from gateway.http.etag import answer_to
 from gateway.sessions.request_session import session_of
 
 PART_SECONDS = 1.0
-"""How long one part may take: a slow service costs its own part, not the answer."""
+"""The time of one part. A slow service costs its own part, not the answer."""
 
 T = TypeVar("T")
 
 
 def _or_null(schema: str) -> Any:
-    """Return how a part is described: the message of that name, or null."""
+    """Return the schema of a part: the message of that name, or null."""
     return Meta(extra_json_schema={"anyOf": [{"$ref": f"#/components/schemas/{schema}"}, {"type": "null"}]})
 
 
@@ -41,7 +41,7 @@ class Me(msgspec.Struct, rename="camel"):
 
 
 def routes(deps: Deps) -> list[BaseRoute]:
-    """Return the one route."""
+    """Return the route of /v1/me."""
 
     @Description(name="getMe", answers=(Me,), security=("session", "bearer"), causes=(*OF_EVERY_REQUEST, *OF_SESSIONS))
     async def me(request: Request) -> Response:
@@ -75,7 +75,7 @@ async def _part(work: Awaitable[T]) -> T | None:
 
 
 def _shown(part: Message | int | None) -> Any:
-    """Return a part as JSON; an empty message is one that says there is nothing."""
+    """Return a part as JSON. An empty message is null."""
     if not isinstance(part, Message):
         return part
     return converter(part.DESCRIPTOR)(part) if part.ByteSize() else None

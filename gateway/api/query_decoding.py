@@ -12,7 +12,7 @@ from gateway.http.errors import ApiError
 MAX_PARAMETERS = 200
 Kind = FieldDescriptor
 SECRETS = frozenset({"password", "current_password", "new_password", "token"})
-"""Fields that no URL may hold: proxies, logs and histories keep what stands there."""
+"""Fields that are refused in a URL: proxies, logs and browser histories keep URLs."""
 BOOLS = {"true": True, "false": False}
 
 
@@ -43,7 +43,7 @@ def merge_query(message: Message, query: bytes) -> None:
 
 
 def _set(message: Message, name: str, values: list[str]) -> tuple[str, ...]:
-    """Set the field that a name leads to, and return its path as the .proto spells it."""
+    """Set the field of a name, and return its path with the names of the .proto."""
     path: list[str] = []
     *parents, last = name.split(".")
     for parent in parents:
@@ -56,7 +56,12 @@ def _set(message: Message, name: str, values: list[str]) -> tuple[str, ...]:
     if field is None or (field.message_type is not None and not _has_text(field)):
         raise _unknown(name)
     if field.name in SECRETS:
-        raise ApiError("INVALID_ARGUMENT", "SECRET_IN_URL", f"{name[:128]} must not stand in a URL", field=name[:128])
+        raise ApiError(
+            "INVALID_ARGUMENT",
+            "SECRET_IN_URL",
+            f"{name[:128]} must not be in a URL",
+            field=name[:128],
+        )
     message.ClearField(field.name)
     if field.is_repeated:
         getattr(message, field.name).extend(_read(field, value, name) for value in values)
@@ -87,7 +92,7 @@ def _is_known(field: FieldDescriptor) -> bool:
 
 
 def _has_text(field: FieldDescriptor) -> bool:
-    """Whether a field's type is written as one piece of text: times, durations, masks and wrappers are."""
+    """Whether a field's type is written as one text: times, durations, masks and wrappers are."""
     assert field.message_type is not None
     name = field.message_type.full_name
     return not field.is_repeated and (

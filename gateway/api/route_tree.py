@@ -1,4 +1,4 @@
-"""Finds the rule that a path asks for."""
+"""Finds the rule of a path."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ Methods = dict[str, Rule]
 
 
 class AmbiguousRoute(Exception):
-    """Two RPCs ask for the same verb and path."""
+    """Two RPCs have the same verb and path."""
 
 
 @dataclass
@@ -20,8 +20,8 @@ class _Node:
     leaves: dict[str, Methods] = field(default_factory=dict)  # by `:verb` suffix
 
 
-class Matcher:
-    """A tree of path segments. A literal is preferred to a variable; a colon inside a value is sent as %3A."""
+class RouteTree:
+    """A tree of path segments. A literal wins over a variable. A colon in a value is sent as %3A."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._root = _Node()
@@ -43,7 +43,7 @@ class Matcher:
         methods[rule.verb] = rule
 
     def match(self, raw_path: str) -> tuple[Methods, list[str]] | None:
-        """Return the rules of a path by verb, and its variables' values in order; None if nobody serves it.
+        """Return the rules of a path by verb, and its variables' values in order; None if it is not served.
 
         `raw_path` is still percent-encoded, so that %2F does not part segments.
         """

@@ -1,4 +1,4 @@
-"""Which services HTTP may reach through the transcoder, by the process that serves them."""
+"""The services that HTTP can reach through the transcoder, by the process that serves them."""
 
 from google.protobuf.descriptor import ServiceDescriptor
 

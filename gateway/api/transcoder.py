@@ -21,11 +21,11 @@ from gateway.api.http_rules import WHOLE_BODY, Rule, rules
 from gateway.api.json_decoding import decode, invalid, merge, merge_message
 from gateway.api.json_encoding import converter
 from gateway.api.query_decoding import merge_query
-from gateway.api.route_tree import Matcher
+from gateway.api.route_tree import RouteTree
 from gateway.deps import Deps
 from gateway.http.csrf import refuse_foreign_pages
 from gateway.http.errors import ApiError
-from gateway.http.etag import answer_to, is_kept
+from gateway.http.etag import answer_to, is_cacheable
 from gateway.http.request_context import header, request_context_of
 from gateway.http.router import method_not_allowed, raw_path, route_not_found
 from gateway.sessions.reader import SignedIn
@@ -50,7 +50,7 @@ class Operation:
     takes_request_id: bool
     answer: type[Message]
     cached: CachedRpc | None
-    is_kept: bool
+    is_cacheable: bool
 
 
 class Transcoder:
@@ -71,11 +71,11 @@ class Transcoder:
             for rule in rules(descriptors)
         ]
         self._operations = {operation.rule.rpc.full_name: operation for operation in operations}
-        self._matcher = Matcher(operation.rule for operation in operations)
+        self._routes = RouteTree(operation.rule for operation in operations)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        found = self._matcher.match(raw_path(scope).decode("latin-1"))
+        found = self._routes.match(raw_path(scope).decode("latin-1"))
         if found is None:
             raise route_not_found()
         methods, values = found
@@ -93,7 +93,7 @@ class Transcoder:
         operation = self._operations[rule.rpc.full_name]
         message = await _decode(operation, request, values, signed_in)
         body = (await self._answer(operation, message, signed_in)).json
-        response = answer_to(scope, body) if operation.is_kept else Response(body, media_type="application/json")
+        response = answer_to(scope, body) if operation.is_cacheable else Response(body, media_type="application/json")
         await response(scope, receive, send)
 
     async def _answer(self, operation: Operation, message: Message, signed_in: SignedIn) -> CachedMessage[Message]:
@@ -117,7 +117,7 @@ def _operation(rule: Rule, channel: Channel) -> Operation:
     call = channel.unary_unary(f"/{name}", request.SerializeToString, answer.FromString)
     takes_request_id = "request_id" in rule.rpc.input_type.fields_by_name
     cached = CACHED_RPCS.get(name)
-    return Operation(rule, request, call, takes_request_id, answer, cached, is_kept(rule.verb, rule.rpc))
+    return Operation(rule, request, call, takes_request_id, answer, cached, is_cacheable(rule.verb, rule.rpc))
 
 
 async def _decode(operation: Operation, request: Request, values: list[str], signed_in: SignedIn) -> Message:

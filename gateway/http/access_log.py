@@ -1,4 +1,4 @@
-"""What every request leaves in the logs: queued, sent in batches, never waited for."""
+"""Writes the access log to LogService: entries are queued and sent in batches, and no request waits for them."""
 
 import asyncio
 import contextlib
@@ -24,14 +24,14 @@ LAST_WRITE_SECONDS = 0.75
 
 dropped = Counter(
     "trivet_request_log_dropped_total",
-    "Log entries of requests that were lost, by reason.",
+    "Access log entries that were dropped, by reason.",
     ["reason"],
 )
-waiting = Gauge("trivet_request_log_waiting", "Log entries of requests that wait to be written.")
+waiting = Gauge("trivet_request_log_waiting", "Access log entries that wait to be written.")
 
 
 class AccessLogWriter:
-    """A bounded queue in front of LogService.WriteLogs. A dead log store costs entries, counted, and nothing else."""
+    """A bounded queue for LogService.WriteLogs. While the log store is down, entries are dropped and counted."""
 
     def __init__(self, logs: LogServiceStub, *, length: int = QUEUE_LENGTH, seconds: float = BATCH_SECONDS) -> None:
         self._logs = logs
@@ -39,12 +39,12 @@ class AccessLogWriter:
         self._seconds = seconds
         self._queue: deque[LogEntry] = deque()
         self._full_batch = asyncio.Event()
-        self._lost = 0
+        self._dropped = 0
         self._outage = Outage(
-            logger, "log entries of requests are lost: %s", "log entries of requests are written again: %d were lost"
+            logger, "access log entries are dropped: %s", "access log entries are written again: %d were dropped"
         )
-        self._rejects = Outage(
-            logger, "log entries of requests are rejected: %s", "log entries of requests are taken again"
+        self._rejections = Outage(
+            logger, "access log entries are rejected: %s", "access log entries are accepted again"
         )
 
     def add(self, entry: LogEntry) -> None:
@@ -57,18 +57,18 @@ class AccessLogWriter:
             self._full_batch.set()
 
     async def run(self) -> None:
-        """Send batches for ever, each when it is full or its time has come."""
+        """Send batches without end, each when it is full or `seconds` old."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._seconds):
                     await self._full_batch.wait()
             waiting.set(len(self._queue))
             await self.flush(WRITE_SECONDS)
-            if len(self._queue) < BATCH_SIZE:  # what came meanwhile waits for its time, or each write would be of a few
+            if len(self._queue) < BATCH_SIZE:  # new entries wait for a batch, or each write would have a few
                 self._full_batch.clear()
 
     async def flush(self, timeout: float) -> None:
-        """Send one batch; what cannot be written is dropped and counted."""
+        """Send one batch. Entries that cannot be written are dropped and counted."""
         batch = [self._queue.popleft() for _ in range(min(BATCH_SIZE, len(self._queue)))]
         if not batch:
             return
@@ -77,21 +77,21 @@ class AccessLogWriter:
         except asyncio.CancelledError:
             self._queue.extendleft(reversed(batch))
             raise
-        except Exception as error:  # nothing may end this task: the next batch may be written
+        except Exception as error:  # the task goes on: the next batch can succeed
             dropped.labels("write_failed").inc(len(batch))
-            self._lost += len(batch)
+            self._dropped += len(batch)
             self._outage.begin(error.code().name if isinstance(error, grpc.aio.AioRpcError) else repr(error))
             return
-        self._outage.end(self._lost)
-        self._lost = 0
+        self._outage.end(self._dropped)
+        self._dropped = 0
         if answer.rejected:
             dropped.labels("rejected").inc(len(answer.rejected))
-            self._rejects.begin(answer.rejected[0].message)
+            self._rejections.begin(answer.rejected[0].message)
         else:
-            self._rejects.end()
+            self._rejections.end()
 
     async def drain(self, timeout: float) -> None:
-        """Send what is left, as far as it goes in `timeout` seconds."""
+        """Send the queue for `timeout` seconds at most. The rest is dropped and counted."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while self._queue:
@@ -101,7 +101,7 @@ class AccessLogWriter:
 
 @asynccontextmanager
 async def open_access_log(logs: LogServiceStub) -> AsyncIterator[AccessLogWriter]:
-    """Run a request log in the background; at the end what is left is sent."""
+    """Run an access log in the background. At the end the rest of the queue is sent."""
     access_log = AccessLogWriter(logs)
     running = asyncio.create_task(access_log.run())
     try:

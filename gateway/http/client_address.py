@@ -1,4 +1,4 @@
-"""The address that a request comes from, believed only as far as our own proxies vouch for it."""
+"""The client's address: X-Forwarded-For counts only behind trusted proxies."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,7 +27,7 @@ def peer_of(scope: Scope) -> str:
 
 
 def forwarded_for(peer: str, lines: Sequence[bytes], trusted_proxies: Sequence[Network]) -> str:
-    """Return the client's address behind a peer, by the values of its X-Forwarded-For headers."""
+    """Return the client's address behind a peer, by the values of the X-Forwarded-For headers."""
     current = _parse(peer)
     if current is None or not _is_trusted(current, trusted_proxies):
         return str(current or "")
@@ -42,7 +42,7 @@ def forwarded_for(peer: str, lines: Sequence[bytes], trusted_proxies: Sequence[N
 
 
 def limit_subject(address: str) -> str:
-    """Return what a rate limit counts for an address: an IPv6 client owns its whole /64."""
+    """Return what a rate limit counts for an address: for IPv6 the /64, which one client owns."""
     parsed = _parse(address) if ":" in address else None
     return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address
 
@@ -52,7 +52,7 @@ def _parse(text: str) -> Address | None:
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:  # some proxies add the port
         text = text.partition(":")[0]
-    with suppress(OSError, ValueError):  # as strict as ipaddress, and several times as fast
+    with suppress(OSError, ValueError):  # as strict as ipaddress, and several times faster
         return IPv4Address(inet_pton(AF_INET, text))
     try:
         address = IPv6Address(text)

@@ -1,4 +1,4 @@
-"""Whether another site's page made a browser send its cookies here: one rule for every route."""
+"""Protects against cross-site requests with cookies: one rule for every route."""
 
 from collections.abc import Mapping
 
@@ -18,14 +18,14 @@ SENTENCES: Mapping[str, str] = {
 
 
 def page_of(headers: Headers) -> str:
-    """Return the page that a request names, by Origin or else by Referer; empty if it names none."""
+    """Return the page that sent a request, by Origin or else by Referer; empty without either."""
     return ", ".join(headers.getlist("origin")) or headers.get("referer") or ""
 
 
 def fault_of_page(headers: Headers, origins: Origins) -> str | None:
-    """Return why the page of a request is not trusted, INVALID or MISSING; None if it is.
+    """Return why the page of a request is not trusted, INVALID or MISSING; None if it is trusted.
 
-    A page that hides its origin passes if the browser says that it is of the same origin.
+    A page without an origin is trusted if the browser says that the request is of the same origin.
     """
     page = page_of(headers)
     if page == "null" and headers.get("sec-fetch-site") == "same-origin":
@@ -36,7 +36,7 @@ def fault_of_page(headers: Headers, origins: Origins) -> str | None:
 
 
 def refuse_foreign_pages(request: Request, origins: Origins) -> None:
-    """Raise ApiError if a request that changes something carries cookies, and no trusted page sent it."""
+    """Raise ApiError if a request with cookies changes something and comes from no trusted page."""
     if request.method in SAFE_METHODS or "cookie" not in request.headers:
         return
     if (fault := fault_of_page(request.headers, origins)) is not None:

@@ -1,4 +1,4 @@
-"""The only table from gRPC's codes to HTTP's, and the shape of an error's body (AIP-193)."""
+"""Errors of the JSON API: the HTTP status of each gRPC code, and the body (AIP-193)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,15 +32,15 @@ HTTP_STATUS = {
 }
 SENTENCES = {
     "CANCELLED": "the call was cancelled",
-    "DEADLINE_EXCEEDED": "the answer took too long",
-    "UNAVAILABLE": "a service that this needs cannot be reached now",
-    "UNIMPLEMENTED": "this is not served here",
-    "RESOURCE_EXHAUSTED": "too much is asked at once",
+    "DEADLINE_EXCEEDED": "the request took too long: try again",
+    "UNAVAILABLE": "a service that this request needs cannot be reached: try again",
+    "UNIMPLEMENTED": "this is not implemented",
+    "RESOURCE_EXHAUSTED": "too many requests at a time: try again",
 }
-"""What is said for a failure that the library met, whose own words name hosts."""
+"""Messages for failures that gRPC itself reports. Its own messages name hosts."""
 
 RETRY_SECONDS = 1
-"""What a failure of ours says in Retry-After, unless the service that is away knows better."""
+"""Retry-After of a failure, unless the service gives a time."""
 DOMAIN = "trivet"
 PASSED_THROUGH = (ErrorInfo, BadRequest, RetryInfo)
 SILENT = frozenset({"INTERNAL", "UNKNOWN", "DATA_LOSS"})
@@ -71,11 +71,11 @@ OF_BODIES = (
     Cause(413, "INVALID_ARGUMENT", ("BODY_TOO_LARGE",)),
     Cause(415, "INVALID_ARGUMENT", ("UNSUPPORTED_MEDIA_TYPE",)),
 )
-"""What the middlewares refuse, and what a request with a session or with a body meets."""
+"""Causes of the middlewares, of requests with a session, and of requests with a body."""
 
 
 class ApiError(Exception):
-    """A request that the gateway itself answers with an error, in its route's own shape."""
+    """An error that the gateway itself answers, in the shape of the route."""
 
     def __init__(
         self,
@@ -97,14 +97,14 @@ class ApiError(Exception):
 
 
 def body(status: int, code: str, message: str, details: Sequence[Mapping[str, Any]] = ()) -> bytes:
-    """Return AIP-193's JSON: the HTTP status, gRPC's code by name, a sentence and typed details."""
+    """Return the JSON of AIP-193: the HTTP status, the name of the gRPC code, a message and typed details."""
     return msgspec.json.encode(
         {"error": {"code": status, "status": code, "message": message, "details": list(details)}}
     )
 
 
 def refusal(error: ApiError) -> Response:
-    """Return the answer to a request that the gateway refused."""
+    """Return the response for an ApiError."""
     details: list[dict[str, Any]] = [_typed(ErrorInfo(reason=error.reason, domain=DOMAIN))]
     if error.field:
         violation = BadRequest.FieldViolation(field=error.field, description=error.message)
@@ -115,10 +115,10 @@ def refusal(error: ApiError) -> Response:
 
 
 def failure(error: grpc.RpcError) -> Response:
-    """Return the answer to a request whose RPC failed.
+    """Return the response for a failed RPC.
 
-    Only a status that one of our services wrote is passed on; what the library says names addresses, and what
-    nobody expected has no text at all.
+    A status that a service wrote is passed on. The message of gRPC itself is replaced, because it names addresses. An
+    unexpected failure has no details.
     """
     code = error.code().name if isinstance(error, grpc.aio.AioRpcError) else "UNKNOWN"
     status = HTTP_STATUS[code]

@@ -1,6 +1,7 @@
-"""Answers that a browser may keep if it asks each time whether they still hold: ETag and 304 (RFC 9110, 8.8.3, 13.1.2).
+"""Conditional requests: ETag and 304 (RFC 9110, 8.8.3, 13.1.2).
 
-The answer is made in full, and whoever asks is checked, before it is compared: a 304 tells nobody what a 200 would not.
+The caller is checked and the answer is made in full before the tags are compared. So a 304 tells no caller more than a
+200 would.
 """
 
 import base64
@@ -15,20 +16,20 @@ TAG_BYTES = 15
 ENTITY_TAG = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 ANY = b"*"
 OF_ONE_RESOURCE = ("Get", "Count")
-"""What names of RPCs begin with that read one (AIP-131); those of lists begin with List or Query."""
-KEPT = {"cache-control": "private, no-cache", "vary": "Cookie, Authorization"}
-"""Kept by the one browser it was for, and shown again only once we have said that it still holds."""
+"""How the names of RPCs begin that read one resource (AIP-131). Those of lists begin with List or Query."""
+CACHEABLE = {"cache-control": "private, no-cache", "vary": "Cookie, Authorization"}
+"""Only the browser of the caller stores the answer, and it validates the answer before each use."""
 
 
-def is_kept(verb: str, rpc: MethodDescriptor) -> bool:
-    """Whether what HTTP reads by this RPC may be kept: one resource may, a list may not."""
+def is_cacheable(verb: str, rpc: MethodDescriptor) -> bool:
+    """Whether a browser can store the answer of an RPC: one resource, but no list."""
     return verb == "GET" and rpc.name.startswith(OF_ONE_RESOURCE)
 
 
 def answer_to(scope: Scope, body: bytes) -> Response:
     """Return 200 with a JSON body and its ETag, or 304 without one if the request names it."""
     tag = entity_tag(body)
-    headers = {"etag": tag.decode(), **KEPT}
+    headers = {"etag": tag.decode(), **CACHEABLE}
     if is_named(tag, [value for name, value in scope["headers"] if name == b"if-none-match"]):
         return Response(status_code=304, headers=headers)
     return Response(body, 200, headers, "application/json")
@@ -40,6 +41,6 @@ def entity_tag(body: bytes) -> bytes:
 
 
 def is_named(tag: bytes, if_none_match: list[bytes]) -> bool:
-    """Whether If-None-Match, of which there may be several lines, names the tag; tags are compared weakly."""
+    """Whether the lines of If-None-Match name the tag. The comparison is weak."""
     value = b", ".join(if_none_match)
     return value.strip() == ANY or tag in ENTITY_TAG.findall(value)

@@ -1,8 +1,8 @@
-"""Pages for people whom a link or a provider has sent to an address that the gateway does not serve.
+"""Pages for browsers that a link or a provider sent to an address that the gateway does not serve.
 
-A product that names no page of its own has its people sent to `/`, with `?error=CODE` if something failed. Behind one
-host that address is the product's. Where the front end has another origin it is the gateway's, which answers a page in
-place of JSON to a client that accepts HTML.
+Links and sign-ins without a callback URL redirect to `/`, with `?error=CODE` after a failure. Behind one host that is
+the product's address. If the front end has another origin, it is the gateway's. A client that accepts HTML gets a page
+there instead of JSON.
 """
 
 import base64
@@ -29,12 +29,12 @@ POLICY = (
 ERROR_CODE = re.compile("[A-Za-z0-9_'-]+")
 MAX_CODE = 64
 PROGRAMS = ("/v1/", "/api/", "/webhooks/")
-"""Addresses of programs, which are answered in JSON whatever they accept."""
+"""Paths for programs. They are answered in JSON, whatever the client accepts."""
 
 DENIED = "The sign-in was canceled, or the provider refused it."
 EXPIRED = "The link is no longer good. It may have been used already, or it is too old. Ask for a new one."
 LATER = "This cannot be done now. Try again in a moment."
-ANEW = "The sign-in could not be completed. Start it again from the app."
+START_AGAIN = "The sign-in could not be completed. Start it again from the app."
 SENTENCES: Mapping[str, str] = {
     "access_denied": DENIED,
     "account_already_linked_to_different_user": "This account is already linked to another user.",
@@ -54,11 +54,11 @@ SENTENCES: Mapping[str, str] = {
 
 
 class Landing:
-    """Answers a page to browsers that follow a link to an address that nothing serves; all else goes on."""
+    """Answers with a page if a browser follows a link to an address that is not served. Other requests pass."""
 
     def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
         self._app = app
-        self._back = way_back(settings)
+        self._front_page = front_page(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith(PROGRAMS) or not asks_for_a_page(scope):
@@ -68,32 +68,33 @@ class Landing:
         status = 200 if scope["path"] == "/" else 404
         code = Request(scope).query_params.get("error")
         if code is not None:
-            response = failed(code, status, self._back)
+            response = failed(code, status, self._front_page)
         elif status == 200:
-            response = _page("Done", "You can close this page and go back to the app.", "", status, self._back)
+            response = _page("Done", "You can close this page and go back to the app.", "", status, self._front_page)
         else:
-            response = _page("Nothing is here", "This address leads nowhere.", "", status, self._back)
+            response = _page("Nothing is here", "This address leads nowhere.", "", status, self._front_page)
         await response(scope, receive, send)
 
 
 def asks_for_a_page(scope: Scope) -> bool:
-    """Whether a browser follows a link, by what it accepts; programs ask for JSON or for anything."""
+    """Whether a browser follows a link: it accepts HTML. Programs accept JSON or anything."""
     return scope["method"] in ("GET", "HEAD") and "text/html" in header(scope, b"accept").lower()
 
 
-def way_back(settings: GatewaySettings) -> str:
-    """Return the product's address: the first trusted http(s) origin without wildcards, or none."""
+def front_page(settings: GatewaySettings) -> str:
+    """Return the product's address: the first trusted http(s) origin without wildcards; empty without one."""
     exact = (origin for origin in settings.trusted_origins if not set(origin) & set("*?"))
     return next((origin for origin in exact if origin.startswith(("https://", "http://"))), "")
 
 
 def failed(code: str, status: int, back: str) -> Response:
-    """Return the page for a failure, by its code, with a link to the address `back` if there is one.
+    """Return the page for a failure, by its code. It links to the address `back` if there is one.
 
-    The sentence is ours: a description in the query could say anything in our name.
+    The sentence comes from SENTENCES. The page does not show an `error_description`, because anyone can write
+    one into a query.
     """
     known = code if ERROR_CODE.fullmatch(code) and len(code) <= MAX_CODE else "UNKNOWN"
-    sentence = LATER if status >= 500 else SENTENCES.get(known, ANEW)
+    sentence = LATER if status >= 500 else SENTENCES.get(known, START_AGAIN)
     return _page("That did not work", sentence, known, status, back)
 
 

@@ -1,13 +1,13 @@
-"""Warns an operator of pages that cannot work with this gateway as it is configured; each warning is given once."""
+"""Warns the operator of pages that cannot work with the settings. Each warning is logged once."""
 
 import logging
 
-from gateway.http.link_target import LOOPBACK, place_of
+from gateway.http.link_target import LOOPBACK, link_target_of
 
 logger = logging.getLogger(__name__)
 
 MAX_REMEMBERED = 100
-"""How many different warnings are given; anybody can send any Origin."""
+"""The most different warnings. Any client can send any Origin."""
 MAX_LENGTH = 200
 UNTRUSTED = "a page at %s is not trusted: if it is yours, add this origin to TRIVET_TRUSTED_ORIGINS"
 TWO_NAMES = (
@@ -17,7 +17,7 @@ TWO_NAMES = (
 
 
 class OriginAdvice:
-    """Says which setting admits a page that is not trusted, and which address one on this machine should call."""
+    """Names the setting that trusts a page, and the address that a page on this machine has to call."""
 
     def __init__(self) -> None:
         self._given: set[tuple[str, str]] = set()
@@ -25,7 +25,7 @@ class OriginAdvice:
     def consider(self, origin: str, host: str, *, trusted: bool) -> None:
         """Warn of a request from a page at `origin` to the gateway by the name `host` (the Host header)."""
         if not trusted:
-            # `null` is a page without an origin: no setting could name it.
+            # `null` is a page without an origin. No setting can name it.
             if origin != "null" and self._is_new(origin, ""):
                 logger.warning(UNTRUSTED, origin[:MAX_LENGTH])
         elif _differ(origin, host) and self._is_new(origin, host):
@@ -46,7 +46,7 @@ def _differ(origin: str, host: str) -> bool:
 
 
 def _loopback(url: str) -> str:
-    """Return the name by which a URL leads to this machine, without its port; empty for any other URL."""
-    place = place_of(url)
-    found = LOOPBACK.fullmatch(place.authority) if place is not None else None
+    """Return the loopback name in a URL, without its port; empty for any other URL."""
+    target = link_target_of(url)
+    found = LOOPBACK.fullmatch(target.authority) if target is not None else None
     return found[1] if found else ""

@@ -1,14 +1,14 @@
-"""The patterns of TRIVET_TRUSTED_ORIGINS: what each matches, and why one could match nothing."""
+"""Parses the patterns of TRIVET_TRUSTED_ORIGINS, and refuses those that match nothing or every page."""
 
 import re
 from fnmatch import fnmatchcase
 from ipaddress import AddressValueError, IPv4Address
 from typing import NamedTuple
 
-from gateway.http.link_target import DEFAULT_PORTS, SCHEME, UNSAFE, Place, divided, place_of, resolved
+from gateway.http.link_target import DEFAULT_PORTS, SCHEME, UNSAFE, LinkTarget, divided, link_target_of, resolved
 
 UNTRUSTWORTHY = frozenset({"about", "blob", "data", "file", "filesystem", "javascript", "vbscript", "view-source"})
-"""Schemes whose URLs are content or files, and no place of an app's."""
+"""Schemes of content or files. No app owns them."""
 ANY_PATH = ("", "/**")
 _WILD = frozenset("*?")
 _IN_LABELS = "[a-z0-9-]"
@@ -19,29 +19,29 @@ _NUMBERS = re.compile(r"[0-9.*?]*[0-9][0-9.*?]*")
 
 
 class Pattern(NamedTuple):
-    """One trusted origin. What is None may be anything."""
+    """One trusted origin. A member that is None matches everything."""
 
     schemes: frozenset[str]
     authority: re.Pattern[str] | None
     path: re.Pattern[str] | None
     is_for_ipv4: bool | None
 
-    def matches(self, place: Place) -> bool:
+    def matches(self, target: LinkTarget) -> bool:
         return (
-            place.scheme in self.schemes
-            and (self.authority is None or self.authority.fullmatch(place.authority) is not None)
-            and (self.is_for_ipv4 is None or self.is_for_ipv4 == _is_ipv4(place.authority))
-            and (self.path is None or (place.path is not None and self.path.fullmatch(place.path or "/") is not None))
+            target.scheme in self.schemes
+            and (self.authority is None or self.authority.fullmatch(target.authority) is not None)
+            and (self.is_for_ipv4 is None or self.is_for_ipv4 == _is_ipv4(target.authority))
+            and (self.path is None or (target.path is not None and self.path.fullmatch(target.path or "/") is not None))
         )
 
 
 def pattern_of(text: str) -> Pattern:
-    """Return a pattern. Raises ValueError, with the mend, if it could match nothing or every page."""
+    """Return a pattern. Raises ValueError, which says how to mend it, if it matches nothing or every page."""
     if UNSAFE.search(text) or "#" in text:
-        raise ValueError("holds a blank, a backslash, a control character or a fragment, and would match nothing")
+        raise ValueError("has a blank, a backslash, a control character or a fragment, and would match nothing")
     is_wild = bool(_WILD & set(text))
     scheme, separator, rest = text.partition("://")
-    if not separator and is_wild:  # a host alone: a page's, by http and https
+    if not separator and is_wild:  # a host alone: its pages by http and https
         authority, rest = divided(text, "/")
         return _of_pages("http*", authority, rest)
     if not separator:
@@ -71,7 +71,7 @@ def _of_pages(scheme: str, authority: str, path: str, *, is_wild: bool = True) -
     if not re.search("[a-z0-9]", host):
         raise ValueError("would trust every page: name the host, as in `https://*.example.com`")
     if colon and schemes == {s for s, default in DEFAULT_PORTS.items() if str(default) == port}:
-        colon = port = ""  # browsers leave it out
+        colon = port = ""  # browsers leave the default port out
     is_for_ipv4 = _NUMBERS.fullmatch(host) is not None
     if is_for_ipv4:
         _check_numbers(host, count=None if "**" in host else 4)
@@ -80,10 +80,10 @@ def _of_pages(scheme: str, authority: str, path: str, *, is_wild: bool = True) -
 
 
 def _of_one_host(schemes: frozenset[str], authority: str, path: re.Pattern[str] | None) -> Pattern:
-    places = [place_of(f"{scheme}://{authority}") for scheme in schemes]
-    spelled = {place.authority for place in places if place is not None}
+    targets = [link_target_of(f"{scheme}://{authority}") for scheme in schemes]
+    spelled = {target.authority for target in targets if target is not None}
     host = next(iter(spelled), "").partition(":")[0]
-    if not spelled or None in places or not host.isascii():
+    if not spelled or None in targets or not host.isascii():
         raise ValueError("would match nothing: it needs a host and no userinfo, and a port is at most 65535")
     if re.fullmatch("[0-9]+|0x[0-9a-f]*", host.rpartition(".")[2]) and not _is_ipv4(host):
         raise ValueError("would match nothing: browsers write an IPv4 address as four numbers")
@@ -91,14 +91,14 @@ def _of_one_host(schemes: frozenset[str], authority: str, path: re.Pattern[str] 
 
 
 def _of_an_app(scheme: str, authority: str, path: str, *, is_wild: bool) -> Pattern:
-    """Return the pattern of an app's scheme: as the original, `*` stands for any characters there, dots too."""
+    """Return the pattern of an app's scheme. There `*` stands for any characters with dots, as in the original."""
     if not SCHEME.fullmatch(scheme):
-        raise ValueError("has a scheme that is none, and would match nothing")
+        raise ValueError("has a malformed scheme, and would match nothing")
     if scheme in UNTRUSTWORTHY:
-        raise ValueError(f"would trust what no app answers for: {scheme}: URLs are content")
+        raise ValueError(f"would trust content of any source: {scheme}: URLs belong to no app")
     if "@" in authority:
         raise ValueError("would match nothing: a URL with userinfo is never trusted")
-    if not is_wild and place_of(f"{scheme}://{authority}") is None:
+    if not is_wild and link_target_of(f"{scheme}://{authority}") is None:
         raise ValueError("would match nothing: no URL has such a host or port")
     host = authority.partition(":")[0]
     is_for_ipv4 = True if is_wild and _NUMBERS.fullmatch(host) else None
@@ -111,10 +111,10 @@ def _of_an_app(scheme: str, authority: str, path: str, *, is_wild: bool) -> Patt
 
 
 def _path(path: str, *, is_wild: bool) -> re.Pattern[str] | None:
-    """Return what a path must be: whole where the pattern has a wildcard, else itself and what lies below it."""
+    """Return the expression of a path: the whole path if the pattern has a wildcard, else the path and all below it."""
     spelled = resolved(path)
     if spelled is None:
-        raise ValueError("would match nothing: its path holds an encoded slash or what is no text")
+        raise ValueError("would match nothing: its path has an encoded slash or is not UTF-8")
     if spelled in ANY_PATH:
         return None
     return re.compile(_segments(spelled) if is_wild else f"{re.escape(spelled)}(?:/.*)?")
@@ -127,9 +127,9 @@ def _segments(path: str) -> str:
 
 
 def _glob(text: str, run: str = "[^/]*") -> str:
-    """Return the expression of a text with wildcards, of which `*` is a run of characters and `?` one of them.
+    """Return the expression of a text with wildcards: `*` is a run of characters and `?` one character.
 
-    Atomic groups take each run as short as it can be: it is never longer in vain, and nothing is tried twice.
+    Atomic groups match each run as short as possible and never backtrack, so the time is linear.
     """
     first, *rest = (re.escape(part).replace(r"\?", run[:-1]) for part in re.split(r"\*+", text))
     if not rest:
@@ -139,7 +139,7 @@ def _glob(text: str, run: str = "[^/]*") -> str:
 
 
 def _check_numbers(host: str, *, count: int | None) -> None:
-    """Raise ValueError if no IPv4 address is among what a host of numbers and wildcards stands for."""
+    """Raise ValueError if a host of numbers and wildcards matches no IPv4 address."""
     parts = host.split(".")
     if any(part.isdigit() and int(part) > 255 for part in parts) or (count is not None and len(parts) != count):
         raise ValueError("would match nothing: an IPv4 address has four numbers up to 255, as in `192.168.*.*`")

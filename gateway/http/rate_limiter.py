@@ -19,7 +19,8 @@ from trivet.client.outage import Outage
 logger = logging.getLogger(__name__)
 
 counted_locally = Counter(
-    "trivet_gateway_limits_alone_total", "Limits that this process counted by itself: the cache did not answer."
+    "trivet_gateway_limits_alone_total",
+    "Rate limits that this process counted alone, because the cache did not answer.",
 )
 
 Monotonic = Callable[[], float]

@@ -1,4 +1,4 @@
-"""What is learned of one request on its way in, for those who write of it on its way out."""
+"""The context of a request: written on the way in, and read by the access log, metrics and traces on the way out."""
 
 from dataclasses import dataclass, field
 from typing import cast
@@ -14,11 +14,11 @@ Header = tuple[bytes, bytes]
 
 @dataclass(slots=True)
 class RequestContext:
-    """One request and its answer.
+    """A request and its answer.
 
-    `route` is the template that matched (`/v1/users/{user_id}`), never the path: a path may hold a token.
-    `user_id` is set by whoever finds out who calls. `status` is 0 until an answer has begun. `is_hit` says that it came
-    from a cache, and its owner was not asked.
+    `route` is the template that matched (`/v1/users/{user_id}`), never the path: a path can hold a token. `user_id` is
+    set when the session is read. `status` is 0 until the answer begins. `is_hit`: the answer came from a cache.
+    `headers` are added to the answer.
     """
 
     request_id: str
@@ -28,11 +28,11 @@ class RequestContext:
     span_id: str = ""
     status: int = 0
     is_hit: bool = False
-    headers: list[Header] = field(default_factory=list)  # added to the answer, whoever makes it
+    headers: list[Header] = field(default_factory=list)
 
 
 def request_context_of(scope: Scope) -> RequestContext:
-    """Return the context that a request's scope belongs to."""
+    """Return the context of a request's scope."""
     return cast(RequestContext, scope[_KEY])
 
 
@@ -43,12 +43,12 @@ def begin_request_context(scope: Scope, request_id: str) -> RequestContext:
 
 
 def header(scope: Scope, name: bytes) -> str:
-    """Return a request header's value, several combined by commas (RFC 9110, 5.2); empty without one.
+    """Return a request header's value, several lines joined by commas (RFC 9110, 5.2); empty without one.
 
-    So no program in front can take one line of a header for the right one where another is read here.
+    So a proxy and the gateway cannot each read another line of the header.
     """
     headers: dict[bytes, bytes] | None = scope.get(_HEADERS)
-    if headers is None:  # many ask, so they are sorted once
+    if headers is None:  # read often, so they are collected once
         headers = scope[_HEADERS] = {}
         for key, value in scope["headers"]:
             headers[key] = headers[key] + b", " + value if key in headers else value

@@ -1,4 +1,4 @@
-"""Finds who answers a request: hand-written routes first, then what the descriptors annotate."""
+"""Finds the route of a request: hand-written routes first, then those of the descriptors."""
 
 from collections.abc import Iterable
 
@@ -10,9 +10,9 @@ from gateway.http.request_context import request_context_of
 
 
 class Router:
-    """Tries routes without variables by their path, the others in their order, and then `otherwise`.
+    """Tries the routes without variables by their path, then the others in order, then `otherwise`.
 
-    A path that is served, but not by this method, is 405 with Allow; one that nobody serves is 404.
+    A path that is served with other methods is 405 with Allow. An unknown path is 404.
     """
 
     def __init__(self, routes: Iterable[BaseRoute], otherwise: ASGIApp) -> None:
@@ -21,7 +21,9 @@ class Router:
         self._otherwise = otherwise
         for route in routes:
             if not isinstance(route, Route):
-                raise TypeError(f"only plain routes are served, so that each has a template: {route!r}")
+                raise TypeError(
+                    f"only starlette.routing.Route is supported, because each route needs a template: {route!r}"
+                )
             if "{" in route.path:
                 self._variable.append(route)
             else:
@@ -29,7 +31,7 @@ class Router:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         allowed: set[str] = set()
-        # A slash that came as %2F parts no segments, though `path` holds it decoded.
+        # A slash that came as %2F does not separate segments, though `path` has it decoded.
         written = () if b"%2f" in raw_path(scope).lower() else (*self._fixed.get(scope["path"], ()), *self._variable)
         for route in written:
             match, found = route.matches(scope)
@@ -46,23 +48,23 @@ class Router:
 
 
 def raw_path(scope: Scope) -> bytes:
-    """Return the path as it came, still percent-encoded."""
+    """Return the path with its percent-encoding."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     return raw.partition(b"?")[0]
 
 
 def method_not_allowed(method: str, allowed: Iterable[str]) -> ApiError:
-    """Return the refusal of a method on a path that serves others."""
+    """Return the error for a method on a path that serves others."""
     allow = ", ".join(sorted(allowed))
     return ApiError(
         "UNIMPLEMENTED",
         "METHOD_NOT_ALLOWED",
-        f"{method[:16]} is not served here, but {allow}",
+        f"{method[:16]} is not allowed on this path: use {allow}",
         status=405,
         headers={"allow": allow},
     )
 
 
 def route_not_found() -> ApiError:
-    """Return the refusal of a path that nobody serves."""
-    return ApiError("NOT_FOUND", "ROUTE_NOT_FOUND", "nothing is served under this path")
+    """Return the error for a path that is not served."""
+    return ApiError("NOT_FOUND", "ROUTE_NOT_FOUND", "no route has this path")

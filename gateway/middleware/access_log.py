@@ -1,4 +1,4 @@
-"""An entry in the logs for every request but the probes'."""
+"""Logs every request except probes."""
 
 import time
 
@@ -19,10 +19,10 @@ PROBES = frozenset({"/healthz", "/readyz"})
 
 
 class AccessLog:
-    """Queues who asked for which route and what came of it; never a path, a query or a body.
+    """Queues an entry with user, route and status. Paths, queries and bodies are never logged.
 
-    Of the requests that the near cache answered it is the first and from there one in `hits_every`, and the entry says
-    how many it stands for (`sampledEvery`); what failed is always told.
+    Of the requests that the near cache answered, one of `hits_every` is logged. Its entry says for how many requests it
+    stands (`sampledEvery`). Failures are always logged.
     """
 
     def __init__(self, app: ASGIApp, access_log: AccessLogWriter, *, hits_every: int = 1) -> None:
@@ -43,16 +43,16 @@ class AccessLog:
                 self._access_log.add(entry)
 
     def _stands_for(self, context: RequestContext) -> int:
-        """Return how many requests an entry of this one stands for; 0 if it gets none."""
+        """Return for how many requests an entry of this one stands, 0 if it is not logged."""
         if not context.is_hit or _failed(context.status):
             return 1
-        is_told = self._hits % self._hits_every == 0
+        is_logged = self._hits % self._hits_every == 0
         self._hits += 1
-        return self._hits_every if is_told else 0
+        return self._hits_every if is_logged else 0
 
 
 def entry_of(context: RequestContext, method: str, began_ns: int, seconds: float, *, stands_for: int = 1) -> LogEntry:
-    """Return what is told of a request that began at a time (nanoseconds since 1970) and took so long."""
+    """Return the entry of a request that began at `began_ns` (since 1970) and took `seconds`."""
     entry = LogEntry(
         level=_level(context.status),
         message=f"{method} {context.route} {context.status}",

@@ -1,4 +1,4 @@
-"""So many requests at a time: what is too much is refused at once, before any work."""
+"""Bounds the requests in flight. Further requests are refused at once, before any work."""
 
 from prometheus_client import Counter, Gauge
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,15 +10,15 @@ MAX_WORKING = 512
 MAX_RECEIVING = 2_048
 RETRY_SECONDS = 1
 
-admitted = Gauge("trivet_http_admitted", "Requests in flight but the probes', by what they are at.", ["phase"])
+admitted = Gauge("trivet_http_admitted", "Requests in flight except probes, by phase: working or receiving.", ["phase"])
 shed = Counter("trivet_http_shed_total", "Requests refused because too many were in flight.")
 
 
 class Admission:
-    """Bounds the requests in flight. The probes are always let in.
+    """Bounds the requests that work, and those whose body is still arriving. Probes are always admitted.
 
-    A request whose body is still coming is counted apart, so that slow senders take no place from those at work; how
-    long it may take is decided in body_limit.py.
+    The two are counted separately, so that slow senders do not take places of requests that work. The time for a body
+    is bounded in body_limit.py.
     """
 
     def __init__(self, app: ASGIApp, *, working: int = MAX_WORKING, receiving: int = MAX_RECEIVING) -> None:
@@ -38,12 +38,12 @@ class Admission:
             raise _too_many()
         self._working += 1
         try:
-            await self._app(scope, self._apart(receive), send)
+            await self._app(scope, self._counting(receive), send)
         finally:
             self._working -= 1
 
-    def _apart(self, receive: Receive) -> Receive:
-        """Count a request as one that receives while it waits for its body; its place at work may then be taken."""
+    def _counting(self, receive: Receive) -> Receive:
+        """Count a request as receiving while it waits for its body. Another request can then take its place."""
 
         async def counted() -> Message:
             if self._receiving >= self._most_receiving:
@@ -67,6 +67,6 @@ def _too_many() -> ApiError:
     return ApiError(
         "UNAVAILABLE",
         "TOO_MANY_IN_FLIGHT",
-        "too much is asked at once: try again",
+        "too many requests in flight: try again",
         headers={"retry-after": str(RETRY_SECONDS)},
     )

@@ -1,4 +1,4 @@
-"""No body is too large, too slow or compressed: refused before anything is parsed."""
+"""Refuses bodies that are too large, too slow or compressed, before they are parsed."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ PLAIN = (b"", b"identity")
 
 
 class BodyLimit:
-    """Counts a body as it comes, also one of unknown length, and gives it a bounded time to arrive."""
+    """Counts the bytes of a body as they arrive, also without a declared length, and bounds its time."""
 
     def __init__(self, app: ASGIApp, *, limit: int = MAX_BODY_BYTES, seconds: float = BODY_SECONDS) -> None:
         self._app = app
@@ -30,7 +30,7 @@ class BodyLimit:
             )
         declared = header(scope, b"content-length")
         if declared.isascii() and declared.isdigit() and int(declared[:20]) > self._limit:
-            if not header(scope, b"expect"):  # whoever asks first has sent nothing yet
+            if not header(scope, b"expect"):  # with Expect, the client has not sent the body yet
                 await _discard(receive)
             raise self._too_large()
         received = 0
@@ -49,12 +49,12 @@ class BodyLimit:
 
     def _too_large(self) -> ApiError:
         return ApiError(
-            "INVALID_ARGUMENT", "BODY_TOO_LARGE", f"a body may have at most {self._limit} bytes", status=413
+            "INVALID_ARGUMENT", "BODY_TOO_LARGE", f"a body can have {self._limit} bytes at most", status=413
         )
 
 
 async def _discard(receive: Receive) -> None:
-    """Read a little more of a body that is refused: who is still sending when we hang up never sees the answer."""
+    """Read a little more of a refused body. A client that is still sending at the close never sees the answer."""
     discarded = 0
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DISCARD_SECONDS):
@@ -66,7 +66,7 @@ async def _discard(receive: Receive) -> None:
 
 
 def _within(receive: Receive, seconds: float) -> Receive:
-    """Give the whole body `seconds` from its first read on; waiting for a disconnect afterwards has no end."""
+    """Give the whole body `seconds` from the first read. Later waits for a disconnect are not bounded."""
     deadline = None
     complete = False
 

@@ -1,4 +1,4 @@
-"""Answers that scripts of trusted origins may read, with their cookies; nobody else's may."""
+"""CORS: scripts of trusted origins can send cookies and read answers."""
 
 import re
 
@@ -16,7 +16,7 @@ VARY: Header = (b"vary", b"Origin")
 
 
 class Cors:
-    """Echoes a trusted origin exactly, never `*`; a foreign one gets no CORS header at all."""
+    """Echoes a trusted origin exactly, never `*`. Other origins get no CORS header."""
 
     def __init__(self, app: ASGIApp, origins: Origins) -> None:
         self._app = app
@@ -40,7 +40,7 @@ class Cors:
 
 
 def allowed(origin: str) -> tuple[Header, ...]:
-    """Return what lets the pages of a trusted origin read an answer."""
+    """Return the headers with which pages of a trusted origin can read an answer."""
     return (*_admitting(origin), (b"access-control-expose-headers", EXPOSED))
 
 

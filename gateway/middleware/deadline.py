@@ -1,4 +1,4 @@
-"""Every request ends: the calls it makes share one deadline, and those to outside hosts have their own."""
+"""Bounds the time of a request: its calls share one deadline."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -8,9 +8,9 @@ REQUEST_SECONDS = 5.0
 
 
 class Deadline:
-    """Gives all calls of a request `seconds` together.
+    """Gives all calls of a request one deadline.
 
-    An RPC that waits for an outside host has the deadline that its .proto declares, and its time does not count
+    An RPC that waits for an external host has the deadline of its .proto instead, and its time does not count
     (`lengthens` of `trivet.client.connect`).
     """
 

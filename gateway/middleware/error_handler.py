@@ -1,4 +1,4 @@
-"""Every failure becomes an answer in its route's own shape; what nobody expected says nothing of itself."""
+"""Turns failures into answers in the shape of the route. Unexpected failures have no details."""
 
 import logging
 
@@ -14,11 +14,11 @@ from gateway.http.request_context import request_context_of
 logger = logging.getLogger(__name__)
 
 AUTH = "/api/auth"
-BROKEN_OFF = ApiError("INVALID_ARGUMENT", "BODY_BROKEN_OFF", "the body breaks off, or its chunks are malformed")
+INCOMPLETE_BODY = ApiError("INVALID_ARGUMENT", "BODY_BROKEN_OFF", "the body ends early, or its chunks are malformed")
 
 
 class ErrorHandler:
-    """Below those who count and label answers, so that a failure is counted and labelled like any other."""
+    """Answers failures. It is below the middlewares that count and label answers, so that failures are counted too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -28,19 +28,19 @@ class ErrorHandler:
         try:
             await self._app(scope, receive, send)
             return
-        except ClientDisconnect:  # or a chunk that is none: if the client has left, the answer goes nowhere
+        except ClientDisconnect:  # or a malformed chunk; if the client has left, the answer is lost
             if context.status:
                 return
-            response = _refusal(scope, BROKEN_OFF)
+            response = _refusal(scope, INCOMPLETE_BODY)
         except ApiError as error:
             response = _refusal(scope, error)
         except grpc.RpcError as error:
             response = failure(error)
             if _is_auth(scope):
                 response = Response(status_code=response.status_code)
-        except Exception:  # the edge: nothing unexpected may carry its text across
+        except Exception:  # at the edge no text of an unexpected failure is sent
             logger.exception("unexpected failure in %s", context.route, extra={"request_id": context.request_id})
-            if context.status:  # an answer has begun: all that is left is to break it off
+            if context.status:  # the answer has begun: it can only be aborted
                 raise
             response = _unexpected(scope)
         await response(scope, receive, send)
@@ -56,7 +56,7 @@ def _refusal(scope: Scope, error: ApiError) -> Response:
 
 
 def _auth_refusal(error: ApiError) -> Response:
-    """Better Auth's shape: an empty 404 for what is not there, message and code for the rest."""
+    """Return an error in Better Auth's shape: an empty 404 for unknown paths, else message and code."""
     if error.status in (404, 405):
         return Response(status_code=404)
     content = msgspec.json.encode({"message": error.message, "code": error.reason})

@@ -1,4 +1,4 @@
-"""A request names one host, as RFC 9112 (3.2) wants it: programs in front could take each of two for the right one."""
+"""Requires one Host header (RFC 9112, 3.2): a proxy and the gateway could each use another one of two."""
 
 import re
 
@@ -10,7 +10,7 @@ HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9
 
 
 class HostHeader:
-    """Refuses requests whose Host header is missing, double or malformed. HTTP/1.0 may leave it out."""
+    """Refuses requests whose Host header is missing, repeated or malformed. HTTP/1.0 requests can omit it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -20,5 +20,5 @@ class HostHeader:
         if hosts in ([], [b""]) and scope["http_version"] != "1.1":  # granian adds an empty one
             hosts = [b"-"]
         if len(hosts) != 1 or not HOST.fullmatch(hosts[0]):
-            raise ApiError("INVALID_ARGUMENT", "INVALID_HOST", "a request has one Host header, with a host in it")
+            raise ApiError("INVALID_ARGUMENT", "INVALID_HOST", "a request needs exactly one valid Host header")
         await self._app(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Count and latency of every request, by route template."""
+"""Counts and times requests by route template."""
 
 import time
 
@@ -14,11 +14,11 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 handled = Counter("trivet_http_requests_total", "Requests answered, by status.", ["method", "route", "status"])
 duration = Histogram("trivet_http_duration_seconds", "How long requests took.", ["route"], bounds=LATENCY_BUCKETS)
 in_flight = GaugeValue()
-Gauge("trivet_http_in_flight", "Requests being worked on.").set_function(lambda: in_flight.value)
+Gauge("trivet_http_in_flight", "Requests in flight.").set_function(lambda: in_flight.value)
 
 
 class Metrics:
-    """Every label has a closed set of values: no path, no method of a caller's invention."""
+    """Counts and times requests. Each label has a closed set of values: no paths and no unknown methods."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

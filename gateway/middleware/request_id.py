@@ -1,4 +1,4 @@
-"""A name for every request, in and out: `x-request-id`."""
+"""Gives every request an id: `x-request-id`."""
 
 import re
 
@@ -11,7 +11,7 @@ ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class RequestId:
-    """Keeps a caller's request id if it looks like one, else makes one; opens the context the others write to."""
+    """Keeps the client's request id if it is well-formed, else makes one. Begins the request context."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""What browsers must not do with our answers."""
+"""Security headers of answers."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,14 +13,14 @@ CLOSED_POLICY: Header = (b"content-security-policy", b"default-src 'none'; frame
 
 
 def on_every_answer(*, https: bool) -> tuple[Header, ...]:
-    """Return the headers that no answer goes without."""
+    """Return the headers of every answer."""
     return (NOSNIFF, HSTS) if https else (NOSNIFF,)
 
 
 class SecurityHeaders:
-    """No guessing of types, no framing, no storing of personal answers, and HTTPS for good once it is used.
+    """Forbids browsers to guess types, to frame pages and to store personal answers. With HTTPS it sets HSTS.
 
-    A route's own Cache-Control and Content-Security-Policy stand.
+    A route's own Cache-Control and Content-Security-Policy are kept.
     """
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:

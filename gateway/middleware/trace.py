@@ -1,4 +1,4 @@
-"""A server span for every request, below the caller's: W3C trace context in and out."""
+"""A server span for each sampled request, below the caller's span: W3C trace context in and out."""
 
 import random
 
@@ -12,7 +12,7 @@ from gateway.http.request_context import Header, RequestContext, header, request
 from runtime.telemetry.sampling import Chance, Parent, Sampler, parent_of
 from runtime.telemetry.tracing import records_spans
 
-# The trace alone: what else a caller sends in baggage goes no further.
+# Only the trace context: baggage of a caller is not propagated.
 PROPAGATOR = TraceContextTextMapPropagator()
 CONTEXT = (("traceparent", b"traceparent"), ("tracestate", b"tracestate"))
 
@@ -22,15 +22,15 @@ BEGINS = "trivet.begins_trace"
 
 
 def sampler_of(ratio: float, *, chance: Chance = random.random) -> Sampler:
-    """Return what decides whether a request begins a trace; none does where nothing records."""
+    """Return the sampler of new traces. It samples none if no exporter records spans."""
     return Sampler(ratio if records_spans(trace.get_tracer(TRACER)) else 0.0, chance=chance)
 
 
 class Trace:
-    """Names the span by the route's template once it is known, and tells the caller the trace in `traceparent`.
+    """Names the span by the route's template, and sends the trace to the caller in `traceparent`.
 
-    A request that is not sampled meets nothing of OpenTelemetry, and the services hear of no trace. `ratio` is how many
-    of the traces begun here are recorded.
+    A request that is not sampled does not use OpenTelemetry, and sends no trace to the services. `ratio` is the share
+    of the traces begun here that are recorded.
     """
 
     def __init__(self, app: ASGIApp, *, ratio: float = 1.0, chance: Chance = random.random) -> None:
@@ -41,11 +41,11 @@ class Trace:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         parent = parent_of(traceparent) if (traceparent := header(scope, b"traceparent")) else None
         if parent is not None and not parent.is_sampled:
-            _tell(scope, parent)
+            _echo(scope, parent)
             await self._app(scope, receive, send)
             return
-        # Whoever stands before this may have thrown already.
-        if parent is None and not (self._sampler.begins() if (thrown := scope.get(BEGINS)) is None else thrown):
+        # The fast path may have sampled already.
+        if parent is None and not (self._sampler.begins() if (sampled := scope.get(BEGINS)) is None else sampled):
             await self._app(scope, receive, send)
             return
         carrier = {name: value for name, key in CONTEXT if (value := header(scope, key))}
@@ -76,9 +76,9 @@ class Trace:
 
 
 def record(tracer: trace.Tracer, method: str, context: RequestContext) -> Header:
-    """Record a request that begins a trace, is answered already and has asked nobody; return the header that tells it.
+    """Record a request that began a trace and was answered without a call. Returns its `traceparent` header.
 
-    It belongs to no context: any thread may do it.
+    Any thread can call it: it uses no current context.
     """
     span = tracer.start_span(
         f"{method} {context.route}",
@@ -100,8 +100,8 @@ def _attributes(method: str, context: RequestContext) -> dict[str, str | int]:
     }
 
 
-def _tell(scope: Scope, parent: Parent) -> None:
-    """Name the caller's own trace, of which nothing is recorded, in the answer and in the request log."""
+def _echo(scope: Scope, parent: Parent) -> None:
+    """Put the caller's trace, which is not recorded here, into the answer and the access log."""
     context = request_context_of(scope)
     context.trace_id, context.span_id = parent.trace_id, parent.span_id
     context.headers.append((b"traceparent", f"00-{parent.trace_id}-{parent.span_id}-00".encode()))

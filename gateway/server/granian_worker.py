@@ -1,7 +1,7 @@
-"""Granian's ASGI worker, in which the thread that reads requests answers what needs no event loop.
+"""Granian's ASGI worker, changed so that the thread that reads requests can answer them off the event loop.
 
-A request crosses to the loop's thread and back at the price of two wake-ups and two hand-overs of the interpreter: more
-than a session check costs.
+The way to the loop's thread and back takes two wake-ups and two switches of the interpreter lock: more than a session
+check costs.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class Scheduler(CallbackScheduler):
-    """Hands a request to the loop, unless it is answered off_loop of it."""
+    """Hands a request to the event loop, unless it is answered off the loop."""
 
     __slots__ = ()
 
@@ -41,7 +41,7 @@ class Scheduler(CallbackScheduler):
         def schedule(watcher: Any) -> None:
             if not _answered(watcher, off_loop):
                 waiting.append(watcher)
-                if len(waiting) == 1:  # the loop is awake for those that came before, or has taken this one too
+                if len(waiting) == 1:  # else the loop is awake already, for earlier requests
                     loop.call_soon_threadsafe(begin, context=context)
 
         self._schedule_fn = schedule
@@ -50,8 +50,8 @@ class Scheduler(CallbackScheduler):
 def _answered(watcher: Any, off_loop: OffLoopHandler) -> bool:
     try:
         answer = off_loop(watcher.scope)
-    except Exception:  # nothing may end granian's thread: the loop answers, and its own net tells of what fails there
-        logger.exception("a request goes to the event loop: what was to answer it failed")
+    except Exception:  # granian's thread must not end: the loop answers, and the error handler logs its failure
+        logger.exception("unexpected failure of the fast path: the event loop answers the request")
         return False
     if answer is None:
         return False
@@ -70,7 +70,7 @@ async def work(
     loop: asyncio.AbstractEventLoop,
     *settings: Any,
 ) -> None:
-    """Serve until `stop` is set. `settings` are what granian's own ASGI worker is given, in its order."""
+    """Serve until `stop` is set. `settings` are the arguments of granian's own ASGI worker, in its order."""
     *runtime, _task_kind, mode, http1, http2, websockets, static, _log_format, tls, scope_options = settings
     stopped = loop.create_future()
     stop.add_cb(lambda: loop.call_soon_threadsafe(stopped.set_result, None))

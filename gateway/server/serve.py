@@ -1,4 +1,4 @@
-"""Serves an application by granian in this process's own loop, and ends it gracefully."""
+"""Serves an application with granian on this process's event loop, and shuts down gracefully."""
 
 import asyncio
 import logging
@@ -29,15 +29,15 @@ MOST_GLANCES = 200
 
 
 class Listening(Server):
-    """Granian's server on a socket of ours: its own could not stop accepting before it closes what is open."""
+    """Granian's server on our own socket. Granian's own cannot stop accepting before it closes open connections."""
 
     def __init__(self, door: "Door", listener: socket.socket, settings: GatewaySettings) -> None:
-        # HTTP/1.1 only; a connection whose headers do not come in time is closed. The backpressure bounds open
-        # connections, idle ones too: requests are bounded in middleware/admission.py.
+        # HTTP/1.1 only. A connection with late headers is closed. The backpressure bounds open connections, idle ones
+        # too. Requests are bounded in middleware/admission.py.
         super().__init__(
             door,
             interface=Interfaces.ASGINL,
-            runtime_threads=1,  # one thread reads requests: what answers off_loop of the loop counts without locks
+            runtime_threads=1,  # one thread reads requests, so answers off the loop are counted without locks
             http=HTTPModes.http1,
             websockets=False,
             backpressure=most_connections(),
@@ -57,7 +57,7 @@ class Listening(Server):
     def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> AsyncWorker:  # type: ignore[override]  # as granian's own
         if not supports_off_loop():
             return super()._spawn_worker(idx, target, callback_loader)
-        from gateway.server.granian_worker import work  # only here: another granian may lack what it imports
+        from gateway.server.granian_worker import work  # only here: another granian can lack what it imports
 
         async def working(worker_id: int, stop: Any, app: ASGIApp, *rest: Any) -> None:
             await work(app, self._door.off_loop, worker_id, stop, *rest)
@@ -65,9 +65,9 @@ class Listening(Server):
         return super()._spawn_worker(idx, AsyncWorker.wrap_target(working), callback_loader)  # type: ignore[no-untyped-call]
 
     async def accept_no_more(self) -> None:
-        """Give the address up and serve on what is open: a socket that nobody can reach takes the listener's place.
+        """Stop accepting, and go on serving the open connections: an unreachable socket replaces the listener.
 
-        It is done in a moment in which nothing waits to be accepted, for that would be lost; there is one soon.
+        It waits for a moment in which no connection waits to be accepted: such a connection would be lost.
         """
         waiting = select.poll()
         waiting.register(self._listener, select.POLLIN)
@@ -81,9 +81,10 @@ class Listening(Server):
 
 
 class Door:
-    """The application, and from `let_go` on each of its answers closes the connection that it goes out on.
+    """The application. After `let_go`, each answer closes its connection.
 
-    A client that is told so opens its next connection elsewhere; one that is cut off loses a request on its way.
+    A client that gets `Connection: close` opens its next connection elsewhere. A client whose connection is cut can
+    lose a request.
     """
 
     def __init__(self, app: ASGIApp, off_loop: OffLoopHandler | None = None) -> None:
@@ -94,7 +95,7 @@ class Door:
         return self._app(scope, receive, send)
 
     def off_loop(self, scope: Scope) -> tuple[Message, Message] | None:
-        """Return what the application answers without the event loop, in whatever thread."""
+        """Return the answer of the fast path, if it has one. Called on any thread."""
         return self._off_loop(scope) if self._off_loop else None
 
     def let_go(self) -> None:
@@ -111,8 +112,8 @@ class Door:
         self._app = closing
 
 
-class _Told:
-    """What signals have said: `stopping` is set by SIGTERM, and by SIGINT if we are the one in the foreground."""
+class _Signals:
+    """The signals that came. `stopping` is set by SIGTERM, and by SIGINT if this process has no supervisor."""
 
     def __init__(self, draining: asyncio.Event, *, shares_port: bool) -> None:
         self.stopping = asyncio.Event()
@@ -144,26 +145,24 @@ async def serve(
     shares_port: bool,
     off_loop: OffLoopHandler | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; then accept nothing new, let what is under way end, and return.
+    """Serve until SIGTERM or SIGINT. Then accept nothing new, finish the requests in flight, and return.
 
-    What `off_loop` answers the application does not see.
-
-    Sets `draining` first, so that readiness fails, for as long as the settings say; with SIGUSR1 a supervisor has that
-    done in all workers beforehand. A second signal ends the process at once. Raises SystemExit, with one line that says
-    why, if the address cannot be listened on.
+    `off_loop` is asked before the application. At the end `draining` is set first, so that readiness fails for
+    `drain_seconds`. A supervisor sets it in all workers beforehand by SIGUSR1. A second signal ends the process at
+    once. Raises SystemExit, with one line that says why, if the address cannot be listened on.
     """
-    told, door = _Told(draining, shares_port=shares_port), Door(app, off_loop)
+    signals, door = _Signals(draining, shares_port=shares_port), Door(app, off_loop)
     with bound(settings, shares_port=shares_port) as listener:
         listener.listen(BACKLOG)
         server = Listening(door, listener, settings)
-        serving, stopped = asyncio.create_task(server.serve()), asyncio.create_task(told.stopping.wait())
+        serving, stopped = asyncio.create_task(server.serve()), asyncio.create_task(signals.stopping.wait())
         logger.info("gateway listens on http://%s:%d", settings.host, settings.http_port)
         await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
-        if not told.stopping.is_set():
+        if not signals.stopping.is_set():
             stopped.cancel()
-            raise SystemExit(f"trivet: the gateway serves no more: {_why(serving)}")
+            raise SystemExit(f"trivet: the gateway stopped: {_why(serving)}")
         door.let_go()
-        if not told.has_announced:
+        if not signals.has_announced:
             await asyncio.sleep(settings.drain_seconds)
         await server.accept_no_more()
         await asyncio.sleep(LET_GO_SECONDS)
@@ -172,5 +171,5 @@ async def serve(
 
 
 def _why(ended: asyncio.Task[None]) -> str:
-    """Return the first line of what ended a server; the rest is a stack of Rust's."""
-    return next(iter(str(ended.exception() or "").splitlines()), "it ended by itself")
+    """Return the first line of a server's failure. The rest is a stack trace of Rust."""
+    return next(iter(str(ended.exception() or "").splitlines()), "granian ended without an error")

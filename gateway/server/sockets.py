@@ -1,4 +1,4 @@
-"""The socket that HTTP is served on: its address, its limits, and how long requests may take at the end."""
+"""The listening socket of the gateway, and the times of the shutdown."""
 
 import socket
 
@@ -8,13 +8,13 @@ from runtime.unread_answers import limit_unread_answers
 BACKLOG = 4_096
 GRACE_SECONDS = 3.5
 LET_GO_SECONDS = 0.4
-"""How long of that a connection which is open when no new ones are accepted may still bring a request."""
+"""The part of the grace in which an open connection can still bring a request."""
 
 
 def bound(settings: GatewaySettings, *, shares_port: bool) -> socket.socket:
-    """Return a socket that has the address; with `shares_port` others of ours may have it too.
+    """Return a socket bound to the address. With `shares_port`, other workers can bind it too.
 
-    Raises SystemExit, with one line, if somebody else listens there, or nobody may.
+    Raises SystemExit, with one line, if the address is in use or not allowed.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(settings.host, settings.http_port, type=socket.SOCK_STREAM)[0]

@@ -1,4 +1,4 @@
-"""Keeps several workers on one port, each a fresh process; it answers nothing itself."""
+"""Runs several workers on one port, each a fresh process. The supervisor itself answers no request."""
 
 import asyncio
 import contextlib
@@ -17,13 +17,13 @@ from runtime.telemetry.logs import logging_to_stderr
 logger = logging.getLogger(__name__)
 
 TURNS_SECONDS = 1.0
-"""Within which all workers have been told to stop, one after the other."""
+"""The time in which all workers are stopped, one after the other."""
 END_SECONDS = GRACE_SECONDS + 1.5
-"""What a worker that was told may take: its requests' time, and its log's."""
+"""The time of a worker's shutdown: for its requests and its log."""
 
 
 class Worker:
-    """One of the workers, by its place among them: started, and again whenever it dies."""
+    """A worker by its number: started, and restarted when it ends."""
 
     def __init__(
         self, place: int, settings: GatewaySettings, port: int, environ: Mapping[str, str] = os.environ
@@ -37,7 +37,7 @@ class Worker:
         self.gone = asyncio.Event()
 
     async def run(self) -> None:
-        """Keep it running until it is stopped; how often it was started again is told on its own /metrics."""
+        """Keep it running until it is stopped. Its own /metrics has the number of restarts."""
         loop = asyncio.get_running_loop()
         deaths = restarts = 0
         while not self._stopping.is_set():
@@ -46,8 +46,8 @@ class Worker:
             if self._stopping.is_set():
                 break
             restarts += 1
-            if status == 0:  # it was asked to end, so that another takes its place
-                logger.info("%s is renewed", self._name)
+            if status == 0:  # it was asked to end, to be replaced
+                logger.info("%s ended with status 0, starting again", self._name)
                 continue
             deaths = 1 if loop.time() - began > CALM_SECONDS else deaths + 1
             delay = delay_after(deaths)
@@ -58,15 +58,15 @@ class Worker:
         self.gone.set()
 
     async def _live(self, restarts: int) -> int | None:
-        """Start it and wait for its end; return its status, or None if the system does not start it."""
+        """Start it and wait for its end. Returns its status, or None if it could not be started."""
         command = (sys.executable, "-m", "gateway.server.worker", str(restarts))
         try:
-            # Its standard input is how it learns that there is no supervisor any more; nothing is ever written to it.
+            # When the supervisor dies, the worker's standard input ends. Nothing is ever written to it.
             self._process = await asyncio.create_subprocess_exec(*command, env=self._environment, stdin=PIPE)
-        except OSError as error:  # no memory, say, or too many processes
+        except OSError as error:  # for example no memory, or too many processes
             logger.error("%s: %s", self._name, error.strerror)
             return None
-        if self._stopping.is_set():  # it was told so while the program was being started
+        if self._stopping.is_set():  # it was stopped during the start
             self.signal(signal.SIGTERM)
         return await self._process.wait()
 
@@ -76,13 +76,13 @@ class Worker:
             self._process.send_signal(signum)
 
     def stop(self) -> None:
-        """Ask it to end, and start it no more."""
+        """Stop it, and do not restart it."""
         self._stopping.set()
         self.signal(signal.SIGTERM)
 
 
 class Supervisor:
-    """Owns the workers, which share `port`."""
+    """Runs the workers, which share `port`."""
 
     def __init__(self, settings: GatewaySettings, port: int) -> None:
         self._drain_seconds = settings.drain_seconds
@@ -90,7 +90,7 @@ class Supervisor:
         self._asked_to_stop = asyncio.Event()
 
     async def run(self) -> None:
-        """Keep the workers running until SIGTERM or SIGINT, then stop them in turns; a second signal ends all now."""
+        """Run the workers until SIGTERM or SIGINT, then stop them in turn. A second signal kills them."""
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, self._on_signal)
@@ -126,8 +126,8 @@ class Supervisor:
 
 
 def run(settings: GatewaySettings) -> None:
-    """Serve by several workers until told to stop. Raises SystemExit if somebody else listens on the port already."""
+    """Serve with several workers until a signal. Raises SystemExit if the port is in use."""
     with logging_to_stderr("gateway", json_lines=settings.json_logs, level=settings.log_level):
-        with bound(settings, shares_port=False) as probe:  # the workers' own would share it with anybody of ours
+        with bound(settings, shares_port=False) as probe:  # the workers' sockets would share it with another gateway
             port = probe.getsockname()[1]
         asyncio.run(Supervisor(settings, port).run())

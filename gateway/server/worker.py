@@ -1,4 +1,4 @@
-"""What answers HTTP: settings and wiring. `python -m gateway.server.worker` is one of several that share a port."""
+"""A gateway worker: settings and wiring. `python -m gateway.server.worker` runs one of several that share a port."""
 
 import gc
 import os
@@ -17,7 +17,7 @@ from gateway.http.access_log import LAST_WRITE_SECONDS, open_access_log
 from gateway.http.origins import Origins
 from gateway.server.serve import serve
 from gateway.server.sockets import GRACE_SECONDS
-from gateway.sessions.near_cache_metrics import NearMetrics
+from gateway.sessions.near_cache_metrics import NearCacheMetrics
 from gateway.settings import GatewaySettings
 from known_variables import KNOWN_VARIABLES
 from runtime import failpoints
@@ -30,9 +30,9 @@ from trivet.client import NearCache, watching
 from trivet.client.near.near_cache import UNSAFE
 
 CONNECT_SECONDS = 2.0
-"""How long a worker waits for the services before it takes requests: longer than a channel pauses between attempts."""
+"""How long a worker waits for the services before it accepts: longer than a channel's pause between attempts."""
 
-restarts = Counter("trivet_gateway_worker_restarts_total", "How often this worker was started again after it had died.")
+restarts = Counter("trivet_gateway_worker_restarts_total", "Restarts of this worker after it had ended.")
 
 
 async def main(settings: GatewaySettings, *, shares_port: bool) -> None:
@@ -41,23 +41,23 @@ async def main(settings: GatewaySettings, *, shares_port: bool) -> None:
     async with open_backends(settings) as backends, open_access_log(backends.logs) as access_log:
         near = NearCache(max_bytes=settings.near_cache_bytes, unsafe=_switched_off())
         deps = Deps(settings=settings, backends=backends, origins=Origins(settings), access_log=access_log, near=near)
-        REGISTRY.register(NearMetrics(deps.reader.cached))
+        REGISTRY.register(NearCacheMetrics(deps.reader.cached))
         async with watching(backends.cache, near), measured_lag():
-            if shares_port:  # others answer meanwhile, and nobody is to meet one that cannot yet
+            if shares_port:  # others answer meanwhile
                 await backends.connected(CONNECT_SECONDS)
             app, off_loop = build_app(deps), off_loop_handler(deps)
             gc.collect()
-            gc.freeze()  # what is loaded by now stays: a full collection looks at the rest alone, some 6 ms for 36
+            gc.freeze()  # loaded modules stay: a full collection then takes some 6 ms instead of 36
             await serve(app, settings, deps.draining, shares_port=shares_port, off_loop=off_loop)
 
 
 def _switched_off() -> list[str]:
-    """Return the protections of the near cache that a test does without."""
+    """Return the protections of the near cache that a test switched off."""
     return [name for name in UNSAFE if failpoints.is_on(f"nearcache.{name}")]
 
 
 def run(settings: GatewaySettings, *, shares_port: bool = False) -> None:
-    """Serve until told to stop. Raises SystemExit, with one line that says why, if it cannot."""
+    """Serve until a signal. Raises SystemExit, with one line that says why, if that is not possible."""
     with logging_to_stderr("gateway", json_lines=settings.json_logs, level=settings.log_level):
         tracing = start_tracing("gateway")
         uvloop.run(main(settings, shares_port=shares_port))
@@ -66,9 +66,9 @@ def run(settings: GatewaySettings, *, shares_port: bool = False) -> None:
 
 
 def end_with_the_supervisor(seconds: float) -> None:
-    """Stop when standard input ends, which the supervisor holds: killed, it leaves nobody who would stop this process.
+    """Stop when standard input ends: then the supervisor is dead and no other process would stop this one.
 
-    After `seconds` it ends by force, for a loop that hangs hears no signal.
+    After `seconds` the process exits by force, because an event loop that hangs handles no signal.
     """
 
     def wait() -> None:
@@ -84,7 +84,7 @@ def end_with_the_supervisor(seconds: float) -> None:
 if __name__ == "__main__":
     given = read(GatewaySettings, KNOWN_VARIABLES)
     restarts.of().value = int(sys.argv[1])
-    # Ctrl-C in a terminal reaches the whole group: the supervisor alone decides who stops when.
+    # Ctrl-C in a terminal reaches all processes. The supervisor decides the order of the shutdown.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_the_supervisor(given.drain_seconds + GRACE_SECONDS + 2 * LAST_WRITE_SECONDS)
     run(given, shares_port=True)

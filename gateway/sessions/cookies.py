@@ -1,4 +1,4 @@
-"""The cookies that open a session: their names, signatures and exact spelling, as docs/better-auth.md describes."""
+"""The session cookies: their names, signatures and exact format, as docs/better-auth.md describes."""
 
 import base64
 import hashlib
@@ -14,21 +14,21 @@ from gateway.http.request_context import header
 from gateway.settings import GatewaySettings
 
 MAX_AGE_SECONDS = 400 * 24 * 60 * 60
-"""Browsers keep no cookie longer."""
+"""The longest life of a cookie in a browser."""
 
 SIGNATURE_LENGTH = 44
 STATE_SECONDS = 300
 MAX_COOKIE_LENGTH = 4_050
-"""The name, value and attributes of a cookie together: the least that browsers keep, less a little."""
+"""The most characters of a cookie with its attributes: a little less than every browser accepts."""
 MAX_CHUNKS = 100
 CHUNK = re.compile("0|[1-9][0-9]{0,2}")
 TOKEN = re.compile("[a-zA-Z0-9]{32}")
 BLANKS = " \t\xa0"
-"""What may surround a cookie's name and value: all that JavaScript's `trim` removes and a header can hold."""
+"""Blanks around a cookie's name and value: those that JavaScript's `trim` removes and a header can have."""
 
 
 class CookieSigner:
-    """HMAC-SHA256 over a cookie's value. Signs with the current secret; accepts former ones while they are listed."""
+    """HMAC-SHA256 over a cookie's value. Signs with the current secret, and also accepts the former ones."""
 
     def __init__(self, secret: str, former: Iterable[str] = ()) -> None:
         self._keys = tuple(key.encode() for key in (secret, *former))
@@ -38,11 +38,11 @@ class CookieSigner:
         return f"{value}.{_mac(self._keys[0], value)}"
 
     def unsign(self, signed: str) -> str | None:
-        """Return the value of a validly signed text, else None."""
+        """Return the value of a text with a valid signature, else None."""
         value, _, signature = signed.rpartition(".")
         if not value or len(signature) != SIGNATURE_LENGTH or not signature.isascii():
             return None
-        # The texts are compared, not what they decode to: base64 has spare bits that could be flipped.
+        # The texts are compared and not the bytes: base64 has spare bits that could be flipped.
         matches = [hmac.compare_digest(_mac(key, value), signature) for key in self._keys]
         return value if any(matches) else None
 
@@ -52,7 +52,7 @@ def _mac(key: bytes, value: str) -> str:
 
 
 class SessionCookies:
-    """What a browser is told to keep, and what is read from what it sends."""
+    """Writes and reads the session cookies."""
 
     def __init__(self, signer: CookieSigner, *, secure: bool) -> None:
         self.signer = signer
@@ -70,38 +70,38 @@ class SessionCookies:
         return cls(signer, secure=settings.base_url.startswith("https://"))
 
     def token_of(self, request: HTTPConnection) -> str | None:
-        """Return the token that a request proves to hold, by bearer header or cookie; None without a good one."""
+        """Return the token of a request by bearer header or signed cookie; None without a valid one."""
         return self.token_in(header(request.scope, b"authorization"), request.headers.getlist("cookie"))
 
     def token_in(self, authorization: str, lines: Iterable[str]) -> str | None:
-        """Return the token that an Authorization header or Cookie headers hold; None without a good one."""
+        """Return the token of an Authorization header or of Cookie headers; None without a valid one."""
         return self.bearer(authorization) or self._signed(lines, self.session_token)
 
     def is_not_remembered(self, request: HTTPConnection) -> bool:
-        """Whether the browser was told to forget the session when it closes: it is never slid."""
+        """Whether the session ends when the browser closes. The end of such a session is never moved."""
         return self._signed(request.headers.getlist("cookie"), self.dont_remember) == "true"
 
     def opened(self, request: HTTPConnection, token: str, seconds: int | None) -> list[str]:
-        """Return the Set-Cookie values that keep a session for some time, or with None until the browser closes."""
+        """Return the Set-Cookie values of a session that lasts `seconds`, or with None until the browser closes."""
         signed = self.signer.sign(token)
         if seconds is None:
             return [self._set(self.session_token, signed), self._set(self.dont_remember, self.signer.sign("true"))]
         kept = [self._set(self.session_token, signed, min(seconds, MAX_AGE_SECONDS))]
-        # Whoever is remembered from now on was not before.
+        # The session is remembered now, and was not before.
         return [*kept, self._set(self.dont_remember, "", 0)] if self.is_not_remembered(request) else kept
 
     def closed(self, request: HTTPConnection) -> list[str]:
-        """Return the Set-Cookie values that remove whatever a session left, chunks that the browser holds included."""
+        """Return the Set-Cookie values that remove all cookies of a session, with the browser's chunks."""
         chunks = [name for name, _ in self._data(request) if name != self.session_data]
         names = (self.session_token, self.session_data, *chunks, self.dont_remember)
         return [self._set(name, "", 0) for name in names]
 
     def began(self, state: str) -> str:
-        """Return the Set-Cookie value that binds a sign-in at a provider to this browser, for five minutes."""
+        """Return the Set-Cookie value that binds a provider sign-in to this browser for STATE_SECONDS."""
         return self._set(self.state, self.signer.sign(state), STATE_SECONDS)
 
     def state_of(self, request: HTTPConnection) -> str | None:
-        """Return the state of the sign-in that this browser has begun, None without a good one."""
+        """Return the state of the provider sign-in that this browser began; None without a valid one."""
         return self._signed(request.headers.getlist("cookie"), self.state)
 
     def ended(self) -> str:
@@ -109,21 +109,20 @@ class SessionCookies:
         return self._set(self.state, "", 0)
 
     def data_of(self, request: HTTPConnection) -> str:
-        """Return the value of `session_data` as the browser holds it, put together of its chunks; empty without."""
-        held = dict(self._data(request))
-        if whole := held.get(self.session_data):
+        """Return the browser's value of `session_data`, joined from its chunks; empty without one."""
+        chunks = dict(self._data(request))
+        if whole := chunks.pop(self.session_data, ""):
             return whole
-        held.pop(self.session_data, None)
-        return "".join(held[name] for name in sorted(held, key=lambda name: int(name.rpartition(".")[2])))
+        return "".join(chunks[name] for name in sorted(chunks, key=lambda name: int(name.rpartition(".")[2])))
 
     def data_removed(self, request: HTTPConnection) -> list[str]:
-        """Return the Set-Cookie values that remove `session_data` and its chunks, as far as the browser holds them."""
+        """Return the Set-Cookie values that remove the browser's `session_data` and its chunks."""
         return [self._set(name, "", 0) for name, _ in self._data(request)]
 
     def chunked(self, request: HTTPConnection, value: str, seconds: int | None) -> list[str]:
-        """Return the Set-Cookie values that keep `session_data`, in numbered chunks where it is too long for one.
+        """Return the Set-Cookie values of `session_data`, in numbered chunks if it is too long for one cookie.
 
-        They take the place of all that the browser holds of it. What needs more than 100 chunks is not kept.
+        They also remove the browser's other chunks. A value that needs more than 100 chunks is left out.
         """
         size = MAX_COOKIE_LENGTH - len(self._set(f"{self.session_data}.99", "", seconds))
         pieces = [value[start : start + size] for start in range(0, len(value), size)]
@@ -137,7 +136,7 @@ class SessionCookies:
         return list(cookies.values())
 
     def _data(self, request: HTTPConnection) -> Iterator[tuple[str, str]]:
-        """Yield `session_data` and its chunks by their names, as a request holds them, each name once."""
+        """Yield the `session_data` cookie of a request and its chunks with their names, each name once."""
         seen: set[str] = set()
         for name, value in _pairs(request.headers.getlist("cookie")):
             head, _, index = name.rpartition(".")
@@ -152,23 +151,23 @@ class SessionCookies:
         return f"{name}={encoded};{age} {self._attributes}"
 
     def _signed(self, lines: Iterable[str], name: str) -> str | None:
-        """Return the first validly signed value of a cookie: one planted beside it must not sign the user out."""
+        """Return the first valid value of a cookie: a planted cookie of the same name must not sign the user out."""
         for key, value in _pairs(lines):
             if key == name and (unsigned := self.signer.unsign(_decoded(value))) is not None:
                 return unsigned
         return None
 
     def is_bare(self, request: HTTPConnection) -> bool:
-        """Whether the token of a request comes without our signature: anyone can make such a token up."""
+        """Whether the token of a request has no signature of ours: anyone can invent such a token."""
         return self.holds_bare(header(request.scope, b"authorization"))
 
     def holds_bare(self, authorization: str) -> bool:
-        """Whether an Authorization header's value holds a token without our signature."""
+        """Whether an Authorization header has a token without our signature."""
         token = self.bearer(authorization)
         return token is not None and token == unquote(authorization.partition(" ")[2].strip())
 
     def bearer(self, authorization: str) -> str | None:
-        """Return the token of an Authorization header's value, signed or bare; None if it holds none."""
+        """Return the token of an Authorization header, signed or bare; None if it has none."""
         scheme, _, value = authorization.partition(" ")
         if scheme.lower() != "bearer":
             return None
@@ -177,7 +176,7 @@ class SessionCookies:
 
 
 def _pairs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield the names and values in Cookie headers, without the blanks around either; see `_decoded`."""
+    """Yield the names and values of Cookie headers without blanks. `_decoded` decodes a value."""
     for line in lines:
         for pair in line.split(";"):
             key, _, value = pair.partition("=")
@@ -185,5 +184,5 @@ def _pairs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _decoded(value: str) -> str:
-    """Return what a cookie's value stands for: it can be in quotes, and any of its characters percent-encoded."""
+    """Return a cookie's decoded value. It can be quoted, and its characters percent-encoded."""
     return unquote(value[1:-1] if value.startswith('"') else value)

@@ -1,4 +1,4 @@
-"""What the near cache counts, in plain integers, as Prometheus reads it."""
+"""Exports the counts of the near cache to Prometheus."""
 
 from collections.abc import Iterable
 
@@ -8,30 +8,30 @@ from prometheus_client.registry import Collector
 from trivet.client import CachedReads
 
 COUNTS = {
-    "hits": "Reader answered from this process's own memory.",
-    "misses": "Reader that were not.",
-    "refusals": "Entries not held because one of their tags had moved meanwhile, or there was no room.",
+    "hits": "Reads that the near cache answered.",
+    "misses": "Reads that the near cache could not answer.",
+    "refusals": "Entries not stored because one of their tags had moved meanwhile, or there was no room.",
     "evictions": "Entries dropped to make room.",
-    "invalidations": "Events that Watch told of.",
-    "resets": "Times that everything was dropped: a first visit, a new epoch, or too far behind.",
+    "invalidations": "Invalidations received from Watch.",
+    "resets": "Times that all entries were dropped: a first connection, a new epoch, or too far behind.",
 }
 
 
-class NearMetrics(Collector):
-    """The near cache of this process, and how often the cache service was passed by."""
+class NearCacheMetrics(Collector):
+    """The near cache of this process, and the reads that bypassed the cache service."""
 
     def __init__(self, reads: CachedReads) -> None:
-        self._reader = reads
+        self._reads = reads
 
     def collect(self) -> Iterable[Metric]:
-        near = self._reader.near
+        near = self._reads.near
         for name, says in COUNTS.items():
             yield CounterMetricFamily(f"trivet_near_{name}", says, value=getattr(near, name))
         yield CounterMetricFamily(
             "trivet_gateway_cache_bypassed",
-            "Reader that went past a cache that did not answer.",
-            value=self._reader.bypassed,
+            "Reads that bypassed the cache service because it did not answer.",
+            value=self._reads.bypassed,
         )
-        yield GaugeMetricFamily("trivet_near_entries", "Entries held.", value=len(near))
-        yield GaugeMetricFamily("trivet_near_bytes", "About how much they take.", value=near.bytes)
-        yield GaugeMetricFamily("trivet_near_live", "1 while what is held may be served.", value=int(near.is_live))
+        yield GaugeMetricFamily("trivet_near_entries", "Entries stored.", value=len(near))
+        yield GaugeMetricFamily("trivet_near_bytes", "The approximate size of the entries.", value=near.bytes)
+        yield GaugeMetricFamily("trivet_near_live", "1 while entries can be served.", value=int(near.is_live))

@@ -1,4 +1,4 @@
-"""Users and sessions as the protocol writes them: dates with exactly three fraction digits, absence as null."""
+"""Users and sessions in the protocol's JSON: dates with exactly three fraction digits, absent values as null."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from trivet.identity.v1.resources_pb2 import Session, User
 
 
 class UserObject(msgspec.Struct, rename="camel"):
-    """A user, less what only administrators see."""
+    """A user without the fields for administrators."""
 
     id: str
     name: str
@@ -22,7 +22,7 @@ class UserObject(msgspec.Struct, rename="camel"):
 
 
 class SessionObject(msgspec.Struct, rename="camel"):
-    """A session and the handle by which it is revoked."""
+    """A session. `token` is the handle by which it is revoked."""
 
     id: str
     user_id: str
@@ -35,11 +35,11 @@ class SessionObject(msgspec.Struct, rename="camel"):
 
 
 Object = UserObject | SessionObject | dict[str, Any]
-"""What JSON is made of; with a product's own fields in it, it is a dict."""
+"""An object to encode. With a product's own fields it is a dict."""
 
 
 def builtins(made: Object) -> dict[str, Any]:
-    """Return an object's members in their order, as JSON has them."""
+    """Return an object's members in the order of the JSON."""
     members: dict[str, Any] = msgspec.to_builtins(made)
     return members
 
@@ -58,7 +58,7 @@ def user_object(user: User) -> Object:
 
 
 def session_object(session: Session, token: str) -> Object:
-    """Return a session; `token` is the caller's own for the current session and the id for any other."""
+    """Return a session. `token` is the token for the caller's session, and the id for other sessions."""
     made = SessionObject(
         id=session.id,
         user_id=session.user_id,

@@ -155,10 +155,10 @@ POINTLESS: Mapping[str, str] = {
     "https://a.io\\x": "a backslash",
     "https://a.io/#x": "a fragment",
     "https://a.io/x%2fy": "an encoded slash",
-    "my_app://x": "a scheme that is none",
+    "my_app://x": "a malformed scheme",
     "myapp://u@x": "userinfo is never trusted",
     "myapp://x:99999": "no URL has such a host or port",
-    "javascript:": "URLs are content",
-    "data://*": "URLs are content",
+    "javascript:": "URLs belong to no app",
+    "data://*": "URLs belong to no app",
 }
 """What is refused at start, and the words that say why."""

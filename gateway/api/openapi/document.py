@@ -18,7 +18,7 @@ from gateway.api.openapi.schemas import Json, Schemas, is_required, is_text
 from gateway.api.query_decoding import SECRETS
 from gateway.api.transcoder import USER_FIELDS
 from gateway.http.errors import OF_BODIES, OF_EVERY_REQUEST, OF_SESSIONS, Cause
-from gateway.http.etag import is_kept
+from gateway.http.etag import is_cacheable
 
 COMMENTS = Path(__file__).parents[3] / "protos" / "comments.json"
 VERSION = "0.1.0"
@@ -119,7 +119,7 @@ def _operation(rule: Rule, template: str, schemas: Schemas, errors: Errors, said
         "content": {"application/json": {"schema": schemas.message(rpc.output_type)}},
     }
     responses: Json = {"200": answer}
-    if is_kept(rule.verb, rpc):
+    if is_cacheable(rule.verb, rpc):
         answer["headers"] = ETAG
         responses |= UNCHANGED
     operation: Json = {
@@ -202,5 +202,5 @@ def _parameter(name: str, field: FieldDescriptor, schemas: Schemas, where: str) 
 def _headers(rule: Rule) -> Iterator[Json]:
     if "request_id" in rule.rpc.input_type.fields_by_name:
         yield IDEMPOTENCY_KEY
-    if is_kept(rule.verb, rule.rpc):
+    if is_cacheable(rule.verb, rule.rpc):
         yield IF_NONE_MATCH

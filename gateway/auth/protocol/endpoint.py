@@ -39,7 +39,7 @@ class AuthProtocol:
             if deps.settings.rate_limit_on
             else None
         )
-        self._front_page = landing_page.way_back(deps.settings)
+        self._front_page = landing_page.front_page(deps.settings)
         self._cookie_cache = CookieCache.of(deps.settings, deps.reader.cookies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Reader, lists and ends sessions."""
+"""Reads, lists and ends sessions."""
 
 import grpc
 import msgspec

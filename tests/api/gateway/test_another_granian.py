@@ -44,7 +44,7 @@ async def test_with_another_granian_the_loop_answers_and_the_log_says_why(
     monkeypatch.setattr(granian_version, "version", lambda _: "2.8.8")
     async with serving(on_the_loop, in_the_thread) as running:
         assert await answer_of(running.port) == "loop"
-    assert "granian 2.8.8 is installed, and the fast path is made for 2.8.7" in caplog.text
+    assert "granian 2.8.8 is installed, the fast path needs 2.8.7" in caplog.text
 
 
 async def test_one_thread_reads_requests() -> None:

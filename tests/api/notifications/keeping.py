@@ -22,7 +22,7 @@ class Kept:
     async def look(self, user: str) -> Lookup:
         return (await self.cache.Get(GetRequest(namespace=self.namespace, key=user))).lookup
 
-    async def is_kept(self, user: str) -> bool:
+    async def is_cacheable(self, user: str) -> bool:
         return (await self.look(user)).found
 
     async def lease(self, user: str) -> Lease:
@@ -33,5 +33,5 @@ class Kept:
     async def fill(self, user: str) -> bytes:
         """Miss, have the answer filled, and return what the cache then holds."""
         await self.ask(user, await self.lease(user))
-        await until(lambda: self.is_kept(user), 2)
+        await until(lambda: self.is_cacheable(user), 2)
         return (await self.look(user)).value

@@ -97,10 +97,10 @@ async def test_a_change_is_out_of_the_cache_when_its_call_returns(at: Caching, o
     assert 0 < (await at.kept.look(user)).ttl.ToMilliseconds() <= 30_000
     for enabled in (False, True):
         await at.api.preferences.SetPreference(news(user, enabled=enabled))
-        assert not await at.kept.is_kept(user)
+        assert not await at.kept.is_cacheable(user)
         assert await at.fill(user) == [enabled]
     await ops.data.EraseUserData(EraseUserDataRequest(user_id=user))
-    assert not await at.kept.is_kept(user)
+    assert not await at.kept.is_cacheable(user)
 
 
 async def test_a_reader_that_missed_before_a_change_cannot_put_the_old_answer_back(at: Caching, user: str) -> None:

@@ -85,7 +85,7 @@ async def test_a_change_is_out_of_the_cache_when_its_call_returns(
     there = await at.api.create(user)
     assert await at.fill(user) == 1
     await CHANGES[change](ops if change == "erase" else at.api, there)
-    assert not await at.kept.is_kept(user)
+    assert not await at.kept.is_cacheable(user)
     assert await at.fill(user) == (2 if change == "create" else 0)
 
 
@@ -112,7 +112,7 @@ async def test_a_reader_that_missed_before_a_change_cannot_put_the_old_count_bac
         return await _refusals(at.kept.cache) == refusals + 1
 
     await until(is_refused, 2)
-    assert not await at.kept.is_kept(user)
+    assert not await at.kept.is_cacheable(user)
 
 
 async def _refusals(cache: CacheServiceStub) -> int:
@@ -143,11 +143,11 @@ async def test_a_client_that_leaves_after_the_write_leaves_no_old_count(
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
-            assert await at.kept.is_kept(user)
+            assert await at.kept.is_cacheable(user)
             gate.touch()
 
             async def is_gone() -> bool:
-                return not await at.kept.is_kept(user)
+                return not await at.kept.is_cacheable(user)
 
             await until(is_gone, 2)
 
@@ -194,6 +194,6 @@ async def test_a_cache_that_hung_during_a_change_is_told_of_it_again(cache: Proc
         cache.signal(signal.SIGCONT)
 
     async def is_gone() -> bool:
-        return not await at.kept.is_kept(user)
+        return not await at.kept.is_cacheable(user)
 
     await until(is_gone, 10)

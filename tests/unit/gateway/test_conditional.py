@@ -6,7 +6,7 @@ from google.protobuf.struct_pb2 import Struct
 from gateway.api.http_rules import rules
 from gateway.api.json_encoding import encode
 from gateway.api.services import SERVICES
-from gateway.http.etag import entity_tag, is_kept, is_named
+from gateway.http.etag import entity_tag, is_cacheable, is_named
 
 TAG = entity_tag(b"{}")
 T = TAG.decode()
@@ -58,7 +58,9 @@ def test_a_star_inside_a_list_is_a_tag_of_its_own() -> None:
 
 
 def test_one_resource_may_be_kept_and_a_list_may_not() -> None:
-    kept = {rule.rpc.name for services in SERVICES.values() for rule in rules(services) if is_kept(rule.verb, rule.rpc)}
+    kept = {
+        rule.rpc.name for services in SERVICES.values() for rule in rules(services) if is_cacheable(rule.verb, rule.rpc)
+    }
     assert kept == {
         *("GetUser", "GetSubscription", "GetNotification", "CountUnread", "GetNotificationStats", "GetStats"),
     }

@@ -9,7 +9,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, MethodDescriptorProto
 
 from gateway.api.http_rules import UnsupportedRule, Variable, rules
-from gateway.api.route_tree import AmbiguousRoute, Matcher
+from gateway.api.route_tree import AmbiguousRoute, RouteTree
 from gateway.api.services import SERVICES
 
 _numbers = itertools.count()
@@ -92,11 +92,11 @@ def test_a_stream_is_refused() -> None:
 def test_two_rpcs_for_one_verb_and_path_are_refused() -> None:
     twice = rules([service({"get": "/v1/things/{id}"}, {"get": "/v1/things/{thing.id}"})])
     with pytest.raises(AmbiguousRoute, match="Rpc0"):
-        Matcher(twice)
+        RouteTree(twice)
 
 
 def test_a_literal_is_preferred_and_a_dead_end_is_left_again() -> None:
-    matcher = Matcher(rules([service({"get": "/a/{id}/c"}, {"get": "/a/b/d"}, {"get": "/a/{id}"})]))
+    matcher = RouteTree(rules([service({"get": "/a/{id}/c"}, {"get": "/a/b/d"}, {"get": "/a/{id}"})]))
     found = {path: matcher.match(path) for path in ("/a/b/c", "/a/b/d", "/a/b", "/a/b/x", "/a", "/a/", "/a/b/")}
     served = {path: match and (match[0]["GET"].template, match[1]) for path, match in found.items()}
     assert served == {
@@ -111,5 +111,5 @@ def test_a_literal_is_preferred_and_a_dead_end_is_left_again() -> None:
 
 
 def test_every_annotated_rpc_of_the_services_is_served() -> None:
-    matcher = Matcher(rule for descriptors in SERVICES.values() for rule in rules(descriptors))
+    matcher = RouteTree(rule for descriptors in SERVICES.values() for rule in rules(descriptors))
     assert matcher.match("/v1/notifications/abc:markRead") is not None

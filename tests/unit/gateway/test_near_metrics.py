@@ -4,7 +4,7 @@ from typing import cast
 
 from prometheus_client.registry import CollectorRegistry
 
-from gateway.sessions.near_cache_metrics import COUNTS, NearMetrics
+from gateway.sessions.near_cache_metrics import COUNTS, NearCacheMetrics
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import CachedReads, NearCache
 from trivet.client.near.near_cache import Position
@@ -13,7 +13,7 @@ from trivet.client.near.near_cache import Position
 def test_every_count_is_told_as_it_stands_now() -> None:
     near, registry = NearCache(), CollectorRegistry()
     reads = CachedReads(cast(CacheServiceStub, None), near)
-    registry.register(NearMetrics(reads))
+    registry.register(NearCacheMetrics(reads))
     near.reset(Position("e", 1))
     near.echoed(near.monotonic() + 60)
     near.keep("a", "value", size=10, position=Position("e", 1), tags=["t"], expires=near.monotonic() + 60)

@@ -6,7 +6,7 @@ import grpc
 import pytest
 from grpc import aio
 
-from gateway.own_calls import BLAMING, SAID_EVERY_SECONDS, OwnChannel
+from gateway.own_calls import BLAMING, LOG_EVERY_SECONDS, OwnChannel
 from runtime.errors import Unauthenticated
 from runtime.rpc.interceptor_chain import Context
 from runtime.rpc.policy import People, Rule
@@ -86,7 +86,7 @@ async def test_the_line_is_written_now_and_then_however_many_calls_fail(
         async with channel:
             for expected in (1, 1, 2):
                 if expected == 2:
-                    monkeypatch.setattr(channel, "_said_at", channel._said_at - SAID_EVERY_SECONDS)
+                    monkeypatch.setattr(channel, "_logged_at", channel._logged_at - LOG_EVERY_SECONDS)
                 with pytest.raises(aio.AioRpcError):
                     await UserServiceStub(channel).GetUser(ME)
                 assert len(caplog.records) == expected

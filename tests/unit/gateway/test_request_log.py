@@ -172,6 +172,6 @@ async def test_a_log_service_that_is_away_is_logged_once_and_once_when_it_is_bac
         await until(lambda batch=batch: len(logs.batches) == batch)  # type: ignore[misc]  # bound to this batch
     running.cancel()
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("WARNING", f"log entries of requests are lost: {'UNAVAILABLE' if failure is AWAY else repr(failure)}"),
-        ("INFO", "log entries of requests are written again: 5 were lost"),
+        ("WARNING", f"access log entries are dropped: {'UNAVAILABLE' if failure is AWAY else repr(failure)}"),
+        ("INFO", "access log entries are written again: 5 were dropped"),
     ]

@@ -136,9 +136,9 @@ async def test_without_the_lease_two_processes_spoil_the_refresh_token(
     assert provider.reused
 
 
-@pytest.mark.parametrize(("grace", "is_kept"), [(5.0, True), (0.0, False)])
+@pytest.mark.parametrize(("grace", "is_cacheable"), [(5.0, True), (0.0, False)])
 async def test_a_refresh_under_way_at_the_end_keeps_its_tokens(
-    doors: Doors, provider: Provider, monkeypatch: pytest.MonkeyPatch, grace: float, is_kept: bool
+    doors: Doors, provider: Provider, monkeypatch: pytest.MonkeyPatch, grace: float, is_cacheable: bool
 ) -> None:
     """The provider has replaced the refresh token when the process is asked to end; without a grace it is lost."""
     answered, go_on, refresh = asyncio.Event(), asyncio.Event(), RelyingParty.refresh
@@ -161,7 +161,7 @@ async def test_a_refresh_under_way_at_the_end_keeps_its_tokens(
         call.cancel()
         asyncio.get_running_loop().call_later(0.05, go_on.set)
     after = (await doors.linked().find(user_id, account.id)).tokens.refresh_token
-    assert (after != before) is is_kept
+    assert (after != before) is is_cacheable
 
 
 async def test_a_lease_of_a_process_that_died_runs_out(doors: Doors, provider: Provider) -> None:
