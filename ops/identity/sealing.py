@@ -1,4 +1,4 @@
-"""What identity seals at rest, for subcommands that read or write it: under the keys that `trivet run` gives it."""
+"""Encryption of identity's data at rest, for subcommands, under the same keys as the running service."""
 
 from identity_rules.custom_fields import NONE, USER_FIELDS, UserFields
 from ops.keys.pair_keys import seal_keys
@@ -9,7 +9,7 @@ from runtime.settings import SealKeys, SealKeysField, from_env
 
 
 class SealingSettings(OpsSettings):
-    """What is told beyond what every subcommand is."""
+    """Settings of subcommands that read or write encrypted data."""
 
     seal_keys: SealKeysField | None = from_env(
         "TRIVET_SEAL_KEYS", default=None, description="Identity's own, where they are not made of TRIVET_SECRET."
@@ -18,7 +18,7 @@ class SealingSettings(OpsSettings):
 
 
 def sealer(settings: SealingSettings) -> Sealer:
-    """Return what seals and opens as identity does."""
+    """Return the sealer that the identity service uses."""
     if settings.seal_keys is not None:
         return Sealer(settings.seal_keys)
     made = seal_keys([secret(settings), *settings.former_secrets], "identity")

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 from ops.errors import CommandFailed, WrongSettings
 from ops.identity.database_failures import failure
 from ops.identity.exporting import tables
-from ops.identity.exporting.people import Leaving
+from ops.identity.exporting.people import ExportedUser
 from ops.identity.exporting.records import Record, account_record, user_record
 from ops.identity.exporting.written import Written
 from ops.identity.importing.better_auth import ACCOUNT, USER
@@ -74,7 +74,7 @@ class BetterAuthTarget:
         with self._engine.connect() as connection:
             return int(connection.execute(select(func.count()).select_from(self._user.table)).scalar_one())
 
-    def write(self, people: Sequence[Leaving], report: Report) -> None:
+    def write(self, people: Sequence[ExportedUser], report: Report) -> None:
         """Write a page of people. Raises CommandFailed if the database fails; what was written before stays.
 
         A user whose values do not fit there is skipped: MySQL's TIMESTAMP, for example, ends in 2038.
@@ -96,7 +96,7 @@ class BetterAuthTarget:
             raise
         report.add(page)
 
-    def _write_each(self, people: Sequence[Leaving], reason: str, report: Report) -> None:
+    def _write_each(self, people: Sequence[ExportedUser], reason: str, report: Report) -> None:
         if len(people) == 1:
             report.skip("users", reason, people[0].user["id"])
             _skip_accounts(people[0], report)
@@ -104,13 +104,15 @@ class BetterAuthTarget:
         for person in people:
             self.write([person], report)
 
-    def _write_users(self, connection: Connection, people: Sequence[Leaving], report: Report) -> list[Leaving]:
+    def _write_users(
+        self, connection: Connection, people: Sequence[ExportedUser], report: Report
+    ) -> list[ExportedUser]:
         table, names = self._user.table, self._user.spelled
         user_id, email = table.c[names["id"]], table.c[names["email"]]
         ids, emails = [each.user["id"] for each in people], [each.user["email"] for each in people]
         rows = connection.execute(select(user_id, email).where(or_(user_id.in_(ids), email.in_(emails)))).all()
         there, owners = {str(row[0]) for row in rows}, {row[1]: str(row[0]) for row in rows}
-        written: list[Leaving] = []
+        written: list[ExportedUser] = []
         fresh: list[Record] = []
         known: list[Record] = []
         for each in people:
@@ -130,10 +132,10 @@ class BetterAuthTarget:
         report.count("users", "updated there", len(known))
         return written
 
-    def _obstacle(self, person: Leaving, owners: Mapping[str, str], row: Record) -> str | None:
+    def _obstacle(self, person: ExportedUser, owners: Mapping[str, str], row: Record) -> str | None:
         """Return why a user cannot be written, None if they can. `owners` are the users there by their addresses."""
         if owners.get(person.user["email"], person.user["id"]) != person.user["id"]:
-            return "somebody there has the same address under another id"
+            return "another user there has the same email address"
         if person.user["banned"] and "banned" not in self._user.spelled:
             return "banned, and the table there has no column `banned`: they would be let in"
         return self._written[self._user.table.name].misfit(row)
@@ -150,7 +152,7 @@ class BetterAuthTarget:
                 report.note("users", f"the table there has no column {name}", user_id)
         return row
 
-    def _write_accounts(self, connection: Connection, people: Sequence[Leaving], report: Report) -> None:
+    def _write_accounts(self, connection: Connection, people: Sequence[ExportedUser], report: Report) -> None:
         table, names = self._account.table, self._account.spelled
         records = [account_record(row, self._sealer) for each in people for row in each.accounts]
         theirs = table.c[names["userId"]].in_([each.user["id"] for each in people])
@@ -179,7 +181,7 @@ class BetterAuthTarget:
             connection.execute(delete(table).where(table.c[names["id"]].in_(gone)))
             report.count("accounts", "removed there: unlinked here", len(gone))
 
-    def _end_sessions(self, connection: Connection, people: Sequence[Leaving], report: Report) -> None:
+    def _end_sessions(self, connection: Connection, people: Sequence[ExportedUser], report: Report) -> None:
         if not people:
             return
         owner = self._session.table.c[self._session.spelled["userId"]]
@@ -207,7 +209,7 @@ class BetterAuthTarget:
         return value
 
 
-def _skip_accounts(person: Leaving, report: Report) -> None:
+def _skip_accounts(person: ExportedUser, report: Report) -> None:
     for account in person.accounts:
         report.skip("accounts", LEFT_OUT, account["id"])
 

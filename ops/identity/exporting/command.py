@@ -14,11 +14,11 @@ from ops.identity.importing.command import TimeUnit, TimeZone, UnitName, progres
 from ops.output import note, warn_of_password
 
 if TYPE_CHECKING:
-    from ops.identity.exporting.people import Leaving
+    from ops.identity.exporting.people import ExportedUser
     from ops.identity.importing.report import Report
     from runtime.sealing import Sealer
 
-    Write = Callable[[Sequence[Leaving], Report], None]
+    Write = Callable[[Sequence[ExportedUser], Report], None]
 
 app = typer.Typer(help="Export users to another system.", no_args_is_help=True, rich_markup_mode=None)
 MODULE = Path(__file__).with_name("password.mjs")
@@ -129,7 +129,7 @@ def _writer(
 def _in_lines(write_text: Callable[[str], object], sealer: "Sealer | None") -> "Write":
     from ops.identity.exporting.records import account_record, lines, user_record
 
-    def write(people: "Sequence[Leaving]", report: "Report") -> None:
+    def write(people: "Sequence[ExportedUser]", report: "Report") -> None:
         users = [("user", user_record(each.user)) for each in people]
         accounts = [("account", account_record(row, sealer)) for each in people for row in each.accounts]
         write_text(lines([*users, *accounts]))

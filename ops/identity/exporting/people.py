@@ -1,4 +1,4 @@
-"""Everybody in our database, a page at a time: users with their accounts."""
+"""Reads all users with their accounts, a page at a time."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ Row = RowMapping
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
+class ExportedUser:
     """A user and what opens their account, as our rows hold them."""
 
     user: Row
     accounts: Sequence[Row]
 
 
-async def pages(database: Database) -> AsyncIterator[list[Leaving]]:
+async def pages(database: Database) -> AsyncIterator[list[ExportedUser]]:
     """Yield all users in the order of their ids. What changes meanwhile may be seen before or after."""
     users, accounts, place = schema.users, schema.accounts, ""
     while True:
@@ -32,5 +32,5 @@ async def pages(database: Database) -> AsyncIterator[list[Leaving]]:
         owned = select(accounts).where(accounts.c.user_id.in_(list(theirs))).order_by(accounts.c.id)
         for found in await database.rows("export.accounts", owned):
             theirs[found._mapping["user_id"]].append(found._mapping)
-        yield [Leaving(row, theirs[row["id"]]) for row in rows]
+        yield [ExportedUser(row, theirs[row["id"]]) for row in rows]
         place = rows[-1]["id"]

@@ -47,7 +47,7 @@ IN_MONGODB = "notifications, preferences, logs, audit events and deliveries"
 
 
 class PersonSettings(SealingSettings):
-    """What is told beyond what identity's seals need."""
+    """Settings of `trivet users export`."""
 
     notifications_address: str = from_env(
         "TRIVET_NOTIFICATIONS_ADDRESS", default="", description="HOST:PORT; by default the running stack's."

@@ -11,9 +11,9 @@ from sqlalchemy import ColumnClause, ColumnElement, column, exists, null, select
 from identity_rules.custom_fields import Fields
 from ops.errors import WrongSettings
 from ops.identity.importing.doubles import losers
-from ops.identity.importing.linked import Linked
 from ops.identity.importing.named import Named, named
 from ops.identity.importing.people import LEFT_OUT, Owned, Person, additional, credential, dates_of, text_line, user_row
+from ops.identity.importing.provider_accounts import ProviderAccounts
 from ops.identity.importing.report import EXAMPLES, Report
 from ops.identity.importing.selection import IN_SOURCE
 from ops.identity.importing.source import Row, Source
@@ -71,7 +71,7 @@ class BetterAuth:
     ) -> None:
         self._source = source
         self._fields = fields
-        self._linked = Linked(sealer, issuers)
+        self._linked = ProviderAccounts(sealer, issuers)
         self._now = now
         self._met: Counter[str] = Counter()
         users = self._read(("user", "users"), tuple(USER), ("id", "email"), dates_of(fields))
@@ -260,5 +260,5 @@ class BetterAuth:
         if person.user["banned"]:
             return "its user is banned"
         if values.get("impersonatedBy"):
-            return "an administrator's session in somebody else's name"
+            return "an administrator's session that impersonates the user"
         return None

@@ -59,7 +59,7 @@ class Plain:
         return self._times.remarks(self._table.name)
 
     def pages(self, report: Report) -> Iterator[list[Person]]:
-        """Yield people; what is left out is told to the report."""
+        """Yield users. The report counts the rows that are left out."""
         key = self._names.get("id", self._names["email"])
         self._source.skip_keyless(self._table, key, "users", report)
         created = self._names.get("created_at", "")

@@ -11,7 +11,7 @@ from ops.identity.importing.source import Row
 HERE = "the user is here already and keeps what is here"
 IN_SOURCE = "another row of the source has the same {}"
 IN_DATABASE = "a user here has the same {}"
-ADDRESS_HERE = "somebody here has the same address under another id"
+ADDRESS_HERE = "another user here has the same email address"
 
 
 def user_key(person: Person) -> Key:

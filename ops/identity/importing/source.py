@@ -150,7 +150,7 @@ class Source:
         return number
 
     def pages(self, of: TableClause, key: str, size: int, *where: ColumnElement[bool]) -> Iterator[Sequence[Row]]:
-        """Yield a table's rows in the order of a key, so many at a time; without those where it is null.
+        """Yield a table's rows in pages, sorted by a key. Rows whose key is null are left out.
 
         A page is larger where several rows have its last key: the engine decides what is the same, and MySQL finds
         `ABC` for `abc`.

@@ -47,7 +47,7 @@ class Target:
         """Write a page of people; return what became of them."""
         try:
             return await self._write(people)
-        except TwiceError:  # somebody signed up here after the transaction had looked
+        except TwiceError:  # a user signed up here after the transaction had read
             if len(people) == 1:
                 report = Report()
                 people[0].leave_out("something of theirs was taken here meanwhile: run the import again", report)

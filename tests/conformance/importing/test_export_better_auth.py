@@ -177,7 +177,7 @@ def test_an_address_that_somebody_there_has_is_left_out(
     trivet.execute(schema.users.update().values(email="ada@x.io"))
     counts, reasons = trivet.report(*EXPORT, original.url)
     assert counts["users"] == {"skipped": 1}
-    assert reasons["somebody there has the same address under another id"] == 1
+    assert reasons["another user there has the same email address"] == 1
 
 
 def test_a_file_holds_json_lines_and_is_nobody_elses(trivet: Trivet, people: tuple[str, str], tmp_path: Path) -> None:

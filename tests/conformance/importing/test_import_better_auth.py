@@ -105,7 +105,7 @@ def test_an_address_that_somebody_here_has_stays_theirs(original: Original, triv
     trivet.execute(schema.users.update().values(id="somebody-else"))
     counts, reasons = trivet.report(*IMPORT, original.url)
     assert counts == {"users": {"skipped": 1}, "sessions": {"skipped": 1}}
-    assert reasons == {"somebody here has the same address under another id": 1, "its user is left out": 1}
+    assert reasons == {"another user here has the same email address": 1, "its user is left out": 1}
     assert trivet.rows("sessions") == []
 
 
@@ -138,8 +138,8 @@ def test_what_cannot_be_taken_is_left_out_and_counted_with_the_reason(original: 
     report = json.loads(output)
     assert {each["reason"]: each["rows"] for each in report["reasons"]} == {
         "a password hash that cannot be checked here (bcrypt): they reset it": 1,
-        "a provider's token that the original had encrypted: asked for anew": 2,
-        "an administrator's session in somebody else's name": 1,
+        "a provider's token was encrypted in the source: not imported": 2,
+        "an administrator's session that impersonates the user": 1,
         "expired": 1,
         "its user is banned": 1,
         "the id is no text of up to 36 letters, digits, dashes and underscores": 1,

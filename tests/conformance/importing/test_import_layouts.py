@@ -88,7 +88,7 @@ def test_a_plain_table_without_ids_is_known_again_by_the_address(plain: tuple[st
     counts, reasons = trivet.report(*arguments)
     assert counts == {"users": {"skipped": 202}}
     assert reasons == {
-        "somebody here has the same address under another id": 1,
+        "another user here has the same email address": 1,
         "the column email is empty": 201,
     }
 

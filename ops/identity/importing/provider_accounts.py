@@ -20,7 +20,7 @@ ENCRYPTED = re.compile(r"\$ba\$.*|[0-9a-f]{80,}", re.DOTALL)
 """How the original keeps encrypted tokens: an envelope, or the hexadecimal of nonce and ciphertext."""
 
 
-class Linked:
+class ProviderAccounts:
     """Makes our rows of the original's. `issuers` goes before what we know of a provider."""
 
     def __init__(self, sealer: Sealer, issuers: Mapping[str, str]) -> None:
@@ -58,7 +58,7 @@ class Linked:
             return None
         text = str(token)
         if ENCRYPTED.fullmatch(text):
-            report.note("accounts", "a provider's token that the original had encrypted: asked for anew", source_id)
+            report.note("accounts", "a provider's token was encrypted in the source: not imported", source_id)
             return None
         if len(text) > MAX_LENGTH:
             report.note("accounts", "a provider's token that is too long", source_id)
@@ -85,7 +85,7 @@ def _fits(name: str, length: int) -> bool:
 
 
 def _claimed(id_token: Any) -> str:
-    """Return the issuer that an id token names; whoever wrote it into the database checked it then."""
+    """Return the issuer in an id token. The source checked the token before it stored it."""
     try:
         part = str(id_token or "").split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
