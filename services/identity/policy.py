@@ -1,8 +1,8 @@
-"""Who may call what: one row per RPC that this service serves."""
+"""The policy table: who can call each RPC of this service."""
 
 from runtime.rpc.policy import GATEWAY, OPERATORS, People, Policy, Rule
 
-# A person proves a password, a token or a link to the gateway, which speaks for itself then.
+# The gateway calls these for itself: the user proves a password, a token or a link in the request.
 FRONT_DOOR = Rule(People.NONE, services=GATEWAY)
 OWN = Rule(People.THEMSELVES, owner="user_id")
 ADMINS = Rule(People.ADMINS)

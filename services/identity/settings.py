@@ -1,4 +1,4 @@
-"""What the identity service is told."""
+"""The settings of the identity service."""
 
 import logging
 from datetime import timedelta
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class IdentitySettings(ServiceSettings, SiteSettings, StoreSettings, EmailSettings, OAuthSettings, StripeSettings):
-    """What the identity service is told beyond what every service is."""
+    """The settings that only the identity service has."""
 
     port: int = from_env("TRIVET_IDENTITY_PORT", default=50051, ge=0, le=65535, description="Where gRPC is served.")
     cache_address: Address = from_env("TRIVET_CACHE_ADDRESS", default="127.0.0.1:50053", description="HOST:PORT.")

@@ -1,4 +1,4 @@
-"""One-time secrets: kept as their SHA-256 for one purpose and one subject, and spent by whoever is first."""
+"""One-time secrets: stored as SHA-256 for one purpose and subject, and used up by the first caller."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -69,7 +69,7 @@ class OneTimeSecrets:
         found = _verification(row.identifier, row.data, purpose) if row else None
         if row is None or found is None or (subject is not None and found.subject != subject):
             return None
-        # Whoever deletes the row has it: the others wait for that here, and find none.
+        # The call that deletes the row gets the secret: the others wait here, and find no row.
         gone = await transaction.execute(delete(verifications).where(verifications.c.id == row.id))
         return found if gone.rowcount else None
 

@@ -1,4 +1,4 @@
-"""What a site has decided about addresses: whether they must be verified, and what mail may do."""
+"""The rules of a site for emails: whether they must be verified, and what a mailed link can do."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -29,7 +29,7 @@ class EmailRules:
 
     @property
     def signing_up_opens_a_session(self) -> bool:
-        """Otherwise nobody who signs up is told whether the address was taken."""
+        """Whether a sign-up opens a session. If not, its response does not reveal whether the email was taken."""
         return self.auto_sign_in and not self.require_verification
 
     def admit_deletion(self) -> None:

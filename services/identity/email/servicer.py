@@ -116,6 +116,6 @@ class VerificationServicer(VerificationServiceServicer):
 
 
 def _session_of(user_id: str) -> str | None:
-    """Return the id of the session in which somebody asks for themselves; None if somebody else asks for them."""
+    """Return the session id of a caller who asks for themselves; None if another caller asks."""
     actor = current_actor.get()
     return decode_id(actor.session_id) if actor.user_id == user_id else None

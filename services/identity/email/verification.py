@@ -1,4 +1,4 @@
-"""Addresses: proving that one is yours, and changing it for another."""
+"""Email verification and email change."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -37,7 +37,7 @@ class LinkResult:
 
 
 class EmailVerification:
-    """Verification and change of addresses. Answers tell nobody who has an address."""
+    """Verifies and changes emails. No response reveals whether an email is registered."""
 
     def __init__(
         self, stores: Stores, *, authentication: Authentication, links: Links, mails: Mails, rules: EmailRules
@@ -166,7 +166,7 @@ class EmailVerification:
 
         try:
             return await self._database.transaction("users.change_email", work)
-        except TwiceError:  # somebody was first, and is not to be told of
+        except TwiceError:  # the email was taken meanwhile, which the response does not reveal
             raise invalid_token() from None
 
     async def _bound(self, transaction: Transaction, proof: LinkClaims, visitor: str) -> User:
@@ -181,5 +181,5 @@ class EmailVerification:
         if changed_at is not None and proof.issued_at < changed_at.timestamp():
             raise invalid_token()
         if visitor and visitor != user.id:
-            raise PermissionDenied("INVALID_USER", "somebody else is signed in here")
+            raise PermissionDenied("INVALID_USER", "the link belongs to another user than the one who is signed in")
         return user

@@ -1,4 +1,4 @@
-"""The rows of accounts that providers vouch for: found by issuer and subject, written with their tokens sealed."""
+"""Linked accounts: rows found by issuer and subject, with their tokens sealed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from services.identity.users.tables import users
 
 @dataclass(frozen=True, slots=True)
 class ProviderIdentity:
-    """Who somebody is at a provider: never their address."""
+    """Identifies a person at a provider, by issuer and subject; never by email."""
 
     provider: str
     issuer: str
@@ -99,7 +99,9 @@ class LinkedAccounts:
             if row_id not in own:
                 raise not_found()
             if len(own) == 1:
-                raise FailedPrecondition("FAILED_TO_UNLINK_LAST_ACCOUNT", "nobody can sign in without any account")
+                raise FailedPrecondition(
+                    "FAILED_TO_UNLINK_LAST_ACCOUNT", "this is the only account: link another one first"
+                )
             await transaction.execute(delete(accounts).where(accounts.c.id == row_id))
             event = Event(EventKind.ACCOUNT_UNLINKED, user_id, origin=origin or Origin(), detail=own[row_id])
             await self._audit.note(transaction, event)
@@ -107,7 +109,7 @@ class LinkedAccounts:
         await self._database.transaction("accounts.unlink", work)
 
     async def find_locked(self, transaction: Transaction, identity: ProviderIdentity) -> RowMapping | None:
-        """Return the row of an identity, None if nobody has it.
+        """Return the row of an identity, None if it is not linked.
 
         A row without an issuer was imported, from where providers alone told accounts apart: it is this issuer's.
         """
@@ -126,7 +128,7 @@ class LinkedAccounts:
         return row._mapping if row else None
 
     async def insert(self, transaction: Transaction, user_id: str, identity: ProviderIdentity, tokens: Tokens) -> None:
-        """Link an identity to a user. Raises TwiceError if somebody has it, OrphanError if the user is gone."""
+        """Link an identity to a user. Raises TwiceError if it is linked already, OrphanError if the user is gone."""
         now, row_id = self._now(), new_id()
         await transaction.execute(
             insert(accounts).values(

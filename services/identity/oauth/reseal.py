@@ -1,4 +1,4 @@
-"""Sealing tokens anew under the key in use, so that an old secret can be forgotten."""
+"""Reseals tokens under the current key, so that an old key can be removed."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class Resealed:
-    """How many accounts were looked at, how many were sealed anew, and how many hold what no key of ours opens."""
+    """How many accounts were read, how many were resealed, and how many hold tokens that no key opens."""
 
     seen: int = 0
     renewed: int = 0
@@ -28,7 +28,7 @@ class Resealed:
 
 
 Record = Callable[[Transaction, Resealed], Awaitable[None]]
-"""Writes down, in the transaction that seals anew, what it has done."""
+"""Records the work of a batch, in its transaction."""
 
 
 async def reseal_all(database: Database, sealer: Sealer, audit: Audit, *, actor: str, batch: int = BATCH) -> Resealed:

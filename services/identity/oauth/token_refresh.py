@@ -1,4 +1,4 @@
-"""Giving out a provider's tokens to whom they belong, refreshed in time and by one caller at a time."""
+"""Returns the provider tokens of an account, and refreshes them when they expire: one caller at a time."""
 
 import asyncio
 import logging

@@ -9,7 +9,7 @@ TOPIC = "user.erase"
 
 
 def payload(user_id: str) -> str:
-    """Return what the subscribers of the topic are told."""
+    """Return the payload of an erasure."""
     return json.dumps({"user_id": user_id})
 
 

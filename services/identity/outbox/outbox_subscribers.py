@@ -1,4 +1,4 @@
-"""Who is told of what the outbox holds: the notifications service, of mails, audit events and erasures."""
+"""The subscribers of the outbox: they deliver mails, audit events and erasures to the notifications service."""
 
 import json
 from collections.abc import Awaitable, Mapping, Sequence
@@ -30,7 +30,7 @@ AUDIT_BATCH = 100
 
 
 def subscribers(channel: Channel, sealer: Sealer) -> Mapping[str, Subscriber]:
-    """Return by topic who is told, over a channel to the notifications service."""
+    """Return the subscriber of each topic, over a channel to the notifications service."""
     notifications, events, data = (
         NotificationServiceStub(channel),
         AuditServiceStub(channel),
@@ -47,7 +47,7 @@ async def _send_mail(stub: NotificationServiceStub, sealer: Sealer, notes: Seque
     for note in notes:
         mail_id, letter = mail.opened(note, sealer)
         if not letter.to:
-            continue  # written to nobody, so that no time tells whether somebody was written to
+            continue  # written only so that the response time does not reveal whether the email is registered
         notification = Notification(
             user_id=letter.user_id,
             type=NOTIFICATION_TYPE_EMAIL,
@@ -59,7 +59,7 @@ async def _send_mail(stub: NotificationServiceStub, sealer: Sealer, notes: Seque
         try:
             await told(stub.CreateNotification(request, timeout=SECONDS))
         except DeliveryRejectedError as error:
-            if error.reason != "USER_ERASED":  # by then there is nobody to write to
+            if error.reason != "USER_ERASED":  # the user is deleted, and the mail with them
                 raise
 
 
@@ -88,7 +88,7 @@ async def _erase(stub: UserDataServiceStub, notes: Sequence[Note]) -> None:
     for note in notes:
         request = EraseUserDataRequest(user_id=erasure.user_of(note))
         if not (await told(stub.EraseUserData(request, timeout=SECONDS))).complete:
-            # Told again by the next relay, so that one person's years of log lines hold up nobody else's mail.
+            # The next relay continues, so that one large erasure does not delay the notes of others.
             raise Unavailable("ERASURE_UNDER_WAY", "there is more to erase than one call has time for")
 
 

@@ -1,4 +1,4 @@
-"""Proving who somebody is by email and password: signing in, and changing the password."""
+"""Authentication by email and password: sign-in, and password change."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class Authentication:
         address, candidate = normal_email(email), normal_password(password)
         found = await self._credentials.by_email(address)
         if not await self._hasher.verify(found.password if found else None, candidate) or found is None:
-            # Of somebody unknown too, so that both take as long.
+            # Recorded for an unknown email too, so that both take the same time.
             await self._note_failure(found, origin, "wrong password" if found else "unknown address")
             raise _refused()
         return await self.open_by_password(found, candidate, origin, callback_url=callback_url)

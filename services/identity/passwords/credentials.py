@@ -77,7 +77,7 @@ class Credentials:
             await self.add_credential(transaction, user_id, password_hash)
 
     async def password_changed_at(self, transaction: Transaction, user_id: str) -> datetime | None:
-        """Return when a user's password was last set anew, None if it is their first or they have none."""
+        """Return when a user's password was last changed, None if it never was or they have none."""
         times = select(accounts.c.created_at, accounts.c.updated_at).where(
             accounts.c.user_id == user_id, accounts.c.provider == CREDENTIAL
         )

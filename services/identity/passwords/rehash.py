@@ -1,4 +1,4 @@
-"""Hashes that were imported or are cheaper than today's: made anew once their password has been typed again."""
+"""Rehash: replaces an imported or outdated hash after a sign-in with the right password."""
 
 from prometheus_client import Counter
 

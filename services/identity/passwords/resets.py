@@ -1,4 +1,4 @@
-"""Passwords that were forgotten: a link is mailed, and whoever follows it chooses another."""
+"""Password resets: a mailed link with a token, and the new password that it permits."""
 
 from datetime import timedelta
 

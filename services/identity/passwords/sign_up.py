@@ -1,4 +1,4 @@
-"""Signing up by email and password, once for each request, and without telling who has an address already."""
+"""Sign-up by email and password, idempotent, and without revealing which emails are taken."""
 
 from dataclasses import dataclass, replace
 
@@ -26,7 +26,7 @@ from services.identity.users.users import Role, User
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """What somebody who signs up says of themselves."""
+    """The fields of a sign-up."""
 
     name: str
     email: str
@@ -93,7 +93,7 @@ class SignUps:
             return await self._again_or_taken(new, email, password, origin, asked)
 
     async def _pretend(self, new: NewUser, email: str) -> SignedUp:
-        """Answer a user who is made up, after as much work as a real one takes: the address is somebody's."""
+        """Return an invented user after the work of a real sign-up: the email is taken."""
         user = self._new_user(new, email)
 
         async def work(transaction: Transaction) -> SignedUp:
@@ -108,7 +108,7 @@ class SignUps:
     async def _again_or_taken(
         self, new: NewUser, email: str, password: str, origin: Origin, asked: IdempotentRequest | None
     ) -> SignedUp:
-        """Somebody was first: this very request, sent twice at once, or another with the same address."""
+        """Handle a lost race: the same request sent twice at once, or another one with the same email."""
         if asked is not None and (again := await self._signed_up_before(asked, password, origin)) is not None:
             return again
         if self._rules.signing_up_opens_a_session:

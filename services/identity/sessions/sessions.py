@@ -97,7 +97,7 @@ class Revocation:
 
     @classmethod
     def of(cls, outcome: tuple[int, Invalidation | None]) -> "Revocation":
-        """Return it once the transaction is over that ended so many and has this told."""
+        """Return the result of a transaction that deleted sessions, after its commit."""
         count, invalidation = outcome
         return cls(count, invalidation is not None and invalidation.confirmed)
 
@@ -211,7 +211,7 @@ class Sessions:
         return await self._database.transaction("sessions.refresh", work)
 
     async def update(self, user_id: str, session_id: str, additional: Mapping[str, Any]) -> Session:
-        """Set additional members of an active session of a user; others stay, whoever changes them at the same time.
+        """Set additional members of an active session of a user; others stay, also when a concurrent call changes them.
 
         When it was last refreshed stays too: its end is reckoned from there. Raises NotFound, and InvalidArgument for
         too much.

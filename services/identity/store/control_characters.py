@@ -1,4 +1,4 @@
-"""What a text of somebody else's may not hold."""
+"""The control characters that text from users cannot contain."""
 
 import re
 

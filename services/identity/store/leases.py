@@ -1,4 +1,4 @@
-"""Turns that processes take with each other: one at a time may do what must not be done twice at once."""
+"""Leases: a lease lets one process at a time do what must not run twice at once."""
 
 import asyncio
 import time
@@ -34,7 +34,7 @@ class Leases:
         # No attempt is cut short: it might have taken the lease after all.
         while not await self._take(name, holder):
             if time.monotonic() > until:
-                raise Unavailable("STORE_BUSY", "somebody else does this now, try again")
+                raise Unavailable("STORE_BUSY", "another process is doing this: try again")
             await asyncio.sleep(self._pause)
         try:
             yield

@@ -1,4 +1,4 @@
-"""What administrators and operators decide about users: who there is, what their role is, and whom to keep out."""
+"""What administrators and operators do with users: create them, set their role, ban them, end their sessions."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -63,7 +63,7 @@ class Administration:
             raise AlreadyExists("EMAIL_TAKEN", "a user with this email exists already") from None
 
     async def set_role(self, user_id: str, role: Role, *, actor: str) -> Changed:
-        """Give a user a role, and end their sessions: a new role is worn by a new session. The same role is no change.
+        """Set a user's role and end their sessions, so that a new session has it. The same role changes nothing.
 
         Raises NotFound, and FailedPrecondition (LAST_ADMIN).
         """
@@ -81,13 +81,13 @@ class Administration:
         return await self._database.transaction("users.set_role", work)
 
     async def ban(self, user_id: str, reason: str, until: datetime | None, *, actor: str) -> Changed:
-        """Keep a user out, until a time or for ever, and end their sessions. A second ban takes the first one's place.
+        """Ban a user, until a time or for ever, and end their sessions. A second ban replaces the first.
 
         Raises InvalidArgument (INVALID_REASON), NotFound, and FailedPrecondition (CANNOT_BAN_YOURSELF, LAST_ADMIN).
         """
         _admit_reason(reason)
         if actor == user_id:
-            raise FailedPrecondition("CANNOT_BAN_YOURSELF", "nobody can ban themselves")
+            raise FailedPrecondition("CANNOT_BAN_YOURSELF", "you cannot ban yourself")
 
         async def work(transaction: Transaction) -> Changed:
             user = (await self._users.find_removable(transaction, user_id)).user
@@ -98,7 +98,7 @@ class Administration:
         return await self._database.transaction("users.ban", work)
 
     async def unban(self, user_id: str, *, actor: str) -> Changed:
-        """Let a user in again; one who is not kept out is no error. Raises NotFound."""
+        """Unban a user; no error if they are not banned. Raises NotFound."""
 
         async def work(transaction: Transaction) -> Changed:
             user = await self._users.find_locked(transaction, user_id)

@@ -129,7 +129,7 @@ class Users:
     ) -> User:
         """Set the columns in `changes` and the members in `additional`, and return the user.
 
-        Other members stay, whoever changes them at the same time. Raises NotFound, and InvalidArgument for too much.
+        Other members stay, also when a concurrent call changes them. Raises NotFound, and InvalidArgument for too much.
         """
 
         async def work(transaction: Transaction) -> User:
@@ -198,7 +198,7 @@ class Users:
         return await self._set(transaction, user_id, email_verified=True)
 
     async def change_email(self, transaction: Transaction, user_id: str, new_email: str) -> User:
-        """Put another address in a user's; return the user. Raises TwiceError if somebody has it, and NotFound."""
+        """Change a user's email; return the user. Raises TwiceError if another user has it, and NotFound."""
         return await self._set(transaction, user_id, email=new_email)
 
     async def _set(self, transaction: Transaction, user_id: str, **values: Any) -> User:

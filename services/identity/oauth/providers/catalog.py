@@ -1,4 +1,4 @@
-"""The providers that are known: addresses, scopes, and how each differs, as data.
+"""The catalog of providers: endpoints, scopes and differences, as data.
 
 Addresses and default scopes are those of better-auth 1.7.24.
 """
@@ -84,7 +84,7 @@ class Provider:
 
     @property
     def is_openid(self) -> bool:
-        """Whether the provider signs id tokens, which then prove who somebody is."""
+        """Whether the provider issues id tokens, which then identify the user."""
         return self.issuer_rule is not None
 
     def secret(self, now: Callable[[], float] = time.time) -> str:

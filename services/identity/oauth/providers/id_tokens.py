@@ -1,4 +1,4 @@
-"""Whether an id token proves who somebody is (OpenID Connect Core 1.0, 3.1.3.7)."""
+"""Verifies id tokens (OpenID Connect Core 1.0, 3.1.3.7)."""
 
 import hashlib
 import hmac

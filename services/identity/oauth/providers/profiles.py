@@ -1,4 +1,4 @@
-"""What providers say of a person, read into one shape. Fields as better-auth 1.7.24 reads them.
+"""Reads the profiles of providers into one shape, from the fields that better-auth 1.7.24 reads.
 
 A reader is given the documents that its provider's addresses answered, or the claims of a verified id token alone.
 """
@@ -62,7 +62,7 @@ def github(documents: Sequence[Any]) -> Profile:
 
 
 def gitlab(documents: Sequence[Any]) -> Profile:
-    """Read /api/v4/user. A user who is blocked or locked there is nobody."""
+    """Read /api/v4/user. A blocked or locked user has no account id."""
     user = _object(documents[0])
     is_active = user.get("state") == "active" and not user.get("locked")
     return _profile(

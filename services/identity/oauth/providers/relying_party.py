@@ -1,4 +1,4 @@
-"""What we ask of a provider as its client: where to send the browser, tokens for a code, who somebody is."""
+"""The relying party: authorization URLs, token requests and profiles, for every provider."""
 
 import hashlib
 import logging
@@ -105,7 +105,7 @@ class RelyingParty:
         if tokens is None:
             logger.warning("provider %s returned no tokens for an authorization code", ready.provider.id)
             raise OAuthError("invalid_code")
-        # What nobody checks is not kept.
+        # Without OpenID Connect the id token is not verified, so it is not stored.
         return tokens if ready.provider.is_openid else replace(tokens, id_token="")
 
     async def refresh(self, provider: Provider, refresh_token: str) -> Tokens:
@@ -165,7 +165,7 @@ class RelyingParty:
             return provider.read([claims])
         (document,) = await self._documents(ready, tokens.access_token)
         if not isinstance(document, dict) or claims.get("sub", document.get("sub")) != document.get("sub"):
-            raise ExchangeError("a provider's userinfo is of somebody else")
+            raise ExchangeError("a provider's userinfo has another subject")
         return provider.read([claims | document])
 
     async def _token_request(self, ready: ResolvedProvider, form: dict[str, str]) -> Tokens | None:

@@ -1,4 +1,4 @@
-"""A value that is fetched once for all who wait, kept for a while, and fetched anew not too often."""
+"""A value with a TTL: concurrent callers share one fetch, and fetches are rate limited."""
 
 import asyncio
 import time
@@ -61,7 +61,7 @@ class TtlValue(Generic[T]):
                 return False
             self._tried = self._monotonic()
             try:
-                # In a task of its own: whoever came first may leave, and the others still wait.
+                # In a task of its own: the first caller can be cancelled while others still wait.
                 self._loading = self._tasks.start(self._load_once())
             except TooManyTasksError:
                 return False

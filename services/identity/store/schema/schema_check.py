@@ -1,6 +1,6 @@
 """Whether a database's schema is one that this code can work with.
 
-It reads what Alembic has written, without Alembic: only whoever migrates needs that.
+It reads Alembic's table without Alembic, which only a migration needs.
 """
 
 import logging
