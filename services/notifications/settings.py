@@ -1,4 +1,4 @@
-"""What the notifications service is told."""
+"""The settings of the notifications service."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ SCHEMES = ("mongodb://", "mongodb+srv://")
 
 
 class NotificationsSettings(ServiceSettings, MailSettings):
-    """What the service is told beyond what every service is."""
+    """The settings beyond those of every service."""
 
     port: int = from_env(
         "TRIVET_NOTIFICATIONS_PORT", default=50052, ge=0, le=65535, description="Where gRPC is served."

@@ -31,7 +31,7 @@ MAX_USER_AGENT = 512
 MAX_DETAIL = 512
 ID = re.compile(r"[a-zA-Z0-9]{1,64}")
 KIND = re.compile(r"[a-z0-9._-]{1,64}")
-expired = Counter("trivet_audit_events_expired_total", "Audit events that came later than events are kept.")
+expired = Counter("trivet_audit_events_expired_total", "Audit events that arrived after their retention time.")
 NEWEST_FIRST = [("time", DESCENDING), ("_id", DESCENDING)]
 
 
@@ -51,7 +51,7 @@ class AuditEvent:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which events are meant: all, where nothing is said. The range is [start, end)."""
+    """Which events match; an unset field matches all. The range is [start, end)."""
 
     user_id: str = ""
     kind: str = ""
@@ -89,11 +89,12 @@ class Audit:
         oldest, latest = now - self._ttl, now + MOST_AHEAD
         if ahead := sum(event.time > latest for event in events):
             logger.warning(
-                "%d audit events are over a day ahead and kept as of now: set the clock of the sender", ahead
+                "%d audit events are over a day in the future and get the time of arrival: check the sender's clock",
+                ahead,
             )
             events = [replace(event, time=now) if event.time > latest else event for event in events]
         if over := [event for event in events if event.time <= oldest]:
-            logger.warning("%d audit events are older than TRIVET_AUDIT_DAYS, and are not kept", len(over))
+            logger.warning("%d audit events are older than TRIVET_AUDIT_DAYS and were not stored", len(over))
             expired.inc(len(over))
             events = [event for event in events if event.time > oldest]
             if not events:
@@ -102,7 +103,7 @@ class Audit:
         documents = [self._document(event, event.user_id in erased) for event in events]
         await self._store.run("audit.insert", lambda: insert_missing(self._rows, documents))
         if late := set(await self._tombstones.among(event.user_id for event in events)) - set(erased):
-            # The erasure went past meanwhile.
+            # The user was erased in between.
             theirs = {"_id": {"$in": [event.id for event in events if event.user_id in late]}}
             await self._store.run("audit.erase", lambda: self._rows.update_many(theirs, {"$unset": {"personal": ""}}))
         return len(events)
@@ -159,7 +160,7 @@ class Audit:
 
 def _check(events: Sequence[AuditEvent]) -> None:
     if len(events) > MAX_EVENTS:
-        raise InvalidArgument("TOO_MANY", f"up to {MAX_EVENTS} events, not {len(events)}", field="events")
+        raise InvalidArgument("TOO_MANY", f"at most {MAX_EVENTS} events, not {len(events)}", field="events")
     for index, event in enumerate(events):
         for name, form in (("id", ID), ("kind", KIND)):
             if not form.fullmatch(getattr(event, name)):

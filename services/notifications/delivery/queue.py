@@ -1,4 +1,4 @@
-"""Mail that is to be sent, as rows: claimed under a lease, and then sent, put off or given up."""
+"""The mail queue: a delivery is claimed under a lease, then marked sent, rescheduled or marked failed."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,13 +13,13 @@ from services.notifications.inbox.collections import NOTIFICATIONS
 from services.notifications.store.mongo import Document, Store
 
 COUNTED = 10_000
-# What a mail has only while it is not done; its body is gone with them.
+# The fields of a delivery that is not done. A mail is erased with them.
 UNDER_WAY = ("mail", "nextAttemptAt", "leaseUntil", "lease")
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One mail that is ours to send until `lease_until`, for the `attempts`th time; `mail` is sealed."""
+    """A delivery that this worker holds until `lease_until`. `attempts` counts this one; `mail` is sealed."""
 
     id: str
     notification_id: str
@@ -32,7 +32,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many mails are to be sent, up to 10,000, and since when the oldest of them waits."""
+    """How many deliveries wait, up to 10,000, and since when the oldest one waits."""
 
     count: int = 0
     oldest: datetime | None = None
@@ -41,7 +41,7 @@ class Waiting:
 class Queue:
     """The deliveries that are due at `nextAttemptAt`; while one is claimed, that is when its lease ends.
 
-    So a mail whose worker died is due again by itself. A lease is one claim's own: who has lost it changes nothing.
+    So a mail whose worker died becomes due again. A lease belongs to one claim: a worker that lost it changes nothing.
     The clocks of workers may differ by less than a lease outlasts a try. Every method raises Unavailable when the
     store cannot be reached.
     """
@@ -54,7 +54,7 @@ class Queue:
         self._clock = clock
 
     async def claim(self) -> Claim | None:
-        """Take the mail that has been due for longest; None if none is. What has expired is left to MongoDB."""
+        """Claim the delivery that has been due longest, None if none is due. Expired ones are left to MongoDB."""
         now, lease = self._clock(), new_id()
         until = now + self._lease
         taken = {"status": SENDING, "lease": lease, "leaseUntil": until, "nextAttemptAt": until, "updatedAt": now}
@@ -90,18 +90,18 @@ class Queue:
         return await self._end(claim, {"status": SENT, "sentAt": now}, "lastError")
 
     async def mark_failed(self, claim: Claim, why: str) -> bool:
-        """Keep that the mail could not be sent, and erase it; False if the lease was lost."""
+        """Record that the mail was given up, and erase it. Return False if the lease was lost."""
         return await self._end(claim, {"status": FAILED, "lastError": why})
 
     async def reschedule(self, claim: Claim, by: timedelta, why: str, *, is_counted: bool = True) -> bool:
-        """Have the mail tried again later; False if the lease was lost. If not `is_counted`, the try cost nothing."""
+        """Try again later. Return False if the lease was lost. Unless `is_counted`, the attempt does not count."""
         now = self._clock()
         later = {"status": QUEUED, "nextAttemptAt": now + by, "lastError": why, "updatedAt": now}
         change: Document = {"$set": later, "$unset": dict.fromkeys(("lease", "leaseUntil"), "")}
         return await self._change(claim, change if is_counted else change | {"$inc": {"attempts": -1}})
 
     async def waiting(self) -> Waiting:
-        """Count what is not done, whenever it is due."""
+        """Count the deliveries that are not done, due now or later."""
         not_done: list[Document] = [
             {"$match": {"nextAttemptAt": {"$exists": True}}},
             {"$limit": COUNTED},

@@ -1,4 +1,4 @@
-"""The worker that sends what is due: as many replicas as there are may run one each."""
+"""The worker that sends due mail. Each replica runs one."""
 
 import asyncio
 import contextlib
@@ -32,24 +32,28 @@ MEASURE_SECONDS = 10.0
 MARK_AGAIN_SECONDS = 0.25
 SAY_AGAIN_SECONDS = 600.0
 HELD_FOR = timedelta(days=5)
-"""How long a mail waits for a server that refuses us; RFC 5321 (4.5.4.1) gives up after four or five days."""
+"""How long a mail waits for a server that rejects this installation. RFC 5321 (4.5.4.1) gives up after 4 to 5 days."""
 
-sent = Counter("trivet_mails_sent_total", "Mails that the mail server has taken.")
-failed = Counter("trivet_mails_failed_total", "Mails that were given up: refused for good, or tried too often.")
-retried = Counter("trivet_mails_retried_total", "Tries after which a mail was put off.")
-refused = Gauge("trivet_mail_sender_refused", "1 while the mail server refuses our sender, host or login, else 0.")
-queue_length = Gauge("trivet_mail_queue_length", "Mails that are to be sent, up to 10,000.")
-queue_age = Gauge("trivet_mail_queue_oldest_seconds", "How long the oldest of them has waited.")
+sent = Counter("trivet_mails_sent_total", "Mails that the mail server accepted.")
+failed = Counter("trivet_mails_failed_total", "Mails that were given up: rejected permanently, or out of attempts.")
+retried = Counter("trivet_mails_retried_total", "Attempts after which a mail was rescheduled.")
+refused = Gauge(
+    "trivet_mail_sender_refused",
+    "1 while the mail server rejects our sender, host or login, else 0.",
+)
+queue_length = Gauge("trivet_mail_queue_length", "Mails that wait to be sent, up to 10,000.")
+queue_age = Gauge("trivet_mail_queue_oldest_seconds", "How long the oldest waiting mail has waited.")
 
 
 class DeliveryWorker:
     """Claims due mails, `at_once` at a time, and sends them.
 
-    At least once: whoever dies between the server's yes and its mark leaves a mail that is sent once more, when the
-    lease has run out. `attempts` are counted when a mail is claimed, so one that kills its worker is given up too.
+    Delivery is at least once: if a worker dies after the server accepted a mail and before the mark, the mail is sent
+    again when the lease ends. An attempt is counted when a mail is claimed, so a mail that kills its worker is given up
+    too.
 
-    A server that refuses us, whatever the mail, costs no mail an attempt. All of them wait, and after a pause that
-    grows one alone is tried.
+    A server that rejects this installation costs no mail an attempt. All mail waits. After a pause, which grows, the
+    worker tries a single mail.
     """
 
     def __init__(
@@ -78,12 +82,12 @@ class DeliveryWorker:
         self._said_at = -SAY_AGAIN_SECONDS
 
     def wake(self) -> None:
-        """Have it look at once: there is one more to send."""
+        """Look for due mail now instead of at the next interval."""
         self._something_new.set()
 
     @asynccontextmanager
     async def running(self, grace: float) -> AsyncIterator[None]:
-        """Send while inside; at the end nothing new is begun, and what is under way has `grace` seconds to finish."""
+        """Send inside the block. At its end no mail is claimed, and running sends have `grace` seconds to finish."""
         work = asyncio.create_task(self._work())
         try:
             yield
@@ -102,16 +106,16 @@ class DeliveryWorker:
                 if self._has_room() and await self._begin_one():
                     continue
             except Unavailable:
-                logger.debug("the queue of mails cannot be looked at: the store is away")
-            except Exception as error:  # whatever it was, mail must go on
-                if told != (told := f"{type(error).__name__}: {error}"):  # once, however long it lasts
-                    logger.exception("looking for mail to send failed")
+                logger.debug("the mail queue cannot be read: MongoDB is unreachable")
+            except Exception as error:  # any failure: the worker goes on
+                if told != (told := f"{type(error).__name__}: {error}"):  # log a lasting failure once
+                    logger.exception("claiming due mail failed")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._something_new.wait()
 
     def _has_room(self) -> bool:
-        """Whether one more mail may be sent now; while the server refuses us, one at a time, and none amid a pause."""
+        """Return whether a mail can be sent now. While the server rejects this installation: one after each pause."""
         if self._refusals and time.monotonic() < self._rests_until:
             return False
         return len(self._tasks) < (1 if self._refusals else self._at_once)
@@ -134,15 +138,15 @@ class DeliveryWorker:
         except TransientFailureError as error:
             await self._try_later(claim, str(error))
         except BrokenSealError:
-            # The key may be back after the next start: it is an operator's mistake, not the mail's.
+            # The key can be back after the next start.
             await self._try_later(claim, "it was sealed under a key that is not in TRIVET_SEAL_KEYS")
-        except Exception as error:  # whatever it was, the mail comes back
+        except Exception as error:  # any failure: the mail is tried again
             logger.exception("sending mail failed")
             await self._try_later(claim, f"unexpected: {type(error).__name__}")
 
     async def _send(self, claim: Claim) -> None:
         if claim.attempts > self._retry_policy.attempts:
-            raise PermanentFailureError("whoever tried to send it last did not come back")
+            raise PermanentFailureError("the worker of the last attempt did not finish")
         email = self._sealed_mail.open(claim.mail, claim.notification_id)
         await failpoints.reach("notifications.before_send")
         await self._mailer.send(Outgoing(email, claim.notification_id, claim.created_at))
@@ -153,17 +157,17 @@ class DeliveryWorker:
 
     def _all_is_well(self) -> None:
         if self._trouble:
-            logger.info("mail is taken again")
+            logger.info("the mail server accepts mail again")
         self._trouble, self._refusals, self._said_at = "", 0, -SAY_AGAIN_SECONDS
         refused.set(0)
 
     async def _hold(self, claim: Claim, error: SenderRejectedError) -> None:
-        """Keep a mail that the server would take from somebody else, and leave the server alone for a while."""
+        """Reschedule a mail without counting the attempt. Pause if the server rejects all mail from here."""
         age, now = self._clock() - claim.created_at, time.monotonic()
         if age >= HELD_FOR:
             await self._give_up(claim, str(error))
             return
-        if error.is_for_all and now >= self._rests_until:  # of several that were under way, one counts
+        if error.is_for_all and now >= self._rests_until:  # of several concurrent rejections, one counts
             self._refusals += 1
             self._rests_until = now + self._retry_policy.pause(self._refusals).total_seconds()
             refused.set(1)
@@ -180,8 +184,8 @@ class DeliveryWorker:
         if claim.attempts >= self._retry_policy.attempts:
             await self._give_up(claim, why)
             return
-        if self._trouble != why:  # once, however many mails it concerns
-            logger.warning("a mail is put off: %s", why)
+        if self._trouble != why:  # once for all mails with this reason
+            logger.warning("a mail is rescheduled: %s", why)
             self._trouble = why
         retried.inc()
         pause = self._retry_policy.pause(claim.attempts)
@@ -193,15 +197,21 @@ class DeliveryWorker:
         await self._mark(claim, lambda: self._queue.mark_failed(claim, why))
 
     async def _mark(self, claim: Claim, mark: Callable[[], Awaitable[bool]]) -> None:
-        """Keep what became of a mail, for as long as the lease says that nobody else will try it."""
+        """Store the outcome of an attempt. Retry while the lease keeps other workers from the mail."""
         while self._clock() < claim.lease_until:
             try:
                 if not await mark():
-                    logger.warning("a mail was erased, or claimed anew, while it was sent: %s", claim.notification_id)
+                    logger.warning(
+                        "a mail was erased or claimed again while it was sent: %s",
+                        claim.notification_id,
+                    )
                 return
             except Unavailable:
                 await asyncio.sleep(MARK_AGAIN_SECONDS)
-        logger.error("what became of a mail could not be kept, so it is tried again: %s", claim.notification_id)
+        logger.error(
+            "the outcome of a mail was not stored, so it is tried again: %s",
+            claim.notification_id,
+        )
 
     async def _measure(self) -> None:
         if time.monotonic() - self._measured < MEASURE_SECONDS:

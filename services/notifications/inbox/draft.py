@@ -1,4 +1,4 @@
-"""What a caller wants a user to be told, and the rules it must keep."""
+"""A notification before it is stored, and the rules that it must keep."""
 
 import re
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ TOPIC = re.compile(r"[a-z0-9._-]{0,64}")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A notification that is not stored yet. `ttl` is None for the service's own."""
+    """A notification before it is stored. A `ttl` of None is the default of the service."""
 
     user_id: str
     title: str

@@ -1,4 +1,4 @@
-"""Notifications: what users are told, and whether they have read it."""
+"""The notifications of users, read and unread."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import astuple, dataclass
@@ -55,9 +55,9 @@ class NotificationPage(Generic[M]):
 
 
 class Notifications:
-    """The collection. An expired notification is not there, whenever MongoDB removes it.
+    """The collection. An expired notification counts as deleted, also before MongoDB removes it.
 
-    `owner` is the only user whose notifications may be touched, None for anybody's: another's is NotFound.
+    `owner` limits a call to the notifications of that user; another user's is NotFound. None means no limit.
     Each write that can change a user's unread count invalidates the cached one. Every method raises Unavailable if the
     store is unreachable.
     """
@@ -96,9 +96,9 @@ class Notifications:
         await self._tombstones.check(draft.user_id)
         document = self._document(draft, caller)
         if await self._preferences.refuses(draft.user_id, draft.topic, draft.kind):
-            if (first := await self._first(document, draft.email)) is not None:  # from before they said so
+            if (first := await self._first(document, draft.email)) is not None:  # from before the user disabled it
                 return first
-            raise FailedPrecondition("UNWANTED", f"the user wants nothing of this topic by {draft.kind}")
+            raise FailedPrecondition("UNWANTED", f"the user has disabled this topic for {draft.kind}")
         insert = partial(self._insert, document, draft.email)
         # What is read from the start changes no count.
         document = await (insert() if document["read"] else self._write_and_invalidate(draft.user_id, insert))
@@ -114,14 +114,14 @@ class Notifications:
             if "requestId" in document:
                 first = await self._first(document, email)
                 if first is None:
-                    why = "the first notification of this request_id was just removed: try again"
+                    why = "the first notification of this request_id was just deleted: try again"
                     raise Aborted("REQUEST_RACED", why) from None
                 document = first
         if "delivery" in document:
             await self._deliveries.move(document)
         try:
             await self._tombstones.check(document["userId"])
-        except FailedPrecondition:  # the erasure went past meanwhile
+        except FailedPrecondition:  # the user was erased in between
             this = {"_id": document["_id"]}
             await self._store.run("notifications.delete", lambda: self._rows.delete_one(this))
             await self._deliveries.delete(document["_id"])
@@ -132,7 +132,7 @@ class Notifications:
         if kind == "push":
             raise Unimplemented("PUSH_NOT_IMPLEMENTED", "this version does not send push notifications")
         if kind == "email" and not (self._mail_policy.sent or self._mail_policy.kept):
-            raise FailedPrecondition("EMAIL_NOT_CONFIGURED", "no mail server is set here: TRIVET_SMTP_URL")
+            raise FailedPrecondition("EMAIL_NOT_CONFIGURED", "no mail server is configured: set TRIVET_SMTP_URL")
 
     def _document(self, draft: Draft, caller: str) -> Document:
         now = self._clock()
@@ -171,7 +171,7 @@ class Notifications:
             request = (again["caller"], again["requestId"])
             is_same = self._mail_policy.sealed_mail.is_same(first["fingerprint"], email, *request)
         if not is_same:
-            raise FailedPrecondition("REQUEST_ID_REUSED", "this request_id was used for another notification")
+            raise FailedPrecondition("REQUEST_ID_REUSED", "this request_id belongs to another notification")
         return first
 
     async def get(self, notification_id: str, owner: str | None, fields: Sequence[str] = ()) -> Document:
@@ -233,7 +233,9 @@ class Notifications:
         """Mark those of the user's that are there; return how many had been unread. Raises InvalidArgument."""
         if len(notification_ids) > MAX_BATCH:
             raise InvalidArgument(
-                "TOO_MANY", f"up to {MAX_BATCH} ids, not {len(notification_ids)}", field="notification_ids"
+                "TOO_MANY",
+                f"at most {MAX_BATCH} ids, not {len(notification_ids)}",
+                field="notification_ids",
             )
         which = {"_id": {"$in": list(dict.fromkeys(notification_ids))}, "userId": user_id}
         return await self._write_and_invalidate(user_id, partial(self._mark, which))
@@ -243,9 +245,9 @@ class Notifications:
         return await self._write_and_invalidate(user_id, partial(self._mark, {"userId": user_id}))
 
     async def delete(self, notification_id: str, owner: str | None) -> None:
-        """Remove one. Raises NotFound, and FailedPrecondition for a mail that waits to be sent.
+        """Delete a notification. Raises NotFound, and FailedPrecondition for a mail that waits to be sent.
 
-        Whoever has stolen a session must not take back the mail that warns of it.
+        A stolen session must not be able to take back the mail that warns of it.
         """
 
         async def remove() -> None:
@@ -257,7 +259,7 @@ class Notifications:
             found = await self.get(notification_id, owner, ["delivery", "nextAttemptAt"])
             # `nextAttemptAt` is of an older version. A delivery that is done never waits again.
             if {"delivery", "nextAttemptAt"} & set(found) or await self._deliveries.waits(notification_id):
-                raise FailedPrecondition("MAIL_NOT_SENT_YET", "a mail that waits to be sent cannot be removed")
+                raise FailedPrecondition("MAIL_NOT_SENT_YET", "a mail that waits to be sent cannot be deleted")
             await self._deliveries.delete(notification_id)
             await self._store.run("notifications.delete", lambda: self._rows.delete_one(this))
 
@@ -324,4 +326,4 @@ def _lifetime(document: Document) -> timedelta:
 
 
 def _not_found() -> NotFound:
-    return NotFound("NOTIFICATION_NOT_FOUND", "there is no such notification")
+    return NotFound("NOTIFICATION_NOT_FOUND", "the notification does not exist")

@@ -1,4 +1,4 @@
-"""What users want to be told, and by which way."""
+"""Notification preferences of users, by topic and type."""
 
 import re
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from services.notifications.store.tombstones import Tombstones
 MAX_PREFERENCES = 200
 # A browser folds a path that ends in one or two dots.
 TOPIC = re.compile(r"(?!\.{1,2}\Z)[a-z0-9._-]{1,64}")
-ALWAYS_TOLD = "account."
-"""Topics that begin so are about the account itself: whoever has stolen a session must not silence what warns of it."""
+ALWAYS_SENT = "account."
+"""Topics with this prefix are about the account. A stolen session must not be able to silence the warnings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """Whether a user wants to be told of a topic in one way. What was never said is wanted."""
+    """Whether a user wants notifications of a topic and type. Without a preference they are enabled."""
 
     user_id: str
     topic: str
@@ -47,24 +47,24 @@ class Preferences:
         self._clock = clock
 
     async def all_of(self, user_id: str) -> list[Preference]:
-        """Return what the user has said, by topic and type; nothing for an unknown user."""
+        """Return the user's preferences, sorted by topic and type. Empty for an unknown user."""
         rows = await self._store.run("preferences.find", lambda: self._rows.find({"userId": user_id}).to_list())
         found = [Preference(row["userId"], row["topic"], row["type"], row["enabled"]) for row in rows]
         return sorted(found, key=lambda each: (each.topic, each.kind))
 
     async def refuses(self, user_id: str, topic: str, kind: Kind) -> bool:
-        """Whether the user has said that they do not want to be told so."""
-        if not topic or topic.startswith(ALWAYS_TOLD):
+        """Return whether the user has disabled this topic and type."""
+        if not topic or topic.startswith(ALWAYS_SENT):
             return False
         this = {"_id": _id(user_id, topic, kind)}
         row = await self._store.run("preferences.get", lambda: self._rows.find_one(this, {"enabled": 1}))
         return row is not None and not row["enabled"]
 
     async def set(self, preference: Preference) -> None:
-        """Keep the preference in place of what was said before of its topic and type.
+        """Store the preference, in place of the previous one of its topic and type.
 
-        Raises InvalidArgument, and FailedPrecondition for a user who was erased or has said as much as may be kept:
-        200, and a few more if many are said at once.
+        Raises InvalidArgument, and FailedPrecondition for an erased user or above the limit: 200 preferences, and a few
+        more if many are set concurrently.
         """
         _check(preference)
         await self._tombstones.check(preference.user_id)
@@ -82,7 +82,7 @@ class Preferences:
             if (await self._rows.update_one(this, {"$set": said})).matched_count:
                 return
             if await self._rows.count_documents({"userId": user_id}, limit=MAX_PREFERENCES) >= MAX_PREFERENCES:
-                raise FailedPrecondition("TOO_MANY_PREFERENCES", f"{MAX_PREFERENCES} preferences are kept, no more")
+                raise FailedPrecondition("TOO_MANY_PREFERENCES", f"at most {MAX_PREFERENCES} preferences per user")
             try:
                 await self._rows.insert_one(this | about | said)
             except DuplicateKeyError:  # another call, or the driver's own first try
@@ -91,13 +91,13 @@ class Preferences:
         await self._store.run("preferences.set", put)
         try:
             await self._tombstones.check(user_id)
-        except FailedPrecondition:  # the erasure went past meanwhile
+        except FailedPrecondition:  # the user was erased in between
             await self._store.run("preferences.delete", lambda: self._rows.delete_one(this))
             raise
 
 
 def _id(user_id: str, topic: str, kind: Kind) -> str:
-    """Return what the one row of the three is called; only a user id may hold a slash."""
+    """Return the document id of the three. Only a user id can contain a slash."""
     return f"{kind}/{topic}/{user_id}"
 
 
@@ -109,9 +109,9 @@ def _check(preference: Preference) -> None:
             "preference.topic must be 1 to 64 of [a-z0-9._-], and not . or ..",
             field="preference.topic",
         )
-    if preference.topic.startswith(ALWAYS_TOLD) and not preference.enabled:
+    if preference.topic.startswith(ALWAYS_SENT) and not preference.enabled:
         raise InvalidArgument(
             "ALWAYS_TOLD",
-            f"what begins with {ALWAYS_TOLD} is always told: it is for the account's safety",
+            f"topics that begin with {ALWAYS_SENT} cannot be disabled: they protect the account",
             field="preference.topic",
         )

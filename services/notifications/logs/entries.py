@@ -29,7 +29,7 @@ OTHER_METHOD = "_OTHER"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened. `timestamp` is None for now."""
+    """A log entry. A `timestamp` of None is the time of arrival."""
 
     message: str
     level: Level = "info"
@@ -84,7 +84,7 @@ class Logs:
         Unavailable when the store cannot be reached.
         """
         if len(entries) > MAX_ENTRIES:
-            raise InvalidArgument("TOO_MANY", f"up to {MAX_ENTRIES} entries, not {len(entries)}", field="entries")
+            raise InvalidArgument("TOO_MANY", f"at most {MAX_ENTRIES} entries, not {len(entries)}", field="entries")
         for index, entry in enumerate(entries):
             if not entry.message:
                 path = f"entries[{index}].message"
@@ -105,7 +105,7 @@ class Logs:
             return None
         of = f"entries[{index}] is of {entry.timestamp}"
         if entry.timestamp > now + MOST_AHEAD:
-            return RejectedEntry(index, "IN_THE_FUTURE", f"{of}: at most 1 day ahead of this server's clock is taken")
+            return RejectedEntry(index, "IN_THE_FUTURE", f"{of}: more than 1 day ahead of the server's clock")
         if entry.timestamp <= now - self._ttls[entry.level]:
             days = self._ttls[entry.level] / timedelta(days=1)
             return RejectedEntry(index, "EXPIRED", f"{of}: {entry.level} entries are kept for {days:g} days")
@@ -114,7 +114,7 @@ class Logs:
     async def _insert(self, documents: Sequence[Document]) -> None:
         await self._store.run("logs.insert", lambda: insert_missing(self._rows, documents))
         if late := await self._tombstones.among(document["userId"] for document in documents):
-            # The erasure went past meanwhile.
+            # The user was erased in between.
             theirs = {"_id": {"$in": [document["_id"] for document in documents if document["userId"] in late]}}
             await self._store.run("logs.erase", lambda: self._rows.delete_many(theirs))
 

@@ -1,4 +1,4 @@
-"""How much a log entry matters."""
+"""The levels of log entries."""
 
 from typing import Literal
 

@@ -26,12 +26,12 @@ MAX_TEXT = 256
 NEWEST_FIRST = [("timestamp", DESCENDING), ("_id", DESCENDING)]
 SPANS = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7), timedelta(days=30))
 WALK_SECONDS = 0.75
-"""After this no further window is begun: a page that says how far it looked is better than none."""
+"""After this time no further window is searched: a partial page that says how far it searched is returned."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Which entries are meant: all, where nothing is said. The range is [start, end)."""
+    """Which entries match; an unset field matches all. The range is [start, end)."""
 
     start: datetime | None = None
     end: datetime | None = None
@@ -111,7 +111,7 @@ class LogReader:
 
 def _check(wanted: LogFilter) -> None:
     if len(wanted.text) > MAX_TEXT:
-        raise InvalidArgument("TEXT_TOO_LONG", f"text may have {MAX_TEXT} characters", field="text")
+        raise InvalidArgument("TEXT_TOO_LONG", f"text can have at most {MAX_TEXT} characters", field="text")
     if wanted.start is not None and wanted.end is not None and wanted.start >= wanted.end:
         raise InvalidArgument("INVALID_FIELD", "end_time must be after start_time", field="end_time")
 

@@ -1,4 +1,4 @@
-"""What is held of one person: read page by page, and erased in bounded batches."""
+"""All data about a user: exported page by page, erased in bounded batches."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ from trivet.client.deadline import remaining
 # SecantusDB removes some 100 to 250 a second, each on disk by itself: a batch must be done long before the call ends.
 BATCH = 50
 ERASE_SECONDS = 0.75
-"""After this no further batch is begun, so that the answer says how far it came before its deadline."""
+"""After this time no further batch begins, so that the response arrives before the deadline."""
 HIDDEN = frozenset(
     {"_id", "userId", "mail", "delivery", "fingerprint", "lease", "leaseUntil", "nextAttemptAt", "caller", "requestId"}
 )
@@ -32,7 +32,7 @@ HIDDEN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One thing that is held of a user."""
+    """One record about a user."""
 
     kind: str
     data: dict[str, Any]
@@ -62,9 +62,9 @@ class UserData:
         self._monotonic = monotonic
 
     async def erase(self, user_id: str) -> tuple[int, bool]:
-        """Erase what there is time for; return how much that was, and whether all of it is gone.
+        """Erase the user's data for up to 0.75 s. Return the number of records, and whether the erasure is complete.
 
-        Nothing of the user is kept any more from the first call on. Again, or for an unknown user, it does no harm.
+        From the first call on, new data about the user is rejected. The call can be repeated.
         """
         tags = [unread_tag(user_id), preferences_tag(user_id)]
         return await self._invalidation.write_and_invalidate(tags, partial(self._erase, user_id))
@@ -134,11 +134,11 @@ class UserData:
                     return number, Cursor(EPOCH + milliseconds * MILLISECOND, row_id)
                 except OverflowError:
                     pass
-        raise InvalidArgument("INVALID_PAGE_TOKEN", "page_token is not one of ours", field="page_token")
+        raise InvalidArgument("INVALID_PAGE_TOKEN", "page_token is not valid for this request", field="page_token")
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document as JSON has it, without what is only ours, and without mail that waits to be sent."""
+    """Return a document as JSON, without internal fields and without mail."""
     data = {"id": row["_id"], **{key: _plain(value) for key, value in row.items() if key not in HIDDEN}}
     return data | {"attributes": shown(data["attributes"])} if "attributes" in data else data
 

@@ -6,7 +6,7 @@ from runtime.errors import InvalidArgument
 def check_length(path: str, text: str, limit: int) -> None:
     """Raise InvalidArgument for a text of more than `limit` characters."""
     if len(text) > limit:
-        raise invalid_field(path, f"may have {limit} characters, not {len(text)}")
+        raise invalid_field(path, f"can have at most {limit} characters, not {len(text)}")
 
 
 def invalid_field(path: str, rule: str) -> InvalidArgument:

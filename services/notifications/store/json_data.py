@@ -1,4 +1,4 @@
-"""Free-form data that callers keep with a document: checked in notifications, cut to fit in log entries."""
+"""Free-form JSON data: checked in notifications, cut to fit in log entries."""
 
 import json
 import math
@@ -17,17 +17,17 @@ def check(data: dict[str, Any], field: str) -> None:
     """Raise InvalidArgument for data that cannot be kept as it is: a key that MongoDB would read, depth, size, NaN."""
     _check_value(data, field, MAX_DEPTH)
     if _size(data) > MAX_BYTES:
-        raise InvalidArgument("DATA_TOO_LARGE", f"{field} may hold {MAX_BYTES} bytes as JSON", field=field)
+        raise InvalidArgument("DATA_TOO_LARGE", f"{field} can have at most {MAX_BYTES} bytes as JSON", field=field)
 
 
 def _check_value(value: Any, path: str, depth: int) -> None:
     if isinstance(value, dict | list) and depth == 0:
-        raise InvalidArgument("DATA_TOO_DEEP", f"{path} lies deeper than {MAX_DEPTH} levels", field=path)
+        raise InvalidArgument("DATA_TOO_DEEP", f"{path} is nested deeper than {MAX_DEPTH} levels", field=path)
     if isinstance(value, dict):
         for key, member in value.items():
             if key.startswith("$") or "." in key or "\0" in key:
                 raise InvalidArgument(
-                    "INVALID_DATA_KEY", f"a key of {path} begins with $ or holds a dot or NUL", field=path
+                    "INVALID_DATA_KEY", f"a key of {path} begins with $ or contains a dot or NUL", field=path
                 )
             _check_value(member, f"{path}.{key}", depth - 1)
     elif isinstance(value, list):
@@ -38,7 +38,7 @@ def _check_value(value: Any, path: str, depth: int) -> None:
 
 
 def storable(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the data with keys that can be stored, and without what is too deep or too much: it says what was cut."""
+    """Return the data with storable keys. A mark replaces what is too deep or too large."""
     kept: dict[str, Any] = {}
     left = MAX_BYTES - len(CUT.encode()) - 16
     for key, member in _storable_value(data, MAX_DEPTH).items():

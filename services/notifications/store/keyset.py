@@ -1,4 +1,4 @@
-"""A place in a list that is sorted newest first: what a page token holds."""
+"""Keyset pagination of lists that are sorted newest first."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Behind the row with this time and id. An empty id means that nothing of that time is left."""
+    """The last row of a page, by time and id. With an empty id, no row of that time is left."""
 
     time: datetime
     id: str
@@ -34,7 +34,7 @@ def decode_cursor(page_token: str, *query: Any) -> Cursor | None:
                 return Cursor(EPOCH + milliseconds * MILLISECOND, row_id)
             except OverflowError:
                 pass
-    raise InvalidArgument("INVALID_PAGE_TOKEN", "page_token is not one of ours", field="page_token")
+    raise InvalidArgument("INVALID_PAGE_TOKEN", "page_token is not valid for this request", field="page_token")
 
 
 def older_than(cursor: Cursor | None, key: str) -> dict[str, Any]:

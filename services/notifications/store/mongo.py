@@ -48,7 +48,7 @@ OVERRUN_SECONDS = 0.02
 
 
 class Store:
-    """The database's collections. It need not be up: what needs it raises Unavailable until it is."""
+    """The database. Until it is up and prepared, calls raise Unavailable."""
 
     def __init__(
         self,
@@ -62,9 +62,9 @@ class Store:
     ) -> None:
         self._client = client
         self._timeout = timeout
-        # Calls wait for a connection here, where cancelling them costs nothing.
+        # Calls wait for a connection here, where a cancelled wait costs no connection.
         self._free_connections = asyncio.Semaphore(connections)
-        # For pages of more than one statement: many at once slow a store down until all other calls are too late.
+        # For pages of more than one statement: many concurrent ones would slow the store until other calls time out.
         self.long_pages = QuerySlots(busy=LISTS)
         self._tasks = Tasks("mongodb", limit=connections)
         self.is_prepared = False
@@ -85,7 +85,7 @@ class Store:
         and DeadlineExceeded when the time of the RPC is up first; whether a write was done is then unknown.
         """
         if not self.is_prepared:
-            raise Unavailable("STORE_UNAVAILABLE", "the notification store is not ready yet")
+            raise Unavailable("STORE_UNAVAILABLE", "not ready: waiting for MongoDB or a migration")
         limit = remaining(self._timeout)
         if limit <= 0:
             raise _deadline_exceeded()
@@ -124,8 +124,11 @@ class Store:
                 if not self._has_logged_unauthorized:
                     self._has_logged_unauthorized = True
                     await self._log_failure(error)
-                raise Unavailable("STORE_UNAVAILABLE", "the notification store does not let this service in") from error
-            raise  # not the store's state but our mistake
+                raise Unavailable(
+                    "STORE_UNAVAILABLE",
+                    "MongoDB denies access: check MONGODB_URI",
+                ) from error
+            raise  # a bug of this service
 
     async def drain(self) -> None:
         """Wait for the driver calls whose callers have left."""
@@ -149,7 +152,7 @@ class Store:
                 for migrate in self._migrations:
                     await self._migrate(migrate)
                 self.is_prepared = True
-            except Exception as error:  # whatever it was, the store may be right the next time
+            except Exception as error:  # any failure: the next try can succeed
                 pause = REFUSED_SECONDS if server_errors.is_permanent(error) else AGAIN_SECONDS
                 if (reason := f"{type(error).__name__} {getattr(error, 'code', '')}") != last:
                     await self._log_failure(error)
@@ -164,12 +167,12 @@ class Store:
 
     async def _log_failure(self, error: Exception) -> None:
         if not isinstance(error, PyMongoError):
-            logger.error("the indexes cannot be made: this is a mistake in Trivet", exc_info=error)
+            logger.error("creating indexes or migrating failed: this is a bug in Trivet", exc_info=error)
         elif server_errors.is_permanent(error):
             server, mend = await server_errors.server_of(self._client), server_errors.remedy_of(error)
-            logger.error("MongoDB refuses what this service needs: %s, from %s; %s", _words(error), server, mend)
+            logger.error("MongoDB rejects a needed command: %s, from %s; %s", _words(error), server, mend)
         else:
-            logger.warning("the indexes cannot be made yet; trying again: %s: %s", type(error).__name__, error)
+            logger.warning("indexes cannot be created yet; retrying: %s: %s", type(error).__name__, error)
 
 
 def _words(error: PyMongoError) -> str:
@@ -180,11 +183,11 @@ def _words(error: PyMongoError) -> str:
 
 
 def _unavailable() -> Unavailable:
-    return Unavailable("STORE_UNAVAILABLE", "the notification store does not answer")
+    return Unavailable("STORE_UNAVAILABLE", "MongoDB does not answer the notifications service: retry later")
 
 
 def _deadline_exceeded() -> DeadlineExceeded:
-    return DeadlineExceeded("DEADLINE_EXCEEDED", "the call's time was up before the notification store answered")
+    return DeadlineExceeded("DEADLINE_EXCEEDED", "the deadline passed before MongoDB answered")
 
 
 Migration = Callable[[Store], Awaitable[int]]

@@ -1,4 +1,4 @@
-"""How many connections to MongoDB are open, and how many of them calls hold."""
+"""Metrics of the connection pool: open connections, and connections in use."""
 
 from pymongo.monitoring import (
     ConnectionCheckedInEvent,
@@ -52,7 +52,7 @@ class PoolGauges(ConnectionPoolListener):
         """It may be used."""
 
     def pool_cleared(self, event: PoolClearedEvent) -> None:
-        """Each connection is told to be closed by an event of its own."""
+        """Each connection that closes has its own event."""
 
     def pool_closed(self, event: PoolClosedEvent) -> None:
         """As when it is cleared."""

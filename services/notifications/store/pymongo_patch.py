@@ -24,6 +24,6 @@ async def wait_here(awaitable: Awaitable[T], timeout: float | None) -> T:
 
 
 def apply() -> None:
-    """Have the driver wait like that, where it would not by itself."""
+    """Replace the driver's wait on Python 3.11."""
     if HAS_THE_FAULT:
         pymongo.lock.wait_for = wait_here  # type: ignore[attr-defined, assignment]  # it imports the name for itself alone

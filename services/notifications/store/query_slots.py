@@ -1,4 +1,4 @@
-"""Few long reads run at a time, so that a slow store keeps connections for everybody else."""
+"""Bounds concurrent long reads, so that a slow store keeps connections for other calls."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from runtime.errors import Unavailable
 
-LOG_QUERIES = ("LOG_QUERIES_BUSY", "others are looking through the logs: try again")
+LOG_QUERIES = ("LOG_QUERIES_BUSY", "too many log queries are in progress: try again")
 LISTS = ("TOO_MANY_READS", "too many long pages are being read: try again, or ask for fewer rows")
 AT_ONCE = 2
 MAX_WAIT_SECONDS = 0.5
@@ -29,7 +29,7 @@ class QuerySlots:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Take a turn for as long as the block runs. Raises Unavailable."""
+        """Hold a slot inside the block. Raises Unavailable if none is free in time."""
         try:
             async with asyncio.timeout(self._max_wait):
                 await self._free.acquire()

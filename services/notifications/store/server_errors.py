@@ -1,4 +1,4 @@
-"""What a server says that no waiting mends: it does not have what this service needs, or does not let it in."""
+"""Errors of MongoDB that waiting does not fix: a missing feature, wrong credentials or missing rights."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,19 +20,19 @@ KNOWN_TO_WORK = "MongoDB, SecantusDB 0.7"
 
 
 def is_permanent(error: BaseException) -> bool:
-    """Whether a server that is there has refused for good: its primary is no other, and it has not run out of time."""
+    """Return whether the error is permanent: no failover, no time-out, no conflict."""
     if isinstance(error, OperationFailure):
         return not (error.timeout or error.code in PASSING or error.has_error_label("RetryableWriteError"))
     return isinstance(error, ConfigurationError)  # among others a server too old for the driver
 
 
 def is_unauthorized(error: PyMongoError) -> bool:
-    """Whether the server does not let this service in."""
+    """Return whether credentials or rights are wrong."""
     return isinstance(error, OperationFailure) and error.code in LOGIN | RIGHTS
 
 
 def remedy_of(error: PyMongoError) -> str:
-    """Return what to do about a refusal."""
+    """Return what an operator must do about a permanent error."""
     code = error.code if isinstance(error, OperationFailure) else None
     if code in LOGIN:
         return "check the user and the password in MONGODB_URI"
@@ -48,7 +48,7 @@ async def server_of(client: AsyncMongoClient[Any]) -> str:
     try:
         with pymongo.timeout(ASK_SECONDS):
             return version_of(await client.admin.command("buildInfo"))
-    except PyMongoError:  # it lets nobody in, not even for that
+    except PyMongoError:  # buildInfo is rejected too
         return "a server of unknown version"
 
 

@@ -1,4 +1,4 @@
-"""Who was erased: what comes late about them, from an outbox or a log's buffer, is not kept."""
+"""Tombstones of erased users: data that arrives late, from an outbox or a log buffer, is not stored."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -13,10 +13,10 @@ COLLECTIONS = (TOMBSTONES,)
 
 
 class Tombstones:
-    """One row per erased user, kept for `ttl`: the id, which is nobody's any more, and when.
+    """One document per erased user, kept for `ttl`: the user id, which identifies no one any more, and the time.
 
-    Whoever writes asks afterwards as well as before. An erasure writes its row before it looks for what to remove: so
-    either it finds what was written, or the writer finds it.
+    A writer checks before and after its write. An erasure writes the tombstone before it searches for data. So either
+    the erasure finds the written data, or the writer finds the tombstone.
     """
 
     def __init__(self, store: Store, *, ttl: timedelta, clock: Clock = utc_now) -> None:
@@ -26,7 +26,7 @@ class Tombstones:
         self._clock = clock
 
     async def add(self, user_id: str) -> None:
-        """Keep nothing of the user from now on. Raises Unavailable."""
+        """Add a tombstone: from now on nothing about the user is stored. Raises Unavailable."""
         now = self._clock()
         once = {"$setOnInsert": {"erasedAt": now}, "$set": {"expiresAt": now + self._ttl}}
         await self._store.run("erasures.add", lambda: self._rows.update_one({"_id": user_id}, once, upsert=True))
@@ -34,10 +34,10 @@ class Tombstones:
     async def check(self, user_id: str) -> None:
         """Raise FailedPrecondition if the user was erased. Raises Unavailable."""
         if await self.among([user_id]):
-            raise FailedPrecondition("USER_ERASED", "the data of this user was erased: nothing more is kept of them")
+            raise FailedPrecondition("USER_ERASED", "this user was erased: no data about the user is stored")
 
     async def among(self, user_ids: Iterable[str]) -> set[str]:
-        """Return those of the users who were erased. Raises Unavailable."""
+        """Return the erased users among these. Raises Unavailable."""
         asked = sorted(set(user_ids) - {""})
         if not asked:
             return set()

@@ -52,7 +52,7 @@ async def test_a_server_that_refuses_the_indexes_is_named_once_as_an_error(
 async def test_what_passes_by_itself_is_a_warning(own_server: Engine, caplog: pytest.LogCaptureFixture) -> None:
     async with open_store(f"{own_server.url}/passing", COLLECTIONS, timeout=2.0) as store:
         async with failing(own_server, "createIndexes", errorCode=91):
-            await until(lambda: any("cannot be made yet" in record.getMessage() for record in caplog.records), 10)
+            await until(lambda: any("cannot be created yet" in record.getMessage() for record in caplog.records), 10)
         await until(lambda: store.is_prepared, 10)
     assert errors(caplog) == []
 
@@ -65,7 +65,7 @@ async def test_rights_that_are_taken_away_later_are_named_once_and_not_taken_for
         await until(lambda: store.is_prepared, 10)
         async with failing(own_server, "find", errorCode=13):
             for _ in range(3):
-                with pytest.raises(Unavailable, match="does not let this service in"):
+                with pytest.raises(Unavailable, match="denies access"):
                     await store.run("test.find", lambda: store.database.notifications.find_one({}))
     (told,) = errors(caplog)
     assert "Unauthorized 13" in told

@@ -1,4 +1,4 @@
-"""What becomes of mail here."""
+"""Whether this process sends, keeps or rejects mail."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from services.notifications.store.mongo import Document
 
 @dataclass(frozen=True, slots=True)
 class MailPolicy:
-    """What becomes of mail: it is `sent`, or else `kept` to be looked at, or else refused.
+    """Mail is `sent`, or else `kept` for the development mailbox, or else rejected.
 
-    `wake` is called when there is one more to send.
+    `wake` is called when a new mail waits to be sent.
     """
 
     sealed_mail: SealedMail
@@ -23,6 +23,6 @@ class MailPolicy:
     wake: Callable[[], None] = lambda: None
 
     def new_delivery(self, email: Email, notification_id: str, now: datetime) -> Document:
-        """Return what a new document holds of its mail. It is read: there is nothing of it to read in the product."""
+        """Return the fields of a new notification with this mail. It counts as read: it is not shown in the product."""
         state = {"status": QUEUED, "attempts": 0, "nextAttemptAt": now} if self.sent else {"status": KEPT}
         return {"read": True, "delivery": email_delivery(self.sealed_mail.seal(email, notification_id), **state)}

@@ -1,4 +1,4 @@
-"""Mail that development keeps instead of sending, for a person to look at."""
+"""Mail that development keeps instead of sending, for developers to read."""
 
 import html
 import re
@@ -34,7 +34,7 @@ class KeptMail:
 
 
 class Mailbox:
-    """The kept mail. It is on in development only: in production mail is somebody's."""
+    """The kept mail. It is on in development only: production mail is private."""
 
     def __init__(self, store: Store, sealed_mail: SealedMail, *, on: bool) -> None:
         self._store = store
@@ -49,7 +49,7 @@ class Mailbox:
         FailedPrecondition when off, and InvalidArgument for a token that is not of the mailbox.
         """
         if not self._on:
-            raise FailedPrecondition("MAILBOX_OFF", "mail is kept in development only")
+            raise FailedPrecondition("MAILBOX_OFF", "the mailbox is available in development only")
         after = keyset.decode_cursor(page_token, "mailbox")
         page = Page[Document, M](size, lambda row: encode(KeptMail(self._opened(row), row["createdAt"])))
 

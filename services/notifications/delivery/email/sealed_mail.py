@@ -1,4 +1,4 @@
-"""Mails at rest: sealed, and known again by a keyed hash when nothing else is left of them."""
+"""Mail at rest: sealed; a keyed fingerprint recognizes a mail after its body is erased."""
 
 import hashlib
 import hmac

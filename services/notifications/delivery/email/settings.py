@@ -1,4 +1,4 @@
-"""Which server mail is handed to, and from whom it is: what the service is told of it."""
+"""The settings of the mail server, the sender and the retries."""
 
 import ssl
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ SHAPE = "must be smtp://USER:PASSWORD@HOST:PORT or smtps://USER:PASSWORD@HOST:PO
 
 @dataclass(frozen=True, slots=True)
 class SmtpServer:
-    """Where mail is handed over: by TLS from the start, by STARTTLS or it fails, or in plain text."""
+    """The mail server, reached by TLS, by required STARTTLS, or in plain text."""
 
     host: str
     port: int
@@ -36,7 +36,7 @@ class SmtpServer:
 
 
 class MailSettings(Settings):
-    """How mail is sent. Without TRIVET_SMTP_URL development keeps it, and production refuses it."""
+    """How mail is sent. Without TRIVET_SMTP_URL development keeps mail, and production rejects it."""
 
     smtp_url: SecretStr = from_env(
         "TRIVET_SMTP_URL",
@@ -76,7 +76,7 @@ class MailSettings(Settings):
             return self
         server = self.smtp_server
         if self.is_production and server.is_plain and not _is_loopback(server.host):
-            raise ValueError("TRIVET_SMTP_URL: ?starttls=off is not for production: anybody on the way reads the mail")
+            raise ValueError("TRIVET_SMTP_URL: ?starttls=off is not for production: mail would be unencrypted")
         if server.is_plain and self.smtp_ca_file:
             raise ValueError("TRIVET_SMTP_CA_FILE is for a server that is reached by TLS")
         if not self.mail_from:

@@ -1,4 +1,4 @@
-"""Handing one mail to the mail server."""
+"""Sends one mail to the mail server."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ GOODBYE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A mail, what it is known by everywhere, and when it was written."""
+    """A mail, the id for its Message-ID header, and the time for its Date header."""
 
     email: Email
     id: str
@@ -159,7 +159,7 @@ def _why_unreachable(error: BaseException) -> str:
 
 
 async def _leave(client: aiosmtplib.SMTP) -> None:
-    """Say goodbye if there is anybody to say it to: the mail is sent or not, whatever becomes of it."""
+    """End the SMTP session if it is open. A failure here changes nothing about the mail."""
     if client.is_connected:
         with contextlib.suppress(SMTPException, OSError):
             async with asyncio.timeout(GOODBYE_SECONDS):

@@ -1,4 +1,4 @@
-"""What a mail server's refusal means: try later, never again, or mend this installation first."""
+"""Classifies a mail server's rejection: transient, permanent, or of this installation."""
 
 import re
 from enum import Enum
@@ -26,11 +26,11 @@ ADDRESS = re.compile(r"\S+@\S+")
 
 
 class TransientFailureError(Exception):
-    """The mail was not accepted now, or nobody knows; the text says why, and holds no secret."""
+    """The mail was not accepted, or the outcome is unknown. The text says why, and contains no secret."""
 
 
 class SenderRejectedError(TransientFailureError):
-    """The server refuses this installation, not the mail: its sender, its host, or its login.
+    """The server rejects this installation, not the mail: its sender, its host, or its login.
 
     `is_for_all`: it was refused before the server knew of a recipient, so every other mail would be too. `words` are
     the server's own; they quote no recipient, for they are empty where it knew of one.
@@ -43,11 +43,11 @@ class SenderRejectedError(TransientFailureError):
 
 
 class PermanentFailureError(Exception):
-    """The server will never take this mail; the text says why, and holds no secret."""
+    """The server will never accept this mail. The text says why, and contains no secret."""
 
 
 class Step(Enum):
-    """At which step of handing a mail over the server refuses, as the errors name it."""
+    """The step of the SMTP dialog that was rejected, as the errors name it."""
 
     GREETING = "us"
     LOGIN = "our user or password"
@@ -57,7 +57,7 @@ class Step(Enum):
 
 
 def classify_reply(error: SMTPResponseException, step: Step) -> TransientFailureError | PermanentFailureError:
-    """Return what the server's answer at this step means."""
+    """Return the error for a rejection at this step."""
     enhanced = ENHANCED.match(error.message)
     why = f"the mail server refused {step.value}: {error.code}{f' {enhanced[0]}' if enhanced else ''}"
     if error.code < PERMANENT:
@@ -74,7 +74,7 @@ def classify_reply(error: SMTPResponseException, step: Step) -> TransientFailure
 
 
 def _is_about_the_mail(code: int, enhanced: tuple[int, int] | None) -> bool:
-    """Whether MAIL FROM is refused for its parameters: the size, or the form, of this one mail."""
+    """Return whether MAIL FROM was rejected for its parameters: the size or the form of this mail."""
     return code == TOO_LARGE or (enhanced is not None and (enhanced in BAD_MAIL or enhanced[0] == MEDIA))
 
 
