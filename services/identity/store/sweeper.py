@@ -9,7 +9,8 @@ from services.identity.store.schema.table import Expiry
 
 BATCH = 500
 BATCHES = 40
-"""How many full batches of a table one sweep removes at most: 20,000 rows a minute, if it comes once a minute."""
+"""The most batches of a table in one sweep: 20,000 rows a minute if the sweep runs once a minute."""
+
 removed = Counter("trivet_expired_rows_removed_total", "Rows removed after their time.", ["table"])
 
 
