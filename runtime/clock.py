@@ -1,4 +1,4 @@
-"""Times as Trivet keeps them: UTC, to the millisecond."""
+"""Times in UTC, with millisecond precision."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,12 +9,12 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Return the present, cut to the millisecond that every store can hold."""
+    """Return the current time, truncated to milliseconds, which every store can hold."""
     return to_milliseconds(datetime.now(UTC))
 
 
 def to_milliseconds(time: datetime) -> datetime:
-    """Return the time without what is below a millisecond."""
+    """Return the time truncated to milliseconds."""
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 

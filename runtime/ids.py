@@ -1,4 +1,4 @@
-"""Random names: ids of rows, and tokens that open sessions."""
+"""Random ids and tokens."""
 
 import hashlib
 import secrets

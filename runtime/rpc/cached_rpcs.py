@@ -1,4 +1,4 @@
-"""RPCs whose answers are kept in the cache, as the .proto files declare it: for those who fill, and those who read."""
+"""Cacheable RPCs, as `trivet.cache.v1.cached` declares them in the .proto files: for services that fill and read."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from trivet.cache.v1.cached_pb2 import Cached, cached
 from trivet.client.near import reads
 
 KEY = reads.KEY
-"""What the cache takes for a key, or for a tag."""
+"""The keys and tags that the cache accepts."""
 THE_KEY = "key"
 HOLE = re.compile(r"\{([a-z0-9_.]+)\}")
 

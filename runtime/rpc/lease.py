@@ -1,4 +1,4 @@
-"""The position of a cache miss, handed from the reader that missed to the owner that fills."""
+"""The lease of a cache miss: the reader sends it to the owner, which fills the cache with it."""
 
 from contextvars import ContextVar
 

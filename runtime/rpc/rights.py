@@ -1,4 +1,4 @@
-"""Which RPCs the product's own programs may call for themselves, as the operator says."""
+"""TRIVET_PROGRAM_RIGHTS: the RPCs that the product's own programs can call."""
 
 import re
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ def checked(rights: tuple[str, ...]) -> tuple[str, ...]:
     """Return the rights if each is written as it should be. Raises ValueError."""
     for right in rights:
         if not RIGHT.fullmatch(right):
-            raise ValueError(f"{right!r} is not understood: {SHAPE}")
+            raise ValueError(f"{right!r} is not a right: write {SHAPE}")
     return rights
 
 

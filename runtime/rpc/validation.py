@@ -1,4 +1,4 @@
-"""What the .proto files require of every request, read once per message type."""
+"""Checks the REQUIRED fields of requests, which are read from the .proto files once per message type."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Entries with a lease and tags: what a reader finds, what a filler may store, and how tags make entries a miss."""
+"""Entries with leases and tags: reads, fills, deletes and invalidations."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ from services.cache.redis.scripts import DELETE, GET, INVALIDATE, SET
 from services.cache.redis.store import WRITE_SECONDS, Argument, Store
 
 MAX_ANSWERED_BYTES = 3 * 1024 * 1024 + 128 * 1024
-"""What one read answers at most, tags and all: more would not fit into a message, and an entry may always be a miss."""
+"""The size limit of one read with all tags: more does not fit into a message. Entries beyond it are misses."""
 
 TAG_LIFE_MS = 600_000
-"""How long a moved tag is kept where no entry carries it: longer than anyone takes from a miss to a fill."""
+"""How long an invalidated tag without entries is kept: longer than any fill takes after its miss."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What a read found. Without a value, `position` is the lease to fill with; None where Redis could not tell.
+    """The result of a read. Without a value, `position` is the lease for a fill; None if Redis failed.
 
     `absent` says that the entry is there and tells of nothing. A miss with `retry_ms` is somebody else's to fill. One
     that `is_large` is there, and there was no room for it beside what else was read.
@@ -41,7 +41,7 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What to write; `tags` by their names among all tags. Without a lease it is written whatever has moved."""
+    """An entry to write. `tags` are unique names. Without a lease it is written even if its tags have moved."""
 
     key: str
     value: bytes
@@ -52,10 +52,10 @@ class Entry:
 
 
 CLAIM_MS = 1_000
-"""For how long a missed entry is one reader's to fill: longer than any owner takes to answer."""
+"""How long one reader holds the claim on a missed entry: longer than any owner takes to answer."""
 
 RETRY_MS = 20
-"""After how long the others ask again at the latest: most fills take less than a claim lasts."""
+"""The longest time after which the other readers ask again: most fills end long before the claim."""
 
 NOTHING_KNOWN = Lookup(None)
 
@@ -71,14 +71,14 @@ class Entries:
         self._invalidating = Tasks("cache.invalidate")
 
     async def get(self, namespace: str, keys: Sequence[str], *, claim: bool = False) -> list[Lookup]:
-        """Return what is known of each key, in one round trip. Never raises: without Redis everything is a miss.
+        """Return a lookup for each key, in one round trip. Never raises: if Redis fails, every lookup is a miss.
 
         With `claim`, a miss is for one reader at a time to fill, until the entry is written or CLAIM_MS are over. Where
         Redis takes no claim, every reader may fill.
         """
         prefix = f"{self._entry_prefix}{namespace}:"
         names = [prefix + key for key in keys]
-        # What is traced has a script of its own, for a shared one would be below nobody's span.
+        # A traced read runs its own script, because a shared one has no parent span.
         if len(names) == 1 and not trace.get_current_span().is_recording():
             found = await self._shared[claim].get(names[0])
             if found is None or not found.is_large:

@@ -1,4 +1,4 @@
-"""Places in the invalidation stream, what stands there, and what processes have told of how far their readers are."""
+"""Positions and events of the invalidation stream, and the reports of cache processes on their readers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ KEPT_SINCE = "kept-since"
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in the invalidation stream; offsets compare within one epoch only."""
+    """A position in the invalidation stream. Offsets are comparable only within one epoch."""
 
     epoch: str
     offset: int
 
     def is_reached_by(self, other: "Position | None") -> bool:
-        """Whether the other is known to be this place or a later one."""
+        """Whether the other position is this one or a later one of the same epoch."""
         return other is not None and other.epoch == self.epoch and other.offset >= self.offset
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Tags that moved, by their names among all tags."""
+    """The unique names of tags that were invalidated at a position."""
 
     position: Position
     tags: Sequence[str]
@@ -40,13 +40,13 @@ class Invalidated:
 
 
 def fields(answer: Sequence[bytes]) -> dict[str, str]:
-    """Return what the processes have told, from the fields and values of the hash that Redis keeps it in."""
+    """Return the report of each process from the fields and values of the hash in Redis."""
     pairs = zip(answer[::2], answer[1::2], strict=True)
     return {name.decode(): value.decode() for name, value in pairs if name != KEPT_SINCE.encode()}
 
 
 def format_applied(applied: Position | None) -> str:
-    """Return what a process tells of its readers: how far all of them are, None if that is not known.
+    """Return the report of a process: the position that all its readers have applied, None if unknown.
 
     Redis keeps it with the number of the reading that told it: what stays the same was told by nobody since.
     """
@@ -54,7 +54,7 @@ def format_applied(applied: Position | None) -> str:
 
 
 def parse_applied(told: str) -> Position | None:
-    """Return how far the readers of a process are by what it has told; None if it is not known."""
+    """Return the position in a process's report; None if it is unknown."""
     epoch, _, rest = told.partition(" ")
     offset = rest.partition(" ")[0]
     return Position(epoch, int(offset)) if offset.isdecimal() else None

@@ -1,4 +1,4 @@
-"""The invalidation stream in Redis, and what the processes tell each other there of their readers."""
+"""The invalidation stream in Redis, and the reports of the cache processes on their readers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from services.cache.redis.scripts import FORGET, RANGE, TAIL, TOLD
 from services.cache.redis.store import Store
 
 MAX_EVENTS = 1_000
-"""What is told one by one: whoever is further behind drops everything."""
+"""The most events that a reader gets one by one. A reader that is further behind gets a reset."""
 
 PAGE = 100
-"""What is read at a time: events may be large, and Redis answers soon or not at all."""
+"""The number of events per read: events can be large, and the time-out is short."""
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The present position, and what has happened since the known one: None if that cannot be told any more."""
+    """The present position, and the events since the known one; None if they are not available any more."""
 
     position: Position
     events: Sequence[Event] | None
 
 
 class Stream:
-    """The stream as the process of this name sees it. Nothing here raises: Redis being away is an answer."""
+    """The stream, for the cache process of this name. No method raises: they return None if Redis fails."""
 
     def __init__(self, store: Store, process: str) -> None:
         self._store = store
@@ -46,7 +46,7 @@ class Stream:
         return End(position, await self._rest(self._events(position.epoch, answer[2]), position))
 
     async def between(self, since: Position, until: Position) -> Sequence[Event] | None:
-        """Return what happened after one position and up to another; None if that cannot be told."""
+        """Return the events after one position up to another; None if they are not available."""
         if since.epoch != until.epoch:
             return None
         return await self._rest(await self._page(since, until), until)
@@ -65,7 +65,7 @@ class Stream:
         return self._events(since.epoch, await self._store.read(RANGE, (self._store.stream,), *args))
 
     async def behind(self, position: Position, processes: Mapping[str, str]) -> Mapping[str, str]:
-        """Return those of the processes whose readers are not known to have applied the position."""
+        """Return the processes whose readers may not have applied the position yet."""
         answer = await self._store.read(TOLD, self._keys)
         if answer is None:
             return processes
@@ -78,7 +78,7 @@ class Stream:
         }
 
     async def forget(self, processes: Mapping[str, str]) -> None:
-        """Have those forgotten that have told nothing since: none of their readers may be serving any more."""
+        """Delete the reports that have not changed since: the leases of those readers have ended."""
         pairs = [word for pair in processes.items() for word in pair]
         await self._store.read(FORGET, self._keys, *pairs)
 

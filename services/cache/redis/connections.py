@@ -22,11 +22,11 @@ class ClusterError(RedisError):
 
 
 class ReplicaError(RedisConnectionError):
-    """The server takes no writes, and what it holds may be behind."""
+    """The server is a replica: it accepts no writes, and its data can be outdated."""
 
 
 class LifeChangedError(RedisConnectionError):
-    """Another server, or the same one started anew, answers where the known one did."""
+    """Another server, or the same one after a restart, answers at the address."""
 
 
 async def look_at(connection: AbstractConnection) -> str:

@@ -17,7 +17,7 @@ def factory(url: str) -> ConnectionPool:
     return ConnectionPool.from_url(
         url,
         retry=Retry(NoBackoff(), 0),
-        # redis-py would make a task for each write to bound it. Whoever sends a command bounds all of it.
+        # redis-py would start a task per write for this time-out. The callers have time-outs of their own.
         socket_timeout=None,
         socket_connect_timeout=CONNECT_SECONDS,
         protocol=2,  # with no name of the library: nothing to say before the first command
