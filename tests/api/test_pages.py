@@ -45,6 +45,7 @@ ZEROS = [0] * 7_900
 USER = new_id()
 FIELDS = json.dumps({"numbers": {"type": "number[]"}})
 COUNT = 60
+MAILS = 8
 BOUNDED = {
     "trivet.cache.v1.CacheService/BatchGet": "what does not fit is a miss",
     "trivet.cache.v1.CacheService/GetStats": "a thousand names of namespaces",
@@ -128,7 +129,7 @@ async def fill_mongodb(tests: Channel, identity: Channel) -> None:
     for number in range(COUNT):
         row = notifications.Notification(user_id=USER, title=WIDE * 200, message=WIDE * 10_000)
         row.data.update({"numbers": ZEROS})
-        if number < 8:
+        if number < MAILS:
             row = notifications.Notification(user_id=USER, title=WIDE * 200, type=NOTIFICATION_TYPE_EMAIL, email=mail)
         await told.CreateNotification(notifications.CreateNotificationRequest(notification=row))
     entry = log.LogEntry(message=WIDE * 8_192, user_id=USER, endpoint=WIDE * 512)
@@ -171,10 +172,10 @@ EXPECTED = {
     "ListSessions": COUNT,
     "ListAccounts": COUNT,
     "ListNotifications": COUNT,
-    "ListMailboxMessages": 8,
+    "ListMailboxMessages": MAILS,
     "QueryLogs": COUNT,
     "ListAuditEvents": 300,
-    "ExportUserData": COUNT + COUNT + 300,
+    "ExportUserData": COUNT + MAILS + COUNT + 300,
 }
 
 
