@@ -27,7 +27,7 @@ def test_a_signal_stops_every_child_in_time_and_leaves_nothing(data: Path, signu
 def test_a_gateway_of_several_workers_is_ready_is_measured_and_leaves_nothing(data: Path) -> None:
     with stack(data, TRIVET_GATEWAY_WORKERS="2") as running:
         children = descendants(running.process.pid)
-        assert sum("-mgateway.worker" in command for command in children.values()) == 2
+        assert sum("-mgateway.server.worker" in command for command in children.values()) == 2
         for row in ("gateway metrics", "gateway-2 metrics"):
             eventually(lambda row=row: "trivet_http_" in httpx.get(running.addresses[row]).text, seconds=20)  # type: ignore[misc]  # bound to this row
         eventually(lambda: httpx.get(f"{running.url}/readyz").status_code == 200, seconds=20)
