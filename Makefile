@@ -77,8 +77,8 @@ check: $(VENV)/.for-dev ## Lint, types, import contracts, protos, generated code
 	cd protos && ../$(BIN)/buf build -o - | ../$(BIN)/buf breaking - --config buf.yaml --path trivet --against baseline.binpb
 
 .PHONY: test
-test: $(VENV)/.for-dev ## Run every test; TRIVET_TEST_REQUIRE=all fails where an engine is missing
-	$(BIN)/python -m pytest -q $(ARGS)
+test: $(VENV)/.for-dev ## Run every test, suites side by side; TRIVET_TEST_REQUIRE=all fails where an engine is missing
+	$(BIN)/python -m pytest -q -n auto $(ARGS)
 
 .PHONY: test-quick
 test-quick: $(VENV)/.for-dev ## Run quick tests, on SQLite and Valkey: unit tests, conformance of identity and cache

@@ -77,15 +77,20 @@ def actor(row: Row, speaker: Actor, *, audience: str = "", key: bytes | None = N
     return sign(speaker, audience or row.process, secret, expires=int(time.time()) + expires)
 
 
-async def answer(running: Whole, row: Row, value: str | None, request: Message | None = None) -> tuple[str, str]:
-    """Return the code and the words that the RPC answers under this actor."""
+async def answer(
+    running: Whole, row: Row, value: str | None, request: Message | None = None, *, seconds: float = 5
+) -> tuple[str, str]:
+    """Return the code and the words that the RPC answers under this actor.
+
+    A stream that is let in says nothing, and ends at its deadline, `seconds` later.
+    """
     metadata = () if value is None else ((METADATA_KEY, value),)
     body = (row.request() if request is None else request).SerializeToString()
     async with aio.insecure_channel(running[row.process].address) as channel:
         try:
             if row.descriptor.client_streaming:
                 bidirectional: Any = channel.stream_stream(f"/{row.method}")
-                await bidirectional(metadata=metadata, timeout=5).read()
+                await bidirectional(metadata=metadata, timeout=seconds).read()
             else:
                 await raw(channel, f"/{row.method}")(body, metadata=metadata, timeout=5)
         except aio.AioRpcError as error:
@@ -195,5 +200,5 @@ async def test_whom_the_row_names_gets_past_it(running: Whole, row: Row) -> None
     if row.rule.people is not People.NONE:
         speakers.append(ADMIN)
     for speaker in speakers:
-        code, _ = await answer(running, row, actor(row, speaker))
+        code, _ = await answer(running, row, actor(row, speaker), seconds=1)
         assert code not in ("UNAUTHENTICATED", "PERMISSION_DENIED", "INTERNAL", "UNKNOWN"), speaker

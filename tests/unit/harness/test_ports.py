@@ -4,7 +4,7 @@ import socket
 import subprocess
 import sys
 
-from tests.harness.ports import BLOCK, END, FIRST, free_port, own_ports
+from tests.harness.ports import BLOCK, END, FIRST, free_port
 from tests.harness.processes import ROOT
 
 ASK = "from tests.harness.ports import free_port; print(*(free_port() for _ in range(300)))"
@@ -25,6 +25,6 @@ def test_a_port_comes_again_only_after_all_the_others() -> None:
 
 def test_a_port_that_something_listens_on_is_not_given() -> None:
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", next(own_ports())))
+        listener.bind(("127.0.0.1", free_port()))
         listener.listen()
         assert listener.getsockname()[1] not in {free_port() for _ in range(2 * BLOCK)}
