@@ -45,9 +45,9 @@ class Side:
     many: Sequence[Member] = ()
 
     def members(self, number: int, count: int) -> Sequence[Member]:
-        """Return sessions that nobody has read before."""
+        """Return sessions that no earlier round has read."""
         if self.many:
-            return random.Random(number).sample(self.many, min(len(self.many), count))  # noqa: S311  # any
+            return random.Random(number).sample(self.many, min(len(self.many), count))  # noqa: S311  # a sample for a measurement guards nothing
         self.crowd.remove()
         return self.crowd.add(count)
 

@@ -25,14 +25,14 @@ INSERT INTO users (id, email, name, image, email_verified, role, banned, created
 {NUMBERS}
 SELECT LPAD(n, 32, 'user'), LPAD(n, 32, 'at@'), name, image, email_verified, role, banned, created_at, updated_at
 FROM numbers, users WHERE users.id = (SELECT user_id FROM sessions WHERE id = :template)
-"""  # noqa: S608  # fixed texts
+"""  # noqa: S608  # made of the constants above, of no input
 SESSIONS = f"""
 INSERT INTO sessions (id, user_id, token_hash, expires_at, remembered, ip_address, user_agent, created_at, updated_at)
 {NUMBERS}
 SELECT LPAD(n, 32, 'session'), {{owner}}, SHA2(LPAD(n, 32, 'token'), 256),
        expires_at, remembered, ip_address, user_agent, created_at, updated_at
 FROM numbers, sessions WHERE sessions.id = :template
-"""  # noqa: S608  # fixed texts
+"""  # noqa: S608  # made of the constants above, of no input
 OWN_USER = f"LPAD(n - n % {SESSIONS_PER_USER}, 32, 'user')"
 
 

@@ -34,7 +34,7 @@ from tests.harness.whole import Stores, Whole, whole
 READERS = 500
 ROUNDS = {"one session": 9, "a session each": 5}
 """How often each stampede is run: all readers ask for the same session, or each for another."""
-NOBODY = "127.0.0.1:1"
+NO_SERVER = "127.0.0.1:1"
 OFF = (
     (),
     ("single flight",),
@@ -120,10 +120,10 @@ def scene(off: tuple[str, ...]) -> Iterator[Scene]:
     without: dict[str, Any] = {**environment_without(off), "TRIVET_LOG_LEVEL": "WARNING"}
     with ExitStack() as stack:
         stores = {"mariadb": stack.enter_context(engines.mariadb()), "redis": stack.enter_context(engines.redis())}
-        urls = Stores(stores["mariadb"].url, f"mongodb://{NOBODY}", stores["redis"].url)
+        urls = Stores(stores["mariadb"].url, f"mongodb://{NO_SERVER}", stores["redis"].url)
         services = stack.enter_context(whole(urls, "cache", "identity", **FAST_HASHING, **without))
         addresses = {f"TRIVET_{name.upper()}_ADDRESS": services[name].address for name in ("cache", "identity")}
-        told: dict[str, Any] = {**addresses, **LIMITED, **without, "TRIVET_NOTIFICATIONS_ADDRESS": NOBODY}
+        told: dict[str, Any] = {**addresses, **LIMITED, **without, "TRIVET_NOTIFICATIONS_ADDRESS": NO_SERVER}
         gateways = [stack.enter_context(_gateway(told)) for _ in range(2)]
         yield Scene(services, gateways, stores, Crowd(urls.sql, asyncio.run(_session_id(gateways[0]))))
 
@@ -134,7 +134,7 @@ def _gateway(told: dict[str, Any]) -> AbstractContextManager[Process]:
 
 
 async def _session_id(gateway: Process) -> str:
-    """Sign somebody up; return the id of the session."""
+    """Sign a user up; return the id of the session."""
     url = f"http://{gateway.address}"
     async with httpx.AsyncClient(base_url=url, headers={"origin": url}, timeout=30) as browser:
         (await browser.post("/api/auth/sign-up/email", json=PERSON)).raise_for_status()

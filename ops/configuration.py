@@ -95,7 +95,7 @@ def default(declared: FieldInfo) -> str:
 
 
 def values(declared: FieldInfo) -> str:
-    """Return what the setting takes, as far as its type says it."""
+    """Return the values that the type of a setting allows."""
     kind: Any = declared.annotation
     if get_origin(kind) is Literal:
         return ", ".join(f"`{each}`" for each in get_args(kind) if each)

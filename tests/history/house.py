@@ -20,7 +20,7 @@ from trivet.client import Channel
 
 T = TypeVar("T")
 
-NOBODY = "127.0.0.1:1"
+NO_SERVER = "127.0.0.1:1"
 GATEWAYS = 2
 
 
@@ -65,7 +65,7 @@ async def house(
     async with AsyncExitStack() as stack:
         redis = await entered(stack, engines.redis())
         store_link = await stack.enter_async_context(Proxy(address_of(redis)))
-        stores = Stores(f"sqlite:///{folder}/trivet.db", f"mongodb://{NOBODY}", f"redis://{store_link.address}/0")
+        stores = Stores(f"sqlite:///{folder}/trivet.db", f"mongodb://{NO_SERVER}", f"redis://{store_link.address}/0")
         settings: dict[str, Any] = {**FAST_HASHING, "TRIVET_FAILPOINTS": failpoints, **extra}
         services = await entered(stack, whole(stores, "cache", "identity", **settings))
         caches = [services["cache"]]
@@ -90,7 +90,7 @@ def _another(cache: Process) -> AbstractContextManager[Process]:
 
 
 def _gateway(cache: Proxy, given: dict[str, Any]) -> AbstractContextManager[Process]:
-    addresses = {"TRIVET_CACHE_ADDRESS": cache.address, "TRIVET_NOTIFICATIONS_ADDRESS": NOBODY}
+    addresses = {"TRIVET_CACHE_ADDRESS": cache.address, "TRIVET_NOTIFICATIONS_ADDRESS": NO_SERVER}
     told: dict[str, Any] = {**given, **addresses, **LIMITED, "TRIVET_METRICS_PORT": str(free_port())}
     return process("gateway", **told)
 

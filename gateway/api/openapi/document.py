@@ -83,25 +83,30 @@ def describe(services: Mapping[str, Iterable[ServiceDescriptor]], routes: Iterab
         "paths": paths,
         "components": {
             "schemas": {**schemas.components, **written.components, **errors.components},
-            "securitySchemes": {
-                "session": {
-                    "type": "apiKey",
-                    "in": "cookie",
-                    "name": site.cookie,
-                    "description": "The cookie that a sign-in sets. Browsers send it by themselves.",
-                },
-                "bearer": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "The value of the header `set-auth-token`, which the answer to a sign-in has.",
-                },
-                "stripe": {
-                    "type": "apiKey",
-                    "in": "header",
-                    "name": "Stripe-Signature",
-                    "description": "Stripe's signature over the body.",
-                },
-            },
+            "securitySchemes": _security_schemes(site),
+        },
+    }
+
+
+def _security_schemes(site: Site) -> Json:
+    """Return the ways to authenticate a request."""
+    return {
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": site.cookie,
+            "description": "The cookie that a sign-in sets. Browsers send it by themselves.",
+        },
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The value of the header `set-auth-token`, which the answer to a sign-in has.",
+        },
+        "stripe": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Stripe-Signature",
+            "description": "Stripe's signature over the body.",
         },
     }
 
@@ -151,7 +156,7 @@ def _camel(name: str) -> str:
 
 
 def _causes(rule: Rule, said: Mapping[str, str]) -> Iterator[Cause]:
-    """Yield all that an operation fails with, whoever refuses it."""
+    """Yield every failure of an operation, whether the gateway or the service refuses the call."""
     yield from (*OF_EVERY_REQUEST, *OF_SESSIONS, *fail.OF_CALLS)
     if rule.verb != "GET":
         yield from fail.OF_CHANGES

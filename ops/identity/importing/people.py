@@ -146,7 +146,7 @@ def dates_of(fields: Fields) -> list[str]:
 
 
 def additional(values: Row, fields: Fields, times: Times, source_id: object, report: Report) -> str | None:
-    """Return what a product has added to users, as we keep it; what is not declared is counted as left out."""
+    """Return the custom fields of a user in Trivet's form. Fields that are not declared are counted as left out."""
     kept: dict[str, Any] = {}
     for name, value in values.items():
         if value is None:

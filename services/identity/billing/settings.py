@@ -38,7 +38,8 @@ class StripeSettings(Settings):
     stripe_api_key: SecretStr = from_env(
         "TRIVET_STRIPE_API_KEY",
         default=SecretStr(""),
-        description="Reads subscriptions anew when an event tells of them; without it events are taken by their time.",
+        description="Stripe's API key. With it, identity fetches a subscription again when an event names it. "
+        "Without it, events are applied in the order of their times.",
     )
     stripe_api_base: str = from_env(
         "TRIVET_STRIPE_API_BASE", default="https://api.stripe.com", description="Where Stripe's API is."

@@ -35,7 +35,7 @@ async def reseal_all(database: Database, sealer: Sealer, audit: Audit, *, actor:
     """Seal every token that an older key sealed under the first one, a batch and a transaction at a time.
 
     Each batch that changes tokens notes an audit event. It may run beside the service, and again after it was stopped.
-    What cannot be opened stays as it is. Raises Unavailable when the database is gone.
+    A token that cannot be decrypted stays as it is. Raises Unavailable if the database is unreachable.
     """
     total, last = Resealed(), ""
     while True:

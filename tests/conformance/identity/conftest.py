@@ -85,7 +85,7 @@ class Identity:
     clock: Clock
 
     async def sign_up(self, email: str = "ann@x.io", **origin: object) -> tuple[User, str]:
-        """Sign somebody up; return them and the token of their first session."""
+        """Sign a user up; return the user and the token of the first session."""
         done = await self.sign_ups.sign_up(NewUser("Ann", email, PASSWORD), Origin(**origin))  # type: ignore[arg-type]
         assert done.opened is not None
         return done.user, done.opened.token

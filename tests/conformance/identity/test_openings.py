@@ -213,7 +213,7 @@ async def test_no_method_opens_a_session_of_a_banned_or_unknown_user(identity: I
 async def test_a_method_that_is_not_exempt_requires_a_verified_email(
     identity: Identity, hasher: Hasher, method: Method
 ) -> None:
-    """A method that somebody adds later requires one until it is exempted."""
+    """A new method requires a verified email until it is exempted."""
     user, _ = await identity.sign_up()
     required = mailing(identity, hasher, EmailRules(require_verification=True))
     strict = replace(identity, sessions=required.sessions)

@@ -78,7 +78,7 @@ class OAuthSettings(Settings):
     link_different_emails: bool = from_env(
         "TRIVET_OAUTH_LINK_DIFFERENT_EMAILS",
         default=False,
-        description="Whether somebody who is signed in may link an account with another address.",
+        description="Whether a signed-in user can link an account with another email address.",
     )
     oauth_sign_up: Words = from_env(
         "TRIVET_OAUTH_SIGN_UP",
