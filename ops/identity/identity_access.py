@@ -18,7 +18,8 @@ from services.identity.outbox.audit import Audit
 from services.identity.outbox.backlog import Backlog
 from services.identity.outbox.outbox import Outbox
 from services.identity.passwords.credentials import Credentials
-from services.identity.sessions.sessions import Lifetimes, Sessions
+from services.identity.sessions.session import Lifetimes
+from services.identity.sessions.sessions import Sessions
 from services.identity.store.database import Database
 from services.identity.store.engine import store_url
 from services.identity.store.schema.schema_check import SchemaCheck

@@ -158,7 +158,7 @@ def unban(who: Who) -> None:
 def sessions(who: Who, json: AsJson = False) -> None:
     """List a user's active sessions, newest first."""
     from ops.identity.identity_access import IdentityAccess, with_identity
-    from services.identity.sessions.sessions import Session
+    from services.identity.sessions.session import Session
 
     async def work(identity: IdentityAccess) -> list[Session]:
         return await identity.sessions.list((await identity.user(who)).id, MAX_SESSIONS)

@@ -10,7 +10,7 @@ from services.identity.email.settings import EmailSettings
 from services.identity.oauth.config import OAuthConfig
 from services.identity.oauth.providers.settings import OAuthSettings
 from services.identity.passwords.hashing import Cost
-from services.identity.sessions.sessions import Lifetimes
+from services.identity.sessions.session import Lifetimes
 from services.identity.site import Site
 from services.identity.store.engine.settings import StoreSettings
 

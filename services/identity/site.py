@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from services.identity.email.policy import EmailRules
-from services.identity.sessions.sessions import Lifetimes
+from services.identity.sessions.session import Lifetimes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ from services.identity.email.one_time_secrets import OneTimeSecrets
 from services.identity.outbox.audit import Audit
 from services.identity.outbox.outbox import Outbox
 from services.identity.passwords.credentials import Credentials
-from services.identity.sessions.sessions import Lifetimes, Sessions
+from services.identity.sessions.session import Lifetimes
+from services.identity.sessions.sessions import Sessions
 from services.identity.store.database import Database
 from services.identity.users.users import Users
 

@@ -11,7 +11,7 @@ from services.identity.email.policy import EmailRules
 from services.identity.email.templates import Mails
 from services.identity.outbox.audit import Event, EventKind
 from services.identity.passwords.authentication import Authentication
-from services.identity.sessions.sessions import Opened, Origin
+from services.identity.sessions.session import Opened, Origin
 from services.identity.store.database import Transaction
 from services.identity.store.faults.errors import TwiceError
 from services.identity.stores import Stores

@@ -13,7 +13,7 @@ from runtime.sealing import Sealer
 from services.identity.oauth.tokens import Tokens, opened_tokens, sealed_columns, split_scopes
 from services.identity.outbox.audit import Event, EventKind
 from services.identity.passwords.tables import accounts
-from services.identity.sessions.sessions import Origin
+from services.identity.sessions.session import Origin
 from services.identity.store.database import Transaction
 from services.identity.stores import Stores
 from services.identity.users.tables import users

@@ -7,7 +7,7 @@ from enum import Enum
 from runtime.clock import Clock, utc_now
 from runtime.ids import new_id
 from services.identity.outbox.outbox import Outbox
-from services.identity.sessions.sessions import Origin
+from services.identity.sessions.session import Origin
 from services.identity.store.database import Database, Transaction
 
 TOPIC = "audit.record"

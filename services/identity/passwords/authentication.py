@@ -14,8 +14,8 @@ from services.identity.passwords.credentials import Credential
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.policy import new_password, normal_password
 from services.identity.passwords.rehash import Rehash
+from services.identity.sessions.session import Opened, Origin
 from services.identity.sessions.session_gate import Method, Proof
-from services.identity.sessions.sessions import Opened, Origin
 from services.identity.store.database import Transaction
 from services.identity.stores import Stores
 from services.identity.users.users import User, not_found

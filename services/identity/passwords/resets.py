@@ -12,7 +12,7 @@ from services.identity.email.templates import Mails
 from services.identity.outbox.audit import Event, EventKind
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.policy import new_password
-from services.identity.sessions.sessions import Origin
+from services.identity.sessions.session import Origin
 from services.identity.store.database import Transaction
 from services.identity.stores import Stores
 

@@ -13,8 +13,8 @@ from services.identity.outbox.audit import Event, EventKind
 from services.identity.passwords.authentication import Authentication
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.policy import new_password
+from services.identity.sessions.session import Opened, Origin
 from services.identity.sessions.session_gate import Method, Proof
-from services.identity.sessions.sessions import Opened, Origin
 from services.identity.store import idempotency as asked_before
 from services.identity.store.database import Transaction
 from services.identity.store.faults.errors import TwiceError

@@ -2,7 +2,7 @@
 
 from runtime.clock import timestamp
 from services.identity.messages import encode_struct
-from services.identity.sessions.sessions import Origin, Session
+from services.identity.sessions.session import Origin, Session
 from services.identity.users.custom_fields import of_sessions
 from trivet.identity.v1 import resources_pb2
 

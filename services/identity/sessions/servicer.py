@@ -6,7 +6,8 @@ from runtime.paging import Page, decode_token, encode_token, page_size
 from runtime.rpc.actor import current_actor, subject
 from services.identity.messages import Context, decode_additional, decode_cursor, decode_id
 from services.identity.sessions.messages import encode_session
-from services.identity.sessions.sessions import Session, Sessions
+from services.identity.sessions.session import Session
+from services.identity.sessions.sessions import Sessions
 from services.identity.users.custom_fields import of_sessions
 from services.identity.users.messages import encode_user
 from trivet.identity.v1.session_service_pb2 import (

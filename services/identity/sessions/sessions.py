@@ -1,11 +1,11 @@
 """Sessions: opening, checking, refreshing, listing and ending them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, delete, select, tuple_, update
+from sqlalchemy import Select, bindparam, delete, select, tuple_, update
 
 from identity_rules.freshness import is_fresh
 from runtime import failpoints
@@ -13,6 +13,18 @@ from runtime.clock import Clock, utc_now
 from runtime.errors import Absent, FailedPrecondition, InvalidArgument, NotFound
 from runtime.ids import new_id, token_hash
 from services.identity.outbox.outbox import Invalidation, Outbox
+from services.identity.sessions.session import (
+    COLUMNS,
+    Lifetimes,
+    Opened,
+    Origin,
+    Revocation,
+    Session,
+    VerifiedSession,
+    session_of,
+    tag_of,
+    tag_of_all,
+)
 from services.identity.sessions.session_gate import Proof, insert_if_proved
 from services.identity.sessions.tables import sessions
 from services.identity.store.compiled_reads import Reading
@@ -20,108 +32,17 @@ from services.identity.store.database import Database, Transaction
 from services.identity.users.custom_fields import merged
 from services.identity.users.tables import users
 from services.identity.users.users import COLUMNS as USER_COLUMNS
-from services.identity.users.users import User, user_of
+from services.identity.users.users import user_of
 
 UNREMEMBERED = timedelta(days=1)
 USER_AGENT_LENGTH = 512
 IP_ADDRESS_LENGTH = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetimes:
-    """How long a session lives, and how old its last refresh must be before the next."""
-
-    expires: timedelta = timedelta(days=7)
-    update: timedelta = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a session is opened. `remember=False` makes it one of a day that is never refreshed."""
-
-    ip_address: str = ""
-    user_agent: str = ""
-    remember: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One signed-in device, as a row holds it but for its token's hash."""
-
-    id: str
-    user_id: str
-    expires_at: datetime
-    remembered: bool
-    ip_address: str
-    user_agent: str
-    created_at: datetime
-    updated_at: datetime
-    additional: str | None = None  # a JSON object, see `fields.py`
-
-    def slides_at(self, lifetimes: Lifetimes) -> datetime:
-        """Return from when on a refresh moves its end: Better Auth's rule; never before the end if unremembered."""
-        return self.expires_at - lifetimes.expires + lifetimes.update if self.remembered else self.expires_at
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A new session, and the only copy of the token that opens it."""
-
-    session: Session
-    token: str
-
-    @property
-    def row(self) -> dict[str, Any]:
-        values = {name: getattr(self.session, name) for name in Session.__dataclass_fields__}
-        return values | {"token_hash": token_hash(self.token)}
-
-
-@dataclass(frozen=True, slots=True)
-class VerifiedSession:
-    """A session that is open, whose it is, and from when on a refresh moves its end."""
-
-    session: Session
-    user: User
-    slides_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Revocation:
-    """How many sessions were ended, and whether every cache has dropped them by now.
-
-    Where none was, nothing is known: an earlier call may have ended it, and its caches may still have to hear of it.
-    """
-
-    count: int
-    confirmed: bool
-
-    @classmethod
-    def of(cls, outcome: tuple[int, Invalidation | None]) -> "Revocation":
-        """Return the result of a transaction that deleted sessions, after its commit."""
-        count, invalidation = outcome
-        return cls(count, invalidation is not None and invalidation.confirmed)
-
-
-COLUMNS = tuple(sessions.c[name] for name in Session.__dataclass_fields__)
 BY_TOKEN = (
     select(*USER_COLUMNS, *COLUMNS).join_from(sessions, users).where(sessions.c.token_hash == bindparam("token_hash"))
 )
 VERIFY = Reading("sessions.verify", BY_TOKEN)
-
-
-def session_of(row: Row[Any] | Sequence[Any]) -> Session:
-    """Return the session in the last columns of a row that were selected as COLUMNS."""
-    return Session(*row[-len(COLUMNS) :])
-
-
-def tag_of(session_id: str) -> str:
-    """Return the tag of everything in caches that is made of a session."""
-    return f"session:{session_id}"
-
-
-def tag_of_all(user_id: str) -> str:
-    """Return the tag of everything in caches that is made of any of a user's sessions."""
-    return f"sessions:{user_id}"
 
 
 def not_found() -> NotFound:

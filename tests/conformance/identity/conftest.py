@@ -15,7 +15,8 @@ from services.identity.passwords.credentials import Credentials
 from services.identity.passwords.hashing import Cost, Hasher
 from services.identity.passwords.sign_up import NewUser, SignUps
 from services.identity.schema import metadata
-from services.identity.sessions.sessions import Lifetimes, Origin, Sessions
+from services.identity.sessions.session import Lifetimes, Origin
+from services.identity.sessions.sessions import Sessions
 from services.identity.site import Site
 from services.identity.store.database import Database, Transaction
 from services.identity.store.engine import store_url

@@ -10,7 +10,7 @@ from sqlalchemy import Table, insert, text
 from runtime.ids import new_id, token_hash
 from services.identity import schema
 from services.identity.schema import metadata
-from services.identity.sessions.sessions import Origin
+from services.identity.sessions.session import Origin
 from services.identity.store.database import Database
 from services.identity.store.engine.store_url import StoreUrl
 from tests.conformance.identity.conftest import PATIENT, Identity

@@ -20,7 +20,8 @@ from services.identity.passwords.authentication import Authentication
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.resets import PasswordResets
 from services.identity.passwords.sign_up import NewUser, SignedUp, SignUps
-from services.identity.sessions.sessions import Lifetimes, Origin, Sessions
+from services.identity.sessions.session import Lifetimes, Origin
+from services.identity.sessions.sessions import Sessions
 from services.identity.site import Site
 from services.identity.store.database import Transaction
 from services.identity.stores import Stores

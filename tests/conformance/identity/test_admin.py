@@ -12,7 +12,7 @@ from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument, N
 from runtime.ids import new_id
 from services.identity import schema
 from services.identity.outbox.audit import TOPIC, Audit
-from services.identity.sessions.sessions import Origin
+from services.identity.sessions.session import Origin
 from services.identity.users.administration import Administration
 from services.identity.users.users import Filter, Order, Role, User
 from tests.conformance.identity.conftest import OPERATOR, PASSWORD, Identity

@@ -21,7 +21,7 @@ from runtime.ids import new_id
 from services.identity import schema
 from services.identity.passwords.credentials import Credential, Credentials
 from services.identity.passwords.sign_up import NewUser, SignedUp
-from services.identity.sessions.sessions import Origin
+from services.identity.sessions.session import Origin
 from tests.conformance.identity.conftest import PASSWORD, Identity
 
 NEW_PASSWORD = "a better horse battery"

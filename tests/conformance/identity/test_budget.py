@@ -7,7 +7,7 @@ import pytest
 
 from services.identity.passwords.credentials import Credential, Credentials
 from services.identity.passwords.hashing import Cost, Hasher
-from services.identity.sessions.sessions import Origin
+from services.identity.sessions.session import Origin
 from tests.conformance.identity.conftest import PASSWORD, Identity
 from tests.conformance.identity.statements import Sent, sent_to, work_of
 

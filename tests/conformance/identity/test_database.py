@@ -15,7 +15,7 @@ from runtime.errors import Unavailable
 from runtime.ids import new_id
 from services.identity import schema
 from services.identity.passwords.hashing import Hasher
-from services.identity.sessions.sessions import Revocation
+from services.identity.sessions.session import Revocation
 from services.identity.store.database import ATTEMPTS, Database, Transaction
 from services.identity.store.engine import store_url
 from services.identity.store.engine.engine import Limits

@@ -9,8 +9,8 @@ import pytest
 from identity_rules.custom_fields import Field
 from runtime.errors import InvalidArgument, NotFound
 from services.identity.passwords.sign_up import NewUser
-from services.identity.sessions.sessions import Origin
-from services.identity.sessions.sessions import tag_of as session_tag
+from services.identity.sessions.session import Origin
+from services.identity.sessions.session import tag_of as session_tag
 from services.identity.users import custom_fields
 from services.identity.users.users import tag_of as user_tag
 from tests.conformance.identity.conftest import PASSWORD, Identity

@@ -10,7 +10,7 @@ from runtime.errors import FailedPrecondition
 from runtime.ids import new_id
 from services.identity.email.policy import Deletion, EmailRules
 from services.identity.passwords.hashing import Hasher
-from services.identity.sessions.sessions import Origin
+from services.identity.sessions.session import Origin
 from services.identity.users.administration import Administration
 from services.identity.users.users import Filter, Order, Role, User
 from tests.conformance.identity.conftest import OPERATOR, PASSWORD, Identity

@@ -17,8 +17,8 @@ from services.identity.email.policy import EmailRules
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.sign_up import NewUser
 from services.identity.sessions import sessions
+from services.identity.sessions.session import Origin
 from services.identity.sessions.session_gate import EXEMPT_FROM_VERIFICATION, Method, Proof, insert_if_proved
-from services.identity.sessions.sessions import Origin
 from services.identity.store.compiled_writes import Writing
 from services.identity.users.users import User
 from tests.conformance.identity.conftest import PASSWORD, Identity

@@ -10,7 +10,7 @@ from sqlalchemy import Executable, text
 from sqlalchemy.engine import make_url
 
 from runtime.errors import Unavailable
-from services.identity.sessions.sessions import Origin
+from services.identity.sessions.session import Origin
 from services.identity.store.database import Database, Transaction
 from services.identity.store.engine import store_url
 from services.identity.store.engine.operator_engine import operator_engine

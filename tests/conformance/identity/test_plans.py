@@ -11,8 +11,8 @@ from sqlalchemy.schema import CreateIndex, DropIndex
 from services.identity import schema
 from services.identity.email.one_time_secrets import OneTimeSecrets
 from services.identity.outbox.backlog import Backlog
+from services.identity.sessions.session import Origin
 from services.identity.sessions.session_gate import Method, Proof
-from services.identity.sessions.sessions import Origin
 from services.identity.store.database import Database, Transaction
 from services.identity.store.engine.store_url import StoreUrl
 from services.identity.store.idempotency import IdempotencyKeys, IdempotentRequest

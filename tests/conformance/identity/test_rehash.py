@@ -13,7 +13,7 @@ from runtime.errors import InvalidArgument, Unauthenticated, Unavailable
 from services.identity import schema
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.rehash import Rehash
-from services.identity.sessions.sessions import Origin
+from services.identity.sessions.session import Origin
 from services.identity.store.database import Transaction
 from services.identity.users.users import User
 from tests.conformance.identity.conftest import CHEAP, PASSWORD, Identity

@@ -8,7 +8,7 @@ from sqlalchemy import insert, update
 from runtime.errors import InvalidArgument, NotFound, Unavailable
 from runtime.ids import new_id
 from services.identity import schema
-from services.identity.sessions.sessions import Origin, Revocation
+from services.identity.sessions.session import Origin, Revocation
 from services.identity.store.faults.errors import OrphanError
 from tests.conformance.identity.conftest import PASSWORD, Identity
 

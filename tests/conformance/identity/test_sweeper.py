@@ -10,7 +10,7 @@ from sqlalchemy import Table, func, insert, select
 from runtime.ids import new_id, token_hash
 from services.identity import schema
 from services.identity.billing.tables import EVENTS_KEPT
-from services.identity.sessions.sessions import Origin
+from services.identity.sessions.session import Origin
 from services.identity.store import sweeper
 from services.identity.store.database import Transaction
 from services.identity.store.sweeper import Sweeper

@@ -14,7 +14,7 @@ from runtime.clock import utc_now
 from runtime.errors import Unavailable
 from services.identity import schema
 from services.identity.outbox.outbox import INSERT
-from services.identity.sessions.sessions import Origin
+from services.identity.sessions.session import Origin
 from services.identity.store.compiled_writes import Writing, Written
 from services.identity.store.database import Database, Transaction
 from services.identity.store.engine import store_url

@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from runtime.ids import token_hash
 from runtime.rpc.cached_rpcs import CachedRpc, WrongDeclarationError, declared
 from services.identity.billing import subscriptions
-from services.identity.sessions import sessions
+from services.identity.sessions import session
 from services.identity.users import users
 from services.notifications.inbox.cache_invalidation import unread_tag
 from trivet.cache.v1.cached_pb2 import Cached, cached
@@ -40,7 +40,7 @@ def test_a_sessions_entry_is_named_by_the_hash_of_its_token() -> None:
 
 
 def test_the_tags_are_those_that_a_change_drops() -> None:
-    assert VERIFY.tags_of("k", ANSWER) == [sessions.tag_of("s1"), sessions.tag_of_all("u1"), users.tag_of("u1")]
+    assert VERIFY.tags_of("k", ANSWER) == [session.tag_of("s1"), session.tag_of_all("u1"), users.tag_of("u1")]
     profile = of(user_service_pb2, "UserService", "GetUser")
     assert profile.tags_of("u1", User(id="u1")) == [users.tag_of("u1")]
     subscription = of(subscription_service_pb2, "SubscriptionService", "GetSubscription")

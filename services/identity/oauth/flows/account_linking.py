@@ -14,8 +14,8 @@ from services.identity.oauth.providers.profiles import Profile
 from services.identity.oauth.providers.settings import OAuthRules
 from services.identity.oauth.tokens import Tokens
 from services.identity.outbox.audit import Event, EventKind
+from services.identity.sessions.session import Opened, Origin
 from services.identity.sessions.session_gate import Method, Proof
-from services.identity.sessions.sessions import Opened, Origin
 from services.identity.store.database import Transaction
 from services.identity.store.faults.errors import TwiceError
 from services.identity.stores import Stores

@@ -23,7 +23,7 @@ from services.identity.oauth.providers.catalog import Provider
 from services.identity.oauth.providers.discovery import ResolvedProvider
 from services.identity.oauth.providers.relying_party import RelyingParty, in_time, resolve_provider
 from services.identity.oauth.providers.settings import OAuthRules
-from services.identity.sessions.sessions import Origin
+from services.identity.sessions.session import Origin
 from services.identity.users.users import Users
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from runtime.errors import PermissionDenied
 from services.identity import schema
 from services.identity.oauth.errors import OAuthError
 from services.identity.oauth.providers.settings import OAuthRules
-from services.identity.sessions.sessions import Origin
+from services.identity.sessions.session import Origin
 from services.identity.store.database import Transaction
 from tests.conformance.identity.oauth.conftest import ISSUER, Doors, vouched
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.identity.sessions.sessions import Origin
+from services.identity.sessions.session import Origin
 from tests.conformance.identity.oauth.conftest import Doors, begun
 from tests.oauth.provider import Provider
 

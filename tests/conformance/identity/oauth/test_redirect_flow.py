@@ -18,7 +18,7 @@ from services.identity.oauth.providers.relying_party import RelyingParty
 from services.identity.oauth.reseal import Resealed, reseal_all
 from services.identity.oauth.tokens import Tokens
 from services.identity.outbox.audit import Audit
-from services.identity.sessions.sessions import Origin
+from services.identity.sessions.session import Origin
 from services.identity.store.database import Transaction
 from services.identity.store.leases import Leases
 from tests.conformance.identity.conftest import OPERATOR, PASSWORD
