@@ -13,7 +13,7 @@ GATEWAY = frozenset({"gateway"})
 IDENTITY = frozenset({"identity"})
 NOTIFICATIONS = frozenset({"notifications"})
 OPERATORS = frozenset({"ops"})
-NOBODY: frozenset[str] = frozenset()
+NO_SERVICE: frozenset[str] = frozenset()
 
 
 class People(Enum):
@@ -34,7 +34,7 @@ class Rule:
     """
 
     people: People
-    services: frozenset[str] = NOBODY
+    services: frozenset[str] = NO_SERVICE
     owner: str = ""
 
 

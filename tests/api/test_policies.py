@@ -14,7 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
 
 from ops.keys.pair_keys import CALLS, pair_key
-from runtime.rpc.policy import NOBODY, People, Policy, Rule
+from runtime.rpc.policy import NO_SERVICE, People, Policy, Rule
 from tests.conftest import Engines
 from tests.harness.processes import SECRET, WITHHELD
 from tests.harness.rpc import raw
@@ -177,10 +177,10 @@ def test_what_deletes_or_changes_users_is_given_to_no_program() -> None:
     """Rights by which one key would do for every user what only administrators may."""
     for row in ROWS:
         if row.process == "identity" and row.rule.people is People.ADMINS:
-            assert row.rule.services == NOBODY, row.method
+            assert row.rule.services == NO_SERVICE, row.method
     identity = POLICIES["identity"]
     for method in ("DeleteUser", "UpdateUser"):
-        assert identity[f"trivet.identity.v1.UserService/{method}"].services == NOBODY
+        assert identity[f"trivet.identity.v1.UserService/{method}"].services == NO_SERVICE
     assert {row.method.rpartition("/")[2] for row in ROWS if "ops" in row.rule.services} == {
         "CreateNotification",
         "EraseUserData",

@@ -14,7 +14,7 @@ from services.identity.billing.stripe_terms import News, Terms
 WORD = re.compile(r"[!-~]{1,255}")
 STATUS = re.compile(r"[a-z_]{1,32}")
 USER_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
-NOBODY = "-"
+NO_USER = "-"
 LAST_SECOND = 253_402_300_799
 MAX_SEATS = 2**31 - 1
 NAMES_OF_A_USER = ("referenceId", "userId", "user_id")
@@ -87,7 +87,7 @@ def _user(value: Any) -> str:
     """Return a user's id, empty for none; what cannot be one is an id that nobody has."""
     if not value:
         return ""
-    return value if isinstance(value, str) and USER_ID.fullmatch(value) else NOBODY
+    return value if isinstance(value, str) and USER_ID.fullmatch(value) else NO_USER
 
 
 def _subscription(event_id: str, created: int, told: Object, plans: Mapping[str, str]) -> News:

@@ -18,7 +18,7 @@ from services.identity.stores import Stores
 
 LIFETIME = timedelta(hours=1)
 LENGTH = 24
-NOBODY = "-"
+NO_USER = "-"
 
 
 class PasswordResets:
@@ -51,7 +51,7 @@ class PasswordResets:
 
         async def work(transaction: Transaction) -> None:
             user = await self._users.find_locked_by_email(transaction, address)
-            whose = user.id if user else NOBODY
+            whose = user.id if user else NO_USER
             await self._one_time_secrets.put(transaction, PURPOSE, whose, token, LIFETIME, data=address)
             if user is None:
                 await self._mails.nobody(transaction, redirect_url)

@@ -16,7 +16,7 @@ from gateway.middleware.trace import Trace
 from runtime.telemetry.sampling import Parent, parent_of
 
 TRACE_ID, SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-NOBODY = f"{'0' * 32}/"
+NO_TRACE = f"{'0' * 32}/"
 
 
 def parent(flags: str) -> dict[str, str]:
@@ -54,7 +54,7 @@ async def test_an_unsampled_request_meets_nothing_of_opentelemetry(
     monkeypatch.setattr(middleware, "otel_context", None)
     for headers in ({}, {"traceparent": "nonsense"}):
         answer = await ask(traced(0.01, 0.5), headers)
-        assert answer.text == NOBODY
+        assert answer.text == NO_TRACE
         assert "traceparent" not in answer.headers
     unsampled = await ask(traced(1.0, 0.0), parent("00"))
     assert unsampled.text == f"{'0' * 32}/{TRACE_ID}"
@@ -83,4 +83,4 @@ async def test_a_sampled_parent_decides_whatever_the_ratio(exporter: InMemorySpa
 
 async def test_a_gateway_that_records_nothing_passes_a_sampled_trace_on() -> None:
     assert (await ask(traced(1.0, 0.0), parent("01"))).text == f"{TRACE_ID}/{TRACE_ID}"
-    assert (await ask(traced(1.0, 0.0))).text == NOBODY
+    assert (await ask(traced(1.0, 0.0))).text == NO_TRACE

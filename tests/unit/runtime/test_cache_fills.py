@@ -111,7 +111,7 @@ async def test_without_a_miss_and_without_a_declaration_nothing_is_offered() -> 
         assert at.cache.offered == []
 
 
-NOBODY = Absent("USER_NOT_FOUND", "there is no such user")
+NO_SUCH_USER = Absent("USER_NOT_FOUND", "there is no such user")
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def keeping(rpc: object) -> Callable[[object], object]:
 
 
 async def test_that_there_is_nothing_is_offered_where_that_is_declared(absence_kept: None) -> None:
-    async with filling(answering(NOBODY)) as at:
+    async with filling(answering(NO_SUCH_USER)) as at:
         with pytest.raises(aio.AioRpcError, match="no such user"):
             await at.get()
         entry = (await at.offered()).entry
@@ -145,7 +145,7 @@ async def test_what_is_only_hidden_is_not_offered_as_nothing(absence_kept: None)
 
 
 async def test_that_there_is_nothing_is_not_offered_where_it_is_not_declared() -> None:
-    async with filling(answering(NOBODY)) as at:
+    async with filling(answering(NO_SUCH_USER)) as at:
         with pytest.raises(aio.AioRpcError, match="no such user"):
             await at.get()
         assert at.cache.offered == []

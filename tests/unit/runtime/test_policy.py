@@ -5,7 +5,7 @@ import pytest
 
 from runtime.errors import PermissionDenied
 from runtime.rpc.interceptors import Authorization
-from runtime.rpc.policy import GATEWAY, NOBODY, People, Rule, authorize
+from runtime.rpc.policy import GATEWAY, NO_SERVICE, People, Rule, authorize
 from runtime.rpc.server import Server
 from tests.harness.rpc import POLICY, SERVICE, Users, answers, served, settings
 from trivet.client import Actor
@@ -38,7 +38,7 @@ def test_a_rule_lets_in_whom_it_names(rule: Rule, actor: Actor) -> None:
     [
         (OWN, Actor("gateway", "user2", "user"), "NOT_YOURS"),
         (OWN, BILLING, "CALLER_NOT_ALLOWED"),
-        (Rule(People.THEMSELVES, NOBODY), GATEWAY_ITSELF, "CALLER_NOT_ALLOWED"),
+        (Rule(People.THEMSELVES, NO_SERVICE), GATEWAY_ITSELF, "CALLER_NOT_ALLOWED"),
         (Rule(People.ADMINS), GATEWAY_ITSELF, "CALLER_NOT_ALLOWED"),
         (Rule(People.NONE), BILLING, "CALLER_NOT_ALLOWED"),
         (Rule(People.ADMINS), PERSON, "ADMIN_REQUIRED"),

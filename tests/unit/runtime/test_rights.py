@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.rpc.policy import GATEWAY, NOBODY, People, Policy, Rule
+from runtime.rpc.policy import GATEWAY, NO_SERVICE, People, Policy, Rule
 from runtime.rpc.rights import UnknownRpcError, checked, with_rights
 from runtime.rpc.server import Server
 from tests.harness.rpc import answers, settings
@@ -20,7 +20,7 @@ def test_a_right_adds_a_program_to_the_rows_that_it_names() -> None:
         People.THEMSELVES, services=frozenset({"gateway", "billing", "crm"}), owner="user_id"
     )
     assert granted[f"{USERS}/DeleteUser"].services == {"crm"}
-    assert POLICY[f"{USERS}/DeleteUser"].services == NOBODY, "the table itself stays"
+    assert POLICY[f"{USERS}/DeleteUser"].services == NO_SERVICE, "the table itself stays"
 
 
 def test_rights_of_another_process_are_its_own() -> None:
