@@ -6,16 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.api.gateway.answers import JSON, error_of
 from tests.api.gateway.stand_ins import ADMIN, USER, USER_ID, StandIns
-
-JSON = {**USER, "content-type": "application/json"}
-
-
-def error_of(answer: httpx.Response) -> dict[str, Any]:
-    error: dict[str, Any] = answer.json()["error"]
-    assert error["code"] == answer.status_code
-    assert error["message"]
-    return error
 
 
 @pytest.mark.parametrize(

@@ -2,23 +2,14 @@
 
 import asyncio
 import json
-from typing import Any
 
 import httpx
 import pytest
 
+from tests.api.gateway.answers import error_of
 from tests.api.gateway.conftest import Gateway
 from tests.api.gateway.stand_ins import ADMIN, USER, StandIns
 from tests.api.gateway.wire import connection, head, talk
-
-JSON = {**USER, "content-type": "application/json"}
-
-
-def error_of(answer: httpx.Response) -> dict[str, Any]:
-    error: dict[str, Any] = answer.json()["error"]
-    assert error["code"] == answer.status_code
-    assert error["message"]
-    return error
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
