@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import astuple, dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -10,9 +10,8 @@ from pymongo import DESCENDING
 from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.errors import DuplicateKeyError
 
-from runtime.clock import Clock, to_milliseconds, utc_now
+from runtime.clock import Clock, utc_now
 from runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, Unimplemented
-from runtime.ids import new_id
 from runtime.paging import M, Page
 from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import MailPolicy
@@ -21,6 +20,7 @@ from services.notifications.inbox import draft as draft_rules
 from services.notifications.inbox.cache_invalidation import NO_CACHE, Invalidation, unread_tag
 from services.notifications.inbox.collections import NOTIFICATIONS
 from services.notifications.inbox.draft import Draft, Kind
+from services.notifications.inbox.new_notification import is_same_request, new_document
 from services.notifications.inbox.preferences import Preferences
 from services.notifications.store import keyset
 from services.notifications.store.keyset import Cursor, older_than
@@ -32,8 +32,6 @@ T = TypeVar("T")
 MAX_COUNT = 1_000
 MAX_BATCH = 1_000
 NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
-# What must be alike for a repeated request id to be the same request; and the mail, by its fingerprint.
-SAME = ("userId", "type", "title", "message", "topic", "data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,7 @@ class Notifications:
         draft_rules.check(draft)
         self._check_can_be_sent(draft.kind)
         await self._tombstones.check(draft.user_id)
-        document = self._document(draft, caller)
+        document = new_document(draft, caller, self._mail_policy, ttl=self._ttl, now=self._clock())
         if await self._preferences.refuses(draft.user_id, draft.topic, draft.kind):
             if (first := await self._first(document, draft.email)) is not None:  # from before the user disabled it
                 return first
@@ -134,30 +132,6 @@ class Notifications:
         if kind == "email" and not (self._mail_policy.sent or self._mail_policy.kept):
             raise FailedPrecondition("EMAIL_NOT_CONFIGURED", "no mail server is configured: set TRIVET_SMTP_URL")
 
-    def _document(self, draft: Draft, caller: str) -> Document:
-        now = self._clock()
-        document: Document = {
-            "_id": new_id(),
-            "userId": draft.user_id,
-            "type": draft.kind,
-            "title": draft.title,
-            "message": draft.message,
-            "topic": draft.topic,
-            "data": draft.data,
-            "read": False,
-            "createdAt": now,
-            "updatedAt": now,
-            "expiresAt": to_milliseconds(now + (draft.ttl or self._ttl)),
-        }
-        if draft.email is not None:
-            document |= self._mail_policy.new_delivery(draft.email, document["_id"], now)
-        if draft.request_id:
-            document |= {"caller": caller, "requestId": draft.request_id}
-            if draft.email is not None:
-                known_by = self._mail_policy.sealed_mail.fingerprint(draft.email, caller, draft.request_id)
-                document["fingerprint"] = known_by
-        return document
-
     async def _first(self, again: Document, email: Email | None) -> Document | None:
         """Return what the same request stored before, None if nothing. Raises FailedPrecondition if it was another."""
         if "requestId" not in again:
@@ -166,11 +140,7 @@ class Notifications:
         first = await self._store.run("notifications.find_request", lambda: self._rows.find_one(this))
         if first is None:
             return None
-        is_same = all(first.get(key) == again.get(key) for key in SAME) and _lifetime(first) == _lifetime(again)
-        if is_same and email is not None:
-            request = (again["caller"], again["requestId"])
-            is_same = self._mail_policy.sealed_mail.is_same(first["fingerprint"], email, *request)
-        if not is_same:
+        if not is_same_request(first, again, email, self._mail_policy):
             raise FailedPrecondition("REQUEST_ID_REUSED", "this request_id belongs to another notification")
         return first
 
@@ -317,12 +287,6 @@ class Notifications:
         if selection.kind is not None:
             matching["type"] = selection.kind
         return matching
-
-
-def _lifetime(document: Document) -> timedelta:
-    expires_at: datetime = document["expiresAt"]
-    created_at: datetime = document["createdAt"]
-    return expires_at - created_at
 
 
 def _not_found() -> NotFound:

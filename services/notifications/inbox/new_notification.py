@@ -1,0 +1,53 @@
+"""A new notification as it is stored, and whether a repeated request asks for the same one."""
+
+from datetime import datetime, timedelta
+
+from runtime.clock import to_milliseconds
+from runtime.ids import new_id
+from services.notifications.delivery.email.mail_policy import MailPolicy
+from services.notifications.delivery.email.message import Email
+from services.notifications.inbox.draft import Draft
+from services.notifications.store.mongo import Document
+
+# What must be alike for a repeated request id to be the same request; and the mail, by its fingerprint.
+SAME = ("userId", "type", "title", "message", "topic", "data")
+
+
+def new_document(draft: Draft, caller: str, mail_policy: MailPolicy, *, ttl: timedelta, now: datetime) -> Document:
+    """Return the document of a draft, with a new id, and with the delivery of its mail if it has one."""
+    document: Document = {
+        "_id": new_id(),
+        "userId": draft.user_id,
+        "type": draft.kind,
+        "title": draft.title,
+        "message": draft.message,
+        "topic": draft.topic,
+        "data": draft.data,
+        "read": False,
+        "createdAt": now,
+        "updatedAt": now,
+        "expiresAt": to_milliseconds(now + (draft.ttl or ttl)),
+    }
+    if draft.email is not None:
+        document |= mail_policy.new_delivery(draft.email, document["_id"], now)
+    if draft.request_id:
+        document |= {"caller": caller, "requestId": draft.request_id}
+        if draft.email is not None:
+            known_by = mail_policy.sealed_mail.fingerprint(draft.email, caller, draft.request_id)
+            document["fingerprint"] = known_by
+    return document
+
+
+def is_same_request(first: Document, again: Document, email: Email | None, mail_policy: MailPolicy) -> bool:
+    """Whether two documents with one request id were made of the same draft."""
+    is_same = all(first.get(key) == again.get(key) for key in SAME) and _lifetime(first) == _lifetime(again)
+    if is_same and email is not None:
+        request = (again["caller"], again["requestId"])
+        is_same = mail_policy.sealed_mail.is_same(first["fingerprint"], email, *request)
+    return is_same
+
+
+def _lifetime(document: Document) -> timedelta:
+    expires_at: datetime = document["expiresAt"]
+    created_at: datetime = document["createdAt"]
+    return expires_at - created_at
