@@ -123,14 +123,14 @@ def scene(off: tuple[str, ...]) -> Iterator[Scene]:
         urls = Stores(stores["mariadb"].url, f"mongodb://{NO_SERVER}", stores["redis"].url)
         services = stack.enter_context(whole(urls, "cache", "identity", **FAST_HASHING, **without))
         addresses = {f"TRIVET_{name.upper()}_ADDRESS": services[name].address for name in ("cache", "identity")}
-        told: dict[str, Any] = {**addresses, **LIMITED, **without, "TRIVET_NOTIFICATIONS_ADDRESS": NO_SERVER}
-        gateways = [stack.enter_context(_gateway(told)) for _ in range(2)]
+        environment: dict[str, Any] = {**addresses, **LIMITED, **without, "TRIVET_NOTIFICATIONS_ADDRESS": NO_SERVER}
+        gateways = [stack.enter_context(_gateway(environment)) for _ in range(2)]
         yield Scene(services, gateways, stores, Crowd(urls.sql, asyncio.run(_session_id(gateways[0]))))
 
 
-def _gateway(told: dict[str, Any]) -> AbstractContextManager[Process]:
+def _gateway(environment: dict[str, Any]) -> AbstractContextManager[Process]:
     port = free_port()
-    return process("gateway", port=port, **told, TRIVET_BASE_URL=f"http://127.0.0.1:{port}")
+    return process("gateway", port=port, **environment, TRIVET_BASE_URL=f"http://127.0.0.1:{port}")
 
 
 async def _session_id(gateway: Process) -> str:
