@@ -28,6 +28,9 @@ PERSON = {"name": "Ada", "email": "ada@example.com", "password": "a long enough 
 GET_SESSION = "/api/auth/get-session"
 A_SESSION = b'"session":{'
 PATIENCE_SECONDS = 15.0
+SETTLE_SECONDS = 0.5
+IDLE_CORES = 0.3
+"""What all processes together may burn at rest: health checks, and watches that tick."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -128,6 +131,16 @@ class Scene:
         """Give the process of that name a core to itself; with an empty name all run everywhere."""
         others = {name: pid for name, pid in self.pids.items() if name != alone}
         cores.part([self.pids[alone]] if alone else [], self.generator.pid, others.values())
+
+    def settle(self) -> None:
+        """Wait until all processes are done with what they were asked before, which includes writing their logs."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < end:
+            before = self.cpu_seconds()
+            time.sleep(SETTLE_SECONDS)
+            after = self.cpu_seconds()
+            if sum(after[name] - before[name] for name in self.pids if name in before) < IDLE_CORES * SETTLE_SECONDS:
+                return
 
     def cpu_seconds(self) -> dict[str, float]:
         """Return what each process has burnt so far, the load generator and strangers too (Linux's /proc)."""

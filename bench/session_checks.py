@@ -54,6 +54,7 @@ def _cold(scene: Scene, effort: Effort) -> Case:
         filled: Round = scene.generator.run("each_once", [scene.check(each, port=port) for each in members], 16, 60.0)
         if filled.failures:
             raise RuntimeError(f"{filled.failures} sessions could not be read into Redis")
+        scene.settle()
         return "each_once", [scene.check(each) for each in members]
 
     return Case(COLD, {"ours": Subject(job, alone="gateway"), **_others(scene, *REVOCABLE)})

@@ -14,6 +14,7 @@ from prometheus_client import Counter
 
 from trivet.cache.v1.rate_limit_service_pb2 import AcquireRequest
 from trivet.cache.v1.rate_limit_service_pb2_grpc import RateLimitServiceStub
+from trivet.client.circuit_breaker import CircuitBreaker
 from trivet.client.outage import Outage
 
 logger = logging.getLogger(__name__)
@@ -89,17 +90,16 @@ class RateLimiter:
 class SharedRateLimiter:
     """Counts over all gateways, in the cache service. `acquire` never fails, and takes 100 ms at most.
 
-    Requests that the cache allows are counted here as well. When the cache does not answer, it is not asked for a
-    second and the counts of this process decide. So an unstable cache allows no more than each process alone.
+    Requests that the cache allows are counted here as well. While the cache does not answer (see `CircuitBreaker`), the
+    counts of this process decide. So an unstable cache allows no more than each process alone.
     """
 
     ANSWER_SECONDS = 0.1
-    REST_SECONDS = 1.0
 
     def __init__(self, shared: RateLimitServiceStub, own: RateLimiter) -> None:
         self._shared = shared
         self._own = own
-        self._rests_until = 0.0
+        self._breaker = CircuitBreaker(own.monotonic)
         self._outage = Outage(
             logger,
             "rate limits are counted by this process alone: the cache answers %s",
@@ -119,13 +119,14 @@ class SharedRateLimiter:
         key, now = f"{rule}|{subject}", self._own.monotonic()
         if seconds := self._own.retry_after(key, limit):
             return seconds
-        if now >= self._rests_until:
+        if not self._breaker.is_open:
             try:
                 seconds = await self._ask(rule, subject, limit)
             except grpc.aio.AioRpcError as error:
                 self._outage.begin(error.code().name)
-                self._rests_until = self._own.monotonic() + self.REST_SECONDS
+                self._breaker.failed(error)
             else:
+                self._breaker.answered()
                 self._outage.end()
                 # The time before the call: a window must not end later here than in the cache.
                 if seconds:

@@ -24,6 +24,7 @@ from trivet.cache.v1.cache_pb2 import (
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.cache.v1.rate_limit_service_pb2 import AcquireRequest, AcquireResponse
 from trivet.cache.v1.rate_limit_service_pb2_grpc import RateLimitServiceStub
+from trivet.client.circuit_breaker import OPEN_SECONDS
 
 HOME, STRANGER = "203.0.113.7", "198.51.100.1"
 
@@ -171,7 +172,7 @@ async def test_a_cache_that_is_away_is_left_alone_for_a_second(
         await limiter.acquire("r", "a", DEFAULT)
     assert len(cache.asked) == 1
     cache.is_away = False
-    clock.now += SharedRateLimiter.REST_SECONDS
+    clock.now += OPEN_SECONDS
     await limiter.acquire("r", "a", DEFAULT)
     assert len(cache.asked) == 2
 

@@ -67,7 +67,7 @@ async def test_a_cache_that_is_away_is_logged_once_by_each_that_asks_it(
 
         async with watching(cache, near):
             for number in range(4):
-                reads._rests_until = limiter._rests_until = 0.0
+                reads._breaker._open_until = limiter._breaker._open_until = 0.0
                 assert await profiles.get(str(number), owner) == b"found"
                 assert await limiter.acquire("rule", str(number), Limit(1, 10)) == 0
             await until(lambda: visits >= 4)

@@ -13,6 +13,7 @@ from opentelemetry import trace
 
 from trivet.cache.v1.cache_pb2 import Lookup
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
+from trivet.client.circuit_breaker import CircuitBreaker
 from trivet.client.errors import said_by
 from trivet.client.near.lease import METADATA_KEY, Metadata, format_lease
 from trivet.client.near.lookup_batcher import LookupBatcher
@@ -29,7 +30,6 @@ Ask = Callable[[Metadata], Awaitable[T | None]]
 
 KEY = re.compile(r"[!-~]{1,512}")
 """The keys that the cache accepts."""
-REST_SECONDS = 1.0
 BYTES_PER_BYTE = 4
 """What a decoded entry takes here for each of its bytes there, about: a message, and what is held ready of it."""
 CLAIM_SECONDS = 0.2
@@ -53,31 +53,32 @@ def seconds_of(duration: Duration) -> float:
 
 
 class CachedReads:
-    """Reads through the cache service. If it cannot be reached, all reads are misses, and it is not asked for 1 s."""
+    """Reads through the cache service. While its circuit breaker is open, all reads are misses."""
 
     def __init__(self, cache: CacheServiceStub, near: NearCache) -> None:
         self.cache = cache
         self.near = near
         self.bypassed = 0
-        self._rests_until = 0.0
+        self._breaker = CircuitBreaker(lambda: self.near.monotonic())
         self._outage = Outage(logger, "the cache does not answer: %s", "the cache answers again")
 
     @property
-    def rests(self) -> bool:
-        """Whether the cache service is left alone now; a read that asks is counted as one that went past it."""
-        if self.near.monotonic() >= self._rests_until:
+    def is_bypassed(self) -> bool:
+        """Whether the cache service must not be asked now; a read that is told so is counted."""
+        if not self._breaker.is_open:
             return False
         self.bypassed += 1
         return True
 
     def failed(self, error: grpc.aio.AioRpcError) -> None:
-        """Leave the cache service alone for a while."""
+        """Count a lookup that failed."""
         self.bypassed += 1
         self._outage.begin(said_by(error))
-        self._rests_until = self.near.monotonic() + REST_SECONDS
+        self._breaker.failed(error)
 
     def answered(self) -> None:
-        """Take note that the cache service answers."""
+        """Count a lookup that was answered."""
+        self._breaker.answered()
         self._outage.end()
 
 
@@ -137,7 +138,7 @@ class NearReads(Generic[T]):
 
     async def _look(self, key: str) -> TimedLookup | None:
         """Return what the cache service knows; None if it is away, or takes no such key."""
-        if self._reads.rests or not KEY.fullmatch(key):
+        if self._reads.is_bypassed or not KEY.fullmatch(key):
             return None
         asked_at = self._near.monotonic()
         try:
