@@ -8,7 +8,7 @@ from services.notifications.store.time_range import bound, time_of
 from trivet.notifications.v1 import audit_service_pb2 as pb
 
 
-def event(message: pb.AuditEvent, index: int) -> AuditEvent:
+def decode_event(message: pb.AuditEvent, index: int) -> AuditEvent:
     """Return one event of a batch. Raises InvalidArgument for one without a time."""
     path = f"events[{index}].time"
     if not message.HasField("time"):
@@ -25,7 +25,7 @@ def event(message: pb.AuditEvent, index: int) -> AuditEvent:
     )
 
 
-def audit_event(document: Document) -> pb.AuditEvent:
+def encode_event(document: Document) -> pb.AuditEvent:
     personal = document.get("personal", {})
     return pb.AuditEvent(
         id=document["_id"],
@@ -39,7 +39,7 @@ def audit_event(document: Document) -> pb.AuditEvent:
     )
 
 
-def audit_filter(request: pb.ListAuditEventsRequest) -> AuditFilter:
+def decode_filter(request: pb.ListAuditEventsRequest) -> AuditFilter:
     """Return what the request looks for. Raises InvalidArgument for an impossible time."""
     return AuditFilter(
         request.user_id,

@@ -19,15 +19,15 @@ class AuditServicer(AuditServiceServicer):
     async def RecordAuditEvents(
         self, request: audit.RecordAuditEventsRequest, context: Context
     ) -> audit.RecordAuditEventsResponse:
-        events = [audit_messages.event(event, index) for index, event in enumerate(request.events)]
+        events = [audit_messages.decode_event(event, index) for index, event in enumerate(request.events)]
         return audit.RecordAuditEventsResponse(recorded_count=await self._audit.record(events))
 
     async def ListAuditEvents(
         self, request: audit.ListAuditEventsRequest, context: Context
     ) -> audit.ListAuditEventsResponse:
         size = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_AUDIT_PAGE_SIZE)
-        wanted = audit_messages.audit_filter(request)
+        wanted = audit_messages.decode_filter(request)
         page = await self._audit.page(
-            wanted, size=size, encode=audit_messages.audit_event, page_token=request.page_token
+            wanted, size=size, encode=audit_messages.encode_event, page_token=request.page_token
         )
         return audit.ListAuditEventsResponse(events=page.events, next_page_token=page.next_page_token)

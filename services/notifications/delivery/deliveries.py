@@ -13,21 +13,21 @@ from services.notifications.store.mongo import Document, Store
 
 KEPT, QUEUED, SENDING, SENT, FAILED = "kept", "queued", "sending", "sent", "failed"
 EMAIL = "email"
-TO = "to"
+TO_TARGET = "to"
 """The target of a mail: its one recipient. The address is sealed together with the mail."""
 SWEEP_SECONDS = 10.0
 # SecantusDB inserts some 100 to 250 documents a second: a batch must be done before the store's time-out.
 BATCH = 50
-STATE = ("status", "attempts", "mail", "nextAttemptAt", "sentAt", "lastError")
+STATE_FIELDS = ("status", "attempts", "mail", "nextAttemptAt", "sentAt", "lastError")
 # What an older version stored in the notification. `sentAt` stays there: it is answered as the send time.
-FORMER = ("status", "attempts", "mail", "nextAttemptAt", "lastError", "lease", "leaseUntil")
-OF_NOTIFICATION = ("userId", "createdAt", "updatedAt", "expiresAt")
-FIELDS = dict.fromkeys((*OF_NOTIFICATION, *STATE, *FORMER, "delivery"), 1)
+OLD_FIELDS = ("status", "attempts", "mail", "nextAttemptAt", "lastError", "lease", "leaseUntil")
+INHERITED_FIELDS = ("userId", "createdAt", "updatedAt", "expiresAt")
+FIELDS = dict.fromkeys((*INHERITED_FIELDS, *STATE_FIELDS, *OLD_FIELDS, "delivery"), 1)
 
 
 def email_delivery(mail: str, **state: object) -> Document:
     """Return the delivery of a sealed mail, as a new notification holds it in its field `delivery`."""
-    return {"channel": EMAIL, "target": TO, "mail": mail, **state}
+    return {"channel": EMAIL, "target": TO_TARGET, "mail": mail, **state}
 
 
 class Deliveries:
@@ -53,7 +53,7 @@ class Deliveries:
         while await self._store.run("deliveries.sweep", lambda: migrate(self._store, self._clock)):
             pass
 
-    async def waits(self, notification_id: str) -> bool:
+    async def is_pending(self, notification_id: str) -> bool:
         """Return whether a delivery of the notification is not done yet."""
         waiting = {"notificationId": notification_id, "nextAttemptAt": {"$exists": True}}
         return await self._store.run("deliveries.get", lambda: self._rows.find_one(waiting, {"_id": 1})) is not None
@@ -84,11 +84,11 @@ async def _convert(rows: AsyncCollection[Document], row: Document) -> None:
 
     After this one write an older process does not find the mail any more.
     """
-    delivery = {"channel": EMAIL, "target": TO, **{key: row[key] for key in STATE if key in row}}
+    delivery = {"channel": EMAIL, "target": TO_TARGET, **{key: row[key] for key in STATE_FIELDS if key in row}}
     if delivery["status"] == SENDING:  # its worker is gone: it is due when its lease ended
         delivery["status"] = QUEUED
     unchanged = {key: row.get(key) for key in ("_id", "status", "attempts", "nextAttemptAt", "lease")}
-    await rows.update_one(unchanged, {"$set": {"delivery": delivery}, "$unset": dict.fromkeys(FORMER, "")})
+    await rows.update_one(unchanged, {"$set": {"delivery": delivery}, "$unset": dict.fromkeys(OLD_FIELDS, "")})
 
 
 async def _move(store: Store, notifications: Sequence[Document]) -> None:
@@ -107,5 +107,5 @@ async def _move(store: Store, notifications: Sequence[Document]) -> None:
 
 
 def _document(notification: Document) -> Document:
-    inherited = {key: notification[key] for key in OF_NOTIFICATION}
+    inherited = {key: notification[key] for key in INHERITED_FIELDS}
     return {"_id": new_id(), "notificationId": notification["_id"], **inherited, **notification["delivery"]}

@@ -12,9 +12,9 @@ from services.notifications.delivery.deliveries import FAILED, QUEUED, SENDING, 
 from services.notifications.inbox.collections import NOTIFICATIONS
 from services.notifications.store.mongo import Document, Store
 
-COUNTED = 10_000
+MAX_COUNTED = 10_000
 # The fields of a delivery that is not done. A mail is erased with them.
-UNDER_WAY = ("mail", "nextAttemptAt", "leaseUntil", "lease")
+PENDING_FIELDS = ("mail", "nextAttemptAt", "leaseUntil", "lease")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class QueueDepth:
     """How many deliveries wait, up to 10,000, and since when the oldest one waits."""
 
     count: int = 0
@@ -77,15 +77,15 @@ class Queue:
         now = self._clock()
         this, sent = {"_id": claim.notification_id}, {"$set": {"sentAt": now, "updatedAt": now}}
 
-        async def tell() -> bool:
-            if await self._rows.find_one(_held(claim), {"_id": 1}) is None:
+        async def mark_notification() -> bool:
+            if await self._rows.find_one(_claimed(claim), {"_id": 1}) is None:
                 return False
             await self._notifications.update_one(this, sent)
             return True
 
         # The notification first: a crash in between leaves the delivery under its lease, and the mail is sent again,
         # as after any crash before the mark. The other order would leave a sent mail without its send time.
-        if not await self._store.run("notifications.sent", tell):
+        if not await self._store.run("notifications.sent", mark_notification):
             return False
         return await self._end(claim, {"status": SENT, "sentAt": now}, "lastError")
 
@@ -100,11 +100,11 @@ class Queue:
         change: Document = {"$set": later, "$unset": dict.fromkeys(("lease", "leaseUntil"), "")}
         return await self._change(claim, change if is_counted else change | {"$inc": {"attempts": -1}})
 
-    async def waiting(self) -> Waiting:
+    async def depth(self) -> QueueDepth:
         """Count the deliveries that are not done, due now or later."""
         not_done: list[Document] = [
             {"$match": {"nextAttemptAt": {"$exists": True}}},
-            {"$limit": COUNTED},
+            {"$limit": MAX_COUNTED},
             {"$group": {"_id": None, "count": {"$sum": 1}, "oldest": {"$min": "$createdAt"}}},
         ]
 
@@ -112,17 +112,20 @@ class Queue:
             return await (await self._rows.aggregate(not_done)).to_list()
 
         found = await self._store.run("deliveries.waiting", count)
-        return Waiting(found[0]["count"], found[0]["oldest"]) if found else Waiting()
+        return QueueDepth(found[0]["count"], found[0]["oldest"]) if found else QueueDepth()
 
-    async def _end(self, claim: Claim, outcome: Document, *gone: str) -> bool:
-        change = {"$set": {**outcome, "updatedAt": self._clock()}, "$unset": dict.fromkeys((*UNDER_WAY, *gone), "")}
+    async def _end(self, claim: Claim, outcome: Document, *removed: str) -> bool:
+        change = {
+            "$set": {**outcome, "updatedAt": self._clock()},
+            "$unset": dict.fromkeys((*PENDING_FIELDS, *removed), ""),
+        }
         return await self._change(claim, change)
 
     async def _change(self, claim: Claim, change: Document) -> bool:
-        this = _held(claim)
+        this = _claimed(claim)
         done = await self._store.run("deliveries.mark", lambda: self._rows.update_one(this, change))
         return done.matched_count == 1
 
 
-def _held(claim: Claim) -> Document:
+def _claimed(claim: Claim) -> Document:
     return {"_id": claim.id, "lease": claim.lease}

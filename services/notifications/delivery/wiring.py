@@ -27,14 +27,14 @@ async def mail_delivery(
     sweeping = periodically("sweep of deliveries", SWEEP_SECONDS, deliveries.sweep)
     if not settings.sends_mail:
         async with sweeping:
-            yield MailPolicy(sealed_mail, kept=not settings.is_production)
+            yield MailPolicy(sealed_mail, keeps_mail=not settings.is_production)
         return
     timeout = settings.mail_timeout_seconds
     mailer = Mailer(settings.smtp_server, settings.mail_sender, settings.smtp_tls, timeout=timeout)
     queue = Queue(store, lease=settings.mail_lease)
     worker = DeliveryWorker(queue, sealed_mail, mailer, settings.retry_policy, at_once=settings.mail_at_once)
     async with sweeping, worker.running(settings.grace_seconds):
-        yield MailPolicy(sealed_mail, sent=True, wake=worker.wake)
+        yield MailPolicy(sealed_mail, sends_mail=True, wake=worker.wake)
 
 
 def add_mailbox(server: Server, store: Store, sealed_mail: SealedMail, *, on: bool) -> None:

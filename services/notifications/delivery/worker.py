@@ -17,7 +17,7 @@ from runtime.errors import Unavailable
 from runtime.sealing import BrokenSealError
 from runtime.tasks import Tasks
 from services.notifications.delivery.email.sealed_mail import SealedMail
-from services.notifications.delivery.email.smtp import Mailer, Outgoing
+from services.notifications.delivery.email.smtp import Mailer, OutgoingMail
 from services.notifications.delivery.email.smtp_replies import (
     PermanentFailureError,
     SenderRejectedError,
@@ -27,17 +27,17 @@ from services.notifications.delivery.queue import Claim, Queue
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 MEASURE_SECONDS = 10.0
-MARK_AGAIN_SECONDS = 0.25
-SAY_AGAIN_SECONDS = 600.0
-HELD_FOR = timedelta(days=5)
+MARK_RETRY_SECONDS = 0.25
+LOG_INTERVAL_SECONDS = 600.0
+MAX_HOLD = timedelta(days=5)
 """How long a mail waits for a server that rejects this installation. RFC 5321 (4.5.4.1) gives up after 4 to 5 days."""
 
 sent = Counter("trivet_mails_sent_total", "Mails that the mail server accepted.")
 failed = Counter("trivet_mails_failed_total", "Mails that were given up: rejected permanently, or out of attempts.")
 retried = Counter("trivet_mails_retried_total", "Attempts after which a mail was rescheduled.")
-refused = Gauge(
+sender_rejected = Gauge(
     "trivet_mail_sender_refused",
     "1 while the mail server rejects our sender, host or login, else 0.",
 )
@@ -73,17 +73,17 @@ class DeliveryWorker:
         self._at_once = at_once
         self._clock = clock
         self._tasks = Tasks("mail", limit=at_once)
-        self._something_new = asyncio.Event()
+        self._woken = asyncio.Event()
         self._stopping = False
-        self._measured = -MEASURE_SECONDS
-        self._trouble = ""
-        self._refusals = 0
-        self._rests_until = 0.0
-        self._said_at = -SAY_AGAIN_SECONDS
+        self._measured_at = -MEASURE_SECONDS
+        self._last_problem = ""
+        self._rejections = 0
+        self._paused_until = 0.0
+        self._logged_at = -LOG_INTERVAL_SECONDS
 
     def wake(self) -> None:
         """Look for due mail now instead of at the next interval."""
-        self._something_new.set()
+        self._woken.set()
 
     @asynccontextmanager
     async def running(self, grace: float) -> AsyncIterator[None]:
@@ -98,29 +98,29 @@ class DeliveryWorker:
             await self._tasks.drain(grace)
 
     async def _work(self) -> None:
-        told = ""
+        logged = ""
         while not self._stopping:
-            self._something_new.clear()
+            self._woken.clear()
             try:
                 await self._measure()
-                if self._has_room() and await self._begin_one():
+                if self._has_room() and await self._start_one():
                     continue
             except Unavailable:
                 logger.debug("the mail queue cannot be read: MongoDB is unreachable")
             except Exception as error:  # any failure: the worker goes on
-                if told != (told := f"{type(error).__name__}: {error}"):  # log a lasting failure once
+                if logged != (logged := f"{type(error).__name__}: {error}"):  # log a lasting failure once
                     logger.exception("claiming due mail failed")
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._something_new.wait()
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._woken.wait()
 
     def _has_room(self) -> bool:
         """Return whether a mail can be sent now. While the server rejects this installation: one after each pause."""
-        if self._refusals and time.monotonic() < self._rests_until:
+        if self._rejections and time.monotonic() < self._paused_until:
             return False
-        return len(self._tasks) < (1 if self._refusals else self._at_once)
+        return len(self._tasks) < (1 if self._rejections else self._at_once)
 
-    async def _begin_one(self) -> bool:
+    async def _start_one(self) -> bool:
         claim = await self._queue.claim()
         if claim is None:
             return False
@@ -149,33 +149,35 @@ class DeliveryWorker:
             raise PermanentFailureError("the worker of the last attempt did not finish")
         email = self._sealed_mail.open(claim.mail, claim.notification_id)
         await failpoints.reach("notifications.before_send")
-        await self._mailer.send(Outgoing(email, claim.notification_id, claim.created_at))
+        await self._mailer.send(OutgoingMail(email, claim.notification_id, claim.created_at))
         await failpoints.reach("notifications.after_send")
-        self._all_is_well()
+        self._clear_problem()
         sent.inc()
         await self._mark(claim, lambda: self._queue.mark_sent(claim))
 
-    def _all_is_well(self) -> None:
-        if self._trouble:
+    def _clear_problem(self) -> None:
+        if self._last_problem:
             logger.info("the mail server accepts mail again")
-        self._trouble, self._refusals, self._said_at = "", 0, -SAY_AGAIN_SECONDS
-        refused.set(0)
+        self._last_problem, self._rejections, self._logged_at = "", 0, -LOG_INTERVAL_SECONDS
+        sender_rejected.set(0)
 
     async def _hold(self, claim: Claim, error: SenderRejectedError) -> None:
         """Reschedule a mail without counting the attempt. Pause if the server rejects all mail from here."""
         age, now = self._clock() - claim.created_at, time.monotonic()
-        if age >= HELD_FOR:
+        if age >= MAX_HOLD:
             await self._give_up(claim, str(error))
             return
-        if error.is_for_all and now >= self._rests_until:  # of several concurrent rejections, one counts
-            self._refusals += 1
-            self._rests_until = now + self._retry_policy.pause(self._refusals).total_seconds()
-            refused.set(1)
-        if self._trouble != str(error) or now - self._said_at >= SAY_AGAIN_SECONDS:
+        if error.is_for_all and now >= self._paused_until:  # of several concurrent rejections, one counts
+            self._rejections += 1
+            self._paused_until = now + self._retry_policy.pause(self._rejections).total_seconds()
+            sender_rejected.set(1)
+        if self._last_problem != str(error) or now - self._logged_at >= LOG_INTERVAL_SECONDS:
             which = "all mail waits" if error.is_for_all else "this mail waits"
             mend = "look at TRIVET_MAIL_FROM, TRIVET_SMTP_URL, and the SPF, DKIM and relay rules for this host"
-            logger.error("%s: %s: %s%s", which, error, mend, f"; the server says: {error.words}" if error.words else "")
-            self._trouble, self._said_at = str(error), now
+            logger.error(
+                "%s: %s: %s%s", which, error, mend, f"; the server says: {error.reply_text}" if error.reply_text else ""
+            )
+            self._last_problem, self._logged_at = str(error), now
         retried.inc()
         pause = self._retry_policy.pause_at(age)
         await self._mark(claim, lambda: self._queue.reschedule(claim, pause, str(error), is_counted=False))
@@ -184,9 +186,9 @@ class DeliveryWorker:
         if claim.attempts >= self._retry_policy.attempts:
             await self._give_up(claim, why)
             return
-        if self._trouble != why:  # once for all mails with this reason
+        if self._last_problem != why:  # once for all mails with this reason
             logger.warning("a mail is rescheduled: %s", why)
-            self._trouble = why
+            self._last_problem = why
         retried.inc()
         pause = self._retry_policy.pause(claim.attempts)
         await self._mark(claim, lambda: self._queue.reschedule(claim, pause, why))
@@ -207,16 +209,16 @@ class DeliveryWorker:
                     )
                 return
             except Unavailable:
-                await asyncio.sleep(MARK_AGAIN_SECONDS)
+                await asyncio.sleep(MARK_RETRY_SECONDS)
         logger.error(
             "the outcome of a mail was not stored, so it is tried again: %s",
             claim.notification_id,
         )
 
     async def _measure(self) -> None:
-        if time.monotonic() - self._measured < MEASURE_SECONDS:
+        if time.monotonic() - self._measured_at < MEASURE_SECONDS:
             return
-        self._measured = time.monotonic()
-        waiting = await self._queue.waiting()
-        queue_length.set(waiting.count)
-        queue_age.set((self._clock() - waiting.oldest).total_seconds() if waiting.oldest else 0)
+        self._measured_at = time.monotonic()
+        depth = await self._queue.depth()
+        queue_length.set(depth.count)
+        queue_age.set((self._clock() - depth.oldest).total_seconds() if depth.oldest else 0)

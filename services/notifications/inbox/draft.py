@@ -10,7 +10,7 @@ from services.notifications.delivery.email.message import Email, check_email
 from services.notifications.store import json_data
 from services.notifications.store.field_rules import check_length, invalid_field
 
-Kind = Literal["email", "push", "in-app"]
+Channel = Literal["email", "push", "in-app"]
 
 MAX_USER_ID = 128
 MAX_TITLE = 200
@@ -27,7 +27,7 @@ class Draft:
 
     user_id: str
     title: str
-    kind: Kind = "in-app"
+    channel: Channel = "in-app"
     message: str = ""
     topic: str = ""
     data: dict[str, Any] = field(default_factory=dict)
@@ -47,12 +47,12 @@ def check(draft: Draft) -> None:
     if draft.ttl is not None and not timedelta(seconds=1) <= draft.ttl <= MAX_TTL:
         raise invalid_field("ttl", f"must be from 1 second to {MAX_TTL.days} days")
     json_data.check(draft.data, "notification.data")
-    if draft.kind == "email" and draft.email is None:
+    if draft.channel == "email" and draft.email is None:
         raise InvalidArgument(
             "REQUIRED_FIELD_MISSING", "notification.email is required for the type email", field="notification.email"
         )
     if draft.email is not None:
-        if draft.kind != "email":
+        if draft.channel != "email":
             raise invalid_field("notification.email", "goes with the type email alone")
         check_email(draft.email, "notification.email")
 

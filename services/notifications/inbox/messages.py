@@ -9,17 +9,17 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from runtime.errors import InvalidArgument
 from runtime.struct_codec import plain
 from services.notifications.delivery.email.message import Email
-from services.notifications.inbox.draft import Draft, Kind
+from services.notifications.inbox.draft import Channel, Draft
 from services.notifications.store.mongo import Document
 from trivet.notifications.v1 import notification_service_pb2 as pb
 from trivet.notifications.v1 import resources_pb2
 
-KINDS: dict["resources_pb2.NotificationType.ValueType", Kind] = {
+CHANNELS: dict["resources_pb2.NotificationType.ValueType", Channel] = {
     resources_pb2.NOTIFICATION_TYPE_EMAIL: "email",
     resources_pb2.NOTIFICATION_TYPE_PUSH: "push",
     resources_pb2.NOTIFICATION_TYPE_IN_APP: "in-app",
 }
-TYPES = {kind: number for number, kind in KINDS.items()}
+CHANNEL_NUMBERS = {channel: number for number, channel in CHANNELS.items()}
 # The fields of a Notification that are answered, and the key that each has in its document.
 KEYS = {
     "id": "_id",
@@ -55,7 +55,7 @@ def keys_of(fields: Sequence[str]) -> list[str]:
     return [KEYS[field] for field in fields]
 
 
-def notification(document: Document, fields: Collection[str] = KEYS) -> pb.Notification:
+def encode_notification(document: Document, fields: Collection[str] = KEYS) -> pb.Notification:
     """Return the document's named fields as a message; the mail itself is never one of them."""
     message = pb.Notification()
     for field in fields:
@@ -63,7 +63,7 @@ def notification(document: Document, fields: Collection[str] = KEYS) -> pb.Notif
         if value is None:
             continue
         if field == "type":
-            message.type = TYPES[value]
+            message.type = CHANNEL_NUMBERS[value]
         elif field == "data":
             if value:
                 message.data.update(value)
@@ -74,13 +74,13 @@ def notification(document: Document, fields: Collection[str] = KEYS) -> pb.Notif
     return message
 
 
-def draft(request: pb.CreateNotificationRequest) -> Draft:
+def decode_draft(request: pb.CreateNotificationRequest) -> Draft:
     """Return what the request wants stored; output-only fields are passed over."""
     wanted = request.notification
     email = wanted.email
     return Draft(
         user_id=wanted.user_id,
-        kind=kind_of(wanted.type, "notification.type") or "in-app",
+        channel=decode_channel(wanted.type, "notification.type") or "in-app",
         title=wanted.title,
         message=wanted.message,
         topic=wanted.topic,
@@ -91,17 +91,19 @@ def draft(request: pb.CreateNotificationRequest) -> Draft:
     )
 
 
-def kind_of(number: "resources_pb2.NotificationType.ValueType", field: str) -> Kind | None:
+def decode_channel(number: "resources_pb2.NotificationType.ValueType", field: str) -> Channel | None:
     """Return the type's name, None if it was not said. Raises InvalidArgument for a number that is none."""
     if number == resources_pb2.NOTIFICATION_TYPE_UNSPECIFIED:
         return None
-    if number not in KINDS:
+    if number not in CHANNELS:
         raise InvalidArgument("INVALID_FIELD", f"{field} must be a NotificationType, not {number}", field=field)
-    return KINDS[number]
+    return CHANNELS[number]
 
 
-def type_stats(group: Document) -> pb.NotificationTypeStats:
-    return pb.NotificationTypeStats(type=TYPES[group["_id"]], total_count=group["total"], unread_count=group["unread"])
+def encode_type_stats(group: Document) -> pb.NotificationTypeStats:
+    return pb.NotificationTypeStats(
+        type=CHANNEL_NUMBERS[group["_id"]], total_count=group["total"], unread_count=group["unread"]
+    )
 
 
 def _duration(message: Duration) -> timedelta:

@@ -10,7 +10,7 @@ from services.notifications.inbox.draft import Draft
 from services.notifications.store.mongo import Document
 
 # What must be alike for a repeated request id to be the same request; and the mail, by its fingerprint.
-SAME = ("userId", "type", "title", "message", "topic", "data")
+REQUEST_FIELDS = ("userId", "type", "title", "message", "topic", "data")
 
 
 def new_document(draft: Draft, caller: str, mail_policy: MailPolicy, *, ttl: timedelta, now: datetime) -> Document:
@@ -18,7 +18,7 @@ def new_document(draft: Draft, caller: str, mail_policy: MailPolicy, *, ttl: tim
     document: Document = {
         "_id": new_id(),
         "userId": draft.user_id,
-        "type": draft.kind,
+        "type": draft.channel,
         "title": draft.title,
         "message": draft.message,
         "topic": draft.topic,
@@ -33,14 +33,14 @@ def new_document(draft: Draft, caller: str, mail_policy: MailPolicy, *, ttl: tim
     if draft.request_id:
         document |= {"caller": caller, "requestId": draft.request_id}
         if draft.email is not None:
-            known_by = mail_policy.sealed_mail.fingerprint(draft.email, caller, draft.request_id)
-            document["fingerprint"] = known_by
+            fingerprint = mail_policy.sealed_mail.fingerprint(draft.email, caller, draft.request_id)
+            document["fingerprint"] = fingerprint
     return document
 
 
 def is_same_request(first: Document, again: Document, email: Email | None, mail_policy: MailPolicy) -> bool:
     """Whether two documents with one request id were made of the same draft."""
-    is_same = all(first.get(key) == again.get(key) for key in SAME) and _lifetime(first) == _lifetime(again)
+    is_same = all(first.get(key) == again.get(key) for key in REQUEST_FIELDS) and _lifetime(first) == _lifetime(again)
     if is_same and email is not None:
         request = (again["caller"], again["requestId"])
         is_same = mail_policy.sealed_mail.is_same(first["fingerprint"], email, *request)

@@ -19,7 +19,7 @@ from services.notifications.delivery.email.message import Email
 from services.notifications.inbox import draft as draft_rules
 from services.notifications.inbox.cache_invalidation import NO_CACHE, Invalidation, unread_tag
 from services.notifications.inbox.collections import NOTIFICATIONS
-from services.notifications.inbox.draft import Draft, Kind
+from services.notifications.inbox.draft import Channel, Draft
 from services.notifications.inbox.new_notification import is_same_request, new_document
 from services.notifications.inbox.preferences import Preferences
 from services.notifications.store import keyset
@@ -40,7 +40,7 @@ class Selection:
 
     user_id: str
     unread_only: bool = False
-    kind: Kind | None = None
+    channel: Channel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +90,17 @@ class Notifications:
         and for what the user does not want. Raises InvalidArgument.
         """
         draft_rules.check(draft)
-        self._check_can_be_sent(draft.kind)
+        self._check_can_be_sent(draft.channel)
         await self._tombstones.check(draft.user_id)
         document = new_document(draft, caller, self._mail_policy, ttl=self._ttl, now=self._clock())
-        if await self._preferences.refuses(draft.user_id, draft.topic, draft.kind):
+        if await self._preferences.is_disabled(draft.user_id, draft.topic, draft.channel):
             if (first := await self._first(document, draft.email)) is not None:  # from before the user disabled it
                 return first
-            raise FailedPrecondition("UNWANTED", f"the user has disabled this topic for {draft.kind}")
+            raise FailedPrecondition("UNWANTED", f"the user has disabled this topic for {draft.channel}")
         insert = partial(self._insert, document, draft.email)
         # What is read from the start changes no count.
         document = await (insert() if document["read"] else self._write_and_invalidate(draft.user_id, insert))
-        if draft.kind == "email":
+        if draft.channel == "email":
             self._mail_policy.wake()
         return document
 
@@ -126,10 +126,10 @@ class Notifications:
             raise
         return document
 
-    def _check_can_be_sent(self, kind: Kind) -> None:
-        if kind == "push":
+    def _check_can_be_sent(self, channel: Channel) -> None:
+        if channel == "push":
             raise Unimplemented("PUSH_NOT_IMPLEMENTED", "this version does not send push notifications")
-        if kind == "email" and not (self._mail_policy.sent or self._mail_policy.kept):
+        if channel == "email" and not (self._mail_policy.sends_mail or self._mail_policy.keeps_mail):
             raise FailedPrecondition("EMAIL_NOT_CONFIGURED", "no mail server is configured: set TRIVET_SMTP_URL")
 
     async def _first(self, again: Document, email: Email | None) -> Document | None:
@@ -228,7 +228,7 @@ class Notifications:
                 return
             found = await self.get(notification_id, owner, ["delivery", "nextAttemptAt"])
             # `nextAttemptAt` is of an older version. A delivery that is done never waits again.
-            if {"delivery", "nextAttemptAt"} & set(found) or await self._deliveries.waits(notification_id):
+            if {"delivery", "nextAttemptAt"} & set(found) or await self._deliveries.is_pending(notification_id):
                 raise FailedPrecondition("MAIL_NOT_SENT_YET", "a mail that waits to be sent cannot be deleted")
             await self._deliveries.delete(notification_id)
             await self._store.run("notifications.delete", lambda: self._rows.delete_one(this))
@@ -284,8 +284,8 @@ class Notifications:
         if selection.unread_only:
             # Not `False`: that would let the planner take the index of unread ones, which is in another order.
             matching["read"] = {"$ne": True}
-        if selection.kind is not None:
-            matching["type"] = selection.kind
+        if selection.channel is not None:
+            matching["type"] = selection.channel
         return matching
 
 

@@ -1,18 +1,20 @@
 """From the messages of preference_service.proto to preferences and back."""
 
 from runtime.errors import InvalidArgument
-from services.notifications.inbox.messages import TYPES, kind_of
+from services.notifications.inbox.messages import CHANNEL_NUMBERS, decode_channel
 from services.notifications.inbox.preferences import Preference
 from trivet.notifications.v1 import preference_service_pb2 as pb
 
 
-def preference(message: pb.Preference, user_id: str) -> Preference:
+def decode_preference(message: pb.Preference, user_id: str) -> Preference:
     """Return what the user has said. Raises InvalidArgument for one without a type."""
-    kind = kind_of(message.type, "preference.type")
-    if kind is None:
+    channel = decode_channel(message.type, "preference.type")
+    if channel is None:
         raise InvalidArgument("REQUIRED_FIELD_MISSING", "preference.type is required", field="preference.type")
-    return Preference(user_id, message.topic, kind, message.enabled)
+    return Preference(user_id, message.topic, channel, message.enabled)
 
 
-def answer(said: Preference) -> pb.Preference:
-    return pb.Preference(user_id=said.user_id, topic=said.topic, type=TYPES[said.kind], enabled=said.enabled)
+def encode_preference(said: Preference) -> pb.Preference:
+    return pb.Preference(
+        user_id=said.user_id, topic=said.topic, type=CHANNEL_NUMBERS[said.channel], enabled=said.enabled
+    )

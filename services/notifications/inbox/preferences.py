@@ -10,14 +10,14 @@ from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition, InvalidArgument
 from services.notifications.inbox.cache_invalidation import NO_CACHE, Invalidation, preferences_tag
 from services.notifications.inbox.collections import PREFERENCES
-from services.notifications.inbox.draft import Kind, check_user_id
+from services.notifications.inbox.draft import Channel, check_user_id
 from services.notifications.store.mongo import Document, Store
 from services.notifications.store.tombstones import Tombstones
 
 MAX_PREFERENCES = 200
 # A browser folds a path that ends in one or two dots.
 TOPIC = re.compile(r"(?!\.{1,2}\Z)[a-z0-9._-]{1,64}")
-ALWAYS_SENT = "account."
+ALWAYS_ENABLED = "account."
 """Topics with this prefix are about the account. A stolen session must not be able to silence the warnings."""
 
 
@@ -27,7 +27,7 @@ class Preference:
 
     user_id: str
     topic: str
-    kind: Kind
+    channel: Channel
     enabled: bool
 
 
@@ -46,17 +46,17 @@ class Preferences:
         self._invalidation = invalidation
         self._clock = clock
 
-    async def all_of(self, user_id: str) -> list[Preference]:
+    async def list_of(self, user_id: str) -> list[Preference]:
         """Return the user's preferences, sorted by topic and type. Empty for an unknown user."""
         rows = await self._store.run("preferences.find", lambda: self._rows.find({"userId": user_id}).to_list())
         found = [Preference(row["userId"], row["topic"], row["type"], row["enabled"]) for row in rows]
-        return sorted(found, key=lambda each: (each.topic, each.kind))
+        return sorted(found, key=lambda each: (each.topic, each.channel))
 
-    async def refuses(self, user_id: str, topic: str, kind: Kind) -> bool:
+    async def is_disabled(self, user_id: str, topic: str, channel: Channel) -> bool:
         """Return whether the user has disabled this topic and type."""
-        if not topic or topic.startswith(ALWAYS_SENT):
+        if not topic or topic.startswith(ALWAYS_ENABLED):
             return False
-        this = {"_id": _id(user_id, topic, kind)}
+        this = {"_id": _id(user_id, topic, channel)}
         row = await self._store.run("preferences.get", lambda: self._rows.find_one(this, {"enabled": 1}))
         return row is not None and not row["enabled"]
 
@@ -74,9 +74,9 @@ class Preferences:
 
     async def _set(self, preference: Preference) -> None:
         now, user_id = self._clock(), preference.user_id
-        this: Document = {"_id": _id(user_id, preference.topic, preference.kind)}
+        this: Document = {"_id": _id(user_id, preference.topic, preference.channel)}
         said: Document = {"enabled": preference.enabled, "updatedAt": now}
-        about: Document = {"userId": user_id, "topic": preference.topic, "type": preference.kind, "createdAt": now}
+        about: Document = {"userId": user_id, "topic": preference.topic, "type": preference.channel, "createdAt": now}
 
         async def put() -> None:
             if (await self._rows.update_one(this, {"$set": said})).matched_count:
@@ -96,9 +96,9 @@ class Preferences:
             raise
 
 
-def _id(user_id: str, topic: str, kind: Kind) -> str:
+def _id(user_id: str, topic: str, channel: Channel) -> str:
     """Return the document id of the three. Only a user id can contain a slash."""
-    return f"{kind}/{topic}/{user_id}"
+    return f"{channel}/{topic}/{user_id}"
 
 
 def _check(preference: Preference) -> None:
@@ -109,9 +109,9 @@ def _check(preference: Preference) -> None:
             "preference.topic must be 1 to 64 of [a-z0-9._-], and not . or ..",
             field="preference.topic",
         )
-    if preference.topic.startswith(ALWAYS_SENT) and not preference.enabled:
+    if preference.topic.startswith(ALWAYS_ENABLED) and not preference.enabled:
         raise InvalidArgument(
             "ALWAYS_TOLD",
-            f"topics that begin with {ALWAYS_SENT} cannot be disabled: they protect the account",
+            f"topics that begin with {ALWAYS_ENABLED} cannot be disabled: they protect the account",
             field="preference.topic",
         )

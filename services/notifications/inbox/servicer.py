@@ -24,22 +24,22 @@ class NotificationServicer(NotificationServiceServicer):
     async def CreateNotification(self, request: pb.CreateNotificationRequest, context: Context) -> pb.Notification:
         actor = current_actor.get()
         caller = f"{actor.caller}:{actor.user_id}" if actor.is_person else actor.caller
-        return messages.notification(await self._notifications.create(messages.draft(request), caller))
+        return messages.encode_notification(await self._notifications.create(messages.decode_draft(request), caller))
 
     async def GetNotification(self, request: pb.GetNotificationRequest, context: Context) -> pb.Notification:
         fields = messages.fields_of(request.read_mask)
         found = await self._notifications.get(request.notification_id, scope(), messages.keys_of(fields))
-        return messages.notification(found, fields)
+        return messages.encode_notification(found, fields)
 
     async def ListNotifications(
         self, request: pb.ListNotificationsRequest, context: Context
     ) -> pb.ListNotificationsResponse:
         fields = messages.fields_of(request.read_mask)
         page = await self._notifications.page(
-            Selection(subject(request.user_id), request.unread_only, messages.kind_of(request.type, "type")),
+            Selection(subject(request.user_id), request.unread_only, messages.decode_channel(request.type, "type")),
             size=page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_PAGE_SIZE),
             page_token=request.page_token,
-            encode=partial(messages.notification, fields=fields),
+            encode=partial(messages.encode_notification, fields=fields),
             number=page_number(request.page if request.HasField("page") else None, request.page_token),
             fields=messages.keys_of(fields),
         )
@@ -50,7 +50,7 @@ class NotificationServicer(NotificationServiceServicer):
         )
 
     async def MarkRead(self, request: pb.MarkReadRequest, context: Context) -> pb.Notification:
-        return messages.notification(await self._notifications.mark_read(request.notification_id, scope()))
+        return messages.encode_notification(await self._notifications.mark_read(request.notification_id, scope()))
 
     async def BatchMarkRead(self, request: pb.BatchMarkReadRequest, context: Context) -> pb.BatchMarkReadResponse:
         user_id = subject(request.user_id)
@@ -74,4 +74,4 @@ class NotificationServicer(NotificationServiceServicer):
         self, request: pb.GetNotificationStatsRequest, context: Context
     ) -> pb.GetNotificationStatsResponse:
         groups = await self._notifications.stats(subject(request.user_id))
-        return pb.GetNotificationStatsResponse(types=[messages.type_stats(group) for group in groups])
+        return pb.GetNotificationStatsResponse(types=[messages.encode_type_stats(group) for group in groups])

@@ -55,7 +55,7 @@ class RejectedEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteResult:
     """How many entries of a batch were stored, and those that were not."""
 
     count: int
@@ -74,7 +74,7 @@ class Logs:
         self._ttls = ttls
         self._clock = clock
 
-    async def write(self, entries: Sequence[Entry]) -> Written:
+    async def write(self, entries: Sequence[Entry]) -> WriteResult:
         """Store the entries, all or as many as were there when the store went away.
 
         One that is older than its level is kept is rejected: no query would find it. So is one that is MOST_AHEAD of
@@ -98,7 +98,7 @@ class Logs:
         documents = [self._document(entry, now) for entry in entries if entry.user_id not in erased]
         if documents:
             await self._insert(documents)
-        return Written(len(entries), tuple(rejected))
+        return WriteResult(len(entries), tuple(rejected))
 
     def _rejected(self, index: int, entry: Entry, now: datetime) -> RejectedEntry | None:
         if entry.timestamp is None:

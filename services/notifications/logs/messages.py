@@ -20,7 +20,7 @@ LEVELS: dict["log.LogLevel.ValueType", Level] = {
 LEVEL_NUMBERS = {level: number for number, level in LEVELS.items()}
 
 
-def entry(message: log.LogEntry, index: int) -> Entry:
+def decode_entry(message: log.LogEntry, index: int) -> Entry:
     """Return one entry of a batch."""
     path = f"entries[{index}]"
     return Entry(
@@ -39,7 +39,7 @@ def entry(message: log.LogEntry, index: int) -> Entry:
     )
 
 
-def log_entry(document: Document) -> log.LogEntry:
+def encode_entry(document: Document) -> log.LogEntry:
     message = log.LogEntry(
         id=document["_id"],
         timestamp=timestamp(document["timestamp"]),
@@ -55,11 +55,11 @@ def log_entry(document: Document) -> log.LogEntry:
         span_id=document["spanId"],
     )
     if document["attributes"]:
-        message.attributes.update(json_data.shown(document["attributes"]))
+        message.attributes.update(json_data.restore_keys(document["attributes"]))
     return message
 
 
-def log_filter(request: log.QueryLogsRequest) -> LogFilter:
+def decode_filter(request: log.QueryLogsRequest) -> LogFilter:
     """Return what the request looks for. Raises InvalidArgument for an impossible time or level."""
     levels = (_level(number, "levels") for number in request.levels)
     return LogFilter(

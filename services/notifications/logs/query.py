@@ -24,8 +24,8 @@ from services.notifications.store.query_slots import QuerySlots
 
 MAX_TEXT = 256
 NEWEST_FIRST = [("timestamp", DESCENDING), ("_id", DESCENDING)]
-SPANS = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7), timedelta(days=30))
-WALK_SECONDS = 0.75
+WINDOWS = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7), timedelta(days=30))
+SEARCH_SECONDS = 0.75
 """After this time no further window is searched: a partial page that says how far it searched is returned."""
 
 
@@ -79,16 +79,16 @@ class LogReader:
         """
         _check(wanted)
         async with self._slots.slot():
-            return await self._walk(wanted, Page(size, encode), page_token)
+            return await self._search(wanted, Page(size, encode), page_token)
 
-    async def _walk(self, wanted: LogFilter, page: Page[Document, M], page_token: str) -> LogPage[M]:
+    async def _search(self, wanted: LogFilter, page: Page[Document, M], page_token: str) -> LogPage[M]:
         key = ("logs", *astuple(wanted))
         now = self._clock()
         bottom = wanted.start or now - self._longest_ttl
         matching = _matching(wanted, now)
         began, reached = self._monotonic(), None
-        for when, lower in _steps(wanted, keyset.decode_cursor(page_token, *key), bottom, now):
-            if reached is not None and self._monotonic() - began > WALK_SECONDS:
+        for when, lower in _window_queries(wanted, keyset.decode_cursor(page_token, *key), bottom, now):
+            if reached is not None and self._monotonic() - began > SEARCH_SECONDS:
                 break
             try:
                 await self._store.read("logs.find", page, partial(self._find, when | matching))
@@ -101,7 +101,7 @@ class LogReader:
                 break
         else:
             reached = bottom
-        return _answer(page, reached or bottom, bottom, wanted, key)
+        return _page(page, reached or bottom, bottom, wanted, key)
 
     def _find(self, matching: Document, row: Document | None) -> AsyncCursor[Document]:
         if row is not None:
@@ -120,7 +120,7 @@ WindowQuery = tuple[Document, datetime]
 """What to match, and how far back everything has been looked at once that is done."""
 
 
-def _steps(wanted: LogFilter, after: Cursor | None, bottom: datetime, now: datetime) -> Iterator[WindowQuery]:
+def _window_queries(wanted: LogFilter, after: Cursor | None, bottom: datetime, now: datetime) -> Iterator[WindowQuery]:
     """Yield the queries of a walk back to `bottom`, each one run of an index: first what shares the place's time."""
     upper = wanted.end
     if after is not None:
@@ -135,7 +135,7 @@ def _steps(wanted: LogFilter, after: Cursor | None, bottom: datetime, now: datet
 def windows(upper: datetime | None, bottom: datetime, now: datetime) -> Iterator[tuple[datetime, datetime | None]]:
     """Yield growing ranges [lower, upper) from `upper`, or from whatever is newest, back to `bottom`."""
     top = now if upper is None else min(upper, now)
-    for span in SPANS:
+    for span in WINDOWS:
         if top - bottom <= span:
             break
         yield top - span, upper
@@ -161,7 +161,7 @@ def _matching(wanted: LogFilter, now: datetime) -> Document:
     return matching | {"expiresAt": {"$gt": now}}
 
 
-def _answer(
+def _page(
     page: Page[Document, M], reached: datetime, bottom: datetime, wanted: LogFilter, key: tuple[object, ...]
 ) -> LogPage[M]:
     after: Cursor | None = None

@@ -20,7 +20,7 @@ class LogServicer(LogServiceServicer):
         self._reader = reader
 
     async def WriteLogs(self, request: log.WriteLogsRequest, context: Context) -> log.WriteLogsResponse:
-        entries = [log_messages.entry(entry, index) for index, entry in enumerate(request.entries)]
+        entries = [log_messages.decode_entry(entry, index) for index, entry in enumerate(request.entries)]
         written = await self._logs.write(entries)
         return log.WriteLogsResponse(
             written_count=written.count,
@@ -32,9 +32,9 @@ class LogServicer(LogServiceServicer):
 
     async def QueryLogs(self, request: log.QueryLogsRequest, context: Context) -> log.QueryLogsResponse:
         size = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_LOG_PAGE_SIZE)
-        wanted = log_messages.log_filter(request)
+        wanted = log_messages.decode_filter(request)
         found = await self._reader.query(
-            wanted, size=size, encode=log_messages.log_entry, page_token=request.page_token
+            wanted, size=size, encode=log_messages.encode_entry, page_token=request.page_token
         )
         return log.QueryLogsResponse(
             entries=found.entries,

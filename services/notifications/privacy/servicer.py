@@ -24,12 +24,12 @@ class UserDataServicer(UserDataServiceServicer):
     ) -> data.ExportUserDataResponse:
         size = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_EXPORT_PAGE_SIZE)
         records, token = await self._user_data.page(
-            request.user_id, size=size, encode=_user_record, page_token=request.page_token
+            request.user_id, size=size, encode=_encode_record, page_token=request.page_token
         )
         return data.ExportUserDataResponse(records=records, next_page_token=token)
 
 
-def _user_record(record: Record) -> data.UserRecord:
+def _encode_record(record: Record) -> data.UserRecord:
     message = data.UserRecord(kind=record.kind)
     message.data.update(record.data)
     return message

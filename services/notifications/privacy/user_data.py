@@ -14,7 +14,7 @@ from runtime.clock import Clock, utc_now
 from runtime.errors import InvalidArgument
 from runtime.paging import M, Page, decode_token, encode_token
 from services.notifications.inbox.cache_invalidation import NO_CACHE, Invalidation, preferences_tag, unread_tag
-from services.notifications.store.json_data import shown
+from services.notifications.store.json_data import restore_keys
 from services.notifications.store.keyset import EPOCH, MILLISECOND, Cursor, older_than
 from services.notifications.store.mongo import Document, Store
 from services.notifications.store.personal_data import PersonalData
@@ -140,7 +140,7 @@ class UserData:
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document as JSON, without internal fields and without mail."""
     data = {"id": row["_id"], **{key: _plain(value) for key, value in row.items() if key not in HIDDEN}}
-    return data | {"attributes": shown(data["attributes"])} if "attributes" in data else data
+    return data | {"attributes": restore_keys(data["attributes"])} if "attributes" in data else data
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from runtime.errors import InvalidArgument
 
 MAX_BYTES = 16 * 1024
 MAX_DEPTH = 8
-CUT = "…[cut]"
+CUT_MARK = "…[cut]"
 ESCAPED = re.compile("%(24|25|2E|00)")
 
 
@@ -40,11 +40,11 @@ def _check_value(value: Any, path: str, depth: int) -> None:
 def storable(data: dict[str, Any]) -> dict[str, Any]:
     """Return the data with storable keys. A mark replaces what is too deep or too large."""
     kept: dict[str, Any] = {}
-    left = MAX_BYTES - len(CUT.encode()) - 16
+    left = MAX_BYTES - len(CUT_MARK.encode()) - 16
     for key, member in _storable_value(data, MAX_DEPTH).items():
         left -= _size({key: member})
         if left < 0:
-            kept[CUT] = True
+            kept[CUT_MARK] = True
             break
         kept[key] = member
     return kept
@@ -52,7 +52,7 @@ def storable(data: dict[str, Any]) -> dict[str, Any]:
 
 def _storable_value(value: Any, depth: int) -> Any:
     if isinstance(value, dict | list) and depth == 0:
-        return CUT
+        return CUT_MARK
     if isinstance(value, dict):
         return {_storable_key(key): _storable_value(member, depth - 1) for key, member in value.items()}
     if isinstance(value, list):
@@ -63,21 +63,23 @@ def _storable_value(value: Any, depth: int) -> Any:
 
 
 def _storable_key(key: str) -> str:
-    """Return a key without what MongoDB would read, so that no two keys become one; `shown` is the way back."""
+    """Return a key without what MongoDB would read, so that no two keys become one; `restore_keys` is the way back."""
     key = key.replace("%", "%25").replace(".", "%2E").replace("\0", "%00")
     return f"%24{key[1:]}" if key.startswith("$") else key
 
 
-def shown(data: Any) -> Any:
+def restore_keys(data: Any) -> Any:
     """Return stored data with its keys as they were given."""
     if isinstance(data, dict):
-        return {ESCAPED.sub(lambda found: chr(int(found[1], 16)), key): shown(member) for key, member in data.items()}
-    return [shown(member) for member in data] if isinstance(data, list) else data
+        return {
+            ESCAPED.sub(lambda found: chr(int(found[1], 16)), key): restore_keys(member) for key, member in data.items()
+        }
+    return [restore_keys(member) for member in data] if isinstance(data, list) else data
 
 
 def cut(text: str, limit: int) -> str:
     """Return at most `limit` characters of the text; the end says so if it was cut."""
-    return text if len(text) <= limit else text[: limit - len(CUT)] + CUT
+    return text if len(text) <= limit else text[: limit - len(CUT_MARK)] + CUT_MARK
 
 
 def _size(data: Any) -> int:

@@ -22,7 +22,7 @@ from services.notifications.settings import DEFAULT_DATABASE
 from services.notifications.store import pymongo_patch, server_errors
 from services.notifications.store.indexes import Collection
 from services.notifications.store.pool_metrics import PoolGauges
-from services.notifications.store.query_slots import LISTS, QuerySlots
+from services.notifications.store.query_slots import LONG_PAGES, QuerySlots
 from trivet.client.deadline import remaining
 
 logger = logging.getLogger(__name__)
@@ -38,12 +38,12 @@ Encode = Callable[[Document], M]
 DURABLE = WriteConcern("majority", j=True)
 FAST = WriteConcern(1)
 CONNECT_MS = 500
-SELECTION_MS = 1_000
+SERVER_SELECTION_MS = 1_000
 # A server that said «I am no longer primary» is asked again at the next heartbeat; the driver's own 10 s are too long.
 HEARTBEAT_MS = 500
 INDEX_SECONDS = 30.0
-AGAIN_SECONDS = 0.3
-REFUSED_SECONDS = 2.0
+RETRY_SECONDS = 0.3
+PERMANENT_RETRY_SECONDS = 2.0
 OVERRUN_SECONDS = 0.02
 
 
@@ -65,7 +65,7 @@ class Store:
         # Calls wait for a connection here, where a cancelled wait costs no connection.
         self._free_connections = asyncio.Semaphore(connections)
         # For pages of more than one statement: many concurrent ones would slow the store until other calls time out.
-        self.long_pages = QuerySlots(busy=LISTS)
+        self.long_pages = QuerySlots(busy=LONG_PAGES)
         self._tasks = Tasks("mongodb", limit=connections)
         self.is_prepared = False
         self._has_logged_unauthorized = False
@@ -153,7 +153,7 @@ class Store:
                     await self._migrate(migrate)
                 self.is_prepared = True
             except Exception as error:  # any failure: the next try can succeed
-                pause = REFUSED_SECONDS if server_errors.is_permanent(error) else AGAIN_SECONDS
+                pause = PERMANENT_RETRY_SECONDS if server_errors.is_permanent(error) else RETRY_SECONDS
                 if (reason := f"{type(error).__name__} {getattr(error, 'code', '')}") != last:
                     await self._log_failure(error)
                     last = reason
@@ -170,12 +170,12 @@ class Store:
             logger.error("creating indexes or migrating failed: this is a bug in Trivet", exc_info=error)
         elif server_errors.is_permanent(error):
             server, mend = await server_errors.server_of(self._client), server_errors.remedy_of(error)
-            logger.error("MongoDB rejects a needed command: %s, from %s; %s", _words(error), server, mend)
+            logger.error("MongoDB rejects a needed command: %s, from %s; %s", _describe(error), server, mend)
         else:
             logger.warning("indexes cannot be created yet; retrying: %s: %s", type(error).__name__, error)
 
 
-def _words(error: PyMongoError) -> str:
+def _describe(error: PyMongoError) -> str:
     """Return a server's refusal by its name and code, in its own words; the driver's text holds its whole answer."""
     details = getattr(error, "details", None) or {}
     name, code = details.get("codeName", type(error).__name__), details.get("code", "")
@@ -211,7 +211,7 @@ async def open_store(
         appname="trivet-notifications",
         maxPoolSize=pool_size,
         connectTimeoutMS=CONNECT_MS,
-        serverSelectionTimeoutMS=SELECTION_MS,
+        serverSelectionTimeoutMS=SERVER_SELECTION_MS,
         heartbeatFrequencyMS=HEARTBEAT_MS,
         timeoutMS=int(timeout * 1_000),  # stands for the driver's socket and write-concern time-outs, and maxTimeMS
         retryReads=True,

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from runtime.errors import Unavailable
 
 LOG_QUERIES = ("LOG_QUERIES_BUSY", "too many log queries are in progress: try again")
-LISTS = ("TOO_MANY_READS", "too many long pages are being read: try again, or ask for fewer rows")
+LONG_PAGES = ("TOO_MANY_READS", "too many long pages are being read: try again, or ask for fewer rows")
 AT_ONCE = 2
 MAX_WAIT_SECONDS = 0.5
 RETRY_SECONDS = 1.0

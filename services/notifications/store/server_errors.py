@@ -7,46 +7,46 @@ import pymongo
 from pymongo import AsyncMongoClient
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
-ASK_SECONDS = 1.0
-LOGIN = frozenset({11, 18, 8_000})
+BUILD_INFO_SECONDS = 1.0
+LOGIN_CODES = frozenset({11, 18, 8_000})
 """UserNotFound, AuthenticationFailed, and what Atlas answers to a login."""
-RIGHTS = frozenset({13})
+RIGHTS_CODES = frozenset({13})
 """Unauthorized."""
-OTHER_INDEX = frozenset({85, 86, 11_000})
+INDEX_CODES = frozenset({85, 86, 11_000})
 """IndexOptionsConflict, IndexKeySpecsConflict, and duplicates where an index is to be unique."""
-PASSING = frozenset({24, 46, 112, 117, 262, 276, 314, 11_601, 12_587})
+TRANSIENT_CODES = frozenset({24, 46, 112, 117, 262, 276, 314, 11_601, 12_587})
 """Locks, conflicts with what else runs, and work that was interrupted."""
-KNOWN_TO_WORK = "MongoDB, SecantusDB 0.7"
+TESTED_SERVERS = "MongoDB, SecantusDB 0.7"
 
 
 def is_permanent(error: BaseException) -> bool:
     """Return whether the error is permanent: no failover, no time-out, no conflict."""
     if isinstance(error, OperationFailure):
-        return not (error.timeout or error.code in PASSING or error.has_error_label("RetryableWriteError"))
+        return not (error.timeout or error.code in TRANSIENT_CODES or error.has_error_label("RetryableWriteError"))
     return isinstance(error, ConfigurationError)  # among others a server too old for the driver
 
 
 def is_unauthorized(error: PyMongoError) -> bool:
     """Return whether credentials or rights are wrong."""
-    return isinstance(error, OperationFailure) and error.code in LOGIN | RIGHTS
+    return isinstance(error, OperationFailure) and error.code in LOGIN_CODES | RIGHTS_CODES
 
 
 def remedy_of(error: PyMongoError) -> str:
     """Return what an operator must do about a permanent error."""
     code = error.code if isinstance(error, OperationFailure) else None
-    if code in LOGIN:
+    if code in LOGIN_CODES:
         return "check the user and the password in MONGODB_URI"
-    if code in RIGHTS:
+    if code in RIGHTS_CODES:
         return "give the user of MONGODB_URI the role readWrite on its database"
-    if code in OTHER_INDEX:
+    if code in INDEX_CODES:
         return "drop the index that is named: another one of that name, or rows against it, are there"
-    return f"use a server that is known to work: {KNOWN_TO_WORK} (docs/engines.md)"
+    return f"use a server that is known to work: {TESTED_SERVERS} (docs/engines.md)"
 
 
 async def server_of(client: AsyncMongoClient[Any]) -> str:
     """Return the version that the server gives, and those of a server that only speaks MongoDB's protocol."""
     try:
-        with pymongo.timeout(ASK_SECONDS):
+        with pymongo.timeout(BUILD_INFO_SECONDS):
             return version_of(await client.admin.command("buildInfo"))
     except PyMongoError:  # buildInfo is rejected too
         return "a server of unknown version"

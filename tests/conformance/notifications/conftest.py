@@ -129,7 +129,13 @@ def house(store: Store) -> House:
         store,
         clock,
         Notifications(
-            store, MailPolicy(SEALED_MAIL, kept=True), Deliveries(store), tombstones, preferences, ttl=TTL, clock=clock
+            store,
+            MailPolicy(SEALED_MAIL, keeps_mail=True),
+            Deliveries(store),
+            tombstones,
+            preferences,
+            ttl=TTL,
+            clock=clock,
         ),
         Mailbox(store, SEALED_MAIL, on=True),
         Logs(store, tombstones, LOG_TTLS, clock=clock),
@@ -137,7 +143,13 @@ def house(store: Store) -> House:
         Audit(store, tombstones, ttl=AUDIT_TTL, clock=clock),
         Queue(store, lease=LEASE, clock=clock),
         Notifications(
-            store, MailPolicy(SEALED_MAIL, sent=True), Deliveries(store), tombstones, preferences, ttl=TTL, clock=clock
+            store,
+            MailPolicy(SEALED_MAIL, sends_mail=True),
+            Deliveries(store),
+            tombstones,
+            preferences,
+            ttl=TTL,
+            clock=clock,
         ),
         tombstones,
         preferences,

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from runtime.errors import InvalidArgument
 from runtime.ids import new_id
 from services.notifications.audit.events import AuditEvent, AuditFilter
-from services.notifications.audit.messages import audit_event
+from services.notifications.audit.messages import encode_event
 from tests.conformance.notifications.conftest import AUDIT_TTL, House, as_stored
 
 SECOND = timedelta(seconds=1)
@@ -29,7 +29,7 @@ async def test_an_event_is_kept_whole_and_answered_whole(at: House) -> None:
     told = event(at, actor="service:ops", ip_address="192.0.2.1", user_agent="Firefox", detail="password")
     assert await at.audit.record([told]) == 1
     [row] = (await at.audit.page(AuditFilter(), encode=as_stored, size=1)).events
-    answered = audit_event(row)
+    answered = encode_event(row)
     assert (answered.id, answered.kind, answered.user_id, answered.actor) == (
         told.id,
         "signed_in",

@@ -11,14 +11,14 @@ from services.notifications.delivery.deliveries import BATCH, Deliveries, migrat
 from services.notifications.delivery.email.message import Email
 from services.notifications.domains import COLLECTIONS, MIGRATIONS
 from services.notifications.inbox.draft import Draft
-from services.notifications.inbox.messages import notification
+from services.notifications.inbox.messages import encode_notification
 from services.notifications.store.mongo import Document, open_store
 from tests.conformance.notifications.conftest import LEASE, SEALED_MAIL, House, export
 from tests.conformance.notifications.test_queue import SECOND, claim, post
 from tests.harness.waiting import until
 
 EMAIL = Email("ann@x.io", "Hello", "canary")
-DRAFT = Draft("ann", "Hello", kind="email", email=EMAIL)
+DRAFT = Draft("ann", "Hello", channel="email", email=EMAIL)
 
 
 async def migrate_all(at: House) -> None:
@@ -96,10 +96,10 @@ async def test_a_second_delivery_of_the_same_notification_channel_and_target_is_
 async def test_a_sent_mail_has_its_send_time_in_the_notification(at: House) -> None:
     created = await at.sending.create(DRAFT, "shop")
     at.clock.move(SECOND)
-    assert not notification(await stored(at, created["_id"])).HasField("send_time")
+    assert not encode_notification(await stored(at, created["_id"])).HasField("send_time")
     assert await at.queue.mark_sent(await claim(at))
     assert (await stored(at, created["_id"]))["sentAt"] == at.clock.now
-    assert notification(await stored(at, created["_id"])).HasField("send_time")
+    assert encode_notification(await stored(at, created["_id"])).HasField("send_time")
 
 
 async def test_a_worker_that_lost_the_lease_sets_no_send_time(at: House) -> None:

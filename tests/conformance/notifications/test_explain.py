@@ -14,7 +14,7 @@ import pytest
 from runtime.ids import new_id
 from runtime.paging import encode_token
 from services.notifications.audit.events import AuditFilter
-from services.notifications.delivery.email.messages import mailbox_message
+from services.notifications.delivery.email.messages import encode_mailbox_message
 from services.notifications.inbox.notifications import NotificationPage, Selection
 from services.notifications.logs.query import LogFilter, LogPage
 from services.notifications.store.mongo import Document
@@ -86,11 +86,11 @@ async def export_of_deliveries(at: House) -> None:
 PROMISES = {
     "list": Promise(lambda at: listed(at, Selection("u1")), "by_user"),
     "list-unread": Promise(lambda at: listed(at, Selection("u1", unread_only=True)), "by_user"),
-    "list-type": Promise(lambda at: listed(at, Selection("u1", kind="in-app")), "by_user"),
+    "list-type": Promise(lambda at: listed(at, Selection("u1", channel="in-app")), "by_user"),
     "list-next": Promise(second_page, "by_user"),
     "count-unread": Promise(lambda at: at.notifications.count_unread("u1"), "unread", PER_USER // 2),
     "stats": Promise(lambda at: at.notifications.stats("u1"), "by_user", PER_USER),
-    "mailbox": Promise(lambda at: at.mailbox.page(size=PAGE, encode=mailbox_message), "kept_mail", 2 * 100),
+    "mailbox": Promise(lambda at: at.mailbox.page(size=PAGE, encode=encode_mailbox_message), "kept_mail", 2 * 100),
     "logs": Promise(lambda at: searched(at, LogFilter()), "by_time"),
     "logs-next": Promise(second_log_page, "by_time"),
     "logs-levels": Promise(lambda at: searched(at, LogFilter(levels=("error",))), "by_time"),
@@ -102,7 +102,7 @@ PROMISES = {
     "audit-next": Promise(second_audit_page, "by_time"),
     "audit-user": Promise(lambda at: at.audit.page(AuditFilter("u1"), encode=as_stored, size=PAGE), "by_user"),
     "audit-kind": Promise(lambda at: at.audit.page(AuditFilter(kind="banned"), encode=as_stored, size=PAGE), "by_kind"),
-    "preferences": Promise(lambda at: at.preferences.all_of("p1"), "by_user", PREFERENCES),
+    "preferences": Promise(lambda at: at.preferences.list_of("p1"), "by_user", PREFERENCES),
     "preferences-export": Promise(export_of_preferences, "by_user"),
     "deliveries-export": Promise(export_of_deliveries, "by_user"),
     "export": Promise(lambda at: at.user_data.page("u1", encode=Shown, size=PAGE), "by_user"),

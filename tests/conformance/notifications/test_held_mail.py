@@ -7,7 +7,7 @@ from email.headerregistry import Address
 from runtime.backoff import RetryPolicy
 from services.notifications.delivery.email.settings import SmtpServer
 from services.notifications.delivery.email.smtp import Mailer
-from services.notifications.delivery.worker import HELD_FOR, DeliveryWorker
+from services.notifications.delivery.worker import MAX_HOLD, DeliveryWorker
 from tests.conformance.notifications.conftest import SEALED_MAIL, House
 from tests.conformance.notifications.test_queue import post, stored
 from tests.harness.smtp import MailServer, mail_server
@@ -25,7 +25,7 @@ async def test_mail_that_nobody_may_send_is_given_up_after_five_days(at: House) 
         server.post.sender = "550 5.7.1 not you"
         delivery = _delivery(at, server)
         await post(at, "1")
-        for ages, status in ((timedelta(), "queued"), (HELD_FOR - timedelta(hours=1), "queued"), (HELD_FOR, "failed")):
+        for ages, status in ((timedelta(), "queued"), (MAX_HOLD - timedelta(hours=1), "queued"), (MAX_HOLD, "failed")):
             at.clock.now = at.clock.now + ages
             claim = await at.queue.claim()
             assert claim is not None

@@ -7,9 +7,9 @@ from google.protobuf.json_format import MessageToDict
 from pymongo.errors import BulkWriteError
 
 from runtime.errors import InvalidArgument
-from services.notifications.logs.entries import Entry, Logs, RejectedEntry, Written
+from services.notifications.logs.entries import Entry, Logs, RejectedEntry, WriteResult
 from services.notifications.logs.levels import Level
-from services.notifications.logs.messages import log_entry
+from services.notifications.logs.messages import encode_entry
 from services.notifications.logs.query import LogFilter
 from services.notifications.store.mongo import Document
 from tests.conformance.notifications.conftest import LOG_TTLS, House, as_stored, export
@@ -62,7 +62,7 @@ async def test_an_entry_is_stored_with_the_designs_fields(at: House) -> None:
 
 
 async def test_a_thousand_entries_are_one_batch_and_more_are_refused(at: House) -> None:
-    assert await at.logs.write([Entry(str(number)) for number in range(1_000)]) == Written(1_000)
+    assert await at.logs.write([Entry(str(number)) for number in range(1_000)]) == WriteResult(1_000)
     assert await at.store.database.logs.count_documents({}) == 1_000
     with pytest.raises(InvalidArgument) as refused:
         await at.logs.write([Entry("x")] * 1_001)
@@ -109,7 +109,7 @@ ALIKE = {"a.b": "1", "a_b": "2", "a%2Eb": "3", "$a": "4", "_a": "5", "%24a": "6"
 
 async def test_attributes_with_names_alike_all_live_and_are_answered_by_their_own_names(at: House) -> None:
     await at.logs.write([Entry("alike", user_id="ann", attributes=ALIKE)])
-    found = await at.reader.query(LogFilter(), size=5, encode=log_entry)
+    found = await at.reader.query(LogFilter(), size=5, encode=encode_entry)
     assert MessageToDict(found.entries[0].attributes) == ALIKE
     [record] = [each for each in await export(at, "ann") if each.kind == "log"]
     assert record.data["attributes"] == ALIKE
@@ -195,8 +195,8 @@ class SameIds(Logs):
 async def test_a_batch_that_was_written_already_is_a_success(at: House) -> None:
     """R22: the duplicate key of a retried insert is our own row."""
     logs = SameIds(at.store, at.tombstones, LOG_TTLS, clock=at.clock)
-    assert await logs.write([Entry("a")]) == Written(1)
-    assert await logs.write([Entry("a"), Entry("b")]) == Written(2)
+    assert await logs.write([Entry("a")]) == WriteResult(1)
+    assert await logs.write([Entry("a"), Entry("b")]) == WriteResult(2)
     assert await at.store.database.logs.count_documents({}) == 2
     with pytest.raises(BulkWriteError):  # what it would be otherwise
         await at.store.database.logs.insert_many([{"_id": "a"}, {"_id": "c"}], ordered=False)

@@ -20,7 +20,7 @@ CANARY = "canary-0123456789"
 EMAIL = Email(
     "ann@x.io", f"Your code {CANARY}", f"https://x.io/v?t={CANARY}", f"<a href='https://x.io/?t={CANARY}'>v</a>"
 )
-DRAFT = Draft("ann", "Verify your address", kind="email", topic="account.verify", email=EMAIL, request_id="mail:1")
+DRAFT = Draft("ann", "Verify your address", channel="email", topic="account.verify", email=EMAIL, request_id="mail:1")
 
 
 class Unsealed(SealedMail):
@@ -48,7 +48,7 @@ async def test_neither_a_kept_nor_a_queued_mail_is_to_be_read_in_the_database(at
 
 async def test_without_the_seal_the_search_would_find_it(at: House) -> None:
     """The protection off."""
-    plain = MailPolicy(Unsealed([bytes(32)]), sent=True)
+    plain = MailPolicy(Unsealed([bytes(32)]), sends_mail=True)
     await Notifications(
         at.store, plain, Deliveries(at.store), at.tombstones, at.preferences, ttl=TTL, clock=at.clock
     ).create(DRAFT, "shop")
@@ -107,7 +107,7 @@ async def test_a_request_is_known_again_when_the_key_was_changed_in_between(at: 
     def under(*keys: bytes) -> Notifications:
         return Notifications(
             at.store,
-            MailPolicy(SealedMail(keys), sent=True),
+            MailPolicy(SealedMail(keys), sends_mail=True),
             Deliveries(at.store),
             at.tombstones,
             at.preferences,

@@ -10,10 +10,10 @@ from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import MailPolicy
 from services.notifications.delivery.email.mailbox import Mailbox, links
 from services.notifications.delivery.email.message import Email
-from services.notifications.delivery.email.messages import mailbox_message
+from services.notifications.delivery.email.messages import encode_mailbox_message
 from services.notifications.delivery.email.sealed_mail import SealedMail
 from services.notifications.inbox.draft import Draft
-from services.notifications.inbox.messages import KEYS, notification
+from services.notifications.inbox.messages import KEYS, encode_notification
 from services.notifications.inbox.notifications import Notifications, Selection
 from tests.conformance.notifications.conftest import SEALED_MAIL, TTL, House, as_stored
 from trivet.notifications.v1.mailbox_service_pb2 import MailboxMessage
@@ -21,13 +21,13 @@ from trivet.notifications.v1.mailbox_service_pb2 import MailboxMessage
 
 def mail(number: int) -> Draft:
     return Draft(
-        "ann", f"Mail {number}", kind="email", email=Email("ann@x.io", f"Mail {number}", "text", "<p>html</p>")
+        "ann", f"Mail {number}", channel="email", email=Email("ann@x.io", f"Mail {number}", "text", "<p>html</p>")
     )
 
 
 async def newest(at: House) -> list[MailboxMessage]:
     """Return the first page."""
-    return (await at.mailbox.page(size=100, encode=mailbox_message))[0]
+    return (await at.mailbox.page(size=100, encode=encode_mailbox_message))[0]
 
 
 async def test_kept_mail_is_shown_newest_first_page_by_page(at: House) -> None:
@@ -41,9 +41,9 @@ async def test_kept_mail_is_shown_newest_first_page_by_page(at: House) -> None:
         for number, each in enumerate(ids)
     ]
     await at.store.database.deliveries.insert_many(later)
-    kept, token = await at.mailbox.page(size=100, encode=mailbox_message)
+    kept, token = await at.mailbox.page(size=100, encode=encode_mailbox_message)
     assert [each.subject for each in kept] == [f"Mail {number}" for number in range(119, 19, -1)]
-    rest, token = await at.mailbox.page(size=100, encode=mailbox_message, page_token=token)
+    rest, token = await at.mailbox.page(size=100, encode=encode_mailbox_message, page_token=token)
     assert [each.subject for each in rest] == [f"Mail {number}" for number in (*range(19, -1, -1), 0)]
     assert token == ""
 
@@ -52,7 +52,7 @@ async def test_a_token_of_another_list_is_refused_by_the_mailbox(at: House) -> N
     await at.tell("ann", "one", "two")
     token = (await at.notifications.page(Selection("ann"), encode=as_stored, size=1)).next_page_token
     with pytest.raises(InvalidArgument):
-        await at.mailbox.page(size=1, encode=mailbox_message, page_token=token)
+        await at.mailbox.page(size=1, encode=encode_mailbox_message, page_token=token)
 
 
 def sealed(number: int, notification_id: str) -> str:
@@ -70,7 +70,7 @@ async def test_kept_mail_is_shown_whole(at: House) -> None:
 
 async def test_a_mail_whose_key_is_gone_says_so_and_the_others_are_shown(at: House) -> None:
     await at.notifications.create(mail(1), "tests")
-    others = MailPolicy(SealedMail([b"another key that has thirty-two."]), kept=True)
+    others = MailPolicy(SealedMail([b"another key that has thirty-two."]), keeps_mail=True)
     at.clock.move(timedelta(seconds=1))
     await Notifications(
         at.store, others, Deliveries(at.store), at.tombstones, at.preferences, ttl=TTL, clock=at.clock
@@ -83,14 +83,14 @@ async def test_a_mail_whose_key_is_gone_says_so_and_the_others_are_shown(at: Hou
 async def test_the_mail_itself_is_never_part_of_a_notification_answered(at: House) -> None:
     created = await at.notifications.create(mail(1), "tests")
     assert "email" not in KEYS
-    assert not notification(created).HasField("email")
+    assert not encode_notification(created).HasField("email")
     answered = await at.notifications.get(created["_id"], "ann", list(KEYS.values()))
     assert not {"email", "mail", "fingerprint"} & set(answered)
 
 
 async def test_in_production_there_is_no_mailbox(at: House) -> None:
     with pytest.raises(FailedPrecondition) as refused:
-        await Mailbox(at.store, SEALED_MAIL, on=False).page(size=1, encode=mailbox_message)
+        await Mailbox(at.store, SEALED_MAIL, on=False).page(size=1, encode=encode_mailbox_message)
     assert refused.value.reason == "MAILBOX_OFF"
 
 

@@ -9,7 +9,7 @@ from runtime.ids import new_id
 from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import MailPolicy
 from services.notifications.delivery.email.message import Email
-from services.notifications.inbox.draft import Draft, Kind
+from services.notifications.inbox.draft import Channel, Draft
 from services.notifications.inbox.notifications import Notifications, Selection
 from tests.conformance.notifications.conftest import SEALED_MAIL, TTL, House, as_stored
 
@@ -86,7 +86,7 @@ async def test_a_list_can_be_narrowed_to_unread_ones_and_to_one_type(at: House) 
     await at.notifications.mark_read(read["_id"], "ann")
     unread = await at.notifications.page(Selection("ann", unread_only=True), encode=as_stored, size=9)
     assert [row["title"] for row in unread.notifications] == ["also", "unread"]
-    mails = await at.notifications.page(Selection("ann", kind="email"), encode=as_stored, size=9)
+    mails = await at.notifications.page(Selection("ann", channel="email"), encode=as_stored, size=9)
     assert mails.notifications == []
 
 
@@ -183,12 +183,12 @@ async def test_stats_count_by_type(at: House) -> None:
     ]
 
 
-@pytest.mark.parametrize(("kind", "reason"), [("push", "PUSH_NOT_IMPLEMENTED"), ("email", "EMAIL_NOT_CONFIGURED")])
-async def test_what_nothing_can_send_is_refused_and_not_stored(at: House, kind: Kind, reason: str) -> None:
+@pytest.mark.parametrize(("channel", "reason"), [("push", "PUSH_NOT_IMPLEMENTED"), ("email", "EMAIL_NOT_CONFIGURED")])
+async def test_what_nothing_can_send_is_refused_and_not_stored(at: House, channel: Channel, reason: str) -> None:
     production = Notifications(
         at.store, MailPolicy(SEALED_MAIL), Deliveries(at.store), at.tombstones, at.preferences, ttl=TTL, clock=at.clock
     )
-    draft = Draft("ann", "Hi", kind=kind, email=Email("a@x.io", "s", "t") if kind == "email" else None)
+    draft = Draft("ann", "Hi", channel=channel, email=Email("a@x.io", "s", "t") if channel == "email" else None)
     with pytest.raises((FailedPrecondition, Unimplemented)) as refused:
         await production.create(draft, "tests")
     assert refused.value.reason == reason

@@ -22,21 +22,21 @@ async def test_the_last_word_on_a_topic_and_type_is_kept_and_answered_in_order(a
     orders = Preference("ann", "orders", "email", enabled=True)
     for said in (orders, NO_NEWS, mail, replace(mail, enabled=True)):
         await at.preferences.set(said)
-    assert await at.preferences.all_of("ann") == [replace(mail, enabled=True), NO_NEWS, orders]
+    assert await at.preferences.list_of("ann") == [replace(mail, enabled=True), NO_NEWS, orders]
 
 
 async def test_nobody_has_said_what_another_has(at: House) -> None:
     await at.preferences.set(NO_NEWS)
-    assert await at.preferences.all_of("bob") == []
-    assert not await at.preferences.refuses("bob", "news", "in-app")
+    assert await at.preferences.list_of("bob") == []
+    assert not await at.preferences.is_disabled("bob", "news", "in-app")
 
 
 async def test_no_user_id_is_taken_for_another_with_a_topic(at: House) -> None:
     """An id may hold what parts a row's key."""
     await at.preferences.set(Preference("news/ann", "a", "in-app", enabled=False))
-    assert not await at.preferences.refuses("ann", "a", "in-app")
-    assert not await at.preferences.refuses("ann", "news", "in-app")
-    assert [each.topic for each in await at.preferences.all_of("news/ann")] == ["a"]
+    assert not await at.preferences.is_disabled("ann", "a", "in-app")
+    assert not await at.preferences.is_disabled("ann", "news", "in-app")
+    assert [each.topic for each in await at.preferences.list_of("news/ann")] == ["a"]
 
 
 async def test_a_row_has_the_designs_fields_and_its_first_time(at: House) -> None:
@@ -52,7 +52,7 @@ async def test_a_row_has_the_designs_fields_and_its_first_time(at: House) -> Non
 
 async def test_twenty_who_say_the_same_at_once_keep_one_row(at: House) -> None:
     await asyncio.gather(*(at.preferences.set(NO_NEWS) for _ in range(20)))
-    assert await at.preferences.all_of("ann") == [NO_NEWS]
+    assert await at.preferences.list_of("ann") == [NO_NEWS]
 
 
 async def test_there_is_an_end_to_what_a_user_may_say_and_what_was_said_can_be_changed(
@@ -65,7 +65,7 @@ async def test_there_is_an_end_to_what_a_user_may_say_and_what_was_said_can_be_c
         await at.preferences.set(NO_NEWS)
     assert refused.value.reason == "TOO_MANY_PREFERENCES"
     await at.preferences.set(Preference("ann", "two", "email", enabled=False))
-    assert [each.enabled for each in await at.preferences.all_of("ann")] == [True, False]
+    assert [each.enabled for each in await at.preferences.list_of("ann")] == [True, False]
     await at.preferences.set(replace(NO_NEWS, user_id="bob"))
 
 
@@ -102,7 +102,7 @@ async def test_what_a_user_does_not_want_is_not_stored(at: House) -> None:
 async def test_everything_else_is(at: House) -> None:
     """Another topic, another way, another user, and what has no topic."""
     await at.preferences.set(NO_NEWS)
-    mail = replace(NEWS, kind="email", email=Email("ann@x.io", "s", "t"))
+    mail = replace(NEWS, channel="email", email=Email("ann@x.io", "s", "t"))
     for draft in (replace(NEWS, topic="news.local"), mail, replace(NEWS, user_id="bob"), replace(NEWS, topic="")):
         await at.notifications.create(draft, "tests")
 
@@ -115,7 +115,7 @@ async def test_what_is_about_the_account_nobody_can_turn_off(at: House) -> None:
     assert refused.value.reason == "ALWAYS_TOLD"
     # Nor by a row that came in another way.
     await at.store.database.preferences.insert_one({"_id": "email/account.new-address/ann", "enabled": False})
-    mail = Draft("ann", "Hello", kind="email", topic="account.new-address", email=Email("ann@x.io", "s", "t"))
+    mail = Draft("ann", "Hello", channel="email", topic="account.new-address", email=Email("ann@x.io", "s", "t"))
     await at.sending.create(mail, "identity")
 
 
@@ -136,7 +136,7 @@ async def test_a_request_that_was_stored_before_is_answered_as_it_was(at: House)
 async def test_nothing_more_is_kept_of_who_was_erased(at: House) -> None:
     await at.preferences.set(NO_NEWS)
     await at.user_data.erase("ann")
-    assert await at.preferences.all_of("ann") == []
+    assert await at.preferences.list_of("ann") == []
     with pytest.raises(FailedPrecondition) as refused:
         await at.preferences.set(NO_NEWS)
     assert refused.value.reason == "USER_ERASED"

@@ -16,7 +16,7 @@ from services.notifications.inbox.notifications import Notifications, Selection
 from services.notifications.inbox.preferences import Preferences
 from services.notifications.logs.query import LogFilter, LogReader
 from services.notifications.store.mongo import Store, open_store
-from services.notifications.store.query_slots import AT_ONCE, LISTS, QuerySlots
+from services.notifications.store.query_slots import AT_ONCE, LONG_PAGES, QuerySlots
 from services.notifications.store.tombstones import Tombstones
 from tests.conformance.notifications.conftest import SEALED_MAIL, as_stored, failing
 from tests.harness.engines import Engine
@@ -114,7 +114,7 @@ async def test_a_flood_of_long_pages_leaves_other_calls_their_connections(slow: 
 
 async def test_without_turns_of_long_pages_a_count_waits_until_the_store_is_given_up(slow: Store) -> None:
     """The protection off."""
-    slow.long_pages = QuerySlots(FLOOD, busy=LISTS)
+    slow.long_pages = QuerySlots(FLOOD, busy=LONG_PAGES)
     taken, _ = await flood_of_lists(slow, 1_000)
     assert taken >= SLOW_MS / 1_000 / 2
 

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from services.notifications.delivery.email.message import Email
-from services.notifications.delivery.queue import Claim, Waiting
+from services.notifications.delivery.queue import Claim, QueueDepth
 from services.notifications.inbox.draft import Draft
 from services.notifications.store.mongo import Document
 from tests.conformance.notifications.conftest import LEASE, SEALED_MAIL, House
@@ -16,7 +16,7 @@ async def post(at: House, *subjects: str, ttl: timedelta | None = None) -> list[
     """Have one mail per subject sent, a second apart."""
     posted = []
     for subject in subjects:
-        draft = Draft("ann", subject, kind="email", email=Email("ann@x.io", subject, "text"), ttl=ttl)
+        draft = Draft("ann", subject, channel="email", email=Email("ann@x.io", subject, "text"), ttl=ttl)
         posted.append(await at.sending.create(draft, "tests"))
         at.clock.move(SECOND)
     return posted
@@ -126,9 +126,9 @@ async def test_a_mail_that_has_expired_is_not_sent(at: House) -> None:
 
 
 async def test_what_waits_is_counted_with_the_time_of_its_oldest(at: House) -> None:
-    assert await at.queue.waiting() == Waiting(0, None)
+    assert await at.queue.depth() == QueueDepth(0, None)
     first, *_ = await post(at, "1", "2", "3")
     await at.queue.reschedule(await claim(at), timedelta(hours=1), "450")
-    assert await at.queue.waiting() == Waiting(3, first["createdAt"])
+    assert await at.queue.depth() == QueueDepth(3, first["createdAt"])
     await at.queue.mark_sent(await claim(at))
-    assert (await at.queue.waiting()).count == 2
+    assert (await at.queue.depth()).count == 2

@@ -25,7 +25,7 @@ from tests.conformance.notifications.conftest import AUDIT_TTL, LOG_TTLS, SEALED
 
 Write = Callable[[House, Tombstones], Awaitable[None]]
 
-MAIL = Draft("ann", "Hello", kind="email", email=Email("ann@x.io", "Hello", "canary"), request_id="mail:1")
+MAIL = Draft("ann", "Hello", channel="email", email=Email("ann@x.io", "Hello", "canary"), request_id="mail:1")
 
 
 async def live(at: House, user_id: str, times: int = 3) -> None:
@@ -33,7 +33,7 @@ async def live(at: House, user_id: str, times: int = 3) -> None:
     for number in range(times):
         await at.tell(user_id, f"{number}")
     await at.sending.create(
-        Draft(user_id, "Mail", kind="email", email=Email(f"{user_id}@x.io", "s", "canary")), "tests"
+        Draft(user_id, "Mail", channel="email", email=Email(f"{user_id}@x.io", "s", "canary")), "tests"
     )
     for topic in ("news", "orders"):
         await at.preferences.set(Preference(user_id, topic, "email", enabled=False))
@@ -180,7 +180,7 @@ class Careless(Racing):
 
 
 async def send(at: House, tombstones: Tombstones) -> None:
-    mail_policy = MailPolicy(SEALED_MAIL, sent=True)
+    mail_policy = MailPolicy(SEALED_MAIL, sends_mail=True)
     notifications = Notifications(
         at.store, mail_policy, Deliveries(at.store), tombstones, at.preferences, ttl=TTL, clock=at.clock
     )

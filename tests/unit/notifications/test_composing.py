@@ -8,11 +8,11 @@ import pytest
 
 from runtime.backoff import RetryPolicy
 from services.notifications.delivery.email.message import Email
-from services.notifications.delivery.email.smtp import Outgoing, composed
+from services.notifications.delivery.email.smtp import OutgoingMail, compose
 from services.notifications.delivery.email.smtp_replies import PermanentFailureError
 
 SENDER = Address("Trivet", addr_spec="noreply@example.com")
-MAIL = Outgoing(Email("ann@x.io", "Hello", "text"), "id1", datetime(2026, 3, 1, 12, tzinfo=UTC))
+MAIL = OutgoingMail(Email("ann@x.io", "Hello", "text"), "id1", datetime(2026, 3, 1, 12, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("separator", ["\r\n", "\n", "\r", "\x00", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"])
@@ -21,18 +21,18 @@ def test_no_header_can_be_added_through_another(field: str, separator: str) -> N
     """I7: also if what is stored got past the check that it came in by."""
     email = replace(MAIL.email, **{field: f"x{separator}Bcc: all@x.io"})
     with pytest.raises(PermanentFailureError):
-        composed(replace(MAIL, email=email), SENDER)
+        compose(replace(MAIL, email=email), SENDER)
 
 
 def test_the_same_mail_has_the_same_headers_each_time_it_is_sent() -> None:
     """Whoever gets it twice can tell by its Message-ID."""
-    first, second = composed(MAIL, SENDER), composed(MAIL, SENDER)
+    first, second = compose(MAIL, SENDER), compose(MAIL, SENDER)
     assert first.items() == second.items()
     assert first["Date"] == "Sun, 01 Mar 2026 12:00:00 +0000"
 
 
 def test_a_mail_without_html_has_one_body() -> None:
-    assert composed(MAIL, SENDER).get_content_type() == "text/plain"
+    assert compose(MAIL, SENDER).get_content_type() == "text/plain"
 
 
 def test_pauses_double_up_to_a_quarter_of_an_hour_and_are_spread() -> None:

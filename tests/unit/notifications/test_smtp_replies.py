@@ -6,7 +6,7 @@ from aiosmtplib.errors import SMTPResponseException
 from services.notifications.delivery.email.smtp_replies import (
     PermanentFailureError,
     SenderRejectedError,
-    Step,
+    SmtpStep,
     TransientFailureError,
     classify_reply,
 )
@@ -39,39 +39,39 @@ THE_MAILS = [
 ]
 
 
-@pytest.mark.parametrize("step", [Step.RECIPIENT, Step.MAIL])
+@pytest.mark.parametrize("step", [SmtpStep.RECIPIENT, SmtpStep.MAIL])
 @pytest.mark.parametrize(("code", "message"), OURS)
-def test_a_refusal_that_names_our_host_sender_or_login_is_ours(step: Step, code: int, message: str) -> None:
+def test_a_refusal_that_names_our_host_sender_or_login_is_ours(step: SmtpStep, code: int, message: str) -> None:
     """Many servers refuse a sender only when they know of a recipient."""
     error = classify_reply(SMTPResponseException(code, message), step)
     assert isinstance(error, SenderRejectedError)
     assert not error.is_for_all, "others may have better recipients"
-    assert error.words == "", "they may quote the recipient"
+    assert error.reply_text == "", "they may quote the recipient"
 
 
-@pytest.mark.parametrize("step", [Step.RECIPIENT, Step.MAIL])
+@pytest.mark.parametrize("step", [SmtpStep.RECIPIENT, SmtpStep.MAIL])
 @pytest.mark.parametrize(("code", "message"), THE_MAILS)
-def test_a_refusal_of_the_address_or_the_mail_is_for_good(step: Step, code: int, message: str) -> None:
+def test_a_refusal_of_the_address_or_the_mail_is_for_good(step: SmtpStep, code: int, message: str) -> None:
     assert isinstance(classify_reply(SMTPResponseException(code, message), step), PermanentFailureError)
 
 
-@pytest.mark.parametrize("step", [Step.GREETING, Step.LOGIN, Step.SENDER])
-def test_a_refusal_before_any_recipient_is_ours_and_for_all_mail(step: Step) -> None:
+@pytest.mark.parametrize("step", [SmtpStep.GREETING, SmtpStep.LOGIN, SmtpStep.SENDER])
+def test_a_refusal_before_any_recipient_is_ours_and_for_all_mail(step: SmtpStep) -> None:
     error = classify_reply(SMTPResponseException(550, "5.7.1 go away\x1b[0m\nand stay there"), step)
     assert isinstance(error, SenderRejectedError)
     assert error.is_for_all
     assert str(error) == f"the mail server refused {step.value}: 550 5.7.1"
-    assert error.words == ("" if step is Step.LOGIN else "5.7.1 go away [0m and stay there")
+    assert error.reply_text == ("" if step is SmtpStep.LOGIN else "5.7.1 go away [0m and stay there")
 
 
 @pytest.mark.parametrize(
     ("code", "message"), [(552, "too large"), (550, "5.3.4 too large"), (553, "5.6.7 no such sealed_mail")]
 )
 def test_a_sender_that_is_refused_for_this_mails_size_or_letters_is_the_mails_fault(code: int, message: str) -> None:
-    assert isinstance(classify_reply(SMTPResponseException(code, message), Step.SENDER), PermanentFailureError)
+    assert isinstance(classify_reply(SMTPResponseException(code, message), SmtpStep.SENDER), PermanentFailureError)
 
 
-@pytest.mark.parametrize("step", list(Step))
-def test_what_may_be_gone_the_next_time_is_tried_again(step: Step) -> None:
+@pytest.mark.parametrize("step", list(SmtpStep))
+def test_what_may_be_gone_the_next_time_is_tried_again(step: SmtpStep) -> None:
     error = classify_reply(SMTPResponseException(451, "4.7.1 Client host [203.0.113.7] is greylisted"), step)
     assert type(error) is TransientFailureError

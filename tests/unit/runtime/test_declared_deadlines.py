@@ -83,7 +83,7 @@ def test_limits_of_a_service_are_below_the_deadlines_that_its_callers_give() -> 
         (limits.statement_seconds, limits.attempt_seconds),
         (limits.lock_seconds, limits.statement_seconds),
         (notifications, DEFAULT_TIMEOUT_SECONDS),
-        (query.WALK_SECONDS, DEFAULT_TIMEOUT_SECONDS),
+        (query.SEARCH_SECONDS, DEFAULT_TIMEOUT_SECONDS),
         (user_data.ERASE_SECONDS, outbox_subscribers.SECONDS),
         (STORE_CHECK_SECONDS, PROBE_SECONDS),
         (PROBE_SECONDS, REQUEST_SECONDS),

@@ -18,11 +18,11 @@ class MailPolicy:
     """
 
     sealed_mail: SealedMail
-    sent: bool = False
-    kept: bool = False
+    sends_mail: bool = False
+    keeps_mail: bool = False
     wake: Callable[[], None] = lambda: None
 
     def new_delivery(self, email: Email, notification_id: str, now: datetime) -> Document:
         """Return the fields of a new notification with this mail. It counts as read: it is not shown in the product."""
-        state = {"status": QUEUED, "attempts": 0, "nextAttemptAt": now} if self.sent else {"status": KEPT}
+        state = {"status": QUEUED, "attempts": 0, "nextAttemptAt": now} if self.sends_mail else {"status": KEPT}
         return {"read": True, "delivery": email_delivery(self.sealed_mail.seal(email, notification_id), **state)}

@@ -20,9 +20,9 @@ from services.notifications.store import keyset
 from services.notifications.store.keyset import Cursor, older_than
 from services.notifications.store.mongo import Document, Store
 
-ADDRESS = re.compile(r"https?://[^\s<>\"'\x00-\x1f]+", re.IGNORECASE)
+URL = re.compile(r"https?://[^\s<>\"'\x00-\x1f]+", re.IGNORECASE)
 # What ends a sentence, not an address.
-TRAILING = ".,;:!?)]}"
+TRAILING_PUNCTUATION = ".,;:!?)]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Mailbox:
         if not self._on:
             raise FailedPrecondition("MAILBOX_OFF", "the mailbox is available in development only")
         after = keyset.decode_cursor(page_token, "mailbox")
-        page = Page[Document, M](size, lambda row: encode(KeptMail(self._opened(row), row["createdAt"])))
+        page = Page[Document, M](size, lambda row: encode(KeptMail(self._unseal(row), row["createdAt"])))
 
         def find(row: Document | None) -> AsyncCursor[Document]:
             cursor = after if row is None else Cursor(row["createdAt"], row["_id"])
@@ -63,7 +63,7 @@ class Mailbox:
         last = page.next_after
         return page.messages, keyset.encode_cursor(Cursor(last["createdAt"], last["_id"]), "mailbox") if last else ""
 
-    def _opened(self, row: Document) -> Email:
+    def _unseal(self, row: Document) -> Email:
         try:
             return self._sealed_mail.open(row.get("mail", ""), row["notificationId"])
         except BrokenSealError:
@@ -72,5 +72,5 @@ class Mailbox:
 
 def links(html_body: str, text_body: str) -> list[str]:
     """Return the http and https addresses in both bodies, in order, each once."""
-    found = ADDRESS.findall(html.unescape(html_body)) + ADDRESS.findall(text_body)
-    return list(dict.fromkeys(address.rstrip(TRAILING) for address in found))
+    found = URL.findall(html.unescape(html_body)) + URL.findall(text_body)
+    return list(dict.fromkeys(address.rstrip(TRAILING_PUNCTUATION) for address in found))

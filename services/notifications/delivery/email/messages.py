@@ -7,7 +7,7 @@ from services.notifications.delivery.email.mailbox import KeptMail, links
 from trivet.notifications.v1 import mailbox_service_pb2 as pb
 
 
-def mailbox_message(kept: KeptMail) -> pb.MailboxMessage:
+def encode_mailbox_message(kept: KeptMail) -> pb.MailboxMessage:
     email = kept.email
     return pb.MailboxMessage(
         **asdict(email), links=links(email.html, email.text), create_time=timestamp(kept.created_at)

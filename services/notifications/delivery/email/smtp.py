@@ -26,16 +26,16 @@ from services.notifications.delivery.email.message import LINE_BREAK, Email
 from services.notifications.delivery.email.settings import SmtpServer
 from services.notifications.delivery.email.smtp_replies import (
     PermanentFailureError,
-    Step,
+    SmtpStep,
     TransientFailureError,
     classify_reply,
 )
 
-GOODBYE_SECONDS = 1.0
+QUIT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutgoingMail:
     """A mail, the id for its Message-ID header, and the time for its Date header."""
 
     email: Email
@@ -52,7 +52,7 @@ class Mailer:
         self._tls = tls
         self._timeout = timeout
 
-    async def send(self, mail: Outgoing) -> None:
+    async def send(self, mail: OutgoingMail) -> None:
         """Hand the mail over; return once the server has accepted it.
 
         Raises PermanentFailureError if the server will never accept this mail. Raises TransientFailureError if a later
@@ -60,16 +60,16 @@ class Mailer:
         SenderRejectedError, which is transient too, if the server rejects this installation.
         """
         to = _wire_address(mail.email.to)
-        message = composed(mail, self._sender)
+        message = compose(mail, self._sender)
         client = self._client()
         try:
             async with asyncio.timeout(self._timeout):
-                await _connected(client)
-                await _handed_over(client, self._sender.addr_spec, to, message)
+                await _connect(client)
+                await _hand_over(client, self._sender.addr_spec, to, message)
         except TimeoutError:
             raise TransientFailureError("the mail server did not answer in time") from None
         finally:
-            await _leave(client)
+            await _quit(client)
 
     def _client(self) -> aiosmtplib.SMTP:
         server = self._server
@@ -92,7 +92,7 @@ def _wire_address(address: str) -> str:
         raise PermanentFailureError("the domain of the address is no name of a host") from None
 
 
-def composed(mail: Outgoing, sender: Address) -> EmailMessage:
+def compose(mail: OutgoingMail, sender: Address) -> EmailMessage:
     """Return the mail with its headers.
 
     Raises PermanentFailureError for a line break in one of them, or a domain that no host can have.
@@ -114,27 +114,27 @@ def composed(mail: Outgoing, sender: Address) -> EmailMessage:
     return message
 
 
-async def _connected(client: aiosmtplib.SMTP) -> None:
+async def _connect(client: aiosmtplib.SMTP) -> None:
     try:
         await client.connect()
     except SMTPAuthenticationError as error:
-        raise classify_reply(error, Step.LOGIN) from None
+        raise classify_reply(error, SmtpStep.LOGIN) from None
     except SMTPResponseException as error:
-        raise classify_reply(error, Step.GREETING) from None
+        raise classify_reply(error, SmtpStep.GREETING) from None
     except (SMTPException, OSError, ValueError) as error:
         cause = error.__cause__ if isinstance(error, SMTPConnectError) else error
         raise TransientFailureError(_why_unreachable(cause or error)) from None
 
 
-async def _handed_over(client: aiosmtplib.SMTP, sender: str, to: str, message: EmailMessage) -> None:
+async def _hand_over(client: aiosmtplib.SMTP, sender: str, to: str, message: EmailMessage) -> None:
     try:
         await client.send_message(message, sender=sender, recipients=[to])
     except SMTPRecipientsRefused as error:
-        raise classify_reply(error.recipients[0], Step.RECIPIENT) from None
+        raise classify_reply(error.recipients[0], SmtpStep.RECIPIENT) from None
     except SMTPSenderRefused as error:
-        raise classify_reply(error, Step.SENDER) from None
+        raise classify_reply(error, SmtpStep.SENDER) from None
     except SMTPResponseException as error:
-        raise classify_reply(error, Step.MAIL) from None
+        raise classify_reply(error, SmtpStep.MAIL) from None
     except (SMTPNotSupported, ValueError):
         raise PermanentFailureError("the mail server takes no address like this one") from None
     except (SMTPException, OSError) as error:
@@ -158,10 +158,10 @@ def _why_unreachable(error: BaseException) -> str:
             return f"the mail server cannot be reached: {type(error).__name__}"
 
 
-async def _leave(client: aiosmtplib.SMTP) -> None:
+async def _quit(client: aiosmtplib.SMTP) -> None:
     """End the SMTP session if it is open. A failure here changes nothing about the mail."""
     if client.is_connected:
         with contextlib.suppress(SMTPException, OSError):
-            async with asyncio.timeout(GOODBYE_SECONDS):
+            async with asyncio.timeout(QUIT_SECONDS):
                 await client.quit()
     client.close()

@@ -5,10 +5,10 @@ from enum import Enum
 
 from aiosmtplib.errors import SMTPResponseException
 
-PERMANENT = 500
-WORDS = 200
+FIRST_PERMANENT_CODE = 500
+MAX_REPLY_TEXT = 200
 # RFC 3463's code at the start of an answer. The words behind it are the server's, and may quote anything.
-ENHANCED = re.compile(r"[245]\.(\d{1,3})\.(\d{1,3})\b")
+ENHANCED_CODE = re.compile(r"[245]\.(\d{1,3})\.(\d{1,3})\b")
 LOGIN_CODES = (530, 534, 535, 538)  # RFC 4954
 TOO_LARGE = 552
 # Details of RFC 3463's subjects that name the sender or its host: RFC 3463 and 4954, RFC 7372 (DKIM, SPF, reverse DNS),
@@ -17,12 +17,12 @@ BAD_SENDER = {(1, 7), (1, 8), *((7, detail) for detail in (8, 9, 10, 11, *range(
 BAD_MAIL = {(2, 3), (3, 4)}  # larger than this server takes
 MEDIA = 6  # the subject of everything about the form of a message
 SECURITY = 7  # the subject that servers also use for their rules about recipients and contents
-NAMES_US = re.compile(
+NAMES_SENDER = re.compile(
     r"\b(?:spf|dkim|dmarc|relay\w*|sender|helo|ehlo|ptr|rdns|reverse dns|client host|authenticat\w*"
     r"|block ?list\w*|black ?list\w*|dnsbl|spamhaus|reputation)\b|\b\d{1,3}(?:\.\d{1,3}){3}\b",
     re.IGNORECASE,
 )
-ADDRESS = re.compile(r"\S+@\S+")
+ANY_ADDRESS = re.compile(r"\S+@\S+")
 
 
 class TransientFailureError(Exception):
@@ -36,17 +36,17 @@ class SenderRejectedError(TransientFailureError):
     the server's own; they quote no recipient, for they are empty where it knew of one.
     """
 
-    def __init__(self, why: str, *, is_for_all: bool, words: str = "") -> None:
+    def __init__(self, why: str, *, is_for_all: bool, reply_text: str = "") -> None:
         super().__init__(why)
         self.is_for_all = is_for_all
-        self.words = words
+        self.reply_text = reply_text
 
 
 class PermanentFailureError(Exception):
     """The server will never accept this mail. The text says why, and contains no secret."""
 
 
-class Step(Enum):
+class SmtpStep(Enum):
     """The step of the SMTP dialog that was rejected, as the errors name it."""
 
     GREETING = "us"
@@ -56,36 +56,36 @@ class Step(Enum):
     MAIL = "the mail"
 
 
-def classify_reply(error: SMTPResponseException, step: Step) -> TransientFailureError | PermanentFailureError:
+def classify_reply(error: SMTPResponseException, step: SmtpStep) -> TransientFailureError | PermanentFailureError:
     """Return the error for a rejection at this step."""
-    enhanced = ENHANCED.match(error.message)
+    enhanced = ENHANCED_CODE.match(error.message)
     why = f"the mail server refused {step.value}: {error.code}{f' {enhanced[0]}' if enhanced else ''}"
-    if error.code < PERMANENT:
+    if error.code < FIRST_PERMANENT_CODE:
         return TransientFailureError(why)
     code = (int(enhanced[1]), int(enhanced[2])) if enhanced else None
-    if step in (Step.GREETING, Step.LOGIN, Step.SENDER):
-        if step is Step.SENDER and _is_about_the_mail(error.code, code):
+    if step in (SmtpStep.GREETING, SmtpStep.LOGIN, SmtpStep.SENDER):
+        if step is SmtpStep.SENDER and _is_about_mail(error.code, code):
             return PermanentFailureError(why)
-        words = "" if step is Step.LOGIN else _printable(error.message)
-        return SenderRejectedError(why, is_for_all=True, words=words)
-    if _is_about_us(error.code, code, error.message):
+        reply_text = "" if step is SmtpStep.LOGIN else _printable(error.message)
+        return SenderRejectedError(why, is_for_all=True, reply_text=reply_text)
+    if _is_about_sender(error.code, code, error.message):
         return SenderRejectedError(why, is_for_all=False)
     return PermanentFailureError(why)
 
 
-def _is_about_the_mail(code: int, enhanced: tuple[int, int] | None) -> bool:
+def _is_about_mail(code: int, enhanced: tuple[int, int] | None) -> bool:
     """Return whether MAIL FROM was rejected for its parameters: the size or the form of this mail."""
     return code == TOO_LARGE or (enhanced is not None and (enhanced in BAD_MAIL or enhanced[0] == MEDIA))
 
 
-def _is_about_us(code: int, enhanced: tuple[int, int] | None, message: str) -> bool:
+def _is_about_sender(code: int, enhanced: tuple[int, int] | None, message: str) -> bool:
     if code in LOGIN_CODES or enhanced in BAD_SENDER:
         return True
     # Many servers say no more than 5.7.1, or no such code at all: their words tell the rest.
     if enhanced is None or enhanced[0] == SECURITY:
-        return NAMES_US.search(ADDRESS.sub("", message)) is not None
+        return NAMES_SENDER.search(ANY_ADDRESS.sub("", message)) is not None
     return False
 
 
 def _printable(message: str) -> str:
-    return "".join(letter if letter.isascii() and letter.isprintable() else " " for letter in message)[:WORDS]
+    return "".join(letter if letter.isascii() and letter.isprintable() else " " for letter in message)[:MAX_REPLY_TEXT]
