@@ -33,6 +33,11 @@ def decode_id(text: str) -> str:
     return text if len(text) <= ID_LENGTH and ID_CHARACTERS.issuperset(text) else "-"
 
 
+def decode_optional_id(text: str) -> str:
+    """Return the id as `decode_id` does, empty if unset."""
+    return decode_id(text) if text else ""
+
+
 def decode_url(text: str, field: str) -> str:
     """Return a URL that a browser is redirected to, empty if unset. Raises InvalidArgument (INVALID_URL)."""
     if len(text) > URL_LENGTH or CONTROLS.search(text):

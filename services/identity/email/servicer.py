@@ -2,18 +2,14 @@
 
 from runtime.rpc.actor import current_actor, subject
 from services.identity.actors import deciding_actor
+from services.identity.email.messages import encode_link_result
 from services.identity.email.policy import EmailRules
-from services.identity.email.verification import EmailVerification, LinkOutcome
-from services.identity.messages import Context, decode_id, decode_url
+from services.identity.email.verification import EmailVerification
+from services.identity.messages import Context, decode_id, decode_optional_id, decode_url
 from services.identity.passwords.resets import PasswordResets
-from services.identity.sessions.messages import decode_origin, encode_session
+from services.identity.sessions.messages import decode_origin
 from services.identity.users.deletion import UserDeletion
-from services.identity.users.messages import encode_user
 from trivet.identity.v1.verification_service_pb2 import (
-    VERIFY_EMAIL_OUTCOME_ALREADY_VERIFIED,
-    VERIFY_EMAIL_OUTCOME_CHANGE_CONFIRMED,
-    VERIFY_EMAIL_OUTCOME_CHANGED,
-    VERIFY_EMAIL_OUTCOME_VERIFIED,
     CheckPasswordResetRequest,
     CheckPasswordResetResponse,
     DeleteUserWithTokenRequest,
@@ -32,13 +28,6 @@ from trivet.identity.v1.verification_service_pb2 import (
     VerifyEmailResponse,
 )
 from trivet.identity.v1.verification_service_pb2_grpc import VerificationServiceServicer
-
-OUTCOMES = {
-    LinkOutcome.VERIFIED: VERIFY_EMAIL_OUTCOME_VERIFIED,
-    LinkOutcome.ALREADY_VERIFIED: VERIFY_EMAIL_OUTCOME_ALREADY_VERIFIED,
-    LinkOutcome.CHANGE_CONFIRMED: VERIFY_EMAIL_OUTCOME_CHANGE_CONFIRMED,
-    LinkOutcome.CHANGED: VERIFY_EMAIL_OUTCOME_CHANGED,
-}
 
 
 class VerificationServicer(VerificationServiceServicer):
@@ -68,26 +57,18 @@ class VerificationServicer(VerificationServiceServicer):
     async def SendVerificationEmail(
         self, request: SendVerificationEmailRequest, context: Context
     ) -> SendVerificationEmailResponse:
-        user_id = decode_id(request.user_id) if request.user_id else ""
+        user_id = decode_optional_id(request.user_id)
         await self._flows.send(request.email, decode_url(request.callback_url, "callback_url"), user_id=user_id)
         return SendVerificationEmailResponse()
 
     async def VerifyEmail(self, request: VerifyEmailRequest, context: Context) -> VerifyEmailResponse:
-        followed = await self._flows.follow(
+        result = await self._flows.follow(
             request.token,
             decode_url(request.callback_url, "callback_url"),
-            visitor=decode_id(request.session_user_id) if request.session_user_id else "",
+            visitor=decode_optional_id(request.session_user_id),
             origin=decode_origin(request.origin),
         )
-        answer = VerifyEmailResponse(
-            user=encode_user(followed.user),
-            outcome=OUTCOMES[followed.outcome],
-            signs_in=self._rules.auto_sign_in_after_verification,
-        )
-        if followed.opened is not None:
-            answer.session.CopyFrom(encode_session(followed.opened.session))
-            answer.token = followed.opened.token
-        return answer
+        return encode_link_result(result, signs_in=self._rules.auto_sign_in_after_verification)
 
     async def RequestEmailChange(
         self, request: RequestEmailChangeRequest, context: Context

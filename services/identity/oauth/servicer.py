@@ -1,20 +1,27 @@
 """AccountService: signing in at providers, and the accounts that are linked to a user."""
 
-import json
-
 from google.protobuf.empty_pb2 import Empty
 
 from runtime.errors import PermissionDenied
 from runtime.paging import Page, decode_token, encode_token, page_size
 from runtime.rpc.actor import current_actor, subject
-from services.identity.messages import Context, decode_cursor, decode_id, optional_timestamp
+from services.identity.messages import Context, decode_cursor, decode_id
 from services.identity.oauth.flows.id_token_sign_in import IdTokenSignIn
-from services.identity.oauth.flows.redirect_flow import AuthorizationRequest, Callback, RedirectFlow
+from services.identity.oauth.flows.redirect_flow import RedirectFlow
 from services.identity.oauth.linked_accounts import LinkedAccount, LinkedAccounts
-from services.identity.oauth.messages import decode_id_token, encode_account
+from services.identity.oauth.messages import (
+    decode_authorization_request,
+    decode_callback,
+    decode_id_token,
+    encode_access_token,
+    encode_account,
+    encode_account_info,
+    encode_flow_result,
+    encode_id_token_sign_in,
+    encode_refreshed_tokens,
+)
 from services.identity.oauth.token_refresh import TokenRefresh
-from services.identity.sessions.messages import decode_origin, encode_session
-from services.identity.users.messages import encode_user
+from services.identity.sessions.messages import decode_origin
 from trivet.identity.v1 import account_service_pb2 as pb
 from trivet.identity.v1.account_service_pb2_grpc import AccountServiceServicer
 
@@ -56,52 +63,19 @@ class AccountServicer(AccountServiceServicer):
         return Empty()
 
     async def BeginOAuth(self, request: pb.BeginOAuthRequest, context: Context) -> pb.BeginOAuthResponse:
-        url, state = await self._redirect_flow.begin(
-            AuthorizationRequest(
-                provider=request.provider,
-                callback_url=request.callback_url,
-                new_user_url=request.new_user_callback_url,
-                error_url=request.error_callback_url,
-                scopes=request.scopes,
-                request_sign_up=request.request_sign_up,
-                login_hint=request.login_hint,
-                extra=dict(request.additional_params),
-                link_user_id=decode_id(request.link_user_id) if request.link_user_id else "",
-                link_session_id=decode_id(request.link_session_id),
-            )
-        )
+        url, state = await self._redirect_flow.begin(decode_authorization_request(request))
         return pb.BeginOAuthResponse(authorization_url=url, state=state)
 
     async def CompleteOAuth(self, request: pb.CompleteOAuthRequest, context: Context) -> pb.CompleteOAuthResponse:
-        callback = Callback(
-            provider=request.provider,
-            state=request.state,
-            browser_state=request.browser_state,
-            code=request.code,
-            iss=request.issuer,
-            error=request.error,
-            error_description=request.error_description,
-            user_json=request.user_json,
-        )
-        result = await self._redirect_flow.complete(callback, decode_origin(request.origin))
-        answer = pb.CompleteOAuthResponse(redirect_url=result.redirect_url, error=result.error)
-        if result.signed_in is not None:
-            answer.user.CopyFrom(encode_user(result.signed_in.user))
-            answer.session.CopyFrom(encode_session(result.signed_in.opened.session))
-            answer.token, answer.created = result.signed_in.opened.token, result.signed_in.created
-        return answer
+        origin = decode_origin(request.origin)
+        return encode_flow_result(await self._redirect_flow.complete(decode_callback(request), origin))
 
     async def SignInWithIdToken(
         self, request: pb.SignInWithIdTokenRequest, context: Context
     ) -> pb.SignInWithIdTokenResponse:
         token = decode_id_token(request.provider, request.id_token, request_sign_up=request.request_sign_up)
         signed_in = await self._id_token_sign_in.sign_in(token, decode_origin(request.origin))
-        return pb.SignInWithIdTokenResponse(
-            user=encode_user(signed_in.user),
-            session=encode_session(signed_in.opened.session),
-            token=signed_in.opened.token,
-            created=signed_in.created,
-        )
+        return encode_id_token_sign_in(signed_in)
 
     async def LinkWithIdToken(self, request: pb.LinkWithIdTokenRequest, context: Context) -> pb.LinkWithIdTokenResponse:
         user_id = _own(request.user_id)
@@ -110,37 +84,17 @@ class AccountServicer(AccountServiceServicer):
 
     async def GetAccessToken(self, request: pb.GetAccessTokenRequest, context: Context) -> pb.GetAccessTokenResponse:
         access = await self._token_refresh.get(_own(request.user_id), decode_id(request.account_id))
-        return pb.GetAccessTokenResponse(
-            access_token=access.tokens.access_token,
-            expire_time=optional_timestamp(access.tokens.access_expires_at),
-            scopes=access.account.scopes,
-            id_token=access.tokens.id_token,
-        )
+        return encode_access_token(access)
 
     async def RefreshAccessToken(
         self, request: pb.RefreshAccessTokenRequest, context: Context
     ) -> pb.RefreshAccessTokenResponse:
         access = await self._token_refresh.refresh(_own(request.user_id), decode_id(request.account_id))
-        return pb.RefreshAccessTokenResponse(
-            access_token=access.tokens.access_token,
-            refresh_token=access.tokens.refresh_token,
-            expire_time=optional_timestamp(access.tokens.access_expires_at),
-            refresh_expire_time=optional_timestamp(access.tokens.refresh_expires_at),
-            scopes=access.account.scopes,
-            id_token=access.tokens.id_token,
-            account=encode_account(access.account),
-        )
+        return encode_refreshed_tokens(access)
 
     async def GetAccountInfo(self, request: pb.GetAccountInfoRequest, context: Context) -> pb.GetAccountInfoResponse:
         account, profile = await self._token_refresh.look_up(_own(request.user_id), decode_id(request.account_id))
-        return pb.GetAccountInfoResponse(
-            account=encode_account(account),
-            name=profile.name,
-            email=profile.email,
-            email_verified=profile.email_verified,
-            image=profile.image or "",
-            profile_json=json.dumps(profile.claims, ensure_ascii=False),
-        )
+        return encode_account_info(account, profile)
 
 
 def _own(asked: str) -> str:
