@@ -9,7 +9,7 @@ context.configure(
     connection=connection,
     target_metadata=metadata,
     render_as_batch=connection.dialect.name == "sqlite",
-    user_module_prefix="columns.",
+    user_module_prefix="column_types.",
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from services.identity import columns
+from services.identity.store.schema import column_types
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
