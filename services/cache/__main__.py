@@ -28,7 +28,7 @@ from services.cache.stats.stats import Stats
 from trivet.cache.v1.cache_pb2_grpc import add_CacheServiceServicer_to_server
 from trivet.cache.v1.rate_limit_service_pb2_grpc import add_RateLimitServiceServicer_to_server
 
-WRONG_SETTINGS = 2
+INVALID_SETTINGS_STATUS = 2
 
 
 async def main(settings: CacheSettings) -> int:
@@ -38,7 +38,7 @@ async def main(settings: CacheSettings) -> int:
         entries, watchers = Entries(store), Watchers(Stream(store, new_id()))
         stack.push_async_callback(entries.drain)
         stack.push_async_callback(watchers.drain)
-        await stack.enter_async_context(following_stream_tail(store, watchers.hear))
+        await stack.enter_async_context(following_stream_tail(store, watchers.notify_event))
         server = Server("cache", settings, settings.port, policy=POLICY, ping=store.ping)
         servicer = CacheServicer(entries, Counters(store), watchers, Stats())
         server.add(SERVICE, add_CacheServiceServicer_to_server, servicer)
@@ -48,18 +48,18 @@ async def main(settings: CacheSettings) -> int:
             RateLimitServicer(WindowLimits(store), GcraLimits(store)),
         )
         server.at_drain(servicer.drain)
-        if await _serve_unless(store.refused, server):
+        if await _serve_unless(store.found_cluster, server):
             return 0
     print(
         "trivet: REDIS_URL is a Redis Cluster, which is not supported: use a single node, Sentinel or a managed Redis",
         file=sys.stderr,
     )
-    return WRONG_SETTINGS
+    return INVALID_SETTINGS_STATUS
 
 
-async def _serve_unless(refused: asyncio.Event, server: Server) -> bool:
-    """Serve until SIGTERM or SIGINT. Return False if `refused` is set before that."""
-    serving, waiting = asyncio.create_task(server.run()), asyncio.create_task(refused.wait())
+async def _serve_unless(found_cluster: asyncio.Event, server: Server) -> bool:
+    """Serve until SIGTERM or SIGINT. Return False if `found_cluster` is set before that."""
+    serving, waiting = asyncio.create_task(server.run()), asyncio.create_task(found_cluster.wait())
     try:
         await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
         return serving.done()

@@ -8,13 +8,13 @@ from runtime.errors import ResourceExhausted
 
 M = TypeVar("M")
 
-MOST_STREAMS = 1_024
+MAX_STREAMS = 1_024
 
 
 class BoundedStreams:
     """Reads from at most `most` streams. A stream without a message for `silence_seconds` is closed as dead."""
 
-    def __init__(self, silence_seconds: float, *, most: int = MOST_STREAMS) -> None:
+    def __init__(self, silence_seconds: float, *, most: int = MAX_STREAMS) -> None:
         self._silence_seconds = silence_seconds
         self._left = most
         self._waiting: set[asyncio.Timeout] = set()

@@ -102,7 +102,7 @@ def check_shared(namespace: Namespace, tags: Sequence[str], field: str) -> None:
             raise InvalidArgument("TAG_NOT_SHARED", f"{where} is no tag that {namespace.name} shares", field=where)
 
 
-def may_know(tag_name: str, caller: str) -> bool:
+def can_see(tag_name: str, caller: str) -> bool:
     """Whether a service sees invalidations of a tag, by the tag's unique name."""
     return _owners(tag_name) is not None or tag_name.startswith(f"{_quoted(caller)}/")
 

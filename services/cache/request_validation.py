@@ -13,12 +13,12 @@ DEFAULT_TTL_MS = 300_000
 MAX_LIMIT = 1_000_000
 MAX_PERIOD_MS = 24 * 60 * 60 * 1_000
 
-WORD = re.compile(r"[!-~]{1,512}")
+KEY = re.compile(r"[!-~]{1,512}")
 
 
 def check_key(key: str, field: str) -> None:
     """Raise InvalidArgument unless the key, or tag, is 1 to 512 characters of visible ASCII."""
-    if not WORD.fullmatch(key):
+    if not KEY.fullmatch(key):
         raise InvalidArgument("INVALID_KEY", f"{field} must be 1 to 512 characters of visible ASCII", field=field)
 
 
@@ -26,7 +26,7 @@ def check_keys(keys: Sequence[str]) -> None:
     """Raise InvalidArgument unless there are at most 1,000 keys, each in shape."""
     check_count(len(keys), MAX_BATCH, "keys")
     for index, key in enumerate(keys):
-        if not WORD.fullmatch(key):
+        if not KEY.fullmatch(key):
             check_key(key, f"keys[{index}]")
 
 
@@ -58,7 +58,7 @@ def ttl_ms(nanoseconds: int | None, longest: int, field: str) -> int:
     return min(max(1, nanoseconds // 1_000_000), longest)
 
 
-def spread(milliseconds: int, chance: float) -> int:
+def jitter(milliseconds: int, chance: float) -> int:
     """Return a time to live less up to a tenth, by a chance from 0 to 1; at least a millisecond."""
     return max(1, milliseconds - int(milliseconds * chance / 10))
 

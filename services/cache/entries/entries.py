@@ -10,12 +10,12 @@ from opentelemetry import trace
 
 from runtime.errors import Unavailable
 from runtime.tasks import Tasks, TooManyTasksError
-from services.cache.invalidation.positions import Invalidated, Position, fields
+from services.cache.invalidation.positions import Invalidated, StreamPosition, parse_reports
 from services.cache.redis.read_coalescer import ReadCoalescer
 from services.cache.redis.scripts import DELETE, GET, INVALIDATE, SET
 from services.cache.redis.store import WRITE_SECONDS, Argument, Store
 
-MAX_ANSWERED_BYTES = 3 * 1024 * 1024 + 128 * 1024
+MAX_RESPONSE_BYTES = 3 * 1024 * 1024 + 128 * 1024
 """The size limit of one read with all tags: more does not fit into a message. Entries beyond it are misses."""
 
 TAG_LIFE_MS = 600_000
@@ -30,7 +30,7 @@ class Lookup:
     that `is_large` is there, and there was no room for it beside what else was read.
     """
 
-    position: Position | None
+    position: StreamPosition | None
     value: bytes | None = None
     ttl_ms: int = 0
     absent: bool = False
@@ -47,7 +47,7 @@ class Entry:
     value: bytes
     ttl_ms: int
     tags: Sequence[str] = ()
-    lease: Position | None = None
+    lease: StreamPosition | None = None
     absent: bool = False
 
 
@@ -57,7 +57,7 @@ CLAIM_MS = 1_000
 RETRY_MS = 20
 """The longest time after which the other readers ask again: most fills end long before the claim."""
 
-NOTHING_KNOWN = Lookup(None)
+UNKNOWN = Lookup(None)
 
 
 class Entries:
@@ -82,20 +82,20 @@ class Entries:
         if len(names) == 1 and not trace.get_current_span().is_recording():
             found = await self._shared[claim].get(names[0])
             if found is None or not found.is_large:
-                return [found or NOTHING_KNOWN]
-        return list(await self._get(names, claim=claim) or [NOTHING_KNOWN] * len(keys))
+                return [found or UNKNOWN]
+        return list(await self._get(names, claim=claim) or [UNKNOWN] * len(keys))
 
     async def _get(self, names: Sequence[str], *, claim: bool) -> Sequence[Lookup] | None:
         """Run the script for entries by their names in Redis; None where it cannot tell."""
-        arguments = MAX_ANSWERED_BYTES, CLAIM_MS if claim else 0
+        arguments = MAX_RESPONSE_BYTES, CLAIM_MS if claim else 0
         answer = await self._store.read(GET, (self._store.stream, *names), *arguments)
         if answer is None:
             return None
-        position = Position(answer[0].decode(), answer[1])
+        position = StreamPosition(answer[0].decode(), answer[1])
         miss = Lookup(position)
         return [self._lookup(position, found) if found else miss for found in answer[2:]]
 
-    def _lookup(self, position: Position, found: Any) -> Lookup:
+    def _lookup(self, position: StreamPosition, found: Any) -> Lookup:
         """Return what the script found at a position: an entry, for how long it is claimed, or one beyond the room."""
         if isinstance(found, int):
             return Lookup(position, retry_ms=min(found, RETRY_MS))
@@ -112,7 +112,7 @@ class Entries:
         """
         args: list[Argument] = []
         for entry in entries:
-            lease = entry.lease or Position("", 0)
+            lease = entry.lease or StreamPosition("", 0)
             kind = "absent" if entry.absent else "value"
             args += (f"{self._entry_prefix}{namespace}:{entry.key}", kind, entry.value, entry.ttl_ms)
             args += (lease.epoch, lease.offset, len(entry.tags), *(self._tag_prefix + tag for tag in entry.tags))
@@ -150,7 +150,7 @@ class Entries:
         store = self._store
         keys = (store.stream, store.watchers, *(self._tag_prefix + tag for tag in dict.fromkeys(tags)))
         try:
-            epoch, offset, kept_since, *told = await store.move(INVALIDATE, keys, TAG_LIFE_MS)
+            epoch, offset, kept_since, *reports = await store.invalidate(INVALIDATE, keys, TAG_LIFE_MS)
         except Unavailable as error:
             return error
-        return Invalidated(Position(epoch.decode(), offset), kept_since, fields(told))
+        return Invalidated(StreamPosition(epoch.decode(), offset), kept_since, parse_reports(reports))

@@ -34,7 +34,7 @@ def decode_entry(message: pb.Entry, namespace: Namespace, field: str, chance: Ch
     return Entry(
         key=message.key,
         value=message.value,
-        ttl_ms=ttl_ms if namespace.exact else request_validation.spread(ttl_ms, chance()),
+        ttl_ms=ttl_ms if namespace.exact else request_validation.jitter(ttl_ms, chance()),
         tags=[namespaces.tag_name(tag, caller()) for tag in message.tags],
         lease=decode_position(message.lease) if is_leased else None,
         absent=message.absent,

@@ -11,7 +11,7 @@ from services.cache.invalidation.leases import LEASE_SECONDS, Leases
 from services.cache.invalidation.positions import Invalidated
 from services.cache.invalidation.stream import Stream
 
-OTHERS_PAUSE_SECONDS = 0.005
+POLL_SECONDS = 0.005
 DRAIN_SECONDS = 0.2
 
 unconfirmed = Counter("trivet_cache_invalidations_unconfirmed_total", "Invalidations answered before all had applied.")
@@ -32,7 +32,7 @@ class InvalidationBarrier:
         self._changed = asyncio.Event()
         self._kept_since = ("", 0)
         self._kept_seen_at = 0.0
-        self._forgetting = Tasks("cache.forget", limit=10)
+        self._tasks = Tasks("cache.forget", limit=10)
 
     def notify(self) -> None:
         """Wake the waiting calls after a change of the leases."""
@@ -46,23 +46,25 @@ class InvalidationBarrier:
         """
         moved_at = self._now()
         with waited.time():
-            left = await self._outwait(invalidated, moved_at, moved_at + within)
+            left = await self._wait_for_readers(invalidated, moved_at, moved_at + within)
         if left is None:
             unconfirmed.inc()
             return False
         if left:
             with contextlib.suppress(TooManyTasksError):  # the next call that waits for them tries again
-                self._forgetting.start(self._stream.forget(left))
+                self._tasks.start(self._stream.forget(left))
         return True
 
     async def drain(self) -> None:
         """Wait for what Redis is told of processes that are gone."""
-        await self._forgetting.drain(DRAIN_SECONDS)
+        await self._tasks.drain(DRAIN_SECONDS)
 
-    async def _outwait(self, invalidated: Invalidated, moved_at: float, gives_up: float) -> Mapping[str, str] | None:
+    async def _wait_for_readers(
+        self, invalidated: Invalidated, moved_at: float, gives_up: float
+    ) -> Mapping[str, str] | None:
         """Wait; return the processes whose readers' time had to pass, None if it is time to give up."""
         others: Mapping[str, str] = {
-            name: told for name, told in invalidated.told.items() if name != self._stream.process
+            name: report for name, report in invalidated.reports.items() if name != self._stream.process
         }
         latest, all_known = moved_at + LEASE_SECONDS, self._are_all_known(invalidated)
         while True:
@@ -72,10 +74,10 @@ class InvalidationBarrier:
                 return others
             if now >= gives_up:
                 return None
-            pause = now + OTHERS_PAUSE_SECONDS if others else latest
-            await self._change(min(until if until > now else latest, latest, gives_up, pause) - now)
+            pause = now + POLL_SECONDS if others else latest
+            await self._wait_for_change(min(until if until > now else latest, latest, gives_up, pause) - now)
             if others:
-                others = await self._stream.behind(invalidated.position, others)
+                others = await self._stream.processes_behind(invalidated.position, others)
 
     def _are_all_known(self, invalidated: Invalidated) -> bool:
         """Whether each process that has readers has told of them since Redis began to keep it: within a lease."""
@@ -86,7 +88,7 @@ class InvalidationBarrier:
         # Redis' clock may have been set back; its offsets then stand still for a long time.
         return max(by_redis, self._now() - self._kept_seen_at) >= LEASE_SECONDS
 
-    async def _change(self, seconds: float) -> None:
+    async def _wait_for_change(self, seconds: float) -> None:
         changed = self._changed
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -6,7 +6,7 @@ Times are of one monotonic clock, which the caller reads.
 
 from dataclasses import dataclass
 
-from services.cache.invalidation.positions import Position
+from services.cache.invalidation.positions import StreamPosition
 
 LEASE_SECONDS = 0.5
 NEVER = float("-inf")
@@ -14,16 +14,16 @@ NEVER = float("-inf")
 
 @dataclass(slots=True)
 class _Lease:
-    """`granted` and `asked` are when the last tick came in that was echoed, and the last that still may be."""
+    """`granted` and `pending` are when the last tick came in that was echoed, and the last that still may be."""
 
-    applied: Position | None = None
+    applied: StreamPosition | None = None
     granted: float = NEVER
-    asked: float = NEVER
+    pending: float = NEVER
     has_left: bool = False
 
     @property
     def end(self) -> float:
-        return max(self.granted, self.asked) + LEASE_SECONDS
+        return max(self.granted, self.pending) + LEASE_SECONDS
 
 
 class Leases:
@@ -39,27 +39,27 @@ class Leases:
     def leave(self, reader: int) -> None:
         """Marks a reader whose stream has ended. It can serve until its lease ends."""
         lease = self._leases[reader]
-        lease.has_left, lease.asked = True, NEVER
+        lease.has_left, lease.pending = True, NEVER
 
-    def apply(self, reader: int, position: Position) -> None:
+    def record_applied(self, reader: int, position: StreamPosition) -> None:
         """Records that a reader has applied all invalidations up to a position."""
         self._leases[reader].applied = position
 
-    def ask(self, reader: int, at: float) -> None:
+    def record_tick(self, reader: int, at: float) -> None:
         """Records a tick, which can be echoed from now on."""
-        self._leases[reader].asked = at
+        self._leases[reader].pending = at
 
-    def settle(self, reader: int, at: float, *, echoed: bool) -> None:
+    def settle_ticks(self, reader: int, at: float, *, echoed: bool) -> None:
         """Records that the ticks of a reader up to `at` have been echoed, or never will be."""
         lease = self._leases.get(reader)
         if lease is None or lease.has_left:
             return
         if echoed:
             lease.granted = max(lease.granted, at)
-        if lease.asked <= at:
-            lease.asked = NEVER
+        if lease.pending <= at:
+            lease.pending = NEVER
 
-    def may_serve_until(self, position: Position, moved_at: float, *, all_known: bool) -> float:
+    def may_serve_until(self, position: StreamPosition, moved_at: float, *, all_known: bool) -> float:
         """Return until when a reader can serve an entry that was invalidated at `moved_at` or before.
 
         An echo is sent after all invalidations from before its stream was read. So a reader that serves longer than a
@@ -71,7 +71,7 @@ class Leases:
         behind = (lease.end for lease in self._leases.values() if not position.is_reached_by(lease.applied))
         return min(latest, max(behind, default=NEVER))
 
-    def applied(self, now: float) -> Position | None:
+    def applied(self, now: float) -> StreamPosition | None:
         """Return the position that every serving reader has applied; None if it is unknown."""
         self._forget(now)
         positions = {lease.applied for lease in self._leases.values() if lease.end > now}
@@ -80,7 +80,7 @@ class Leases:
             return None
         return min(known, key=lambda position: position.offset)
 
-    def is_anyone_serving(self, now: float) -> bool:
+    def is_any_serving(self, now: float) -> bool:
         """Whether some reader may be serving now."""
         return any(lease.end > now for lease in self._leases.values())
 

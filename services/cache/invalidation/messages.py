@@ -2,26 +2,26 @@
 
 from runtime.errors import InvalidArgument
 from services.cache import request_validation
-from services.cache.invalidation.positions import Event, Position
+from services.cache.invalidation.positions import Event, StreamPosition
 from services.cache.invalidation.readers import Echo, Reset, WatchEvent
 from trivet.cache.v1 import cache_pb2 as pb
 
 
-def decode_position(message: pb.Position) -> Position:
-    return Position(message.epoch, message.offset)
+def decode_position(message: pb.Position) -> StreamPosition:
+    return StreamPosition(message.epoch, message.offset)
 
 
-def decode_applied(message: pb.WatchRequest, field: str) -> Position | None:
+def decode_applied(message: pb.WatchRequest, field: str) -> StreamPosition | None:
     """Return the position in a field of the request, None if it is unset. Raises InvalidArgument if it is not valid."""
     if not message.HasField(field):  # type: ignore[arg-type]  # one of two, which the caller names
         return None
     position = decode_position(getattr(message, field))
-    if not request_validation.WORD.fullmatch(position.epoch) or position.offset < 0:
+    if not request_validation.KEY.fullmatch(position.epoch) or position.offset < 0:
         raise InvalidArgument("INVALID_POSITION", f"{field} is not a position that this service sent", field=field)
     return position
 
 
-def encode_position(position: Position) -> pb.Position:
+def encode_position(position: StreamPosition) -> pb.Position:
     return pb.Position(epoch=position.epoch, offset=position.offset)
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from prometheus_client import Counter
 
 from services.cache import namespaces
-from services.cache.invalidation.positions import Event, Position
+from services.cache.invalidation.positions import Event, StreamPosition
 
-MAX_WAITING = 1_000
+MAX_QUEUED = 1_000
 """The length of a reader's queue. A slower reader gets a reset instead."""
 
 resets = Counter("trivet_cache_resets_total", "Resets sent to readers, by reason.", ["reason"])
@@ -27,7 +27,7 @@ class Echo:
 class Reset:
     """Drop everything and go on from here."""
 
-    position: Position
+    position: StreamPosition
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class Reader:
         self.number = number
         self.has_begun = False
         self._caller = caller
-        self._ticks: deque[Tick] = deque(maxlen=MAX_WAITING)
-        self._waiting: deque[WatchEvent] = deque()
+        self._ticks: deque[Tick] = deque(maxlen=MAX_QUEUED)
+        self._queue: deque[WatchEvent] = deque()
         self._woken = asyncio.Event()
         self._is_closed = False
 
@@ -63,41 +63,41 @@ class Reader:
         self._ticks.clear()
         return taken
 
-    def echo(self, tick: Tick, present: Position) -> None:
+    def echo(self, tick: Tick, present: StreamPosition) -> None:
         """Queue the echo of a tick behind all queued events."""
-        self._tell(Echo(tick.tick_ns), present)
+        self._queue_or_reset(Echo(tick.tick_ns), present)
 
-    def tell(self, event: Event) -> None:
+    def queue(self, event: Event) -> None:
         """Queue an event with the tags that this reader can see."""
-        tags = tuple(tag for tag in event.tags if namespaces.may_know(tag, self._caller))
-        self._tell(Event(event.position, tags), event.position)
+        tags = tuple(tag for tag in event.tags if namespaces.can_see(tag, self._caller))
+        self._queue_or_reset(Event(event.position, tags), event.position)
 
-    def reset(self, position: Position, reason: str) -> None:
+    def reset(self, position: StreamPosition, reason: str) -> None:
         """Replace the queue by a reset: the reader drops all its entries."""
         resets.labels(reason).inc()
-        self._waiting.clear()
-        self._append(Reset(position))
+        self._queue.clear()
+        self._put(Reset(position))
 
-    def _tell(self, event: WatchEvent, present: Position) -> None:
-        if len(self._waiting) < MAX_WAITING:
-            self._append(event)
+    def _queue_or_reset(self, event: WatchEvent, present: StreamPosition) -> None:
+        if len(self._queue) < MAX_QUEUED:
+            self._put(event)
         else:
             self.reset(present, "slow")
 
-    def _append(self, event: WatchEvent) -> None:
-        self._waiting.append(event)
+    def _put(self, event: WatchEvent) -> None:
+        self._queue.append(event)
         self._woken.set()
 
     def close(self) -> None:
-        """End the iteration of `told`."""
+        """End the iteration of `events`."""
         self._is_closed = True
         self._woken.set()
 
-    async def told(self) -> AsyncIterator[WatchEvent]:
+    async def events(self) -> AsyncIterator[WatchEvent]:
         """Yield the queued events as they come, until the reader is closed."""
         while not self._is_closed:
-            while self._waiting and not self._is_closed:
-                yield self._waiting.popleft()
+            while self._queue and not self._is_closed:
+                yield self._queue.popleft()
             self._woken.clear()
-            if not self._waiting and not self._is_closed:
+            if not self._queue and not self._is_closed:
                 await self._woken.wait()

@@ -42,7 +42,7 @@ class InvalidationRpcs:
         listening = asyncio.create_task(self._listen(requests, reader))
         listening.add_done_callback(lambda _: reader.close())
         try:
-            async for event in reader.told():
+            async for event in reader.events():
                 yield encode_watch_event(event)
             if listening.done():
                 listening.result()  # raises the error of a wrong request

@@ -3,22 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.cache.invalidation.positions import Event, Position, fields, parse_applied
-from services.cache.redis.scripts import FORGET, RANGE, TAIL, TOLD
+from services.cache.invalidation.positions import Event, StreamPosition, parse_applied, parse_reports
+from services.cache.redis.scripts import FORGET, RANGE, REPORTS, TAIL
 from services.cache.redis.store import Store
 
 MAX_EVENTS = 1_000
 """The most events that a reader gets one by one. A reader that is further behind gets a reset."""
 
-PAGE = 100
+PAGE_SIZE = 100
 """The number of events per read: events can be large, and the time-out is short."""
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class Tail:
     """The present position, and the events since the known one; None if they are not available any more."""
 
-    position: Position
+    position: StreamPosition
     events: Sequence[Event] | None
 
 
@@ -29,29 +29,29 @@ class Stream:
         self._store = store
         self._keys = (store.stream, store.watchers)
         self.process = process
-        self._readings = 0
+        self._read_number = 0
 
-    async def end(self, known: Position | None, told: str) -> End | None:
+    async def read_tail(self, known: StreamPosition | None, report: str) -> Tail | None:
         """Tell of this process's readers (empty: it has none that may be serving) and read on from what is known.
 
         None where Redis cannot be read and written now, within 80 ms.
         """
-        since = known or Position("", 0)
-        self._readings += 1
-        args = (self.process, told, since.epoch, since.offset, PAGE, self._readings)
+        since = known or StreamPosition("", 0)
+        self._read_number += 1
+        args = (self.process, report, since.epoch, since.offset, PAGE_SIZE, self._read_number)
         answer = await self._store.read(TAIL, self._keys, *args)
         if answer is None:
             return None
-        position = Position(answer[0].decode(), answer[1])
-        return End(position, await self._rest(self._events(position.epoch, answer[2]), position))
+        position = StreamPosition(answer[0].decode(), answer[1])
+        return Tail(position, await self._rest(self._events(position.epoch, answer[2]), position))
 
-    async def between(self, since: Position, until: Position) -> Sequence[Event] | None:
+    async def between(self, since: StreamPosition, until: StreamPosition) -> Sequence[Event] | None:
         """Return the events after one position up to another; None if they are not available."""
         if since.epoch != until.epoch:
             return None
         return await self._rest(await self._page(since, until), until)
 
-    async def _rest(self, events: list[Event] | None, until: Position) -> Sequence[Event] | None:
+    async def _rest(self, events: list[Event] | None, until: StreamPosition) -> Sequence[Event] | None:
         """Return the events with those that are still to be read."""
         while events and events[-1].position.offset < until.offset:
             more = await self._page(events[-1].position, until)
@@ -60,20 +60,20 @@ class Stream:
             events += more
         return events
 
-    async def _page(self, since: Position, until: Position) -> list[Event] | None:
-        args = (since.epoch, since.offset, until.offset, PAGE)
+    async def _page(self, since: StreamPosition, until: StreamPosition) -> list[Event] | None:
+        args = (since.epoch, since.offset, until.offset, PAGE_SIZE)
         return self._events(since.epoch, await self._store.read(RANGE, (self._store.stream,), *args))
 
-    async def behind(self, position: Position, processes: Mapping[str, str]) -> Mapping[str, str]:
+    async def processes_behind(self, position: StreamPosition, processes: Mapping[str, str]) -> Mapping[str, str]:
         """Return the processes whose readers may not have applied the position yet."""
-        answer = await self._store.read(TOLD, self._keys)
+        answer = await self._store.read(REPORTS, self._keys)
         if answer is None:
             return processes
-        now = fields(answer)
+        now = parse_reports(answer)
         # One that is not there any more may have been lost: only what it tells clears it.
         return {
-            name: told
-            for name, told in processes.items()
+            name: report
+            for name, report in processes.items()
             if name not in now or not position.is_reached_by(parse_applied(now[name]))
         }
 
@@ -87,6 +87,6 @@ class Stream:
             return None
         prefix = self._store.tag_prefix
         return [
-            Event(Position(epoch, offset), [tag.removeprefix(prefix) for tag in tags.decode().split()])
+            Event(StreamPosition(epoch, offset), [tag.removeprefix(prefix) for tag in tags.decode().split()])
             for offset, tags in answer
         ]

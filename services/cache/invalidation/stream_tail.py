@@ -9,18 +9,18 @@ from redis.exceptions import RedisError, ResponseError
 
 from runtime.tasks import end
 from services.cache.redis.store import Store
-from services.cache.redis.wire import answer_of, close, send
+from services.cache.redis.wire import close, read_response, send
 
 logger = logging.getLogger(__name__)
 
 BLOCK_SECONDS = 5.0
-LATE_SECONDS = 1.0
+MARGIN_SECONDS = 1.0
 """How much longer Redis may take to say that nothing came."""
 PAUSE_SECONDS = 0.2
-REFUSED_PAUSE_SECONDS = 5.0
-END = b"$"
+LONG_PAUSE_SECONDS = 5.0
+STREAM_END = b"$"
 
-Hear = Callable[[int], None]
+OnEvent = Callable[[int], None]
 """Called with the offset of a new event."""
 
 
@@ -30,35 +30,35 @@ class StreamTail:
     It hears nothing if Redis cannot be reached, or does not permit XREAD.
     """
 
-    def __init__(self, store: Store, hear: Hear) -> None:
+    def __init__(self, store: Store, on_event: OnEvent) -> None:
         self._store = store
-        self._hear = hear
+        self._on_event = on_event
 
     async def run(self) -> None:
         """Listen for ever, whatever goes wrong."""
-        told = ""
+        logged = ""
         while True:
             pause = PAUSE_SECONDS
             if self._store.is_up:
                 try:
                     await self._listen()
                 except ResponseError:  # Redis does not permit the command
-                    pause = REFUSED_PAUSE_SECONDS
+                    pause = LONG_PAUSE_SECONDS
                 except (RedisError, OSError, TimeoutError):
                     pass  # the store logs that Redis cannot be reached
                 except Exception as error:  # an answer of no shape: the next one may have one
-                    pause = REFUSED_PAUSE_SECONDS
-                    if told != (told := f"{type(error).__name__}: {error}"):
+                    pause = LONG_PAUSE_SECONDS
+                    if logged != (logged := f"{type(error).__name__}: {error}"):
                         logger.warning("cannot listen to the invalidation stream", exc_info=error)
             await asyncio.sleep(pause)
 
     async def _listen(self) -> None:
-        async with asyncio.timeout(LATE_SECONDS):
+        async with asyncio.timeout(MARGIN_SECONDS):
             connection = await self._store.connect()
-        last = END
+        last = STREAM_END
         try:
             while True:
-                async with asyncio.timeout(BLOCK_SECONDS + LATE_SECONDS):
+                async with asyncio.timeout(BLOCK_SECONDS + MARGIN_SECONDS):
                     words = (
                         "XREAD",
                         "COUNT",
@@ -70,18 +70,18 @@ class StreamTail:
                         last,
                     )
                     await send(connection, *words)
-                    answer = await answer_of(connection)
+                    answer = await read_response(connection)
                 if answer is not None:
                     ((_, ((last, _),)),) = answer
-                    self._hear(int(last.partition(b"-")[0]))
+                    self._on_event(int(last.partition(b"-")[0]))
         finally:
             await close(connection)
 
 
 @asynccontextmanager
-async def following_stream_tail(store: Store, hear: Hear) -> AsyncIterator[None]:
+async def following_stream_tail(store: Store, on_event: OnEvent) -> AsyncIterator[None]:
     """Follow the stream inside the block."""
-    listening = asyncio.create_task(StreamTail(store, hear).run())
+    listening = asyncio.create_task(StreamTail(store, on_event).run())
     try:
         yield
     finally:

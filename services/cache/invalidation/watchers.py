@@ -12,9 +12,9 @@ from runtime.errors import ResourceExhausted, Unavailable
 from runtime.tasks import Tasks
 from services.cache.invalidation.invalidation_barrier import DRAIN_SECONDS, InvalidationBarrier
 from services.cache.invalidation.leases import Leases
-from services.cache.invalidation.positions import Invalidated, Position, format_applied
+from services.cache.invalidation.positions import Invalidated, StreamPosition, format_applied
 from services.cache.invalidation.readers import Reader, Tick
-from services.cache.invalidation.stream import End, Stream
+from services.cache.invalidation.stream import Stream, Tail
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -38,16 +38,16 @@ class Watchers:
         self._leases = Leases()
         self._barrier = InvalidationBarrier(stream, self._leases, monotonic)
         self._readers: dict[int, Reader] = {}
-        self._joining: list[tuple[Reader, Position | None]] = []
-        self._known: Position | None = None
-        self._last_told: Position | None = None
+        self._joining: list[tuple[Reader, StreamPosition | None]] = []
+        self._known: StreamPosition | None = None
+        self._last_reported: StreamPosition | None = None
         self._numbers = 0
-        self._is_asked = False
-        self._heard = 0
+        self._is_read_requested = False
+        self._newest_offset = 0
         self._reading: asyncio.Task[None] | None = None
         self._tasks = Tasks("cache.watchers")
         self._is_closed = False
-        self._told = ""
+        self._logged_error = ""
 
     def join(self, caller: str) -> Reader:
         """Return a new reader. Call `begin`, and `leave` at the end. Raises ResourceExhausted and Unavailable."""
@@ -63,10 +63,10 @@ class Watchers:
         readers_now.inc()
         return reader
 
-    def begin(self, reader: Reader, resume_from: Position | None) -> None:
+    def begin(self, reader: Reader, resume_from: StreamPosition | None) -> None:
         """Send a reader the events since its position, or a reset if they are unknown."""
         self._joining.append((reader, resume_from))
-        self._ask()
+        self._request_read()
 
     def leave(self, reader: Reader) -> None:
         """Remove a reader whose stream has ended. It can serve until its lease ends."""
@@ -80,23 +80,23 @@ class Watchers:
     def tick(self, reader: Reader, tick_ns: int) -> None:
         """Echo the tick after all events that have happened by now. It is never echoed if Redis fails."""
         tick = Tick(tick_ns, self._now())
-        self._leases.ask(reader.number, tick.at)
+        self._leases.record_tick(reader.number, tick.at)
         reader.tick(tick)
-        self._ask()
+        self._request_read()
 
-    def applied(self, reader: Reader, position: Position) -> None:
+    def applied(self, reader: Reader, position: StreamPosition) -> None:
         """Record that a reader has applied all invalidations up to a position."""
-        self._leases.apply(reader.number, position)
+        self._leases.record_applied(reader.number, position)
         self._barrier.notify()
         # Invalidations made through other processes wait to hear it.
-        if self._leases.applied(self._now()) == self._known != self._last_told:
-            self._ask()
+        if self._leases.applied(self._now()) == self._known != self._last_reported:
+            self._request_read()
 
-    def hear(self, offset: int) -> None:
+    def notify_event(self, offset: int) -> None:
         """Read the stream at once after another process has appended to it."""
-        self._heard = offset
+        self._newest_offset = offset
         if self._readers and self._reading is None and self._is_behind():
-            self._ask()
+            self._request_read()
 
     def close(self) -> None:
         """End all streams and accept no new ones, because the process shuts down."""
@@ -107,38 +107,38 @@ class Watchers:
     async def confirmed(self, invalidated: Invalidated, *, within: float) -> bool:
         """Send the invalidation to all readers. Return True once none can serve the entries, False after `within` s."""
         if self._readers:
-            self._ask()
+            self._request_read()
         return await self._barrier.confirmed(invalidated, within=within)
 
     def _is_behind(self) -> bool:
-        return self._known is None or self._known.offset < self._heard
+        return self._known is None or self._known.offset < self._newest_offset
 
-    def _ask(self) -> None:
-        self._is_asked = True
+    def _request_read(self) -> None:
+        self._is_read_requested = True
         if self._reading is None:
-            self._reading = self._tasks.start(self._read_while_asked())
+            self._reading = self._tasks.start(self._read_while_requested())
 
-    async def _read_while_asked(self) -> None:
+    async def _read_while_requested(self) -> None:
         try:
-            while self._is_asked:
-                self._is_asked = False
-                heard = self._heard
+            while self._is_read_requested:
+                self._is_read_requested = False
+                newest = self._newest_offset
                 if not await self._read():
                     if self._joining:
                         await asyncio.sleep(RETRY_SECONDS)
-                        self._is_asked = True
-                elif self._heard != heard and self._is_behind():  # appended while the end was being read
-                    self._is_asked = True
+                        self._is_read_requested = True
+                elif self._newest_offset != newest and self._is_behind():  # appended while the end was being read
+                    self._is_read_requested = True
         finally:
             self._reading = None
 
-    async def _known_of(self, reading: Awaitable[T | None]) -> T | None:
+    async def _result_of(self, reading: Awaitable[T | None]) -> T | None:
         """Return the result of a reading of the stream, None if it raises."""
         try:
             return await reading
         except Exception as error:  # an answer of no shape, say: the next one may have one
-            if self._told != (told := f"{type(error).__name__}: {error}"):
-                self._told = told
+            if self._logged_error != (logged := f"{type(error).__name__}: {error}"):
+                self._logged_error = logged
                 logger.exception("reading the invalidation stream failed")
             return None
 
@@ -153,50 +153,50 @@ class Watchers:
         joining, self._joining = self._joining, []
         now = self._now()
         applied = self._leases.applied(now)
-        told = format_applied(applied) if self._leases.is_anyone_serving(now) else ""
+        report = format_applied(applied) if self._leases.is_any_serving(now) else ""
         has_listeners = any(reader.has_begun for reader in self._readers.values())
-        end = await self._known_of(self._stream.end(self._known if has_listeners else None, told))
-        if end is not None:
-            self._last_told = applied
-            self._tell(end)
+        tail = await self._result_of(self._stream.read_tail(self._known if has_listeners else None, report))
+        if tail is not None:
+            self._last_reported = applied
+            self._send(tail)
             for reader, resume_from in joining:
-                await self._begin(reader, resume_from, end.position)
+                await self._begin(reader, resume_from, tail.position)
         else:
             self._joining = joining + self._joining
         for reader, waiting in ticks:
-            self._echo(reader, waiting, end)
+            self._echo(reader, waiting, tail)
         self._barrier.notify()
-        return end is not None
+        return tail is not None
 
-    def _tell(self, end: End) -> None:
-        reason = "gap" if self._known is not None and self._known.epoch == end.position.epoch else "epoch"
-        self._known = end.position
+    def _send(self, tail: Tail) -> None:
+        reason = "gap" if self._known is not None and self._known.epoch == tail.position.epoch else "epoch"
+        self._known = tail.position
         for reader in self._readers.values():
             if not reader.has_begun:
                 continue
-            if end.events is None:
-                reader.reset(end.position, reason)
-            for event in end.events or ():
-                reader.tell(event)
+            if tail.events is None:
+                reader.reset(tail.position, reason)
+            for event in tail.events or ():
+                reader.queue(event)
 
-    async def _begin(self, reader: Reader, resume_from: Position | None, present: Position) -> None:
+    async def _begin(self, reader: Reader, resume_from: StreamPosition | None, present: StreamPosition) -> None:
         missed = None
         if resume_from is not None:
-            missed = await self._known_of(self._stream.between(resume_from, present))
+            missed = await self._result_of(self._stream.between(resume_from, present))
         if reader.number not in self._readers:  # it has left meanwhile
             return
         reader.has_begun = True
         if missed is None or resume_from is None:
             reader.reset(present, "first" if resume_from is None else "unknown-position")
             return
-        self._leases.apply(reader.number, resume_from)
+        self._leases.record_applied(reader.number, resume_from)
         for event in missed:
-            reader.tell(event)
+            reader.queue(event)
 
-    def _echo(self, reader: Reader, ticks: Sequence[Tick], end: End | None) -> None:
+    def _echo(self, reader: Reader, ticks: Sequence[Tick], tail: Tail | None) -> None:
         if not ticks:
             return
-        if end is not None:
+        if tail is not None:
             for tick in ticks:
-                reader.echo(tick, end.position)
-        self._leases.settle(reader.number, ticks[-1].at, echoed=end is not None)
+                reader.echo(tick, tail.position)
+        self._leases.settle_ticks(reader.number, ticks[-1].at, echoed=tail is not None)

@@ -22,12 +22,12 @@ class WindowLimits:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def take(self, rule: str, subject: str, limit: int, period_ms: int, cost: int) -> Acquired:
+    async def acquire(self, rule: str, subject: str, limit: int, period_ms: int, cost: int) -> Acquired:
         """Count `cost` if no more than `limit` are then counted. Raises Unavailable, within 80 ms.
 
         Where a connection is lost it is asked again and may count twice: more is never allowed than the limit.
         """
-        return await _take(self._store, ACQUIRE, f"window:{rule}", subject, (limit, period_ms, cost))
+        return await _acquire(self._store, ACQUIRE, f"window:{rule}", subject, (limit, period_ms, cost))
 
 
 class GcraLimits:
@@ -37,15 +37,15 @@ class GcraLimits:
         self._store = store
         self._script = script
 
-    async def take(self, rule: str, subject: str, limit: int, period_ms: int, cost: int) -> Acquired:
+    async def acquire(self, rule: str, subject: str, limit: int, period_ms: int, cost: int) -> Acquired:
         """Count `cost` if the rate allows it now: a burst of `limit`, then one every `period_ms / limit`.
 
-        Raises Unavailable, and may count twice, as `WindowLimits.take` does.
+        Raises Unavailable, and may count twice, as `WindowLimits.acquire` does.
         """
-        return await _take(self._store, self._script, f"rate:{rule}", subject, (limit, period_ms, cost))
+        return await _acquire(self._store, self._script, f"rate:{rule}", subject, (limit, period_ms, cost))
 
 
-async def _take(store: Store, script: Script, rule: str, subject: str, args: tuple[int, ...]) -> Acquired:
+async def _acquire(store: Store, script: Script, rule: str, subject: str, args: tuple[int, ...]) -> Acquired:
     # The hash has a fixed length, and keeps addresses out of Redis.
     name = f"{store.prefix}{rule}:{hashlib.sha256(subject.encode()).hexdigest()}"
     answer = await store.write(script, (name,), *args, seconds=READ_SECONDS)

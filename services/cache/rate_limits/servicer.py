@@ -32,7 +32,7 @@ class RateLimitServicer(RateLimitServiceServicer):
         limits = self._limits.get(request.algorithm)
         if limits is None:
             raise InvalidArgument("UNKNOWN_ALGORITHM", "algorithm must be a value of the enum", field="algorithm")
-        taken = await limits.take(rule, request.subject, request.limit, period_ms, cost)
+        taken = await limits.acquire(rule, request.subject, request.limit, period_ms, cost)
         if taken.allowed:
             _allowed.inc()
             return AcquireResponse(allowed=True, remaining=taken.remaining)

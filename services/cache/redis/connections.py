@@ -12,7 +12,7 @@ from redis.exceptions import InvalidResponse, NoScriptError, RedisError, Respons
 
 from services.cache.redis.scripts import Script
 from services.cache.redis.sentinels import NoPrimaryError, Sentinels
-from services.cache.redis.wire import answer_of, close, factory, send
+from services.cache.redis.wire import close, connection_factory, read_response, send
 
 MAX_CONNECTIONS = 16
 
@@ -25,17 +25,17 @@ class ReplicaError(RedisConnectionError):
     """The server is a replica: it accepts no writes, and its data can be outdated."""
 
 
-class LifeChangedError(RedisConnectionError):
+class ServerChangedError(RedisConnectionError):
     """Another server, or the same one after a restart, answers at the address."""
 
 
-async def look_at(connection: AbstractConnection) -> str:
-    """Return the life of the server behind a connection: a word that changes when it restarts or is failed over.
+async def inspect_server(connection: AbstractConnection) -> str:
+    """Return the server_id of the server behind a connection: a word that changes when it restarts or is failed over.
 
     Raises ClusterError, ReplicaError, and redis-py's errors when it does not answer.
     """
     await send(connection, "INFO")
-    answer = await answer_of(connection)
+    answer = await read_response(connection)
     try:
         info = dict(line.split(":", 1) for line in answer.decode().splitlines() if ":" in line)
     except (AttributeError, UnicodeDecodeError):
@@ -51,27 +51,27 @@ async def run(connection: AbstractConnection, script: Script, keys: tuple[str, .
     """Run a script in one round trip, in a second one if the server has not seen it."""
     try:
         await send(connection, "EVALSHA", script.sha, len(keys), *keys, *args)
-        return await answer_of(connection)
+        return await read_response(connection)
     except NoScriptError:
         await send(connection, "EVAL", script.text, len(keys), *keys, *args)
-        return await answer_of(connection)
+        return await read_response(connection)
 
 
 class Connections:
-    """Connections to one server's one life, opened as they are needed and kept until they are dropped together."""
+    """Connections to one server's one server_id, opened as they are needed and kept until they are dropped together."""
 
     def __init__(self, url: str, *, limit: int = MAX_CONNECTIONS) -> None:
         self._sentinels = Sentinels.of(url)
-        self._factory = factory(self._sentinels.redis_url if self._sentinels else url)
+        self._factory = connection_factory(self._sentinels.redis_url if self._sentinels else url)
         self._limit = limit
         self._slots = asyncio.Semaphore(limit)
         self._idle: list[AbstractConnection] = []
         self._generation = 0
-        self._life = ""
+        self._server_id = ""
         self._address: tuple[str, int] | None = None
 
     async def open(self) -> tuple[AbstractConnection, str]:
-        """Return a new connection, which is the caller's to close, and the life of the server behind it.
+        """Return a new connection, which is the caller's to close, and the server_id of the server behind it.
 
         Sentinels, if there are any, are asked where that is; while none of them answers it is where it was. Raises
         redis-py's errors.
@@ -90,14 +90,14 @@ class Connections:
             connection.host, connection.port = self._address
         try:
             await connection.connect()
-            return connection, await look_at(connection)
+            return connection, await inspect_server(connection)
         except BaseException:
             await close(connection)
             raise
 
-    def adopt(self, connection: AbstractConnection, life: str) -> None:
-        """From now on serve this life of the server only, beginning with a connection to it."""
-        self._life = life
+    def adopt(self, connection: AbstractConnection, server_id: str) -> None:
+        """From now on serve this server_id of the server only, beginning with a connection to it."""
+        self._server_id = server_id
         self._idle.append(connection)
 
     async def drop(self) -> None:
@@ -123,10 +123,10 @@ class Connections:
             return await self._run_on(await self._open_known(), script, keys, args)
 
     async def _open_known(self) -> AbstractConnection:
-        connection, life = await self._connect()
-        if life != self._life:
+        connection, server_id = await self._connect()
+        if server_id != self._server_id:
             await close(connection)
-            raise LifeChangedError("another server answers")
+            raise ServerChangedError("another server answers")
         return connection
 
     async def _run_on(

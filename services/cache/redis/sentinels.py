@@ -10,11 +10,11 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from services.cache.redis.wire import answer_of, close, factory, send
+from services.cache.redis.wire import close, connection_factory, read_response, send
 
-ASK_SECONDS = 0.1
+QUERY_SECONDS = 0.1
 SENTINEL_PORT = 26379
-OWN = ("sentinel_username", "sentinel_password")
+SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password")
 SCHEMES = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
 
 Address = tuple[str, int]
@@ -49,8 +49,10 @@ class Sentinels:
         if not service or not (database or "0").isdecimal():
             raise ValueError("the name of the service follows the sentinels, and then nothing or the database's number")
         given = parse_qsl(parts.query, keep_blank_values=True)
-        query = urlencode([(name, value) for name, value in given if name not in OWN], quote_via=quote, safe="/")
-        user, password = (quote(dict(given).get(name, ""), safe="") for name in OWN)
+        query = urlencode(
+            [(name, value) for name, value in given if name not in SENTINEL_OPTIONS], quote_via=quote, safe="/"
+        )
+        user, password = (quote(dict(given).get(name, ""), safe="") for name in SENTINEL_OPTIONS)
         own = f"{user}:{password}@" if password else ""
 
         def url_of(netloc: str, path: str) -> str:
@@ -65,28 +67,28 @@ class Sentinels:
 
     async def primary(self) -> Address:
         """Return the address that most sentinels name, within 100 ms. Raises NoPrimaryError."""
-        asked = [asyncio.create_task(self._ask(address)) for address in self.addresses]
+        asked = [asyncio.create_task(self._query(address)) for address in self.addresses]
         named = Counter(address for address in await asyncio.gather(*asked) if address is not None)
         if not named:
             raise NoPrimaryError("no sentinel names a primary")
         return named.most_common(1)[0][0]
 
-    async def _ask(self, address: Address) -> Address | None:
-        connection = factory(self.url).make_connection()  # type: ignore[no-untyped-call]  # redis-py left it untyped
+    async def _query(self, address: Address) -> Address | None:
+        connection = connection_factory(self.url).make_connection()  # type: ignore[no-untyped-call]  # redis-py left it untyped
         connection.host, connection.port = address
         try:
-            async with asyncio.timeout(ASK_SECONDS):
+            async with asyncio.timeout(QUERY_SECONDS):
                 await connection.connect()
                 await send(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.service)
-                found = await answer_of(connection)
+                found = await read_response(connection)
         except (RedisError, OSError, TimeoutError):
             return None
         finally:
             await close(connection)
-        return _named(found)
+        return _parse_answer(found)
 
 
-def _named(answer: Any) -> Address | None:
+def _parse_answer(answer: Any) -> Address | None:
     """Return the address in a sentinel's answer, None for one that is none: it counts as no answer."""
     try:
         host, port = answer

@@ -11,8 +11,8 @@ from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 from runtime.errors import Unavailable
 from runtime.tasks import end
 from runtime.telemetry.tracing import store_call
-from services.cache.redis.connections import ClusterError, Connections, LifeChangedError, ReplicaError, run
-from services.cache.redis.scripts import SETTLE, Script
+from services.cache.redis.connections import ClusterError, Connections, ReplicaError, ServerChangedError, run
+from services.cache.redis.scripts import ENSURE_EPOCH, Script
 from services.cache.redis.wire import close
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ WRITE_SECONDS = 0.3
 PROBE_SECONDS = 0.25
 PROBE_PAUSE_SECONDS = 0.2
 FAILURES_TO_OPEN = 3
-ANOTHER_SERVER = (ReadOnlyError, ReplicaError, LifeChangedError)
+FAIL_OVER_ERRORS = (ReadOnlyError, ReplicaError, ServerChangedError)
 """Errors that show a fail-over. They open the circuit breaker at once."""
 
 errors = Counter("trivet_cache_store_errors_total", "Commands that failed in Redis.", ["error"])
@@ -37,7 +37,7 @@ class Store:
     Three failures in a row open the breaker. Then only probes are sent, one at a time, until Redis answers. A failed
     invalidation can be lost: nothing is read until a new epoch has begun, which makes every older entry a miss. The
     start begins a new epoch too, because invalidations of the time before are unknown.
-    `async with` starts to probe; Redis can come up later. `refused` is set if Redis turns out to be a cluster.
+    `async with` starts to probe; Redis can come up later. `found_cluster` is set if Redis turns out to be a cluster.
     """
 
     def __init__(self, url: str, prefix: str) -> None:
@@ -45,12 +45,12 @@ class Store:
         self.stream = f"{prefix}stream"
         self.watchers = f"{prefix}watchers"
         self.tag_prefix = f"{prefix}tag:"
-        self.refused = asyncio.Event()
+        self.found_cluster = asyncio.Event()
         self._connections = Connections(url)
         self._failures = 0
-        self._refusal = ""
-        self._owes_epoch = True
-        self._life = ""
+        self._rejection = ""
+        self._needs_epoch = True
+        self._server_id = ""
         self._probing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -64,10 +64,10 @@ class Store:
 
     @property
     def is_up(self) -> bool:
-        return self._probing is None and self._life != ""
+        return self._probing is None and self._server_id != ""
 
     async def read(self, script: Script, keys: tuple[str, ...], *args: Argument) -> Any:
-        """Run a script that reads; its ARGV[1] is the server's life. Returns None if Redis fails, within 80 ms."""
+        """Run a script that reads; its ARGV[1] is the server's server_id. Returns None if Redis fails, within 80 ms."""
         if not self.is_up:
             return None
         try:
@@ -84,7 +84,7 @@ class Store:
         again: bool = True,
         seconds: float = WRITE_SECONDS,
     ) -> Any:
-        """Run a script that writes; its ARGV[1] is the server's life. Raises Unavailable within `seconds`.
+        """Run a script that writes; its ARGV[1] is the server's server_id. Raises Unavailable within `seconds`.
 
         With `again` the script is idempotent and can be retried.
         """
@@ -96,21 +96,21 @@ class Store:
             self._failed(error)
             raise _unavailable() from error
 
-    async def move(self, script: Script, keys: tuple[str, ...], *args: Argument) -> Any:
+    async def invalidate(self, script: Script, keys: tuple[str, ...], *args: Argument) -> Any:
         """Write an invalidation. If it fails, a new epoch makes all present entries misses."""
         try:
             return await self.write(script, keys, *args)
         except Unavailable:
-            self._owes_epoch = True
+            self._needs_epoch = True
             self._open("an invalidation failed")
             raise
 
     async def connect(self) -> AbstractConnection:
         """Return a connection of the caller's own to the server that is used now. Raises redis-py's errors."""
-        connection, life = await self._connections.open()
-        if life != self._life:
+        connection, server_id = await self._connections.open()
+        if server_id != self._server_id:
             await close(connection)
-            raise LifeChangedError("another server answers")
+            raise ServerChangedError("another server answers")
         return connection
 
     async def ping(self) -> None:
@@ -121,10 +121,10 @@ class Store:
             raise _unavailable()
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                connection, life = await self._connections.open()
+                connection, server_id = await self._connections.open()
                 await close(connection)
-            if life != self._life:
-                raise LifeChangedError("another server answers")
+            if server_id != self._server_id:
+                raise ServerChangedError("another server answers")
         except (RedisError, OSError, TimeoutError) as error:
             self._failed(error)
             raise _unavailable() from error
@@ -134,26 +134,26 @@ class Store:
     ) -> Any:
         with store_call("redis", script.name):
             async with asyncio.timeout(seconds):
-                answer = await self._connections.run(script, keys, self._life, *args, again=again)
+                answer = await self._connections.run(script, keys, self._server_id, *args, again=again)
         self._failures = 0
         return answer
 
     def _failed(self, error: Exception) -> None:
         """Count a failure. Open the breaker if Redis cannot be reached, not if it rejects one command."""
         errors.labels(type(error).__name__).inc()
-        if isinstance(error, ResponseError) and not isinstance(error, ANOTHER_SERVER):
-            if self._refusal != (refusal := str(error)):
-                self._refusal = refusal
-                logger.warning("Redis rejected a command: %s", refusal)
+        if isinstance(error, ResponseError) and not isinstance(error, FAIL_OVER_ERRORS):
+            if self._rejection != (rejection := str(error)):
+                self._rejection = rejection
+                logger.warning("Redis rejected a command: %s", rejection)
             return
         self._failures += 1
-        if self._failures >= FAILURES_TO_OPEN or isinstance(error, ANOTHER_SERVER):
+        if self._failures >= FAILURES_TO_OPEN or isinstance(error, FAIL_OVER_ERRORS):
             self._open(f"{type(error).__name__}: {error}")
 
     def _open(self, reason: str) -> None:
         """Open the breaker: only probes are sent to Redis from now on."""
         if self._probing is None:
-            if self._life:
+            if self._server_id:
                 logger.warning("continuing without the cache until Redis answers: %s", reason)
             up.set(0)
             self._probing = asyncio.create_task(self._probe())
@@ -164,9 +164,9 @@ class Store:
         while True:
             try:
                 async with asyncio.timeout(PROBE_SECONDS):
-                    await self._settle()
+                    await self._reconnect()
             except ClusterError:
-                self.refused.set()
+                self.found_cluster.set()
                 return
             except Exception as error:  # the next probe can succeed
                 errors.labels(type(error).__name__).inc()
@@ -175,26 +175,26 @@ class Store:
                     logger.warning("Redis cannot be used: %s", reason, exc_info=None if expected else error)
                 await asyncio.sleep(PROBE_PAUSE_SECONDS)
             else:
-                if not self._owes_epoch:
+                if not self._needs_epoch:
                     break
         logger.info("Redis answers")
         self._failures = 0
         self._probing = None
         up.set(1)
 
-    async def _settle(self) -> None:
+    async def _reconnect(self) -> None:
         """Connect. Begin a new epoch if the server has restarted or an invalidation may be lost."""
-        connection, life = await self._connections.open()
+        connection, server_id = await self._connections.open()
         # An invalidation that fails from here on asks for another epoch.
-        owed, self._owes_epoch = self._owes_epoch, False
+        needed, self._needs_epoch = self._needs_epoch, False
         try:
-            await run(connection, SETTLE, (self.stream, self.watchers), life, int(owed))
+            await run(connection, ENSURE_EPOCH, (self.stream, self.watchers), server_id, int(needed))
         except BaseException:
-            self._owes_epoch |= owed
+            self._needs_epoch |= needed
             await close(connection)
             raise
-        self._life = life
-        self._connections.adopt(connection, life)
+        self._server_id = server_id
+        self._connections.adopt(connection, server_id)
 
 
 def _unavailable() -> Unavailable:

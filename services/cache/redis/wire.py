@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 CONNECT_SECONDS = 0.5
 
 
-def factory(url: str) -> ConnectionPool:
+def connection_factory(url: str) -> ConnectionPool:
     """Return what makes connections to a server, each on its own; it holds none."""
     return ConnectionPool.from_url(
         url,
@@ -30,7 +30,7 @@ async def send(connection: AbstractConnection, *words: str | int | bytes) -> Non
     await connection.send_packed_command(hiredis.pack_command(words), check_health=False)  # type: ignore[arg-type]  # its stubs know tuples of one
 
 
-async def answer_of(connection: AbstractConnection) -> Any:
+async def read_response(connection: AbstractConnection) -> Any:
     """Return what the server answers to the command that was sent. Raises what it refuses it with."""
     answer = await connection.read_response()
     if isinstance(answer, ResponseError):

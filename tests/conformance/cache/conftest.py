@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from runtime.ids import new_id
 from services.cache.counters.counters import Counters
 from services.cache.entries.entries import Entries, Entry, Lookup
-from services.cache.invalidation.positions import Position
+from services.cache.invalidation.positions import StreamPosition
 from services.cache.rate_limits.rate_limits import WindowLimits
 from services.cache.redis.store import Store
 from tests.conftest import Engines
@@ -32,7 +32,7 @@ class Cache:
     async def get(self, key: str) -> Lookup:
         return (await self.entries.get("things", [key]))[0]
 
-    async def miss(self, key: str) -> Position:
+    async def miss(self, key: str) -> StreamPosition:
         """Read a key that is not there; return the lease."""
         lookup = await self.get(key)
         assert lookup.value is None
@@ -40,7 +40,7 @@ class Cache:
         return lookup.position
 
     async def fill(
-        self, key: str, value: bytes, *tags: str, lease: Position | None = None, ttl_ms: int = 60_000
+        self, key: str, value: bytes, *tags: str, lease: StreamPosition | None = None, ttl_ms: int = 60_000
     ) -> bool:
         return (await self.entries.set("things", [Entry(key, value, ttl_ms, tags, lease)]))[0]
 

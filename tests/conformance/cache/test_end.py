@@ -12,14 +12,14 @@ async def test_an_invalidation_under_way_at_the_end_is_carried_through(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its caller has left, and Redis is written to only after the drain has begun."""
-    move, may_move = cache.store.move, asyncio.Event()
+    move, may_move = cache.store.invalidate, asyncio.Event()
 
     async def held(*args: Any) -> Any:
         await may_move.wait()
         return await move(*args)
 
     before = await cache.redis.xlen(cache.store.stream)
-    monkeypatch.setattr(cache.store, "move", held)
+    monkeypatch.setattr(cache.store, "invalidate", held)
     call = asyncio.create_task(cache.entries.invalidate(["user:1"]))
     await asyncio.sleep(0)
     call.cancel()
@@ -40,4 +40,4 @@ async def test_reads_under_way_at_the_end_leave_no_task_behind(cache: Cache) -> 
     before = asyncio.all_tasks()
     await cache.entries.drain()
     left = {task for task in before if not task.done()} - {asyncio.current_task()}
-    assert not [task for task in left if "_read_while_any_is_wanted" in repr(task)]
+    assert not [task for task in left if "_read_while_queued" in repr(task)]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.cache.entries.entries import MAX_ANSWERED_BYTES, Entry
+from services.cache.entries.entries import MAX_RESPONSE_BYTES, Entry
 from services.cache.redis.scripts import Script
 from tests.conformance.cache.conftest import Cache
 from tests.harness.waiting import until
@@ -87,7 +87,7 @@ async def test_a_batch_answers_no_more_than_a_message_can_hold(cache: Cache) -> 
         await cache.fill(key, megabyte)
     found = await cache.entries.get("things", "abcde")
     assert [len(lookup.value or b"") for lookup in found] == [len(megabyte)] * 3 + [0] * 2
-    assert 3 * len(megabyte) < MAX_ANSWERED_BYTES < 4 * len(megabyte)
+    assert 3 * len(megabyte) < MAX_RESPONSE_BYTES < 4 * len(megabyte)
     assert all(lookup.position is not None for lookup in found)
 
 

@@ -26,36 +26,36 @@ def rates(cache: Cache) -> GcraLimits:
 
 async def test_fifty_at_once_are_allowed_exactly_the_limit(rates: GcraLimits) -> None:
     """H6."""
-    taken = await asyncio.gather(*(rates.take("sign-in", "192.0.2.1", 7, MINUTE, 1) for _ in range(50)))
+    taken = await asyncio.gather(*(rates.acquire("sign-in", "192.0.2.1", 7, MINUTE, 1) for _ in range(50)))
     assert sorted(one.remaining for one in taken if one.allowed) == list(range(7))
     assert len([one for one in taken if not one.allowed]) == 43
 
 
 async def test_what_is_refused_waits_for_its_place_and_no_longer(rates: GcraLimits) -> None:
     for _ in range(4):
-        assert (await rates.take("r", "s", 4, MINUTE, 1)).allowed
-    waits = [(await rates.take("r", "s", 4, MINUTE, 1)).retry_after_ms for _ in range(3)]
+        assert (await rates.acquire("r", "s", 4, MINUTE, 1)).allowed
+    waits = [(await rates.acquire("r", "s", 4, MINUTE, 1)).retry_after_ms for _ in range(3)]
     assert waits == sorted(waits, reverse=True)
     assert 10_000 < waits[-1] <= waits[0] <= 15_000
 
 
 async def test_a_place_is_given_back_by_itself(rates: GcraLimits) -> None:
-    assert (await rates.take("r", "s", 5, 100, 5)).allowed
+    assert (await rates.acquire("r", "s", 5, 100, 5)).allowed
 
     async def allowed() -> bool:
-        return (await rates.take("r", "s", 5, 100, 1)).allowed
+        return (await rates.acquire("r", "s", 5, 100, 1)).allowed
 
     await until(allowed)
 
 
 async def test_rules_subjects_and_windows_are_counted_apart(cache: Cache, rates: GcraLimits) -> None:
     pairs = [("r", "s"), ("r", "t"), ("q", "s")]
-    assert all([(await rates.take(rule, subject, 1, MINUTE, 1)).allowed for rule, subject in pairs])
-    assert (await cache.windows.take("r", "s", 1, MINUTE, 1)).allowed
+    assert all([(await rates.acquire(rule, subject, 1, MINUTE, 1)).allowed for rule, subject in pairs])
+    assert (await cache.windows.acquire("r", "s", 1, MINUTE, 1)).allowed
 
 
 async def test_a_key_lives_as_long_as_it_says_something(cache: Cache, rates: GcraLimits) -> None:
-    await rates.take("r", "s", 4, MINUTE, 1)
+    await rates.acquire("r", "s", 4, MINUTE, 1)
     (key,) = [key async for key in cache.redis.scan_iter(f"{cache.store.prefix}rate:*")]
     assert 10_000 < await cache.redis.pttl(key) <= 15_000
 
@@ -63,13 +63,13 @@ async def test_a_key_lives_as_long_as_it_says_something(cache: Cache, rates: Gcr
 @pytest.mark.parametrize("tampered", ["words", "1 2 3", "17 x", ""])
 async def test_what_is_no_count_is_counted_over(cache: Cache, rates: GcraLimits, tampered: str) -> None:
     """R14."""
-    await rates.take("r", "s", 1, MINUTE, 1)
+    await rates.acquire("r", "s", 1, MINUTE, 1)
     (key,) = [key async for key in cache.redis.scan_iter(f"{cache.store.prefix}rate:*")]
     await cache.redis.set(key, tampered)
-    assert (await rates.take("r", "s", 1, MINUTE, 1)).allowed
+    assert (await rates.acquire("r", "s", 1, MINUTE, 1)).allowed
     await cache.redis.delete(key)
     await cache.redis.rpush(key, "not ours")
-    assert (await rates.take("r", "s", 1, MINUTE, 1)).allowed
+    assert (await rates.acquire("r", "s", 1, MINUTE, 1)).allowed
     assert 0 < await cache.redis.pttl(key) <= MINUTE
 
 
@@ -81,8 +81,8 @@ async def test_a_clock_that_was_set_back_locks_nobody_out_for_longer_than_a_peri
 async def test_a_period_that_was_shortened_locks_nobody_out_for_longer_than_it_is(
     cache: Cache, rates: GcraLimits
 ) -> None:
-    assert (await rates.take("r", "s", 4, 20 * MINUTE, 4)).allowed
-    assert (await rates.take("r", "s", 4, MINUTE, 1)).retry_after_ms <= MINUTE // 4
+    assert (await rates.acquire("r", "s", 4, 20 * MINUTE, 4)).allowed
+    assert (await rates.acquire("r", "s", 4, MINUTE, 1)).retry_after_ms <= MINUTE // 4
     (key,) = [key async for key in cache.redis.scan_iter(f"{cache.store.prefix}rate:*")]
     assert await cache.redis.pttl(key) <= MINUTE
 
@@ -105,7 +105,7 @@ class Model:
         self.period, self.interval = period_us, Fraction(period_us, limit)
         self.arrival, self.counted_at = Fraction(0), 0
 
-    def take(self, now: int, cost: int) -> Acquired:
+    def acquire(self, now: int, cost: int) -> Acquired:
         if now < self.counted_at:
             self.arrival -= self.counted_at - now
             self.counted_at = now
@@ -142,7 +142,7 @@ async def differences(server: Engine, limit: int, period_ms: int, steps: list[tu
         for number, (passed, cost) in enumerate(steps):
             now += passed
             rates = GcraLimits(store, script=with_clock(GCRA, now))
-            pair = (await rates.take("r", subject, limit, period_ms, cost), model.take(now, cost))
+            pair = (await rates.acquire("r", subject, limit, period_ms, cost), model.acquire(now, cost))
             if pair[0] != pair[1]:
                 apart.append((number, *pair))
         return apart

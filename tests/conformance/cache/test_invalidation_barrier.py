@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from services.cache.invalidation.invalidation_barrier import InvalidationBarrier
 from services.cache.invalidation.leases import LEASE_SECONDS, Leases
-from services.cache.invalidation.positions import Invalidated, Position, format_applied
+from services.cache.invalidation.positions import Invalidated, StreamPosition, format_applied
 from services.cache.invalidation.stream import Stream
 from tests.conformance.cache.conftest import Cache
 from tests.harness.waiting import until
@@ -19,9 +19,9 @@ class Asking(Stream):
 
     asked = 0
 
-    async def behind(self, position: Position, processes: Mapping[str, str]) -> Mapping[str, str]:
+    async def processes_behind(self, position: StreamPosition, processes: Mapping[str, str]) -> Mapping[str, str]:
         self.asked += 1
-        return await super().behind(position, processes)
+        return await super().processes_behind(position, processes)
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Scene:
 
 async def scene(cache: Cache) -> Scene:
     here, there, clock = Asking(cache.store, "here"), Stream(cache.store, "there"), Clock()
-    await there.end(None, format_applied(await cache.miss("a")))
+    await there.read_tail(None, format_applied(await cache.miss("a")))
     moved = await cache.entries.invalidate(["x"])
     long_ago = replace(moved, kept_since=moved.position.offset - 10_000_000)
     return Scene(here, there, InvalidationBarrier(here, Leases(), clock), long_ago, clock)
@@ -56,15 +56,15 @@ async def test_it_waits_until_the_other_process_tells_that_all_have_applied_it(c
     waiting = asyncio.create_task(on.confirmations.confirmed(on.moved, within=LONG))
     await until(lambda: on.here.asked >= 3)
     assert not waiting.done()
-    await on.there.end(None, format_applied(on.moved.position))
+    await on.there.read_tail(None, format_applied(on.moved.position))
     assert await waiting
 
 
 async def test_without_what_the_others_have_told_it_is_confirmed_too_soon(cache: Cache) -> None:
     """The protection off: the other's reader may be serving and has not applied it."""
     on = await scene(cache)
-    assert await on.confirmations.confirmed(replace(on.moved, told={}), within=LONG)
-    assert set(await on.here.behind(on.moved.position, on.moved.told)) == {"there"}
+    assert await on.confirmations.confirmed(replace(on.moved, reports={}), within=LONG)
+    assert set(await on.here.processes_behind(on.moved.position, on.moved.reports)) == {"there"}
 
 
 async def test_a_process_that_tells_nothing_more_is_waited_for_as_long_as_a_lease_and_forgotten(cache: Cache) -> None:
@@ -79,7 +79,7 @@ async def test_a_process_that_tells_nothing_more_is_waited_for_as_long_as_a_leas
     assert await waiting
 
     async def is_forgotten() -> bool:
-        return "there" not in (await cache.entries.invalidate(["x"])).told
+        return "there" not in (await cache.entries.invalidate(["x"])).reports
 
     await until(is_forgotten)
 
@@ -87,7 +87,7 @@ async def test_a_process_that_tells_nothing_more_is_waited_for_as_long_as_a_leas
 async def test_what_is_not_known_of_everybody_is_waited_out(cache: Cache) -> None:
     """After a flush or a fail-over there may be readers that nobody has told of."""
     on = await scene(cache)
-    fresh = replace(on.moved, told={}, kept_since=on.moved.position.offset)
+    fresh = replace(on.moved, reports={}, kept_since=on.moved.position.offset)
     waiting = asyncio.create_task(on.confirmations.confirmed(fresh, within=LONG))
     on.confirmations.notify()
     await asyncio.sleep(0)
@@ -99,7 +99,7 @@ async def test_what_is_not_known_of_everybody_is_waited_out(cache: Cache) -> Non
 
 async def test_a_clock_of_redis_that_stands_still_delays_nothing_once_a_lease_has_passed_here(cache: Cache) -> None:
     on = await scene(cache)
-    fresh = replace(on.moved, told={}, kept_since=on.moved.position.offset)
+    fresh = replace(on.moved, reports={}, kept_since=on.moved.position.offset)
     assert not await on.confirmations.confirmed(fresh, within=0)
     on.clock.time += LEASE_SECONDS
     assert await on.confirmations.confirmed(fresh, within=0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.cache.invalidation.positions import Position
+from services.cache.invalidation.positions import StreamPosition
 from tests.conformance.cache.conftest import Cache
 
 
@@ -101,7 +101,7 @@ async def test_a_lost_stream_makes_every_entry_a_miss_and_every_lease_void(cache
 async def test_a_lease_that_no_miss_has_answered_is_refused(cache: Cache, epoch: str | None, ahead: int) -> None:
     """A position from the future would win against invalidations that are still to come."""
     lease = await cache.miss("a")
-    forged = Position(lease.epoch if epoch is None else epoch or "-", lease.offset + ahead)
+    forged = StreamPosition(lease.epoch if epoch is None else epoch or "-", lease.offset + ahead)
     assert not await cache.fill("a", b"v", "x", lease=forged)
 
 
@@ -115,7 +115,7 @@ async def test_each_invalidation_has_its_own_later_position(cache: Cache) -> Non
 async def test_offsets_grow_even_where_the_clock_is_behind_them(cache: Cache) -> None:
     ahead = (await cache.miss("a")).offset + 10**12
     await cache.redis.xadd(cache.store.stream, {"epoch": "ahead", "tags": ""}, id=f"{ahead}-0")
-    assert (await cache.entries.invalidate(["x"])).position == Position("ahead", ahead + 1)
+    assert (await cache.entries.invalidate(["x"])).position == StreamPosition("ahead", ahead + 1)
 
 
 async def test_the_stream_is_bounded(cache: Cache) -> None:

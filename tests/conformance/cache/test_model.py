@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from runtime.ids import new_id
 from services.cache.counters.counters import Counters
 from services.cache.entries.entries import Entries
-from services.cache.invalidation.positions import Position
+from services.cache.invalidation.positions import StreamPosition
 from services.cache.rate_limits.rate_limits import WindowLimits
 from services.cache.redis.store import Store
 from tests.conformance.cache.conftest import Cache
@@ -42,7 +42,7 @@ class Reader:
 
     key: str
     value: bytes
-    lease: Position | None
+    lease: StreamPosition | None
 
 
 class Machine(RuleBasedStateMachine):

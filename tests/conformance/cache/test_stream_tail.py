@@ -52,11 +52,11 @@ async def test_an_answer_of_no_shape_does_not_end_the_listening(
 ) -> None:
     odd = [b"what?", 5]
 
-    async def answer_of(connection: AbstractConnection) -> Any:
-        return odd.pop() if odd else await wire.answer_of(connection)
+    async def read_response(connection: AbstractConnection) -> Any:
+        return odd.pop() if odd else await wire.read_response(connection)
 
-    monkeypatch.setattr(stream_tail, "answer_of", answer_of)
-    monkeypatch.setattr(stream_tail, "REFUSED_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(stream_tail, "read_response", read_response)
+    monkeypatch.setattr(stream_tail, "LONG_PAUSE_SECONDS", 0.1)
     async with listening(cache):  # that is, until the first event was heard
         assert odd == []
     said = [record for record in caplog.records if "cannot listen" in record.getMessage()]

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.cache.invalidation.positions import Event, Position
+from services.cache.invalidation.positions import Event, StreamPosition
 from services.cache.invalidation.readers import Echo, Reset
-from services.cache.invalidation.stream import End, Stream
+from services.cache.invalidation.stream import Stream, Tail
 from services.cache.invalidation.watchers import Watchers
 from services.cache.redis.read_coalescer import ReadCoalescer
 from services.cache.redis.sentinels import NoPrimaryError, Sentinels
@@ -107,19 +107,19 @@ class Odd(Stream):
         self.is_odd = True
         self.asked = 0
 
-    async def end(self, known: Position | None, told: str) -> End | None:
+    async def read_tail(self, known: StreamPosition | None, report: str) -> Tail | None:
         self.asked += 1
         if self.is_odd:
             raise ValueError("no shape")
-        return End(Position("e", 1), [])
+        return Tail(StreamPosition("e", 1), [])
 
-    async def between(self, since: Position, until: Position) -> Sequence[Event] | None:
+    async def between(self, since: StreamPosition, until: StreamPosition) -> Sequence[Event] | None:
         raise ValueError("no shape")
 
 
-@pytest.mark.parametrize("since", [None, Position("e", 0)])
+@pytest.mark.parametrize("since", [None, StreamPosition("e", 0)])
 async def test_a_reader_begins_once_the_stream_has_a_shape_again(
-    since: Position | None, caplog: pytest.LogCaptureFixture
+    since: StreamPosition | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     stream = Odd()
     watchers = Watchers(stream)
@@ -127,8 +127,8 @@ async def test_a_reader_begins_once_the_stream_has_a_shape_again(
     watchers.begin(reader, since)
     await until(lambda: stream.asked >= 3)
     stream.is_odd = False
-    told = reader.told()
-    assert await anext(told) == Reset(Position("e", 1))
+    told = reader.events()
+    assert await anext(told) == Reset(StreamPosition("e", 1))
     watchers.tick(reader, 7)
     assert await anext(told) == Echo(7)
     assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1

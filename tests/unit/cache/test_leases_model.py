@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.cache.invalidation.leases import LEASE_SECONDS, Leases
-from services.cache.invalidation.positions import Position
+from services.cache.invalidation.positions import StreamPosition
 from tests.harness import models
 
 keys = st.sampled_from("ab")
@@ -109,10 +109,10 @@ class Machine(RuleBasedStateMachine):
             return
         what, value = cache.said.pop(0)
         if what == "tick":
-            self.leases.ask(cache.number, self.now)
+            self.leases.record_tick(cache.number, self.now)
             self.ticks.append((cache, value, self.now))
         else:
-            self.leases.apply(cache.number, Position("e", int(value)))
+            self.leases.record_applied(cache.number, StreamPosition("e", int(value)))
 
     @precondition(lambda self: self.reading is None)
     @rule()
@@ -136,7 +136,7 @@ class Machine(RuleBasedStateMachine):
             if not fails and cache.number:
                 cache.told.append(("echo", tick))
         for number, at in numbers.values():
-            self.leases.settle(number, at, echoed=not fails)
+            self.leases.settle_ticks(number, at, echoed=not fails)
 
     @rule(pick=st.integers(0, 1))
     def be_told(self, pick: int) -> None:
@@ -180,7 +180,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def nobody_serves_what_was_confirmed_to_be_gone(self) -> None:
         for change in tuple(self.pending):
-            position = Position("e", change.offset)
+            position = StreamPosition("e", change.offset)
             until = self.leases.may_serve_until(position, change.moved_at, all_known=change.all_known)
             if until <= self.now:
                 self.pending.remove(change)
@@ -206,7 +206,7 @@ class ForgetsWhoLeft(Leases):
 class MindsEchoesAlone(Leases):
     """The protection off: a tick that waits is not counted until it has been echoed."""
 
-    def ask(self, reader: int, at: float) -> None:
+    def record_tick(self, reader: int, at: float) -> None:
         pass
 
 

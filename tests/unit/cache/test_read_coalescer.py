@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from services.cache.redis.read_coalescer import MOST_AT_ONCE, ReadCoalescer
+from services.cache.redis.read_coalescer import MAX_KEYS_PER_SCRIPT, ReadCoalescer
 from tests.harness.waiting import until
 
 
@@ -51,11 +51,11 @@ async def test_where_the_store_cannot_tell_nobody_waits_for_it_twice() -> None:
 
 async def test_so_many_are_read_at_once_and_no_more() -> None:
     script = Script()
-    keys = [f"k{number}" for number in range(MOST_AT_ONCE + 2)]
+    keys = [f"k{number}" for number in range(MAX_KEYS_PER_SCRIPT + 2)]
     tasks = await under_way(script, ReadCoalescer(script), "a", *keys)
     script.open.set()
     await asyncio.gather(*tasks)
-    assert [len(run) for run in script.runs] == [1, MOST_AT_ONCE, 2]
+    assert [len(run) for run in script.runs] == [1, MAX_KEYS_PER_SCRIPT, 2]
 
 
 async def test_who_gives_up_takes_nobody_along() -> None:

@@ -12,7 +12,7 @@ local KINDS = {value = true, absent = true}
 
 -- A hit only if no tag has moved since the fill, and none is missing: what is not known to be fresh is not answered.
 local function is_fresh(filled_at, tags)
-  for _, tag_offset in ipairs(moved(tags)) do
+  for _, tag_offset in ipairs(tag_offsets(tags)) do
     if not tag_offset or tag_offset > filled_at then
       return false
     end

@@ -37,7 +37,7 @@ local function store(key, kind, value, ttl, lease_epoch, lease_offset, tags)
       return 0
     end
   end
-  local offsets = moved(tags)
+  local offsets = tag_offsets(tags)
   local still = stand_still(offsets, since)
   if still then
     local line = table.concat({epoch, digits(since), kind, unpack(tags)}, ' ')

@@ -3,7 +3,7 @@
 -- An event's id is its offset; its fields are the epoch it belongs to and the tags that moved. An event without tags
 -- begins an epoch. KEYS[1] is the stream; ARGV[1] names the life of the server that this is asked of.
 
-local STREAM, LIFE = KEYS[1], ARGV[1]
+local STREAM, SERVER_ID = KEYS[1], ARGV[1]
 local MAX_EVENTS = 10000
 
 -- A whole number as text: Lua would write 1.7e+15.
@@ -15,7 +15,7 @@ end
 local function append(after, epoch, tags)
   local now = redis.call('TIME')
   local offset = math.max(after + 1, now[1] * 1000000 + now[2])
-  epoch = epoch or (LIFE .. '-' .. digits(offset))
+  epoch = epoch or (SERVER_ID .. '-' .. digits(offset))
   redis.call('XADD', STREAM, 'MAXLEN', '~', MAX_EVENTS, digits(offset) .. '-0', 'epoch', epoch, 'tags', tags)
   return epoch, offset
 end
@@ -38,7 +38,7 @@ local function position()
 end
 
 -- How far each tag has moved: false for one that is not there, or is not one of ours.
-local function moved(tags)
+local function tag_offsets(tags)
   local offsets = {}
   if #tags > 0 then
     offsets = redis.call('MGET', unpack(tags))

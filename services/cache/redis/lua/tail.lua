@@ -4,7 +4,7 @@
 -- answer at most, ARGV[7] the number of this reading. Answers {epoch, offset, events}, as `events_between` has them; no
 -- events if an epoch has begun since.
 
-local PROCESS, TOLD, READING = ARGV[2], ARGV[3], tonumber(ARGV[7])
+local PROCESS, REPORT, READING = ARGV[2], ARGV[3], tonumber(ARGV[7])
 
 -- One that was given up and comes after a later one, from a connection that Redis had not looked at, undoes nothing.
 if last_reading(PROCESS) > READING then
@@ -13,7 +13,7 @@ end
 forget(PROCESS)
 local epoch, offset = position()
 kept_since(epoch, offset)
-if TOLD ~= '' then
-  redis.call('HSET', WATCHERS, PROCESS, TOLD .. ' ' .. digits(READING))
+if REPORT ~= '' then
+  redis.call('HSET', WATCHERS, PROCESS, REPORT .. ' ' .. digits(READING))
 end
 return {epoch, offset, ARGV[4] == epoch and events_between(epoch, ARGV[5], offset, tonumber(ARGV[6]))}

@@ -1,7 +1,7 @@
 -- Begins a new epoch if the stream was begun under another server's life, or if ARGV[2] is 1.
 
 local epoch, offset = last_event()
-if not epoch or ARGV[2] == '1' or string.sub(epoch, 1, #LIFE + 1) ~= LIFE .. '-' then
+if not epoch or ARGV[2] == '1' or string.sub(epoch, 1, #SERVER_ID + 1) ~= SERVER_ID .. '-' then
   epoch, offset = append(offset or 0, nil, '')
 end
 kept_since(epoch, offset)
