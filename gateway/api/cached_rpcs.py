@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gateway.api.services import SERVICES
-from runtime.rpc.cached_rpcs import CachedRpc, declared
+from runtime.rpc.caching.cached_rpcs import CachedRpc, declared
 
 CACHED_RPCS: Mapping[str, CachedRpc] = {
     f"{service.full_name}/{rpc.name}": cached

@@ -30,7 +30,7 @@ from gateway.http.request_context import header, request_context_of
 from gateway.http.router import method_not_allowed, raw_path, route_not_found
 from gateway.sessions.reader import SignedIn
 from gateway.sessions.request_session import session_of
-from runtime.rpc.cached_rpcs import CachedRpc
+from runtime.rpc.caching.cached_rpcs import CachedRpc
 from trivet.client import Channel, Metadata
 
 MYSELF = "me"

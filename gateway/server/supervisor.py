@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from gateway.server.sockets import GRACE_SECONDS, bound
 from gateway.settings import GatewaySettings
-from runtime.restart_backoff import CALM_SECONDS, delay_after, how_it_ended
+from runtime.background.restart_backoff import CALM_SECONDS, delay_after, how_it_ended
 from runtime.telemetry.logs import logging_to_stderr
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from ops.stack.console import StackConsole
 from ops.stack.probes import Unready
 from ops.stack.process_spec import ProcessSpec
 from ops.stack.spawn import Guard, end_group, spawn
-from runtime.restart_backoff import CALM_SECONDS, delay_after, how_it_ended
+from runtime.background.restart_backoff import CALM_SECONDS, delay_after, how_it_ended
 
 PROBE_EVERY_SECONDS = 0.1
 TELL_EVERY_SECONDS = 5.0

@@ -22,8 +22,8 @@ from prometheus_client import Gauge
 
 from runtime.errors import DeadlineExceeded, InvalidArgument, PermissionDenied, ServiceError
 from runtime.rpc.actor import Verifier, current_actor
+from runtime.rpc.caching.lease import current_lease, parse_lease
 from runtime.rpc.interceptor_chain import Call, Context, Interceptor, Proceed, decoded
-from runtime.rpc.lease import current_lease, parse_lease
 from runtime.rpc.policy import Policy, authorize
 from runtime.rpc.status import rich_status, wire_status
 from runtime.rpc.validation import validator

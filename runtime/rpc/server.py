@@ -12,10 +12,11 @@ from google.protobuf import descriptor_pool
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from runtime.background.tasks import end, is_asked_to_end
 from runtime.errors import NotFound
 from runtime.rpc import reflection, unimplemented
 from runtime.rpc.actor import Verifier
-from runtime.rpc.cache_fills import CacheFills
+from runtime.rpc.caching.fills import CacheFills
 from runtime.rpc.interceptor_chain import MAX_REQUEST_BYTES, Interceptor, InterceptorChain
 from runtime.rpc.interceptors import (
     Authentication,
@@ -32,7 +33,6 @@ from runtime.rpc.open_calls import open_interceptors
 from runtime.rpc.policy import Policy
 from runtime.rpc.rights import UnknownRpcError, with_rights
 from runtime.settings import ServiceSettings, refused
-from runtime.tasks import end, is_asked_to_end
 from runtime.telemetry import tracing
 from runtime.telemetry.loop_lag import measured_lag
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import Histogram
 
-from runtime.tasks import end
+from runtime.background.tasks import end
 
 EVERY_SECONDS = 0.05
 

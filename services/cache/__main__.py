@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 import uvloop
 
 from known_variables import KNOWN_VARIABLES
+from runtime.background.tasks import end
 from runtime.ids import new_id
 from runtime.rpc.server import Server
 from runtime.settings import read
-from runtime.tasks import end
 from runtime.telemetry.logs import logging_to_stderr
 from runtime.telemetry.tracing import start_tracing
 from services.cache.counters.counters import Counters

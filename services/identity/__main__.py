@@ -4,13 +4,13 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from known_variables import KNOWN_VARIABLES
-from runtime.periodic import periodically
-from runtime.rpc.cache_fills import FILL_SECONDS, CacheFills
-from runtime.rpc.cache_invalidations import CacheInvalidations
+from runtime.background.periodic import periodically
+from runtime.background.tasks import Tasks
+from runtime.rpc.caching.fills import FILL_SECONDS, CacheFills
+from runtime.rpc.caching.invalidations import CacheInvalidations
 from runtime.rpc.server import Server
 from runtime.sealing import Sealer
 from runtime.settings import read
-from runtime.tasks import Tasks
 from runtime.telemetry.logs import logging_to_stderr
 from runtime.telemetry.tracing import start_tracing
 from services.identity.billing.wiring import add_billing, open_billing

@@ -5,11 +5,11 @@ from contextlib import AsyncExitStack
 import uvloop
 
 from known_variables import KNOWN_VARIABLES
-from runtime.rpc.cache_fills import FILL_SECONDS, CacheFills
-from runtime.rpc.cache_invalidations import CacheInvalidations
+from runtime.background.tasks import Tasks
+from runtime.rpc.caching.fills import FILL_SECONDS, CacheFills
+from runtime.rpc.caching.invalidations import CacheInvalidations
 from runtime.rpc.server import Server
 from runtime.settings import read
-from runtime.tasks import Tasks
 from runtime.telemetry.logs import logging_to_stderr
 from runtime.telemetry.tracing import start_tracing
 from services.notifications.audit.wiring import add_audit

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from google.protobuf.empty_pb2 import Empty
 from grpc import aio
 
-from runtime.rpc.cache_fills import CacheFills
+from runtime.rpc.caching.fills import CacheFills
 from runtime.rpc.interceptor_chain import Context
 from runtime.rpc.policy import People, Policy, Rule
 from runtime.rpc.server import Server

@@ -8,7 +8,7 @@ from contextlib import suppress
 import grpc
 from google.protobuf.duration_pb2 import Duration
 
-from runtime.tasks import Tasks, TooManyTasksError
+from runtime.background.tasks import Tasks, TooManyTasksError
 from trivet.cache.v1.cache_pb2 import BatchSetRequest, Entry, GetRequest
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 

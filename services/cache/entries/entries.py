@@ -8,8 +8,8 @@ from typing import Any
 
 from opentelemetry import trace
 
+from runtime.background.tasks import Tasks, TooManyTasksError
 from runtime.errors import Unavailable
-from runtime.tasks import Tasks, TooManyTasksError
 from services.cache.invalidation.positions import Invalidated, StreamPosition, parse_reports
 from services.cache.redis.read_coalescer import ReadCoalescer
 from services.cache.redis.scripts import DELETE, GET, INVALIDATE, SET

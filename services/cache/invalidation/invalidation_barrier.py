@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from prometheus_client import Counter, Histogram
 
-from runtime.tasks import Tasks, TooManyTasksError
+from runtime.background.tasks import Tasks, TooManyTasksError
 from services.cache.invalidation.leases import LEASE_SECONDS, Leases
 from services.cache.invalidation.positions import Invalidated
 from services.cache.invalidation.stream import Stream

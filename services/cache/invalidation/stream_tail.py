@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from redis.exceptions import RedisError, ResponseError
 
-from runtime.tasks import end
+from runtime.background.tasks import end
 from services.cache.redis.store import Store
 from services.cache.redis.wire import close, read_response, send
 

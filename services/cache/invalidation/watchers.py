@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from prometheus_client import Gauge
 
+from runtime.background.tasks import Tasks
 from runtime.errors import ResourceExhausted, Unavailable
-from runtime.tasks import Tasks
 from services.cache.invalidation.invalidation_barrier import DRAIN_SECONDS, InvalidationBarrier
 from services.cache.invalidation.leases import Leases
 from services.cache.invalidation.positions import Invalidated, StreamPosition, format_applied

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Generic, TypeVar
 
-from runtime.tasks import end
+from runtime.background.tasks import end
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

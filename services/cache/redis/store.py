@@ -8,8 +8,8 @@ from prometheus_client import Counter, Gauge
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
+from runtime.background.tasks import end
 from runtime.errors import Unavailable
-from runtime.tasks import end
 from runtime.telemetry.tracing import store_call
 from services.cache.redis.connections import ClusterError, Connections, ReplicaError, ServerChangedError, run
 from services.cache.redis.scripts import ENSURE_EPOCH, Script

@@ -2,7 +2,7 @@
 
 from contextlib import AsyncExitStack
 
-from runtime.periodic import periodically
+from runtime.background.periodic import periodically
 from runtime.rpc.server import Server
 from services.identity.billing.servicer import SubscriptionServicer
 from services.identity.billing.settings import StripeSettings

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from runtime.background.tasks import Tasks, TooManyTasksError
 from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition, ServiceError, Unauthenticated, Unavailable
-from runtime.tasks import Tasks, TooManyTasksError
 from services.identity.oauth.errors import ExchangeError
 from services.identity.oauth.linked_accounts import AccountTokens, LinkedAccount, LinkedAccounts
 from services.identity.oauth.providers.catalog import Provider

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from runtime.background.tasks import Tasks
 from runtime.rpc.server import Server
 from runtime.sealing import Sealer
-from runtime.tasks import Tasks
 from services.identity.oauth.config import OAuthConfig
 from services.identity.oauth.flows.account_linking import AccountLinking, VerifyNew
 from services.identity.oauth.flows.authorization_state import AuthorizationStates

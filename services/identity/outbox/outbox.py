@@ -11,10 +11,10 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from runtime import failpoints
-from runtime.backoff import RetryPolicy
+from runtime.background.backoff import RetryPolicy
+from runtime.background.tasks import TooManyTasksError
 from runtime.clock import Clock, utc_now
 from runtime.errors import DeliveryRejectedError, ServiceError, Unavailable
-from runtime.tasks import TooManyTasksError
 from services.identity.outbox.tables import outbox
 from services.identity.store.compiled_writes import Writing
 from services.identity.store.database import Database, Transaction

@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
-from runtime.periodic import periodically
+from runtime.background.periodic import periodically
 from services.identity.outbox.backlog import Backlog
 from services.identity.outbox.outbox import Outbox
 from services.identity.store.database import Database

@@ -2,8 +2,8 @@
 
 from prometheus_client import Counter
 
+from runtime.background.tasks import TooManyTasksError
 from runtime.errors import ServiceError
-from runtime.tasks import TooManyTasksError
 from services.identity.passwords.credentials import Credentials
 from services.identity.passwords.hashing import Hasher
 from services.identity.store.database import Database, Transaction

@@ -13,8 +13,8 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from runtime import failpoints
+from runtime.background.tasks import Tasks, TooManyTasksError
 from runtime.errors import ServiceError
-from runtime.tasks import Tasks, TooManyTasksError
 from runtime.telemetry.tracing import store_call
 from services.identity.store.compiled_reads import Reading, Values
 from services.identity.store.compiled_writes import Writing, Written

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from runtime.periodic import periodically
+from runtime.background.periodic import periodically
 from runtime.rpc.server import Server
 from services.notifications.delivery.deliveries import SWEEP_SECONDS, Deliveries
 from services.notifications.delivery.email.mail_policy import MailPolicy

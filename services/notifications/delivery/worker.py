@@ -11,11 +11,11 @@ from datetime import timedelta
 from prometheus_client import Counter, Gauge
 
 from runtime import failpoints
-from runtime.backoff import RetryPolicy
+from runtime.background.backoff import RetryPolicy
+from runtime.background.tasks import Tasks
 from runtime.clock import Clock, utc_now
 from runtime.errors import Unavailable
 from runtime.sealing import BrokenSealError
-from runtime.tasks import Tasks
 from services.notifications.delivery.email.sealed_mail import SealedMail
 from services.notifications.delivery.email.smtp import Mailer, OutgoingMail
 from services.notifications.delivery.email.smtp_replies import (

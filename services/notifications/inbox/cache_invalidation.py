@@ -13,10 +13,10 @@ from typing import TypeVar
 from prometheus_client import Counter
 
 from runtime import failpoints
+from runtime.background.periodic import periodically
+from runtime.background.tasks import Tasks, TooManyTasksError
 from runtime.errors import DeliveryRejectedError, ServiceError, Unavailable
-from runtime.periodic import periodically
-from runtime.rpc.cached_rpcs import KEY
-from runtime.tasks import Tasks, TooManyTasksError
+from runtime.rpc.caching.cached_rpcs import KEY
 from trivet.client.deadline import remaining, within
 
 logger = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.errors import ConnectionFailure, PyMongoError, WriteConcernError
 
+from runtime.background.tasks import Tasks, end
 from runtime.errors import DeadlineExceeded, Unavailable
 from runtime.paging import FIRST_CHUNK, M, Page
-from runtime.tasks import Tasks, end
 from runtime.telemetry.tracing import store_call
 from services.notifications.settings import DEFAULT_DATABASE
 from services.notifications.store import pymongo_patch, server_errors

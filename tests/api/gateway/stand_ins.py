@@ -15,7 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ops.keys.pair_keys import pair_key
 from runtime.errors import NotFound, Unavailable
 from runtime.rpc.actor import current_actor
-from runtime.rpc.lease import current_lease
+from runtime.rpc.caching.lease import current_lease
 from runtime.rpc.policy import GATEWAY, People, Rule
 from runtime.rpc.server import Server
 from runtime.settings import Keys, ServiceSettings

@@ -15,7 +15,7 @@ from gateway.http.origins import Origins
 from gateway.settings import GatewaySettings
 from ops.keys.pair_keys import pair_key
 from runtime.errors import PermissionDenied, Unavailable
-from runtime.rpc.cached_rpcs import CachedRpc
+from runtime.rpc.caching.cached_rpcs import CachedRpc
 from runtime.settings import Keys
 from tests.api.gateway.stand_ins import ADMIN, ADMIN_ID, SERVED, USER, USER_ID, StandIns
 from tests.harness.processes import SECRET

@@ -4,7 +4,7 @@ import ssl
 from datetime import timedelta
 from email.headerregistry import Address
 
-from runtime.backoff import RetryPolicy
+from runtime.background.backoff import RetryPolicy
 from services.notifications.delivery.email.settings import SmtpServer
 from services.notifications.delivery.email.smtp import Mailer
 from services.notifications.delivery.worker import MAX_HOLD, DeliveryWorker

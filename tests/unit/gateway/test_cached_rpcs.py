@@ -6,7 +6,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from gateway.api.cached_rpcs import CACHED_RPCS, PROFILES, SESSIONS, SUBSCRIPTIONS, UNREAD
 from gateway.api.services import SERVICES
-from runtime.rpc.cached_rpcs import CachedRpc
+from runtime.rpc.caching.cached_rpcs import CachedRpc
 from runtime.rpc.policy import People, Policy
 from services.cache.namespaces import SHARED, SHARED_TAGS
 from services.identity.policy import POLICY as IDENTITY

@@ -6,7 +6,7 @@ from email.headerregistry import Address
 
 import pytest
 
-from runtime.backoff import RetryPolicy
+from runtime.background.backoff import RetryPolicy
 from services.notifications.delivery.email.message import Email
 from services.notifications.delivery.email.smtp import OutgoingMail, compose
 from services.notifications.delivery.email.smtp_replies import PermanentFailureError

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from runtime.tasks import Tasks
+from runtime.background.tasks import Tasks
 from services.identity.oauth.errors import BadTokenError, ExchangeError
 from services.identity.oauth.providers.catalog import ClientAuth, Registration, discovered
 from services.identity.oauth.providers.discovery import Discovery

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from runtime.tasks import Tasks
+from runtime.background.tasks import Tasks
 from services.identity.oauth.errors import ExchangeError
 from services.identity.oauth.providers.ttl_value import TtlValue
 from trivet.client import within

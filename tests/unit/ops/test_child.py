@@ -13,7 +13,7 @@ from ops.stack.child import Child
 from ops.stack.console import StackConsole
 from ops.stack.process_spec import ProcessSpec
 from ops.stack.spawn import Guard, guarding
-from runtime.restart_backoff import FIRST_DELAY_SECONDS, LAST_DELAY_SECONDS, delay_after
+from runtime.background.restart_backoff import FIRST_DELAY_SECONDS, LAST_DELAY_SECONDS, delay_after
 from tests.harness.stack import is_running
 from tests.harness.waiting import until
 

@@ -10,14 +10,14 @@ from typing import Any, cast
 import pytest
 from grpc import aio
 
+from runtime.background.tasks import Tasks
 from runtime.errors import Absent, NotFound, Unavailable
-from runtime.rpc import cache_fills as module
-from runtime.rpc.cache_fills import CacheFills
-from runtime.rpc.cached_rpcs import declared
+from runtime.rpc.caching import fills as module
+from runtime.rpc.caching.cached_rpcs import declared
+from runtime.rpc.caching.fills import CacheFills
 from runtime.rpc.interceptor_chain import Context
 from runtime.rpc.policy import People, Rule
 from runtime.rpc.server import Server
-from runtime.tasks import Tasks
 from tests.harness.rpc import KEY, TESTS, Answer, Served, answers, nobody, served, settings
 from tests.harness.waiting import until
 from trivet.cache.v1 import cache_pb2

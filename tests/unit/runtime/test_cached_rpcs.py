@@ -9,7 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from runtime.ids import token_hash
-from runtime.rpc.cached_rpcs import CachedRpc, WrongDeclarationError, declared
+from runtime.rpc.caching.cached_rpcs import CachedRpc, WrongDeclarationError, declared
 from services.identity.billing import subscriptions
 from services.identity.sessions import session
 from services.identity.users import users

@@ -7,7 +7,7 @@ from gateway.auth.protocol import known_addresses
 from gateway.http.rate_limiter import SharedRateLimiter
 from gateway.middleware.deadline import REQUEST_SECONDS
 from gateway.readiness import PROBE_SECONDS
-from runtime.rpc import cache_fills, cache_invalidations
+from runtime.rpc.caching import fills, invalidations
 from runtime.rpc.interceptors import Deadlines
 from runtime.rpc.server import STORE_CHECK_SECONDS
 from runtime.settings import ServiceSettings
@@ -91,9 +91,9 @@ def test_limits_of_a_service_are_below_the_deadlines_that_its_callers_give() -> 
         (cache_store.READ_SECONDS, SharedRateLimiter.ANSWER_SECONDS),
         (cache_store.READ_SECONDS, known_addresses.READ_SECONDS),
         (cache_store.WRITE_SECONDS, known_addresses.WRITE_SECONDS),
-        (cache_store.WRITE_SECONDS, cache_fills.FILL_SECONDS),
-        (cache_fills.FILL_WAIT_SECONDS, cache_fills.FILL_SECONDS),
-        (CONFIRM_SECONDS, cache_invalidations.INVALIDATE_SECONDS),
+        (cache_store.WRITE_SECONDS, fills.FILL_SECONDS),
+        (fills.FILL_WAIT_SECONDS, fills.FILL_SECONDS),
+        (CONFIRM_SECONDS, invalidations.INVALIDATE_SECONDS),
         (PART_SECONDS, REQUEST_SECONDS),
         (DEFAULT_TIMEOUT_SECONDS, REQUEST_SECONDS),
         (DEFAULT_TIMEOUT_SECONDS, ServiceSettings.model_fields["call_limit_seconds"].default),

@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
+from runtime.background.periodic import periodically
 from runtime.errors import Unavailable
-from runtime.periodic import periodically
 from tests.harness.waiting import until
 
 

@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
+from runtime.background.tasks import Tasks, TooManyTasksError, dropped, failed
 from runtime.rpc.interceptor_chain import Context
-from runtime.tasks import Tasks, TooManyTasksError, dropped, failed
 from tests.harness.rpc import served
 from trivet.client import remaining, within
 from trivet.identity.v1.resources_pb2 import User

@@ -7,7 +7,7 @@ from typing import Any
 from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, Key
 
-from runtime.tasks import Tasks
+from runtime.background.tasks import Tasks
 from services.identity.oauth.errors import ExchangeError
 from services.identity.oauth.providers.catalog import ClientAuth, Endpoints, Provider, exactly
 from services.identity.oauth.providers.provider_http import ProviderHttp

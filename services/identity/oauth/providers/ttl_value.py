@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from runtime.tasks import Tasks, TooManyTasksError
+from runtime.background.tasks import Tasks, TooManyTasksError
 from services.identity.oauth.errors import ExchangeError
 from trivet.client.deadline import time_left
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import SecretStr, model_validator
 
-from runtime.backoff import RetryPolicy
+from runtime.background.backoff import RetryPolicy
 from runtime.settings import Settings, from_env
 from services.notifications.delivery.email.message import ADDRESS, LINE_BREAK
 

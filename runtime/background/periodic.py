@@ -6,8 +6,8 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from runtime.background.tasks import end, is_asked_to_end
 from runtime.errors import ServiceError
-from runtime.tasks import end, is_asked_to_end
 
 logger = logging.getLogger(__name__)
 LONGEST_SECONDS = 30.0

@@ -1,4 +1,4 @@
-"""Invalidates cache tags after a service changed its data. `runtime/rpc/cache_fills.py` fills entries after a miss."""
+"""Invalidates cache tags after a service changed its data. `runtime/rpc/caching/fills.py` fills after a miss."""
 
 from collections.abc import Sequence
 

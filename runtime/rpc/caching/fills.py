@@ -9,13 +9,13 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.duration_pb2 import Duration
 from prometheus_client import Counter
 
+from runtime.background.tasks import Tasks, TooManyTasksError
 from runtime.clock import Clock, utc_now
 from runtime.errors import Absent
 from runtime.rpc.actor import current_actor
-from runtime.rpc.cached_rpcs import KEY, CachedRpc, declared
+from runtime.rpc.caching.cached_rpcs import KEY, CachedRpc, declared
+from runtime.rpc.caching.lease import current_lease
 from runtime.rpc.interceptor_chain import Call, Interceptor, Proceed
-from runtime.rpc.lease import current_lease
-from runtime.tasks import Tasks, TooManyTasksError
 from trivet.cache.v1.cache_pb2 import Entry, SetRequest
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 

@@ -1,0 +1,1 @@
+"""Work beside the requests: background tasks, periodic work, and back-off."""
