@@ -9,11 +9,11 @@ from ops import ROOT
 from ops.errors import WRONG, CommandFailed, WrongSettings
 from ops.exit_status import status_of
 from ops.stack.console import StackConsole
-from ops.stack.process_spec import ProcessSpec
+from ops.stack.processes.process_spec import ProcessSpec
+from ops.stack.processes.spawn import Guard, end_group, guarding, spawn
+from ops.stack.processes.supervisor import Supervisor
 from ops.stack.running import announced
-from ops.stack.spawn import Guard, end_group, guarding, spawn
 from ops.stack.stack_plan import StackPlan, handed_over
-from ops.stack.supervisor import Supervisor
 
 
 async def run(plan: StackPlan, console: StackConsole) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 from ops import ROOT
 from ops.keys.pair_keys import SERVICES
 from ops.settings import StackSettings
-from ops.stack import environment, ports, probes, stack_plan, stores
+from ops.stack import environment, ports, stack_plan, stores
 from ops.stack.console import StackConsole
 from ops.stack.data_folder import owned, secret
 from ops.stack.ports import Ports
-from ops.stack.process_spec import ProcessSpec
+from ops.stack.processes import probes
+from ops.stack.processes.process_spec import ProcessSpec
 from ops.stack.running import Running, new_stack_id
 from ops.stack.stack_plan import StackPlan
 from ops.stack.stores import Stores

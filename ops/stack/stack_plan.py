@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NoReturn
 
-from ops.stack.process_spec import ProcessSpec
+from ops.stack.processes.process_spec import ProcessSpec
 from ops.stack.running import Running
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)

@@ -14,8 +14,8 @@ from ops.settings import STORE_VARIABLES, StackSettings
 from ops.stack.data_folder import made
 from ops.stack.environment import common
 from ops.stack.ports import Ports
-from ops.stack.probes import accepts, answers_ping
-from ops.stack.process_spec import ProcessSpec
+from ops.stack.processes.probes import accepts, answers_ping
+from ops.stack.processes.process_spec import ProcessSpec
 
 HOST = "127.0.0.1"
 MEND = "run `make install`"

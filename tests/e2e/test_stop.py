@@ -74,7 +74,7 @@ def test_without_the_guard_a_killed_stack_leaves_its_children(data: Path) -> Non
     """The damage that the guard prevents: this kills it first."""
     with stack(data) as running:
         children = descendants(running.process.pid)
-        guard = next(pid for pid, command in children.items() if "ops/stack/guard.py" in command)
+        guard = next(pid for pid, command in children.items() if "ops/stack/processes/guard.py" in command)
         signal_to(guard, signal.SIGKILL)
         running.process.kill()
         running.process.wait()

@@ -109,7 +109,7 @@ def _writer(
             yield _in_lines(write_text, sealer), lambda _: None
         return
     from ops.identity.exporting.better_auth import opened
-    from ops.identity.importing.zones import parsed
+    from ops.identity.importing.source.zones import parsed
 
     with opened(to, sealer, parsed(time_zone), unit_of(time_unit)) as target:
         for line in target.remarks:

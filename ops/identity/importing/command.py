@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ops.identity.importing.better_auth import BetterAuth
     from ops.identity.importing.plain import Plain
     from ops.identity.importing.report import Report
-    from ops.identity.importing.source import Source
-    from ops.identity.importing.times import Unit
+    from ops.identity.importing.source.source import Source
+    from ops.identity.importing.source.times import Unit
     from ops.identity.sealing import SealingSettings
 
     Reader = BetterAuth | Plain
@@ -121,8 +121,8 @@ def _run(
 ) -> None:
     from ops.identity.database import url
     from ops.identity.database_failures import explained
-    from ops.identity.importing.source import opened
-    from ops.identity.importing.zones import parsed
+    from ops.identity.importing.source.source import opened
+    from ops.identity.importing.source.zones import parsed
     from ops.identity.sealing import SealingSettings
     from ops.settings_reader import read_settings
 
@@ -143,7 +143,7 @@ def _run(
 
 def unit_of(named: UnitName | None) -> "Unit | None":
     """Return the unit that --time-unit names."""
-    from ops.identity.importing.times import Unit
+    from ops.identity.importing.source.times import Unit
 
     return None if named is None else Unit[named.name]
 

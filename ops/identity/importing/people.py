@@ -11,9 +11,9 @@ from argon2.exceptions import InvalidHashError
 
 from identity_rules.custom_fields import Fields
 from ops.identity.importing.report import Report
-from ops.identity.importing.source import Row
-from ops.identity.importing.times import Times
-from ops.identity.importing.values import field_value, line, row_id
+from ops.identity.importing.source.source import Row
+from ops.identity.importing.source.times import Times
+from ops.identity.importing.source.values import field_value, line, row_id
 from runtime.errors import InvalidArgument
 from services.identity.email.addresses import foreign_email
 from services.identity.passwords.credentials import CREDENTIAL

@@ -9,8 +9,8 @@ from typing import Any
 
 from ops.identity.importing.people import Person, text_line
 from ops.identity.importing.report import Report
-from ops.identity.importing.source import Row
-from ops.identity.importing.values import line
+from ops.identity.importing.source.source import Row
+from ops.identity.importing.source.values import line
 from runtime.sealing import Sealer
 from services.identity.oauth.providers.catalog import BUILT_IN, Registration
 from services.identity.oauth.tokens import MAX_LENGTH, purpose

@@ -117,7 +117,7 @@ async def test_the_schema_of_an_address_is_found_behind_it(url: str) -> None:
 
 @pooled
 def test_a_reader_of_an_import_leaves_no_read_only_server(url: str) -> None:
-    from ops.identity.importing.source import opened
+    from ops.identity.importing.source.source import opened
 
     for _ in range(SERVERS):
         with opened(url) as source:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from ops.errors import CommandFailed
-from ops.identity.importing.values import flag
+from ops.identity.importing.source.values import flag
 from services.identity import schema
 from tests.conformance.importing.conftest import Trivet
 from tests.conformance.importing.original import SCRYPT, Original, connected

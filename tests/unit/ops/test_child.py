@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from ops.errors import WrongSettings
-from ops.stack.child import Child
 from ops.stack.console import StackConsole
-from ops.stack.process_spec import ProcessSpec
-from ops.stack.spawn import Guard, guarding
+from ops.stack.processes.child import Child
+from ops.stack.processes.process_spec import ProcessSpec
+from ops.stack.processes.spawn import Guard, guarding
 from runtime.background.restart_backoff import FIRST_DELAY_SECONDS, LAST_DELAY_SECONDS, delay_after
 from tests.harness.stack import is_running
 from tests.harness.waiting import until

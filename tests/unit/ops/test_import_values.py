@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from identity_rules.custom_fields import Field
-from ops.identity.importing.times import Times, Unreadable
-from ops.identity.importing.values import field_value, flag, line, read, row_id
+from ops.identity.importing.source.times import Times, Unreadable
+from ops.identity.importing.source.values import field_value, flag, line, read, row_id
 from ops.output import plain
 
 TIME = datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)

@@ -11,10 +11,10 @@ import pytest
 
 from ops.errors import CommandFailed, WrongSettings
 from ops.stack.console import StackConsole
-from ops.stack.probes import Unready
-from ops.stack.process_spec import ProcessSpec
-from ops.stack.spawn import Guard, guarding
-from ops.stack.supervisor import Supervisor
+from ops.stack.processes.probes import Unready
+from ops.stack.processes.process_spec import ProcessSpec
+from ops.stack.processes.spawn import Guard, guarding
+from ops.stack.processes.supervisor import Supervisor
 from tests.harness.waiting import until
 
 CODE = """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import TableClause
 
 from ops.errors import WrongSettings
-from ops.identity.importing.source import Row
+from ops.identity.importing.source.source import Row
 
 SNAKE = re.compile(r"(?<=[a-z0-9])([A-Z])")
 

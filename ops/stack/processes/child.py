@@ -9,9 +9,9 @@ from asyncio.subprocess import Process
 from ops import ROOT
 from ops.errors import WRONG, WrongSettings
 from ops.stack.console import StackConsole
-from ops.stack.probes import Unready
-from ops.stack.process_spec import ProcessSpec
-from ops.stack.spawn import Guard, end_group, spawn
+from ops.stack.processes.probes import Unready
+from ops.stack.processes.process_spec import ProcessSpec
+from ops.stack.processes.spawn import Guard, end_group, spawn
 from runtime.background.restart_backoff import CALM_SECONDS, delay_after, how_it_ended
 
 PROBE_EVERY_SECONDS = 0.1

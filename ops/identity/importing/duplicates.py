@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from ops.identity.importing.values import words
+from ops.identity.importing.source.values import words
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 

@@ -4,10 +4,10 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 
-from ops.stack.child import Child
 from ops.stack.console import StackConsole
-from ops.stack.process_spec import ProcessSpec
-from ops.stack.spawn import Guard
+from ops.stack.processes.child import Child
+from ops.stack.processes.process_spec import ProcessSpec
+from ops.stack.processes.spawn import Guard
 
 STOP_SECONDS = (1.6, 1.6, 1.2)
 """The time that the gateway, the services and the stores have to end, in this order; less than 5 s together."""

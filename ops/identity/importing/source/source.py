@@ -27,8 +27,8 @@ from sqlalchemy.types import Boolean, Date, DateTime, TypeEngine
 from ops.errors import CommandFailed, WrongSettings
 from ops.identity.database_failures import failure
 from ops.identity.importing.report import Report
-from ops.identity.importing.times import Times, Unit, surveyed
-from ops.identity.importing.zones import (
+from ops.identity.importing.source.times import Times, Unit, surveyed
+from ops.identity.importing.source.zones import (
     FURTHEST,
     ServerZone,
     assumed,

@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from identity_rules.custom_fields import Field, normal, wrong
-from ops.identity.importing.times import Times, Unreadable
+from ops.identity.importing.source.times import Times, Unreadable
 from ops.output import CONTROLS
 from runtime import json_text
 from services.identity.messages import ID_CHARACTERS

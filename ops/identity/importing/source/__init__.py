@@ -1,0 +1,1 @@
+"""The database that users come from: its connection, column names, values, times and zones."""
