@@ -95,7 +95,7 @@ bench: $(VENV)/.for-dev ## Measure the stack into bench/results.json; PEERS=1 wi
 
 .PHONY: figures
 figures: $(VENV)/.for-dev ## Write the tables and the picture of docs/performance.md from bench/results.json
-	@$(PY) -m bench.figures
+	@$(PY) -m bench.reporting.figures
 
 .PHONY: protos
 protos: $(VENV)/.for-dev ## Generate the stubs from the .proto files

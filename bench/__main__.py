@@ -8,20 +8,22 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import disturbances, kratos, peer_packages, report, timings
-from bench.among_many import among_many
-from bench.at_rest import at_rest
 from bench.attempts import Attempts
-from bench.cases import paths
 from bench.effort import QUICK, Effort
-from bench.peers import KINDS
-from bench.report import Record
-from bench.revocations import revocations
-from bench.rounds import run
-from bench.scene import Scene
-from bench.session_checks import checks
-from bench.stage import scene
-from bench.timings import Timings
+from bench.measurements import disturbances, timings
+from bench.measurements.among_many import among_many
+from bench.measurements.at_rest import at_rest
+from bench.measurements.revocations import revocations
+from bench.measurements.timings import Timings
+from bench.peers import kratos, packages
+from bench.peers.peer import KINDS
+from bench.reporting import report
+from bench.reporting.report import Record
+from bench.testbed.start import scene
+from bench.testbed.testbed import Scene
+from bench.throughput.cases import paths
+from bench.throughput.rounds import run
+from bench.throughput.session_checks import checks
 from services.cache.invalidation.leases import LEASE_SECONDS
 
 
@@ -51,12 +53,12 @@ def main(results: Path, *, quick: bool, peers: bool) -> int:
 
 def _install(attempts: Attempts, record: Record) -> None:
     with attempts.at("installing npm's peers (once)"):
-        peer_packages.install_npm()
+        packages.install_npm()
     with attempts.at("installing PyPI's peers (once)"):
-        peer_packages.install_pypi()
+        packages.install_pypi()
     with attempts.at("building Ory Kratos (once, some minutes)"):
-        peer_packages.install_kratos()
-    record.about["packages"] |= peer_packages.versions()
+        packages.install_kratos()
+    record.about["packages"] |= packages.versions()
 
 
 def _measure(running: Scene, effort: Effort, attempts: Attempts, record: Record, *, quick: bool) -> None:

@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 from redis import Redis
 
-from bench.crowd import Crowd, Member
-from bench.http_load import ADDRESSES, Request, burst, from_address, request
-from bench.scene import GET_SESSION, PERSON
+from bench.load.http import ADDRESSES, Request, burst, from_address, request
+from bench.testbed.bulk_sessions import Crowd, Member
+from bench.testbed.testbed import GET_SESSION, PERSON
 from tests.harness import engines
 from tests.harness.clients import LIMITED
 from tests.harness.engines import Engine

@@ -63,16 +63,17 @@ def test_a_quick_run_measures_every_path_beside_its_bare_equivalent(tmp_path: Pa
 
 ONE_FAILS = """
 import runpy, sys
-import bench.among_many, bench.at_rest, bench.cases, bench.session_checks, bench.timings
+from bench.measurements import among_many, at_rest, timings
+from bench.throughput import cases, session_checks
 
 def fails(*_):
     raise RuntimeError("it does")
 
-every = bench.session_checks.checks
-bench.session_checks.checks = lambda *given: {"one that fails": fails, **dict([*every(*given).items()][:1])}
-bench.cases.paths = lambda *_: {}
-bench.timings.enumeration = bench.timings.flood = bench.among_many.among_many = fails
-bench.at_rest.at_rest = lambda _: {}
+every = session_checks.checks
+session_checks.checks = lambda *given: {"one that fails": fails, **dict([*every(*given).items()][:1])}
+cases.paths = lambda *_: {}
+timings.enumeration = timings.flood = among_many.among_many = fails
+at_rest.at_rest = lambda _: {}
 sys.argv = ["bench", *sys.argv[1:]]
 runpy.run_module("bench", run_name="__main__")
 """

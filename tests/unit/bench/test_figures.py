@@ -9,17 +9,17 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from bench import figures, report
-from bench.at_rest import MEMORY
 from bench.attempts import Attempts
-from bench.cases import USER_READ
 from bench.effort import QUICK
-from bench.plot import Bar, draw, step_for
-from bench.report import Record
-from bench.rounds import Row
-from bench.samples import Figures, Round
-from bench.session_checks import BARE_ASGI, CACHED, REVOCABLE, WARM
-from bench.targets import targets
+from bench.load.samples import Figures, Round
+from bench.measurements.at_rest import MEMORY
+from bench.reporting import figures, report
+from bench.reporting.plot import Bar, draw, step_for
+from bench.reporting.report import Record
+from bench.reporting.targets import targets
+from bench.throughput.cases import USER_READ
+from bench.throughput.rounds import Row
+from bench.throughput.session_checks import BARE_ASGI, CACHED, REVOCABLE, WARM
 
 
 def at(*rates: float) -> Figures:

@@ -8,11 +8,11 @@ from typing import Any
 import grpc
 import pytest
 
-from bench import http_saturation, rpc_load
-from bench.generator import Generator
-from bench.http_load import request
-from bench.rpc_load import Rpc
-from bench.samples import LOAD, Figures, Round
+from bench.load import http_saturation, rpc
+from bench.load.generator import Generator
+from bench.load.http import request
+from bench.load.rpc import Rpc
+from bench.load.samples import LOAD, Figures, Round
 
 SHORT_SECONDS = 0.05
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -120,7 +120,7 @@ async def test_every_call_arrives_with_its_message_and_its_metadata(length: int)
     proof = "x" * length
     async with serving() as (address, asked):
         call = Rpc(address, "a.B/Echo", b"a message", (("proof", proof),))
-        found = await in_a_thread(rpc_load.sustained, call, 4, SHORT_SECONDS)
+        found = await in_a_thread(rpc.sustained, call, 4, SHORT_SECONDS)
     assert found.failures == 0
     assert len(found.milliseconds) == len(asked) > 4
     assert set(asked) == {(b"a message", proof)}
@@ -128,7 +128,7 @@ async def test_every_call_arrives_with_its_message_and_its_metadata(length: int)
 
 async def test_a_refused_call_is_a_failure() -> None:
     async with serving() as (address, _):
-        found = await in_a_thread(rpc_load.sustained, Rpc(address, "a.B/Refuse", b""), 2, SHORT_SECONDS)
+        found = await in_a_thread(rpc.sustained, Rpc(address, "a.B/Refuse", b""), 2, SHORT_SECONDS)
     assert found.failures == len(found.milliseconds) > 0
 
 
@@ -136,9 +136,9 @@ async def test_more_is_sent_than_a_first_window_holds() -> None:
     """A connection's window is 64 KiB until the server gives more room."""
     async with serving() as (address, asked):
         call = Rpc(address, "a.B/Echo", b"x" * 10_000, (("proof", ""),))
-        found = await in_a_thread(rpc_load.sustained, call, 2, 0.3)
+        found = await in_a_thread(rpc.sustained, call, 2, 0.3)
     assert found.failures == 0
-    assert len(asked) * 10_000 > 2 * rpc_load.FIRST_WINDOW
+    assert len(asked) * 10_000 > 2 * rpc.FIRST_WINDOW
 
 
 def test_a_load_that_fails_takes_no_other_along(capfd: pytest.CaptureFixture[str]) -> None:

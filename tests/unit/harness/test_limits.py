@@ -3,7 +3,7 @@
 from tests.harness.processes import ROOT
 
 UNLIMITED = {
-    "bench/stage.py": "sign-ins and resets of one account, more than it may have",
+    "bench/testbed/start.py": "sign-ins and resets of one account, more than it may have",
     "tests/api/gateway/conftest.py": "a count is one more RPC to the services that stand in",
     "tests/differential/servers.py": "the original was recorded with its own limits off",
     "tests/faults/test_overload.py": "a flood of one account's sign-ins, which is to reach the queue",

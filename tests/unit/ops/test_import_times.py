@@ -7,7 +7,7 @@ import pytest
 
 from ops.errors import WrongSettings
 from ops.identity.importing.duplicates import losers
-from ops.identity.importing.source.source import zones
+from ops.identity.importing.source import zones
 from ops.identity.importing.source.times import Times, Unit, Unreadable, number_in, surveyed
 
 TIME = datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)

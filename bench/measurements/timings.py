@@ -7,9 +7,9 @@ from statistics import median
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.effort import Effort
-from bench.generator import Generator
-from bench.samples import Round, percentile
-from bench.scene import PERSON, Scene
+from bench.load.generator import Generator
+from bench.load.samples import Round, percentile
+from bench.testbed.testbed import PERSON, Scene
 from tests.harness.metrics import metrics_of
 
 CHECKS_PER_SECOND = 100.0

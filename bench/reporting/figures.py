@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.plot import Bar, draw
-from bench.report import RESULTS, in_words
-from bench.session_checks import BARE_ASGI, WARM
+from bench.reporting.plot import Bar, draw
+from bench.reporting.report import RESULTS, in_words
+from bench.throughput.session_checks import BARE_ASGI, WARM
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 PAGE, PICTURE = DOCS / "performance.md", DOCS / "session-check.svg"
 BEGIN, END = "<!-- figures: made by `make figures` -->\n", "<!-- end of figures -->\n"
 LABELS = {"ours": "Trivet", "bare": "bare Starlette on granian", BARE_ASGI: "bare ASGI on granian"}

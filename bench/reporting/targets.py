@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.among_many import MANY_AGAIN, MANY_FROM_DATABASE
-from bench.at_rest import MEMORY
-from bench.cases import BARE_GET, CACHE_HIT, SIGN_IN, USER_READ
-from bench.revocations import SEEN
-from bench.rounds import Row
-from bench.samples import Figures
-from bench.session_checks import CACHED, COLD, REVOCABLE, TRACED, WARM
-from bench.timings import Timings
+from bench.load.samples import Figures
+from bench.measurements.among_many import MANY_AGAIN, MANY_FROM_DATABASE
+from bench.measurements.at_rest import MEMORY
+from bench.measurements.revocations import SEEN
+from bench.measurements.timings import Timings
+from bench.throughput.cases import BARE_GET, CACHE_HIT, SIGN_IN, USER_READ
+from bench.throughput.rounds import Row
+from bench.throughput.session_checks import CACHED, COLD, REVOCABLE, TRACED, WARM
 
 USER_READ_WANTED = 0.65
 

@@ -1,10 +1,10 @@
 """How soon a session that was ended at one place is refused by a gateway that held it."""
 
 from bench.effort import Effort
-from bench.revocation_load import Revocation, Seen
-from bench.samples import percentile
-from bench.scene import A_SESSION, GET_SESSION, Scene
-from bench.timings import Timings
+from bench.load.revocation import Revocation, Seen
+from bench.load.samples import percentile
+from bench.measurements.timings import Timings
+from bench.testbed.testbed import A_SESSION, GET_SESSION, Scene
 from trivet.identity.v1.session_service_pb2 import RevokeSessionRequest
 
 METHOD = "trivet.identity.v1.SessionService/RevokeSession"

@@ -11,11 +11,11 @@ from typing import Any
 
 import httpx
 
-from bench import kratos
 from bench.attempts import Attempts
-from bench.generator import Generator
-from bench.peers import KINDS, peer
-from bench.scene import GET_SESSION, PERSON, Scene
+from bench.load.generator import Generator
+from bench.peers import kratos
+from bench.peers.peer import KINDS, peer
+from bench.testbed.testbed import GET_SESSION, PERSON, Scene
 from tests.harness import engines
 from tests.harness.clients import UNLIMITED
 from tests.harness.engines import Engine, MissingEngineError, wait_for_port
@@ -93,7 +93,7 @@ def _url(engine: Engine | None) -> str:
 def _bare(made: Scene, name: str, folder: Path, *arguments: str) -> Iterator[None]:
     """Run a bare server on a free port."""
     port, log = free_port(), folder / f"bare-{name}.log"
-    command = [sys.executable, "-m", f"bench.bare_{name}", str(port), *arguments]
+    command = [sys.executable, "-m", f"bench.bare.{name}", str(port), *arguments]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     try:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from redis import Redis
 
-from bench import cores
-from bench.crowd import Crowd, Member
-from bench.generator import Generator
-from bench.http_load import ADDRESSES, Connection, Request, from_address, request
-from bench.peers import Peer
-from bench.rpc_load import Rpc
-from bench.samples import LOAD, STRANGERS
+from bench.load.generator import Generator
+from bench.load.http import ADDRESSES, Connection, Request, from_address, request
+from bench.load.rpc import Rpc
+from bench.load.samples import LOAD, STRANGERS
+from bench.peers.peer import Peer
+from bench.testbed import cores
+from bench.testbed.bulk_sessions import Crowd, Member
 from ops.keys.pair_keys import pair_key
 from tests.harness.processes import SECRET, Process
 from tests.harness.whole import Stores, Whole

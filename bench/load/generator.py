@@ -14,21 +14,21 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from bench import driver_load, hash_load, http_load, http_saturation, revocation_load, rpc_load
+from bench.load import driver, hashing, http, http_saturation, revocation, rpc
 
 JOBS: dict[str, Callable[..., Awaitable[Any]]] = {
     "http": http_saturation.sustained,
     "each_once": http_saturation.each_once,
-    "steady": http_load.steady,
-    "burst": http_load.burst,
-    "in_turn": http_load.in_turn,
-    "rpc": rpc_load.sustained,
-    "driver": driver_load.sustained,
-    "hash": hash_load.sustained,
-    "revocations": revocation_load.seen,
+    "steady": http.steady,
+    "burst": http.burst,
+    "in_turn": http.in_turn,
+    "rpc": rpc.sustained,
+    "driver": driver.sustained,
+    "hash": hashing.sustained,
+    "revocations": revocation.seen,
 }
 PATIENCE_SECONDS = 90.0
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 class Generator(AbstractContextManager["Generator"]):
@@ -90,7 +90,7 @@ class Generator(AbstractContextManager["Generator"]):
 
 
 def _start() -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "bench.generator"]
+    command = [sys.executable, "-m", "bench.load.generator"]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'protos'}{os.pathsep}{ROOT}"}
     return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import grpc
 
-from bench.http_load import Connection, Request, from_address
-from bench.rpc_load import Rpc
+from bench.load.http import Connection, Request, from_address
+from bench.load.rpc import Rpc
 from trivet.identity.v1.session_service_pb2 import RevokeSessionResponse
 
 PATIENCE_SECONDS = 35.0

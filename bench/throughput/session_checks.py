@@ -2,12 +2,12 @@
 
 from functools import partial
 
-from bench.cases import Case, Job, Makers, Subject, bare_http
 from bench.effort import Effort
-from bench.http_load import spread
-from bench.peers import KINDS, Peer
-from bench.samples import Round
-from bench.scene import GET_SESSION, Scene
+from bench.load.http import spread
+from bench.load.samples import Round
+from bench.peers.peer import KINDS, Peer
+from bench.testbed.testbed import GET_SESSION, Scene
+from bench.throughput.cases import Case, Job, Makers, Subject, bare_http
 
 WARM = "session check (HTTP)"
 COLD = "session check, near cache empty and Redis warm (HTTP)"

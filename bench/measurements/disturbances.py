@@ -10,11 +10,11 @@ from functools import partial
 from statistics import median
 
 from bench.effort import Effort
-from bench.generator import Generator
-from bench.http_load import Request
-from bench.samples import Round, percentile
-from bench.scene import PERSON, Scene
-from bench.timings import Timings
+from bench.load.generator import Generator
+from bench.load.http import Request
+from bench.load.samples import Round, percentile
+from bench.measurements.timings import Timings
+from bench.testbed.testbed import PERSON, Scene
 
 SILENT_CONNECTIONS = 800
 HANG_SECONDS = 5.0

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.samples import Round
+from bench.load.samples import Round
 
 PATIENCE_SECONDS = 15.0
 TIMEOUT = ("grpc-timeout", "2S")

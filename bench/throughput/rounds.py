@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bench import cores
-from bench.cases import Case, Subject
 from bench.effort import Effort
-from bench.samples import LOAD, Figures, Round
-from bench.scene import Scene
+from bench.load.samples import LOAD, Figures, Round
+from bench.testbed import cores
+from bench.testbed.testbed import Scene
+from bench.throughput.cases import Case, Subject
 
 OWN_WORK = {"driver": "the driver", "hash": "the hash"}
 """Kinds of load that ask nobody: their process is what is measured."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 
-from bench import peer_packages
-from bench.peers import Peer
+from bench.peers import packages
+from bench.peers.peer import Peer
 from tests.harness.engines import end, wait_for_port
 from tests.harness.ports import free_port
 from tests.harness.processes import SECRET
@@ -45,7 +45,7 @@ SCHEMA = {
 @contextmanager
 def peer(database: str, person: Mapping[str, str], folder: Path) -> Iterator[Peer]:
     """Make its tables in a database of PostgreSQL, run it, and sign the person up there."""
-    if not peer_packages.kratos().exists():
+    if not packages.kratos().exists():
         raise RuntimeError("Ory Kratos is not built: see above")
     public, admin = free_port(), free_port()
     schema, configuration, log = folder / "person.json", folder / "kratos.json", folder / "kratos.log"
@@ -57,7 +57,7 @@ def peer(database: str, person: Mapping[str, str], folder: Path) -> Iterator[Pee
         "DSN": f"{database.replace('postgresql://', 'postgres://')}?sslmode=disable&max_conns=10&max_idle_conns=10",
         "SECRETS_DEFAULT": SECRET[:32].ljust(32, "x"),
     }
-    program = str(peer_packages.kratos())
+    program = str(packages.kratos())
     with log.open("wb") as output:
         migrating = [program, "migrate", "sql", "-e", "--yes", "-c", str(configuration)]
         done = subprocess.run(migrating, env=told, stdout=output, stderr=output, timeout=MIGRATE_SECONDS)

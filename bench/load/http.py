@@ -4,7 +4,7 @@ import asyncio
 import time
 from dataclasses import dataclass, replace
 
-from bench.samples import Round
+from bench.load.samples import Round
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from statistics import median
 import httpx
 from sqlalchemy import create_engine, make_url, text
 
-from bench.crowd import Crowd, Member
 from bench.effort import Effort
-from bench.http_load import Request
-from bench.samples import Round
-from bench.scene import GET_SESSION, PERSON, Scene
-from bench.timings import Timings
+from bench.load.http import Request
+from bench.load.samples import Round
+from bench.measurements.timings import Timings
+from bench.testbed.bulk_sessions import Crowd, Member
+from bench.testbed.testbed import GET_SESSION, PERSON, Scene
 from services.identity.store.engine import store_url
 from tests.harness.whole import Stores, whole
 

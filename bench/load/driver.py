@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from bench.samples import Round
+from bench.load.samples import Round
 from services.identity.store.engine import store_url
 
 Work = Callable[[], Awaitable[Any]]

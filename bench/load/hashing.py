@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from bench.samples import Round
+from bench.load.samples import Round
 from services.identity.passwords.hashing import Hasher
 
 

@@ -12,8 +12,8 @@ import httpx
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from bench import peer_packages
-from bench.http_load import Request, request
+from bench.load.http import Request, request
+from bench.peers import packages
 from services.identity.passwords.hashing import Cost
 from services.identity.store.engine import store_url
 from services.identity.store.engine.engine import Limits
@@ -85,7 +85,7 @@ def _better_auth(ground: Ground) -> tuple[list[str], Path, dict[str, str]]:
     numbers = (Limits().connections, Cost().memory_kib, Cost().passes)
     command = ["node", "server.mjs", uri, str(ground.port), SECRET, *map(str, numbers), ground.cookie_cache]
     environment = {"NODE_ENV": "production", "UV_THREADPOOL_SIZE": str(os.cpu_count() or 1)}
-    return [*command, *([ground.redis] if ground.redis else [])], peer_packages.NODE, environment
+    return [*command, *([ground.redis] if ground.redis else [])], packages.NODE, environment
 
 
 def _uvicorn(app: str) -> Command:
@@ -98,8 +98,8 @@ def _uvicorn(app: str) -> Command:
             "PEER_URL": f"http://127.0.0.1:{ground.port}",
             "PEER_COOKIE_CACHE": ground.cookie_cache,
         }
-        started = [str(peer_packages.python()), *UVICORN, "--host", "127.0.0.1", "--port", str(ground.port), app]
-        return started, peer_packages.FILES, told
+        started = [str(packages.python()), *UVICORN, "--host", "127.0.0.1", "--port", str(ground.port), app]
+        return started, packages.FILES, told
 
     return command
 

@@ -13,14 +13,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import cores
 from bench.effort import Effort
-from bench.rounds import Row
-from bench.samples import STRANGERS, Figures
-from bench.targets import Target, targets
-from bench.timings import Timings
+from bench.load.samples import STRANGERS, Figures
+from bench.measurements.timings import Timings
+from bench.reporting.targets import Target, targets
+from bench.testbed import cores
+from bench.throughput.rounds import Row
 
-RESULTS = Path(__file__).parent / "results.json"
+RESULTS = Path(__file__).parents[1] / "results.json"
 PATHS = ("path", "Trivet", "p50 ms", "p99 ms", "bare", "driver alone", "bare / ours", "busiest, of a core")
 BESIDE = ("in the same rounds", "calls/s", "p50 ms", "p99 ms", "ours / theirs", "busiest, of a core")
 PACKAGES = ("grpcio", "protobuf", "granian", "starlette", "sqlalchemy", "asyncmy", "pymongo", "redis", "msgspec")

@@ -7,11 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-FILES = Path(__file__).parent / "peer"
-NODE = Path(__file__).parent / ".work" / "peer"
-PYTHON = Path(__file__).parent / ".work" / "python"
-LOCK = Path(__file__).parents[1] / "requirements" / "peers.txt"
-GO = Path(__file__).parent / ".work" / "go"
+FILES = Path(__file__).parent / "programs"
+WORK = Path(__file__).parents[1] / ".work"
+NODE = WORK / "peer"
+PYTHON = WORK / "python"
+LOCK = Path(__file__).parents[2] / "requirements" / "peers.txt"
+GO = WORK / "go"
 INSTALL_SECONDS = 300
 BUILD_SECONDS = 1_800
 KRATOS = "github.com/ory/kratos"
@@ -35,7 +36,7 @@ PYPI_PACKAGES = ("better-auth-server", "fastapi", "uvicorn", "uvloop", "httptool
 
 
 def install_npm() -> None:
-    """Bring the locked packages of bench/peer to bench/.work. Raises RuntimeError that says what is missing."""
+    """Install the locked packages of bench/peers/programs into bench/.work. Raises RuntimeError with what is missing."""
     if not shutil.which("node") or not shutil.which("npm"):
         raise RuntimeError("npm's better-auth needs Node 20 or later with npm on PATH")
     lock = (FILES / "package-lock.json").read_text()
@@ -45,7 +46,7 @@ def install_npm() -> None:
             shutil.copy(FILES / name, NODE / name)
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
         if subprocess.run(command, cwd=NODE, stdout=subprocess.DEVNULL, timeout=INSTALL_SECONDS).returncode:
-            raise RuntimeError("npm could not install bench/peer (see above): is its registry reachable?")
+            raise RuntimeError("npm could not install bench/peers/programs (see above): is its registry reachable?")
         installed.write_text(lock)
     shutil.copy(FILES / "server.mjs", NODE / "server.mjs")
 

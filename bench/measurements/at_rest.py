@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.effort import Effort
-from bench.timings import Timings
+from bench.measurements.timings import Timings
 from tests.harness.stack import descendants, stack
 
 MEMORY = "the whole stack at rest, embedded stores included, resident, MB (wanted: 450 at most)"

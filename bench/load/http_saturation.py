@@ -7,8 +7,8 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 
-from bench.http_load import Request
-from bench.samples import Round
+from bench.load.http import Request
+from bench.load.samples import Round
 
 PATIENCE_SECONDS = 15.0
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)

@@ -9,11 +9,11 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from bench.driver_load import Statement
-from bench.http_load import request, spread
-from bench.peers import BETTER_AUTH
-from bench.rpc_load import Rpc
-from bench.scene import GET_SESSION, PERSON, Scene
+from bench.load.driver import Statement
+from bench.load.http import request, spread
+from bench.load.rpc import Rpc
+from bench.peers.peer import BETTER_AUTH
+from bench.testbed.testbed import GET_SESSION, PERSON, Scene
 from trivet.cache.v1.cache_pb2 import Entry, GetRequest, SetRequest
 from trivet.cache.v1.rate_limit_service_pb2 import AcquireRequest
 from trivet.identity.v1.user_service_pb2 import GetUserRequest

@@ -1,0 +1,1 @@
+"""Bare servers that do the least for one request: what Trivet is compared with."""

@@ -1,0 +1,1 @@
+"""What is measured once: latencies, memory at rest, revocations, many sessions, disturbances."""

@@ -1,0 +1,1 @@
+"""Other products that check sessions, installed and started beside Trivet."""

@@ -1,0 +1,1 @@
+"""The results: tables, results.json, targets, and the figures of docs/performance.md."""

@@ -1,0 +1,1 @@
+"""Calls per second: the cases, and rounds that measure them in turn."""
