@@ -36,7 +36,7 @@ PYPI_PACKAGES = ("better-auth-server", "fastapi", "uvicorn", "uvloop", "httptool
 
 
 def install_npm() -> None:
-    """Install the locked packages of bench/peers/programs into bench/.work. Raises RuntimeError with what is missing."""
+    """Install what bench/peers/programs locks into bench/.work. Raises RuntimeError that says what is missing."""
     if not shutil.which("node") or not shutil.which("npm"):
         raise RuntimeError("npm's better-auth needs Node 20 or later with npm on PATH")
     lock = (FILES / "package-lock.json").read_text()
