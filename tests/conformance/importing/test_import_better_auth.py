@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from ops.errors import CommandFailed
-from ops.identity.importing.source.source import source
+from ops.identity.importing.source import source
 from runtime.ids import token_hash
 from services.identity import schema
 from services.identity.oauth.tokens import purpose
