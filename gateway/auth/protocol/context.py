@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.auth.protocol.bodies import JSON
-from gateway.auth.protocol.cookie_cache import CookieCache
+from gateway.auth.protocol.cookie_cache.cookie_cache import CookieCache
 from gateway.auth.protocol.limits import Limits
 from gateway.auth.protocol.refusals import too_many
 from gateway.deps import Deps

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.auth.protocol import csrf
 from gateway.auth.protocol.bodies import JSON, query_of, read_body
 from gateway.auth.protocol.context import AuthContext
-from gateway.auth.protocol.cookie_cache import CookieCache
+from gateway.auth.protocol.cookie_cache.cookie_cache import CookieCache
 from gateway.auth.protocol.feature import Endpoint
 from gateway.auth.protocol.limits import DEFAULT, Limits
 from gateway.auth.protocol.refusals import Refusal, refusal_of, too_many

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from gateway.auth.protocol.cookie_cache import STRATEGIES, Content
+from gateway.auth.protocol.cookie_cache.cookie_cache import STRATEGIES, Content
 from tests.api.auth.conftest import ORIGIN, PASSWORD, Site, browser, new_email, session_of, sign_in, sign_up
 from tests.harness.processes import SECRET, Process
 

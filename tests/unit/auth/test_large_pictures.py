@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from gateway.auth.protocol.cookie_cache import STRATEGIES
+from gateway.auth.protocol.cookie_cache.cookie_cache import STRATEGIES
 from gateway.server.serve import MAX_HEADER_BYTES
 from gateway.sessions.cached_session import decode_session
 from services.identity.users.pictures import DATA_LENGTH

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from gateway.auth.protocol.cookie_cache import STRATEGIES, Content, CookieCache
-from gateway.auth.protocol.js_json import stringify
+from gateway.auth.protocol.cookie_cache.cookie_cache import STRATEGIES, Content, CookieCache
+from gateway.auth.protocol.cookie_cache.js_json import stringify
 from gateway.sessions.cookies import CookieSigner, SessionCookies
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "better_auth" / "session_data.json"

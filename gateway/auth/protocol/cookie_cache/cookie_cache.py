@@ -15,7 +15,7 @@ from typing import Any
 
 from starlette.requests import HTTPConnection
 
-from gateway.auth.protocol.js_json import stringify
+from gateway.auth.protocol.cookie_cache.js_json import stringify
 from gateway.sessions.cookies import SessionCookies
 from gateway.settings import GatewaySettings
 from runtime.clock import Clock, utc_now
