@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from runtime.listening import authority
 from runtime.misspelled_variables import KnownVariables
 from runtime.rpc import rights
 from trivet.client.actor import decode_pair_keys
@@ -143,7 +144,7 @@ def local_url(host: str, port: int) -> str:
 
     Browsers keep the cookies of `localhost` and `127.0.0.1` apart, and pages in development are at `localhost`.
     """
-    return f"http://{'localhost' if host in LOCAL_HOSTS else host}:{port}"
+    return f"http://{authority('localhost' if host in LOCAL_HOSTS else host, port)}"
 
 
 class SiteSettings(Settings):

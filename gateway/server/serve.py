@@ -20,6 +20,7 @@ from gateway.server.granian_version import OffLoopHandler, supports_off_loop
 from gateway.server.rlimit import most_connections
 from gateway.server.sockets import BACKLOG, GRACE_SECONDS, LET_GO_SECONDS, bound
 from gateway.settings import GatewaySettings
+from runtime.listening import authority
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +157,7 @@ async def serve(
         listener.listen(BACKLOG)
         server = Listening(door, listener, settings)
         serving, stopped = asyncio.create_task(server.serve()), asyncio.create_task(signals.stopping.wait())
-        logger.info("gateway listens on http://%s:%d", settings.host, settings.http_port)
+        logger.info("gateway listens on http://%s", authority(settings.host, settings.http_port))
         await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
         if not signals.stopping.is_set():
             stopped.cancel()

@@ -3,6 +3,7 @@
 import socket
 
 from gateway.settings import GatewaySettings
+from runtime.listening import authority, socket_address
 from runtime.unread_answers import limit_unread_answers
 
 BACKLOG = 4_096
@@ -17,7 +18,7 @@ def bound(settings: GatewaySettings, *, shares_port: bool) -> socket.socket:
     Raises SystemExit, with one line, if the address is in use or not allowed.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(settings.host, settings.http_port, type=socket.SOCK_STREAM)[0]
+        family, address = socket_address(settings.host, settings.http_port)
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shares_port:
@@ -26,6 +27,6 @@ def bound(settings: GatewaySettings, *, shares_port: bool) -> socket.socket:
         limit_unread_answers(listener, seconds=2 * settings.header_seconds)
         listener.bind(address)
     except OSError as error:
-        where = f"http://{settings.host}:{settings.http_port}"
+        where = f"http://{authority(settings.host, settings.http_port)}"
         raise SystemExit(f"trivet: the gateway cannot listen on {where}: {error.strerror}") from None
     return listener

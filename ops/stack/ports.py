@@ -4,11 +4,15 @@ import random
 import socket
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from errno import EACCES, EADDRINUSE
 
 from ops.errors import CommandFailed, WrongSettings
 from ops.keys.pair_keys import SERVICES
 from ops.settings import StackSettings
+from runtime.listening import socket_address
 
+STORES_HOST = "127.0.0.1"
+"""Where the embedded stores listen, whatever TRIVET_HOST is: only this stack uses them."""
 LOWEST = 10_000
 EPHEMERAL = 32_768
 """The first ephemeral port of Linux by default."""
@@ -28,23 +32,30 @@ class Ports:
 
 
 def is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
+    """Whether nothing listens on a port. Raises WrongSettings if this machine does not have the host's address."""
+    try:
+        family, address = socket_address(host, port)
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno in (EADDRINUSE, EACCES):
             return False
+        raise WrongSettings(f"TRIVET_HOST is {host!r}, where this machine cannot listen: {error.strerror}") from None
     return True
 
 
 def free_run(host: str, count: int, without: Collection[int] = ()) -> int:
     """Return the first of `count` successive ports that nothing listens on now, none of them in `without`.
 
+    They are free on `host` and on the host of the embedded stores.
     They are below those that the kernel gives to connections: a connection could take one before its server does.
     """
+    hosts = {host, STORES_HOST}
     while True:
         first = random.randrange(LOWEST, EPHEMERAL - count)  # noqa: S311  # spreads stacks, guards nothing
-        if all(port not in without and is_free(host, port) for port in range(first, first + count)):
+        run = range(first, first + count)
+        if all(port not in without and is_free(each, port) for port in run for each in hosts):
             return first
 
 

@@ -17,6 +17,7 @@ from ops.stack.processes.process_spec import ProcessSpec
 from ops.stack.running import Running, new_stack_id
 from ops.stack.stack_plan import StackPlan
 from ops.stack.stores import Stores
+from runtime.listening import authority
 from runtime.settings import local_url
 
 CHILD_GRACE_SECONDS = "1"
@@ -45,7 +46,7 @@ def main() -> None:
 
 def _running(settings: StackSettings, chosen: Ports) -> Running:
     host = _reachable(settings.host)
-    services = {name: f"{host}:{port}" for name, port in chosen.services.items()}
+    services = {name: authority(host, port) for name, port in chosen.services.items()}
     return Running(new_stack_id(), local_url(settings.host, chosen.http), services)
 
 
@@ -77,11 +78,11 @@ def _process(
 def _addresses(settings: StackSettings, chosen: Ports, of: Stores, folder: Path) -> list[tuple[str, str]]:
     host = _reachable(settings.host)
     rows = [("docs", f"{local_url(settings.host, chosen.http)}/docs")]
-    rows += [(name, f"{host}:{chosen.services[name]}") for name in SERVICES]
-    rows += [(f"{name} metrics", f"http://{host}:{port}/metrics") for name, port in chosen.metrics.items()]
+    rows += [(name, authority(host, chosen.services[name])) for name in SERVICES]
+    rows += [(f"{name} metrics", f"http://{authority(host, port)}/metrics") for name, port in chosen.metrics.items()]
     first = chosen.metrics["gateway"]
     others = range(1, settings.gateway_workers)
-    rows += [(f"gateway-{place + 1} metrics", f"http://{host}:{first + place}/metrics") for place in others]
+    rows += [(f"gateway-{place + 1} metrics", f"http://{authority(host, first + place)}/metrics") for place in others]
     rows += list(of.shown.items())
     return [*rows, ("data", str(folder))]
 

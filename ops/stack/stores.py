@@ -13,11 +13,11 @@ from ops.errors import WrongSettings
 from ops.settings import STORE_VARIABLES, StackSettings
 from ops.stack.data_folder import made
 from ops.stack.environment import common
+from ops.stack.ports import STORES_HOST as HOST
 from ops.stack.ports import Ports
 from ops.stack.processes.probes import accepts, answers_ping
 from ops.stack.processes.process_spec import ProcessSpec
 
-HOST = "127.0.0.1"
 MEND = "run `make install`"
 
 

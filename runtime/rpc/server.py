@@ -14,6 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from runtime.background.tasks import end, is_asked_to_end
 from runtime.errors import NotFound
+from runtime.listening import authority
 from runtime.rpc import reflection, unimplemented
 from runtime.rpc.actor import Verifier
 from runtime.rpc.caching.fills import CacheFills
@@ -146,7 +147,7 @@ class Server:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         for service in not_implemented:
             unimplemented.serve(service, self._server)
-        self.port = self._listen(f"{settings.host}:{port}")
+        self.port = self._listen(authority(settings.host, port))
 
     def _listen(self, address: str) -> int:
         try:
@@ -190,7 +191,7 @@ class Server:
         if self._settings.stack_id:
             await self._health.set(STACK.format(self._settings.stack_id), STATUS[True])
         await self._server.start()
-        logger.info("%s listens on %s:%d", self._name, self._settings.host, self.port)
+        logger.info("%s listens on %s", self._name, authority(self._settings.host, self.port))
         watching = asyncio.create_task(self._watch_store())
         try:
             yield

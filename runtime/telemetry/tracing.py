@@ -1,7 +1,6 @@
 """Sets up traces (OTLP) and metrics (Prometheus) of a process."""
 
 import os
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import Gauge
 
+from runtime.listening import authority, socket_address
 from runtime.telemetry.metrics import Histogram
 from runtime.telemetry.metrics_port import MetricsServer
 
@@ -45,10 +45,10 @@ def start_tracing(service: str) -> "TracerProvider | None":
 def start_metrics(host: str, port: int) -> None:
     """Serve /metrics for Prometheus in a thread, so that it answers also while the event loop is busy."""
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, address = socket_address(host, port)
         server = MetricsServer((str(address[0]), port), family)
     except OSError as error:
-        raise SystemExit(f"trivet: cannot serve /metrics on {host}:{port}: {error.strerror}") from None
+        raise SystemExit(f"trivet: cannot serve /metrics on {authority(host, port)}: {error.strerror}") from None
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
 

@@ -106,6 +106,18 @@ def test_two_stacks_side_by_side_know_nothing_of_each_other(stack: Stack, data: 
         assert sign_in(stack.url, "only-there@example.com") == 401
 
 
+def test_every_process_listens_on_an_ipv6_address(data: Path) -> None:
+    with run_stack(data, TRIVET_HOST="::1") as stack:
+        port = stack.url.rpartition(":")[2]
+        sign_up(f"http://[::1]:{port}", "six@example.com")
+        assert all(stack.addresses[name].startswith("[::1]:") for name in SERVICES)
+        for name in (*SERVICES, "gateway"):
+            address = stack.addresses[f"{name} metrics"]
+            assert address.startswith("http://[::1]:")
+            assert httpx.get(address).status_code == 200, name
+        assert stack.run("users", "export", "six@example.com").returncode == 0
+
+
 def test_a_data_folder_serves_one_stack_at_a_time(stack: Stack) -> None:
     refused = stack.run("run")
     assert refused.returncode == 1

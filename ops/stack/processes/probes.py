@@ -5,6 +5,8 @@ import asyncio
 from grpc import aio
 from grpc_health.v1 import health_pb2
 
+from runtime.listening import authority
+
 TIMEOUT_SECONDS = 2.0
 
 
@@ -33,7 +35,7 @@ async def answers_ping(host: str, port: int) -> None:
 async def serves(host: str, port: int) -> None:
     """A gRPC service's health is SERVING."""
     await accepts(host, port)
-    async with aio.insecure_channel(f"{host}:{port}", options=(("grpc.use_local_subchannel_pool", 1),)) as channel:
+    async with aio.insecure_channel(authority(host, port), options=(("grpc.use_local_subchannel_pool", 1),)) as channel:
         try:
             answer = await channel.unary_unary(
                 "/grpc.health.v1.Health/Check",
@@ -50,7 +52,7 @@ async def is_ready(host: str, port: int) -> None:
     """The gateway's /readyz answers 200."""
     reader, writer = await _connect(host, port)
     try:
-        writer.write(f"GET /readyz HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+        writer.write(f"GET /readyz HTTP/1.1\r\nHost: {authority(host, port)}\r\nConnection: close\r\n\r\n".encode())
         status = (await reader.readline()).split(b" ")
     finally:
         writer.close()

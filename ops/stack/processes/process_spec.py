@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.listening import authority
+
 Probe = Callable[[str, int], Awaitable[None]]
 
 
@@ -23,4 +25,4 @@ class ProcessSpec:
 
     @property
     def address(self) -> str:
-        return f"{self.host}:{self.port}"
+        return authority(self.host, self.port)

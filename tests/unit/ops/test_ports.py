@@ -21,6 +21,15 @@ def taken() -> Iterator[int]:
 
 
 @pytest.fixture
+def taken_on_ipv6() -> Iterator[int]:
+    """A port that something listens on at ::1 alone."""
+    with socket.socket(socket.AF_INET6) as listener:
+        listener.bind(("::1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture
 def free() -> int:
     """A port that nothing listens on."""
     return ports.free_run("127.0.0.1", 1)
@@ -103,3 +112,24 @@ def test_workers_of_the_gateway_have_ports_for_their_metrics_in_a_row() -> None:
     others = [chosen.http, *chosen.services.values(), *chosen.stores.values()]
     assert not set(run) & {*others, *(chosen.metrics[name] for name in chosen.services)}
     assert all(ports.is_free("127.0.0.1", port) for port in run)
+
+
+def test_an_ipv6_host_has_free_ports_and_taken_ones(free: int, taken_on_ipv6: int) -> None:
+    assert ports.is_free("::1", free)
+    assert not ports.is_free("::1", taken_on_ipv6)
+    with pytest.raises(CommandFailed, match=f"port {taken_on_ipv6} of TRIVET_HTTP_PORT is taken"):
+        ports.choose(settings(TRIVET_HOST="::1", TRIVET_HTTP_PORT=str(taken_on_ipv6)))
+
+
+def test_a_run_of_ports_is_free_for_the_embedded_stores_too(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """These listen on 127.0.0.1, whatever the host is."""
+    offered = iter([taken, taken + 1])
+    monkeypatch.setattr(random, "randrange", lambda *_: next(offered))
+    monkeypatch.setattr(ports, "is_free", lambda host, port: host == "::1" or port != taken)
+    assert ports.free_run("::1", 1) == taken + 1
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+def test_a_host_that_is_not_this_machine_is_refused_by_its_setting(host: str) -> None:
+    with pytest.raises(WrongSettings, match=f"TRIVET_HOST is '{host}', where this machine cannot listen: "):
+        ports.choose(settings(TRIVET_HOST=host, TRIVET_HTTP_PORT="8080"))
