@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.harness import engines, mysql_like, pooling
-from tests.harness.engines import Engine, MissingEngineError
+from tests.harness.stores import engines, mysql_like, pgbouncer
+from tests.harness.stores.engines import Engine, MissingEngineError
 
 pytest_plugins = ["tests.suites", "tests.parallel"]
 
@@ -18,7 +18,7 @@ STARTERS: dict[str, Callable[[], object]] = {
     "own mysql": mysql_like.own_mysql,
     "tidb": mysql_like.tidb,
     "postgresql": engines.postgresql,
-    "pgbouncer": pooling.pgbouncer,
+    "pgbouncer": pgbouncer.pgbouncer,
     "redis": engines.redis,
     "valkey": engines.valkey,
     "secantusdb": engines.secantusdb,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.mysql_like import mysqld
 from tests.harness.processes import ROOT
+from tests.harness.stores.mysql_like import mysqld
 
-ONE_TEST = "tests/conformance/cache/test_counters.py::test_a_counter_starts_at_zero_and_is_exact_to_64_bits"
+ONE_TEST = "tests/conformance/cache/counters/test_counters.py::test_a_counter_starts_at_zero_and_is_exact_to_64_bits"
 
 
 def run_where_redis_is_missing(*options: str, **extra: str) -> "subprocess.CompletedProcess[str]":

@@ -13,9 +13,9 @@ import httpx
 
 from bench.peers import packages
 from bench.peers.peer import Peer
-from tests.harness.engines import end, wait_for_port
 from tests.harness.ports import free_port
 from tests.harness.processes import SECRET
+from tests.harness.stores.engines import end, wait_for_port
 
 NAME = "Ory Kratos, PostgreSQL"
 SETTINGS = "PostgreSQL with 10 connections, errors alone logged, no courier; it has no rate limit of its own"

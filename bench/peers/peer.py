@@ -17,9 +17,9 @@ from bench.peers import packages
 from services.identity.passwords.hashing import Cost
 from services.identity.store.engine import store_url
 from services.identity.store.engine.engine import Limits
-from tests.harness.engines import end, wait_for_port
 from tests.harness.ports import free_port
 from tests.harness.processes import SECRET
+from tests.harness.stores.engines import end, wait_for_port
 
 SIGN_IN = "/api/auth/sign-in/email"
 SIGN_UP = "/api/auth/sign-up/email"

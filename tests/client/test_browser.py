@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from tests.client.conftest import run
-from tests.harness.engines import find
+from tests.harness.stores.engines import find
 
 
 def test_tabs_of_another_origin_follow_the_session(node: str, gateway: str, page: str, tmp_path: Path) -> None:

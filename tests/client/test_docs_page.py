@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.conftest import run
-from tests.harness.engines import find
+from tests.harness.stores.engines import find
 
 
 @pytest.mark.timeout(300)

@@ -12,7 +12,7 @@ from gateway.settings import GatewaySettings
 from tests.client.conftest import HERE, SECONDS
 from tests.differential.spellings import NAME, spelled
 from tests.differential.trusted import DIFFERENT, VERDICTS
-from tests.unit.auth.test_cookies import SECRET, SIGNED, TOKEN
+from tests.unit.gateway.sessions.test_cookies import SECRET, SIGNED, TOKEN
 from tests.unit.runtime.test_json_text import OURS, REFUSED, TAKEN
 
 PATTERNS: tuple[str, ...] = ("https://app.io", "https://*.good.io", "*.good.io", "myapp:", "myapp://callback/auth")

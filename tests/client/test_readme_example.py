@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from tests.client.conftest import bundle, run
-from tests.harness.engines import find
 from tests.harness.processes import ROOT
+from tests.harness.stores.engines import find
 
 BASE_URL = "http://localhost:8080"
 MOST_LINES = 40

@@ -12,7 +12,7 @@ import pymysql
 from tests.api.auth.recordings import RECORDING
 from tests.differential.registry import VARIANTS, of_variant
 from tests.differential.servers import original
-from tests.harness.engines import mariadb
+from tests.harness.stores.engines import mariadb
 
 
 def recorded(variant: str, database_url: str) -> dict[str, list[dict[str, Any]]]:

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from runtime.ids import new_id, token_hash
 from tests.conftest import Engines
 from tests.harness.metrics import metrics_of
-from tests.harness.otlp import Receiver, receiving
+from tests.harness.peers.otlp import Receiver, receiving
 from tests.harness.people import FAST_HASHING, browser, credentials, new_email, sign_in, sign_up
 from tests.harness.waiting import until
 from tests.harness.whole import Stores, Whole, whole

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.engines import MissingEngineError, find
 from tests.harness.stack import Stack
+from tests.harness.stores.engines import MissingEngineError, find
 
 # What keeps a headless browser from calling its maker's hosts; as root it cannot have a sandbox.
 QUIET = (

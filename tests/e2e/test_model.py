@@ -14,10 +14,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from gateway.auth.protocol.limits import ACCOUNT
 from runtime.ids import new_id
 from tests.conftest import Engines
-from tests.harness import engines, models
+from tests.harness import models
 from tests.harness.clients import name_another_client
-from tests.harness.engines import Engine
 from tests.harness.people import FAST_HASHING
+from tests.harness.stores import engines
+from tests.harness.stores.engines import Engine
 from tests.harness.whole import Stores, Whole, whole
 
 PASSWORDS = ("correct horse battery", "staple and some more")

@@ -8,9 +8,9 @@ from sqlalchemy import make_url
 
 from tests.conftest import Engines
 from tests.e2e.accounts import sign_in, sign_up
-from tests.harness.engines import end
 from tests.harness.ports import free_port
 from tests.harness.stack import Stack, environment, stack, trivet
+from tests.harness.stores.engines import end
 from tests.harness.waiting import eventually
 
 

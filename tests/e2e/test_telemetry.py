@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import Engines
-from tests.harness.otlp import Receiver, Span, receiving, tree
+from tests.harness.peers.otlp import Receiver, Span, receiving, tree
 from tests.harness.processes import client, process
 from tests.harness.waiting import taking
 from tests.harness.whole import SERVICES, Stores, Whole, whole

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import Engines
-from tests.harness import engines
-from tests.harness.engines import Engine
+from tests.harness.stores import engines
+from tests.harness.stores.engines import Engine
 
 
 @pytest.fixture

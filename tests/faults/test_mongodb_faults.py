@@ -19,9 +19,9 @@ from pymongo.errors import AutoReconnect
 
 from runtime.ids import new_id
 from tests.conftest import Engines
-from tests.harness import engines
-from tests.harness.engines import Engine
 from tests.harness.processes import Process, client, process
+from tests.harness.stores import engines
+from tests.harness.stores.engines import Engine
 from tests.harness.waiting import in_time, until
 from trivet.client import Channel
 from trivet.notifications.v1 import log_service_pb2 as log

@@ -16,10 +16,10 @@ from redis.asyncio import Redis
 
 from services.cache.redis.store import READ_SECONDS
 from tests.conftest import Engines
-from tests.harness import engines
-from tests.harness.engines import Engine
 from tests.harness.ports import free_port
 from tests.harness.processes import Process, client, process
+from tests.harness.stores import engines
+from tests.harness.stores.engines import Engine
 from tests.harness.waiting import taking, until
 from trivet.cache.v1 import cache_pb2 as pb
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub

@@ -8,11 +8,11 @@ from redis import Redis
 
 from services.cache.redis.sentinels import NoPrimaryError, Sentinels
 from tests.conftest import Engines
+from tests.harness.peers.watching import watching
 from tests.harness.ports import free_port
 from tests.harness.processes import client, process
-from tests.harness.sentinels import SERVICE, Watched, port_of, watched, with_password
+from tests.harness.stores.sentinels import SERVICE, Watched, port_of, watched, with_password
 from tests.harness.waiting import until
-from tests.harness.watching import watching
 from trivet.cache.v1 import cache_pb2 as pb
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Channel

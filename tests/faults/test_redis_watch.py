@@ -13,10 +13,10 @@ import pytest
 from grpc import aio
 from redis.asyncio import Redis
 
-from tests.harness.engines import Engine
+from tests.harness.peers.watching import Reader, watching
 from tests.harness.processes import Process, client, process
+from tests.harness.stores.engines import Engine
 from tests.harness.waiting import until
-from tests.harness.watching import Reader, watching
 from trivet.cache.v1 import cache_pb2 as pb
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import Channel

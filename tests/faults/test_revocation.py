@@ -11,9 +11,9 @@ from redis.asyncio import Redis
 
 from runtime.ids import token_hash
 from tests.conftest import Engines
-from tests.harness import engines
-from tests.harness.engines import Engine
 from tests.harness.people import FAST_HASHING, browser, new_email, sign_in, signed_up
+from tests.harness.stores import engines
+from tests.harness.stores.engines import Engine
 from tests.harness.waiting import until
 from tests.harness.whole import Stores, Whole, whole
 from trivet.client.near.near_cache import SERVE_SECONDS

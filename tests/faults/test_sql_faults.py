@@ -16,9 +16,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from runtime.ids import new_id
 from services.identity.store.schema import migrate
 from tests.conftest import Engines
-from tests.harness.engines import Engine
-from tests.harness.mysql_like import mysqld
 from tests.harness.processes import Process, client, process
+from tests.harness.stores.engines import Engine
+from tests.harness.stores.mysql_like import mysqld
 from tests.harness.waiting import in_time, until
 from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignUpRequest
 from trivet.identity.v1.auth_service_pb2_grpc import AuthServiceStub

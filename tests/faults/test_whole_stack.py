@@ -15,10 +15,10 @@ from redis.asyncio import Redis
 from sqlalchemy.engine import make_url
 
 from runtime.ids import token_hash
-from tests.harness import engines
-from tests.harness.engines import Engine
 from tests.harness.metrics import metric
 from tests.harness.people import FAST_HASHING, browser, credentials, new_email, sign_up, signed_up
+from tests.harness.stores import engines
+from tests.harness.stores.engines import Engine
 from tests.harness.waiting import taking, until
 from tests.harness.whole import Stores, Whole, whole
 

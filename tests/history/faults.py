@@ -6,8 +6,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from tests.harness import engines
-from tests.harness.proxy import Proxy
+from tests.harness.peers.proxy import Proxy
+from tests.harness.stores import engines
 from tests.harness.waiting import until
 from tests.history.house import House, address_of, entered
 from tests.history.recorder import Load

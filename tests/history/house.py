@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from tests.harness import engines
 from tests.harness.clients import LIMITED
-from tests.harness.engines import Engine
+from tests.harness.peers.proxy import Proxy
 from tests.harness.people import FAST_HASHING
 from tests.harness.ports import free_port
 from tests.harness.processes import Process, client, process
-from tests.harness.proxy import Proxy
+from tests.harness.stores import engines
+from tests.harness.stores.engines import Engine
 from tests.harness.whole import Stores, Whole, whole
 from trivet.client import Channel
 

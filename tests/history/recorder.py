@@ -16,7 +16,7 @@ from gateway.sessions.cookies import CookieSigner
 from tests.harness.people import PASSWORD, new_email
 from tests.harness.processes import SECRET
 from tests.harness.waiting import until
-from tests.history.checker import Kind, Operation, Outcome
+from tests.history.checking.checker import Kind, Operation, Outcome
 from tests.history.wire import NO_ANSWER, Wire, request
 from trivet.client import Channel, acting_for
 from trivet.identity.v1.auth_service_pb2 import SignInRequest, SignUpRequest

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from tests.history.checker import Kind, Operation, Outcome, Violation, counts, told, violations
+from tests.history.checking.checker import Kind, Operation, Outcome, Violation, counts, told, violations
 from tests.history.house import House
 from tests.history.recorder import Desk, Load, seed_of_run
 

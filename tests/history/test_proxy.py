@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from tests.harness.proxy import Proxy
+from tests.harness.peers.proxy import Proxy
 from tests.harness.waiting import until
 
 

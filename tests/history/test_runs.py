@@ -3,7 +3,7 @@
 import pytest
 
 from tests.history import faults
-from tests.history.checker import Kind, Outcome
+from tests.history.checking.checker import Kind, Outcome
 from tests.history.house import House
 from tests.history.runs import Fault, run
 

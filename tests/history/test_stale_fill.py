@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.harness.metrics import metric
 from tests.harness.waiting import until
-from tests.history.checker import Operation, Outcome, Violation, told, violations
+from tests.history.checking.checker import Operation, Outcome, Violation, told, violations
 from tests.history.conftest import OpenHouse
 from tests.history.gate import Gate
 from tests.history.house import House

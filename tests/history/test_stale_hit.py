@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from tests.harness.waiting import until
-from tests.history.checker import Outcome, told, violations
+from tests.history.checking.checker import Outcome, told, violations
 from tests.history.conftest import OpenHouse
 from tests.history.gate import Gate
 from tests.history.house import House

@@ -9,7 +9,7 @@ from runtime.ids import token_hash
 from tests.harness.metrics import metric
 from tests.harness.processes import client
 from tests.harness.waiting import until
-from tests.history.checker import Outcome
+from tests.history.checking.checker import Outcome
 from tests.history.house import House
 from tests.history.recorder import Desk, Opened
 from tests.history.wire import Wire

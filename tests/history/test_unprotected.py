@@ -3,7 +3,7 @@
 import pytest
 
 from tests.history import faults
-from tests.history.checker import Rule
+from tests.history.checking.checker import Rule
 from tests.history.conftest import OpenHouse
 from tests.history.runs import SOON_SECONDS, Fault, run
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from ops.exit_status import status_of
-from tests.harness.engines import other_user, run_as
 from tests.harness.ports import free_port
 from tests.harness.processes import ROOT
+from tests.harness.stores.engines import other_user, run_as
 
 ABSENT = ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_NO_INDEX", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 

@@ -34,8 +34,8 @@ PUBLISHED = {
 }
 FIXTURES = (
     "tests/fixtures/better_auth/",
-    "tests/api/test_import_over_http.py",
-    "tests/unit/identity/test_email_links.py",
+    "tests/api/stack/test_import.py",
+    "tests/unit/identity/email/test_links.py",
 )
 """Recorded from a throw-away server; its tokens open nothing."""
 ENTROPY_BITS = 3.5

@@ -15,9 +15,9 @@ from redis import Redis
 from runtime.ids import new_id, token_hash
 from services.identity.store.schema import migrate
 from tests.conftest import Engines
-from tests.harness import engines
-from tests.harness.engines import Engine
 from tests.harness.processes import Process, process
+from tests.harness.stores import engines
+from tests.harness.stores.engines import Engine
 
 PASSWORD = "correct horse battery"
 SECRET = {"password": PASSWORD}

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Engines
-from tests.harness import engines
-from tests.harness.engines import Engine
 from tests.harness.ports import free_port
 from tests.harness.processes import client, process
+from tests.harness.stores import engines
+from tests.harness.stores.engines import Engine
 from trivet.cache.v1 import cache_pb2 as pb
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 

@@ -15,7 +15,7 @@ from gateway.http.origins import Origins
 from gateway.settings import GatewaySettings
 from ops.keys.pair_keys import pair_key
 from runtime.settings import Keys
-from tests.api.gateway.session_scene import Scene, client, holding, session
+from tests.api.gateway.sessions.session_scene import Scene, client, holding, session
 from tests.api.gateway.stand_ins import SERVED, StandIns, standing_in
 from tests.harness.clients import UNLIMITED
 from tests.harness.ports import free_port

@@ -9,10 +9,10 @@ from grpc.aio import AioRpcError
 
 from runtime.ids import token_hash
 from tests.api.identity.conftest import PASSWORD, Api, Reader, identity_on, stubs
+from tests.harness.peers.watching import watching
 from tests.harness.people import promote
 from tests.harness.processes import Process, client
 from tests.harness.waiting import until
-from tests.harness.watching import watching
 from trivet.cache.v1.cache_pb2 import Lookup
 from trivet.identity.v1 import resources_pb2
 from trivet.identity.v1.auth_service_pb2 import ChangePasswordRequest, SignOutRequest, SignUpResponse

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from tests.conftest import Engines
+from tests.harness.peers.stripe import subscription
 from tests.harness.people import browser, new_email, sign_up
-from tests.harness.stripe import subscription
 from tests.harness.whole import Stores, Whole
 
 WEBHOOK = "/webhooks/stripe"

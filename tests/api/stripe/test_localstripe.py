@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.api.stripe.conftest import WEBHOOK, person
+from tests.harness.peers.stripe import API_KEY, SECRET, Stripe, localstripe
 from tests.harness.people import FAST_HASHING
-from tests.harness.stripe import API_KEY, SECRET, Stripe, localstripe
 from tests.harness.waiting import until
 from tests.harness.whole import Stores, Whole, whole
 

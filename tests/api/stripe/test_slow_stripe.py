@@ -11,8 +11,8 @@ import pytest
 
 from tests.api.stripe.conftest import person
 from tests.api.stripe.test_webhook import reason, send, told
+from tests.harness.peers.stripe import API_KEY, SECRET
 from tests.harness.people import FAST_HASHING
-from tests.harness.stripe import API_KEY, SECRET
 from tests.harness.waiting import taking
 from tests.harness.whole import Stores, Whole, whole
 

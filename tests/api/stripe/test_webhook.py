@@ -9,8 +9,7 @@ import pytest
 
 from runtime.ids import new_id
 from tests.api.stripe.conftest import WEBHOOK, Person, person
-from tests.harness.people import FAST_HASHING
-from tests.harness.stripe import (
+from tests.harness.peers.stripe import (
     OLD_SECRET,
     SECRET,
     checkout,
@@ -19,6 +18,7 @@ from tests.harness.stripe import (
     subscription,
     thin_event,
 )
+from tests.harness.people import FAST_HASHING
 from tests.harness.waiting import until
 from tests.harness.whole import Stores, Whole, whole
 

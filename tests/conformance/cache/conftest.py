@@ -15,7 +15,7 @@ from services.cache.invalidation.positions import StreamPosition
 from services.cache.rate_limits.rate_limits import WindowLimits
 from services.cache.redis.store import Store
 from tests.conftest import Engines
-from tests.harness.engines import Engine
+from tests.harness.stores.engines import Engine
 from tests.harness.waiting import until
 
 

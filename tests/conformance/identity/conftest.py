@@ -30,7 +30,7 @@ from services.identity.users.users import User, Users
 from services.identity.wiring import build_use_cases
 from tests.conformance.identity import mysql
 from tests.conftest import Engines
-from tests.harness.mysql_like import sql_engines
+from tests.harness.stores.mysql_like import sql_engines
 
 OPERATOR = "service:ops"
 PASSWORD = "correct horse battery"

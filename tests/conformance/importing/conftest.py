@@ -23,8 +23,8 @@ from services.identity.store.engine import store_url
 from services.identity.store.schema import migrate
 from tests.conformance.importing.original import Original, connected, database_beside
 from tests.conftest import Engines
-from tests.harness.mysql_like import sql_engines
 from tests.harness.processes import SECRET
+from tests.harness.stores.mysql_like import sql_engines
 
 FIELDS = '{"plan":{"type":"string"},"vip":{"type":"boolean"}}'
 

@@ -31,8 +31,8 @@ from services.notifications.privacy.user_data import Record, UserData
 from services.notifications.store.mongo import Document, Store, open_store
 from services.notifications.store.tombstones import Tombstones
 from tests.conftest import Engines
-from tests.harness import engines
-from tests.harness.engines import Engine
+from tests.harness.stores import engines
+from tests.harness.stores.engines import Engine
 from tests.harness.waiting import until
 
 ENGINES = ["secantusdb", *(["mongodb"] if os.environ.get("TRIVET_TEST_MONGODB_URL") else [])]

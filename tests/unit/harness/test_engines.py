@@ -4,13 +4,13 @@ import os
 import subprocess
 import sys
 
-from tests.harness.engines import other_user, run_as
 from tests.harness.processes import ROOT
+from tests.harness.stores.engines import other_user, run_as
 
 
 def ends(way: str, user: str) -> set[int]:
     """Return how the programs ended that a process of its own has started so: whatever this one did leaves it alone."""
-    command = [sys.executable, "-m", "tests.harness.starts", way, user]
+    command = [sys.executable, "-m", "tests.harness.stores.starts", way, user]
     paths = {"PYTHONPATH": f"{ROOT / 'protos'}{os.pathsep}{ROOT}"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=os.environ | paths)
     return set(map(int, done.stdout.split()))
