@@ -9,15 +9,19 @@ FOLDERS = ("gateway", "runtime", "services", "protos/trivet/client")
 KINDS = {"Counter", "Gauge", "Histogram", "Info", "Summary", "CounterMetricFamily", "GaugeMetricFamily"}
 
 
+def text_of(node: ast.expr) -> str:
+    """Return the text of a literal; empty if it is none."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
 def declared() -> Iterator[tuple[str, str, str]]:
     """Yield where each metric is declared, its name and its sentence."""
     for folder in FOLDERS:
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in KINDS:
-                    texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
-                    if texts and all(isinstance(text, str) for text in texts):
-                        name, sentence, *_ = *texts, ""
+                    name, sentence, *_ = [*map(text_of, node.args), "", ""]
+                    if name:
                         yield f"{path.relative_to(ROOT)}:{node.lineno}", name, sentence
 
 
