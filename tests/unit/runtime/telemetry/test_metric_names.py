@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 FOLDERS = ("gateway", "runtime", "services", "protos/trivet/client")
 KINDS = {"Counter", "Gauge", "Histogram", "Info", "Summary", "CounterMetricFamily", "GaugeMetricFamily"}
 
