@@ -26,7 +26,8 @@ from gateway.middleware.metrics import Metrics
 from gateway.middleware.request_id import RequestId
 from gateway.middleware.security_headers import SecurityHeaders
 from gateway.middleware.trace import Trace
-from gateway.server.granian_version import OffLoopHandler
+from gateway.server.granian_version import NOTHING_FAST, FastHandlers
+from gateway.sessions.batched_fast_path import BatchedFastPath
 from gateway.sessions.fast_path import FastPath, OffLoopFastPath
 
 
@@ -66,6 +67,8 @@ def build_app(deps: Deps) -> ASGIApp:
     return app
 
 
-def off_loop_handler(deps: Deps) -> OffLoopHandler | None:
-    """Return the handler of requests off the event loop, if the fast path is on. The loop must run."""
-    return OffLoopFastPath(deps, asyncio.get_running_loop()) if deps.settings.cookie_cache == "off" else None
+def fast_handlers(deps: Deps) -> FastHandlers:
+    """Return what answers before the application, if the fast path is on. The loop must run."""
+    if deps.settings.cookie_cache != "off":
+        return NOTHING_FAST
+    return FastHandlers(OffLoopFastPath(deps, asyncio.get_running_loop()), BatchedFastPath(deps))

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from importlib.metadata import version
+from typing import NamedTuple
 
 from starlette.types import Message, Scope
 
@@ -10,6 +11,19 @@ logger = logging.getLogger(__name__)
 
 OffLoopHandler = Callable[[Scope], tuple[Message, Message] | None]
 """Returns a whole answer, or None. It is called on a thread that must not wait."""
+BatchedHandler = Callable[[Scope, Callable[[tuple[Message, Message] | None], None]], bool]
+"""Takes a request on the event loop, and calls back once, later: with a whole answer, or with None if the application
+is to answer. Returns False if it does not take the request."""
+
+
+class FastHandlers(NamedTuple):
+    """What is asked before the application, in this order."""
+
+    off_loop: OffLoopHandler | None = None
+    batched: BatchedHandler | None = None
+
+
+NOTHING_FAST = FastHandlers()
 
 GRANIAN = "2.8.7"
 """The version whose internals `granian_worker.py` uses, and is tested with."""

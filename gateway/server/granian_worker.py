@@ -7,36 +7,42 @@ check costs.
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from granian._futures import _future_watcher_wrapper
 from granian._granian import ASGIWorker, CallbackScheduler
 from granian.asgi import _callback_wrapper
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Scope
 
-from gateway.server.granian_version import OffLoopHandler
+from gateway.server.granian_version import BatchedHandler, FastHandlers, OffLoopHandler
 
 logger = logging.getLogger(__name__)
 
 
 class Scheduler(CallbackScheduler):
-    """Hands a request to the event loop, unless it is answered off the loop."""
+    """Hands a request to the event loop, unless it is answered off the loop. There a task runs the application."""
 
     __slots__ = ()
 
-    def __new__(cls, loop: asyncio.AbstractEventLoop, run: Any, _off_loop: OffLoopHandler) -> "Scheduler":
+    def __new__(cls, loop: asyncio.AbstractEventLoop, run: Any, _fast: FastHandlers) -> "Scheduler":
         return super().__new__(cls, loop, run, None, None, None)  # type: ignore[call-arg]  # granian's types lag behind
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, run: Any, off_loop: OffLoopHandler) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, run: Any, fast: FastHandlers) -> None:
         super().__init__()
         context = self._ctx
+        off_loop, batched = fast.off_loop or _never, fast.batched or _never_later
 
         waiting: deque[Any] = deque()
+
+        def start(watcher: Any) -> None:
+            watcher.taskref(loop.create_task(run(watcher), context=context.copy()))
 
         def begin() -> None:
             while waiting:
                 watcher = waiting.popleft()
-                watcher.taskref(loop.create_task(run(watcher)))
+                if not _taken(watcher, batched, start):
+                    start(watcher)
 
         def schedule(watcher: Any) -> None:
             if not _answered(watcher, off_loop):
@@ -47,6 +53,14 @@ class Scheduler(CallbackScheduler):
         self._schedule_fn = schedule
 
 
+def _never(_: Scope) -> None:
+    return None
+
+
+def _never_later(_: Scope, _then: Any) -> bool:
+    return False
+
+
 def _answered(watcher: Any, off_loop: OffLoopHandler) -> bool:
     try:
         answer = off_loop(watcher.scope)
@@ -55,15 +69,33 @@ def _answered(watcher: Any, off_loop: OffLoopHandler) -> bool:
         return False
     if answer is None:
         return False
+    _send(watcher, answer)
+    return True
+
+
+def _taken(watcher: Any, batched: BatchedHandler, start: Callable[[Any], None]) -> bool:
+    def then(answer: tuple[Message, Message] | None) -> None:
+        if answer is None:
+            start(watcher)
+        else:
+            _send(watcher, answer)
+
+    try:
+        return batched(watcher.scope, then)
+    except Exception:  # the requests behind it go on
+        logger.exception("unexpected failure of the fast path: the application answers the request")
+        return False
+
+
+def _send(watcher: Any, answer: tuple[Message, Message]) -> None:
     for message in answer:
         watcher.proto.send(message)
     watcher.done()
-    return True
 
 
 async def work(
     app: ASGIApp,
-    off_loop: OffLoopHandler,
+    fast: FastHandlers,
     worker_id: int,
     stop: Any,
     sockets: tuple[Any, Any],
@@ -77,5 +109,5 @@ async def work(
     granted = (worker_id, sockets, None, *runtime, mode, http1, http2, websockets, static, *tls, (None, None))
     worker: Any = ASGIWorker(*granted)
     run = _future_watcher_wrapper(_callback_wrapper(app, scope_options, {}))  # type: ignore[no-untyped-call]  # granian's
-    worker.serve_async(Scheduler(loop, run, off_loop), loop, stop)
+    worker.serve_async(Scheduler(loop, run, fast), loop, stop)
     await stopped

@@ -6,7 +6,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from granian._granian import SocketHolder
@@ -16,7 +16,7 @@ from granian.log import LogLevels
 from granian.server.embed import AsyncWorker, Server
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.server.granian_version import OffLoopHandler, supports_off_loop
+from gateway.server.granian_version import NOTHING_FAST, FastHandlers, supports_off_loop
 from gateway.server.rlimit import most_connections
 from gateway.server.sockets import BACKLOG, GRACE_SECONDS, LET_GO_SECONDS, bound
 from gateway.settings import GatewaySettings
@@ -61,7 +61,7 @@ class Listening(Server):
         from gateway.server.granian_worker import work  # only here: another granian can lack what it imports
 
         async def working(worker_id: int, stop: Any, app: ASGIApp, *rest: Any) -> None:
-            await work(app, self._door.off_loop, worker_id, stop, *rest)
+            await work(app, FastHandlers(self._door.off_loop, self._door.batched), worker_id, stop, *rest)
 
         return super()._spawn_worker(idx, AsyncWorker.wrap_target(working), callback_loader)  # type: ignore[no-untyped-call]
 
@@ -88,19 +88,23 @@ class Door:
     lose a request.
     """
 
-    def __init__(self, app: ASGIApp, off_loop: OffLoopHandler | None = None) -> None:
+    def __init__(self, app: ASGIApp, fast: FastHandlers = NOTHING_FAST) -> None:
         self._app = app
-        self._off_loop = off_loop
+        self._fast = fast
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return self._app(scope, receive, send)
 
     def off_loop(self, scope: Scope) -> tuple[Message, Message] | None:
         """Return the answer of the fast path, if it has one. Called on any thread."""
-        return self._off_loop(scope) if self._off_loop else None
+        return self._fast.off_loop(scope) if self._fast.off_loop else None
+
+    def batched(self, scope: Scope, then: Callable[[tuple[Message, Message] | None], None]) -> bool:
+        """Have the fast path answer later, if it takes the request."""
+        return self._fast.batched(scope, then) if self._fast.batched else False
 
     def let_go(self) -> None:
-        app, self._off_loop = self._app, None
+        app, self._fast = self._app, NOTHING_FAST
 
         async def closing(scope: Scope, receive: Receive, send: Send) -> None:
             async def answer(message: Message) -> None:
@@ -144,15 +148,15 @@ async def serve(
     draining: asyncio.Event,
     *,
     shares_port: bool,
-    off_loop: OffLoopHandler | None = None,
+    fast: FastHandlers = NOTHING_FAST,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Then accept nothing new, finish the requests in flight, and return.
 
-    `off_loop` is asked before the application. At the end `draining` is set first, so that readiness fails for
+    `fast` is asked before the application. At the end `draining` is set first, so that readiness fails for
     `drain_seconds`. A supervisor sets it in all workers beforehand by SIGUSR1. A second signal ends the process at
     once. Raises SystemExit, with one line that says why, if the address cannot be listened on.
     """
-    signals, door = _Signals(draining, shares_port=shares_port), Door(app, off_loop)
+    signals, door = _Signals(draining, shares_port=shares_port), Door(app, fast)
     with bound(settings, shares_port=shares_port) as listener:
         listener.listen(BACKLOG)
         server = Listening(door, listener, settings)

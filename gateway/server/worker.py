@@ -10,7 +10,7 @@ import time
 import uvloop
 from prometheus_client import REGISTRY
 
-from gateway.app import build_app, off_loop_handler
+from gateway.app import build_app, fast_handlers
 from gateway.backends import open_backends
 from gateway.deps import Deps
 from gateway.http.access_log import LAST_WRITE_SECONDS, open_access_log
@@ -45,10 +45,10 @@ async def main(settings: GatewaySettings, *, shares_port: bool) -> None:
         async with watching(backends.cache, near), measured_lag():
             if shares_port:  # others answer meanwhile
                 await backends.connected(CONNECT_SECONDS)
-            app, off_loop = build_app(deps), off_loop_handler(deps)
+            app, fast = build_app(deps), fast_handlers(deps)
             gc.collect()
             gc.freeze()  # loaded modules stay: a full collection then takes some 6 ms instead of 36
-            await serve(app, settings, deps.draining, shares_port=shares_port, off_loop=off_loop)
+            await serve(app, settings, deps.draining, shares_port=shares_port, fast=fast)
 
 
 def _switched_off() -> list[str]:

@@ -1,7 +1,8 @@
 """The session fast path: answers GET /api/auth/get-session ahead of the middlewares.
 
 A cached session is answered on the thread that read the request: no call, no encoding, one signature check, and no
-work for the event loop. A session that is not cached yet is read on the loop. All other requests pass through, and the
+work for the event loop. A session that is not cached here is looked up in the cache service on the loop, in batches and
+without a task. What the cache service does not have is read from identity. All other requests pass through, and the
 middlewares and `auth/routes/sessions.py` give the same answer.
 """
 
@@ -36,6 +37,7 @@ from gateway.sessions.request_session import OUTCOME
 from gateway.sessions.token_guesses import BARE, SIGNED
 from runtime.ids import token_hash
 from runtime.telemetry.metrics import CounterSeries, HistogramSeries
+from trivet.client.near.reads import TimedLookup
 from trivet.notifications.v1.log_service_pb2 import LogEntry
 
 ROUTE = GET_SESSION.path
@@ -55,6 +57,8 @@ MAX_CLIENTS = 8_192
 MAX_FORWARDED_BYTES = 128
 """The most clients that are remembered as rate limits count them, some 4 MB: parsing an address costs more than all."""
 _CHECK = "trivet.session_check"
+LOOKED_UP = "trivet.session_lookup"
+"""In the scope of a check that was counted before: when it began, and what the cache knew if it was asked."""
 
 
 class SessionCheck(NamedTuple):
@@ -242,10 +246,15 @@ class FastPath:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began = time.perf_counter()
+        before = scope.pop(LOOKED_UP, None)
+        began, looked = before or (time.perf_counter(), None)
         check = self._checks.of(scope)
         # The span of a traced request, with those of its calls below it, is made by the middlewares.
-        cached, is_hit = await self._find(scope, check) if check and not check.begins_trace else (None, False)
+        cached, is_hit = (
+            await self._find(scope, check, looked, is_counted=before is not None)
+            if check and not check.begins_trace
+            else (None, False)
+        )
         if check is None or cached is None:
             await self._app(scope, receive, send)
             return
@@ -254,19 +263,23 @@ class FastPath:
             await send(message)
         self._recorder.record(cached, request_id, time.perf_counter() - began, is_hit=is_hit, traced=None)
 
-    async def _find(self, scope: Scope, check: SessionCheck) -> tuple[CachedSession | None, bool]:
+    async def _find(
+        self, scope: Scope, check: SessionCheck, looked: TimedLookup | None, *, is_counted: bool
+    ) -> tuple[CachedSession | None, bool]:
         """Return the session if it is open, and whether it was cached. Returns None if the application is to answer."""
-        if not self._checks.is_allowed(scope, check):
+        if not is_counted and not self._checks.is_allowed(scope, check):
             return None, False
         cached, is_hit = self._reader.sessions.held(check.key), True
         if cached is None:
-            cached, is_hit = await self._read(scope, check)
+            cached, is_hit = await self._read(scope, check, looked)
         if cached is not None and not self._checks.is_open(cached):
             scope.pop(OUTCOME, None)
             return None, False
         return cached, is_hit
 
-    async def _read(self, scope: Scope, check: SessionCheck) -> tuple[CachedSession | None, bool]:
+    async def _read(
+        self, scope: Scope, check: SessionCheck, looked: TimedLookup | None
+    ) -> tuple[CachedSession | None, bool]:
         """Read a session through the cache service, and say whether it was cached there.
 
         Returns None if there is no session, it cannot be read, or too many reads are in flight. The scope keeps the
@@ -278,7 +291,7 @@ class FastPath:
 
         async def ask() -> CachedSession | None:
             nonlocal is_hit
-            cached, is_hit = await self._reader.cached_session(check.token)
+            cached, is_hit = await self._reader.cached_session(check.token, looked)
             return cached
 
         self._reading += 1

@@ -17,6 +17,7 @@ from gateway.settings import GatewaySettings
 from runtime.clock import Clock, from_timestamp, utc_now
 from runtime.ids import token_hash
 from trivet.client import CachedReads, Metadata, NearCache, NearReads, acting_for
+from trivet.client.near.reads import TimedLookup
 from trivet.identity.v1.resources_pb2 import ROLE_ADMIN, Session, User
 from trivet.identity.v1.session_service_pb2 import RefreshSessionRequest, VerifySessionRequest
 from trivet.identity.v1.subscription_service_pb2 import GetSubscriptionRequest, Subscription
@@ -69,10 +70,10 @@ class Reader:
         answer = cached.answer
         return SignedIn(answer.user, answer.session, answer.slide_time, token)
 
-    async def cached_session(self, token: str) -> tuple[CachedSession | None, bool]:
+    async def cached_session(self, token: str, looked: TimedLookup | None = None) -> tuple[CachedSession | None, bool]:
         """Return the session of a token, None if there is none, and whether it was cached. It can have expired.
 
-        Raises AioRpcError if it cannot be read.
+        `looked` is a lookup that the request has made already. Raises AioRpcError if it cannot be read.
         """
         is_hit = True
 
@@ -81,7 +82,7 @@ class Reader:
             is_hit = False
             return await self._verify(token, lease)
 
-        return await self.sessions.get(token_hash(token), ask), is_hit
+        return await self.sessions.get(token_hash(token), ask, looked), is_hit
 
     async def _verify(self, token: str, lease: Metadata) -> CachedSession | None:
         try:

@@ -89,14 +89,38 @@ class TokenGuesses:
                     await self._rate_limiter.acquire(rule, subject, LIMIT)
                 return found
             finally:
-                address.asking -= 1
-                if address.ended is not None:
-                    address.ended.set()
-                    address.ended = None
+                self._end(address)
         finally:
-            address.present -= 1
-            if not address.present:
-                del self._addresses[key]
+            self._leave(key, address)
+
+    def begin(self, subject: str, *, rule: str) -> bool:
+        """Whether a client address may ask at once; the request then calls `end` when it has its answer."""
+        key = rule, subject
+        address = self._addresses.get(key)
+        if self._rate_limiter.remaining(rule, subject, LIMIT) <= (address.asking if address else 0):
+            return False
+        address = address or self._addresses.setdefault(key, _Address())
+        address.present += 1
+        address.asking += 1
+        return True
+
+    def end(self, subject: str, *, rule: str) -> None:
+        """Give back what `begin` took. A failure is counted by `counted_of`, which asks again."""
+        key = rule, subject
+        address = self._addresses[key]
+        self._end(address)
+        self._leave(key, address)
+
+    def _end(self, address: _Address) -> None:
+        address.asking -= 1
+        if address.ended is not None:
+            address.ended.set()
+            address.ended = None
+
+    def _leave(self, key: tuple[str, str], address: _Address) -> None:
+        address.present -= 1
+        if not address.present:
+            del self._addresses[key]
 
     def _has_room(self, rule: str, subject: str, asking: int) -> bool:
         """Whether one more can ask even if all that ask fail. Raises TooManyGuesses if no failure remains."""

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
-from gateway.server.granian_version import OffLoopHandler
+from gateway.server.granian_version import NOTHING_FAST, FastHandlers
 from gateway.server.serve import Door, Listening
 from gateway.server.sockets import bound
 from gateway.settings import GatewaySettings
@@ -24,10 +24,10 @@ class Serving:
         self,
         listener: socket.socket,
         app: ASGIApp,
-        off_loop: OffLoopHandler | None,
+        fast: FastHandlers,
         settings: GatewaySettings = SETTINGS,
     ) -> None:
-        self.door = Door(app, off_loop)
+        self.door = Door(app, fast)
         listener.listen()
         self.port: int = listener.getsockname()[1]
         self.server = Listening(self.door, listener, settings)
@@ -43,11 +43,11 @@ class Serving:
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, off_loop: OffLoopHandler | None = None, settings: GatewaySettings = SETTINGS
+    app: ASGIApp, fast: FastHandlers = NOTHING_FAST, settings: GatewaySettings = SETTINGS
 ) -> AsyncIterator[Serving]:
     """Serve inside."""
     with bound(settings, shares_port=True) as listener:
-        running = Serving(listener, app, off_loop, settings)
+        running = Serving(listener, app, fast, settings)
         try:
             yield running
         finally:

@@ -98,8 +98,25 @@ class NearReads(Generic[T]):
         found = self._near.look(self._prefix + key)
         return None if found is None else found.value  # type: ignore[return-value]  # what `decode` made
 
-    async def get(self, key: str, ask: Ask[T]) -> T | None:
+    def look_up(self, key: str, then: Callable[[TimedLookup], None]) -> bool:
+        """Look a key up without a task, and call `then` with what the cache knows, which is empty if it cannot say.
+
+        `then` must not wait. Return False if the cache must not be asked: `then` is not called.
+        """
+        if self._reads.is_bypassed or not KEY.fullmatch(key):
+            return False
+        self._batcher.begin(key, partial(self._looked_up, self._near.monotonic(), then))
+        return True
+
+    def taken(self, key: str, looked: TimedLookup) -> T | None:
+        """Hold what a lookup found, and return it; None if that is nothing."""
+        found = self._taken(key, looked)
+        return found[0] if found else None
+
+    async def get(self, key: str, ask: Ask[T], looked: TimedLookup | None = None) -> T | None:
         """Return the cached value of a key, or the owner's answer. Raises what `ask` raises.
+
+        `looked` is a lookup that the request has made already.
 
         If several requests miss the same key, one calls the owner and the others wait for its answer. A request never
         gets an answer from before the request.
@@ -110,7 +127,7 @@ class NearReads(Generic[T]):
             return await self._read(key, ask)
         if key in self._single_flight:
             return await self._single_flight.join(key, partial(self._read, key, ask))
-        looked = await self._look(key)
+        looked = looked or await self._look(key)
         if looked is not None and (taken := self._taken(key, looked)) is not None:
             return taken[0]
         # If another request began to ask the owner meanwhile, the cache's answer can be older than the owner's.
@@ -148,6 +165,15 @@ class NearReads(Generic[T]):
             return None
         self._reads.answered()
         return looked
+
+    def _looked_up(self, asked_at: float, then: Callable[[TimedLookup], None], answer: Lookup | Exception) -> None:
+        if isinstance(answer, Lookup):
+            self._reads.answered()
+        elif isinstance(answer, grpc.aio.AioRpcError):
+            self._reads.failed(answer)
+        else:
+            logger.error("unexpected failure of a lookup", exc_info=answer)
+        then(TimedLookup(answer if isinstance(answer, Lookup) else Lookup(), asked_at))
 
     def _taken(self, key: str, looked: TimedLookup) -> tuple[T | None] | None:
         """Return the one thing that the cache found, and hold it; None if it found nothing, or none of ours."""

@@ -8,6 +8,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Message, Scope
 
 from gateway.server import granian_version
+from gateway.server.granian_version import FastHandlers
 from tests.api.gateway.serving import serving
 from tests.harness.processes import ROOT
 
@@ -33,7 +34,7 @@ def test_the_fast_path_is_made_for_the_granian_that_is_pinned() -> None:
 
 
 async def test_with_the_pinned_granian_its_thread_answers(caplog: pytest.LogCaptureFixture) -> None:
-    async with serving(on_the_loop, in_the_thread) as running:
+    async with serving(on_the_loop, FastHandlers(in_the_thread)) as running:
         assert await answer_of(running.port) == "ahead"
     assert "granian" not in caplog.text
 
@@ -42,12 +43,12 @@ async def test_with_another_granian_the_loop_answers_and_the_log_says_why(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(granian_version, "version", lambda _: "2.8.8")
-    async with serving(on_the_loop, in_the_thread) as running:
+    async with serving(on_the_loop, FastHandlers(in_the_thread)) as running:
         assert await answer_of(running.port) == "loop"
     assert "granian 2.8.8 is installed, the fast path needs 2.8.7" in caplog.text
 
 
 async def test_one_thread_reads_requests() -> None:
     """What answers ahead of the loop counts without locks."""
-    async with serving(on_the_loop, in_the_thread) as running:
+    async with serving(on_the_loop, FastHandlers(in_the_thread)) as running:
         assert running.server.runtime_threads == 1

@@ -9,7 +9,7 @@ import httpx
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from gateway.app import build_app, off_loop_handler
+from gateway.app import build_app, fast_handlers
 from gateway.deps import Deps
 from runtime.ids import token_hash
 from tests.api.gateway.serving import serving
@@ -69,14 +69,14 @@ def holding(answer: VerifySessionResponse) -> Any:
 
 @asynccontextmanager
 async def client(deps: Deps, way: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Ask granian, with or without what answers off_loop of the loop, or the application itself."""
+    """Ask granian, with or without what answers before it, or the application itself."""
     app = build_app(deps)
     if way == "loop":
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
             yield http
         return
     async with (
-        serving(app, off_loop_handler(deps)) as running,
+        serving(app, fast_handlers(deps)) as running,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}") as http,
     ):
         yield http

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import grpc
+import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from runtime.rpc.actor import Verifier
@@ -110,6 +111,38 @@ async def test_an_answer_that_lacks_a_lookup_leaves_nobody_waiting() -> None:
     cache.open.set()
     outcomes = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
     assert isinstance(outcomes[2], ValueError)
+
+
+@pytest.mark.parametrize("failure", [None, ConnectionError("the cache is away")])
+async def test_a_callback_may_begin_the_next_lookup(failure: Exception | None) -> None:
+    cache = Cache()
+    lookups, answers = cache.lookups, list[Lookup | Exception]()
+    cache.failure = failure
+
+    def then(answer: Lookup | Exception) -> None:
+        cache.failure = None
+        answers.append(answer)
+        if len(answers) < 3:
+            lookups.begin(f"{len(answers)}", then)
+
+    lookups.begin("0", then)
+    await until(lambda: len(answers) == 3, 5)
+    assert cache.calls == [["0"], ["1"], ["2"]]
+    assert [isinstance(answer, Lookup) for answer in answers] == [failure is None, True, True]
+
+
+async def test_a_callback_that_fails_takes_no_other_along(caplog: pytest.LogCaptureFixture) -> None:
+    cache = Cache()
+    lookups, answers = cache.lookups, list[Lookup | Exception]()
+
+    def fails(_: Lookup | Exception) -> None:
+        raise RuntimeError("a bug")
+
+    for then in (fails, answers.append, fails):
+        lookups.begin("a", then)
+    assert (await lookups.get("b")).found
+    assert len(answers) == 1
+    assert [record.exc_info is not None for record in caplog.records] == [True, True]
 
 
 async def test_a_request_that_ends_early_costs_the_others_nothing() -> None:

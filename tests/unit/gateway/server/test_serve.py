@@ -7,6 +7,7 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Message, Scope
 
+from gateway.server.granian_version import FastHandlers
 from tests.api.gateway.serving import Serving
 from tests.api.gateway.serving import serving as serving_by
 from tests.api.gateway.wire import connection, head, status
@@ -68,16 +69,25 @@ def some_ahead(scope: Scope) -> tuple[Message, Message] | None:
     return AHEAD if scope["path"] == "/ahead" else None
 
 
+SOME_AHEAD = FastHandlers(some_ahead)
+
+
 @pytest.mark.parametrize(("path", "body"), [("/ahead", b"ahead"), ("/other", b"done")])
 async def test_what_is_answered_ahead_the_application_does_not_see(path: str, body: bytes) -> None:
-    async with serving_by(Response("done"), some_ahead) as running, connection(running.port) as (reader, writer):
+    async with (
+        serving_by(Response("done"), SOME_AHEAD) as running,
+        connection(running.port) as (reader, writer),
+    ):
         for _ in range(2):
             writer.write(head("GET", path))
             assert (await asyncio.wait_for(reader.readuntil(body), 10)).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_what_fails_there_is_told_and_goes_to_the_application(caplog: pytest.LogCaptureFixture) -> None:
-    async with serving_by(Response("done"), some_ahead) as running, connection(running.port) as (reader, writer):
+    async with (
+        serving_by(Response("done"), SOME_AHEAD) as running,
+        connection(running.port) as (reader, writer),
+    ):
         writer.write(head("GET", "/broken"))
         assert await status(reader) == 200
     assert "nothing there" in caplog.text
@@ -85,7 +95,10 @@ async def test_what_fails_there_is_told_and_goes_to_the_application(caplog: pyte
 
 async def test_nothing_is_answered_ahead_once_connections_are_let_go() -> None:
     """R10: or a client would never be told to open its next connection elsewhere."""
-    async with serving_by(Response("done"), some_ahead) as running, connection(running.port) as (reader, writer):
+    async with (
+        serving_by(Response("done"), SOME_AHEAD) as running,
+        connection(running.port) as (reader, writer),
+    ):
         running.door.let_go()
         writer.write(head("GET", "/ahead"))
         answer = await asyncio.wait_for(reader.read(), 10)

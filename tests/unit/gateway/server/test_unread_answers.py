@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 import gateway.server.sockets
-from gateway.server.granian_version import OffLoopHandler
+from gateway.server.granian_version import NOTHING_FAST, FastHandlers
 from tests.api.gateway.serving import SETTINGS, serving
 from tests.api.gateway.wire import connection, head, status
 from tests.harness.peers.unread import never_reading
@@ -26,7 +26,7 @@ class Answering:
 
     def __init__(self, way: str) -> None:
         self.count = 0
-        self.off_loop: OffLoopHandler | None = self._off_loop if way == "off_loop" else None
+        self.fast = FastHandlers(self._off_loop) if way == "off_loop" else NOTHING_FAST
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.count += 1
@@ -49,7 +49,7 @@ def answering(request: pytest.FixtureRequest) -> Answering:
 async def test_a_client_that_never_reads_is_let_go_and_few_answers_are_made_for_it(answering: Answering) -> None:
     """H1: the others are served meanwhile, and on a connection that reads there is no such end."""
     async with (
-        serving(answering, answering.off_loop, IMPATIENT) as running,
+        serving(answering, answering.fast, IMPATIENT) as running,
         never_reading(running.port) as client,
         connection(running.port) as (reader, writer),
     ):
@@ -70,7 +70,7 @@ async def test_without_the_limit_answers_are_made_until_megabytes_wait(
         pass
 
     monkeypatch.setattr(gateway.server.sockets, "limit_unread_answers", unlimited)
-    async with serving(answering, answering.off_loop, IMPATIENT) as running, never_reading(running.port) as client:
+    async with serving(answering, answering.fast, IMPATIENT) as running, never_reading(running.port) as client:
         client.send(PIPELINED)
         await until(lambda: answering.count > MOST_ANSWERS, 30)
         assert not client.is_ended()
