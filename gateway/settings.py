@@ -8,7 +8,7 @@ from pydantic_settings import NoDecode
 
 from gateway.http.link_target import origin_of
 from gateway.http.origin_patterns import pattern_of
-from identity_rules.custom_fields import NONE, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
+from identity_rules.custom_fields import NO_FIELDS, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
 from runtime.settings import Address, Keys, PairKeysField, SiteSettings, Words, from_env, split_words
 
 MAX_PORT = 65_535
@@ -56,8 +56,8 @@ class GatewaySettings(SiteSettings):
         le=86_400,
         description="How many seconds `session_data` is valid.",
     )
-    user_fields: UserFields = from_env("TRIVET_USER_FIELDS", default=NONE, description=USER_FIELDS)
-    session_fields: SessionFields = from_env("TRIVET_SESSION_FIELDS", default=NONE, description=SESSION_FIELDS)
+    user_fields: UserFields = from_env("TRIVET_USER_FIELDS", default=NO_FIELDS, description=USER_FIELDS)
+    session_fields: SessionFields = from_env("TRIVET_SESSION_FIELDS", default=NO_FIELDS, description=SESSION_FIELDS)
     near_cache_bytes: int = from_env(
         "TRIVET_NEAR_CACHE_BYTES",
         default=64 * 1024 * 1024,

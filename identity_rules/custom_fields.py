@@ -16,11 +16,11 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 TYPES = ("string", "number", "boolean", "date", "string[]", "number[]")
 FLAGS = ("required", "input", "returned")
 OF_JAVASCRIPT = frozenset({"constructor", "prototype", "hasOwnProperty", "toString", "valueOf"})
-OF_USERS = OF_JAVASCRIPT | {
+RESERVED_FOR_USERS = OF_JAVASCRIPT | {
     *("id", "name", "email", "emailVerified", "image", "createdAt", "updatedAt", "role", "banned", "banReason"),
     *("banExpires", "password", "currentPassword", "newPassword", "callbackURL", "rememberMe", "token"),
 }
-OF_SESSIONS = OF_JAVASCRIPT | {
+RESERVED_FOR_SESSIONS = OF_JAVASCRIPT | {
     *("id", "userId", "token", "expiresAt", "createdAt", "updatedAt", "ipAddress", "userAgent", "user"),
 }
 """Names that have a meaning already."""
@@ -41,10 +41,10 @@ class Field:
 
 
 Fields = Mapping[str, Field]
-NONE: Fields = {}
+NO_FIELDS: Fields = {}
 
 
-def wrong(field: Field, value: object) -> tuple[str, str, object] | None:
+def type_mismatch(field: Field, value: object) -> tuple[str, str, object] | None:
     """Return what is wrong with a value: where in it, which type was wanted and what is there; None if it fits.
 
     Nothing, that is None, fits every field.
@@ -59,7 +59,7 @@ def wrong(field: Field, value: object) -> tuple[str, str, object] | None:
     return next(((f".{index}", kind, item) for index, item in enumerate(value) if not _fits(kind, item)), None)
 
 
-def normal(field: Field, value: Any) -> Any:
+def normalized(field: Field, value: Any) -> Any:
     """Return a value that fits as it is kept: a date in UTC with milliseconds, everything else as it is."""
     return _date(value) if field.type == "date" and value is not None else value
 
@@ -114,17 +114,17 @@ def _field(name: str, value: object, taken: frozenset[str]) -> Field:
         raise ValueError(f"{name}: required, input and returned are true or false")
     field = Field(value["type"], **{flag: value[flag] for flag in FLAGS if flag in value})
     default = value.get("defaultValue")
-    if wrong(field, default) is not None:
+    if type_mismatch(field, default) is not None:
         raise ValueError(f"{name}: defaultValue must be of the type {field.type}")
-    return Field(field.type, field.required, field.input, field.returned, normal(field, default))
+    return Field(field.type, field.required, field.input, field.returned, normalized(field, default))
 
 
 def _reader(taken: frozenset[str]) -> BeforeValidator:
     return BeforeValidator(lambda value: parse(value, taken) if isinstance(value, str) else value)
 
 
-UserFields = Annotated[Fields, NoDecode, _reader(OF_USERS)]
-SessionFields = Annotated[Fields, NoDecode, _reader(OF_SESSIONS)]
+UserFields = Annotated[Fields, NoDecode, _reader(RESERVED_FOR_USERS)]
+SessionFields = Annotated[Fields, NoDecode, _reader(RESERVED_FOR_SESSIONS)]
 USER_FIELDS = "A product's own fields of users as JSON: NAME to type, required, input, returned, defaultValue."
 SESSION_FIELDS = "The same for sessions."
 """The sentences of the two settings, which two processes read."""

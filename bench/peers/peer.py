@@ -14,9 +14,9 @@ from sqlalchemy.pool import NullPool
 
 from bench.load.http import Request, request
 from bench.peers import packages
-from services.identity.passwords.hashing import Cost
+from services.identity.passwords.hashing import HashingConfig
 from services.identity.store.engine import store_url
-from services.identity.store.engine.engine import Limits
+from services.identity.store.engine.engine import StoreLimits
 from tests.harness.ports import free_port
 from tests.harness.processes import SECRET
 from tests.harness.stores.engines import end, wait_for_port
@@ -82,7 +82,7 @@ class Peer:
 def _better_auth(ground: Ground) -> tuple[list[str], Path, dict[str, str]]:
     """npm's better-auth; its hasher has our parameters, and as many threads as there are cores."""
     uri = store_url.parse(ground.database).url.set(drivername="mysql").render_as_string(hide_password=False)
-    numbers = (Limits().connections, Cost().memory_kib, Cost().passes)
+    numbers = (StoreLimits().connections, HashingConfig().memory_kib, HashingConfig().passes)
     command = ["node", "server.mjs", uri, str(ground.port), SECRET, *map(str, numbers), ground.cookie_cache]
     environment = {"NODE_ENV": "production", "UV_THREADPOOL_SIZE": str(os.cpu_count() or 1)}
     return [*command, *([ground.redis] if ground.redis else [])], packages.NODE, environment

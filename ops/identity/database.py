@@ -20,7 +20,7 @@ from ops.stack.data_folder import made
 from ops.stack.stores import is_given, sqlite_file, sqlite_url
 
 if TYPE_CHECKING:
-    from services.identity.store.schema.migrate import Status
+    from services.identity.store.schema.migrate import MigrationStatus
 
 app = typer.Typer(help="Manage the schema of identity's database.", no_args_is_help=True, rich_markup_mode=None)
 T = TypeVar("T")
@@ -120,7 +120,7 @@ def create(name: Annotated[str, typer.Argument(help="A short description, for ex
     print(create(name))
 
 
-def _show(found: "Status") -> None:
+def _show(found: "MigrationStatus") -> None:
     print(f"at        {found.current or 'nothing: the database is empty'}")
     print(f"head      {found.head}")
     print(f"pending   {', '.join(found.pending) or 'none'}")
@@ -129,14 +129,14 @@ def _show(found: "Status") -> None:
 def _once_there(work: Callable[[], T], address: str, *, wait: bool = False) -> T:
     """Do the work, with `wait` once the database answers. Raises CommandFailed with advice for the operator."""
     from ops.identity.database_failures import explained
-    from services.identity.store.schema.migrate import BusyError
+    from services.identity.store.schema.migrate import MigrationLockError
 
     said = ""
     while True:
         try:
             with explained(address):
                 return work()
-        except BusyError:
+        except MigrationLockError:
             raise CommandFailed(
                 "another migration has been under way for over a minute: try again when it ends"
             ) from None

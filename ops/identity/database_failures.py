@@ -11,10 +11,10 @@ from sqlalchemy.exc import DBAPIError
 from ops.errors import CommandFailed, WrongSettings
 from runtime.errors import ServiceError
 from services.identity.store.engine import store_url
-from services.identity.store.engine.engine import Limits, open_engine
+from services.identity.store.engine.engine import StoreLimits, open_engine
 from services.identity.store.engine.versions import TooOldError
 from services.identity.store.faults.codes import Fault
-from services.identity.store.faults.diagnosis import trouble_of
+from services.identity.store.faults.diagnosis import diagnose
 from services.identity.store.faults.errors import code_of, fault_of, words_of
 
 OURS = "DATABASE_URL"
@@ -47,13 +47,13 @@ def failure(error: BaseException, address: str, setting: str = OURS) -> CommandF
     setting = _named(address, setting)
     if isinstance(error, TooOldError):
         return WrongSettings(f"{setting}: {error}")
-    trouble = trouble_of(error)
-    if trouble is None and _hides_its_code(error):
+    diagnosis = diagnose(error)
+    if diagnosis is None and _hides_its_code(error):
         error = _asked_again(address) or error
-        trouble = trouble_of(error)
-    if trouble is not None:
-        kind = CommandFailed if trouble.passes else WrongSettings
-        return kind(f"{setting}: {trouble.what}: {trouble.mend} ({words_of(error)})")
+        diagnosis = diagnose(error)
+    if diagnosis is not None:
+        kind = CommandFailed if diagnosis.is_transient else WrongSettings
+        return kind(f"{setting}: {diagnosis.problem}: {diagnosis.remedy} ({words_of(error)})")
     if fault_of(error) in (Fault.GONE, Fault.BUSY, Fault.READ_ONLY):
         return CommandFailed(
             f"{setting}: the database fails or does not answer ({words_of(error)}): check that it is running"
@@ -81,7 +81,7 @@ def _asked_again(address: str) -> BaseException | None:
     """Return how the service's own driver fails to connect, which tells the SQLSTATE; None if it does not fail."""
 
     async def connect() -> BaseException | None:
-        engine = open_engine(store_url.parse(address), Limits(connections=1))
+        engine = open_engine(store_url.parse(address), StoreLimits(connections=1))
         try:
             async with engine.connect():
                 return None

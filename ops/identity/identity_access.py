@@ -62,7 +62,7 @@ class IdentityAccess:
 @asynccontextmanager
 async def open_identity(address: str) -> AsyncIterator[IdentityAccess]:
     """Open the database at an address. Raises ServiceError if it cannot be reached or its schema is old."""
-    async with Database.open(store_url.parse(address), admit=SchemaCheck()) as database:
+    async with Database.open(store_url.parse(address), check_schema=SchemaCheck()) as database:
         outbox = Outbox(database, leave_it_to_the_relay)
         stores = Stores.on(database, outbox, Lifetimes())
         administration = Administration(stores)

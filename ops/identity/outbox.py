@@ -15,7 +15,7 @@ from ops.errors import CommandFailed, WrongSettings
 from ops.output import as_json, moment, note, table
 
 if TYPE_CHECKING:
-    from services.identity.outbox.backlog import Choice, Waiting
+    from services.identity.outbox.backlog import BacklogEntry, MessageFilter
 
 app = typer.Typer(
     help="Manage the outbox: messages (mails, audit events, erasures, invalidations) to other services.",
@@ -38,11 +38,11 @@ def list_notes(
 ) -> None:
     """List the messages in the outbox, oldest first: age, failed attempts, the cause and the next attempt."""
     from ops.identity.identity_access import IdentityAccess, with_identity
-    from services.identity.outbox.backlog import Choice
+    from services.identity.outbox.backlog import MessageFilter
 
-    async def work(identity: IdentityAccess) -> "tuple[list[Waiting], dict[str, int]]":
+    async def work(identity: IdentityAccess) -> "tuple[list[BacklogEntry], dict[str, int]]":
         return await identity.backlog.list(
-            Choice(topic=topic), limit, only_parked=parked
+            MessageFilter(topic=topic), limit, only_parked=parked
         ), await identity.backlog.counts()
 
     found, counts = with_identity(work)
@@ -91,13 +91,13 @@ def drop(
     print(f"messages dropped: {_as_named(with_identity(work), ids, 'is parked')}")
 
 
-def _chosen(ids: Iterable[int] | None, everything: bool, topic: str) -> "Choice":
-    from services.identity.outbox.backlog import Choice
+def _chosen(ids: Iterable[int] | None, everything: bool, topic: str) -> "MessageFilter":
+    from services.identity.outbox.backlog import MessageFilter
 
     named = tuple(dict.fromkeys(ids or ()))
     if bool(named) == everything:
         raise WrongSettings("give either message ids or --all")
-    return Choice(named, topic)
+    return MessageFilter(named, topic)
 
 
 def _ask() -> None:
@@ -122,7 +122,7 @@ def _age(now: datetime, since: datetime) -> str:
     return f"{days}d {hours}h" if days else f"{hours}h {minutes}m" if hours else f"{minutes}m {seconds % 60}s"
 
 
-def _next(each: "Waiting") -> str:
+def _next(each: "BacklogEntry") -> str:
     if each.is_parked:
         return "parked"
     return moment(each.next_attempt_at) if each.attempts else "now"

@@ -1,6 +1,6 @@
 """Encryption of identity's data at rest, for subcommands, under the same keys as the running service."""
 
-from identity_rules.custom_fields import NONE, USER_FIELDS, UserFields
+from identity_rules.custom_fields import NO_FIELDS, USER_FIELDS, UserFields
 from ops.keys.pair_keys import seal_keys
 from ops.settings import OpsSettings
 from ops.stack.data_folder import secret
@@ -14,7 +14,7 @@ class SealingSettings(OpsSettings):
     seal_keys: SealKeysField | None = from_env(
         "TRIVET_SEAL_KEYS", default=None, description="Identity's own, where they are not made of TRIVET_SECRET."
     )
-    user_fields: UserFields = from_env("TRIVET_USER_FIELDS", default=NONE, description=USER_FIELDS)
+    user_fields: UserFields = from_env("TRIVET_USER_FIELDS", default=NO_FIELDS, description=USER_FIELDS)
 
 
 def sealer(settings: SealingSettings) -> Sealer:

@@ -16,7 +16,7 @@ from ops.errors import CommandFailed, WrongSettings
 from ops.output import as_json, moment, note, plain, table
 
 if TYPE_CHECKING:
-    from services.identity.users.administration import Changed
+    from services.identity.users.administration import UserChange
     from services.identity.users.users import User
 
 app = typer.Typer(help="Manage users.", no_args_is_help=True, rich_markup_mode=None)
@@ -57,9 +57,9 @@ def list_users(
 ) -> None:
     """List users and print their total number."""
     from ops.identity.identity_access import IdentityAccess, with_identity
-    from services.identity.users.users import Filter, Order, Role
+    from services.identity.users.users import Order, Role, UserFilter
 
-    wanted = Filter("", Role(role.value) if role else None, banned, verified, query.replace("\0", ""))
+    wanted = UserFilter("", Role(role.value) if role else None, banned, verified, query.replace("\0", ""))
 
     async def work(identity: IdentityAccess) -> "tuple[list[User], int]":
         found = await identity.users.list(wanted, Order[sort.name], page_size, offset=(page - 1) * page_size)
@@ -133,7 +133,7 @@ def ban(
 
     until = datetime.now(UTC) + _length(length) if length else None
 
-    async def work(identity: IdentityAccess) -> "Changed":
+    async def work(identity: IdentityAccess) -> "UserChange":
         user = await identity.user(who)
         return await identity.administration.ban(user.id, reason, until, actor=ACTOR)
 
@@ -148,7 +148,7 @@ def unban(who: Who) -> None:
     """Lift the ban of a user."""
     from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
 
-    async def work(identity: IdentityAccess) -> "Changed":
+    async def work(identity: IdentityAccess) -> "UserChange":
         return await identity.administration.unban((await identity.user(who)).id, actor=ACTOR)
 
     print(f"{with_identity(work).user.email} can sign in")
@@ -216,11 +216,11 @@ def export(
         raise CommandFailed(f"the export is incomplete: {missing}; check that the stack runs, or use --sql-only")
 
 
-def _set_role(who: str, role: RoleName, mend: str) -> "Changed":
+def _set_role(who: str, role: RoleName, mend: str) -> "UserChange":
     from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
     from services.identity.users.users import Role
 
-    async def work(identity: IdentityAccess) -> "Changed":
+    async def work(identity: IdentityAccess) -> "UserChange":
         user = await identity.user(who, mend)
         return await identity.administration.set_role(user.id, Role(role.value), actor=ACTOR)
 

@@ -43,14 +43,18 @@ async def main(settings: IdentitySettings) -> None:
     site, sealer, signer = settings.site, Sealer(settings.seal_keys), Signer("identity", settings.call_keys)
     async with AsyncExitStack() as stack:
         cache = CacheServiceStub(await stack.enter_async_context(connect(settings.cache_address, "cache", signer)))
-        mailer = await stack.enter_async_context(connect(settings.notifications_address, "notifications", signer))
+        notifications = await stack.enter_async_context(
+            connect(settings.notifications_address, "notifications", signer)
+        )
         hasher = stack.enter_context(Hasher(settings.hashing))
         # Opened after what its tasks use: it closes first, and waits for them.
-        database = await stack.enter_async_context(Database.open(settings.store, settings.limits, admit=SchemaCheck()))
-        outbox = Outbox(database, CacheInvalidations(cache).invalidate, subscribers(mailer, sealer))
+        database = await stack.enter_async_context(
+            Database.open(settings.store, settings.limits, check_schema=SchemaCheck())
+        )
+        outbox = Outbox(database, CacheInvalidations(cache).invalidate, subscribers(notifications, sealer))
         stores = Stores.on(database, outbox, site.lifetimes, requires_verification=site.rules.require_verification)
         cases = build_use_cases(stores, site, hasher=hasher, sealer=sealer)
-        verify_new = cases.mails.verify_email if site.rules.verify_on_sign_up else None
+        verify_new = cases.mailer.verify_email if site.rules.verify_on_sign_up else None
         oauth = await stack.enter_async_context(open_oauth(stores, sealer, settings.oauth, verify_new=verify_new))
         billing = await open_billing(stack, stores, settings, sweep_seconds=settings.sweep_seconds)
         await run_outbox(stack, outbox, database, relay_seconds=settings.relay_seconds)

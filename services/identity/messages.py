@@ -14,7 +14,7 @@ from runtime.rpc.actor import current_actor
 from runtime.struct_codec import plain
 from services.identity.store.control_characters import CONTROLS
 from services.identity.store.schema.table import ID_LENGTH
-from services.identity.users.custom_fields import Additional
+from services.identity.users.custom_fields import CustomFields
 
 Context = ServicerContext[Any, Any]
 URL_LENGTH = 2_048
@@ -46,9 +46,9 @@ def decode_url(text: str, field: str) -> str:
     return text
 
 
-def decode_additional(given: Struct, kind: Additional, field: str) -> dict[str, Any]:
+def decode_additional(given: Struct, kind: CustomFields, field: str) -> dict[str, Any]:
     """Return values of custom fields. Raises InvalidArgument for a field or value that the caller cannot set."""
-    return kind.accepted(plain(given, field), field, by_person=current_actor.get().is_person)
+    return kind.validated(plain(given, field), field, by_person=current_actor.get().is_person)
 
 
 def encode_struct(values: dict[str, Any] | None) -> Struct | None:

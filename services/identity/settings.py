@@ -3,13 +3,13 @@
 import logging
 from datetime import timedelta
 
-from identity_rules.custom_fields import NONE, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
+from identity_rules.custom_fields import NO_FIELDS, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
 from runtime.settings import Address, SealKeysField, ServiceSettings, SiteSettings, from_env
 from services.identity.billing.settings import StripeSettings
 from services.identity.email.settings import EmailSettings
 from services.identity.oauth.config import OAuthConfig
 from services.identity.oauth.providers.settings import OAuthSettings
-from services.identity.passwords.hashing import Cost
+from services.identity.passwords.hashing import HashingConfig
 from services.identity.sessions.session import Lifetimes
 from services.identity.site import Site
 from services.identity.store.engine.settings import StoreSettings
@@ -29,8 +29,8 @@ class IdentitySettings(ServiceSettings, SiteSettings, StoreSettings, EmailSettin
         "TRIVET_SEAL_KEYS", description="Encrypt secrets at rest, the first one; the others are still opened, by comma."
     )
 
-    user_fields: UserFields = from_env("TRIVET_USER_FIELDS", default=NONE, description=USER_FIELDS)
-    session_fields: SessionFields = from_env("TRIVET_SESSION_FIELDS", default=NONE, description=SESSION_FIELDS)
+    user_fields: UserFields = from_env("TRIVET_USER_FIELDS", default=NO_FIELDS, description=USER_FIELDS)
+    session_fields: SessionFields = from_env("TRIVET_SESSION_FIELDS", default=NO_FIELDS, description=SESSION_FIELDS)
     session_expires_seconds: int = from_env(
         "TRIVET_SESSION_EXPIRES_SECONDS", default=604_800, ge=60, description="How long a session lives."
     )
@@ -82,7 +82,7 @@ class IdentitySettings(ServiceSettings, SiteSettings, StoreSettings, EmailSettin
         """Log what an operator should change in DATABASE_URL."""
         for name, why in self.store.parameters.ignored.items():
             logger.warning("DATABASE_URL: the parameter %s has no effect: %s", name, why)
-        if self.is_production and self.store.is_plain_and_far:
+        if self.is_production and self.store.is_unencrypted_remote:
             logger.warning("DATABASE_URL: the connection to the database is not encrypted: set sslmode")
 
     @property
@@ -92,10 +92,10 @@ class IdentitySettings(ServiceSettings, SiteSettings, StoreSettings, EmailSettin
         )
 
     @property
-    def hashing(self) -> Cost:
-        return Cost(
+    def hashing(self) -> HashingConfig:
+        return HashingConfig(
             self.hashing_memory_kib,
             self.hashing_passes,
-            workers=self.hashing_workers or Cost.workers,
+            workers=self.hashing_workers or HashingConfig.workers,
             queue=self.hashing_queue,
         )

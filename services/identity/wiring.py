@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from runtime.sealing import Sealer
 from services.identity.email.links import Links
-from services.identity.email.templates import Mails
+from services.identity.email.templates import Mailer
 from services.identity.email.verification import EmailVerification
-from services.identity.outbox.mail import Post
+from services.identity.outbox.mail import MailOutbox
 from services.identity.passwords.authentication import Authentication
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.resets import PasswordResets
-from services.identity.passwords.sign_up import SignUps
+from services.identity.passwords.sign_up import SignUp
 from services.identity.site import Site
 from services.identity.stores import Stores
 from services.identity.users.administration import Administration
@@ -22,9 +22,9 @@ class UseCases:
     """What the servicers call. None of them knows a transport."""
 
     links: Links
-    mails: Mails
+    mailer: Mailer
     authentication: Authentication
-    sign_ups: SignUps
+    sign_up: SignUp
     resets: PasswordResets
     verification: EmailVerification
     deletion: UserDeletion
@@ -35,22 +35,22 @@ def build_use_cases(stores: Stores, site: Site, *, hasher: Hasher, sealer: Seale
     """Return the use cases; a new domain adds a line."""
     rules, refuse_common = site.rules, site.refuse_common
     links = Links(site.base_url, site.secrets, now=stores.now)
-    mails = Mails(Post(stores.outbox, sealer), links, site.base_url)
-    authentication = Authentication(stores, hasher=hasher, mails=mails, rules=rules, refuse_common=refuse_common)
+    mailer = Mailer(MailOutbox(stores.outbox, sealer), links, site.base_url)
+    authentication = Authentication(stores, hasher=hasher, mailer=mailer, rules=rules, refuse_common=refuse_common)
     return UseCases(
         links=links,
-        mails=mails,
+        mailer=mailer,
         authentication=authentication,
-        sign_ups=SignUps(
+        sign_up=SignUp(
             stores,
             authentication=authentication,
             hasher=hasher,
-            mails=mails,
+            mailer=mailer,
             rules=rules,
             refuse_common=refuse_common,
         ),
-        resets=PasswordResets(stores, hasher=hasher, mails=mails, rules=rules, refuse_common=refuse_common),
-        verification=EmailVerification(stores, authentication=authentication, links=links, mails=mails, rules=rules),
-        deletion=UserDeletion(stores, authentication=authentication, mails=mails, rules=rules),
+        resets=PasswordResets(stores, hasher=hasher, mailer=mailer, rules=rules, refuse_common=refuse_common),
+        verification=EmailVerification(stores, authentication=authentication, links=links, mailer=mailer, rules=rules),
+        deletion=UserDeletion(stores, authentication=authentication, mailer=mailer, rules=rules),
         administration=Administration(stores),
     )

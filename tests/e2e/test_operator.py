@@ -15,7 +15,7 @@ from ops.identity.identity_access import leave_it_to_the_relay, open_identity
 from ops.identity.sealing import SealingSettings, sealer
 from ops.stack import running
 from runtime.sealing import Sealer
-from services.identity.outbox.mail import Mail, Post
+from services.identity.outbox.mail import Mail, MailOutbox
 from services.identity.outbox.outbox import Outbox
 from services.identity.store.database import Transaction
 from tests.e2e.accounts import PASSWORD, sign_in, sign_up
@@ -208,7 +208,7 @@ async def _put_mail(file: Path, email: str, seals: Sealer) -> None:
         letter = Mail(user.id, email, "account.reset-password", "Reset", "Reset it", "https://x.io/one-time-link")
 
         async def work(transaction: Transaction) -> None:
-            await Post(Outbox(identity.database, leave_it_to_the_relay), seals).put(transaction, letter)
+            await MailOutbox(Outbox(identity.database, leave_it_to_the_relay), seals).put(transaction, letter)
 
         await identity.database.transaction("tests.mail", work)
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from gateway.auth.protocol.limits import ACCOUNT
-from services.identity.passwords.hashing import NICENESS, Cost, Hasher
+from services.identity.passwords.hashing import NICENESS, Hasher, HashingConfig
 from tests.conftest import Engines
 from tests.harness.clients import UNLIMITED, another_client
 from tests.harness.metrics import metric
@@ -85,7 +85,7 @@ async def test_a_flood_of_sign_ins_is_shed_and_checks_go_on(stores: Stores) -> N
         assert {answer.status_code for answer in answers} == {200, 503}
         assert all(answer.headers["retry-after"] == "1" for answer in refused)
         shed = await metric_of(running, "identity", "trivet_hashing_shed_total")
-        assert memory_mib(running, "VmHWM") < before + 1.2 * Cost.memory_kib / 1024, "one hash at a time"
+        assert memory_mib(running, "VmHWM") < before + 1.2 * HashingConfig.memory_kib / 1024, "one hash at a time"
         assert FLOOD / 2 < shed <= len(refused), "the others had no place in the line"
 
 
@@ -103,7 +103,7 @@ async def test_without_the_bound_they_all_wait_until_it_is_too_late(stores: Stor
 
 async def test_hashing_leaves_the_loop_and_its_default_threads_free() -> None:
     """0.1, 0.2: it has threads of its own, which the scheduler takes last."""
-    with Hasher(Cost(64, 1, workers=2)) as hasher:
+    with Hasher(HashingConfig(64, 1, workers=2)) as hasher:
         await hasher.hash("a long enough password")
         threads = [thread for thread in threading.enumerate() if thread.name.startswith("hashing")]
         assert threads

@@ -4,7 +4,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from gateway.auth.protocol.refusals import Refusal
 from gateway.auth.protocol.validation import type_of
-from identity_rules.custom_fields import Field, Fields, wrong
+from identity_rules.custom_fields import Field, Fields, type_mismatch
 
 FALSY = (None, False, 0, "")
 """Falsy values in JavaScript. The original ignores them for a field that must not be set."""
@@ -50,7 +50,7 @@ def _keeps_its_default(field: Field | None) -> bool:
 
 def _issue(name: str, field: Field, value: object) -> str | None:
     """Return zod's message for an invalid value, None for a valid one."""
-    found = wrong(field, value)
+    found = type_mismatch(field, value)
     if found is None:
         return None
     where, wanted, item = found

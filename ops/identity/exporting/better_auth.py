@@ -251,7 +251,7 @@ def opened(
     A session on MySQL keeps the server's zone, as the app's sessions do that will read TIMESTAMP columns.
     """
     try:
-        store = store_url.usable(address)
+        store = store_url.parse_usable(address)
     except ValueError as error:
         raise WrongSettings(f"--to: {error}") from None
     note_ignored("--to", store)

@@ -84,12 +84,12 @@ async def _exported(
     from services.identity.store.database import Database
     from services.identity.store.engine import store_url
     from services.identity.store.schema.schema_check import SchemaCheck
-    from services.identity.users.users import Filter, Users
+    from services.identity.users.users import UserFilter, Users
 
     report = Report()
-    async with Database.open(store_url.parse(address), admit=SchemaCheck()) as database:
+    async with Database.open(store_url.parse(address), check_schema=SchemaCheck()) as database:
         await database.ping()
-        total = await Users(database, Outbox(database, leave_it_to_the_relay)).count(Filter())
+        total = await Users(database, Outbox(database, leave_it_to_the_relay)).count(UserFilter())
         with _writer(to, sealer, time_zone, time_unit) as (write, finish):
             with progress("users", total) as advance:
                 async for page in pages(database):

@@ -21,7 +21,7 @@ from runtime.settings import from_env
 from runtime.struct_codec import number, plain
 from services.identity import schema
 from services.identity.outbox import audit, mail
-from services.identity.outbox.outbox import PARKED, Note
+from services.identity.outbox.outbox import PARKED, OutboxMessage
 from services.identity.store.database import Database
 from trivet.client import Channel, Signer, connect
 from trivet.notifications.v1.user_data_service_pb2 import ExportUserDataRequest
@@ -111,7 +111,7 @@ async def _waiting(database: Database, user_id: str, settings: PersonSettings) -
 
 def _told(row: Any, opens: Sealer | None) -> dict[str, Any] | None:
     """Return what a note tells, without a mail's text, which can hold a link that proves who its reader is."""
-    note = Note(row.id, row.key, row.payload, row.created_at)
+    note = OutboxMessage(row.id, row.key, row.payload, row.created_at)
     try:
         if opens is None or row.topic.endswith(audit.TOPIC):
             return dict(json.loads(note.payload))

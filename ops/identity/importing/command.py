@@ -158,12 +158,12 @@ async def _imported(address: str, people: "Reader", *, dry_run: bool) -> "Report
     from services.identity.outbox.outbox import Outbox
     from services.identity.store.database import Database
     from services.identity.store.engine import store_url
-    from services.identity.store.engine.engine import Limits
+    from services.identity.store.engine.engine import StoreLimits
     from services.identity.store.schema.schema_check import SchemaCheck
 
-    patient = Limits(connections=2, statement_seconds=30, attempt_seconds=40, lock_seconds=20, turn_seconds=30)
+    patient = StoreLimits(connections=2, statement_seconds=30, attempt_seconds=40, lock_seconds=20, turn_seconds=30)
     report = Report()
-    async with Database.open(store_url.parse(address), patient, admit=SchemaCheck()) as database:
+    async with Database.open(store_url.parse(address), patient, check_schema=SchemaCheck()) as database:
         await database.ping()
         with claims.opened() as claimed, progress("users", people.total) as advance:
             audit = Audit(database, Outbox(database, leave_it_to_the_relay))

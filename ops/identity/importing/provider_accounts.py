@@ -12,7 +12,7 @@ from ops.identity.importing.report import Report
 from ops.identity.importing.source.source import Row
 from ops.identity.importing.source.values import line
 from runtime.sealing import Sealer
-from services.identity.oauth.providers.catalog import BUILT_IN, Registration
+from services.identity.oauth.providers.catalog import BUILT_IN, ClientRegistration
 from services.identity.oauth.tokens import MAX_LENGTH, purpose
 
 TOKENS = {"access_token": "accessToken", "refresh_token": "refreshToken", "id_token": "idToken"}
@@ -70,7 +70,7 @@ class ProviderAccounts:
         if provider in self._issuers:
             return self._issuers[provider]
         make = BUILT_IN.get(provider)
-        if make is not None and (issuer := make(Registration("")).issuer):
+        if make is not None and (issuer := make(ClientRegistration("")).issuer):
             return issuer
         if issuer := _claimed(id_token):
             return issuer

@@ -14,7 +14,7 @@ from ops.identity.importing.source.source import Row
 from services.identity import schema
 from services.identity.outbox.audit import Audit, Event, EventKind
 from services.identity.store.database import Database, Transaction
-from services.identity.store.faults.errors import TwiceError
+from services.identity.store.faults.errors import DuplicateError
 
 T = TypeVar("T")
 ROWS = 500
@@ -47,7 +47,7 @@ class Target:
         """Write a page of people; return what became of them."""
         try:
             return await self._write(people)
-        except TwiceError:  # a user signed up here after the transaction had read
+        except DuplicateError:  # a user signed up here after the transaction had read
             if len(people) == 1:
                 report = Report()
                 people[0].leave_out("something of theirs was taken here meanwhile: run the import again", report)
@@ -73,7 +73,7 @@ class Target:
                 await self._insert(transaction, table, rows)
                 selection.report.count(table.name, "would be imported" if self._dry_run else "imported", len(rows))
             if selection.users and not self._dry_run:
-                await self._audit.note(transaction, _event(selection))
+                await self._audit.record(transaction, _event(selection))
             return selection
 
         selection = await self._database.transaction("import.write", work)

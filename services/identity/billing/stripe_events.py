@@ -9,7 +9,7 @@ from typing import Any
 from runtime import json_text
 from runtime.errors import InvalidArgument
 from services.identity.billing.settings import PLAN_LENGTH
-from services.identity.billing.stripe_terms import News, Terms
+from services.identity.billing.stripe_terms import SubscriptionEvent, Terms
 
 WORD = re.compile(r"[!-~]{1,255}")
 STATUS = re.compile(r"[a-z_]{1,32}")
@@ -24,7 +24,7 @@ Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Thin:
+class ThinEvent:
     """An event that only names the object that has changed: `collection` and `object_id` say where it is read."""
 
     event_id: str
@@ -41,7 +41,7 @@ class _MalformedError(Exception):
 WRONG_SHAPE = (ValueError, KeyError, TypeError, IndexError, AttributeError, _MalformedError)
 
 
-def read(text: str, plans: Mapping[str, str]) -> News | Thin | None:
+def read_event(text: str, plans: Mapping[str, str]) -> SubscriptionEvent | ThinEvent | None:
     """Return what a signed event says of a subscription, None if it is of no concern.
 
     A type that we do not know is of no concern whatever its shape: Stripe turns an endpoint off that refuses events.
@@ -50,19 +50,19 @@ def read(text: str, plans: Mapping[str, str]) -> News | Thin | None:
     try:
         event = json_text.parse(text)
         kind = _word(event, "type")
-        if kind.startswith(THIN) and (known := kind.removeprefix(THIN)) in TELLS:
+        if kind.startswith(THIN_PREFIX) and (known := kind.removeprefix(THIN_PREFIX)) in READERS:
             return _thin(event, known)
-        if kind not in TELLS:
+        if kind not in READERS:
             return None
-        return TELLS[kind](_word(event, "id"), _second(event["created"]), _object(event["data"]["object"]), plans)
+        return READERS[kind](_word(event, "id"), _second(event["created"]), _object(event["data"]["object"]), plans)
     except WRONG_SHAPE:
         raise InvalidArgument("INVALID_EVENT", "this is no event as Stripe documents it", field="payload") from None
 
 
-def told(thin: Thin, found: Object, plans: Mapping[str, str]) -> News | None:
+def read_object(thin: ThinEvent, found: Object, plans: Mapping[str, str]) -> SubscriptionEvent | None:
     """Return what a thin event says of a subscription, by the object that it names. Raises InvalidArgument."""
     try:
-        return TELLS[thin.kind](thin.event_id, thin.created, found, plans)
+        return READERS[thin.kind](thin.event_id, thin.created, found, plans)
     except WRONG_SHAPE:
         raise InvalidArgument("INVALID_EVENT", "this is no object as Stripe documents it") from None
 
@@ -90,39 +90,41 @@ def _user(value: Any) -> str:
     return value if isinstance(value, str) and USER_ID.fullmatch(value) else NO_USER
 
 
-def _subscription(event_id: str, created: int, told: Object, plans: Mapping[str, str]) -> News:
+def _subscription(event_id: str, created: int, told: Object, plans: Mapping[str, str]) -> SubscriptionEvent:
     customer, user_id = _id(told.get("customer")), user_of(told)
-    return News(event_id, created, _word(told, "id"), customer, user_id, terms=_terms(told, plans))
+    return SubscriptionEvent(event_id, created, _word(told, "id"), customer, user_id, terms=_terms(told, plans))
 
 
-def _thin(event: Object, kind: str) -> Thin:
+def _thin(event: Object, kind: str) -> ThinEvent:
     created = int(datetime.fromisoformat(event["created"]).timestamp())
     collection = next(path for beginning, path in COLLECTIONS.items() if kind.startswith(beginning))
-    return Thin(_word(event, "id"), _second(created), kind, collection, _word(event["related_object"], "id"))
+    return ThinEvent(_word(event, "id"), _second(created), kind, collection, _word(event["related_object"], "id"))
 
 
-def _checkout(event_id: str, created: int, told: Object, _: Mapping[str, str]) -> News | None:
+def _checkout(event_id: str, created: int, told: Object, _: Mapping[str, str]) -> SubscriptionEvent | None:
     subscription_id = _id(told.get("subscription"))
     if not subscription_id:  # a single payment
         return None
     user_id = _user(told.get("client_reference_id")) or user_of(told)
-    return News(event_id, created, subscription_id, _id(told.get("customer")), user_id)
+    return SubscriptionEvent(event_id, created, subscription_id, _id(told.get("customer")), user_id)
 
 
-def _invoice(*, paid: bool) -> Callable[[str, int, Object, Mapping[str, str]], News | None]:
-    def tell(event_id: str, created: int, told: Object, _: Mapping[str, str]) -> News | None:
+def _invoice(*, paid: bool) -> Callable[[str, int, Object, Mapping[str, str]], SubscriptionEvent | None]:
+    def tell(event_id: str, created: int, told: Object, _: Mapping[str, str]) -> SubscriptionEvent | None:
         # Since 2025-03-31 an invoice names its subscription as one of several kinds of parent.
         parent = _object(told.get("parent") or {})
         details = _object(parent.get("subscription_details") or told.get("subscription_details") or {})
         subscription_id = _id(told.get("subscription") or details.get("subscription"))
         if not subscription_id:
             return None
-        return News(event_id, created, subscription_id, _id(told.get("customer")), user_of(details), paid=paid)
+        return SubscriptionEvent(
+            event_id, created, subscription_id, _id(told.get("customer")), user_of(details), paid=paid
+        )
 
     return tell
 
 
-TELLS: Mapping[str, Callable[[str, int, Object, Mapping[str, str]], News | None]] = {
+READERS: Mapping[str, Callable[[str, int, Object, Mapping[str, str]], SubscriptionEvent | None]] = {
     "checkout.session.completed": _checkout,
     "customer.subscription.created": _subscription,
     "customer.subscription.updated": _subscription,
@@ -136,7 +138,7 @@ TELLS: Mapping[str, Callable[[str, int, Object, Mapping[str, str]], News | None]
 }
 """By type; any other is of no concern."""
 
-THIN = "v1."
+THIN_PREFIX = "v1."
 """What the type of a thin event about an object of API v1 begins with (docs.stripe.com/events/how-events-work)."""
 
 COLLECTIONS = {

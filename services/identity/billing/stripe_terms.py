@@ -24,7 +24,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class SubscriptionEvent:
     """What one event says of one subscription: all of it (`terms`), or that an invoice was paid or not (`paid`).
 
     `created` is Stripe's time of the event in Unix seconds; `user_id` is empty if it does not say whose it is. `read`
@@ -41,14 +41,14 @@ class News:
     read: bool = False
 
 
-UNTOLD = Terms(plan="", status="incomplete")
+NO_TERMS = Terms(plan="", status="incomplete")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class SubscriptionState:
     """What all events so far say together; the times are Stripe's, None for what no event has told."""
 
-    terms: Terms = UNTOLD
+    terms: Terms = NO_TERMS
     told_at: int | None = None
     invoice_at: int | None = None
     invoice_paid: bool | None = None
@@ -63,7 +63,7 @@ class Known:
             return "active" if said in ("incomplete", "past_due", "unpaid") else said
         return "past_due" if said == "active" else said
 
-    def after(self, news: News) -> "Known":
+    def after(self, news: SubscriptionEvent) -> "SubscriptionState":
         """Return what is known once the news is; the order of several, and how often each comes, do not matter.
 
         Of all terms the newest stay, but nothing follows an end. What was read after its event replaces all.
@@ -71,7 +71,7 @@ class Known:
         known = self
         if news.terms is not None:
             if news.read:
-                return Known(news.terms, max(news.created, self.told_at or 0))
+                return SubscriptionState(news.terms, max(news.created, self.told_at or 0))
             if self.told_at is None or _rank(news.terms, news.created) > _rank(self.terms, self.told_at):
                 known = replace(known, terms=news.terms, told_at=news.created)
         if news.paid is not None:

@@ -13,16 +13,16 @@ from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition
 from services.identity.billing import stripe_events
 from services.identity.billing.settings import StripeSettings
-from services.identity.billing.stripe_events import Thin
+from services.identity.billing.stripe_events import ThinEvent
 from services.identity.billing.stripe_signature import verify
-from services.identity.billing.stripe_terms import News
-from services.identity.billing.subscriptions import EventOutcome, MovedError, Subscriptions, races
+from services.identity.billing.stripe_terms import SubscriptionEvent
+from services.identity.billing.subscriptions import EventOutcome, RowChangedError, Subscriptions, events_race
 
 if TYPE_CHECKING:
     from services.identity.billing.stripe_api import StripeApi
 
 logger = logging.getLogger(__name__)
-LOOKS = 5
+ATTEMPTS = 5
 
 taken = Counter(
     "trivet_stripe_events_total", "Events of Stripe's that were taken, by what became of them.", ["outcome"]
@@ -77,21 +77,21 @@ class StripeWebhook:
             raise FailedPrecondition(
                 "STRIPE_NOT_CONFIGURED", "set TRIVET_STRIPE_WEBHOOK_SECRETS to take Stripe's events"
             )
-        news = stripe_events.read(verify(payload, signature, self._secrets, self._now()), self._plans)
-        if isinstance(news, Thin):
+        news = stripe_events.read_event(verify(payload, signature, self._secrets, self._now()), self._plans)
+        if isinstance(news, ThinEvent):
             news = await self._told(news)
         if news is None:
             taken.labels("of_no_concern").inc()
             return False
         outcome = await (
-            self._subscriptions.apply(news) if self._api is None else self._look_and_apply(news, self._api)
+            self._subscriptions.apply(news) if self._api is None else self._read_and_apply(news, self._api)
         )
         taken.labels(outcome.value).inc()
         if outcome is EventOutcome.UNKNOWN_USER:
             logger.warning("Stripe's event %s is about a user whom we do not have", news.event_id)
         return outcome in (EventOutcome.APPLIED, EventOutcome.UNCLAIMED)
 
-    async def _told(self, thin: Thin) -> News | None:
+    async def _told(self, thin: ThinEvent) -> SubscriptionEvent | None:
         """Return what a thin event says, by reading its object; None if that is gone, or there is no key to read it."""
         if self._api is None:
             if not self._warned:
@@ -102,22 +102,22 @@ class StripeWebhook:
             self._warned = True
             return None
         found = await self._api.read(thin.collection, thin.object_id)
-        return None if found is None else stripe_events.told(thin, found, self._plans)
+        return None if found is None else stripe_events.read_object(thin, found, self._plans)
 
-    async def _look_and_apply(self, news: News, api: "StripeApi") -> EventOutcome:
+    async def _read_and_apply(self, news: SubscriptionEvent, api: "StripeApi") -> EventOutcome:
         """Apply what the subscription is now. Of two who look at once, the later look is the one that stays."""
-        for _ in range(LOOKS):
-            seen = await self._subscriptions.look(news)
+        for _ in range(ATTEMPTS):
+            seen = await self._subscriptions.row_version(news)
             if seen is None:
                 return EventOutcome.REPEATED
             found = await api.subscription(news.subscription_id)
             now = news if found is None else self._read(news, found)
             try:
                 return await self._subscriptions.apply(now, seen=seen)
-            except MovedError:
+            except RowChangedError:
                 continue
-        raise races()
+        raise events_race()
 
-    def _read(self, news: News, found: Mapping[str, object]) -> News:
+    def _read(self, news: SubscriptionEvent, found: Mapping[str, object]) -> SubscriptionEvent:
         user_id = news.user_id or stripe_events.user_of(found)
         return replace(news, terms=stripe_events.terms_of(found, self._plans), user_id=user_id, read=True)

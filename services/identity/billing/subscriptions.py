@@ -10,11 +10,11 @@ from sqlalchemy import Row, delete, insert, select, update
 from runtime.clock import Clock, utc_now
 from runtime.errors import Aborted
 from runtime.ids import new_id
-from services.identity.billing.stripe_terms import Known, News, Terms
+from services.identity.billing.stripe_terms import SubscriptionEvent, SubscriptionState, Terms
 from services.identity.billing.tables import stripe_events, subscriptions
 from services.identity.outbox.outbox import Outbox
 from services.identity.store.database import Database, Transaction
-from services.identity.store.faults.errors import OrphanError, TwiceError
+from services.identity.store.faults.errors import DuplicateError, OrphanError
 from services.identity.users.tables import users
 
 LIVE = ("active", "trialing", "past_due")
@@ -46,17 +46,17 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class RowVersion:
     """When a subscription's row was last written, as somebody saw it; None for no row."""
 
     at: datetime | None
 
 
-class MovedError(Exception):
+class RowChangedError(Exception):
     """The row was written since it was seen."""
 
 
-class _RepeatedError(TwiceError):
+class _RepeatedError(DuplicateError):
     """The event has been applied."""
 
 
@@ -65,7 +65,7 @@ def tag_of(user_id: str) -> str:
     return f"subscription:{user_id}"
 
 
-def races() -> Aborted:
+def events_race() -> Aborted:
     return Aborted("EVENTS_RACE", "other events of this subscription came at the same time: send it again")
 
 
@@ -89,7 +89,7 @@ class Subscriptions:
         row, known = max(found, key=lambda each: (each[1].status in LIVE, each[0].created_at, each[0].id))
         return Subscription(row.id, row.user_id, known.status, known.terms)
 
-    async def look(self, news: News) -> Seen | None:
+    async def row_version(self, news: SubscriptionEvent) -> RowVersion | None:
         """Return how the row of the news' subscription was seen, None if the event has been applied."""
         if await self._database.row(
             "stripe_events.find", select(stripe_events.c.id).where(stripe_events.c.id == news.event_id)
@@ -97,14 +97,14 @@ class Subscriptions:
             return None
         statement = select(subscriptions.c.updated_at).where(_is(news.subscription_id))
         row = await self._database.row("subscriptions.seen", statement)
-        return Seen(row.updated_at if row else None)
+        return RowVersion(row.updated_at if row else None)
 
-    async def apply(self, news: News, *, seen: Seen | None = None) -> EventOutcome:
-        """Add an event's news to what is known, once.
+    async def apply(self, news: SubscriptionEvent, *, seen: RowVersion | None = None) -> EventOutcome:
+        """Merge an event into the stored state, once.
 
-        News of a user who does not exist changes nothing; news that names nobody is kept for whoever is named later,
-        by another event or as the customer of another subscription. Raises MovedError if the row is no longer as
-        `seen`: then what was read meanwhile may be older than what is known.
+        An event of an unknown user changes nothing. An event without a user is stored until another event, or another
+        subscription of the same customer, names the user. `seen` is the row's version before Stripe was read. Raises
+        RowChangedError if the row has another version now: a concurrent call may have stored a newer state.
         """
         for _ in range(RACES):
             try:
@@ -113,19 +113,19 @@ class Subscriptions:
                 return EventOutcome.REPEATED
             except OrphanError:  # the user has just been deleted
                 return EventOutcome.UNKNOWN_USER
-            except TwiceError:  # two first events of one subscription at once
+            except DuplicateError:  # two first events of one subscription at once
                 continue
-        raise races()
+        raise events_race()
 
-    async def _apply(self, transaction: Transaction, news: News, seen: Seen | None) -> EventOutcome:
+    async def _apply(self, transaction: Transaction, news: SubscriptionEvent, seen: RowVersion | None) -> EventOutcome:
         await self._note_event(transaction, news)
         row = (
             await transaction.execute(select(subscriptions).where(_is(news.subscription_id)).with_for_update())
         ).first()
         if seen is not None and seen.at != (row.updated_at if row else None):
-            raise MovedError
+            raise RowChangedError
         owner = await self._owner(transaction, row, news)
-        before = Known() if row is None else _known(row)
+        before = SubscriptionState() if row is None else _known(row)
         after = before.after(news)
         customer = news.customer_id or (row and row.stripe_customer_id) or None
         if row is not None and (after, owner, customer) == (before, row.user_id, row.stripe_customer_id):
@@ -138,15 +138,15 @@ class Subscriptions:
         await self._outbox.add(transaction, tag_of(owner))
         return EventOutcome.APPLIED
 
-    async def _note_event(self, transaction: Transaction, news: News) -> None:
+    async def _note_event(self, transaction: Transaction, news: SubscriptionEvent) -> None:
         now = self._now()
         values = {"id": news.event_id, "created": news.created, "applied_at": now, "created_at": now, "updated_at": now}
         try:
             await transaction.execute(insert(stripe_events).values(values))
-        except TwiceError:
+        except DuplicateError:
             raise _RepeatedError from None
 
-    async def _owner(self, transaction: Transaction, row: Row[Any] | None, news: News) -> str | None:
+    async def _owner(self, transaction: Transaction, row: Row[Any] | None, news: SubscriptionEvent) -> str | None:
         """Return whose the subscription is, None if nobody knows. Raises OrphanError for a user who is not there.
 
         The first who is named keeps it: an event that names another does not move it.
@@ -167,7 +167,12 @@ class Subscriptions:
         return (await transaction.execute(theirs.limit(1))).scalar()
 
     async def _write(
-        self, transaction: Transaction, row: Row[Any] | None, subscription_id: str, known: Known, **owner: str | None
+        self,
+        transaction: Transaction,
+        row: Row[Any] | None,
+        subscription_id: str,
+        known: SubscriptionState,
+        **owner: str | None,
     ) -> None:
         now = self._now()
         told = {"told_at": known.told_at, "invoice_at": known.invoice_at, "invoice_paid": known.invoice_paid}
@@ -176,7 +181,7 @@ class Subscriptions:
             values |= {"id": new_id(), "stripe_subscription_id": subscription_id, "created_at": now, "updated_at": now}
             await transaction.execute(insert(subscriptions).values(values))
             return
-        # Never the same time twice: by it `Seen` knows that nobody has written.
+        # Never the same time twice: by it `RowVersion` knows that nobody has written.
         values |= {"updated_at": max(now, row.updated_at + TICK)}
         await transaction.execute(update(subscriptions).where(subscriptions.c.id == row.id).values(values))
 
@@ -210,7 +215,7 @@ def _is(subscription_id: str) -> Any:
     return subscriptions.c.stripe_subscription_id == subscription_id
 
 
-def _known(row: Row[Any]) -> Known:
+def _known(row: Row[Any]) -> SubscriptionState:
     values = row._mapping
     terms = Terms(**{name: values[name] for name in Terms.__dataclass_fields__})
-    return Known(terms, row.told_at, row.invoice_at, row.invoice_paid)
+    return SubscriptionState(terms, row.told_at, row.invoice_at, row.invoice_paid)

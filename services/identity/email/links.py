@@ -24,7 +24,7 @@ MAX_LENGTH = 4_096
 BASE_PATH = "/api/auth"
 
 
-class Step(Enum):
+class LinkPurpose(Enum):
     """What a proof of an address is for, as `requestType` says."""
 
     VERIFY = ""
@@ -41,7 +41,7 @@ class LinkClaims:
 
     email: str
     user_id: str
-    step: Step = Step.VERIFY
+    purpose: LinkPurpose = LinkPurpose.VERIFY
     new_email: str = ""
     issued_at: int = field(default=0, compare=False)
 
@@ -67,7 +67,7 @@ class Links:
     def sign(self, proof: LinkClaims) -> str:
         """Return a proof as a JWT that is good for an hour."""
         now = int(self._now().timestamp())
-        change = {"updateTo": proof.new_email, "requestType": proof.step.value} if proof.new_email else {}
+        change = {"updateTo": proof.new_email, "requestType": proof.purpose.value} if proof.new_email else {}
         times = {"iat": now, "exp": now + int(LIFETIME.total_seconds())}
         payload: dict[str, object] = {"email": proof.email, **change, "userId": proof.user_id, **times}
         signed = f"{HEADER}.{_base64url(json.dumps(payload, separators=(',', ':'), ensure_ascii=False).encode())}"
@@ -96,12 +96,16 @@ class Links:
         if expires <= self._now().timestamp():
             raise InvalidArgument("TOKEN_EXPIRED", "the link has expired: ask for another one", field="token")
         # A change has two steps and names its user. A change of one step, as former versions had, is none.
-        if step not in STEPS or bool(new_email) != (STEPS[step] is not Step.VERIFY) or (new_email and not user_id):
+        if (
+            step not in STEPS
+            or bool(new_email) != (STEPS[step] is not LinkPurpose.VERIFY)
+            or (new_email and not user_id)
+        ):
             raise invalid_token()
         return LinkClaims(str(email), user_id, STEPS[step], new_email, issued)
 
 
-STEPS = {step.value: step for step in Step}
+STEPS = {step.value: step for step in LinkPurpose}
 
 
 def invalid_token() -> InvalidArgument:

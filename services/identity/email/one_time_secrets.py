@@ -39,7 +39,7 @@ class OneTimeSecrets:
     async def put(
         self, transaction: Transaction, purpose: str, subject: str, secret: str, lifetime: timedelta, *, data: str = ""
     ) -> None:
-        """Keep a secret's hash for some time. Raises TwiceError if this very one is kept already."""
+        """Keep a secret's hash for some time. Raises DuplicateError if this very one is kept already."""
         now = self._now()
         await transaction.execute(
             insert(verifications).values(

@@ -6,7 +6,7 @@ from enum import Enum
 from runtime.errors import FailedPrecondition
 
 
-class Deletion(Enum):
+class DeletionMode(Enum):
     """How people may delete their own account: at once, by a link that is mailed to them, or not at all."""
 
     ON = "on"
@@ -25,7 +25,7 @@ class EmailRules:
     auto_sign_in_after_verification: bool = False
     change_email: bool = True
     password_reset: bool = True
-    deletion: Deletion = Deletion.ON
+    deletion: DeletionMode = DeletionMode.ON
 
     @property
     def signing_up_opens_a_session(self) -> bool:
@@ -34,11 +34,11 @@ class EmailRules:
 
     def admit_deletion(self) -> None:
         """Raise FailedPrecondition (DELETE_USER_DISABLED) if people may not delete their own account."""
-        if self.deletion is Deletion.OFF:
+        if self.deletion is DeletionMode.OFF:
             raise FailedPrecondition("DELETE_USER_DISABLED", "people do not delete their own account here")
 
     def admit_deletion_at_once(self) -> None:
         """As `admit_deletion`; raise FailedPrecondition (DELETE_USER_BY_MAIL) too if it takes a mail."""
         self.admit_deletion()
-        if self.deletion is Deletion.MAIL:
+        if self.deletion is DeletionMode.MAIL:
             raise FailedPrecondition("DELETE_USER_BY_MAIL", "ask for the mail: VerificationService.RequestUserDeletion")

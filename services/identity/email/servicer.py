@@ -48,7 +48,7 @@ class VerificationServicer(VerificationServiceServicer):
     async def CheckPasswordReset(
         self, request: CheckPasswordResetRequest, context: Context
     ) -> CheckPasswordResetResponse:
-        return CheckPasswordResetResponse(valid=await self._resets.is_good(request.token))
+        return CheckPasswordResetResponse(valid=await self._resets.is_valid(request.token))
 
     async def ResetPassword(self, request: ResetPasswordRequest, context: Context) -> ResetPasswordResponse:
         await self._resets.reset(request.token, request.new_password, decode_origin(request.origin))
@@ -92,7 +92,7 @@ class VerificationServicer(VerificationServiceServicer):
         self, request: DeleteUserWithTokenRequest, context: Context
     ) -> DeleteUserWithTokenResponse:
         user_id = decode_id(subject(request.user_id))
-        await self._deletion.with_token(user_id, request.token, request.password, actor=deciding_actor())
+        await self._deletion.delete_with_token(user_id, request.token, request.password, actor=deciding_actor())
         return DeleteUserWithTokenResponse()
 
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from runtime.settings import Settings, from_env
-from services.identity.email.policy import Deletion, EmailRules
+from services.identity.email.policy import DeletionMode, EmailRules
 
 
 class EmailSettings(Settings):
@@ -55,5 +55,5 @@ class EmailSettings(Settings):
             auto_sign_in_after_verification=self.auto_sign_in_after_verification,
             change_email=self.change_email == "on",
             password_reset=self.password_reset == "on",  # noqa: S105  # no password
-            deletion=Deletion(self.delete_user),
+            deletion=DeletionMode(self.delete_user),
         )

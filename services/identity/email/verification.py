@@ -5,15 +5,15 @@ from enum import Enum, auto
 
 from runtime.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 from services.identity.email.addresses import normal_email
-from services.identity.email.links import LIFETIME, LinkClaims, Links, Step, invalid_token
+from services.identity.email.links import LIFETIME, LinkClaims, LinkPurpose, Links, invalid_token
 from services.identity.email.one_time_secrets import CHANGE_CONFIRMED
 from services.identity.email.policy import EmailRules
-from services.identity.email.templates import Mails
+from services.identity.email.templates import Mailer
 from services.identity.outbox.audit import Event, EventKind
 from services.identity.passwords.authentication import Authentication
-from services.identity.sessions.session import Opened, Origin
+from services.identity.sessions.session import OpenedSession, Origin
 from services.identity.store.database import Transaction
-from services.identity.store.faults.errors import TwiceError
+from services.identity.store.faults.errors import DuplicateError
 from services.identity.stores import Stores
 from services.identity.users.users import User, not_found
 
@@ -33,14 +33,14 @@ class LinkResult:
 
     user: User
     outcome: LinkOutcome
-    opened: Opened | None = None
+    opened: OpenedSession | None = None
 
 
 class EmailVerification:
     """Verifies and changes emails. No response reveals whether an email is registered."""
 
     def __init__(
-        self, stores: Stores, *, authentication: Authentication, links: Links, mails: Mails, rules: EmailRules
+        self, stores: Stores, *, authentication: Authentication, links: Links, mailer: Mailer, rules: EmailRules
     ) -> None:
         self._database = stores.database
         self._users = stores.users
@@ -50,7 +50,7 @@ class EmailVerification:
         self._audit = stores.audit
         self._authentication = authentication
         self._links = links
-        self._mails = mails
+        self._mailer = mailer
         self._rules = rules
 
     async def send(self, email: str, callback_url: str, *, user_id: str = "") -> None:
@@ -68,9 +68,9 @@ class EmailVerification:
             if user_id and user is not None and user.email_verified:
                 raise FailedPrecondition("EMAIL_ALREADY_VERIFIED", "the address is verified already")
             if user is None or user.email_verified:
-                await self._mails.nobody(transaction, callback_url)
+                await self._mailer.decoy(transaction, callback_url)
             else:
-                await self._mails.verify_email(transaction, user, callback_url)
+                await self._mailer.verify_email(transaction, user, callback_url)
 
         await self._database.transaction("users.send_verification", work)
 
@@ -96,11 +96,11 @@ class EmailVerification:
             if not user.email_verified and session_id is not None:
                 await self._sessions.verify_fresh(transaction, user_id, session_id)
             if is_taken:
-                await self._mails.nobody(transaction, callback_url)
+                await self._mailer.decoy(transaction, callback_url)
             elif user.email_verified:
-                await self._mails.confirm_change(transaction, user, address, callback_url)
+                await self._mailer.confirm_change(transaction, user, address, callback_url)
             else:
-                await self._mails.verify_change(transaction, user, address, callback_url)
+                await self._mailer.verify_change(transaction, user, address, callback_url)
 
         await self._database.transaction("users.request_email_change", work)
 
@@ -111,9 +111,9 @@ class EmailVerification:
         (INVALID_USER if a change is not the visitor's own).
         """
         proof = self._links.read(token)
-        if proof.step is Step.VERIFY:
+        if proof.purpose is LinkPurpose.VERIFY:
             return await self._verify(proof, visitor, origin)
-        if proof.step is Step.CONFIRM_CHANGE:
+        if proof.purpose is LinkPurpose.CONFIRM_CHANGE:
             return await self._confirm(proof, token, callback_url, visitor)
         return await self._change(proof, visitor, origin)
 
@@ -131,7 +131,7 @@ class EmailVerification:
             if user.email_verified:
                 return LinkResult(user, LinkOutcome.ALREADY_VERIFIED)
             user = await self._users.verify_email(transaction, user.id)
-            await self._audit.note(transaction, Event(EventKind.EMAIL_VERIFIED, user.id, origin=origin))
+            await self._audit.record(transaction, Event(EventKind.EMAIL_VERIFIED, user.id, origin=origin))
             opened = None
             if self._rules.auto_sign_in_after_verification and visitor != user.id:
                 opened = await self._authentication.open_by_link(transaction, user, origin)
@@ -144,7 +144,7 @@ class EmailVerification:
             user = await self._bound(transaction, proof, visitor)
             # The JWT keeps no state; this does, so that following it again sends no further mail to a stranger.
             await self._one_time_secrets.put(transaction, CHANGE_CONFIRMED, user.id, token, LIFETIME)
-            await self._mails.verify_change(transaction, user, proof.new_email, callback_url)
+            await self._mailer.verify_change(transaction, user, proof.new_email, callback_url)
             return LinkResult(user, LinkOutcome.CHANGE_CONFIRMED)
 
         async def again(transaction: Transaction) -> LinkResult:
@@ -152,7 +152,7 @@ class EmailVerification:
 
         try:
             return await self._database.transaction("users.confirm_email_change", work)
-        except TwiceError:
+        except DuplicateError:
             return await self._database.transaction("users.confirm_email_change", again)
 
     async def _change(self, proof: LinkClaims, visitor: str, origin: Origin) -> LinkResult:
@@ -160,13 +160,13 @@ class EmailVerification:
             user = await self._bound(transaction, proof, visitor)
             # Whether it is verified stays as it was: Better Auth's rule.
             changed = await self._users.change_email(transaction, user.id, proof.new_email)
-            await self._mails.email_changed(transaction, user, proof.new_email)
-            await self._audit.note(transaction, Event(EventKind.EMAIL_CHANGED, user.id, origin=origin))
+            await self._mailer.email_changed(transaction, user, proof.new_email)
+            await self._audit.record(transaction, Event(EventKind.EMAIL_CHANGED, user.id, origin=origin))
             return LinkResult(changed, LinkOutcome.CHANGED)
 
         try:
             return await self._database.transaction("users.change_email", work)
-        except TwiceError:  # the email was taken meanwhile, which the response does not reveal
+        except DuplicateError:  # the email was taken meanwhile, which the response does not reveal
             raise invalid_token() from None
 
     async def _bound(self, transaction: Transaction, proof: LinkClaims, visitor: str) -> User:

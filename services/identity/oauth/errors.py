@@ -4,9 +4,9 @@
 class OAuthError(Exception):
     """A transaction that ends without a session. The text holds no code, token or address of the provider's."""
 
-    def __init__(self, word: str, description: str = "") -> None:
-        super().__init__(word)
-        self.word = word
+    def __init__(self, code: str, description: str = "") -> None:
+        super().__init__(code)
+        self.code = code
         self.description = description
 
 

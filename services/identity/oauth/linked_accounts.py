@@ -104,7 +104,7 @@ class LinkedAccounts:
                 )
             await transaction.execute(delete(accounts).where(accounts.c.id == row_id))
             event = Event(EventKind.ACCOUNT_UNLINKED, user_id, origin=origin or Origin(), detail=own[row_id])
-            await self._audit.note(transaction, event)
+            await self._audit.record(transaction, event)
 
         await self._database.transaction("accounts.unlink", work)
 
@@ -128,7 +128,10 @@ class LinkedAccounts:
         return row._mapping if row else None
 
     async def insert(self, transaction: Transaction, user_id: str, identity: ProviderIdentity, tokens: Tokens) -> None:
-        """Link an identity to a user. Raises TwiceError if it is linked already, OrphanError if the user is gone."""
+        """Link an identity to a user.
+
+        Raises DuplicateError if it is linked already, and OrphanError if the user does not exist.
+        """
         now, row_id = self._now(), new_id()
         await transaction.execute(
             insert(accounts).values(
@@ -144,7 +147,7 @@ class LinkedAccounts:
             )
         )
 
-    async def renew(
+    async def store_tokens(
         self,
         transaction: Transaction,
         row: RowMapping,
@@ -168,14 +171,14 @@ class LinkedAccounts:
             )
         )
 
-    async def renew_tokens(self, row_id: str, tokens: Tokens) -> Tokens:
+    async def store_refreshed_tokens(self, row_id: str, tokens: Tokens) -> Tokens:
         """Keep what a refresh gave; return all of the account's tokens. Raises NotFound if it is gone meanwhile."""
 
         async def work(transaction: Transaction) -> Tokens:
             found = await transaction.execute(select(accounts).where(accounts.c.id == row_id).with_for_update())
             if (row := found.first()) is None:
                 raise not_found()
-            await self.renew(transaction, row._mapping, tokens)
+            await self.store_tokens(transaction, row._mapping, tokens)
             return tokens.over(opened_tokens(self._sealer, row._mapping))
 
         return await self._database.transaction("accounts.renew_tokens", work)

@@ -27,7 +27,7 @@ class Resealed:
         return Resealed(self.seen + other.seen, self.renewed + other.renewed, self.broken + other.broken)
 
 
-Record = Callable[[Transaction, Resealed], Awaitable[None]]
+RecordBatch = Callable[[Transaction, Resealed], Awaitable[None]]
 """Records the work of a batch, in its transaction."""
 
 
@@ -45,7 +45,9 @@ async def reseal_all(database: Database, sealer: Sealer, audit: Audit, *, actor:
             return total
 
 
-async def _batch(database: Database, sealer: Sealer, record: Record, after: str, size: int) -> tuple[Resealed, str]:
+async def _batch(
+    database: Database, sealer: Sealer, record: RecordBatch, after: str, size: int
+) -> tuple[Resealed, str]:
     """Do the next accounts behind an id; return what was done, and the last id, empty at the end."""
 
     async def work(transaction: Transaction) -> tuple[Resealed, str]:
@@ -69,7 +71,7 @@ async def _batch(database: Database, sealer: Sealer, record: Record, after: str,
 
 async def _record(audit: Audit, actor: str, transaction: Transaction, done: Resealed) -> None:
     event = Event(EventKind.RESEALED, "", actor, detail=f"tokens of {done.renewed} accounts")
-    await audit.note(transaction, event)
+    await audit.record(transaction, event)
 
 
 async def _account(transaction: Transaction, sealer: Sealer, row: RowMapping) -> Resealed:

@@ -151,7 +151,7 @@ class TokenRefresh:
             except ExchangeError as error:
                 logger.warning("provider %s refused to refresh a token: %s", provider.id, error)
                 raise _NoTokensError from None
-            return await self._linked.renew_tokens(kept.account.id, tokens)
+            return await self._linked.store_refreshed_tokens(kept.account.id, tokens)
 
 
 class _NoTokensError(FailedPrecondition):

@@ -30,8 +30,8 @@ class EventKind(Enum):
     UNBANNED = "unbanned"
     SESSIONS_REVOKED = "sessions_revoked"
     DELETED = "deleted"
-    NOTES_RETRIED = "outbox.retried"
-    NOTES_DROPPED = "outbox.dropped"
+    MESSAGES_RETRIED = "outbox.retried"
+    MESSAGES_DROPPED = "outbox.dropped"
     IMPORTED = "users.imported"
     RESEALED = "tokens.resealed"
 
@@ -59,15 +59,15 @@ class Audit:
         self._outbox = outbox
         self._now = now
 
-    async def note(self, transaction: Transaction, event: Event) -> None:
+    async def record(self, transaction: Transaction, event: Event) -> None:
         """Tell of an event if, and only if, the transaction takes place."""
         await self._outbox.put(transaction, TOPIC, event.user_id, self._payload(event))
 
-    async def note_alone(self, event: Event) -> None:
+    async def record_alone(self, event: Event) -> None:
         """Tell of an event that changed nothing."""
 
         async def work(transaction: Transaction) -> None:
-            await self.note(transaction, event)
+            await self.record(transaction, event)
 
         await self._database.transaction("audit.note", work)
 

@@ -26,7 +26,7 @@ parked = Gauge(
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class BacklogEntry:
     """One note, without its payload. `cause` is why it was refused the last time, empty if it was not."""
 
     id: int
@@ -40,7 +40,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class MessageFilter:
     """Which notes are meant: these, or all; of one topic, or of any."""
 
     ids: Sequence[int] = ()
@@ -55,7 +55,7 @@ class Choice:
         return conditions
 
 
-Record = Callable[[Transaction, Sequence[Row[Any]]], Awaitable[None]]
+RecordChanges = Callable[[Transaction, Sequence[Row[Any]]], Awaitable[None]]
 """Writes down, in the transaction that changes notes, which ones it changes."""
 
 
@@ -67,14 +67,14 @@ class Backlog:
         self._now = now
         self._seen: frozenset[str] = frozenset()
 
-    async def list(self, chosen: Choice, limit: int, *, only_parked: bool = False) -> list[Waiting]:
+    async def list(self, chosen: MessageFilter, limit: int, *, only_parked: bool = False) -> list[BacklogEntry]:
         """Return up to `limit` notes, oldest first."""
         conditions = [*chosen.where(), *([IS_PARKED] if only_parked else [])]
         rows = await self._database.rows(
             "outbox.list", select(outbox).where(*conditions).order_by(outbox.c.id).limit(limit)
         )
         return [
-            Waiting(
+            BacklogEntry(
                 row.id,
                 row.topic.removeprefix(PARKED),
                 row.key,
@@ -93,23 +93,23 @@ class Backlog:
         rows = await self._database.rows("outbox.parked", statement)
         return {row.topic.removeprefix(PARKED): row.notes for row in rows}
 
-    async def retry(self, chosen: Choice, audit: Audit, *, actor: str) -> int:
+    async def retry(self, chosen: MessageFilter, audit: Audit, *, actor: str) -> int:
         """Have notes that were refused, parked ones too, sent again now, with all their attempts; return how many.
 
         Audit events in the same transactions say whose notes they were.
         """
         topic = func.substr(outbox.c.topic, len(PARKED) + 1)
         fresh = {"attempts": 0, "next_attempt_at": self._now(), "updated_at": self._now()}
-        record = partial(_record, audit, EventKind.NOTES_RETRIED, actor)
+        record = partial(_record, audit, EventKind.MESSAGES_RETRIED, actor)
         sent = await self._in_batches(chosen, IS_PARKED, update(outbox).values(fresh | {"topic": topic}), record)
         return sent + await self._in_batches(chosen, outbox.c.attempts > 0, update(outbox).values(fresh), record)
 
-    async def drop(self, chosen: Choice, audit: Audit, *, actor: str) -> int:
+    async def drop(self, chosen: MessageFilter, audit: Audit, *, actor: str) -> int:
         """Delete parked notes; return how many. What they say is never delivered.
 
         Audit events in the same transactions say whose notes they were.
         """
-        record = partial(_record, audit, EventKind.NOTES_DROPPED, actor)
+        record = partial(_record, audit, EventKind.MESSAGES_DROPPED, actor)
         return await self._in_batches(chosen, IS_PARKED, delete(outbox), record)
 
     async def measure(self) -> None:
@@ -120,7 +120,7 @@ class Backlog:
         self._seen = frozenset(counts)
 
     async def _in_batches(
-        self, chosen: Choice, which: ColumnElement[bool], change: Update | Delete, record: Record
+        self, chosen: MessageFilter, which: ColumnElement[bool], change: Update | Delete, record: RecordChanges
     ) -> int:
         """Change all that are chosen, a batch in a transaction; a note that is changed is `which` no more."""
         columns = outbox.c.id, outbox.c.topic, outbox.c.key
@@ -149,4 +149,4 @@ async def _record(
         ids.setdefault((topic, "" if topic == INVALIDATIONS else note.key), []).append(str(note.id))
     for (topic, user_id), own in ids.items():
         detail = f"{len(own)} of {topic}: {' '.join(own)}"
-        await audit.note(transaction, Event(happened, user_id, actor, detail=detail[:DETAIL_LENGTH]))
+        await audit.record(transaction, Event(happened, user_id, actor, detail=detail[:DETAIL_LENGTH]))

@@ -3,7 +3,7 @@
 import json
 
 from runtime.errors import DeliveryRejectedError
-from services.identity.outbox.outbox import Note
+from services.identity.outbox.outbox import OutboxMessage
 
 TOPIC = "user.erase"
 
@@ -13,7 +13,7 @@ def payload(user_id: str) -> str:
     return json.dumps({"user_id": user_id})
 
 
-def user_of(note: Note) -> str:
+def user_of(note: OutboxMessage) -> str:
     """Return whom a note is about. Raises DeliveryRejectedError."""
     try:
         return str(json.loads(note.payload)["user_id"])

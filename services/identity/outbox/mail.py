@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from runtime.errors import DeliveryRejectedError
 from runtime.ids import new_id
 from runtime.sealing import BrokenSealError, Sealer
-from services.identity.outbox.outbox import Note, Outbox
+from services.identity.outbox.outbox import Outbox, OutboxMessage
 from services.identity.store.database import Transaction
 
 TOPIC = "mail.send"
@@ -26,7 +26,7 @@ class Mail:
     html: str = ""
 
 
-class Post:
+class MailOutbox:
     """Mails on their way to the notifications service, which sends them."""
 
     def __init__(self, outbox: Outbox, sealer: Sealer) -> None:
@@ -39,7 +39,7 @@ class Post:
         await self._outbox.put(transaction, TOPIC, mail.user_id, self._sealer.seal(letter, PURPOSE))
 
 
-def opened(note: Note, sealer: Sealer) -> tuple[str, Mail]:
+def opened(note: OutboxMessage, sealer: Sealer) -> tuple[str, Mail]:
     """Return a mail's own id, by which it is sent once, and the mail. Raises DeliveryRejectedError."""
     try:
         values = json.loads(sealer.open(note.payload, PURPOSE))

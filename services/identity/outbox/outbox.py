@@ -16,17 +16,19 @@ from runtime.background.tasks import TooManyTasksError
 from runtime.clock import Clock, utc_now
 from runtime.errors import DeliveryRejectedError, ServiceError, Unavailable
 from services.identity.outbox.tables import outbox
-from services.identity.store.compiled_writes import Writing
+from services.identity.store.compiled_writes import StaticInsert
 from services.identity.store.database import Database, Transaction
 
 logger = logging.getLogger(__name__)
 WRITTEN = ("topic", "key", "payload", "attempts", "created_at", "updated_at", "next_attempt_at")
-INSERT = Writing(insert(outbox).values({name: bindparam(f"new_{name}", type_=outbox.c[name].type) for name in WRITTEN}))
+INSERT = StaticInsert(
+    insert(outbox).values({name: bindparam(f"new_{name}", type_=outbox.c[name].type) for name in WRITTEN})
+)
 INVALIDATIONS = "cache.invalidate"
 KEY_LENGTH = 255
 CAUSE_LENGTH = 255
 BATCH = 100
-PATIENCE = RetryPolicy(attempts=24, first=timedelta(seconds=2), longest=timedelta(hours=1))
+RETRY_POLICY = RetryPolicy(attempts=24, first=timedelta(seconds=2), longest=timedelta(hours=1))
 """How often a note that is refused is sent: its pauses grow to an hour, and add up to some 7 to 13 hours."""
 PARKED = "parked:"
 """What the topic of a dead letter begins with: no relay reads there, and the index finds them all."""
@@ -44,7 +46,7 @@ Raises Unavailable when the cache cannot be reached, DeliveryRejectedError when 
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class OutboxMessage:
     """One row that waits: what it is about, what its receiver is sent, how often it was refused, when it was due."""
 
     id: int
@@ -55,7 +57,7 @@ class Note:
     due_at: datetime | None = None
 
 
-Deliver = Callable[[Sequence[Note]], Awaitable[None]]
+Deliver = Callable[[Sequence[OutboxMessage]], Awaitable[None]]
 """Sends notes to a receiver, which has confirmed all of them when this returns. It can be sent any of them twice.
 
 Raises Unavailable when the receiver cannot be reached, DeliveryRejectedError when it does not take one of the notes.
@@ -131,12 +133,12 @@ class Outbox:
 
             transaction.then(send)
 
-    async def _insert(self, transaction: Transaction, topic: str, key: str, payload: str) -> Note:
+    async def _insert(self, transaction: Transaction, topic: str, key: str, payload: str) -> OutboxMessage:
         now = self._now()
         row = {"new_topic": topic, "new_key": key[:KEY_LENGTH], "new_payload": payload, "new_attempts": 0}
         times = {"new_created_at": now, "new_updated_at": now, "new_next_attempt_at": now}
         written = await transaction.write(INSERT, row | times)
-        return Note(written.key, key, payload, now)
+        return OutboxMessage(written.key, key, payload, now)
 
     async def _invalidate_now(self, row_id: int, tags: Sequence[str], invalidation: Invalidation) -> None:
         try:
@@ -152,7 +154,7 @@ class Outbox:
         with contextlib.suppress(TooManyTasksError):
             self._database.tasks.start(self._remove([row_id]))
 
-    async def _send_now(self, topic: str, receiver: Subscriber, note: Note) -> None:
+    async def _send_now(self, topic: str, receiver: Subscriber, note: OutboxMessage) -> None:
         try:
             await self._deliver(topic, receiver, [note])
         except (ServiceError, DeliveryRejectedError):
@@ -189,7 +191,7 @@ class Outbox:
             self._causes.pop(topic, None)
         return confirmed
 
-    async def _due(self, topic: str, older_than: timedelta) -> list[Note]:
+    async def _due(self, topic: str, older_than: timedelta) -> list[OutboxMessage]:
         columns = [outbox.c[name] for name in ("id", "key", "payload", "created_at", "attempts", "next_attempt_at")]
         rows = await self._database.rows(
             "outbox.due",
@@ -200,11 +202,13 @@ class Outbox:
         )
         # A row of a process before this column was there has been due since it was made.
         return [
-            Note(row.id, row.key, row.payload, row.created_at, row.attempts, max(row.created_at, row.next_attempt_at))
+            OutboxMessage(
+                row.id, row.key, row.payload, row.created_at, row.attempts, max(row.created_at, row.next_attempt_at)
+            )
             for row in rows
         ]
 
-    async def _deliver_all(self, topic: str, receiver: Subscriber, notes: Sequence[Note]) -> int:
+    async def _deliver_all(self, topic: str, receiver: Subscriber, notes: Sequence[OutboxMessage]) -> int:
         confirmed = 0
         for first in range(0, len(notes), receiver.batch):
             batch = notes[first : first + receiver.batch]
@@ -223,7 +227,7 @@ class Outbox:
                 raise
         return confirmed
 
-    async def _deliver(self, topic: str, receiver: Subscriber, notes: Sequence[Note]) -> int:
+    async def _deliver(self, topic: str, receiver: Subscriber, notes: Sequence[OutboxMessage]) -> int:
         """Send notes and remove them; return how many were confirmed. Raises Unavailable and DeliveryRejectedError."""
         try:
             await receiver.deliver(notes)
@@ -237,7 +241,7 @@ class Outbox:
         await self._remove([note.id for note in notes])
         return len(notes)
 
-    async def _invalidate_all(self, notes: Sequence[Note]) -> None:
+    async def _invalidate_all(self, notes: Sequence[OutboxMessage]) -> None:
         for note in notes:
             if not await self._invalidate(_tags(note.payload)):
                 raise _UnconfirmedError
@@ -248,15 +252,15 @@ class Outbox:
 
         await self._database.transaction("outbox.remove", work)
 
-    async def _put_off(self, topic: str, note: Note, error: DeliveryRejectedError) -> None:
+    async def _put_off(self, topic: str, note: OutboxMessage, error: DeliveryRejectedError) -> None:
         refused.labels(topic).inc()
         self._refused.add(topic)
         attempts, now = note.attempts + 1, self._now()
-        is_last = attempts >= PATIENCE.attempts
+        is_last = attempts >= RETRY_POLICY.attempts
         values = {
             "topic": PARKED + topic if is_last else topic,
             "attempts": attempts,
-            "next_attempt_at": now + PATIENCE.pause(attempts),
+            "next_attempt_at": now + RETRY_POLICY.pause(attempts),
             "last_error": str(error)[:CAUSE_LENGTH],
             "updated_at": now,
         }
@@ -269,7 +273,7 @@ class Outbox:
         await self._database.transaction("outbox.put_off", work)
         self._tell(topic, note, error, is_parked=is_last)
 
-    def _tell(self, topic: str, note: Note, error: DeliveryRejectedError, *, is_parked: bool) -> None:
+    def _tell(self, topic: str, note: OutboxMessage, error: DeliveryRejectedError, *, is_parked: bool) -> None:
         if is_parked:
             event = "outbox note %d of %s is parked after its last attempt: %s: see `trivet outbox list --parked`"
             logger.error(event, note.id, topic, error)

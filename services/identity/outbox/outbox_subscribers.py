@@ -13,7 +13,7 @@ from runtime.delivery_errors import delivery_error
 from runtime.errors import DeliveryRejectedError, Unavailable
 from runtime.sealing import Sealer
 from services.identity.outbox import audit, erasure, mail
-from services.identity.outbox.outbox import Note, Subscriber
+from services.identity.outbox.outbox import OutboxMessage, Subscriber
 from trivet.client import Channel
 from trivet.notifications.v1.audit_service_pb2 import AuditEvent, RecordAuditEventsRequest
 from trivet.notifications.v1.audit_service_pb2_grpc import AuditServiceStub
@@ -43,7 +43,7 @@ def subscribers(channel: Channel, sealer: Sealer) -> Mapping[str, Subscriber]:
     }
 
 
-async def _send_mail(stub: NotificationServiceStub, sealer: Sealer, notes: Sequence[Note]) -> None:
+async def _send_mail(stub: NotificationServiceStub, sealer: Sealer, notes: Sequence[OutboxMessage]) -> None:
     for note in notes:
         mail_id, letter = mail.opened(note, sealer)
         if not letter.to:
@@ -57,18 +57,18 @@ async def _send_mail(stub: NotificationServiceStub, sealer: Sealer, notes: Seque
         )
         request = CreateNotificationRequest(notification=notification, request_id=f"mail:{mail_id}")
         try:
-            await told(stub.CreateNotification(request, timeout=SECONDS))
+            await call(stub.CreateNotification(request, timeout=SECONDS))
         except DeliveryRejectedError as error:
             if error.reason != "USER_ERASED":  # the user is deleted, and the mail with them
                 raise
 
 
-async def _record(stub: AuditServiceStub, notes: Sequence[Note]) -> None:
+async def _record(stub: AuditServiceStub, notes: Sequence[OutboxMessage]) -> None:
     events = [_event(note) for note in notes]
-    await told(stub.RecordAuditEvents(RecordAuditEventsRequest(events=events), timeout=SECONDS))
+    await call(stub.RecordAuditEvents(RecordAuditEventsRequest(events=events), timeout=SECONDS))
 
 
-def _event(note: Note) -> AuditEvent:
+def _event(note: OutboxMessage) -> AuditEvent:
     try:
         values = json.loads(note.payload)
         return AuditEvent(
@@ -84,17 +84,17 @@ def _event(note: Note) -> AuditEvent:
         raise DeliveryRejectedError("its payload cannot be read") from None
 
 
-async def _erase(stub: UserDataServiceStub, notes: Sequence[Note]) -> None:
+async def _erase(stub: UserDataServiceStub, notes: Sequence[OutboxMessage]) -> None:
     for note in notes:
         request = EraseUserDataRequest(user_id=erasure.user_of(note))
-        if not (await told(stub.EraseUserData(request, timeout=SECONDS))).complete:
+        if not (await call(stub.EraseUserData(request, timeout=SECONDS))).complete:
             # The next relay continues, so that one large erasure does not delay the notes of others.
             raise Unavailable("ERASURE_UNDER_WAY", "there is more to erase than one call has time for")
 
 
-async def told(call: Awaitable[Answer]) -> Answer:
+async def call(rpc: Awaitable[Answer]) -> Answer:
     """Return the answer of a call to a receiver. Raises Unavailable and DeliveryRejectedError as `Deliver` says."""
     try:
-        return await call
+        return await rpc
     except grpc.aio.AioRpcError as error:
         raise delivery_error(error, "notifications") from error

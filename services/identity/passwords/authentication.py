@@ -8,13 +8,13 @@ from typing import Protocol
 from runtime.errors import FailedPrecondition, InvalidArgument, PermissionDenied, Unauthenticated
 from services.identity.email.addresses import normal_email
 from services.identity.email.policy import EmailRules
-from services.identity.email.templates import Mails
+from services.identity.email.templates import Mailer
 from services.identity.outbox.audit import Event, EventKind
 from services.identity.passwords.credentials import Credential
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.policy import new_password, normal_password
 from services.identity.passwords.rehash import Rehash
-from services.identity.sessions.session import Opened, Origin
+from services.identity.sessions.session import OpenedSession, Origin
 from services.identity.sessions.session_gate import Method, Proof
 from services.identity.store.database import Transaction
 from services.identity.stores import Stores
@@ -22,29 +22,29 @@ from services.identity.users.users import User, not_found
 
 ATTEMPTS = 2
 
-Prove = Callable[[Transaction], Awaitable[None]]
+Recheck = Callable[[Transaction], Awaitable[None]]
 """Looks, in the transaction, at what was checked before it. It raises if that does not hold any more."""
 
 
-class Proved(Protocol):
+class CheckedWork(Protocol):
     """Work in a transaction that has to be proved there."""
 
-    async def __call__(self, transaction: Transaction, /, *, prove: Prove) -> None: ...
+    async def __call__(self, transaction: Transaction, /, *, recheck: Recheck) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
+class SignInResult:
     """A user and a session that was just opened for them."""
 
     user: User
-    opened: Opened
+    opened: OpenedSession
 
 
 class Authentication:
     """Signing in. Every method that hashes raises Unavailable (HASHING_OVERLOADED) before any work."""
 
     def __init__(
-        self, stores: Stores, *, hasher: Hasher, mails: Mails, rules: EmailRules, refuse_common: bool = True
+        self, stores: Stores, *, hasher: Hasher, mailer: Mailer, rules: EmailRules, refuse_common: bool = True
     ) -> None:
         self._database = stores.database
         self._users = stores.users
@@ -53,12 +53,12 @@ class Authentication:
         self._audit = stores.audit
         self._now = stores.now
         self._hasher = hasher
-        self._mails = mails
+        self._mailer = mailer
         self._rules = rules
         self._refuse_common = refuse_common
         self._rehash = Rehash(stores.database, stores.credentials, hasher)
 
-    async def sign_in(self, email: str, password: str, origin: Origin, *, callback_url: str = "") -> SignedIn:
+    async def sign_in(self, email: str, password: str, origin: Origin, *, callback_url: str = "") -> SignInResult:
         """Open a session for the right email and password, with two statements.
 
         Raises Unauthenticated alike, and after the same work, for an unknown user and a wrong password;
@@ -75,7 +75,7 @@ class Authentication:
 
     async def open_by_password(
         self, found: Credential, password: str, origin: Origin, *, callback_url: str = ""
-    ) -> SignedIn:
+    ) -> SignInResult:
         """Open a session for the user whose password this was when `found` was read.
 
         Raises Unauthenticated if it is not any more, or the user is gone, and PermissionDenied (EMAIL_NOT_VERIFIED,
@@ -86,7 +86,7 @@ class Authentication:
             opened = await self._open(found, origin)
             if opened is not None:
                 self._rehash.after(found.user.id, found.password or "", password)
-                return SignedIn(found.user, opened)
+                return SignInResult(found.user, opened)
             # The user or the hash has changed since it was read. Only the hash changes when it is renewed.
             found = await self._again(found, password)
         raise _refused()
@@ -113,33 +113,33 @@ class Authentication:
             if found is None or found.id != user.id:  # deleted, or has another address, since it was read
                 raise _refused()
             if self._rules.verify_on_sign_in:
-                await self._mails.verify_email(transaction, user, callback_url)
+                await self._mailer.verify_email(transaction, user, callback_url)
             event = Event(EventKind.SIGN_IN_FAILED, user.id, origin=origin, detail="address not verified")
-            await self._audit.note(transaction, event)
+            await self._audit.record(transaction, event)
 
         await self._database.transaction("users.remind", work)
 
-    async def open_by_link(self, transaction: Transaction, user: User, origin: Origin) -> Opened | None:
+    async def open_by_link(self, transaction: Transaction, user: User, origin: Origin) -> OpenedSession | None:
         """Open a session for a user who followed a link in a mail to them; None if they are banned."""
         opened = await self._sessions.open(transaction, Proof(user.id, Method.EMAIL_LINK), origin)
         if opened is not None:
-            await self._audit.note(transaction, Event(EventKind.SIGNED_IN, user.id, origin=origin))
+            await self._audit.record(transaction, Event(EventKind.SIGNED_IN, user.id, origin=origin))
         return opened
 
-    async def _open(self, found: Credential, origin: Origin) -> Opened | None:
+    async def _open(self, found: Credential, origin: Origin) -> OpenedSession | None:
         proof = Proof(found.user.id, Method.PASSWORD, found.password or "")
 
-        async def work(transaction: Transaction) -> Opened | None:
+        async def work(transaction: Transaction) -> OpenedSession | None:
             opened = await self._sessions.open(transaction, proof, origin)
             if opened is not None:
-                await self._audit.note(transaction, Event(EventKind.SIGNED_IN, found.user.id, origin=origin))
+                await self._audit.record(transaction, Event(EventKind.SIGNED_IN, found.user.id, origin=origin))
             return opened
 
         return await self._database.transaction("sessions.open", work)
 
     async def _note_failure(self, found: Credential | None, origin: Origin, why: str) -> None:
         user_id = found.user.id if found else ""
-        await self._audit.note_alone(Event(EventKind.SIGN_IN_FAILED, user_id, origin=origin, detail=why))
+        await self._audit.record_alone(Event(EventKind.SIGN_IN_FAILED, user_id, origin=origin, detail=why))
 
     async def verify_password(self, user_id: str, password: str) -> Credential:
         """Return the user whose password this is.
@@ -155,27 +155,27 @@ class Authentication:
             raise _wrong()
         return found
 
-    async def with_password(self, operation: str, user_id: str, password: str, work: Proved) -> None:
+    async def with_password(self, operation: str, user_id: str, password: str, work: CheckedWork) -> None:
         """Do `work` in a transaction. It calls what it is handed once it has locked the user: the password is looked
         at again there. Raises what `verify_password` does.
         """
 
-        async def prove(transaction: Transaction, found: Credential) -> None:
+        async def recheck(transaction: Transaction, found: Credential) -> None:
             if not await self._credentials.has_password(transaction, user_id, found.password or ""):
-                raise _OvertakenError
+                raise _ConcurrentChangeError
 
         for _ in range(ATTEMPTS):
             found = await self.verify_password(user_id, password)
             try:
-                done = partial(work, prove=partial(prove, found=found))
+                done = partial(work, recheck=partial(recheck, found=found))
                 return await self._database.transaction(operation, done)
-            except _OvertakenError:
+            except _ConcurrentChangeError:
                 continue
         raise _wrong()
 
     async def change_password(
         self, user_id: str, current: str, new: str, *, end_others: bool | None, keep: str, origin: Origin
-    ) -> tuple[User, Opened | None]:
+    ) -> tuple[User, OpenedSession | None]:
         """Put a new password in the current one's place; return the user, and the new session if one was asked for.
 
         `end_others`: True ends every session and opens a new one, False ends none, None ends all but `keep`.
@@ -186,7 +186,7 @@ class Authentication:
         found = await self.verify_password(user_id, current)
         new_hash = await self._hasher.hash(password)
 
-        async def work(transaction: Transaction, old_hash: str) -> Opened | None:
+        async def work(transaction: Transaction, old_hash: str) -> OpenedSession | None:
             opened = None
             if end_others:
                 # Before the new password: every transaction locks the user's row before the credential's.
@@ -194,12 +194,12 @@ class Authentication:
                     transaction, Proof(user_id, Method.PASSWORD_CHANGE, old_hash), origin
                 )
                 if opened is None:
-                    raise _OvertakenError
+                    raise _ConcurrentChangeError
             if not await self._credentials.replace_password(transaction, user_id, old_hash, new_hash):
-                raise _OvertakenError
+                raise _ConcurrentChangeError
             if end_others is not False:
                 await self._sessions.end_all(transaction, user_id, keep=opened.session.id if opened else keep)
-            await self._audit.note(transaction, Event(EventKind.PASSWORD_CHANGED, user_id, origin=origin))
+            await self._audit.record(transaction, Event(EventKind.PASSWORD_CHANGED, user_id, origin=origin))
             return opened
 
         for _ in range(ATTEMPTS):
@@ -208,13 +208,13 @@ class Authentication:
             try:
                 change = partial(work, old_hash=found.password or "")
                 return found.user, await self._database.transaction("accounts.change_password", change)
-            except _OvertakenError:
+            except _ConcurrentChangeError:
                 # The user or the hash has changed since it was read. Only the hash changes when it is renewed.
                 found = await self.verify_password(user_id, current)
         raise _wrong()
 
 
-class _OvertakenError(Exception):
+class _ConcurrentChangeError(Exception):
     """Another change was committed since the password was checked."""
 
 

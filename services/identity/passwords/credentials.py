@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from runtime.clock import Clock, utc_now
 from runtime.ids import new_id
 from services.identity.passwords.tables import accounts
-from services.identity.store.compiled_reads import Reading, Values
+from services.identity.store.compiled_reads import StaticSelect, Values
 from services.identity.store.database import Database, Transaction
 from services.identity.users.tables import users
 from services.identity.users.users import COLUMNS as USER_COLUMNS
@@ -27,8 +27,8 @@ class Credential:
 
 _OWN = (accounts.c.user_id == users.c.id) & (accounts.c.provider == CREDENTIAL)
 _CREDENTIAL = select(*USER_COLUMNS, accounts.c.password).outerjoin_from(users, accounts, _OWN)
-BY_EMAIL = Reading("accounts.by_email", _CREDENTIAL.where(users.c.email == bindparam("email")))
-BY_USER = Reading("accounts.by_user", _CREDENTIAL.where(users.c.id == bindparam("user_id")))
+BY_EMAIL = StaticSelect("accounts.by_email", _CREDENTIAL.where(users.c.email == bindparam("email")))
+BY_USER = StaticSelect("accounts.by_user", _CREDENTIAL.where(users.c.id == bindparam("user_id")))
 
 
 def _credential(row: Values | None) -> Credential | None:
@@ -51,7 +51,7 @@ class Credentials:
         return _credential(await self._database.first(BY_USER, user_id=user_id))
 
     async def add_credential(self, transaction: Transaction, user_id: str, password_hash: str) -> None:
-        """Give a user a password. Raises TwiceError if they have one."""
+        """Give a user a password. Raises DuplicateError if they have one."""
         now = self._now()
         await transaction.execute(
             insert(accounts).values(
@@ -67,7 +67,7 @@ class Credentials:
         )
 
     async def set_password(self, transaction: Transaction, user_id: str, password_hash: str) -> None:
-        """Give a user this password, whether they had one or not. Raises TwiceError if they get one at this moment."""
+        """Set a user's password, or add one. Raises DuplicateError if a concurrent transaction adds one."""
         found = await transaction.execute(
             update(accounts)
             .where(accounts.c.user_id == user_id, accounts.c.provider == CREDENTIAL)

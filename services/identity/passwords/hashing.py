@@ -29,7 +29,7 @@ waiting = Gauge("trivet_hashing_waiting", "Passwords that wait for a thread.")
 
 
 @dataclass(frozen=True)
-class Cost:
+class HashingConfig:
     """Argon2id's parameters (OWASP's numbers), and how many may hash and wait at once."""
 
     memory_kib: int = 19 * 1024
@@ -47,8 +47,8 @@ class Hasher:
     context manager.
     """
 
-    def __init__(self, cost: Cost | None = None) -> None:
-        self._cost = cost or Cost()
+    def __init__(self, cost: HashingConfig | None = None) -> None:
+        self._cost = cost or HashingConfig()
         self._argon2 = PasswordHasher(self._cost.passes, self._cost.memory_kib, self._cost.lanes)
         self._unfinished = 0
         self._threads = ThreadPoolExecutor(self._cost.workers, "hashing", initializer=_step_back)

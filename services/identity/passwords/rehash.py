@@ -8,7 +8,7 @@ from services.identity.passwords.credentials import Credentials
 from services.identity.passwords.hashing import Hasher
 from services.identity.store.database import Database, Transaction
 
-renewed = Counter(
+rehashed = Counter(
     "trivet_password_hashes_renewed_total", "Outdated password hashes, by what became of them.", ["outcome"]
 )
 
@@ -29,14 +29,14 @@ class Rehash:
         if not self._hasher.is_outdated(stored):
             return
         if self._hasher.is_busy:
-            renewed.labels("put off").inc()
+            rehashed.labels("put off").inc()
             return
         try:
-            self._database.tasks.start(self._renew(user_id, stored, password))
+            self._database.tasks.start(self._rehash(user_id, stored, password))
         except TooManyTasksError:
-            renewed.labels("put off").inc()
+            rehashed.labels("put off").inc()
 
-    async def _renew(self, user_id: str, stored: str, password: str) -> None:
+    async def _rehash(self, user_id: str, stored: str, password: str) -> None:
         try:
             fresh = await self._hasher.hash(password)
 
@@ -46,6 +46,6 @@ class Rehash:
             # False: another sign-in was first, or the password is another by now.
             done = await self._database.transaction("accounts.renew_password", work)
         except ServiceError:
-            renewed.labels("failed").inc()
+            rehashed.labels("failed").inc()
         else:
-            renewed.labels("renewed" if done else "overtaken").inc()
+            rehashed.labels("renewed" if done else "overtaken").inc()

@@ -8,7 +8,7 @@ from services.identity.email.addresses import normal_email
 from services.identity.email.links import invalid_token
 from services.identity.email.one_time_secrets import RESET_PASSWORD as PURPOSE
 from services.identity.email.policy import EmailRules
-from services.identity.email.templates import Mails
+from services.identity.email.templates import Mailer
 from services.identity.outbox.audit import Event, EventKind
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.policy import new_password
@@ -25,7 +25,7 @@ class PasswordResets:
     """Asking for a reset, and doing it."""
 
     def __init__(
-        self, stores: Stores, *, hasher: Hasher, mails: Mails, rules: EmailRules, refuse_common: bool = True
+        self, stores: Stores, *, hasher: Hasher, mailer: Mailer, rules: EmailRules, refuse_common: bool = True
     ) -> None:
         self._database = stores.database
         self._users = stores.users
@@ -34,7 +34,7 @@ class PasswordResets:
         self._one_time_secrets = stores.one_time_secrets
         self._audit = stores.audit
         self._hasher = hasher
-        self._mails = mails
+        self._mailer = mailer
         self._rules = rules
         self._refuse_common = refuse_common
 
@@ -54,13 +54,13 @@ class PasswordResets:
             whose = user.id if user else NO_USER
             await self._one_time_secrets.put(transaction, PURPOSE, whose, token, LIFETIME, data=address)
             if user is None:
-                await self._mails.nobody(transaction, redirect_url)
+                await self._mailer.decoy(transaction, redirect_url)
             else:
-                await self._mails.reset_password(transaction, user, token, redirect_url)
+                await self._mailer.reset_password(transaction, user, token, redirect_url)
 
         await self._database.transaction("verifications.request_reset", work)
 
-    async def is_good(self, token: str) -> bool:
+    async def is_valid(self, token: str) -> bool:
         """Whether a token would be taken."""
         return await self._one_time_secrets.find(PURPOSE, token) is not None
 
@@ -88,6 +88,6 @@ class PasswordResets:
             if not user.email_verified:
                 await self._credentials.unlink_providers(transaction, user.id)
             await self._sessions.end_all(transaction, user.id)
-            await self._audit.note(transaction, Event(EventKind.PASSWORD_RESET, user.id, origin=origin))
+            await self._audit.record(transaction, Event(EventKind.PASSWORD_RESET, user.id, origin=origin))
 
         await self._database.transaction("accounts.reset_password", work)

@@ -10,7 +10,7 @@ from services.identity.passwords.messages import (
     encode_sign_in,
     encode_sign_up,
 )
-from services.identity.passwords.sign_up import SignUps
+from services.identity.passwords.sign_up import SignUp
 from services.identity.sessions.messages import decode_origin
 from services.identity.sessions.sessions import Sessions
 from trivet.identity.v1.auth_service_pb2 import (
@@ -29,14 +29,14 @@ from trivet.identity.v1.auth_service_pb2_grpc import AuthServiceServicer
 
 
 class AuthServicer(AuthServiceServicer):
-    def __init__(self, sign_ups: SignUps, authentication: Authentication, sessions: Sessions) -> None:
-        self._sign_ups = sign_ups
+    def __init__(self, sign_up: SignUp, authentication: Authentication, sessions: Sessions) -> None:
+        self._sign_up = sign_up
         self._authentication = authentication
         self._sessions = sessions
 
     async def SignUp(self, request: SignUpRequest, context: Context) -> SignUpResponse:
         caller, origin = current_actor.get().caller, decode_origin(request.origin)
-        result = await self._sign_ups.sign_up(
+        result = await self._sign_up.sign_up(
             decode_new_user(request), origin, caller=caller, request_id=request.request_id
         )
         return encode_sign_up(result)

@@ -8,16 +8,16 @@ from runtime.errors import AlreadyExists
 from runtime.ids import new_id
 from services.identity.email.addresses import normal_email
 from services.identity.email.policy import EmailRules
-from services.identity.email.templates import Mails
+from services.identity.email.templates import Mailer
 from services.identity.outbox.audit import Event, EventKind
 from services.identity.passwords.authentication import Authentication
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.policy import new_password
-from services.identity.sessions.session import Opened, Origin
+from services.identity.sessions.session import OpenedSession, Origin
 from services.identity.sessions.session_gate import Method, Proof
 from services.identity.store import idempotency as asked_before
 from services.identity.store.database import Transaction
-from services.identity.store.faults.errors import TwiceError
+from services.identity.store.faults.errors import DuplicateError
 from services.identity.store.idempotency import IdempotencyKeys, IdempotentRequest
 from services.identity.stores import Stores
 from services.identity.users.tables import users
@@ -37,14 +37,14 @@ class NewUser:
 
 
 @dataclass(frozen=True, slots=True)
-class SignedUp:
+class SignUpResult:
     """A new user, and their first session if signing up opens one."""
 
     user: User
-    opened: Opened | None
+    opened: OpenedSession | None
 
 
-class SignUps:
+class SignUp:
     """Makes users. Raises Unavailable (HASHING_OVERLOADED) before any work."""
 
     def __init__(
@@ -53,7 +53,7 @@ class SignUps:
         *,
         authentication: Authentication,
         hasher: Hasher,
-        mails: Mails,
+        mailer: Mailer,
         rules: EmailRules,
         refuse_common: bool = True,
     ) -> None:
@@ -64,12 +64,12 @@ class SignUps:
         self._now = stores.now
         self._authentication = authentication
         self._hasher = hasher
-        self._mails = mails
+        self._mailer = mailer
         self._rules = rules
         self._refuse_common = refuse_common
         self._idempotency_keys = IdempotencyKeys(stores.database, now=stores.now)
 
-    async def sign_up(self, new: NewUser, origin: Origin, *, caller: str = "", request_id: str = "") -> SignedUp:
+    async def sign_up(self, new: NewUser, origin: Origin, *, caller: str = "", request_id: str = "") -> SignUpResult:
         """Make a user with a password, and a first session if the rules say so, in one transaction.
 
         With a request id, the same again answers the same user with a new session. Raises AlreadyExists (EMAIL_TAKEN),
@@ -89,25 +89,25 @@ class SignUps:
             if is_taken:
                 return await self._pretend(new, email)
             return await self._insert(new, email, password_hash, origin, asked)
-        except TwiceError:
+        except DuplicateError:
             return await self._again_or_taken(new, email, password, origin, asked)
 
-    async def _pretend(self, new: NewUser, email: str) -> SignedUp:
+    async def _pretend(self, new: NewUser, email: str) -> SignUpResult:
         """Return an invented user after the work of a real sign-up: the email is taken."""
         user = self._new_user(new, email)
 
-        async def work(transaction: Transaction) -> SignedUp:
+        async def work(transaction: Transaction) -> SignUpResult:
             # Written and taken back before anybody can see it: what is left out here could be timed.
             await self._write(transaction, replace(user, email=user.id), new_id())
             await transaction.execute(delete(users).where(users.c.id == user.id))
-            await self._mails.nobody(transaction, new.callback_url)
-            return SignedUp(user, None)
+            await self._mailer.decoy(transaction, new.callback_url)
+            return SignUpResult(user, None)
 
         return await self._database.transaction("users.pretend_sign_up", work)
 
     async def _again_or_taken(
         self, new: NewUser, email: str, password: str, origin: Origin, asked: IdempotentRequest | None
-    ) -> SignedUp:
+    ) -> SignUpResult:
         """Handle a lost race: the same request sent twice at once, or another one with the same email."""
         if asked is not None and (again := await self._signed_up_before(asked, password, origin)) is not None:
             return again
@@ -115,7 +115,7 @@ class SignUps:
             raise _taken()
         return await self._pretend(new, email)
 
-    async def _signed_up_before(self, asked: IdempotentRequest, password: str, origin: Origin) -> SignedUp | None:
+    async def _signed_up_before(self, asked: IdempotentRequest, password: str, origin: Origin) -> SignUpResult | None:
         user_id = await self._idempotency_keys.answer(asked)
         if user_id is None:
             return None
@@ -124,9 +124,9 @@ class SignUps:
         if found is None or not await self._hasher.verify(found.password, password):
             raise asked_before.reused()
         if not self._rules.signing_up_opens_a_session:
-            return SignedUp(found.user, None)
+            return SignUpResult(found.user, None)
         signed_in = await self._authentication.open_by_password(found, password, origin)
-        return SignedUp(signed_in.user, signed_in.opened)
+        return SignUpResult(signed_in.user, signed_in.opened)
 
     def _new_user(self, new: NewUser, email: str) -> User:
         now = self._now()
@@ -135,10 +135,10 @@ class SignUps:
 
     async def _insert(
         self, new: NewUser, email: str, password_hash: str, origin: Origin, asked: IdempotentRequest | None
-    ) -> SignedUp:
+    ) -> SignUpResult:
         user = self._new_user(new, email)
 
-        async def work(transaction: Transaction) -> SignedUp:
+        async def work(transaction: Transaction) -> SignUpResult:
             if asked is not None:
                 await self._idempotency_keys.keep(transaction, asked, user.id)
             await self._write(transaction, user, password_hash)
@@ -146,9 +146,9 @@ class SignUps:
             if self._rules.signing_up_opens_a_session:
                 opened = await self._sessions.open(transaction, Proof(user.id, Method.SIGN_UP), origin)
             if self._rules.verify_on_sign_up:
-                await self._mails.verify_email(transaction, user, new.callback_url)
-            await self._audit.note(transaction, Event(EventKind.SIGNED_UP, user.id, origin=origin))
-            return SignedUp(user, opened)
+                await self._mailer.verify_email(transaction, user, new.callback_url)
+            await self._audit.record(transaction, Event(EventKind.SIGNED_UP, user.id, origin=origin))
+            return SignUpResult(user, opened)
 
         return await self._database.transaction("users.sign_up", work)
 

@@ -8,5 +8,5 @@ from trivet.identity.v1.auth_service_pb2_grpc import add_AuthServiceServicer_to_
 
 
 def add_passwords(server: Server, stores: Stores, cases: UseCases) -> None:
-    servicer = AuthServicer(cases.sign_ups, cases.authentication, stores.sessions)
+    servicer = AuthServicer(cases.sign_up, cases.authentication, stores.sessions)
     server.add("trivet.identity.v1.AuthService", add_AuthServiceServicer_to_server, servicer)

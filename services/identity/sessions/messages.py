@@ -3,7 +3,7 @@
 from runtime.clock import timestamp
 from services.identity.messages import encode_struct
 from services.identity.sessions.session import Origin, Session
-from services.identity.users.custom_fields import of_sessions
+from services.identity.users.custom_fields import fields_of_sessions
 from trivet.identity.v1 import resources_pb2
 
 
@@ -16,7 +16,7 @@ def encode_session(session: Session) -> resources_pb2.Session:
         user_agent=session.user_agent,
         create_time=timestamp(session.created_at),
         update_time=timestamp(session.updated_at),
-        additional=encode_struct(of_sessions.shown(session.additional)),
+        additional=encode_struct(fields_of_sessions.returned(session.additional)),
     )
 
 

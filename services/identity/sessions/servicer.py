@@ -8,7 +8,7 @@ from services.identity.messages import Context, decode_additional, decode_cursor
 from services.identity.sessions.messages import encode_session
 from services.identity.sessions.session import Session
 from services.identity.sessions.sessions import Sessions
-from services.identity.users.custom_fields import of_sessions
+from services.identity.users.custom_fields import fields_of_sessions
 from services.identity.users.messages import encode_user
 from trivet.identity.v1.session_service_pb2 import (
     ListSessionsRequest,
@@ -55,7 +55,7 @@ class SessionServicer(SessionServiceServicer):
     async def UpdateSession(self, request: UpdateSessionRequest, context: Context) -> UpdateSessionResponse:
         user_id = decode_id(subject(request.user_id))
         session_id = decode_id(request.session_id or current_actor.get().session_id)
-        additional = decode_additional(request.additional, of_sessions, "additional")
+        additional = decode_additional(request.additional, fields_of_sessions, "additional")
         if not additional:
             raise InvalidArgument("NO_FIELDS_TO_UPDATE", "No fields to update", field="additional")
         changed = await self._sessions.update(user_id, session_id, additional)

@@ -12,7 +12,7 @@ from sqlalchemy import FromClause, bindparam, insert, not_, or_, select
 from services.identity.passwords.credentials import CREDENTIAL
 from services.identity.passwords.tables import accounts
 from services.identity.sessions.tables import sessions
-from services.identity.store.compiled_writes import Writing
+from services.identity.store.compiled_writes import StaticInsert
 from services.identity.users.tables import users
 
 
@@ -46,7 +46,7 @@ class Proof:
 
 
 @cache
-def writing_for(*, has_password: bool, needs_verified_email: bool) -> Writing:
+def writing_for(*, has_password: bool, needs_verified_email: bool) -> StaticInsert:
     """Return the INSERT of a session, which inserts nothing unless the proof holds. Each variant is built once.
 
     It locks the rows of the user and the password. It waits for a ban, a password change or a deletion that is not
@@ -62,12 +62,12 @@ def writing_for(*, has_password: bool, needs_verified_email: bool) -> Writing:
         source = users.join(accounts, accounts.c.user_id == users.c.id)
         holds += [accounts.c.provider == CREDENTIAL, accounts.c.password == bindparam("proved_hash")]
     holding = select(*values).select_from(source).where(*holds).with_for_update()
-    return Writing(insert(sessions).from_select([column.name for column in sessions.c], holding))
+    return StaticInsert(insert(sessions).from_select([column.name for column in sessions.c], holding))
 
 
 def insert_if_proved(
     proof: Proof, row: Mapping[str, Any], now: datetime, *, requires_verification: bool
-) -> tuple[Writing, dict[str, Any]]:
+) -> tuple[StaticInsert, dict[str, Any]]:
     """Return the statement that inserts a session if the proof holds, and its parameters.
 
     It checks for every proof that the user exists and is not banned. It checks the password hash if there is one, and

@@ -16,7 +16,7 @@ from services.identity.outbox.outbox import Invalidation, Outbox
 from services.identity.sessions.session import (
     COLUMNS,
     Lifetimes,
-    Opened,
+    OpenedSession,
     Origin,
     Revocation,
     Session,
@@ -27,7 +27,7 @@ from services.identity.sessions.session import (
 )
 from services.identity.sessions.session_gate import Proof, insert_if_proved
 from services.identity.sessions.tables import sessions
-from services.identity.store.compiled_reads import Reading
+from services.identity.store.compiled_reads import StaticSelect
 from services.identity.store.database import Database, Transaction
 from services.identity.users.custom_fields import merged
 from services.identity.users.tables import users
@@ -42,7 +42,7 @@ IP_ADDRESS_LENGTH = 64
 BY_TOKEN = (
     select(*USER_COLUMNS, *COLUMNS).join_from(sessions, users).where(sessions.c.token_hash == bindparam("token_hash"))
 )
-VERIFY = Reading("sessions.verify", BY_TOKEN)
+VERIFY = StaticSelect("sessions.verify", BY_TOKEN)
 
 
 def not_found() -> NotFound:
@@ -67,7 +67,7 @@ class Sessions:
         self._requires_verification = requires_verification
         self._now = now
 
-    def prepare(self, user_id: str, origin: Origin) -> Opened:
+    def prepare(self, user_id: str, origin: Origin) -> OpenedSession:
         """Return a session that is not inserted yet."""
         now = self._now()
         session = Session(
@@ -80,9 +80,9 @@ class Sessions:
             created_at=now,
             updated_at=now,
         )
-        return Opened(session, new_id())
+        return OpenedSession(session, new_id())
 
-    async def open(self, transaction: Transaction, proof: Proof, origin: Origin) -> Opened | None:
+    async def open(self, transaction: Transaction, proof: Proof, origin: Origin) -> OpenedSession | None:
         """Open a session: every way to sign in calls this, and nothing else inserts one.
 
         Returns None if the proof does not hold at this moment: the user is gone or banned, the password was changed,

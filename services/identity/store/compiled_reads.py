@@ -15,14 +15,14 @@ Values = tuple[Any, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class StaticSelect:
     """A SELECT whose parameters are texts, and the word for it in metrics."""
 
     operation: str
     statement: Select[Any]
 
 
-class Compiled:
+class CompiledStatement:
     """A statement in one engine's words. Its parameters are encoded by their types."""
 
     __slots__ = ("_constants", "_encoders", "_names", "compiler", "text")
@@ -46,12 +46,12 @@ class Compiled:
         return tuple([known[name] for name in self._names])
 
 
-class CompiledReading(Compiled):
+class CompiledSelect(CompiledStatement):
     """A reading in one engine's words."""
 
     __slots__ = ("_decoders",)
 
-    def __init__(self, reading: Reading, dialect: Dialect) -> None:
+    def __init__(self, reading: StaticSelect, dialect: Dialect) -> None:
         super().__init__(reading.statement, dialect)
         types = (column.type.dialect_impl(dialect) for column in reading.statement.selected_columns)
         decoders = (kind.result_processor(dialect, None) for kind in types)

@@ -7,70 +7,70 @@ from typing import Any
 from sqlalchemy import Insert
 from sqlalchemy.engine import Dialect
 
-from services.identity.store.compiled_reads import Compiled, Values
+from services.identity.store.compiled_reads import CompiledStatement, Values
 
 
 @dataclass(frozen=True, eq=False)
-class Writing:
+class StaticInsert:
     """An INSERT of one row. Its values are parameters, each with a type."""
 
     statement: Insert
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class InsertResult:
     """How many rows an insert has written, and the key that the engine counted up for the row; 0 if it counts none."""
 
     rows: int
     key: int
 
 
-class CompiledWriting(Compiled):
+class CompiledInsert(CompiledStatement):
     """A writing in one engine's words."""
 
     __slots__ = ("returns_key",)
 
-    def __init__(self, writing: Writing, dialect: Dialect) -> None:
+    def __init__(self, writing: StaticInsert, dialect: Dialect) -> None:
         super().__init__(writing.statement, dialect)
         self.returns_key = bool(self.compiler.effective_returning)  # only PostgreSQL has no other way to tell the key
 
 
-async def _mysql(connection: Any, writing: CompiledWriting, parameters: Values) -> Written:
+async def _mysql(connection: Any, writing: CompiledInsert, parameters: Values) -> InsertResult:
     async with connection.cursor() as cursor:
         await cursor.execute(writing.text, parameters)
-        return Written(cursor.rowcount, cursor.lastrowid)
+        return InsertResult(cursor.rowcount, cursor.lastrowid)
 
 
-async def _postgresql(connection: Any, writing: CompiledWriting, parameters: Values) -> Written:
+async def _postgresql(connection: Any, writing: CompiledInsert, parameters: Values) -> InsertResult:
     if writing.returns_key:
         keys = await connection.fetch(writing.text, *parameters)
-        return Written(len(keys), keys[0][0] if keys else 0)
+        return InsertResult(len(keys), keys[0][0] if keys else 0)
     done: str = await connection.execute(writing.text, *parameters)  # "INSERT 0 1": the rows come last
-    return Written(int(done.rpartition(" ")[2]), 0)
+    return InsertResult(int(done.rpartition(" ")[2]), 0)
 
 
-async def _sqlite(connection: Any, writing: CompiledWriting, parameters: Values) -> Written:
+async def _sqlite(connection: Any, writing: CompiledInsert, parameters: Values) -> InsertResult:
     async with connection.execute(writing.text, parameters) as cursor:
-        return Written(cursor.rowcount, cursor.lastrowid or 0)
+        return InsertResult(cursor.rowcount, cursor.lastrowid or 0)
 
 
-Write = Callable[[Any, CompiledWriting, Values], Awaitable[Written]]
+Write = Callable[[Any, CompiledInsert, Values], Awaitable[InsertResult]]
 WRITE: dict[str, Write] = {"mysql": _mysql, "postgresql": _postgresql, "sqlite": _sqlite}
 """How each engine's driver runs an insert."""
 
 
-async def _say_to_mysql(connection: Any, text: str) -> None:
+async def _run_on_mysql(connection: Any, text: str) -> None:
     await connection.query(text)
 
 
-async def _say_to_postgresql(connection: Any, text: str) -> None:
+async def _run_on_postgresql(connection: Any, text: str) -> None:
     await connection.execute(text)  # without parameters it is not prepared
 
 
-async def _say_to_sqlite(connection: Any, text: str) -> None:
+async def _run_on_sqlite(connection: Any, text: str) -> None:
     await connection.execute_fetchall(text)
 
 
-Say = Callable[[Any, str], Awaitable[None]]
-SAY: dict[str, Say] = {"mysql": _say_to_mysql, "postgresql": _say_to_postgresql, "sqlite": _say_to_sqlite}
+Run = Callable[[Any, str], Awaitable[None]]
+RUN: dict[str, Run] = {"mysql": _run_on_mysql, "postgresql": _run_on_postgresql, "sqlite": _run_on_sqlite}
 """How each engine's driver begins and ends a transaction."""

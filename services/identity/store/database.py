@@ -16,14 +16,14 @@ from runtime import failpoints
 from runtime.background.tasks import Tasks, TooManyTasksError
 from runtime.errors import ServiceError
 from runtime.telemetry.tracing import store_call
-from services.identity.store.compiled_reads import Reading, Values
-from services.identity.store.compiled_writes import Writing, Written
-from services.identity.store.connections import Admit, Connections, Lent
+from services.identity.store.compiled_reads import StaticSelect, Values
+from services.identity.store.compiled_writes import InsertResult, StaticInsert
+from services.identity.store.connection_pool import CheckSchema, ConnectionPool, LentConnection
 from services.identity.store.driver import Driver
-from services.identity.store.engine.engine import Limits, open_engine
+from services.identity.store.engine.engine import StoreLimits, open_engine
 from services.identity.store.engine.store_url import StoreUrl
 from services.identity.store.faults.codes import NOT_COMMITTED, Fault
-from services.identity.store.faults.errors import OrphanError, TwiceError, busy, fault_of, gone, too_new
+from services.identity.store.faults.errors import DuplicateError, OrphanError, busy, fault_of, gone, too_new
 from services.identity.store.faults.failure_log import FailureLog
 from trivet.client.deadline import remaining
 
@@ -42,17 +42,17 @@ FollowUp = Callable[[], Coroutine[Any, Any, None]]
 class Transaction:
     """What one attempt may do."""
 
-    def __init__(self, lent: Lent, driver: Driver) -> None:
+    def __init__(self, lent: LentConnection, driver: Driver) -> None:
         self._lent = lent
         self._driver = driver
         self.follow_ups: list[FollowUp] = []
 
     async def execute(self, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
-        """Run a statement with these values. Raises TwiceError and OrphanError where a constraint refuses it."""
+        """Run a statement with these values. Raises DuplicateError and OrphanError where a constraint refuses it."""
         with _refusals():
             return await self._lent.connection.execute(statement, values)
 
-    async def write(self, writing: Writing, values: Mapping[str, Any]) -> Written:
+    async def write(self, writing: StaticInsert, values: Mapping[str, Any]) -> InsertResult:
         """Run an insert that never changes with these values. Raises as `execute` does."""
         with _refusals():
             return await self._driver.write(self._lent, writing, values)
@@ -68,18 +68,25 @@ Work = Callable[[Transaction], Awaitable[T]]
 class Database:
     """A pool of connections whose work ends by its own time-outs, never by a caller's cancel.
 
-    Every method raises Unavailable when the database is gone (STORE_UNAVAILABLE) or overloaded (STORE_BUSY).
-    `admit` looks at the schema before the first work, at each ping, and when a statement does not fit the tables. It
-    raises while the schema is older than ours; what a later one breaks is Unavailable too (SCHEMA_TOO_NEW).
-    `detached=False` runs the work in the call's own coroutine: only tests want to see what a cancel then skips.
+    Every method raises Unavailable if the database is unreachable (STORE_UNAVAILABLE) or overloaded (STORE_BUSY).
+    `check_schema` runs before the first work, at each ping, and after a statement that does not fit the tables. It
+    raises while the schema is older than ours. A statement that a newer schema breaks raises Unavailable too
+    (SCHEMA_TOO_NEW). `detached=False` runs the work in the caller's coroutine, which a test needs to see the effects
+    of a cancel.
     """
 
     def __init__(
-        self, engine: AsyncEngine, kind: str, limits: Limits, *, admit: Admit | None = None, detached: bool = True
+        self,
+        engine: AsyncEngine,
+        kind: str,
+        limits: StoreLimits,
+        *,
+        check_schema: CheckSchema | None = None,
+        detached: bool = True,
     ) -> None:
         self.engine = engine
         self.kind = kind
-        self.connections = Connections(engine, kind, limits, admit)
+        self.pool = ConnectionPool(engine, kind, limits, check_schema)
         self._driver = Driver(kind, engine.dialect)
         self.tasks = Tasks("database")
         self._limits = limits
@@ -94,16 +101,21 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, store: StoreUrl, limits: Limits | None = None, *, admit: Admit | None = None, detached: bool = True
+        cls,
+        store: StoreUrl,
+        limits: StoreLimits | None = None,
+        *,
+        check_schema: CheckSchema | None = None,
+        detached: bool = True,
     ) -> AsyncIterator["Database"]:
         """Open a database that need not be there yet; at the end, wait for the work under way."""
-        limits = limits or Limits()
-        database = cls(open_engine(store, limits), store.kind, limits, admit=admit, detached=detached)
+        limits = limits or StoreLimits()
+        database = cls(open_engine(store, limits), store.kind, limits, check_schema=check_schema, detached=detached)
         try:
             yield database
         finally:
             await database.tasks.drain(limits.attempt_seconds + FOLLOW_UP_SECONDS)
-            await database.connections.close()
+            await database.pool.close()
 
     async def rows(self, operation: str, statement: Executable) -> Sequence[Row[Any]]:
         """Return what one reading statement finds."""
@@ -114,7 +126,7 @@ class Database:
         rows = await self.rows(operation, statement)
         return rows[0] if rows else None
 
-    async def first(self, reading: Reading, **values: str) -> Values | None:
+    async def first(self, reading: StaticSelect, **values: str) -> Values | None:
         """Return the first row that a reading finds with these values of its parameters, None if there is none."""
         rows = await self._on_its_own(self._retrying(reading.operation, lambda: self._fetch(reading, values)))
         return rows[0] if rows else None
@@ -132,7 +144,7 @@ class Database:
         await self._on_its_own(self._retrying("ping", self._ping))
 
     async def _ping(self) -> None:
-        async with self.connections.one(self._limits.pool_seconds, look=True) as lent:
+        async with self.pool.lend(self._limits.pool_seconds, look=True) as lent:
             await lent.connection.execute(PING)
 
     async def _on_its_own(self, work: Coroutine[Any, Any, T]) -> T:
@@ -148,7 +160,7 @@ class Database:
             try:
                 with store_call(self.kind, operation):
                     return await attempt()
-            except (ServiceError, TwiceError, OrphanError):
+            except (ServiceError, DuplicateError, OrphanError):
                 raise
             except Exception as error:  # of drivers and the network: `fault_of` knows them
                 self._failures.note(error)
@@ -161,7 +173,7 @@ class Database:
         """Return the fault if it may be gone the next time, else raise what the caller is to know."""
         fault = fault_of(error)
         if fault is Fault.SCHEMA and again > 0:
-            if self.connections.has_our_schema:
+            if self.pool.has_our_schema:
                 raise error
             raise too_new() from error
         if fault is Fault.BUG:
@@ -175,24 +187,24 @@ class Database:
         return fault
 
     async def _read(self, statement: Executable) -> Sequence[Row[Any]]:
-        async with self.connections.one(self._limits.pool_seconds) as lent:
+        async with self.pool.lend(self._limits.pool_seconds) as lent:
             return (await lent.connection.execute(statement)).all()
 
-    async def _fetch(self, reading: Reading, values: Mapping[str, str]) -> Sequence[Values]:
-        async with self.connections.one(self._limits.pool_seconds) as lent:
+    async def _fetch(self, reading: StaticSelect, values: Mapping[str, str]) -> Sequence[Values]:
+        async with self.pool.lend(self._limits.pool_seconds) as lent:
             return await self._driver.fetch(lent, reading, values)
 
     async def _write(self, work: Work[T], wait: float) -> T:
         transaction: Transaction | None = None
         is_committing = False
         try:
-            async with self._my_turn(wait), self.connections.one(wait) as lent:
+            async with self._my_turn(wait), self.pool.lend(wait) as lent:
                 transaction = Transaction(lent, self._driver)
                 if not lent.is_pooled:
-                    await self._driver.say(lent, self._begin)
+                    await self._driver.run(lent, self._begin)
                 result = await work(transaction)
                 is_committing = True
-                await self._driver.say(lent, "COMMIT")
+                await self._driver.run(lent, "COMMIT")
         except Exception as error:
             if transaction is None or not is_committing:
                 raise
@@ -248,7 +260,7 @@ def _refusals() -> Iterator[None]:
 
 def _raise_refusal(fault: Fault) -> None:
     """Raise what a constraint says: of a statement, or of the COMMIT where it is checked there."""
-    if fault is Fault.TWICE:
-        raise TwiceError from None
+    if fault is Fault.DUPLICATE:
+        raise DuplicateError from None
     if fault is Fault.ORPHAN:
         raise OrphanError from None

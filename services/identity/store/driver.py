@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy.engine import Dialect
 
-from services.identity.store.compiled_reads import FETCH, CompiledReading, Reading, Values
-from services.identity.store.compiled_writes import SAY, WRITE, CompiledWriting, Writing, Written
-from services.identity.store.connections import Lent
+from services.identity.store.compiled_reads import FETCH, CompiledSelect, StaticSelect, Values
+from services.identity.store.compiled_writes import RUN, WRITE, CompiledInsert, InsertResult, StaticInsert
+from services.identity.store.connection_pool import LentConnection
 
 
 class Driver:
@@ -16,27 +16,27 @@ class Driver:
     def __init__(self, kind: str, dialect: Dialect) -> None:
         self._kind = kind
         self._dialect = dialect
-        self._readings: dict[Reading, CompiledReading] = {}
-        self._writings: dict[Writing, CompiledWriting] = {}
+        self._readings: dict[StaticSelect, CompiledSelect] = {}
+        self._writings: dict[StaticInsert, CompiledInsert] = {}
 
-    async def fetch(self, lent: Lent, reading: Reading, values: Mapping[str, str]) -> Sequence[Values]:
+    async def fetch(self, lent: LentConnection, reading: StaticSelect, values: Mapping[str, str]) -> Sequence[Values]:
         """Return the rows that a reading finds with these values."""
         compiled = self._readings.get(reading)
         if compiled is None:
-            compiled = self._readings[reading] = CompiledReading(reading, self._dialect)
+            compiled = self._readings[reading] = CompiledSelect(reading, self._dialect)
         lent.begin_statement()
         rows = await FETCH[self._kind](lent.driver, compiled.text, compiled.parameters(values))
         return [compiled.decoded(row) for row in rows]
 
-    async def write(self, lent: Lent, writing: Writing, values: Mapping[str, Any]) -> Written:
+    async def write(self, lent: LentConnection, writing: StaticInsert, values: Mapping[str, Any]) -> InsertResult:
         """Run a writing with these values."""
         compiled = self._writings.get(writing)
         if compiled is None:
-            compiled = self._writings[writing] = CompiledWriting(writing, self._dialect)
+            compiled = self._writings[writing] = CompiledInsert(writing, self._dialect)
         lent.begin_statement()
         return await WRITE[self._kind](lent.driver, compiled, compiled.parameters(values))
 
-    async def say(self, lent: Lent, text: str) -> None:
+    async def run(self, lent: LentConnection, text: str) -> None:
         """Run a statement that has no parameters and returns nothing."""
         lent.begin_statement()
-        await SAY[self._kind](lent.driver, text)
+        await RUN[self._kind](lent.driver, text)

@@ -63,7 +63,7 @@ class IdempotencyKeys:
         return str(row.answer)
 
     async def keep(self, transaction: Transaction, asked: IdempotentRequest, answer: str) -> None:
-        """Remember an answer with its effect. Raises TwiceError if another call was first."""
+        """Remember an answer with its effect. Raises DuplicateError if another call was first."""
         now = self._now()
         await transaction.execute(
             insert(requests).values(

@@ -12,7 +12,7 @@ from runtime.clock import Clock, utc_now
 from runtime.errors import Unavailable
 from runtime.ids import new_id, token_hash
 from services.identity.store.database import Database, Transaction
-from services.identity.store.faults.errors import TwiceError
+from services.identity.store.faults.errors import DuplicateError
 from services.identity.store.tables import verifications
 
 LIFETIME = timedelta(seconds=15)
@@ -60,7 +60,7 @@ class Leases:
 
         try:
             await self._database.transaction("leases.take", work)
-        except TwiceError:
+        except DuplicateError:
             return False
         return True
 

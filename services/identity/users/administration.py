@@ -12,7 +12,7 @@ from services.identity.email.addresses import normal_email
 from services.identity.outbox.audit import Event, EventKind
 from services.identity.store.control_characters import CONTROLS
 from services.identity.store.database import Transaction
-from services.identity.store.faults.errors import TwiceError
+from services.identity.store.faults.errors import DuplicateError
 from services.identity.stores import Stores
 from services.identity.users.tables import users
 from services.identity.users.users import Role, User, tag_of
@@ -21,7 +21,7 @@ REASON_LENGTH = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class UserChange:
     """A user after a decision, and how many of their sessions it ended."""
 
     user: User
@@ -54,33 +54,33 @@ class Administration:
         async def work(transaction: Transaction) -> User:
             await transaction.execute(insert(users).values(**row))
             await self._credentials.add_credential(transaction, user.id, password_hash)
-            await self._audit.note(transaction, Event(EventKind.SIGNED_UP, user.id, actor, detail=role.value))
+            await self._audit.record(transaction, Event(EventKind.SIGNED_UP, user.id, actor, detail=role.value))
             return user
 
         try:
             return await self._database.transaction("users.create", work)
-        except TwiceError:
+        except DuplicateError:
             raise AlreadyExists("EMAIL_TAKEN", "a user with this email exists already") from None
 
-    async def set_role(self, user_id: str, role: Role, *, actor: str) -> Changed:
+    async def set_role(self, user_id: str, role: Role, *, actor: str) -> UserChange:
         """Set a user's role and end their sessions, so that a new session has it. The same role changes nothing.
 
         Raises NotFound, and FailedPrecondition (LAST_ADMIN).
         """
 
-        async def work(transaction: Transaction) -> Changed:
+        async def work(transaction: Transaction) -> UserChange:
             if role is Role.ADMIN:
                 user = await self._users.find_locked(transaction, user_id)
             else:
                 user = (await self._users.find_removable(transaction, user_id)).user
             if user.role is role:
-                return Changed(user, 0)
+                return UserChange(user, 0)
             event = Event(EventKind.ROLE_CHANGED, user_id, actor, detail=role.value)
             return await self._change(transaction, user, event, role=role.value)
 
         return await self._database.transaction("users.set_role", work)
 
-    async def ban(self, user_id: str, reason: str, until: datetime | None, *, actor: str) -> Changed:
+    async def ban(self, user_id: str, reason: str, until: datetime | None, *, actor: str) -> UserChange:
         """Ban a user, until a time or for ever, and end their sessions. A second ban replaces the first.
 
         Raises InvalidArgument (INVALID_REASON), NotFound, and FailedPrecondition (CANNOT_BAN_YOURSELF, LAST_ADMIN).
@@ -89,7 +89,7 @@ class Administration:
         if actor == user_id:
             raise FailedPrecondition("CANNOT_BAN_YOURSELF", "you cannot ban yourself")
 
-        async def work(transaction: Transaction) -> Changed:
+        async def work(transaction: Transaction) -> UserChange:
             user = (await self._users.find_removable(transaction, user_id)).user
             event = Event(EventKind.BANNED, user_id, actor, detail=reason)
             kept_out = {"banned": True, "ban_reason": reason or None, "ban_expires": until}
@@ -97,52 +97,52 @@ class Administration:
 
         return await self._database.transaction("users.ban", work)
 
-    async def unban(self, user_id: str, *, actor: str) -> Changed:
+    async def unban(self, user_id: str, *, actor: str) -> UserChange:
         """Unban a user; no error if they are not banned. Raises NotFound."""
 
-        async def work(transaction: Transaction) -> Changed:
+        async def work(transaction: Transaction) -> UserChange:
             user = await self._users.find_locked(transaction, user_id)
             if not user.banned:
-                return Changed(user, 0)
+                return UserChange(user, 0)
             let_in = {"banned": False, "ban_reason": None, "ban_expires": None}
             return await self._change(transaction, user, Event(EventKind.UNBANNED, user_id, actor), **let_in)
 
         return await self._database.transaction("users.unban", work)
 
-    async def end_sessions(self, user_id: str, *, actor: str) -> Changed:
+    async def end_sessions(self, user_id: str, *, actor: str) -> UserChange:
         """End a user's sessions. Raises NotFound."""
 
-        async def work(transaction: Transaction) -> Changed:
+        async def work(transaction: Transaction) -> UserChange:
             user = await self._users.find_locked(transaction, user_id)
             ended = await self._sessions.end_all(transaction, user_id)
-            await self._audit.note(transaction, Event(EventKind.SESSIONS_REVOKED, user_id, actor))
-            return Changed(user, ended)
+            await self._audit.record(transaction, Event(EventKind.SESSIONS_REVOKED, user_id, actor))
+            return UserChange(user, ended)
 
         return await self._database.transaction("sessions.end_all", work)
 
-    async def end_session(self, user_id: str, session_id: str, *, actor: str) -> Changed:
+    async def end_session(self, user_id: str, session_id: str, *, actor: str) -> UserChange:
         """End one session of a user; another user's, or none, ends nothing. Raises NotFound for an unknown user."""
 
-        async def work(transaction: Transaction) -> Changed:
+        async def work(transaction: Transaction) -> UserChange:
             user = await self._users.find_locked(transaction, user_id)
             ended = await self._sessions.end_one(transaction, user_id, session_id)
             if ended:
                 event = Event(EventKind.SESSIONS_REVOKED, user_id, actor, detail="one session")
-                await self._audit.note(transaction, event)
-            return Changed(user, ended)
+                await self._audit.record(transaction, event)
+            return UserChange(user, ended)
 
         return await self._database.transaction("sessions.end_one", work)
 
-    async def _change(self, transaction: Transaction, user: User, event: Event, **values: Any) -> Changed:
+    async def _change(self, transaction: Transaction, user: User, event: Event, **values: Any) -> UserChange:
         """Write new values, end the sessions, and tell the caches and those who must answer for it."""
         now = self._now()
         await transaction.execute(update(users).where(users.c.id == user.id).values(**values, updated_at=now))
         ended = await self._sessions.end_all(transaction, user.id)
         await self._outbox.add(transaction, tag_of(user.id))
-        await self._audit.note(transaction, event)
+        await self._audit.record(transaction, event)
         if "role" in values:
             values["role"] = Role(values["role"])
-        return Changed(replace(user, **values, updated_at=now), ended)
+        return UserChange(replace(user, **values, updated_at=now), ended)
 
 
 def _admit_reason(text: str) -> None:

@@ -7,17 +7,17 @@ from functools import partial
 
 from runtime.errors import NotFound
 from services.identity.email.one_time_secrets import DELETE_ACCOUNT as PURPOSE
-from services.identity.email.policy import Deletion, EmailRules
-from services.identity.email.templates import Mails
+from services.identity.email.policy import DeletionMode, EmailRules
+from services.identity.email.templates import Mailer
 from services.identity.outbox.audit import Event, EventKind
-from services.identity.passwords.authentication import Authentication, Prove, Proved
+from services.identity.passwords.authentication import Authentication, CheckedWork, Recheck
 from services.identity.store.database import Transaction
 from services.identity.stores import Stores
 from services.identity.users.users import RemovableUser
 
 LIFETIME = timedelta(days=1)
-LENGTH = 32
-LETTERS = string.digits + string.ascii_lowercase
+TOKEN_LENGTH = 32
+ALPHABET = string.digits + string.ascii_lowercase
 
 
 class UserDeletion:
@@ -27,14 +27,14 @@ class UserDeletion:
     delete themselves, nobody else.
     """
 
-    def __init__(self, stores: Stores, *, authentication: Authentication, mails: Mails, rules: EmailRules) -> None:
+    def __init__(self, stores: Stores, *, authentication: Authentication, mailer: Mailer, rules: EmailRules) -> None:
         self._database = stores.database
         self._users = stores.users
         self._sessions = stores.sessions
         self._one_time_secrets = stores.one_time_secrets
         self._audit = stores.audit
         self._authentication = authentication
-        self._mails = mails
+        self._mailer = mailer
         self._rules = rules
 
     async def delete(
@@ -47,12 +47,12 @@ class UserDeletion:
         (LAST_ADMIN, SESSION_NOT_FRESH) and what `Authentication.verify_password` does.
         """
 
-        async def work(transaction: Transaction, *, prove: Prove) -> None:
+        async def work(transaction: Transaction, *, recheck: Recheck) -> None:
             removable = await self._users.find_removable(transaction, user_id)
-            await prove(transaction)
+            await recheck(transaction)
             await self._remove(transaction, removable, actor)
 
-        await self._proved("users.delete", user_id, password, session_id, work)
+        await self._run_checked("users.delete", user_id, password, session_id, work)
 
     async def request(
         self, user_id: str, password: str, callback_url: str, *, actor: str = "", session_id: str | None = None
@@ -63,13 +63,13 @@ class UserDeletion:
         (DELETE_USER_DISABLED, LAST_ADMIN, SESSION_NOT_FRESH) and what `Authentication.verify_password` does.
         """
         self._rules.admit_deletion()
-        if self._rules.deletion is Deletion.MAIL:
+        if self._rules.deletion is DeletionMode.MAIL:
             await self._mail(user_id, password, callback_url)
             return False
         await self.delete(user_id, actor=actor, password=password or None, session_id=None if password else session_id)
         return True
 
-    async def with_token(self, user_id: str, token: str, password: str = "", *, actor: str = "") -> None:
+    async def delete_with_token(self, user_id: str, token: str, password: str = "", *, actor: str = "") -> None:
         """Delete the user to whom this token was mailed; of many at once one succeeds.
 
         Raises NotFound (INVALID_TOKEN, also for another user's token, which stays good for that user),
@@ -78,27 +78,27 @@ class UserDeletion:
         """
         self._rules.admit_deletion()
 
-        async def work(transaction: Transaction, *, prove: Prove) -> None:
+        async def work(transaction: Transaction, *, recheck: Recheck) -> None:
             try:
                 removable = await self._users.find_removable(transaction, user_id)
             except NotFound:  # deleted by this very link, perhaps
                 raise _invalid_token() from None
-            await prove(transaction)
+            await recheck(transaction)
             if await self._one_time_secrets.take(transaction, PURPOSE, token, subject=user_id) is None:
                 raise _invalid_token()
             await self._remove(transaction, removable, actor)
 
-        await self._proved("users.delete_with_token", user_id, password or None, None, work)
+        await self._run_checked("users.delete_with_token", user_id, password or None, None, work)
 
-    async def _proved(
-        self, operation: str, user_id: str, password: str | None, session_id: str | None, work: Proved
+    async def _run_checked(
+        self, operation: str, user_id: str, password: str | None, session_id: str | None, work: CheckedWork
     ) -> None:
         async def fresh(transaction: Transaction) -> None:
             if session_id is not None:
                 await self._sessions.verify_fresh(transaction, user_id, session_id)
 
         if password is None:
-            await self._database.transaction(operation, partial(work, prove=fresh))
+            await self._database.transaction(operation, partial(work, recheck=fresh))
         else:
             await self._authentication.with_password(operation, user_id, password, work)
 
@@ -106,18 +106,18 @@ class UserDeletion:
         user_id = removable.user.id
         await self._one_time_secrets.forget(transaction, user_id)
         await self._users.remove(transaction, removable)
-        await self._audit.note(transaction, Event(EventKind.DELETED, user_id, "" if actor == user_id else actor))
+        await self._audit.record(transaction, Event(EventKind.DELETED, user_id, "" if actor == user_id else actor))
 
     async def _mail(self, user_id: str, password: str, callback_url: str) -> None:
-        token = "".join(secrets.choice(LETTERS) for _ in range(LENGTH))
+        token = "".join(secrets.choice(ALPHABET) for _ in range(TOKEN_LENGTH))
 
-        async def work(transaction: Transaction, *, prove: Prove) -> None:
+        async def work(transaction: Transaction, *, recheck: Recheck) -> None:
             user = (await self._users.find_removable(transaction, user_id)).user
-            await prove(transaction)
+            await recheck(transaction)
             await self._one_time_secrets.put(transaction, PURPOSE, user.id, token, LIFETIME)
-            await self._mails.delete_account(transaction, user, token, callback_url)
+            await self._mailer.delete_account(transaction, user, token, callback_url)
 
-        await self._proved("verifications.request_deletion", user_id, password or None, None, work)
+        await self._run_checked("verifications.request_deletion", user_id, password or None, None, work)
 
 
 def _invalid_token() -> NotFound:

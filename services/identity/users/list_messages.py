@@ -5,7 +5,7 @@ from datetime import datetime
 from runtime.errors import InvalidArgument
 from services.identity.messages import decode_cursor, decode_id
 from services.identity.users.messages import NAME_LENGTH, decode_role
-from services.identity.users.users import Filter, Order, User
+from services.identity.users.users import Order, User, UserFilter
 from trivet.identity.v1.user_service_pb2 import (
     USER_ORDER_CREATE_TIME_ASC,
     USER_ORDER_CREATE_TIME_DESC,
@@ -29,13 +29,13 @@ ORDERS = {
 }
 
 
-def decode_filter(request: ListUsersRequest) -> Filter:
+def decode_filter(request: ListUsersRequest) -> UserFilter:
     """Return which users to list. Raises InvalidArgument (INVALID_EMAIL_PREFIX, INVALID_QUERY, INVALID_ROLE)."""
     if "\0" in request.email_prefix:
         raise InvalidArgument("INVALID_EMAIL_PREFIX", "email_prefix holds a NUL", field="email_prefix")
     if "\0" in request.query or len(request.query) > NAME_LENGTH:
         raise InvalidArgument("INVALID_QUERY", f"query may have {NAME_LENGTH} characters, none a NUL", field="query")
-    return Filter(
+    return UserFilter(
         request.email_prefix,
         decode_role(request.role) if request.role else None,
         request.banned if request.HasField("banned") else None,

@@ -11,7 +11,7 @@ from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
 from services.identity.messages import decode_additional, encode_struct, optional_timestamp
 from services.identity.store.control_characters import CONTROLS
-from services.identity.users.custom_fields import of_users
+from services.identity.users.custom_fields import fields_of_users
 from services.identity.users.pictures import SHAPE, is_image
 from services.identity.users.users import Role, User
 from trivet.identity.v1 import resources_pb2
@@ -37,7 +37,7 @@ def encode_user(user: User) -> resources_pb2.User:
         ban_expire_time=optional_timestamp(user.ban_expires),
         create_time=timestamp(user.created_at),
         update_time=timestamp(user.updated_at),
-        additional=encode_struct(of_users.shown(user.additional)),
+        additional=encode_struct(fields_of_users.returned(user.additional)),
     )
 
 
@@ -92,7 +92,7 @@ def decode_changes(request: UpdateUserRequest) -> tuple[dict[str, str | None], d
                 "FIELD_NOT_CHANGEABLE", f"update_mask may hold {', '.join(CHANGEABLE)}", field="update_mask"
             )
         if path == "additional":
-            additional = decode_additional(user.additional, of_users, "user.additional")
+            additional = decode_additional(user.additional, fields_of_users, "user.additional")
         else:
             changes[path] = decode_name(user.name, "user.name") if path == "name" else decode_image(image, "user.image")
     if not changes and not additional:

@@ -28,7 +28,7 @@ from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition, NotFound
 from services.identity.outbox import erasure
 from services.identity.outbox.outbox import Outbox
-from services.identity.store.compiled_reads import Reading
+from services.identity.store.compiled_reads import StaticSelect
 from services.identity.store.database import Database, Transaction
 from services.identity.users.custom_fields import merged
 from services.identity.users.tables import tables_of_users, users
@@ -64,7 +64,7 @@ class User:
 
 
 COLUMNS = tuple(users.c[name] for name in User.__dataclass_fields__)
-BY_ID = Reading("users.find", select(*COLUMNS).where(users.c.id == bindparam("user_id")))
+BY_ID = StaticSelect("users.find", select(*COLUMNS).where(users.c.id == bindparam("user_id")))
 
 
 def user_of(row: Row[Any] | Sequence[Any]) -> User:
@@ -101,7 +101,7 @@ class RemovableUser:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class UserFilter:
     """Which users a list holds; what is None or empty does not matter."""
 
     email_prefix: str = ""
@@ -198,7 +198,7 @@ class Users:
         return await self._set(transaction, user_id, email_verified=True)
 
     async def change_email(self, transaction: Transaction, user_id: str, new_email: str) -> User:
-        """Change a user's email; return the user. Raises TwiceError if another user has it, and NotFound."""
+        """Change a user's email; return the user. Raises DuplicateError if another user has it, and NotFound."""
         return await self._set(transaction, user_id, email=new_email)
 
     async def _set(self, transaction: Transaction, user_id: str, **values: Any) -> User:
@@ -208,7 +208,7 @@ class Users:
 
     async def list(
         self,
-        wanted: Filter,
+        wanted: UserFilter,
         order: Order,
         limit: int,
         *,
@@ -225,7 +225,7 @@ class Users:
         statement = statement.order_by(*(direction(part) for part in key)).limit(limit).offset(offset)
         return [user_of(row) for row in await self._database.rows("users.list", statement)]
 
-    async def count(self, wanted: Filter) -> int:
+    async def count(self, wanted: UserFilter) -> int:
         """Return how many users match."""
         row = await self._database.row("users.count", _matching(select(func.count()).select_from(users), wanted))
         return int(row[0]) if row else 0
@@ -249,7 +249,7 @@ def _begins(column: Column[Any], prefix: str) -> ColumnElement[bool]:
     return and_(column >= prefix, column < prefix + LAST_CHARACTER)
 
 
-def _matching(statement: Select[Any], wanted: Filter) -> Select[Any]:
+def _matching(statement: Select[Any], wanted: UserFilter) -> Select[Any]:
     if prefix := wanted.email_prefix.lower():
         statement = statement.where(_begins(users.c.email, prefix))
     if query := wanted.query:

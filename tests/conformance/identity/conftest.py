@@ -12,15 +12,15 @@ from services.identity.email.policy import EmailRules
 from services.identity.outbox.outbox import Outbox
 from services.identity.passwords.authentication import Authentication
 from services.identity.passwords.credentials import Credentials
-from services.identity.passwords.hashing import Cost, Hasher
-from services.identity.passwords.sign_up import NewUser, SignUps
+from services.identity.passwords.hashing import Hasher, HashingConfig
+from services.identity.passwords.sign_up import NewUser, SignUp
 from services.identity.schema import metadata
 from services.identity.sessions.session import Lifetimes, Origin
 from services.identity.sessions.sessions import Sessions
 from services.identity.site import Site
 from services.identity.store.database import Database, Transaction
 from services.identity.store.engine import store_url
-from services.identity.store.engine.engine import Limits
+from services.identity.store.engine.engine import StoreLimits
 from services.identity.store.engine.store_url import StoreUrl
 from services.identity.store.schema import migrate
 from services.identity.stores import Stores
@@ -37,7 +37,7 @@ PASSWORD = "correct horse battery"
 BASE_URL = "https://app.example.com"
 SECRET = "a-secret-for-tests-0123456789abcdef"
 SEALER = Sealer([bytes(32)])
-CHEAP = Cost(memory_kib=64, passes=1, workers=2, queue=200)
+CHEAP = HashingConfig(memory_kib=64, passes=1, workers=2, queue=200)
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Identity:
     sessions: Sessions
     credentials: Credentials
     authentication: Authentication
-    sign_ups: SignUps
+    sign_ups: SignUp
     deletion: UserDeletion
     administration: Administration
     outbox: Outbox
@@ -120,7 +120,7 @@ ENDLESS_ON_TIDB = (
 @pytest.fixture
 async def database(store: StoreUrl, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     """An empty database. A statement that MySQL would not take fails the test that makes it."""
-    limits = TIDB_LIMITS if request.node.callspec.params["url"] == "tidb" else Limits()
+    limits = TIDB_LIMITS if request.node.callspec.params["url"] == "tidb" else StoreLimits()
     async with Database.open(store, limits) as database:
         mysql.watch(database.engine.sync_engine)
         await empty(store)
@@ -128,9 +128,9 @@ async def database(store: StoreUrl, request: pytest.FixtureRequest) -> AsyncIter
 
 
 # TiDB answers more slowly than one machine: an operator sets TRIVET_STORE_WAIT_MS and those beside it.
-TIDB_LIMITS = Limits(connect_seconds=5.0, pool_seconds=5.0, statement_seconds=4.0, attempt_seconds=5.0)
+TIDB_LIMITS = StoreLimits(connect_seconds=5.0, pool_seconds=5.0, statement_seconds=4.0, attempt_seconds=5.0)
 # Limits for what no service does: a test fills and empties whole tables.
-PATIENT = Limits(connections=1, statement_seconds=60.0, attempt_seconds=90.0, turn_seconds=90.0, lock_seconds=20.0)
+PATIENT = StoreLimits(connections=1, statement_seconds=60.0, attempt_seconds=90.0, turn_seconds=90.0, lock_seconds=20.0)
 
 
 async def empty(store: StoreUrl) -> None:
@@ -169,7 +169,7 @@ def build(database: Database, hasher: Hasher, *, refuse_common: bool = True) -> 
         stores.sessions,
         stores.credentials,
         cases.authentication,
-        cases.sign_ups,
+        cases.sign_up,
         cases.deletion,
         cases.administration,
         outbox,
@@ -183,7 +183,7 @@ async def identity(database: Database, hasher: Hasher) -> Identity:
     return build(database, hasher)
 
 
-SHORT = Limits(connections=4, pool_seconds=0.3, statement_seconds=0.5, attempt_seconds=0.8)
+SHORT = StoreLimits(connections=4, pool_seconds=0.3, statement_seconds=0.5, attempt_seconds=0.8)
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from services.identity.email.policy import EmailRules
 from services.identity.email.verification import EmailVerification
 from services.identity.outbox import mail
 from services.identity.outbox.mail import Mail
-from services.identity.outbox.outbox import Note
+from services.identity.outbox.outbox import OutboxMessage
 from services.identity.passwords.authentication import Authentication
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.resets import PasswordResets
-from services.identity.passwords.sign_up import NewUser, SignedUp, SignUps
+from services.identity.passwords.sign_up import NewUser, SignUp, SignUpResult
 from services.identity.sessions.session import Lifetimes, Origin
 from services.identity.sessions.sessions import Sessions
 from services.identity.site import Site
@@ -41,7 +41,7 @@ class Mailing:
     identity: Identity
     sessions: Sessions
     authentication: Authentication
-    sign_ups: SignUps
+    sign_ups: SignUp
     verifications: OneTimeSecrets
     links: Links
     resets: PasswordResets
@@ -55,7 +55,7 @@ class Mailing:
             await self.execute(update(schema.users).where(schema.users.c.id == user.id).values(**values))
         return user
 
-    async def signed_up(self, email: str = "ann@x.io") -> SignedUp:
+    async def signed_up(self, email: str = "ann@x.io") -> SignUpResult:
         return await self.sign_ups.sign_up(NewUser("Ann", email, PASSWORD, callback_url="/in"), HERE)
 
     async def mails(self) -> list[Mail]:
@@ -65,7 +65,7 @@ class Mailing:
         rows = await self.identity.database.rows(
             "tests.mails", statement.where(outbox.c.topic == mail.TOPIC).order_by(outbox.c.id)
         )
-        opened = [mail.opened(Note(row.id, row.key, row.payload, row.created_at), SEALER)[1] for row in rows]
+        opened = [mail.opened(OutboxMessage(row.id, row.key, row.payload, row.created_at), SEALER)[1] for row in rows]
         return [letter for letter in opened if letter.to]
 
     async def last_link(self) -> str:
@@ -127,7 +127,7 @@ def mailing(identity: Identity, hasher: Hasher, rules: EmailRules | None = None)
         identity,
         stores.sessions,
         cases.authentication,
-        cases.sign_ups,
+        cases.sign_up,
         stores.one_time_secrets,
         cases.links,
         cases.resets,

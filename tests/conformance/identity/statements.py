@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import event
 
 from services.identity.store.compiled_reads import FETCH
-from services.identity.store.compiled_writes import SAY, WRITE, CompiledWriting
+from services.identity.store.compiled_writes import RUN, WRITE, CompiledInsert
 from services.identity.store.database import Database
 
 ENDS = ("COMMIT", "ROLLBACK")
@@ -36,13 +36,13 @@ Hook = Callable[[object, str, Any], Awaitable[None]]
 def before_driver(database: Database, hook: Hook) -> Iterator[None]:
     """Have `hook` awaited before each statement that goes to the driver itself, past SQLAlchemy."""
     kind = database.kind
-    fetch, write, say = FETCH[kind], WRITE[kind], SAY[kind]
+    fetch, write, say = FETCH[kind], WRITE[kind], RUN[kind]
 
     async def hooked_fetch(connection: object, text: str, parameters: Any) -> Any:
         await hook(connection, text, parameters)
         return await fetch(connection, text, parameters)
 
-    async def hooked_write(connection: object, writing: CompiledWriting, parameters: Any) -> Any:
+    async def hooked_write(connection: object, writing: CompiledInsert, parameters: Any) -> Any:
         await hook(connection, writing.text, parameters)
         return await write(connection, writing, parameters)
 
@@ -50,11 +50,11 @@ def before_driver(database: Database, hook: Hook) -> Iterator[None]:
         await hook(connection, text, ())
         await say(connection, text)
 
-    FETCH[kind], WRITE[kind], SAY[kind] = hooked_fetch, hooked_write, hooked_say
+    FETCH[kind], WRITE[kind], RUN[kind] = hooked_fetch, hooked_write, hooked_say
     try:
         yield
     finally:
-        FETCH[kind], WRITE[kind], SAY[kind] = fetch, write, say
+        FETCH[kind], WRITE[kind], RUN[kind] = fetch, write, say
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def sent_to(database: Database) -> Iterator[list[Sent]]:
     def by_sqlalchemy(connection: Any, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
         record(connection.connection.driver_connection, statement, parameters)
 
-    database.connections.drop_idle()  # a connection hears of those listeners alone that were there before it
+    database.pool.drop_idle()  # a connection hears of those listeners alone that were there before it
     engine = database.engine.sync_engine
     event.listen(engine, "before_cursor_execute", by_sqlalchemy)
     try:

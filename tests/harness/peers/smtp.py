@@ -23,7 +23,7 @@ OK = "250 OK"
 
 
 @dataclass
-class Post:
+class MailOutbox:
     """What a server was given, and what it answers: the answers in turn, and then always OK. None is never.
 
     `sender` is what it answers to every MAIL FROM, and `senders` how often it did.
@@ -87,7 +87,7 @@ class Post:
 class MailServer:
     """A running server, its address, and the file of the authority that vouches for it."""
 
-    post: Post
+    post: MailOutbox
     port: int
     ca_file: Path
 
@@ -105,7 +105,7 @@ def mail_server(
     utf8: bool = True,
 ) -> Iterator[MailServer]:
     """Run a server. `tls` is none, starttls or tls; `names` are those in its certificate; `utf8` is SMTPUTF8."""
-    authority, post, port = trustme.CA(), Post(wants_login=login), port or free_port()
+    authority, post, port = trustme.CA(), MailOutbox(wants_login=login), port or free_port()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(*names).configure_cert(context)
     options: dict[str, Any] = {"enable_SMTPUTF8": utf8}

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from identity_rules.custom_fields import OF_USERS, Field, normal, parse, wrong
+from identity_rules.custom_fields import RESERVED_FOR_USERS, Field, normalized, parse, type_mismatch
 
 
 def declared(text: str) -> dict[str, Field]:
-    return dict(parse(text, OF_USERS))
+    return dict(parse(text, RESERVED_FOR_USERS))
 
 
 def test_a_field_is_optional_settable_and_shown_unless_it_says_otherwise() -> None:
@@ -66,7 +66,7 @@ def test_a_wrong_declaration_is_told_by_the_fields_name(text: str, named: str) -
     ],
 )
 def test_what_fits_a_type(kind: str, value: object) -> None:
-    assert wrong(Field(kind), value) is None
+    assert type_mismatch(Field(kind), value) is None
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_what_fits_a_type(kind: str, value: object) -> None:
 def test_what_does_not_fit_a_type_says_where_and_what_was_wanted(
     kind: str, value: object, said: tuple[str, str]
 ) -> None:
-    found = wrong(Field(kind), value)
+    found = type_mismatch(Field(kind), value)
     assert found is not None
     assert found[:2] == said
 
 
 def test_a_date_is_kept_in_utc_with_milliseconds() -> None:
-    assert normal(Field("date"), "2020-01-31T10:00:00.123456+02:00") == "2020-01-31T08:00:00.123Z"
-    assert normal(Field("date"), None) is None
-    assert normal(Field("string"), "2020-01-31") == "2020-01-31"
+    assert normalized(Field("date"), "2020-01-31T10:00:00.123456+02:00") == "2020-01-31T08:00:00.123Z"
+    assert normalized(Field("date"), None) is None
+    assert normalized(Field("string"), "2020-01-31") == "2020-01-31"

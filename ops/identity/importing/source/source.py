@@ -182,7 +182,7 @@ class Source:
 def opened(address: str, zone: tzinfo | None = None, unit: Unit | None = None) -> Iterator[Source]:
     """Open a source by its URL. Raises WrongSettings and CommandFailed with what the operator can mend."""
     try:
-        store = store_url.usable(address)
+        store = store_url.parse_usable(address)
     except ValueError as error:
         raise WrongSettings(f"--from: {error}") from None
     if store.kind == "sqlite" and not Path(store.url.database or "").is_file():

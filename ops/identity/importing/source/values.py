@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from identity_rules.custom_fields import Field, normal, wrong
+from identity_rules.custom_fields import Field, normalized, type_mismatch
 from ops.identity.importing.source.times import Times, Unreadable
 from ops.output import CONTROLS
 from runtime import json_text
@@ -110,6 +110,6 @@ def field_value(field: Field, value: Any, read_time: Callable[[Any], datetime | 
         value = json_text.parse(value)
     elif field.type == "number" and not isinstance(value, int | float):
         value = float(value)
-    if wrong(field, value) is not None:
+    if type_mismatch(field, value) is not None:
         raise ValueError
-    return normal(field, value)
+    return normalized(field, value)

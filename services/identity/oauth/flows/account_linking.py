@@ -14,10 +14,10 @@ from services.identity.oauth.providers.profiles import Profile
 from services.identity.oauth.providers.settings import OAuthRules
 from services.identity.oauth.tokens import Tokens
 from services.identity.outbox.audit import Event, EventKind
-from services.identity.sessions.session import Opened, Origin
+from services.identity.sessions.session import OpenedSession, Origin
 from services.identity.sessions.session_gate import Method, Proof
 from services.identity.store.database import Transaction
-from services.identity.store.faults.errors import TwiceError
+from services.identity.store.faults.errors import DuplicateError
 from services.identity.stores import Stores
 from services.identity.users.tables import users
 from services.identity.users.users import COLUMNS, Role, User, tag_of, user_of
@@ -40,7 +40,7 @@ class ProviderSignIn:
     """A user who signed in at a provider, the new session, and whether the user was created."""
 
     user: User
-    opened: Opened
+    opened: OpenedSession
     created: bool = False
 
 
@@ -80,13 +80,13 @@ class AccountLinking:
         try:
             try:
                 return await self._database.transaction("oauth.enter", work)
-            except TwiceError:  # a concurrent call inserted the identity or the email, and is found now
+            except DuplicateError:  # a concurrent call inserted the identity or the email, and is found now
                 return await self._database.transaction("oauth.enter", work)
-        except TwiceError:
+        except DuplicateError:
             raise OAuthError("unable_to_create_user") from None
         except _BannedError as error:
             event = Event(EventKind.SIGN_IN_FAILED, error.user_id, origin=origin, detail="banned")
-            await self._audit.note_alone(event)
+            await self._audit.record_alone(event)
             raise PermissionDenied("BANNED_USER", "This user is banned") from None
 
     async def link(
@@ -113,9 +113,9 @@ class AccountLinking:
         try:
             try:
                 await self._database.transaction("oauth.link", work)
-            except TwiceError:
+            except DuplicateError:
                 await self._database.transaction("oauth.link", work)
-        except TwiceError:
+        except DuplicateError:
             raise OAuthError("unable_to_link_account") from None
 
     async def owner(self, identity: ProviderIdentity) -> str | None:
@@ -145,7 +145,7 @@ class AccountLinking:
         if row is not None:
             user = await self._user(transaction, users.c.id == row["user_id"])
             assert user is not None, "an account has a user: the foreign key"
-            await self._linked.renew(transaction, row, assertion.tokens, issuer=assertion.identity.issuer)
+            await self._linked.store_tokens(transaction, row, assertion.tokens, issuer=assertion.identity.issuer)
         else:
             user = await self._user(transaction, users.c.email == assertion.profile.email)
             if user is None:
@@ -187,7 +187,7 @@ class AccountLinking:
         await transaction.execute(insert(users).values(**row))
         await self._linked.insert(transaction, user.id, assertion.identity, assertion.tokens)
         event = Event(EventKind.SIGNED_UP, user.id, origin=origin, detail=assertion.identity.provider)
-        await self._audit.note(transaction, event)
+        await self._audit.record(transaction, event)
         return replace(await self._open(transaction, assertion, user, origin), created=True)
 
     async def _open(
@@ -196,7 +196,7 @@ class AccountLinking:
         opened = await self._sessions.open(transaction, Proof(user.id, Method.PROVIDER), origin)
         assert opened is not None, "the user was locked, and not banned, or has just been written"
         event = Event(EventKind.SIGNED_IN, user.id, origin=origin, detail=assertion.identity.provider)
-        await self._audit.note(transaction, event)
+        await self._audit.record(transaction, event)
         return ProviderSignIn(user, opened)
 
     async def _link(
@@ -225,7 +225,7 @@ class AccountLinking:
             raise OAuthError("account_already_linked_to_different_user")
         else:
             scopes = assertion.tokens.scopes
-            await self._linked.renew(
+            await self._linked.store_tokens(
                 transaction, row, assertion.tokens, issuer=assertion.identity.issuer, more_scopes=scopes
             )
 
@@ -234,7 +234,7 @@ class AccountLinking:
     ) -> None:
         await self._linked.insert(transaction, user_id, assertion.identity, assertion.tokens)
         event = Event(EventKind.ACCOUNT_LINKED, user_id, origin=origin, detail=assertion.identity.provider)
-        await self._audit.note(transaction, event)
+        await self._audit.record(transaction, event)
 
     async def _verified(self, transaction: Transaction, user: User, profile: Profile) -> User:
         """Return the user, with the email marked as verified if the provider has verified the same one."""
@@ -244,7 +244,7 @@ class AccountLinking:
         changed = update(users).where(users.c.id == user.id).values(email_verified=True, updated_at=now)
         await transaction.execute(changed)
         await self._outbox.add(transaction, tag_of(user.id))
-        await self._audit.note(transaction, Event(EventKind.EMAIL_VERIFIED, user.id, detail="provider"))
+        await self._audit.record(transaction, Event(EventKind.EMAIL_VERIFIED, user.id, detail="provider"))
         return replace(user, email_verified=True, updated_at=now)
 
 

@@ -53,25 +53,25 @@ class IdTokenSignIn:
         self._users = users
         self._rules = rules
 
-    async def sign_in(self, brought: PresentedIdToken, origin: Origin) -> ProviderSignIn:
+    async def sign_in(self, presented: PresentedIdToken, origin: Origin) -> ProviderSignIn:
         """Open a session for the user whom an id token identifies.
 
         Raises Unauthenticated (OAUTH_LINK_ERROR) as well, and PermissionDenied (BANNED_USER).
         """
-        assertion = await self._brought(brought)
-        may_sign_up = self._rules.may_sign_up(brought.provider, requested=brought.request_sign_up)
+        assertion = await self._assertion(presented)
+        may_sign_up = self._rules.may_sign_up(presented.provider, requested=presented.request_sign_up)
         try:
             return await self._linking.sign_in(assertion, origin, may_sign_up=may_sign_up)
         except OAuthError as error:
-            raise Unauthenticated("OAUTH_LINK_ERROR", error.word.replace("_", " ")) from None
+            raise Unauthenticated("OAUTH_LINK_ERROR", error.code.replace("_", " ")) from None
 
-    async def link(self, brought: PresentedIdToken, user_id: str) -> None:
+    async def link(self, presented: PresentedIdToken, user_id: str) -> None:
         """Link the identity in an id token to a user.
 
         Raises AlreadyExists (SOCIAL_ACCOUNT_ALREADY_LINKED) as well, Unauthenticated (LINKING_NOT_ALLOWED,
         LINKING_DIFFERENT_EMAILS_NOT_ALLOWED) and Aborted (LINKING_FAILED).
         """
-        assertion = await self._brought(brought)
+        assertion = await self._assertion(presented)
         owner = await self._linking.owner(assertion.identity)
         if owner is not None and owner != user_id:
             raise _already_linked()
@@ -80,7 +80,7 @@ class IdTokenSignIn:
         try:
             await self._linking.link(assertion, user_id, None, Origin())
         except OAuthError as error:
-            if error.word == "account_already_linked_to_different_user":
+            if error.code == "account_already_linked_to_different_user":
                 raise _already_linked() from None
             raise Aborted("LINKING_FAILED", "Account not linked - unable to create account") from None
 
@@ -93,24 +93,28 @@ class IdTokenSignIn:
                 "LINKING_DIFFERENT_EMAILS_NOT_ALLOWED", "Account not linked - different emails not allowed"
             )
 
-    async def _brought(self, brought: PresentedIdToken) -> ProviderAssertion:
-        ready = await resolve_provider(self._relying_party, self._providers.get(brought.provider))
+    async def _assertion(self, presented: PresentedIdToken) -> ProviderAssertion:
+        ready = await resolve_provider(self._relying_party, self._providers.get(presented.provider))
         if not ready.provider.is_openid:
             raise NotFound("ID_TOKEN_NOT_SUPPORTED", "id_token not supported")
         try:
             with in_time():
                 profile, issuer = await self._relying_party.identify_by_id_token(
-                    ready, brought.token, nonce=brought.nonce, access_token=brought.access_token, name=brought.name
+                    ready,
+                    presented.token,
+                    nonce=presented.nonce,
+                    access_token=presented.access_token,
+                    name=presented.name,
                 )
         except (BadTokenError, ExchangeError) as error:
-            logger.warning("rejected an id token of provider %s: %s", brought.provider, error)
+            logger.warning("rejected an id token of provider %s: %s", presented.provider, error)
             raise Unauthenticated("INVALID_ID_TOKEN", "Invalid token") from None
         except OAuthError:
             raise Unauthenticated("FAILED_TO_GET_USER_INFO", "Failed to get user info") from None
         if not profile.email:
             raise Unauthenticated("USER_EMAIL_NOT_FOUND", "User email not found")
-        tokens = Tokens(brought.access_token[:MAX_LENGTH], brought.refresh_token[:MAX_LENGTH], brought.token)
-        return ProviderAssertion(ProviderIdentity(brought.provider, issuer, profile.account_id), profile, tokens)
+        tokens = Tokens(presented.access_token[:MAX_LENGTH], presented.refresh_token[:MAX_LENGTH], presented.token)
+        return ProviderAssertion(ProviderIdentity(presented.provider, issuer, profile.account_id), profile, tokens)
 
 
 def _already_linked() -> AlreadyExists:

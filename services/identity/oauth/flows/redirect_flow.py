@@ -29,7 +29,7 @@ from services.identity.users.users import Users
 logger = logging.getLogger(__name__)
 completed = Counter("trivet_oauth_callbacks_total", "Sign-ins at providers that ended, by how.", ["outcome"])
 BANNED = "You have been banned from this application. Please contact support if you believe this is an error."
-MAX_WORD = 128
+MAX_CODE = 128
 MAX_DESCRIPTION = 512
 BARE_ORIGIN = re.compile("https?://[^/?#]+", re.IGNORECASE)
 NAME_PARTS = ("firstName", "lastName")
@@ -137,21 +137,21 @@ class RedirectFlow:
         """
         error_url = self._error_url
         try:
-            saved = await self._spent(callback)
+            saved = await self._take_state(callback)
             error_url = saved.error_url or error_url
             with in_time():
                 assertion = await self._assertion(callback, saved)
             result = await self._finish(assertion, saved, origin)
-        except _ElsewhereError as error:
+        except _StateMismatchError as error:
             result = self._failed(error.error_url or error_url, OAuthError("state_mismatch"))
         except OAuthError as error:
             result = self._failed(error_url, error)
         except PermissionDenied as error:
             result = self._failed(error_url, OAuthError(error.reason, BANNED))
-        completed.labels(result.error if result.error in WORDS else "other" if result.error else "done").inc()
+        completed.labels(result.error if result.error in COUNTED_CODES else "other" if result.error else "done").inc()
         return result
 
-    async def _spent(self, callback: Callback) -> AuthorizationState:
+    async def _take_state(self, callback: Callback) -> AuthorizationState:
         if not callback.state:
             raise OAuthError("state_not_found")
         if len(callback.state) != STATE_LENGTH or not callback.state.isascii():
@@ -159,17 +159,17 @@ class RedirectFlow:
         if callback.state != callback.browser_state:
             # Another browser: it learns nothing, and the browser that started the flow can still finish it.
             found = await self._states.find(callback.state)
-            raise _ElsewhereError(found.error_url if found else "")
+            raise _StateMismatchError(found.error_url if found else "")
         saved = await self._states.take(callback.state)
         if saved is None:
             raise OAuthError("state_mismatch")
         if saved.provider != callback.provider:  # the callback of another provider: a mix-up attack
-            raise _ElsewhereError(saved.error_url)
+            raise _StateMismatchError(saved.error_url)
         return saved
 
     async def _assertion(self, callback: Callback, saved: AuthorizationState) -> ProviderAssertion:
         if callback.error:
-            raise OAuthError(callback.error[:MAX_WORD], callback.error_description[:MAX_DESCRIPTION])
+            raise OAuthError(callback.error[:MAX_CODE], callback.error_description[:MAX_DESCRIPTION])
         if not callback.code:
             raise OAuthError("no_code")
         provider = self._providers.get(saved.provider)
@@ -201,11 +201,11 @@ class RedirectFlow:
         return FlowResult(there, signed_in)
 
     def _failed(self, error_url: str, error: OAuthError) -> FlowResult:
-        said = {"error": error.word} | ({"error_description": error.description} if error.description else {})
-        return FlowResult(with_query(error_url, said), error=error.word)
+        said = {"error": error.code} | ({"error_description": error.description} if error.description else {})
+        return FlowResult(with_query(error_url, said), error=error.code)
 
 
-WORDS = frozenset(
+COUNTED_CODES = frozenset(
     {
         "state_not_found",
         "state_mismatch",
@@ -229,7 +229,7 @@ WORDS = frozenset(
 """The errors that are counted by name. A provider can send any text."""
 
 
-class _ElsewhereError(Exception):
+class _StateMismatchError(Exception):
     """The flow was not started by this browser, or at another provider."""
 
     def __init__(self, error_url: str) -> None:

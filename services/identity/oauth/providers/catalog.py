@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey
 
 from services.identity.oauth.errors import BadTokenError
 from services.identity.oauth.providers import profiles
-from services.identity.oauth.providers.profiles import Claims, Read
+from services.identity.oauth.providers.profiles import Claims, ReadProfile
 
 APPLE = "https://appleid.apple.com"
 GOOGLE = "https://accounts.google.com"
@@ -43,7 +43,7 @@ class Endpoints:
 
 
 @dataclass(frozen=True, slots=True)
-class Registration:
+class ClientRegistration:
     """What the operator has of a provider: our name there, and what proves it."""
 
     client_id: str
@@ -69,8 +69,8 @@ class Provider:
     """
 
     id: str
-    registration: Registration
-    read: Read
+    registration: ClientRegistration
+    read: ReadProfile
     scopes: tuple[str, ...]
     issuer: str = ""
     endpoints: Endpoints | None = None
@@ -97,7 +97,7 @@ class Provider:
         return jwt.encode({"alg": "ES256", "kid": own.key_id}, claims, ECKey.import_key(own.private_key))
 
 
-def exactly(*issuers: str) -> IssuerRule:
+def exact_issuer(*issuers: str) -> IssuerRule:
     """Return the rule that a token's issuer is one of these, spelled so; the first is what accounts are filed under."""
 
     def rule(claims: Claims) -> str:
@@ -108,7 +108,7 @@ def exactly(*issuers: str) -> IssuerRule:
     return rule
 
 
-def of_tenant(authority: str, tenant: str) -> IssuerRule:
+def tenant_issuer(authority: str, tenant: str) -> IssuerRule:
     """Return Entra's rule: the issuer names the token's own tenant, and that one is let in."""
 
     def rule(claims: Claims) -> str:
@@ -126,7 +126,7 @@ def of_tenant(authority: str, tenant: str) -> IssuerRule:
     return rule
 
 
-def github(own: Registration) -> Provider:
+def github(own: ClientRegistration) -> Provider:
     endpoints = Endpoints(
         "https://github.com/login/oauth/authorize",
         "https://github.com/login/oauth/access_token",
@@ -135,7 +135,7 @@ def github(own: Registration) -> Provider:
     return Provider("github", own, profiles.github, ("read:user", "user:email"), endpoints=endpoints)
 
 
-def google(own: Registration) -> Provider:
+def google(own: ClientRegistration) -> Provider:
     endpoints = Endpoints(
         f"{GOOGLE}/o/oauth2/v2/auth",
         "https://oauth2.googleapis.com/token",
@@ -148,12 +148,12 @@ def google(own: Registration) -> Provider:
         ("email", "profile", "openid"),
         GOOGLE,
         endpoints,
-        exactly(GOOGLE, "accounts.google.com"),
+        exact_issuer(GOOGLE, "accounts.google.com"),
         extra={"include_granted_scopes": "true"},
     )
 
 
-def microsoft(own: Registration) -> Provider:
+def microsoft(own: ClientRegistration) -> Provider:
     tenant = own.tenant_id or "common"
     authority = f"{MICROSOFT}/{tenant}"
     endpoints = Endpoints(
@@ -168,11 +168,11 @@ def microsoft(own: Registration) -> Provider:
         ("openid", "profile", "email", "User.Read", "offline_access"),
         "" if tenant in MANY_TENANTS else f"{authority}/v2.0",
         endpoints,
-        of_tenant(MICROSOFT, tenant),
+        tenant_issuer(MICROSOFT, tenant),
     )
 
 
-def apple(own: Registration) -> Provider:
+def apple(own: ClientRegistration) -> Provider:
     endpoints = Endpoints(f"{APPLE}/auth/authorize", f"{APPLE}/auth/token", jwks=f"{APPLE}/auth/keys")
     return Provider(
         "apple",
@@ -181,13 +181,13 @@ def apple(own: Registration) -> Provider:
         ("email", "name"),
         APPLE,
         endpoints,
-        exactly(APPLE),
+        exact_issuer(APPLE),
         modes={"response_mode": "form_post"},
         is_nonce_hashed=True,
     )
 
 
-def discord(own: Registration) -> Provider:
+def discord(own: ClientRegistration) -> Provider:
     endpoints = Endpoints(
         "https://discord.com/api/oauth2/authorize",
         "https://discord.com/api/oauth2/token",
@@ -198,23 +198,23 @@ def discord(own: Registration) -> Provider:
     )
 
 
-def gitlab(own: Registration) -> Provider:
+def gitlab(own: ClientRegistration) -> Provider:
     base = (own.issuer or "https://gitlab.com").rstrip("/")
     endpoints = Endpoints(f"{base}/oauth/authorize", f"{base}/oauth/token", (f"{base}/api/v4/user",))
     return Provider("gitlab", own, profiles.gitlab, ("read_user",), base, endpoints)
 
 
-def discovered(name: str, own: Registration) -> Provider:
+def openid_provider(name: str, own: ClientRegistration) -> Provider:
     """Return any OpenID Connect provider, whose metadata tells the rest."""
     scopes = own.scopes or ("openid", "profile", "email")
     if "openid" not in scopes:
         scopes = ("openid", *scopes)
     # The rule comes with the metadata: until then no token is believed.
-    return Provider(name, own, profiles.openid, scopes, own.issuer, issuer_rule=exactly(own.issuer))
+    return Provider(name, own, profiles.openid, scopes, own.issuer, issuer_rule=exact_issuer(own.issuer))
 
 
-Make = Callable[[Registration], Provider]
-BUILT_IN: Mapping[str, Make] = {
+MakeProvider = Callable[[ClientRegistration], Provider]
+BUILT_IN: Mapping[str, MakeProvider] = {
     "apple": apple,
     "discord": discord,
     "github": github,

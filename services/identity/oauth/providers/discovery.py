@@ -9,7 +9,7 @@ from joserfc.jwk import JWKRegistry, Key
 
 from runtime.background.tasks import Tasks
 from services.identity.oauth.errors import ExchangeError
-from services.identity.oauth.providers.catalog import ClientAuth, Endpoints, Provider, exactly
+from services.identity.oauth.providers.catalog import ClientAuth, Endpoints, Provider, exact_issuer
 from services.identity.oauth.providers.provider_http import ProviderHttp
 from services.identity.oauth.providers.ttl_value import TtlValue
 
@@ -64,7 +64,7 @@ class Discovery:
             load = self._key_loader(ready.endpoints.jwks)
             kept = self._keys[ready.provider.id] = TtlValue(load, self._tasks, again_seconds=AGAIN_SECONDS)
         found = _named(await kept.get(), kid)
-        if not found and await kept.renew():
+        if not found and await kept.reload():
             found = _named(await kept.get(), kid)
         return found
 
@@ -95,7 +95,7 @@ class Discovery:
             replace(
                 provider,
                 issuer=issuer,
-                issuer_rule=exactly(issuer),
+                issuer_rule=exact_issuer(issuer),
                 algorithms=algorithms,
                 auth=ClientAuth.POST if ClientAuth.POST.value in methods else ClientAuth.BASIC,
             ),

@@ -41,7 +41,7 @@ class Profile:
         )
 
 
-Read = Callable[[Sequence[Any]], Profile]
+ReadProfile = Callable[[Sequence[Any]], Profile]
 
 
 def github(documents: Sequence[Any]) -> Profile:

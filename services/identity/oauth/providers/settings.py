@@ -14,7 +14,13 @@ from pydantic import Field, PrivateAttr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from runtime.settings import Settings, Words, from_env
-from services.identity.oauth.providers.catalog import BUILT_IN, MANY_TENANTS, Provider, Registration, discovered
+from services.identity.oauth.providers.catalog import (
+    BUILT_IN,
+    MANY_TENANTS,
+    ClientRegistration,
+    Provider,
+    openid_provider,
+)
 from services.identity.oauth.providers.discovery import WELL_KNOWN
 from services.identity.oauth.providers.provider_http import LOOPBACK
 
@@ -26,7 +32,7 @@ EXTRA = {"microsoft": ("TENANT_ID",), "apple": ("TEAM_ID", "KEY_ID", "PRIVATE_KE
 """What a provider takes besides CLIENT_ID, CLIENT_SECRET and SCOPES."""
 
 
-class SignUp(Enum):
+class SignUpRule(Enum):
     """Whether a provider's people may become new users: always, never, or when the request asks for it."""
 
     ON = "on"
@@ -41,13 +47,13 @@ class OAuthRules:
     trusted: frozenset[str] = frozenset()
     requires_verified_user: bool = True
     links_different_emails: bool = False
-    sign_up: SignUp = SignUp.ON
-    sign_up_of: Mapping[str, SignUp] = field(default_factory=dict)
+    sign_up: SignUpRule = SignUpRule.ON
+    sign_up_of: Mapping[str, SignUpRule] = field(default_factory=dict)
 
     def may_sign_up(self, provider: str, *, requested: bool) -> bool:
         """Whether a stranger whom a provider vouches for becomes a user."""
         rule = self.sign_up_of.get(provider, self.sign_up)
-        return rule is SignUp.ON or (rule is SignUp.EXPLICIT and requested)
+        return rule is SignUpRule.ON or (rule is SignUpRule.EXPLICIT and requested)
 
 
 class _Prefixed(PydanticBaseSettingsSource):
@@ -162,9 +168,9 @@ def _providers(names: Mapping[str, str], mistakes: list[str], *, loopback: bool)
             yield _provider(provider, own)
 
 
-def _provider(provider: str, own: Registration) -> Provider:
+def _provider(provider: str, own: ClientRegistration) -> Provider:
     if provider not in BUILT_IN:
-        return discovered(provider, own)
+        return openid_provider(provider, own)
     made = BUILT_IN[provider](own)
     return replace(made, scopes=tuple(dict.fromkeys((*made.scopes, *own.scopes))))
 
@@ -186,7 +192,7 @@ def _parted(name: str) -> tuple[str, str, str]:
 
 def _registration(
     provider: str, stem: str, given: Mapping[str, str], mistakes: list[str], *, loopback: bool
-) -> Registration:
+) -> ClientRegistration:
     needed = ["CLIENT_ID"]
     if provider == "apple" and "CLIENT_SECRET" not in given:
         needed += EXTRA["apple"]
@@ -195,7 +201,7 @@ def _registration(
     if provider not in BUILT_IN:
         needed.append("ISSUER")
     mistakes += [f"{stem}{key} is missing" for key in needed if key not in given]
-    own = Registration(
+    own = ClientRegistration(
         client_id=given.get("CLIENT_ID", ""),
         client_secret=given.get("CLIENT_SECRET", ""),
         scopes=tuple(given.get("SCOPES", "").replace(",", " ").split()),
@@ -231,17 +237,17 @@ def _is_private_key(text: str) -> bool:
         return False
 
 
-def _sign_up(words: tuple[str, ...], known: set[str], mistakes: list[str]) -> tuple[SignUp, dict[str, SignUp]]:
-    rule, of = SignUp.ON, {}
+def _sign_up(words: tuple[str, ...], known: set[str], mistakes: list[str]) -> tuple[SignUpRule, dict[str, SignUpRule]]:
+    rule, of = SignUpRule.ON, {}
     for word in words:
         provider, equals, value = word.rpartition("=")
-        if value not in [each.value for each in SignUp] or (equals and provider not in known):
+        if value not in [each.value for each in SignUpRule] or (equals and provider not in known):
             mistakes.append(
                 f"TRIVET_OAUTH_SIGN_UP: {word} is neither on, off, explicit nor PROVIDER=one of them"
                 f" with a provider that is set up ({_listed(known)})"
             )
         elif equals:
-            of[provider] = SignUp(value)
+            of[provider] = SignUpRule(value)
         else:
-            rule = SignUp(value)
+            rule = SignUpRule(value)
     return rule, of

@@ -44,14 +44,14 @@ class TtlValue(Generic[T]):
         late: ExchangeError | None = None
         if self._value is None or self._monotonic() - self._value[1] >= self._seconds:
             try:
-                await self.renew()
+                await self.reload()
             except ExchangeError as error:
                 late = error
         if self._value is not None and self._monotonic() - self._value[1] < self._seconds + self._stale:
             return self._value[0]
         raise late or self._failure or ExchangeError("a provider is asked too often")
 
-    async def renew(self) -> bool:
+    async def reload(self) -> bool:
         """Load the value again unless that has just been tried; return whether a load has ended meanwhile.
 
         Raises ExchangeError when the caller's deadline passes first; the load goes on for the others.

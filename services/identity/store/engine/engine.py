@@ -27,7 +27,7 @@ _AS_DEBUG = _AsDebug()
 
 
 @dataclass(frozen=True)
-class Limits:
+class StoreLimits:
     """How much of the database is ours, and how long it may take. All times are below a caller's usual 2 s."""
 
     connections: int = 10
@@ -40,7 +40,7 @@ class Limits:
     lock_seconds: float = 1.1
 
 
-def open_engine(store: StoreUrl, limits: Limits) -> AsyncEngine:
+def open_engine(store: StoreUrl, limits: StoreLimits) -> AsyncEngine:
     """Return an engine that connects when it is first used.
 
     Every connection commits by itself: a single statement costs one round trip, and `Database` says BEGIN and
@@ -55,7 +55,7 @@ def open_engine(store: StoreUrl, limits: Limits) -> AsyncEngine:
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         hide_parameters=True,
-        poolclass=NullPool,  # `Connections` keeps them
+        poolclass=NullPool,  # `ConnectionPool` keeps them
     )
     if store.parameters.is_pooled:
         engine.sync_engine.dialect.is_pooled = True  # type: ignore[attr-defined]  # PooledDialect's
@@ -67,9 +67,9 @@ def open_engine(store: StoreUrl, limits: Limits) -> AsyncEngine:
     return engine
 
 
-def _driver_limits(store: StoreUrl, limits: Limits) -> dict[str, Any]:
+def _driver_limits(store: StoreUrl, limits: StoreLimits) -> dict[str, Any]:
     if store.kind == "mysql":
-        # No read_timeout: `Connections` ends an attempt, and the driver would begin a task for every wait.
+        # No read_timeout: `ConnectionPool` ends an attempt, and the driver would begin a task for every wait.
         return {"connect_timeout": limits.connect_seconds, "charset": "utf8mb4"}
     if store.kind == "postgresql":
         milliseconds = str(int(limits.statement_seconds * 1000))
@@ -90,7 +90,7 @@ def _driver_limits(store: StoreUrl, limits: Limits) -> dict[str, Any]:
     return {"timeout": limits.lock_seconds}
 
 
-def _session_setup(kind: str, limits: Limits) -> Any:
+def _session_setup(kind: str, limits: StoreLimits) -> Any:
     """Return what is said to the database on every new connection."""
 
     def setup(connection: Any, _record: Any) -> None:
@@ -102,7 +102,7 @@ def _session_setup(kind: str, limits: Limits) -> Any:
     return setup
 
 
-def _setup_statements(kind: str, limits: Limits, cursor: Any) -> list[str]:
+def _setup_statements(kind: str, limits: StoreLimits, cursor: Any) -> list[str]:
     if kind == "sqlite":
         # FULL: a commit that was acknowledged survives a loss of power too.
         return ["PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON"]

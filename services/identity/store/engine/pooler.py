@@ -22,16 +22,16 @@ def is_pooled(connection: AsyncConnection) -> bool:
 
 async def enter(connection: AsyncConnection) -> None:
     """Begin the transaction that everything on a connection behind a pooler is in."""
-    await _say(connection, connection.dialect.begin)  # type: ignore[attr-defined]  # PooledDialect's
+    await _run(connection, connection.dialect.begin)  # type: ignore[attr-defined]  # PooledDialect's
 
 
 async def leave(connection: AsyncConnection, end: str = "COMMIT") -> None:
     """End that transaction, unless the work did."""
     if (await _driver(connection)).is_in_transaction():
-        await _say(connection, end)
+        await _run(connection, end)
 
 
-async def _say(connection: AsyncConnection, statements: str) -> None:
+async def _run(connection: AsyncConnection, statements: str) -> None:
     """Send statements in one message, unprepared. Errors are SQLAlchemy's, as for any other statement."""
     driver = await _driver(connection)
     try:

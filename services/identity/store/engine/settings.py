@@ -7,7 +7,7 @@ from sqlalchemy.engine import URL
 
 from runtime.settings import Settings, from_env
 from services.identity.store.engine import store_url
-from services.identity.store.engine.engine import Limits
+from services.identity.store.engine.engine import StoreLimits
 from services.identity.store.engine.store_url import StoreUrl
 
 
@@ -70,7 +70,7 @@ class StoreSettings(Settings):
         if self.database_url is None and not self.mysql_host:
             raise ValueError("DATABASE_URL is missing (or MYSQL_HOST, MYSQL_USER, MYSQL_PASSWORD, MYSQL_DATABASE)")
         try:
-            store_url.usable(self.address)
+            store_url.parse_usable(self.address)
         except ValueError as error:
             raise ValueError(f"DATABASE_URL: {error}") from None
         return self
@@ -95,9 +95,9 @@ class StoreSettings(Settings):
         return store_url.parse(self.address)
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> StoreLimits:
         of_url = None if "pool_connections" in self.model_fields_set else self.store.parameters.connections
-        return Limits(
+        return StoreLimits(
             connections=of_url or self.pool_connections,
             idle_seconds=self.pool_idle_ms / 1000,
             pool_seconds=self.wait_ms / 1000,

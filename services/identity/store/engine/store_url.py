@@ -15,7 +15,7 @@ from services.identity.store.engine.url_parameters import (
     UNPROTECTED,
     UNVERIFIED,
     Parameters,
-    understood,
+    parse_parameters,
 )
 
 DRIVERS = {"mysql": ("asyncmy", "pymysql"), "postgresql": ("asyncpg", "psycopg"), "sqlite": ("aiosqlite", "pysqlite")}
@@ -45,9 +45,9 @@ class StoreUrl:
     parameters: Parameters = field(default_factory=Parameters)
 
     @property
-    def is_plain_and_far(self) -> bool:
+    def is_unencrypted_remote(self) -> bool:
         """Whether what is said to the server can be read on the way."""
-        if self.kind == "sqlite" or self.parameters.socket.startswith("/") or _is_near(self.url.host or ""):
+        if self.kind == "sqlite" or self.parameters.socket.startswith("/") or _is_local(self.url.host or ""):
             return False
         return self._mode in UNPROTECTED
 
@@ -127,7 +127,7 @@ class StoreUrl:
         return context
 
 
-def usable(text: str) -> StoreUrl:
+def parse_usable(text: str) -> StoreUrl:
     """Read an address and the certificates that it names. Raises ValueError, as `parse` does."""
     store = parse(text)
     store.for_service()
@@ -143,7 +143,7 @@ def parse(text: str) -> StoreUrl:
     kind = SCHEMES.get(url.drivername.partition("+")[0])
     if kind is None:
         raise ValueError("expected mysql://, mariadb://, postgresql:// or sqlite:///PATH")
-    parameters = understood(kind, url.query)
+    parameters = parse_parameters(kind, url.query)
     url = url.set(query={})
     if kind == "postgresql" and parameters.socket:
         url = url.set(host=parameters.socket)
@@ -158,7 +158,7 @@ def parse(text: str) -> StoreUrl:
     return StoreUrl(kind, url, parameters)
 
 
-def _is_near(host: str) -> bool:
+def _is_local(host: str) -> bool:
     if host == "localhost" or host.startswith("/"):
         return True
     try:

@@ -78,7 +78,7 @@ class Parameters:
     """Parameters that change nothing here, and why."""
 
 
-def understood(kind: str, query: Mapping[str, str | Sequence[str]]) -> Parameters:
+def parse_parameters(kind: str, query: Mapping[str, str | Sequence[str]]) -> Parameters:
     """Return what the parameters of a kind's URL mean. Raises ValueError that names what is wrong, never a value."""
     given = {name: value if isinstance(value, str) else value[-1] for name, value in query.items()}
     tls: dict[str, str] = {}

@@ -12,7 +12,7 @@ from typing import NamedTuple
 class Fault(Enum):
     """What to do about an error."""
 
-    TWICE = "something that must be unique is there already"
+    DUPLICATE = "something that must be unique is there already"
     ORPHAN = "the row that another refers to is gone"
     RACE = "the store chose this transaction to give way and undid it; it can be run again"
     READ_ONLY = "this server takes no writes: connect again, to the primary"
@@ -23,7 +23,7 @@ class Fault(Enum):
 
 
 # At COMMIT these say that nothing was committed. After any other error the outcome is unknown.
-NOT_COMMITTED = frozenset({Fault.TWICE, Fault.ORPHAN, Fault.RACE, Fault.READ_ONLY})
+NOT_COMMITTED = frozenset({Fault.DUPLICATE, Fault.ORPHAN, Fault.RACE, Fault.READ_ONLY})
 
 
 class Code(NamedTuple):
@@ -39,10 +39,10 @@ class Code(NamedTuple):
 
 
 CODES = (
-    Code(1062, Fault.TWICE, "MySQL ER_DUP_ENTRY"),
-    Code("23505", Fault.TWICE, "PostgreSQL unique_violation"),
-    Code("SQLITE_CONSTRAINT_UNIQUE", Fault.TWICE, "SQLite"),
-    Code("SQLITE_CONSTRAINT_PRIMARYKEY", Fault.TWICE, "SQLite"),
+    Code(1062, Fault.DUPLICATE, "MySQL ER_DUP_ENTRY"),
+    Code("23505", Fault.DUPLICATE, "PostgreSQL unique_violation"),
+    Code("SQLITE_CONSTRAINT_UNIQUE", Fault.DUPLICATE, "SQLite"),
+    Code("SQLITE_CONSTRAINT_PRIMARYKEY", Fault.DUPLICATE, "SQLite"),
     Code(1452, Fault.ORPHAN, "MySQL ER_NO_REFERENCED_ROW_2"),
     Code("23503", Fault.ORPHAN, "PostgreSQL foreign_key_violation"),
     Code("SQLITE_CONSTRAINT_FOREIGNKEY", Fault.ORPHAN, "SQLite"),

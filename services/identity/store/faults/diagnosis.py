@@ -14,61 +14,65 @@ from sqlalchemy.exc import DBAPIError
 from services.identity.store.faults.errors import code_of
 
 
-class Trouble(NamedTuple):
+class Diagnosis(NamedTuple):
     """What is wrong and the mend, and whether it can pass without help."""
 
-    what: str
-    mend: str
-    passes: bool = False
+    problem: str
+    remedy: str
+    is_transient: bool = False
 
 
-NO_DATABASE = Trouble(
+NO_DATABASE = Diagnosis(
     "there is no database of that name on the server", "create it (CREATE DATABASE), or correct the name"
 )
-NO_SCHEMA = Trouble(
+NO_SCHEMA = Diagnosis(
     "there is no schema of that name in the database", "create it (CREATE SCHEMA), or correct the parameter `schema`"
 )
-WRONG_PASSWORD = Trouble(
+WRONG_PASSWORD = Diagnosis(
     "the server refuses the user or the password",
     "correct them; a server that wants TLS of this user says the same: then add sslmode=require",
 )
-NOT_ADMITTED = Trouble(
+NOT_ADMITTED = Diagnosis(
     "the server does not admit this user from here in this way",
     "look at its rules (pg_hba.conf, the user's host); if it wants TLS, add sslmode=require",
 )
-NO_RIGHT = Trouble("the user lacks a right on this database", "GRANT it: migrations create and alter tables")
-TLS_REFUSED = Trouble(
+NO_RIGHT = Diagnosis("the user lacks a right on this database", "GRANT it: migrations create and alter tables")
+TLS_REFUSED = Diagnosis(
     "the server does not take part in TLS as the address asks for it",
     "turn TLS on there, or correct sslmode in the address",
 )
-TLS_UNVERIFIED = Trouble(
+TLS_UNVERIFIED = Diagnosis(
     "the server's certificate is not proved by the authorities that are trusted here",
     "name its authority with sslrootcert=FILE, or correct the host's name",
 )
-TLS_WANTED = Trouble(
+TLS_WANTED = Diagnosis(
     "the server takes no connection without TLS", "add sslmode=require, or verify-full, to the address"
 )
-TOO_MANY = Trouble(
+TOO_MANY = Diagnosis(
     "the server has as many connections as it takes",
     "raise its limit (max_connections), or lower MYSQL_POOL_MAX_CONNECTIONS of what connects to it",
-    passes=True,
+    is_transient=True,
 )
-READ_ONLY = Trouble("this server takes no writes", "the address must lead to the primary", passes=True)
-READ_ONLY_FILE = Trouble("the database file cannot be written", "make the file and its folder writable for this user")
-DISK_FULL = Trouble("the disk of the database is full", "make room on it; what was not committed is lost", passes=True)
-STARTING = Trouble("the server starts or shuts down", "wait for it", passes=True)
-BLOCKED = Trouble("the server has blocked this host", "say FLUSH HOSTS there, and look why connections broke off")
-NO_SUCH_HOST = Trouble("the host's name is not known", "correct it, or look at the name service", passes=True)
-NOTHING_LISTENS = Trouble(
-    "nothing listens at the host and port", "start the server, or correct the address", passes=True
+READ_ONLY = Diagnosis("this server takes no writes", "the address must lead to the primary", is_transient=True)
+READ_ONLY_FILE = Diagnosis("the database file cannot be written", "make the file and its folder writable for this user")
+DISK_FULL = Diagnosis(
+    "the disk of the database is full", "make room on it; what was not committed is lost", is_transient=True
 )
-NO_ANSWER = Trouble("the server does not answer in time", "look whether it runs, and what lies between", passes=True)
-NO_FILE = Trouble("the database file cannot be opened", "its folder must be there, and both must be this user's")
-NO_DATABASE_FILE = Trouble("the file is no database, or a damaged one", "move it")
+STARTING = Diagnosis("the server starts or shuts down", "wait for it", is_transient=True)
+BLOCKED = Diagnosis("the server has blocked this host", "say FLUSH HOSTS there, and look why connections broke off")
+NO_SUCH_HOST = Diagnosis("the host's name is not known", "correct it, or look at the name service", is_transient=True)
+NOTHING_LISTENS = Diagnosis(
+    "nothing listens at the host and port", "start the server, or correct the address", is_transient=True
+)
+NO_ANSWER = Diagnosis(
+    "the server does not answer in time", "look whether it runs, and what lies between", is_transient=True
+)
+NO_FILE = Diagnosis("the database file cannot be opened", "its folder must be there, and both must be this user's")
+NO_DATABASE_FILE = Diagnosis("the file is no database, or a damaged one", "move it")
 NO_SPACE = re.compile(r"\b(errcode: 28|error 28)\b", re.IGNORECASE)
 """How MySQL words the operating system's ENOSPC in its errors 3, 1026 and 1030."""
 
-BY_CODE: dict[int | str, Trouble] = {
+BY_CODE: dict[int | str, Diagnosis] = {
     **dict.fromkeys((1049, "3D000"), NO_DATABASE),
     "3F000": NO_SCHEMA,
     **dict.fromkeys((1045, 1698, "28P01"), WRONG_PASSWORD),
@@ -88,7 +92,7 @@ BY_CODE: dict[int | str, Trouble] = {
 """By the codes of MySQL and MariaDB, PostgreSQL's SQLSTATEs and SQLite's names; sources as in `store_codes.py`."""
 
 
-def trouble_of(error: BaseException) -> Trouble | None:
+def diagnose(error: BaseException) -> Diagnosis | None:
     """Return what an error of SQLAlchemy, a driver or the network means to an operator, None if that is not known."""
     for each in _causes(error):
         if isinstance(each, ssl.SSLCertVerificationError):
@@ -101,8 +105,8 @@ def trouble_of(error: BaseException) -> Trouble | None:
             return NOTHING_LISTENS
         if isinstance(each, TimeoutError):
             return NO_ANSWER
-        if (trouble := BY_CODE.get(code_of(each) or "")) is not None:
-            return trouble
+        if (diagnosis := BY_CODE.get(code_of(each) or "")) is not None:
+            return diagnosis
         if isinstance(each, DBAPIError) and NO_SPACE.search(str(each.orig)):
             return DISK_FULL
     return None

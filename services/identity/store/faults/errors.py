@@ -11,7 +11,7 @@ from services.identity.store.faults.codes import BY_WORDS, FAULTS, POSTGRESQL_BU
 MOST_WORDS = 300
 
 
-class TwiceError(Exception):
+class DuplicateError(Exception):
     """A unique constraint refused a row."""
 
 

@@ -4,7 +4,7 @@ import logging
 import time
 
 from services.identity.store.faults.codes import Fault
-from services.identity.store.faults.diagnosis import NO_RIGHT, Trouble, trouble_of
+from services.identity.store.faults.diagnosis import NO_RIGHT, Diagnosis, diagnose
 from services.identity.store.faults.errors import code_of, fault_of, words_of
 
 logger = logging.getLogger(__name__)
@@ -18,15 +18,15 @@ class FailureLog:
 
     def __init__(self) -> None:
         self._silent_until: dict[tuple[type[BaseException], int | str | None], float] = {}
-        self._told: set[Trouble] = set()
+        self._logged: set[Diagnosis] = set()
 
     def note(self, error: BaseException) -> None:
         """Log a failure of the store. An error that is none of the store's, or that is run again, is left out."""
-        trouble, fault = trouble_of(error), fault_of(error)
-        if fault not in LOGGED and trouble is not NO_RIGHT:
+        diagnosis, fault = diagnose(error), fault_of(error)
+        if fault not in LOGGED and diagnosis is not NO_RIGHT:
             return
-        if trouble is not None and not trouble.passes:
-            self._note_once(trouble, error)
+        if diagnosis is not None and not diagnosis.is_transient:
+            self._note_once(diagnosis, error)
             return
         kind, now = (type(error), code_of(error)), time.monotonic()
         if now < self._silent_until.get(kind, 0.0):
@@ -35,15 +35,18 @@ class FailureLog:
         if fault is Fault.SCHEMA:
             event = "a statement does not fit the database's schema: look at `trivet db status` (%s)"
             logger.warning(event, words_of(error))
-        elif trouble is None:
+        elif diagnosis is None:
             logger.warning("the database failed: %s", words_of(error))
         else:
-            logger.warning("the database failed: %s: %s (%s)", trouble.what, trouble.mend, words_of(error))
+            logger.warning("the database failed: %s: %s (%s)", diagnosis.problem, diagnosis.remedy, words_of(error))
 
-    def _note_once(self, trouble: Trouble, error: BaseException) -> None:
+    def _note_once(self, diagnosis: Diagnosis, error: BaseException) -> None:
         """Log once what no waiting mends."""
-        if trouble not in self._told:
-            self._told.add(trouble)
+        if diagnosis not in self._logged:
+            self._logged.add(diagnosis)
             logger.error(
-                "the database of DATABASE_URL cannot be used: %s: %s (%s)", trouble.what, trouble.mend, words_of(error)
+                "the database of DATABASE_URL cannot be used: %s: %s (%s)",
+                diagnosis.problem,
+                diagnosis.remedy,
+                words_of(error),
             )

@@ -29,7 +29,7 @@ RETRY_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
-class Status:
+class MigrationStatus:
     """Where a database stands: its revision (None when empty), ours, and the steps between, oldest first."""
 
     current: str | None
@@ -37,14 +37,14 @@ class Status:
     pending: tuple[str, ...]
 
 
-class BusyError(Exception):
+class MigrationLockError(Exception):
     """Another migration has been under way for longer than we wait."""
 
 
-def upgrade(url: str) -> Status:
+def upgrade(url: str) -> MigrationStatus:
     """Bring the database to our schema, and say where it stood before. Two at once do it one after the other.
 
-    Raises BusyError if another takes over a minute, and TooOldError, as the others here do, for an old server.
+    Raises MigrationLockError if another takes over a minute, and TooOldError, as the others here do, for an old server.
     """
     with _migrating(url) as (connection, config):
         before = _status(connection)
@@ -52,7 +52,7 @@ def upgrade(url: str) -> Status:
         return before
 
 
-def downgrade(url: str, steps: int = 1) -> Status:
+def downgrade(url: str, steps: int = 1) -> MigrationStatus:
     """Take the last `steps` migrations back, and say where the database stands. Data of theirs is lost.
 
     Raises ValueError if there are not so many.
@@ -80,7 +80,7 @@ def last(url: str, steps: int) -> tuple[str, ...]:
     return tuple(f"{each.revision} ({each.doc})" for each in taken[:steps])
 
 
-def status(url: str) -> Status:
+def status(url: str) -> MigrationStatus:
     """Say where the database stands."""
     with _engine(url) as engine, engine.connect() as connection:
         check_version(connection)
@@ -99,11 +99,11 @@ def create(name: str) -> Path:
     return Path(script.path)
 
 
-def _status(connection: Connection) -> Status:
+def _status(connection: Connection) -> MigrationStatus:
     script = script_directory()
     current = current_revision(connection)
     steps = tuple(step.revision for step in script.iterate_revisions("head", current or "base"))
-    return Status(current, script.get_current_head(), steps[::-1])
+    return MigrationStatus(current, script.get_current_head(), steps[::-1])
 
 
 def script_directory() -> ScriptDirectory:
@@ -161,7 +161,7 @@ def _only_one(connection: Connection) -> Iterator[None]:
             yield
         case "mysql":
             if not _take_lock(connection):
-                raise BusyError
+                raise MigrationLockError
             try:
                 yield
                 # Before the lock goes: who waits for it must read which revision this one has come to.

@@ -15,8 +15,8 @@ from services.identity.store.engine.versions import TooOldError, check_version
 
 logger = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
-STANDS_AT = Table("alembic_version", MetaData(), Column("version_num", String(32)))
-LATER = (
+VERSION_TABLE = Table("alembic_version", MetaData(), Column("version_num", String(32)))
+NEWER_SCHEMA = (
     "the database's schema is %s, which this version does not know: it was made for %s. Run the version that migrated "
     "the database, or take its migrations back with that version's `trivet db rollback`"
 )
@@ -35,9 +35,9 @@ def revisions() -> tuple[str, frozenset[str]]:
 
 def current_revision(connection: Connection) -> str | None:
     """Return the revision that the database is at, None if it is empty."""
-    if not inspect(connection).has_table(STANDS_AT.name):
+    if not inspect(connection).has_table(VERSION_TABLE.name):
         return None
-    return connection.scalar(select(STANDS_AT.c.version_num))
+    return connection.scalar(select(VERSION_TABLE.c.version_num))
 
 
 class SchemaCheck:
@@ -49,7 +49,7 @@ class SchemaCheck:
 
     def __init__(self) -> None:
         self._head, self._older = revisions()
-        self._said: str | None = ""
+        self._logged: str | None = ""
 
     async def __call__(self, connection: AsyncConnection) -> bool:
         """Return whether the schema is exactly ours; False for a later one.
@@ -60,19 +60,19 @@ class SchemaCheck:
         try:
             await connection.run_sync(check_version)
         except TooOldError as error:
-            if self._said != str(error):
-                self._said = str(error)
+            if self._logged != str(error):
+                self._logged = str(error)
                 logger.error("the database of DATABASE_URL cannot be used: %s", error)
             raise Unavailable("STORE_TOO_OLD", "the database server is older than this service works with") from error
         found = await connection.run_sync(current_revision)
         if found == self._head:
-            self._said = ""
+            self._logged = ""
             return True
-        is_new = found != self._said
-        self._said = found
+        is_new = found != self._logged
+        self._logged = found
         if found is not None and found not in self._older:
             if is_new:
-                logger.warning(LATER, found, self._head)
+                logger.warning(NEWER_SCHEMA, found, self._head)
             return False
         if is_new:
             logger.error(

@@ -14,8 +14,8 @@ import pytest
 
 from runtime.errors import Aborted, FailedPrecondition, InvalidArgument, Unavailable
 from services.identity.billing.stripe_api import MAX_BYTES, StripeApi
-from services.identity.billing.stripe_terms import News, Terms
-from services.identity.billing.stripe_webhook import LOOKS, StripeWebhook
+from services.identity.billing.stripe_terms import SubscriptionEvent, Terms
+from services.identity.billing.stripe_webhook import ATTEMPTS, StripeWebhook
 from services.identity.billing.subscriptions import Subscriptions
 from tests.conformance.identity.conftest import Identity
 from tests.harness.peers.stripe import API_KEY, NOW, SECRET, checkout, event, invoice, signed, subscription, thin_event
@@ -164,13 +164,15 @@ async def test_a_look_that_is_always_overtaken_ends_and_stripe_is_to_send_again(
     """P3: what takes too long is no loop without an end."""
 
     async def other(number: int) -> None:
-        news = News(f"evt_other_{number}", NOW + number, "sub_1", user_id=stage.user_id, terms=Terms("pro", "unpaid"))
+        news = SubscriptionEvent(
+            f"evt_other_{number}", NOW + number, "sub_1", user_id=stage.user_id, terms=Terms("pro", "unpaid")
+        )
         await stage.subscriptions.apply(news)
 
-    stage.api.meanwhile = [partial(other, number) for number in reversed(range(LOOKS))]
+    stage.api.meanwhile = [partial(other, number) for number in reversed(range(ATTEMPTS))]
     with pytest.raises(Aborted):
         await stage.send(UPDATED, subscription())
-    await stage.send(UPDATED, subscription(), created=NOW + LOOKS)
+    await stage.send(UPDATED, subscription(), created=NOW + ATTEMPTS)
     assert await stage.shown() == ("pro", "active")
 
 

@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import func, select, update
 
 from services.identity import schema
-from services.identity.billing.stripe_terms import News, Terms
+from services.identity.billing.stripe_terms import SubscriptionEvent, Terms
 from services.identity.billing.subscriptions import (
     UNCLAIMED_KEPT,
     EventOutcome,
-    MovedError,
-    Seen,
+    RowChangedError,
+    RowVersion,
     Subscriptions,
     tag_of,
 )
@@ -32,13 +32,13 @@ def subscriptions(identity: Identity) -> Subscriptions:
     return Subscriptions(identity.database, identity.outbox, now=identity.clock)
 
 
-def news(number: int = 1, *, of: str = "sub_1", **changes: object) -> News:
+def news(number: int = 1, *, of: str = "sub_1", **changes: object) -> SubscriptionEvent:
     """Return the news of an event, the `number`th second's."""
-    own = News(f"evt_{number}", NOW + number, of, "cus_1")
+    own = SubscriptionEvent(f"evt_{number}", NOW + number, of, "cus_1")
     return replace(own, **changes)  # type: ignore[arg-type]  # as the test says
 
 
-def checkout(user_id: str, number: int = 9) -> News:
+def checkout(user_id: str, number: int = 9) -> SubscriptionEvent:
     return news(number, user_id=user_id)
 
 
@@ -230,17 +230,17 @@ async def test_what_was_read_for_an_event_is_written_only_if_nobody_wrote_meanwh
     """P3: an older look at Stripe never overwrites a later one, even on a clock that stands still."""
     user, _ = await identity.sign_up()
     first, second = (news(n, user_id=user.id, terms=replace(PRO, seats=n), read=True) for n in (1, 2))
-    seen = await subscriptions.look(first)
-    assert seen == Seen(None)
-    assert await subscriptions.apply(second, seen=await subscriptions.look(second)) is EventOutcome.APPLIED
-    with pytest.raises(MovedError):
+    seen = await subscriptions.row_version(first)
+    assert seen == RowVersion(None)
+    assert await subscriptions.apply(second, seen=await subscriptions.row_version(second)) is EventOutcome.APPLIED
+    with pytest.raises(RowChangedError):
         await subscriptions.apply(first, seen=seen)
     assert await _events(identity) == ["evt_2"]
-    again = await subscriptions.look(first)
+    again = await subscriptions.row_version(first)
     assert await subscriptions.apply(news(3, terms=PRO, read=True), seen=again) is EventOutcome.APPLIED
-    with pytest.raises(MovedError):
+    with pytest.raises(RowChangedError):
         await subscriptions.apply(first, seen=again)
-    assert await subscriptions.look(second) is None
+    assert await subscriptions.row_version(second) is None
 
 
 async def test_what_nobody_claims_goes_after_a_month(identity: Identity, subscriptions: Subscriptions) -> None:

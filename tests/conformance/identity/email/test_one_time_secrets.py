@@ -14,7 +14,7 @@ from runtime.ids import new_id, token_hash
 from services.identity import schema
 from services.identity.email.one_time_secrets import OneTimeSecret, OneTimeSecrets
 from services.identity.store.database import Transaction
-from services.identity.store.faults.errors import TwiceError
+from services.identity.store.faults.errors import DuplicateError
 from tests.conformance.identity.conftest import Identity
 
 HOUR = timedelta(hours=1)
@@ -159,7 +159,7 @@ async def test_several_wait_and_all_can_be_ended(identity: Identity, verificatio
     first, second, another = new_id(), new_id(), new_id()
     for secret, subject in ((first, "ann"), (second, "ann"), (another, "bob")):
         await put(identity, verifications, secret, subject)
-    with pytest.raises(TwiceError):
+    with pytest.raises(DuplicateError):
         await put(identity, verifications, first)
 
     async def void(transaction: Transaction) -> None:

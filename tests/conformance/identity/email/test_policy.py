@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from runtime.errors import ServiceError
 from services.identity import schema
-from services.identity.email.policy import Deletion, EmailRules
+from services.identity.email.policy import DeletionMode, EmailRules
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.sign_up import NewUser
 from services.identity.users.users import User
@@ -93,7 +93,7 @@ async def test_a_repeated_request_answers_the_same_user(strict: Mailing) -> None
 
 async def test_a_deletion_by_mail_takes_the_token_and_its_owner(identity: Identity, hasher: Hasher) -> None:
     """A5: single use, for a day, bound to the user; a stranger who has it does not spend it."""
-    site = mailing(identity, hasher, EmailRules(deletion=Deletion.MAIL))
+    site = mailing(identity, hasher, EmailRules(deletion=DeletionMode.MAIL))
     ann, bob = await site.sign_up(), await site.sign_up("bob@x.io")
     assert await reason(site.deletion.request(ann.id, "wrong horse", "")) == "INVALID_PASSWORD"
     assert await site.deletion.request(ann.id, "", "/bye") is False
@@ -101,9 +101,11 @@ async def test_a_deletion_by_mail_takes_the_token_and_its_owner(identity: Identi
     assert await site.last_link() == f"{BASE_URL}/api/auth/delete-user/callback?token={token}&callbackURL=%2Fbye"
     assert len(token) == 32
     assert token == token.lower()
-    assert await reason(site.deletion.with_token(bob.id, token)) == "INVALID_TOKEN"
+    assert await reason(site.deletion.delete_with_token(bob.id, token)) == "INVALID_TOKEN"
     identity.clock.move(hours=23)
-    done = await asyncio.gather(*(site.deletion.with_token(ann.id, token) for _ in range(20)), return_exceptions=True)
+    done = await asyncio.gather(
+        *(site.deletion.delete_with_token(ann.id, token) for _ in range(20)), return_exceptions=True
+    )
     assert done.count(None) == 1
     assert await identity.users.find(ann.id) is None
     assert await identity.users.find(bob.id)
@@ -111,12 +113,12 @@ async def test_a_deletion_by_mail_takes_the_token_and_its_owner(identity: Identi
 
 async def test_every_deletion_is_audited_with_its_actor(identity: Identity, hasher: Hasher) -> None:
     """An empty actor is the user; a deletion that is refused or comes second leaves no event."""
-    site, by_mail = mailing(identity, hasher), mailing(identity, hasher, EmailRules(deletion=Deletion.MAIL))
+    site, by_mail = mailing(identity, hasher), mailing(identity, hasher, EmailRules(deletion=DeletionMode.MAIL))
     ann, bob, eve, kim = [await site.sign_up(f"{name}@x.io") for name in ("ann", "bob", "eve", "kim")]
     assert await reason(site.deletion.request(ann.id, "wrong horse", "")) == "INVALID_PASSWORD"
     assert await site.deletion.request(ann.id, PASSWORD, "", actor=ann.id)
     await by_mail.deletion.request(bob.id, "", "", actor=bob.id)
-    await by_mail.deletion.with_token(bob.id, await site.last_token(), actor=bob.id)
+    await by_mail.deletion.delete_with_token(bob.id, await site.last_token(), actor=bob.id)
     await site.deletion.delete(eve.id, actor=ann.id)
     await site.deletion.delete(kim.id, actor=OPERATOR)
     assert await reason(site.deletion.delete(kim.id, actor=OPERATOR)) == "USER_NOT_FOUND"
@@ -125,11 +127,11 @@ async def test_every_deletion_is_audited_with_its_actor(identity: Identity, hash
 
 async def test_a_deletion_token_is_good_for_a_day(identity: Identity, hasher: Hasher) -> None:
     """A5."""
-    site = mailing(identity, hasher, EmailRules(deletion=Deletion.MAIL))
+    site = mailing(identity, hasher, EmailRules(deletion=DeletionMode.MAIL))
     ann = await site.sign_up()
     await site.deletion.request(ann.id, "", "")
     identity.clock.move(days=1)
-    assert await reason(site.deletion.with_token(ann.id, await site.last_token())) == "INVALID_TOKEN"
+    assert await reason(site.deletion.delete_with_token(ann.id, await site.last_token())) == "INVALID_TOKEN"
 
 
 async def test_a_deletion_at_once_takes_the_password_or_a_fresh_session(identity: Identity, hasher: Hasher) -> None:
@@ -144,8 +146,8 @@ async def test_a_deletion_at_once_takes_the_password_or_a_fresh_session(identity
 
 
 async def test_deletion_can_be_turned_off(identity: Identity, hasher: Hasher) -> None:
-    site = mailing(identity, hasher, EmailRules(deletion=Deletion.OFF))
+    site = mailing(identity, hasher, EmailRules(deletion=DeletionMode.OFF))
     ann = await site.sign_up()
-    for call in (site.deletion.request(ann.id, PASSWORD, ""), site.deletion.with_token(ann.id, "token")):
+    for call in (site.deletion.request(ann.id, PASSWORD, ""), site.deletion.delete_with_token(ann.id, "token")):
         assert await reason(call) == "DELETE_USER_DISABLED"
     assert await identity.users.find(ann.id)

@@ -16,7 +16,7 @@ from services.identity.oauth.config import OAuthConfig
 from services.identity.oauth.flows.account_linking import AccountLinking, ProviderAssertion
 from services.identity.oauth.flows.redirect_flow import AuthorizationRequest, Callback, RedirectFlow
 from services.identity.oauth.linked_accounts import LinkedAccounts, ProviderIdentity
-from services.identity.oauth.providers.catalog import Registration, discovered
+from services.identity.oauth.providers.catalog import ClientRegistration, openid_provider
 from services.identity.oauth.providers.profiles import Profile
 from services.identity.oauth.providers.settings import OAuthRules
 from services.identity.oauth.tokens import Tokens
@@ -60,7 +60,9 @@ class Doors:
     async def open(self, rules: OAuthRules | None = None, *, grace: float = 0) -> AsyncIterator[OAuth]:
         """Open everything, as a process does."""
         config = OAuthConfig(
-            providers=[discovered("acme", Registration(CLIENT_ID, CLIENT_SECRET, issuer=self.provider.issuer))],
+            providers=[
+                openid_provider("acme", ClientRegistration(CLIENT_ID, CLIENT_SECRET, issuer=self.provider.issuer))
+            ],
             rules=rules or OAuthRules(),
             base_url="http://localhost:3999",
             loopback=True,

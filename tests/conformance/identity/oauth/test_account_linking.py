@@ -154,7 +154,7 @@ async def test_two_who_link_one_identity_at_once_do_not_share_it(doors: Doors) -
     links = (doors.entrances(rules).link(vouched(), user.id, None, HERE) for user in (ann, ben))
     done = await asyncio.gather(*links, return_exceptions=True)
     (refused,) = [each for each in done if isinstance(each, OAuthError)]
-    assert refused.word == "account_already_linked_to_different_user"
+    assert refused.code == "account_already_linked_to_different_user"
 
 
 async def test_a_new_user_with_an_unproved_address_is_mailed_to(doors: Doors) -> None:

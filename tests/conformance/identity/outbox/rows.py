@@ -7,8 +7,8 @@ from sqlalchemy import func, insert, select
 from runtime.errors import Unavailable
 from services.identity import schema
 from services.identity.outbox.audit import Audit
-from services.identity.outbox.backlog import Backlog, Choice
-from services.identity.outbox.outbox import INVALIDATIONS, PATIENCE, Outbox
+from services.identity.outbox.backlog import Backlog, MessageFilter
+from services.identity.outbox.outbox import INVALIDATIONS, RETRY_POLICY, Outbox
 from services.identity.store.database import Transaction
 from tests.conformance.identity.conftest import Identity
 
@@ -64,11 +64,11 @@ async def put(outbox: Outbox, identity: Identity, *payloads: str) -> None:
     await identity.database.transaction("tests.put", work)
 
 
-async def until_parked(identity: Identity, step: timedelta = PATIENCE.longest) -> None:
+async def until_parked(identity: Identity, step: timedelta = RETRY_POLICY.longest) -> None:
     """Relay, a step of time after the other, until every note is parked."""
     for _ in range(1_000):
         await identity.outbox.relay()
-        if all(note.is_parked for note in await Backlog(identity.database).list(Choice(), 10)):
+        if all(note.is_parked for note in await Backlog(identity.database).list(MessageFilter(), 10)):
             return
         identity.clock.move(seconds=step.total_seconds())
     raise AssertionError("not every note is parked")

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from runtime.errors import Unavailable
-from services.identity.outbox.outbox import INVALIDATIONS, PATIENCE, Outbox, lag
+from services.identity.outbox.outbox import INVALIDATIONS, RETRY_POLICY, Outbox, lag
 from tests.conformance.identity.conftest import Identity
 from tests.conformance.identity.outbox.rows import (
     AWAY,
@@ -48,7 +48,7 @@ async def test_what_the_cache_did_not_hear_is_sent_again(identity: Identity) -> 
 async def test_a_long_absence_of_the_cache_parks_nothing(identity: Identity) -> None:
     identity.cache.error = AWAY
     await add(identity.outbox, identity, "user:a")
-    for _ in range(PATIENCE.attempts + 1):
+    for _ in range(RETRY_POLICY.attempts + 1):
         with pytest.raises(Unavailable):
             await identity.outbox.relay()
     identity.cache.error = None

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from runtime.errors import DeliveryRejectedError, Unavailable
 from services.identity import schema
-from services.identity.outbox.backlog import Backlog, Choice, parked
-from services.identity.outbox.outbox import INVALIDATIONS, PATIENCE, Note, Outbox, Subscriber, refused
+from services.identity.outbox.backlog import Backlog, MessageFilter, parked
+from services.identity.outbox.outbox import INVALIDATIONS, RETRY_POLICY, Outbox, OutboxMessage, Subscriber, refused
 from tests.conformance.identity.conftest import OPERATOR, Identity
 from tests.conformance.identity.outbox.rows import (
     AWAY,
@@ -37,16 +37,16 @@ async def test_a_row_that_is_refused_for_good_is_parked_and_the_others_go_on(ide
     await notes.measure()
     assert parked.labels(INVALIDATIONS)._value.get() == 3
     topics = await identity.database.rows("tests.topics", select(schema.outbox.c.topic, schema.outbox.c.attempts))
-    assert set(topics) == {("parked:cache.invalidate", PATIENCE.attempts)}
-    await notes.drop(Choice(), audit_of(identity), actor=OPERATOR)
+    assert set(topics) == {("parked:cache.invalidate", RETRY_POLICY.attempts)}
+    await notes.drop(MessageFilter(), audit_of(identity), actor=OPERATOR)
     await notes.measure()
     assert parked.labels(INVALIDATIONS)._value.get() == 0
 
 
 async def test_a_dead_letter_of_a_former_version_is_parked_at_its_next_refusal(identity: Identity) -> None:
-    await insert_rows(identity, "not json", attempts=PATIENCE.attempts)
+    await insert_rows(identity, "not json", attempts=RETRY_POLICY.attempts)
     assert await identity.outbox.relay() == 0
-    assert [note.is_parked for note in await Backlog(identity.database).list(Choice(), 10)] == [True]
+    assert [note.is_parked for note in await Backlog(identity.database).list(MessageFilter(), 10)] == [True]
 
 
 async def test_a_refused_note_lets_the_next_go_and_comes_back_after_growing_pauses(identity: Identity) -> None:
@@ -60,7 +60,7 @@ async def test_a_refused_note_lets_the_next_go_and_comes_back_after_growing_paus
             identity.clock.move(seconds=0.5)
             await identity.outbox.relay()
         asked.append((identity.clock() - begun).total_seconds())
-        [note] = await Backlog(identity.database).list(Choice(), 10)
+        [note] = await Backlog(identity.database).list(MessageFilter(), 10)
         assert (note.attempts, note.cause, note.is_parked) == (attempt, "INTERNAL", False)
     pauses = [later - earlier for earlier, later in pairwise(asked)]
     for pause, longest in zip(pauses, (2, 4, 8, 16), strict=True):
@@ -87,7 +87,7 @@ async def test_a_mistake_of_ours_stops_no_topic_and_is_logged_once(
     """A note whose receiver raises something that nobody expected is refused like any other."""
     sent: list[str] = []
 
-    async def deliver(notes: Sequence[Note]) -> None:
+    async def deliver(notes: Sequence[OutboxMessage]) -> None:
         for note in notes:
             if note.payload.startswith("poison"):
                 raise ZeroDivisionError
@@ -106,7 +106,7 @@ async def test_a_note_that_a_receiver_cannot_answer_stops_no_other(identity: Ide
     """It answers in no time, or dies of it: the receiver is taken to be away, and then for the next one it is not."""
     sent: list[str] = []
 
-    async def deliver(notes: Sequence[Note]) -> None:
+    async def deliver(notes: Sequence[OutboxMessage]) -> None:
         if notes[0].payload == "deadly":
             raise AWAY
         sent.append(notes[0].payload)
@@ -117,7 +117,7 @@ async def test_a_note_that_a_receiver_cannot_answer_stops_no_other(identity: Ide
         with pytest.raises(Unavailable):
             await outbox.relay()
     assert sent == ["a", "b"]
-    [note] = await Backlog(identity.database).list(Choice(), 10)
+    [note] = await Backlog(identity.database).list(MessageFilter(), 10)
     assert note.attempts == 0
 
 
@@ -125,7 +125,7 @@ async def test_a_note_that_a_batch_cannot_be_answered_for_holds_no_other_of_its_
     """The batch as a whole is not answered in time: its notes go one by one, and new ones still in batches."""
     sent: list[list[str]] = []
 
-    async def deliver(notes: Sequence[Note]) -> None:
+    async def deliver(notes: Sequence[OutboxMessage]) -> None:
         payloads = [note.payload for note in notes]
         sent.append(payloads)
         if any(payload.startswith("deadly") for payload in payloads):
@@ -146,14 +146,14 @@ async def test_a_note_that_a_batch_cannot_be_answered_for_holds_no_other_of_its_
     assert await relayed() == [["d", "e"], ["b"], ["deadly 2"]]
     assert await relayed() == [["c"], ["deadly 1"]]
     assert await relayed() == [["deadly 2"]]
-    assert [note.attempts for note in await Backlog(identity.database).list(Choice(), 10)] == [0, 0]
+    assert [note.attempts for note in await Backlog(identity.database).list(MessageFilter(), 10)] == [0, 0]
 
 
 async def test_a_receiver_that_is_back_is_sent_batches_again(identity: Identity) -> None:
     sent: list[int] = []
     is_away = True
 
-    async def deliver(notes: Sequence[Note]) -> None:
+    async def deliver(notes: Sequence[OutboxMessage]) -> None:
         sent.append(len(notes))
         if is_away:
             raise AWAY
@@ -175,7 +175,7 @@ async def test_a_receiver_that_is_back_is_sent_batches_again(identity: Identity)
 async def test_two_relays_that_are_refused_at_once_count_one_attempt(identity: Identity) -> None:
     both = asyncio.Barrier(2)
 
-    async def refuse(_: Sequence[Note]) -> None:
+    async def refuse(_: Sequence[OutboxMessage]) -> None:
         await both.wait()
         raise DeliveryRejectedError("INTERNAL")
 
@@ -183,5 +183,5 @@ async def test_two_relays_that_are_refused_at_once_count_one_attempt(identity: I
     one, other = [Outbox(identity.database, identity.cache, subscribers, now=identity.clock) for _ in range(2)]
     await put(one, identity, "a")
     await asyncio.gather(one.relay(), other.relay())
-    [note] = await Backlog(identity.database).list(Choice(), 10)
+    [note] = await Backlog(identity.database).list(MessageFilter(), 10)
     assert note.attempts == 1

@@ -9,8 +9,8 @@ import pytest
 from grpc import aio
 
 from runtime.errors import Unavailable
-from services.identity.outbox.backlog import Backlog, Choice
-from services.identity.outbox.mail import TOPIC, Mail, Post
+from services.identity.outbox.backlog import Backlog, MessageFilter
+from services.identity.outbox.mail import TOPIC, Mail, MailOutbox
 from services.identity.outbox.outbox import Outbox
 from services.identity.outbox.outbox_subscribers import subscribers
 from services.identity.store.database import Transaction
@@ -58,7 +58,9 @@ async def _put(identity: Identity, *addresses: str) -> None:
 
     async def work(transaction: Transaction) -> None:
         for to in addresses:
-            await Post(writer, SEALER).put(transaction, Mail("ann", to, "account.tests", "Title", "Subject", "Text"))
+            await MailOutbox(writer, SEALER).put(
+                transaction, Mail("ann", to, "account.tests", "Title", "Subject", "Text")
+            )
 
     await identity.database.transaction("tests.put", work)
 
@@ -70,12 +72,12 @@ async def test_one_refused_mail_stops_no_other_and_waits_for_its_next_attempt(id
         await _put(identity, "poison@x.io", "ann@x.io", "bob@x.io")
         assert await outbox.relay() == 2
         assert servicer.taken == ["ann@x.io", "bob@x.io"]
-        [note] = await Backlog(identity.database).list(Choice(topic=TOPIC), 10)
+        [note] = await Backlog(identity.database).list(MessageFilter(topic=TOPIC), 10)
         assert (note.attempts, note.cause, note.is_parked) == (1, name, False)
         servicer.taken.clear()
         await _put(identity, "eve@x.io")
         assert await outbox.relay() == 1
-        [note] = await Backlog(identity.database).list(Choice(topic=TOPIC), 10)
+        [note] = await Backlog(identity.database).list(MessageFilter(topic=TOPIC), 10)
         assert note.attempts == 1, "its pause is not over"
 
 
@@ -87,5 +89,5 @@ async def test_a_receiver_that_is_away_costs_no_mail_an_attempt(identity: Identi
         for _ in range(3):
             with pytest.raises(Unavailable, match="the notifications service does not answer"):
                 await outbox.relay()
-        found = await Backlog(identity.database).list(Choice(topic=TOPIC), 10)
+        found = await Backlog(identity.database).list(MessageFilter(topic=TOPIC), 10)
         assert [(note.attempts, note.is_parked) for note in found] == [(0, False)] * 3

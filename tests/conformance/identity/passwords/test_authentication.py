@@ -20,7 +20,7 @@ from runtime.errors import (
 from runtime.ids import new_id
 from services.identity import schema
 from services.identity.passwords.credentials import Credential, Credentials
-from services.identity.passwords.sign_up import NewUser, SignedUp
+from services.identity.passwords.sign_up import NewUser, SignUpResult
 from services.identity.sessions.session import Origin
 from tests.conformance.identity.conftest import PASSWORD, Identity
 
@@ -205,8 +205,8 @@ async def test_twenty_of_the_same_request_at_once_make_one_user(identity: Identi
 class Overtaken(Credentials):
     """Has a twin of the request commit right before the address is looked for."""
 
-    twin: Callable[[], Awaitable[SignedUp]]
-    answered: SignedUp | None = None
+    twin: Callable[[], Awaitable[SignUpResult]]
+    answered: SignUpResult | None = None
 
     async def by_email(self, email: str) -> Credential | None:
         if self.answered is None:

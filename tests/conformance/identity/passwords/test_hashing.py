@@ -8,7 +8,7 @@ import pytest
 from argon2 import PasswordHasher, Type
 
 from runtime.errors import InvalidArgument, Unavailable
-from services.identity.passwords.hashing import Cost, Hasher
+from services.identity.passwords.hashing import Hasher, HashingConfig
 from services.identity.passwords.policy import common_passwords, new_password, normal_password
 from tests.conformance.identity.conftest import CHEAP
 from tests.harness.waiting import taking, until
@@ -17,7 +17,7 @@ PASSWORD = "correct horse battery"
 
 
 async def test_a_hash_is_argon2id_at_the_cost_that_was_set() -> None:
-    with Hasher(Cost(queue=1)) as hasher:
+    with Hasher(HashingConfig(queue=1)) as hasher:
         stored = await hasher.hash(PASSWORD)
         assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
         assert await hasher.verify(stored, PASSWORD)
@@ -34,7 +34,7 @@ async def test_the_scrypt_of_better_auth_is_verified(hasher: Hasher) -> None:
 
 async def test_what_costs_less_than_is_set_now_is_outdated_and_what_costs_more_is_not() -> None:
     """Contract 3.4: imported hashes, and our own from before a setting was raised."""
-    with Hasher(Cost(64, 2, workers=1)) as hasher:
+    with Hasher(HashingConfig(64, 2, workers=1)) as hasher:
         assert not hasher.is_outdated(await hasher.hash(PASSWORD))
         assert hasher.is_outdated("0" * 32 + ":" + "0" * 128)
         assert hasher.is_outdated("$2b$12$" + "a" * 53)
@@ -86,7 +86,7 @@ class Stuck:
 async def test_a_full_queue_sheds_before_any_work() -> None:
     """Safety 0.3: the answer comes at once, with a time to come back."""
     stuck = Stuck()
-    with Hasher(Cost(64, 1, workers=1, queue=2)) as hasher:
+    with Hasher(HashingConfig(64, 1, workers=1, queue=2)) as hasher:
         waiting = [asyncio.create_task(hasher._in_a_thread(stuck)) for _ in range(3)]
         await asyncio.sleep(0)
         with taking(0, 5), pytest.raises(Unavailable) as caught:  # a place is free after ten
@@ -101,7 +101,7 @@ async def test_a_full_queue_sheds_before_any_work() -> None:
 async def test_whoever_leaves_the_queue_is_not_hashed_for() -> None:
     """Safety 0.4: neither a cancelled call nor one whose time is up takes a thread when its turn comes."""
     first, late = Stuck(), Stuck()
-    with Hasher(Cost(64, 1, workers=1, queue=10)) as hasher:
+    with Hasher(HashingConfig(64, 1, workers=1, queue=10)) as hasher:
         busy = asyncio.create_task(hasher._in_a_thread(first))
         await asyncio.sleep(0)
         gone = asyncio.create_task(hasher._in_a_thread(late))
@@ -118,7 +118,7 @@ async def test_whoever_leaves_the_queue_is_not_hashed_for() -> None:
 
 async def test_a_caller_that_leaves_while_hashing_does_not_free_the_thread_early() -> None:
     stuck = Stuck()
-    with Hasher(Cost(64, 1, workers=1, queue=10)) as hasher:
+    with Hasher(HashingConfig(64, 1, workers=1, queue=10)) as hasher:
         call = asyncio.create_task(hasher._in_a_thread(stuck))
         await until(lambda: stuck.begun == 1, 2)
         call.cancel()
@@ -134,7 +134,7 @@ async def test_a_caller_that_leaves_while_hashing_does_not_free_the_thread_early
 async def test_a_thread_takes_the_next_password_while_the_loop_is_busy() -> None:
     """A13: a thread that waited for a turn of the loop between two passwords would be idle meanwhile."""
     first, second = threading.Event(), threading.Event()
-    with Hasher(Cost(64, 1, workers=1)) as hasher:
+    with Hasher(HashingConfig(64, 1, workers=1)) as hasher:
         calls = [asyncio.create_task(hasher._in_a_thread(each.set)) for each in (first, second)]
         await asyncio.sleep(0)
         assert second.wait(10)  # the loop stands still until then

@@ -82,9 +82,9 @@ async def test_a_token_is_good_for_an_hour(site: Mailing) -> None:
     await site.sign_up()
     token = await asked(site)
     site.identity.clock.move(seconds=3599)
-    assert await site.resets.is_good(token)
+    assert await site.resets.is_valid(token)
     site.identity.clock.move(seconds=1)
-    assert not await site.resets.is_good(token)
+    assert not await site.resets.is_valid(token)
     assert await reason(site.resets.reset(token, NEW, HERE)) == "INVALID_TOKEN"
 
 
@@ -103,9 +103,9 @@ async def test_a_reset_ends_what_other_mails_would_do(site: Mailing) -> None:
     """A request does not void an earlier one, or strangers could keep an owner out; a reset voids them all."""
     await site.sign_up()
     tokens = [await asked(site), await asked(site)]
-    assert [await site.resets.is_good(token) for token in tokens] == [True, True]
+    assert [await site.resets.is_valid(token) for token in tokens] == [True, True]
     await site.resets.reset(tokens[0], NEW, HERE)
-    assert not await site.resets.is_good(tokens[1])
+    assert not await site.resets.is_valid(tokens[1])
 
 
 async def test_asking_for_somebody_unknown_is_the_same_work_and_mails_nothing(site: Mailing) -> None:

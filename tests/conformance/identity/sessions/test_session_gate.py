@@ -19,7 +19,7 @@ from services.identity.passwords.sign_up import NewUser
 from services.identity.sessions import sessions
 from services.identity.sessions.session import Origin
 from services.identity.sessions.session_gate import EXEMPT_FROM_VERIFICATION, Method, Proof, insert_if_proved
-from services.identity.store.compiled_writes import Writing
+from services.identity.store.compiled_writes import StaticInsert
 from services.identity.users.users import User
 from tests.conformance.identity.conftest import PASSWORD, Identity
 from tests.conformance.identity.mailing import Mailing, mailing
@@ -129,9 +129,9 @@ async def test_what_changes_while_a_password_is_checked_is_seen_by_the_session(
 
 def without_proof(
     _proof: Proof, row: Mapping[str, object], _now: object, **_: object
-) -> tuple[Writing, dict[str, object]]:
+) -> tuple[StaticInsert, dict[str, object]]:
     columns = {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in schema.sessions.c}
-    return Writing(insert(schema.sessions).values(columns)), {f"new_{name}": value for name, value in row.items()}
+    return StaticInsert(insert(schema.sessions).values(columns)), {f"new_{name}": value for name, value in row.items()}
 
 
 async def test_without_the_proof_a_ban_leaves_a_session_that_comes_alive(
@@ -231,7 +231,7 @@ def test_nothing_but_the_gate_inserts_a_session() -> None:
     assert inserting == ["session_gate.py"]
 
 
-def _statement_of(user_id: str, method: Method) -> Writing:
+def _statement_of(user_id: str, method: Method) -> StaticInsert:
     password_hash = "hash" if method in (Method.PASSWORD, Method.PASSWORD_CHANGE) else None
     proof = Proof(user_id, method, password_hash)
     return insert_if_proved(proof, {}, utc_now(), requires_verification=method is Method.PASSWORD)[0]

@@ -12,7 +12,7 @@ from runtime.errors import Unavailable
 from services.identity import schema
 from services.identity.passwords.credentials import BY_EMAIL, BY_USER
 from services.identity.sessions.sessions import VERIFY
-from services.identity.store.compiled_reads import Reading
+from services.identity.store.compiled_reads import StaticSelect
 from services.identity.store.database import Database
 from services.identity.store.engine.store_url import StoreUrl
 from services.identity.users.users import BY_ID
@@ -32,16 +32,16 @@ async def hurried(store: StoreUrl) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def slow(store: StoreUrl, request: pytest.FixtureRequest) -> Reading:
+def slow(store: StoreUrl, request: pytest.FixtureRequest) -> StaticSelect:
     """A reading that takes far too long."""
     if request.node.callspec.params["url"] == "tidb":
-        return Reading("tests.slow", select(literal_column(ENDLESS_ON_TIDB)))
+        return StaticSelect("tests.slow", select(literal_column(ENDLESS_ON_TIDB)))
     twice = select(literal_column("1")).union_all(select(literal_column("2"))).subquery()
     statements: dict[str, Select[tuple[object]]] = {
         "mysql": select(func.sleep(20)).select_from(twice),
         "postgresql": select(func.pg_sleep(20)),
     }
-    return Reading("tests.slow", statements.get(store.kind, select(literal_column(ENDLESS))))
+    return StaticSelect("tests.slow", statements.get(store.kind, select(literal_column(ENDLESS))))
 
 
 async def test_a_reading_finds_what_sqlalchemy_finds(identity: Identity) -> None:
@@ -63,11 +63,11 @@ async def test_a_reading_that_finds_nothing_is_none(identity: Identity) -> None:
     assert await identity.database.first(BY_ID, user_id="unknown") is None
 
 
-async def test_a_reading_ends_by_its_own_time_out_and_the_next_one_works(hurried: Database, slow: Reading) -> None:
+async def test_a_reading_ends_by_its_own_time_out_and_the_next_one_works(hurried: Database, slow: StaticSelect) -> None:
     with pytest.raises(Unavailable):
         await hurried.first(slow)
     assert await hurried.first(BY_ID, user_id="unknown") is None
-    assert hurried.connections.in_use == 0
+    assert hurried.pool.in_use == 0
 
 
 async def test_a_reading_whose_caller_leaves_goes_to_its_end(hurried: Database) -> None:
@@ -75,13 +75,13 @@ async def test_a_reading_whose_caller_leaves_goes_to_its_end(hurried: Database) 
     await hurried.ping()
     call = asyncio.create_task(hurried.first(BY_ID, user_id="unknown"))
     async with asyncio.timeout(2):
-        while hurried.connections.in_use == 0:  # noqa: ASYNC110  # no event tells of it
+        while hurried.pool.in_use == 0:  # noqa: ASYNC110  # no event tells of it
             await asyncio.sleep(0)  # one turn of the loop: the statement is sent and not yet answered
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
     await until(lambda: len(hurried.tasks) == 0, 2)
-    assert (hurried.connections.in_use, hurried.connections.idle) == (0, 1)
+    assert (hurried.pool.in_use, hurried.pool.idle) == (0, 1)
 
 
 async def test_a_connection_that_comes_back_goes_to_whoever_waits_longest(hurried: Database) -> None:
@@ -102,7 +102,7 @@ async def test_a_connection_that_comes_back_goes_to_whoever_waits_longest(hurrie
         order.append("greedy")
 
     holding = asyncio.create_task(greedy())
-    await until(lambda: hurried.connections.in_use == 1, 2)
+    await until(lambda: hurried.pool.in_use == 1, 2)
     waiting = asyncio.create_task(patient())
     await until(lambda: len(hurried.tasks) == 2, 2)
     let_go.set()
@@ -111,7 +111,9 @@ async def test_a_connection_that_comes_back_goes_to_whoever_waits_longest(hurrie
 
 
 async def test_a_wrong_reading_is_a_bug_and_costs_no_connection(hurried: Database) -> None:
-    wrong = Reading("tests.wrong", select(literal_column("no_such_column")).where(users.c.id == bindparam("user_id")))
+    wrong = StaticSelect(
+        "tests.wrong", select(literal_column("no_such_column")).where(users.c.id == bindparam("user_id"))
+    )
     with pytest.raises(Exception, match="no_such_column"):
         await hurried.first(wrong, user_id="x")
     assert await hurried.first(BY_ID, user_id="unknown") is None

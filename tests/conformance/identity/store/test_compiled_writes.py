@@ -15,18 +15,18 @@ from runtime.errors import Unavailable
 from services.identity import schema
 from services.identity.outbox.outbox import INSERT
 from services.identity.sessions.session import Origin
-from services.identity.store.compiled_writes import Writing, Written
+from services.identity.store.compiled_writes import InsertResult, StaticInsert
 from services.identity.store.database import Database, Transaction
 from services.identity.store.engine import store_url
 from services.identity.store.engine.store_url import StoreUrl
-from services.identity.store.faults.errors import OrphanError, TwiceError
+from services.identity.store.faults.errors import DuplicateError, OrphanError
 from services.identity.store.schema import migrate
 from tests.conformance.identity.conftest import PASSWORD, SHORT, Identity
 from tests.conformance.identity.statements import before_driver
 from tests.conformance.identity.store.faults.test_codes import DriverError
 
 users, sessions, outbox = schema.users, schema.sessions, schema.outbox
-SESSION = Writing(
+SESSION = StaticInsert(
     insert(sessions).values({each: bindparam(f"new_{each.name}", type_=each.type) for each in sessions.c})
 )
 MARKS = 'it\'s 100 %s \\ "ü" 🙂 :now $1 ?'
@@ -42,7 +42,7 @@ def session_row(user_id: str, number: int) -> dict[str, Any]:
     return {**key, **times, **texts, "remembered": number % 2 == 0}
 
 
-async def write(database: Database, writing: Writing, row: Mapping[str, Any]) -> Written:
+async def write(database: Database, writing: StaticInsert, row: Mapping[str, Any]) -> InsertResult:
     values = {f"new_{name}": value for name, value in row.items()}
     return await database.transaction("tests.write", lambda transaction: transaction.write(writing, values))
 
@@ -77,11 +77,11 @@ async def test_a_constraint_refuses_a_writing(identity: Identity) -> None:
     user, _ = await identity.sign_up()
     row = session_row(user.id, 1)
     await write(identity.database, SESSION, row)
-    with pytest.raises(TwiceError):
+    with pytest.raises(DuplicateError):
         await write(identity.database, SESSION, row)
     with pytest.raises(OrphanError):
         await write(identity.database, SESSION, session_row("unknown", 2))
-    assert (identity.database.connections.in_use, identity.database.connections.idle) == (0, 1)
+    assert (identity.database.pool.in_use, identity.database.pool.idle) == (0, 1)
 
 
 async def test_a_writing_that_gives_way_is_run_again_with_its_whole_transaction(identity: Identity) -> None:
@@ -116,9 +116,9 @@ async def test_a_writing_ends_by_its_own_time_out_and_the_next_one_works(store: 
                 await write(hurried, SESSION, row)
 
         await identity.database.transaction("tests.hold", work)
-        with pytest.raises(TwiceError):
+        with pytest.raises(DuplicateError):
             await write(hurried, SESSION, row)
-        assert hurried.connections.in_use == 0
+        assert hurried.pool.in_use == 0
 
 
 async def test_each_statement_of_a_transaction_on_sqlite_has_its_own_time(tmp_path: Path) -> None:
@@ -131,9 +131,9 @@ async def test_each_statement_of_a_transaction_on_sqlite_has_its_own_time(tmp_pa
         select(*map(literal_column, ("'tests'", "'key'", STEPS, "0", "'2026-01-01'", "'2026-01-01'"))),
     )
 
-    async def work(transaction: Transaction) -> Written:
+    async def work(transaction: Transaction) -> InsertResult:
         await asyncio.sleep(2 * limits.statement_seconds)  # the time itself: a statement that began before has ended
-        return await transaction.write(Writing(long), {})
+        return await transaction.write(StaticInsert(long), {})
 
     async with Database.open(store_url.parse(url), limits) as database:
         assert (await database.transaction("tests.long", work)).rows == 1

@@ -18,7 +18,7 @@ from services.identity.passwords.hashing import Hasher
 from services.identity.sessions.session import Revocation
 from services.identity.store.database import ATTEMPTS, Database, Transaction
 from services.identity.store.engine import store_url
-from services.identity.store.engine.engine import Limits
+from services.identity.store.engine.engine import StoreLimits
 from services.identity.store.engine.store_url import StoreUrl
 from tests.conformance.identity.conftest import ENDLESS_ON_TIDB, SHORT, Identity, build, empty
 from tests.harness.waiting import taking, until
@@ -107,7 +107,7 @@ async def test_a_wait_for_a_lock_that_was_too_long_is_begun_again(store: StoreUr
         is_held.set()
         await let_go.wait()
 
-    patient = Limits(connections=2, lock_seconds=1.0, statement_seconds=3.0, attempt_seconds=4.0, turn_seconds=4.0)
+    patient = StoreLimits(connections=2, lock_seconds=1.0, statement_seconds=3.0, attempt_seconds=4.0, turn_seconds=4.0)
     async with Database.open(store, patient) as holder, Database.open(store, patient) as other:
         held = asyncio.create_task(holder.transaction("tests.hold", holding))
         await is_held.wait()
@@ -188,7 +188,7 @@ async def test_a_full_pool_refuses_quickly_and_recovers(hurried: Database, sleep
     assert all(isinstance(each, Unavailable) for each in done)
     assert "STORE_BUSY" in {each.reason for each in done if isinstance(each, Unavailable)}
     assert await _emails(hurried) == []
-    assert hurried.connections.in_use == 0
+    assert hurried.pool.in_use == 0
 
 
 async def test_a_cancelled_call_leaves_no_half_used_connection(hurried: Database) -> None:
@@ -199,7 +199,7 @@ async def test_a_cancelled_call_leaves_no_half_used_connection(hurried: Database
         call.cancel()
     await asyncio.gather(*calls, return_exceptions=True)
     await until(lambda: len(hurried.tasks) == 0, 2)
-    assert hurried.connections.in_use == 0
+    assert hurried.pool.in_use == 0
     assert await hurried.row("tests.two", text("SELECT 2")) == (2,)
 
 

@@ -17,7 +17,7 @@ from services.identity.store.database import Database, Transaction
 from services.identity.store.engine.store_url import StoreUrl
 from services.identity.store.idempotency import IdempotencyKeys, IdempotentRequest
 from services.identity.store.sweeper import Sweeper
-from services.identity.users.users import Filter, Order, Role
+from services.identity.users.users import Order, Role, UserFilter
 from tests.conformance.identity.conftest import PATIENT, Identity, empty
 from tests.conformance.identity.statements import sent_to, work_of
 from tests.conformance.identity.store.filling import Filled, analyze, fill
@@ -73,11 +73,11 @@ def _proof_of(some: Filled) -> Proof:
     return Proof(some.user_id, Method.PASSWORD, "x" * 97)
 
 
-def _page(order: Order, wanted: Filter | None = None, *, deep: bool = False) -> Call:
+def _page(order: Order, wanted: UserFilter | None = None, *, deep: bool = False) -> Call:
     async def ask(identity: Identity, some: Filled) -> None:
         places: dict[str, datetime | str] = {"created_at": some.created_at, "email": some.email, "name": some.name}
         after = (places[order.value[0]], some.user_id) if deep else None
-        await identity.users.list(wanted or Filter(), order, 20, after=after)
+        await identity.users.list(wanted or UserFilter(), order, 20, after=after)
 
     return ask
 
@@ -130,11 +130,13 @@ HOT = {
     "users further down by email": Hot(_page(Order.EMAIL, deep=True), {"users": BY_EMAIL}),
     "users by name": Hot(_page(Order.NAME), {"users": {"ix_users_name"}}, pages=True),
     "users further down by name": Hot(_page(Order.NAME, deep=True), {"users": {"ix_users_name"}}),
-    "users whose address begins so": Hot(_page(Order.EMAIL, Filter(email_prefix="0199")), {"users": BY_EMAIL}),
+    "users whose address begins so": Hot(_page(Order.EMAIL, UserFilter(email_prefix="0199")), {"users": BY_EMAIL}),
     "administrators": Hot(
-        _page(Order.NEWEST, Filter(role=Role.ADMIN)), {"users": {"ix_users_role"} | BY_TIME}, pages=True
+        _page(Order.NEWEST, UserFilter(role=Role.ADMIN)), {"users": {"ix_users_role"} | BY_TIME}, pages=True
     ),
-    "how many administrators": Hot(lambda i, _: i.users.count(Filter(role=Role.ADMIN)), {"users": {"ix_users_role"}}),
+    "how many administrators": Hot(
+        lambda i, _: i.users.count(UserFilter(role=Role.ADMIN)), {"users": {"ix_users_role"}}
+    ),
     "an earlier answer": Hot(_find_request, {"requests": {"uq_requests_caller_request_id"}}),
     "notes of a topic": Hot(
         lambda i, _: i.outbox._due("cache.invalidate", timedelta()), {"outbox": {"ix_outbox_topic_next_attempt_at"}}

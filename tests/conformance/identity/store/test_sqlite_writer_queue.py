@@ -10,7 +10,7 @@ from sqlalchemy import text
 from runtime.errors import Unavailable
 from services.identity.store.database import Database, Transaction
 from services.identity.store.engine import store_url
-from services.identity.store.engine.engine import Limits
+from services.identity.store.engine.engine import StoreLimits
 from services.identity.store.schema import migrate
 from tests.conformance.identity.conftest import SHORT
 from tests.harness.waiting import taking
@@ -38,7 +38,7 @@ class Scene:
         return await self.database.transaction("tests.write", work)
 
 
-async def run(folder: Path, limits: Limits, seconds: float | None, wait: float) -> str:
+async def run(folder: Path, limits: StoreLimits, seconds: float | None, wait: float) -> str:
     """Write behind somebody who goes on for `wait` seconds; the call has `seconds`."""
     url = f"sqlite:///{folder}/trivet.db"
     migrate.upgrade(url)

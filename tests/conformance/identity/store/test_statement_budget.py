@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from services.identity.passwords.credentials import Credential, Credentials
-from services.identity.passwords.hashing import Cost, Hasher
+from services.identity.passwords.hashing import Hasher, HashingConfig
 from services.identity.sessions.session import Origin
 from tests.conformance.identity.conftest import PASSWORD, Identity
 from tests.conformance.identity.statements import Sent, sent_to, work_of
@@ -131,7 +131,7 @@ async def test_one_statement_more_is_seen(identity: Identity) -> None:
 async def test_an_outdated_hash_costs_the_sign_in_no_statement(identity: Identity) -> None:
     """Contract 3.4: it is made anew in a transaction of its own, which nobody waits for."""
     await identity.sign_up()
-    with Hasher(Cost(128, 2, workers=1)) as dearer, sent_to(identity.database) as sent:
+    with Hasher(HashingConfig(128, 2, workers=1)) as dearer, sent_to(identity.database) as sent:
         identity.authentication._rehash._hasher = dearer
         await identity.authentication.sign_in("ann@x.io", PASSWORD, HERE)
         before = [each.verb for each in work_of(sent)]

@@ -14,7 +14,7 @@ from services.identity import schema
 from services.identity.outbox.audit import TOPIC, Audit
 from services.identity.sessions.session import Origin
 from services.identity.users.administration import Administration
-from services.identity.users.users import Filter, Order, Role, User
+from services.identity.users.users import Order, Role, User, UserFilter
 from tests.conformance.identity.conftest import OPERATOR, PASSWORD, Identity
 
 
@@ -160,7 +160,7 @@ async def test_administrators_who_demote_each_other_at_once_leave_one(
         ]
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
         assert sum(isinstance(each, FailedPrecondition) for each in outcomes) == 1, outcomes
-        (left,) = await identity.users.list(Filter(role=Role.ADMIN), Order.NEWEST, 10)
+        (left,) = await identity.users.list(UserFilter(role=Role.ADMIN), Order.NEWEST, 10)
 
 
 async def test_unknown_users_are_not_found(identity: Identity, admin: Administration) -> None:
@@ -208,7 +208,7 @@ async def test_people_are_found_by_the_beginning_of_name_or_address(
     for name, address in (people | {"100% Bob": "x7", "1000 Bob": "x8", "Zoë": "mail"}).items():
         user, _ = await identity.sign_up(f"{address}@x.io")
         await identity.users.update(user.id, {"name": name})
-    wanted = Filter(query=query)
+    wanted = UserFilter(query=query)
     users = await identity.users.list(wanted, Order.NAME, 100)
     assert {user.name for user in users} == found
     assert [user.name for user in users] == sorted(user.name for user in users)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from runtime.errors import ServiceError
 from services.identity import schema
-from services.identity.email.policy import Deletion, EmailRules
+from services.identity.email.policy import DeletionMode, EmailRules
 from services.identity.passwords.hashing import Hasher
 from services.identity.users.users import User
 from tests.conformance.identity.conftest import PASSWORD, Identity
@@ -16,7 +16,7 @@ from tests.conformance.identity.mailing import HERE, Mailing, mailing
 from tests.conformance.identity.moments import Meanwhile, overlapping
 
 OPERATOR = "service:ops"
-RULES = EmailRules(require_verification=True, verify_on_sign_in=True, deletion=Deletion.MAIL)
+RULES = EmailRules(require_verification=True, verify_on_sign_in=True, deletion=DeletionMode.MAIL)
 MAILS: dict[str, Callable[[Mailing, User], Awaitable[object]]] = {
     "a reset": lambda site, user: site.resets.request(user.email, "/reset"),
     "a verification": lambda site, user: site.flows.send(user.email, "/v"),
@@ -75,7 +75,7 @@ async def test_a_password_that_is_changed_while_it_is_checked_deletes_nobody(
     identity: Identity, hasher: Hasher, by_token: bool
 ) -> None:
     """A new password shuts out everyone who knows the old one, also from deleting the account."""
-    plain = mailing(identity, hasher, EmailRules(deletion=Deletion.MAIL if by_token else Deletion.ON))
+    plain = mailing(identity, hasher, EmailRules(deletion=DeletionMode.MAIL if by_token else DeletionMode.ON))
     user = await plain.sign_up()
 
     async def change() -> None:
@@ -87,7 +87,7 @@ async def test_a_password_that_is_changed_while_it_is_checked_deletes_nobody(
         await plain.deletion.request(user.id, "", "/bye")
     site = mailing(identity, Meanwhile(hasher, change))
     deletion = (
-        site.deletion.with_token(user.id, await plain.last_token(), PASSWORD)
+        site.deletion.delete_with_token(user.id, await plain.last_token(), PASSWORD)
         if by_token
         else site.deletion.request(user.id, PASSWORD, "/bye")
     )

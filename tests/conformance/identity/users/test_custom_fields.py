@@ -42,10 +42,10 @@ def verbs(sent: list[Sent]) -> list[str]:
 
 async def test_values_come_back_as_they_were_given_and_others_stay(identity: Identity) -> None:
     user, token = await identity.sign_up()
-    assert values(custom_fields.of_users.shown(user.additional)) == {"phone": None, "age": 7}
+    assert values(custom_fields.fields_of_users.returned(user.additional)) == {"phone": None, "age": 7}
     await identity.users.update(user.id, {}, {"phone": ODD})
     changed = await identity.users.update(user.id, {"name": "Bob"}, {"age": 1.5})
-    assert values(custom_fields.of_users.shown(changed.additional)) == {"phone": ODD, "age": 1.5}
+    assert values(custom_fields.fields_of_users.returned(changed.additional)) == {"phone": ODD, "age": 1.5}
     assert await identity.users.find(user.id) == changed
     assert (await identity.sessions.verify(token)).user == changed
 
@@ -56,7 +56,7 @@ async def test_values_given_at_sign_up_are_kept_in_the_same_statements(identity:
     new = NewUser("Ann", "fields@x.io", PASSWORD, additional=custom_fields.merged(None, {"phone": "+1"}))
     with sent_to(identity.database) as more:
         signed_up = await identity.sign_ups.sign_up(new, Origin())
-    assert values(custom_fields.of_users.shown(signed_up.user.additional))["phone"] == "+1"
+    assert values(custom_fields.fields_of_users.returned(signed_up.user.additional))["phone"] == "+1"
     assert verbs(more) == verbs(plain)
     assert await identity.users.find(signed_up.user.id) == signed_up.user
 
@@ -82,8 +82,8 @@ async def test_twenty_changes_at_once_lose_none(identity: Identity) -> None:
     )
     found = await identity.sessions.verify(token)
     everything = {name: name for name in names}
-    assert values(custom_fields.of_users.shown(found.user.additional)) == everything
-    assert values(custom_fields.of_sessions.shown(found.session.additional)) == everything
+    assert values(custom_fields.fields_of_users.returned(found.user.additional)) == everything
+    assert values(custom_fields.fields_of_sessions.returned(found.session.additional)) == everything
 
 
 async def test_a_sessions_fields_change_nothing_else_of_it_and_caches_know(identity: Identity) -> None:
@@ -96,7 +96,7 @@ async def test_a_sessions_fields_change_nothing_else_of_it_and_caches_know(ident
     after = await identity.sessions.verify(token)
     assert after.session == changed
     assert (changed.updated_at, changed.expires_at) == (before.session.updated_at, before.session.expires_at)
-    assert values(custom_fields.of_sessions.shown(changed.additional)) == {"theme": "dark"}
+    assert values(custom_fields.fields_of_sessions.returned(changed.additional)) == {"theme": "dark"}
     assert after.slides_at == before.slides_at
 
 
@@ -127,4 +127,4 @@ async def test_what_is_too_large_changes_nothing(identity: Identity) -> None:
     assert refused.value.reason == "ADDITIONAL_TOO_LARGE"
     kept = await identity.users.find(user.id)
     assert kept is not None
-    assert (kept.name, values(custom_fields.of_users.shown(kept.additional))["age"]) == ("Ann", 7)
+    assert (kept.name, values(custom_fields.fields_of_users.returned(kept.additional))["age"]) == ("Ann", 7)

@@ -8,11 +8,11 @@ import pytest
 
 from runtime.errors import FailedPrecondition
 from runtime.ids import new_id
-from services.identity.email.policy import Deletion, EmailRules
+from services.identity.email.policy import DeletionMode, EmailRules
 from services.identity.passwords.hashing import Hasher
 from services.identity.sessions.session import Origin
 from services.identity.users.administration import Administration
-from services.identity.users.users import Filter, Order, Role, User
+from services.identity.users.users import Order, Role, User, UserFilter
 from tests.conformance.identity.conftest import OPERATOR, PASSWORD, Identity
 from tests.conformance.identity.mailing import Mailing, mailing
 from tests.conformance.identity.moments import overlapping
@@ -42,7 +42,7 @@ def site(identity: Identity, hasher: Hasher) -> Mailing:
 async def token_of(site: Mailing, user: User) -> str:
     """Have the mail sent that deletes a user; return its token."""
     by_mail = copy(site.deletion)
-    by_mail._rules = EmailRules(deletion=Deletion.MAIL)
+    by_mail._rules = EmailRules(deletion=DeletionMode.MAIL)
     await by_mail.request(user.id, "", "/bye")
     return await site.last_token()
 
@@ -85,11 +85,11 @@ async def test_the_last_administrator_does_not_leave_by_a_session_or_a_mail(
     token, session_id = await token_of(site, first), await fresh_session(identity, first)
     await admin.set_role(second.id, Role.USER, actor=OPERATOR)
     await refused(token_of(site, first))
-    await refused(site.deletion.with_token(first.id, token))
+    await refused(site.deletion.delete_with_token(first.id, token))
     by_session = site.deletion.request(first.id, "", "", session_id=session_id)
     await refused(by_session)
     await admin.set_role(second.id, Role.ADMIN, actor=OPERATOR)
-    await site.deletion.with_token(first.id, token)
+    await site.deletion.delete_with_token(first.id, token)
     assert await identity.users.find(first.id) is None
 
 
@@ -105,7 +105,7 @@ async def test_of_two_who_remove_the_last_two_administrators_one_is_refused(
     assert not isinstance(done, BaseException), done
     assert isinstance(second_one, FailedPrecondition), second_one
     assert second_one.reason == "LAST_ADMIN"
-    left = await enduring.users.list(Filter(role=Role.ADMIN, banned=False), Order.NEWEST, 10)
+    left = await enduring.users.list(UserFilter(role=Role.ADMIN, banned=False), Order.NEWEST, 10)
     assert [user.id for user in left] == [bob.id]
 
 
@@ -117,7 +117,7 @@ async def test_administrators_who_all_delete_themselves_at_once_leave_one(
         *(site.deletion.request(each.id, PASSWORD, "") for each in crowd), return_exceptions=True
     )
     assert sum(isinstance(each, FailedPrecondition) for each in outcomes) == 1, outcomes
-    assert len(await identity.users.list(Filter(role=Role.ADMIN), Order.NEWEST, 10)) == 1
+    assert len(await identity.users.list(UserFilter(role=Role.ADMIN), Order.NEWEST, 10)) == 1
 
 
 async def test_a_user_who_is_promoted_meanwhile_counts_as_an_administrator(enduring: Identity, hasher: Hasher) -> None:

@@ -7,7 +7,7 @@ from runtime.errors import NotFound
 from runtime.ids import new_id
 from services.identity import schema
 from services.identity.store.database import Transaction
-from services.identity.users.users import Filter, Order, Role, User
+from services.identity.users.users import Order, Role, User, UserFilter
 from tests.conformance.identity.conftest import OPERATOR, Identity
 
 
@@ -28,7 +28,7 @@ async def _add(identity: Identity, *emails: str, **values: object) -> None:
 
 
 async def _emails(identity: Identity, prefix: str = "", order: Order = Order.EMAIL, **wanted: object) -> list[str]:
-    found = await identity.users.list(Filter(prefix, **wanted), order, 100)  # type: ignore[arg-type]
+    found = await identity.users.list(UserFilter(prefix, **wanted), order, 100)  # type: ignore[arg-type]
     return [user.email for user in found]
 
 
@@ -88,7 +88,7 @@ async def test_a_list_is_filtered_by_prefix_role_and_ban(identity: Identity) -> 
     assert await _emails(identity, role=Role.ADMIN) == ["root@x.io"]
     assert await _emails(identity, banned=True) == ["mallory@x.io"]
     assert await _emails(identity, "a", banned=True) == []
-    assert await identity.users.count(Filter("an")) == 2
+    assert await identity.users.count(UserFilter("an")) == 2
 
 
 @pytest.mark.parametrize(("prefix", "found"), [("a_", ["a_b@x.io"]), ("100%", ["100%@x.io"]), ("a\\", []), ("'", [])])
@@ -101,16 +101,16 @@ async def test_what_like_would_obey_is_taken_as_it_is(identity: Identity, prefix
 @pytest.mark.parametrize("order", Order)
 async def test_pages_follow_each_other_without_gap_or_double(identity: Identity, order: Order) -> None:
     await _add(identity, *(f"user{number}@x.io" for number in (3, 1, 4, 15, 9, 2, 6)))
-    whole = await identity.users.list(Filter(), order, 100)
+    whole = await identity.users.list(UserFilter(), order, 100)
     column, backwards = order.value
     assert [getattr(user, column) for user in whole] == sorted(
         (getattr(user, column) for user in whole), reverse=backwards
     )
     pages: list[User] = []
-    while page := await identity.users.list(Filter(), order, 3, after=_place(pages, column)):
+    while page := await identity.users.list(UserFilter(), order, 3, after=_place(pages, column)):
         pages += page
     assert pages == whole
-    assert await identity.users.list(Filter(), order, 3, offset=3) == whole[3:6]
+    assert await identity.users.list(UserFilter(), order, 3, offset=3) == whole[3:6]
 
 
 def _place(pages: list[User], column: str) -> tuple[str, str] | None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from runtime.errors import InvalidArgument
-from services.identity.billing.stripe_events import TELLS, Thin, read, told
-from services.identity.billing.stripe_terms import News, Terms
+from services.identity.billing.stripe_events import READERS, ThinEvent, read_event, read_object
+from services.identity.billing.stripe_terms import SubscriptionEvent, Terms
 from tests.harness.peers.stripe import NOW, checkout, event, invoice, old_subscription, subscription, thin_event
 
 PLANS = {"price_pro": "pro", "prod_team": "team"}
@@ -16,9 +16,9 @@ START, END = datetime.fromtimestamp(NOW, UTC), datetime.fromtimestamp(NOW + 2_59
 PERIOD = {"current_period_start": NOW, "current_period_end": NOW + 2_592_000}
 
 
-def news(kind: str, told: dict[str, Any]) -> News:
-    found = read(event(kind, told).decode(), PLANS)
-    assert isinstance(found, News)
+def news(kind: str, told: dict[str, Any]) -> SubscriptionEvent:
+    found = read_event(event(kind, told).decode(), PLANS)
+    assert isinstance(found, SubscriptionEvent)
     return found
 
 
@@ -28,9 +28,9 @@ def terms(told: dict[str, Any]) -> Terms:
     return found
 
 
-@pytest.mark.parametrize("kind", [kind for kind in TELLS if kind.startswith("customer.subscription.")])
+@pytest.mark.parametrize("kind", [kind for kind in READERS if kind.startswith("customer.subscription.")])
 def test_every_event_of_a_subscription_tells_all_of_it(kind: str) -> None:
-    assert news(kind, subscription(metadata={"userId": "u1"})) == News(
+    assert news(kind, subscription(metadata={"userId": "u1"})) == SubscriptionEvent(
         "evt_1", NOW, "sub_1", "cus_1", "u1", Terms("pro", "active", START, END, None, seats=3)
     )
 
@@ -81,26 +81,26 @@ def test_the_user_is_the_one_that_the_metadata_names(metadata: dict[str, str] | 
 
 def test_a_checkout_says_whose_a_subscription_is() -> None:
     kind = "checkout.session.completed"
-    assert news(kind, checkout("u1")) == News("evt_1", NOW, "sub_1", "cus_1", "u1")
+    assert news(kind, checkout("u1")) == SubscriptionEvent("evt_1", NOW, "sub_1", "cus_1", "u1")
     assert news(kind, checkout(None, metadata={"user_id": "u2"})).user_id == "u2"
     assert news(kind, checkout("u1", subscription=subscription(), customer={"id": "cus_9"})).customer_id == "cus_9"
-    assert read(event(kind, checkout("u1", subscription=None)).decode(), PLANS) is None
+    assert read_event(event(kind, checkout("u1", subscription=None)).decode(), PLANS) is None
 
 
 @pytest.mark.parametrize(
     ("kind", "paid"), [("invoice.paid", True), ("invoice.payment_succeeded", True), ("invoice.payment_failed", False)]
 )
 def test_an_invoice_says_of_its_subscription_whether_it_was_paid(kind: str, paid: bool) -> None:
-    expected = News("evt_1", NOW, "sub_1", "cus_1", paid=paid)
+    expected = SubscriptionEvent("evt_1", NOW, "sub_1", "cus_1", paid=paid)
     assert news(kind, invoice()) == expected
     assert news(kind, {"customer": "cus_1", "subscription": "sub_1"}) == expected
-    assert read(event(kind, {"customer": "cus_1", "parent": None}).decode(), PLANS) is None
+    assert read_event(event(kind, {"customer": "cus_1", "parent": None}).decode(), PLANS) is None
 
 
 @pytest.mark.parametrize("kind", ["customer.created", "customer.subscription.pending_update_applied", "v2.core.event"])
 def test_any_other_type_is_of_no_concern(kind: str) -> None:
     """P3: whatever it holds."""
-    assert read(event(kind, {"items": 7}).decode(), PLANS) is None
+    assert read_event(event(kind, {"items": 7}).decode(), PLANS) is None
 
 
 @pytest.mark.parametrize(
@@ -114,24 +114,24 @@ def test_any_other_type_is_of_no_concern(kind: str) -> None:
 )
 @pytest.mark.parametrize("changes", [{}, {"related_object": None}, {"created": 7, "id": None}])
 def test_a_thin_event_of_any_other_type_is_of_no_concern(kind: str, changes: dict[str, Any]) -> None:
-    assert read(thin_event(kind, "x_1", **changes).decode(), PLANS) is None
+    assert read_event(thin_event(kind, "x_1", **changes).decode(), PLANS) is None
 
 
-@pytest.mark.parametrize("kind", TELLS)
+@pytest.mark.parametrize("kind", READERS)
 def test_a_thin_event_names_the_object_to_read(kind: str) -> None:
-    found = read(thin_event(f"v1.{kind}", "x_1").decode(), PLANS)
-    assert isinstance(found, Thin)
+    found = read_event(thin_event(f"v1.{kind}", "x_1").decode(), PLANS)
+    assert isinstance(found, ThinEvent)
     assert (found.event_id, found.created, found.kind, found.object_id) == ("evt_1", NOW, kind, "x_1")
     whole = {"checkout/sessions": checkout("u1"), "invoices": invoice(), "subscriptions": subscription()}
-    assert told(found, whole[found.collection], PLANS) == news(kind, whole[found.collection])
+    assert read_object(found, whole[found.collection], PLANS) == news(kind, whole[found.collection])
     with pytest.raises(InvalidArgument):
-        told(found, {"subscription": 7}, PLANS)
+        read_object(found, {"subscription": 7}, PLANS)
 
 
 @pytest.mark.parametrize("changes", [{"related_object": None}, {"related_object": {}}, {"created": "noon"}, {"id": 7}])
 def test_a_thin_event_in_another_shape_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument):
-        read(thin_event("v1.customer.subscription.updated", "sub_1", **changes).decode(), PLANS)
+        read_event(thin_event("v1.customer.subscription.updated", "sub_1", **changes).decode(), PLANS)
 
 
 @pytest.mark.parametrize("items", [{"data": []}, {"object": "list", "data": []}, {}, None])
@@ -163,7 +163,7 @@ def without(name: str) -> dict[str, Any]:
 )
 def test_an_event_in_no_shape_of_stripes_is_refused(told: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        read(event("customer.subscription.updated", told).decode(), PLANS)
+        read_event(event("customer.subscription.updated", told).decode(), PLANS)
     assert caught.value.reason == "INVALID_EVENT"
 
 
@@ -174,4 +174,4 @@ def test_an_event_in_no_shape_of_stripes_is_refused(told: dict[str, Any]) -> Non
 def test_what_is_no_event_is_refused(text: str) -> None:
     """P4."""
     with pytest.raises(InvalidArgument, match="no event as Stripe documents it"):
-        read(text, PLANS)
+        read_event(text, PLANS)

@@ -12,13 +12,13 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from runtime.errors import InvalidArgument
-from services.identity.email.links import LinkClaims, Links, Step
+from services.identity.email.links import LinkClaims, LinkPurpose, Links
 
 SECRET = "0123456789abcdef0123456789abcdef-SeCrEt"
 FORMER = "a-former-secret-0123456789abcdef-01"
 NOW = datetime.fromtimestamp(1_795_529_699, UTC)
 PROOF = LinkClaims("b@x.io", "eX0E6UuVktDpEtIdwR0WkywgFIV5G8t0")
-CHANGE = LinkClaims("b@x.io", PROOF.user_id, Step.CONFIRM_CHANGE, "d@x.io")
+CHANGE = LinkClaims("b@x.io", PROOF.user_id, LinkPurpose.CONFIRM_CHANGE, "d@x.io")
 
 # Written by better-auth 1.7.24 at NOW, under SECRET, for PROOF and for CHANGE.
 VERIFICATION = (

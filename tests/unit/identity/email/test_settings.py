@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from services.identity.email.policy import Deletion, EmailRules
+from services.identity.email.policy import DeletionMode, EmailRules
 from services.identity.email.settings import EmailSettings
 
 
@@ -45,7 +45,7 @@ def test_all_of_it_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
         verify_on_sign_in=True,
         auto_sign_in_after_verification=True,
         change_email=False,
-        deletion=Deletion.MAIL,
+        deletion=DeletionMode.MAIL,
         password_reset=False,
     )
 

@@ -11,7 +11,7 @@ import pytest
 
 from services.identity.email import templates as module
 from services.identity.email.links import Links
-from services.identity.email.templates import TEMPLATES, Letter, Mails, one_line, salutation
+from services.identity.email.templates import TEMPLATES, Mailer, MailTemplate, one_line, salutation
 from services.identity.outbox.mail import Mail
 from services.identity.users.users import Role, User
 
@@ -44,7 +44,7 @@ class Kept:
 async def written(name: str = "Ann", email: str = "ann@x.io", new_email: str = "new@x.io") -> Sequence[Mail]:
     """Return one mail of each kind."""
     kept, transaction = Kept(), object()
-    mails: Any = Mails(kept, Links(BASE_URL, ("s" * 32,)), BASE_URL)  # type: ignore[arg-type]  # a post that keeps
+    mails: Any = Mailer(kept, Links(BASE_URL, ("s" * 32,)), BASE_URL)  # type: ignore[arg-type]  # a post that keeps
     user = User("u", email, name, None, False, Role.USER, False, None, None, NOW, NOW)
     await mails.verify_email(transaction, user, "/v")
     await mails.reset_password(transaction, user, "T" * 24, "/r")
@@ -61,7 +61,7 @@ def addresses(text: str) -> list[str]:
 
 async def test_every_letter_is_written_in_both_forms_with_its_link() -> None:
     mails = await written()
-    assert [mail.about.removeprefix("account.") for mail in mails] == [letter.value[0] for letter in Letter]
+    assert [mail.about.removeprefix("account.") for mail in mails] == [letter.value[0] for letter in MailTemplate]
     for mail in mails:
         assert "Hello Ann," in mail.text
         assert "Hello Ann," in mail.html
@@ -103,8 +103,8 @@ async def test_without_escaping_the_markup_would_be_there(monkeypatch: pytest.Mo
 async def test_a_mail_to_nobody_is_like_one_to_somebody() -> None:
     """A3: as much is written, sealed and stored."""
     kept = Kept()
-    mails: Any = Mails(kept, Links(BASE_URL, ("s" * 32,)), BASE_URL)  # type: ignore[arg-type]  # a post that keeps
-    await mails.nobody(object(), "/v")
+    mails: Any = Mailer(kept, Links(BASE_URL, ("s" * 32,)), BASE_URL)  # type: ignore[arg-type]  # a post that keeps
+    await mails.decoy(object(), "/v")
     (nobody,), somebody = kept.mails, (await written())[0]
     assert nobody.to == ""
     assert abs(len(json.dumps(nobody.text)) - len(json.dumps(somebody.text))) < 100
@@ -115,7 +115,7 @@ def test_what_ends_a_line_is_taken_out() -> None:
 
 
 def test_every_template_has_both_forms() -> None:
-    names = {letter.value[0] for letter in Letter} | {"page"}
+    names = {letter.value[0] for letter in MailTemplate} | {"page"}
     assert {path.name for path in Path(TEMPLATES).iterdir()} == {
         f"{name}.{form}" for name in names for form in ("txt", "html")
     }

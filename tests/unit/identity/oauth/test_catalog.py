@@ -8,7 +8,13 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from services.identity.oauth.errors import BadTokenError
-from services.identity.oauth.providers.catalog import BUILT_IN, MICROSOFT_PERSONAL, Registration, exactly, of_tenant
+from services.identity.oauth.providers.catalog import (
+    BUILT_IN,
+    MICROSOFT_PERSONAL,
+    ClientRegistration,
+    exact_issuer,
+    tenant_issuer,
+)
 
 OWN = "https://login.microsoftonline.com"
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
@@ -18,7 +24,7 @@ PEM = ECKey.generate_key("P-256").as_pem(private=True).decode()
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_address_is_https_and_a_secret_shows_itself_nowhere(name: str) -> None:
-    provider = BUILT_IN[name](Registration("id", "a-secret", private_key="a-key"))
+    provider = BUILT_IN[name](ClientRegistration("id", "a-secret", private_key="a-key"))
     assert provider.id == name
     assert provider.endpoints is not None
     addresses = (provider.endpoints.authorization, provider.endpoints.token, *provider.endpoints.userinfo)
@@ -45,19 +51,19 @@ def test_entra_lets_in_the_tenants_that_are_meant(tenant: str, tid: str, good: b
     """O3: the issuer names the token's own tenant, and that one is let in."""
     claims = {"tid": tid, "iss": f"{OWN}/{tid}/v2.0"}
     if good:
-        assert of_tenant(OWN, tenant)(claims) == claims["iss"]
+        assert tenant_issuer(OWN, tenant)(claims) == claims["iss"]
     else:
         with pytest.raises(BadTokenError):
-            of_tenant(OWN, tenant)(claims)
+            tenant_issuer(OWN, tenant)(claims)
     with pytest.raises(BadTokenError):
-        of_tenant(OWN, tenant)(claims | {"iss": f"{OWN}/{OTHER}x/v2.0"})
+        tenant_issuer(OWN, tenant)(claims | {"iss": f"{OWN}/{OTHER}x/v2.0"})
     with pytest.raises(BadTokenError):
-        of_tenant(OWN, tenant)({"iss": f"{OWN}/None/v2.0"})
+        tenant_issuer(OWN, tenant)({"iss": f"{OWN}/None/v2.0"})
 
 
 def test_an_issuer_is_spelled_exactly_so() -> None:
     """O3."""
-    rule = exactly("https://accounts.google.com", "accounts.google.com")
+    rule = exact_issuer("https://accounts.google.com", "accounts.google.com")
     assert rule({"iss": "accounts.google.com"}) == "https://accounts.google.com"
     for other in (
         "https://accounts.google.com/",
@@ -71,7 +77,7 @@ def test_an_issuer_is_spelled_exactly_so() -> None:
 
 
 def test_apples_secret_is_a_short_signed_claim() -> None:
-    own = Registration("com.example.web", team_id="TEAM", key_id="KEY", private_key=PEM)
+    own = ClientRegistration("com.example.web", team_id="TEAM", key_id="KEY", private_key=PEM)
     secret = BUILT_IN["apple"](own).secret(lambda: 1_700_000_000)
     header = json.loads(base64.urlsafe_b64decode(secret.split(".")[0] + "=="))
     assert (header["alg"], header["kid"]) == ("ES256", "KEY")

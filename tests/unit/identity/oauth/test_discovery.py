@@ -9,7 +9,7 @@ import pytest
 
 from runtime.background.tasks import Tasks
 from services.identity.oauth.errors import BadTokenError, ExchangeError
-from services.identity.oauth.providers.catalog import ClientAuth, Registration, discovered
+from services.identity.oauth.providers.catalog import ClientAuth, ClientRegistration, openid_provider
 from services.identity.oauth.providers.discovery import Discovery
 from services.identity.oauth.providers.http_client import open_provider_http
 from services.identity.oauth.providers.id_tokens import IdTokens
@@ -47,13 +47,13 @@ async def test_metadata_of_another_or_without_safe_addresses_is_refused(
 ) -> None:
     """O3: the metadata's issuer is the configured one."""
     provider.switches.metadata = metadata
-    acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
+    acme = openid_provider("acme", ClientRegistration(CLIENT_ID, "s", issuer=provider.issuer))
     with pytest.raises(ExchangeError):
         await Discovery(http, [acme], Tasks("tests")).resolve(acme)
 
 
 async def test_what_metadata_says_is_what_is_done(http: ProviderHttp, provider: Provider) -> None:
-    acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=f"{provider.issuer}/"))
+    acme = openid_provider("acme", ClientRegistration(CLIENT_ID, "s", issuer=f"{provider.issuer}/"))
     ready = await Discovery(http, [acme], Tasks("tests")).resolve(acme)
     assert ready.provider.issuer == provider.issuer
     assert ready.provider.algorithms == ("RS256",)
@@ -83,7 +83,7 @@ async def test_a_redirect_is_not_followed(http: ProviderHttp, provider: Provider
 
 async def test_a_rotated_key_is_found(http: ProviderHttp, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.identity.oauth.providers.discovery.AGAIN_SECONDS", 0.0)
-    acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
+    acme = openid_provider("acme", ClientRegistration(CLIENT_ID, "s", issuer=provider.issuer))
     issuers = Discovery(http, [acme], Tasks("tests"))
     tokens = IdTokens(issuers)
     ready = await issuers.resolve(acme)
@@ -94,7 +94,7 @@ async def test_a_rotated_key_is_found(http: ProviderHttp, provider: Provider, mo
 
 
 async def test_apples_nonce_may_be_hashed_and_others_not(http: ProviderHttp, provider: Provider) -> None:
-    acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
+    acme = openid_provider("acme", ClientRegistration(CLIENT_ID, "s", issuer=provider.issuer))
     issuers = Discovery(http, [acme], Tasks("tests"))
     ready = await issuers.resolve(acme)
     token = provider.id_token(nonce=hashlib.sha256(b"n").hexdigest())
@@ -109,7 +109,7 @@ async def test_clocks_may_be_half_a_minute_apart(
     http: ProviderHttp, provider: Provider, moved: int, good: bool
 ) -> None:
     """O3, R28."""
-    acme = discovered("acme", Registration(CLIENT_ID, "s", issuer=provider.issuer))
+    acme = openid_provider("acme", ClientRegistration(CLIENT_ID, "s", issuer=provider.issuer))
     issuers = Discovery(http, [acme], Tasks("tests"))
     ready = await issuers.resolve(acme)
     now = time.time()

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from services.identity.oauth.providers import profiles
-from services.identity.oauth.providers.profiles import Profile, Read
+from services.identity.oauth.providers.profiles import Profile, ReadProfile
 
-CASES: list[tuple[Read, list[Any], tuple[str, str, bool, str, str | None]]] = [
+CASES: list[tuple[ReadProfile, list[Any], tuple[str, str, bool, str, str | None]]] = [
     (
         profiles.github,
         [
@@ -83,7 +83,7 @@ CASES: list[tuple[Read, list[Any], tuple[str, str, bool, str, str | None]]] = [
 
 
 @pytest.mark.parametrize(("read", "documents", "expected"), CASES)
-def test_a_profile_is_read(read: Read, documents: list[Any], expected: tuple[object, ...]) -> None:
+def test_a_profile_is_read(read: ReadProfile, documents: list[Any], expected: tuple[object, ...]) -> None:
     found = read(documents)
     assert (found.account_id, found.email, found.email_verified, found.name, found.image) == expected
 
@@ -92,7 +92,7 @@ def test_a_profile_is_read(read: Read, documents: list[Any], expected: tuple[obj
     "read", [profiles.github, profiles.discord, profiles.gitlab, profiles.openid, profiles.microsoft]
 )
 @pytest.mark.parametrize("document", [None, [], "x", 7, {}, {"id": [], "sub": {}, "oid": 1.5, "email": "x" * 400}])
-def test_nonsense_is_nobody(read: Read, document: Any) -> None:
+def test_nonsense_is_nobody(read: ReadProfile, document: Any) -> None:
     found = read([document])
     assert not found.has_identity
     assert found.email == ""

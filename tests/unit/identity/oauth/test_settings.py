@@ -8,7 +8,7 @@ from joserfc.jwk import ECKey
 from ops.errors import WrongSettings
 from ops.settings_reader import mistakes, read_settings
 from ops.stack.environment import environment, settings_of
-from services.identity.oauth.providers.settings import OAuthSettings, SignUp
+from services.identity.oauth.providers.settings import OAuthSettings, SignUpRule
 from services.identity.settings import IdentitySettings
 
 PEM = ECKey.generate_key("P-256").as_pem(private=True).decode()
@@ -111,7 +111,7 @@ def test_mistakes_are_told_together() -> None:
 def test_who_may_sign_up_is_said_for_all_or_for_one(words: str, requested: bool, expected: list[bool]) -> None:
     rules = read(**GITHUB, **ACME, TRIVET_OAUTH_SIGN_UP=words).oauth_rules
     assert [rules.may_sign_up(name, requested=requested) for name in ("github", "my-idp")] == expected
-    assert SignUp("on") is SignUp.ON
+    assert SignUpRule("on") is SignUpRule.ON
 
 
 def test_identity_alone_is_given_the_providers() -> None:

@@ -51,9 +51,9 @@ async def test_those_who_ask_at_once_share_one_load() -> None:
 async def test_a_value_is_renewed_when_it_is_old_or_when_asked_but_not_at_once_again() -> None:
     source = Source()
     assert await source.kept.get() == 1
-    assert not await source.kept.renew()
+    assert not await source.kept.reload()
     source.time = 10
-    assert await source.kept.renew()
+    assert await source.kept.reload()
     assert await source.kept.get() == 2
     source.time = 111
     assert await source.kept.get() == 3

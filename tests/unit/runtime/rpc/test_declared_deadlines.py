@@ -18,7 +18,7 @@ from services.identity.oauth import token_refresh
 from services.identity.oauth.providers import http_client, provider_http, relying_party
 from services.identity.outbox import outbox_subscribers
 from services.identity.store import leases
-from services.identity.store.engine.engine import Limits
+from services.identity.store.engine.engine import StoreLimits
 from services.notifications.logs import query
 from services.notifications.privacy import user_data
 from services.notifications.settings import NotificationsSettings
@@ -76,7 +76,7 @@ def test_asking_stripe_ends_before_the_call_that_asks() -> None:
 
 def test_limits_of_a_service_are_below_the_deadlines_that_its_callers_give() -> None:
     """A limit above its caller's deadline is never reached, and what it protects from happens."""
-    limits, notifications = Limits(), NotificationsSettings.model_fields["store_timeout_ms"].default / 1_000
+    limits, notifications = StoreLimits(), NotificationsSettings.model_fields["store_timeout_ms"].default / 1_000
     for below, above in (
         (limits.turn_seconds, DEFAULT_TIMEOUT_SECONDS),
         (limits.attempt_seconds, DEFAULT_TIMEOUT_SECONDS),

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from sqlalchemy import text
 
 from services.identity.store.database import Database
-from services.identity.store.engine.engine import Limits, _setup_statements, server_of
+from services.identity.store.engine.engine import StoreLimits, _setup_statements, server_of
 from services.identity.store.engine.settings import StoreSettings
 from services.identity.store.engine.store_url import StoreUrl
 
@@ -32,7 +32,7 @@ class Cursor:
 @pytest.mark.parametrize(("version", "server"), SERVERS.items())
 def test_each_server_is_told_its_own_limits(version: str, server: str) -> None:
     assert server_of(version) == server
-    said = " ".join(_setup_statements("mysql", Limits(statement_seconds=2.5, lock_seconds=0.5), Cursor(version)))
+    said = " ".join(_setup_statements("mysql", StoreLimits(statement_seconds=2.5, lock_seconds=0.5), Cursor(version)))
     assert ("max_statement_time=2.5" in said) is (server == "mariadb")
     assert ("max_execution_time=2500" in said) is (server != "mariadb")
     assert "innodb_lock_wait_timeout=1," in said

@@ -47,7 +47,7 @@ async def test_an_address_that_names_a_pooler_is_believed(url: str) -> None:
         row = await database.row("tests.server", SERVER)
         assert row is not None
         assert tuple(row)[1:] == (0, "1100ms")
-        async with database.connections.one(5) as lent:
+        async with database.pool.lend(5) as lent:
             assert lent.is_pooled
 
 

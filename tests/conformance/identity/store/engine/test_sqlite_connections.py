@@ -15,9 +15,9 @@ BUSY_SECONDS = 0.3
 async def _drop_a_busy_connection(path: Path) -> None:
     async with Database.open(store_url.parse(f"sqlite:///{path}/dropped.db")) as database:
         await database.ping()
-        async with database.connections.one(1) as lent:
+        async with database.pool.lend(1) as lent:
             lent.driver._tx.put_nowait((None, lambda: threading.Event().wait(BUSY_SECONDS)))
-        database.connections.drop_idle()
+        database.pool.drop_idle()
 
 
 def test_the_thread_of_a_dropped_connection_ends_before_its_event_loop(

@@ -104,4 +104,4 @@ def test_what_is_not_said_is_verified_against_the_systems_authorities() -> None:
     ],
 )
 def test_it_is_known_when_others_could_read_along(text: str, is_plain: bool) -> None:
-    assert store_url.parse(text).is_plain_and_far is is_plain
+    assert store_url.parse(text).is_unencrypted_remote is is_plain

@@ -8,7 +8,7 @@ from sqlalchemy.pool import NullPool
 
 from services.identity.store.database import Database
 from services.identity.store.engine import store_url
-from services.identity.store.engine.engine import Limits
+from services.identity.store.engine.engine import StoreLimits
 from services.identity.store.engine.settings import StoreSettings
 from services.identity.store.schema import migrate
 from services.identity.store.schema.schema_check import SchemaCheck
@@ -38,7 +38,7 @@ def address(engine: Engines, kind: str, folder: Path) -> str:
 async def test_what_orms_write_is_taken_by_both_drivers(engine: Engines, folder: Path, kind: str, query: str) -> None:
     url = f"{address(engine, kind, folder)}?{query}"
     migrate.upgrade(url)
-    async with Database.open(store_url.parse(url), admit=SchemaCheck()) as database:
+    async with Database.open(store_url.parse(url), check_schema=SchemaCheck()) as database:
         await database.ping()
 
 
@@ -111,7 +111,9 @@ async def test_a_schema_is_where_tables_are_made_and_found(engine: Engines) -> N
         try:
             url = f"{plain}?schema=My%20schema&application_name=my-app"
             migrate.upgrade(url)
-            async with Database.open(store_url.parse(url), Limits(connections=1), admit=SchemaCheck()) as database:
+            async with Database.open(
+                store_url.parse(url), StoreLimits(connections=1), check_schema=SchemaCheck()
+            ) as database:
                 row = await database.row("test", text("SELECT current_schema(), current_setting('application_name')"))
             assert row is not None
             assert tuple(row) == ("My schema", "my-app")

@@ -16,7 +16,7 @@ from services.identity.store.database import Database, Transaction
 from services.identity.store.engine import store_url
 from services.identity.store.engine.store_url import StoreUrl
 from services.identity.store.faults.codes import CODES, Fault
-from services.identity.store.faults.errors import OrphanError, TwiceError, fault_of
+from services.identity.store.faults.errors import DuplicateError, OrphanError, fault_of
 from services.identity.store.schema import migrate
 from tests.conformance.identity.conftest import SHORT
 from tests.conformance.identity.statements import before_driver
@@ -127,7 +127,7 @@ async def test_a_commit_of_unknown_outcome_is_not_run_again(small: Database, cod
 
 
 @pytest.mark.parametrize(
-    ("code", "error"), [(1062, TwiceError), ("23505", TwiceError), (1452, OrphanError), ("23503", OrphanError)]
+    ("code", "error"), [(1062, DuplicateError), ("23505", DuplicateError), (1452, OrphanError), ("23503", OrphanError)]
 )
 async def test_a_constraint_that_only_the_commit_reports_is_said_as_one(
     small: Database, code: int | str, error: type[Exception]
@@ -146,7 +146,7 @@ async def test_a_key_that_postgresql_checks_at_commit_is_said_as_one(database: D
         await transaction.execute(text("CREATE TEMPORARY TABLE once (id INT UNIQUE DEFERRABLE INITIALLY DEFERRED)"))
         await transaction.execute(text("INSERT INTO once VALUES (1), (1)"))
 
-    with pytest.raises(TwiceError):
+    with pytest.raises(DuplicateError):
         await database.transaction("tests.twice", work)
 
 
@@ -162,7 +162,7 @@ async def test_a_read_only_connection_is_dropped_and_the_primary_found(
     }[store.kind]
     async with Database.open(store, SHORT) as failed_over:
         opened = _connects(failed_over)
-        async with failed_over.connections.one(5) as one, failed_over.connections.one(5) as other:
+        async with failed_over.pool.lend(5) as one, failed_over.pool.lend(5) as other:
             for lent in (one, other):
                 await lent.connection.exec_driver_sql(to_read_only)
         assert len(opened) == 2

@@ -28,7 +28,7 @@ from services.identity.store.database import Database
 from services.identity.store.engine import store_url, versions
 from services.identity.store.engine.operator_engine import operator_engine
 from services.identity.store.faults import diagnosis
-from services.identity.store.faults.diagnosis import trouble_of
+from services.identity.store.faults.diagnosis import diagnose
 from services.identity.store.schema import migrate
 from services.identity.store.schema.schema_check import SchemaCheck
 from tests.conftest import Engines
@@ -111,15 +111,15 @@ async def told(url: str, caplog: pytest.LogCaptureFixture, statement: str = "SEL
     return refused.value, line
 
 
-def assert_named(found: tuple[CommandFailed, str], trouble: diagnosis.Trouble) -> None:
+def assert_named(found: tuple[CommandFailed, str], expected: diagnosis.Diagnosis) -> None:
     refusal, line = found
-    assert str(refusal).startswith(f"DATABASE_URL: {trouble.what}: {trouble.mend} (")
-    assert f"{trouble.what}: {trouble.mend} (" in line
-    assert isinstance(refusal, WrongSettings) is not trouble.passes, "what no waiting mends is not waited for"
+    assert str(refusal).startswith(f"DATABASE_URL: {expected.problem}: {expected.remedy} (")
+    assert f"{expected.problem}: {expected.remedy} (" in line
+    assert isinstance(refusal, WrongSettings) is not expected.is_transient, "what no waiting mends is not waited for"
 
 
 @pytest.mark.parametrize(
-    ("changed", "trouble"),
+    ("changed", "expected"),
     [
         ({"database": "nowhere"}, diagnosis.NO_DATABASE),
         ({"password": "wrong"}, diagnosis.WRONG_PASSWORD),
@@ -127,12 +127,12 @@ def assert_named(found: tuple[CommandFailed, str], trouble: diagnosis.Trouble) -
         ({"port": 1}, diagnosis.NOTHING_LISTENS),
         ({"host": "nowhere.invalid"}, diagnosis.NO_SUCH_HOST),
     ],
-    ids=lambda value: value.what if isinstance(value, diagnosis.Trouble) else "",
+    ids=lambda value: value.problem if isinstance(value, diagnosis.Diagnosis) else "",
 )
 async def test_an_address_that_leads_nowhere_is_named(
-    server: Engine, caplog: pytest.LogCaptureFixture, changed: dict[str, Any], trouble: diagnosis.Trouble
+    server: Engine, caplog: pytest.LogCaptureFixture, changed: dict[str, Any], expected: diagnosis.Diagnosis
 ) -> None:
-    assert_named(await told(at(server, **changed), caplog), trouble)
+    assert_named(await told(at(server, **changed), caplog), expected)
 
 
 async def test_too_many_connections_are_named(server: Engine, caplog: pytest.LogCaptureFixture) -> None:
@@ -277,7 +277,7 @@ async def test_a_server_that_is_too_old_is_named(
     for work in (migrate.upgrade, migrate.status):
         with pytest.raises(WrongSettings, match="is too old: upgrade the server to 99 or later"), explained(url):
             work(url)
-    async with Database.open(store_url.parse(url), admit=SchemaCheck()) as database:
+    async with Database.open(store_url.parse(url), check_schema=SchemaCheck()) as database:
         for _ in range(2):
             with pytest.raises(ServiceError) as refused:
                 await database.ping()
@@ -292,10 +292,10 @@ def test_what_other_servers_say_is_known_by_its_code() -> None:
         return OperationalError("", {}, cause)
 
     space = Exception(1030, 'Got error 28 "No space left on device" from storage engine InnoDB')
-    assert trouble_of(failed(space)) is diagnosis.DISK_FULL
-    assert trouble_of(failed(Exception(1030, "Got error 168 from storage engine"))) is None
-    assert trouble_of(failed(Exception(3159, "insecure transport"))) is diagnosis.TLS_WANTED
+    assert diagnose(failed(space)) is diagnosis.DISK_FULL
+    assert diagnose(failed(Exception(1030, "Got error 168 from storage engine"))) is None
+    assert diagnose(failed(Exception(3159, "insecure transport"))) is diagnosis.TLS_WANTED
     error = failed(Exception(2003, "can't connect"))
     error.__cause__ = ssl.SSLCertVerificationError("unable to get local issuer certificate")
-    assert trouble_of(error) is diagnosis.TLS_UNVERIFIED
-    assert trouble_of(ValueError("x")) is None
+    assert diagnose(error) is diagnosis.TLS_UNVERIFIED
+    assert diagnose(ValueError("x")) is None

@@ -7,7 +7,7 @@ from runtime.ids import new_id, token_hash
 from services.identity import schema
 from services.identity.store.database import Database, Transaction
 from services.identity.store.engine import store_url
-from services.identity.store.faults.errors import TwiceError
+from services.identity.store.faults.errors import DuplicateError
 from tests.conformance.identity.conftest import Identity
 from tests.conftest import Engines
 
@@ -36,7 +36,7 @@ async def test_an_accent_makes_another_address(identity: Identity) -> None:
     assert not await _finds(identity.database, schema.users.c.email, "jose@x.io")
     await _insert_user(identity, "jose@x.io")
     await _insert_user(identity, "JOSE@x.io")
-    with pytest.raises(TwiceError):
+    with pytest.raises(DuplicateError):
         await _insert_user(identity, "jose@x.io")
 
 

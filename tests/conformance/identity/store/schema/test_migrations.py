@@ -133,7 +133,7 @@ async def test_an_old_schema_is_told_once_and_nothing_is_served(
 ) -> None:
     """R37: one clear line; and the schema that arrives later is noticed without a restart (R36)."""
     migrate.downgrade(url)
-    async with Database.open(store, admit=SchemaCheck()) as database:
+    async with Database.open(store, check_schema=SchemaCheck()) as database:
         for _ in range(3):
             with pytest.raises(Unavailable) as caught:
                 await database.ping()

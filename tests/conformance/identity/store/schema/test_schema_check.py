@@ -35,7 +35,7 @@ async def test_a_rollback_under_a_running_service_is_named_and_heals(
     url: str, store: StoreUrl, hasher: Hasher, caplog: pytest.LogCaptureFixture, steps: int
 ) -> None:
     await empty(store)
-    async with Database.open(store, PATIENT, admit=SchemaCheck()) as database:
+    async with Database.open(store, PATIENT, check_schema=SchemaCheck()) as database:
         identity = build(database, hasher)
         _, token = await identity.sign_up()
         found = migrate.downgrade(url, steps).current
@@ -55,7 +55,7 @@ async def test_a_rollback_under_a_running_service_is_named_and_heals(
 async def test_a_rollback_that_breaks_no_statement_is_noticed_by_the_ping_each_time_it_happens(
     url: str, store: StoreUrl, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with Database.open(store, PATIENT, admit=SchemaCheck()) as database:
+    async with Database.open(store, PATIENT, check_schema=SchemaCheck()) as database:
         for _ in range(2):
             await database.ping()
             migrate.downgrade(url)
@@ -74,7 +74,7 @@ async def test_what_a_newer_schema_breaks_is_unavailable_and_the_rest_is_served(
     url: str, store: StoreUrl, hasher: Hasher, caplog: pytest.LogCaptureFixture
 ) -> None:
     await empty(store)
-    async with Database.open(store, PATIENT, admit=SchemaCheck()) as database:
+    async with Database.open(store, PATIENT, check_schema=SchemaCheck()) as database:
         identity = build(database, hasher)
         user, token = await identity.sign_up()
         operate(url, "ALTER TABLE outbox RENAME TO outbox_later", "UPDATE alembic_version SET version_num = '9999'")
@@ -101,7 +101,7 @@ async def test_what_a_newer_schema_breaks_is_unavailable_and_the_rest_is_served(
 async def test_a_wrong_statement_on_our_own_schema_stays_a_mistake_of_ours(
     url: str, store: StoreUrl, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with Database.open(store, PATIENT, admit=SchemaCheck()) as database:
+    async with Database.open(store, PATIENT, check_schema=SchemaCheck()) as database:
         for statement in ("SELECT absent FROM users", "SELECT id FROM absent"):
             with pytest.raises(DBAPIError):
                 await database.rows("tests.wrong", text(statement))

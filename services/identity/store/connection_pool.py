@@ -12,17 +12,17 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from runtime.telemetry.tracing import store_pool_in_use, store_pool_size
 from services.identity.store.engine import pooler
-from services.identity.store.engine.engine import Limits
+from services.identity.store.engine.engine import StoreLimits
 from services.identity.store.faults.codes import Fault
 from services.identity.store.faults.errors import busy, fault_of
 
 CLOSING_SECONDS = 1.0
 
-Admit = Callable[[AsyncConnection], Awaitable[bool]]
+CheckSchema = Callable[[AsyncConnection], Awaitable[bool]]
 """Looks at a database: raises if it is not one to work with, returns whether its schema is exactly ours."""
 
 
-class Lent:
+class LentConnection:
     """An open connection: SQLAlchemy's, and the driver's own below it."""
 
     __slots__ = ("_info", "_statement_seconds", "connection", "driver", "idle_since", "is_pooled")
@@ -58,21 +58,21 @@ class Lent:
         return ends
 
 
-class Connections:
+class ConnectionPool:
     """Lends connections, the one used last first, and opens one when none is idle. Those who wait are served in turn.
 
     It takes the place of SQLAlchemy's pool. That one works through greenlets, which cost a read as much as the
     database does, and lends a connection that comes back to whoever asks next, before those who wait.
     """
 
-    def __init__(self, engine: AsyncEngine, kind: str, limits: Limits, admit: Admit | None) -> None:
+    def __init__(self, engine: AsyncEngine, kind: str, limits: StoreLimits, check_schema: CheckSchema | None) -> None:
         self._engine = engine
         self._limits = limits
-        self._admit = admit
-        self._is_admitted = admit is None
-        self.has_our_schema = admit is None
+        self._check_schema = check_schema
+        self._is_admitted = check_schema is None
+        self.has_our_schema = check_schema is None
         self._statement_seconds = limits.statement_seconds if kind == "sqlite" else None
-        self._idle: list[Lent] = []
+        self._idle: list[LentConnection] = []
         self._ending: set[asyncio.Future[Any]] = set()
         self._places = asyncio.Semaphore(limits.connections)
         self.in_use = 0
@@ -80,7 +80,7 @@ class Connections:
         store_pool_size.labels(kind).set_function(lambda: self.in_use + self.idle)
 
     @contextlib.asynccontextmanager
-    async def one(self, wait: float, *, look: bool = False) -> AsyncIterator[Lent]:
+    async def lend(self, wait: float, *, look: bool = False) -> AsyncIterator[LentConnection]:
         """Lend a connection for `attempt_seconds`. Raises Unavailable (STORE_BUSY) after `wait` seconds without one.
 
         The database must be admitted before: it is looked at for the first work, after a statement that did not fit
@@ -109,9 +109,9 @@ class Connections:
             self._places.release()
 
     async def _look(self, connection: AsyncConnection) -> None:
-        if self._admit is not None:
+        if self._check_schema is not None:
             self._is_admitted = False
-            self.has_our_schema = await self._admit(connection)
+            self.has_our_schema = await self._check_schema(connection)
             self._is_admitted = True
 
     @property
@@ -136,7 +136,7 @@ class Connections:
         if self._ending:
             await asyncio.wait(self._ending, timeout=self._limits.attempt_seconds)
 
-    def _drop(self, lent: Lent) -> None:
+    def _drop(self, lent: LentConnection) -> None:
         if ends := lent.drop():
             self._ending.add(ends)
             ends.add_done_callback(self._ending.discard)
@@ -151,7 +151,7 @@ class Connections:
         except TimeoutError:
             raise busy() from None
 
-    async def _take(self) -> Lent:
+    async def _take(self) -> LentConnection:
         if self._idle:
             lent = self._idle.pop()
             if time.monotonic() - lent.idle_since <= self._limits.idle_seconds:
@@ -160,19 +160,19 @@ class Connections:
             self._drop(lent)
             self.drop_idle()
         connection = await self._engine.connect()
-        return Lent(connection, await connection.get_raw_connection(), self._statement_seconds)
+        return LentConnection(connection, await connection.get_raw_connection(), self._statement_seconds)
 
-    def _put(self, lent: Lent) -> None:
+    def _put(self, lent: LentConnection) -> None:
         lent.idle_since = time.monotonic()
         self._idle.append(lent)
 
-    async def _settle(self, lent: Lent, error: BaseException) -> None:
+    async def _settle(self, lent: LentConnection, error: BaseException) -> None:
         if not isinstance(error, Exception):  # cancelled amid an answer of the server's
             self._drop(lent)
             return
         fault = fault_of(error)
         if fault is Fault.SCHEMA:
-            self._is_admitted = self._admit is None
+            self._is_admitted = self._check_schema is None
         if fault in (Fault.GONE, Fault.READ_ONLY):
             self._drop(lent)
             self.drop_idle()
@@ -182,7 +182,7 @@ class Connections:
             self._drop(lent)
 
 
-async def _is_rolled_back(lent: Lent) -> bool:
+async def _is_rolled_back(lent: LentConnection) -> bool:
     if lent.connection.invalidated or lent.connection.closed:
         return False
     try:
