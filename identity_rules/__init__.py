@@ -1,1 +1,1 @@
-"""Rules of identity that the gateway applies too: custom fields, and fresh sessions."""
+"""Rules that identity and the gateway share: custom fields and fresh sessions."""

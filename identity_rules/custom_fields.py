@@ -1,4 +1,4 @@
-"""Fields that a product adds to users and sessions: how they are declared in settings, and what each may hold."""
+"""Custom fields that a product adds to users and sessions: their declaration in settings, and their types."""
 
 import json
 import math
@@ -23,14 +23,14 @@ RESERVED_FOR_USERS = OF_JAVASCRIPT | {
 RESERVED_FOR_SESSIONS = OF_JAVASCRIPT | {
     *("id", "userId", "token", "expiresAt", "createdAt", "updatedAt", "ipAddress", "userAgent", "user"),
 }
-"""Names that have a meaning already."""
+"""Names that users and sessions use already. A custom field cannot have one of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field. `input`: people may set it themselves. `returned`: it leaves the identity service.
+    """A custom field. `input`: users can set it themselves. `returned`: responses contain it.
 
-    `default` stands where nothing was ever set; None if nothing does.
+    `default` is the value of a field that was never set, None without a default.
     """
 
     type: str
@@ -45,9 +45,9 @@ NO_FIELDS: Fields = {}
 
 
 def type_mismatch(field: Field, value: object) -> tuple[str, str, object] | None:
-    """Return what is wrong with a value: where in it, which type was wanted and what is there; None if it fits.
+    """Return how a value breaks the field's type: (path in the value, expected type, actual value). None if it fits.
 
-    Nothing, that is None, fits every field.
+    None fits every field.
     """
     if value is None:
         return None
@@ -60,7 +60,7 @@ def type_mismatch(field: Field, value: object) -> tuple[str, str, object] | None
 
 
 def normalized(field: Field, value: Any) -> Any:
-    """Return a value that fits as it is kept: a date in UTC with milliseconds, everything else as it is."""
+    """Return a valid value as it is stored: a date in UTC with milliseconds, any other value unchanged."""
     return _date(value) if field.type == "date" and value is not None else value
 
 
@@ -80,7 +80,7 @@ def _is_a_double(value: int | float) -> bool:
 
 
 def _date(text: str) -> str | None:
-    """Return an ISO 8601 time as the protocol writes times, None if it is none; without an offset it is in UTC."""
+    """Return an ISO 8601 time in the protocol's format, None if the text is no time. Without an offset it is in UTC."""
     try:
         time = datetime.fromisoformat(text)
         time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
@@ -90,7 +90,7 @@ def _date(text: str) -> str | None:
 
 
 def parse(text: str, taken: frozenset[str]) -> Fields:
-    """Return the fields that a JSON object declares. Raises ValueError, which names the field and what is wrong."""
+    """Return the fields that a JSON object declares. Raises ValueError with the field's name and what is wrong."""
     try:
         declared = json.loads(text or "{}")
     except ValueError:
@@ -102,16 +102,18 @@ def parse(text: str, taken: frozenset[str]) -> Fields:
 
 def _field(name: str, value: object, taken: frozenset[str]) -> Field:
     if not NAME.fullmatch(name):
-        raise ValueError(f"{name[:64]!r} must be a letter, then up to 63 letters, digits and underscores")
+        raise ValueError(
+            f"{name[:64]!r} must begin with a letter, followed by up to 63 letters, digits and underscores"
+        )
     if name in taken:
-        raise ValueError(f"{name} has a meaning already: choose another name")
+        raise ValueError(f"{name} is a reserved name: choose another one")
     if not isinstance(value, dict) or (unknown := value.keys() - {"type", *FLAGS, "defaultValue"}):
         what = f"not {', '.join(sorted(unknown))}" if isinstance(value, dict) else "in an object"
-        raise ValueError(f"{name} may have type, required, input, returned and defaultValue, {what}")
+        raise ValueError(f"{name} can have type, required, input, returned and defaultValue, {what}")
     if value.get("type") not in TYPES:
         raise ValueError(f"{name}: type must be one of {', '.join(TYPES)}")
     if any(not isinstance(value.get(flag, True), bool) for flag in FLAGS):
-        raise ValueError(f"{name}: required, input and returned are true or false")
+        raise ValueError(f"{name}: required, input and returned must be true or false")
     field = Field(value["type"], **{flag: value[flag] for flag in FLAGS if flag in value})
     default = value.get("defaultValue")
     if type_mismatch(field, default) is not None:
@@ -125,6 +127,6 @@ def _reader(taken: frozenset[str]) -> BeforeValidator:
 
 UserFields = Annotated[Fields, NoDecode, _reader(RESERVED_FOR_USERS)]
 SessionFields = Annotated[Fields, NoDecode, _reader(RESERVED_FOR_SESSIONS)]
-USER_FIELDS = "A product's own fields of users as JSON: NAME to type, required, input, returned, defaultValue."
-SESSION_FIELDS = "The same for sessions."
-"""The sentences of the two settings, which two processes read."""
+USER_FIELDS = "Custom fields of users, as a JSON object: NAME to type, required, input, returned, defaultValue."
+SESSION_FIELDS = "Custom fields of sessions, as a JSON object in the form of TRIVET_USER_FIELDS."
+"""The descriptions of the two settings, which identity and the gateway read."""

@@ -1,4 +1,4 @@
-"""When somebody has signed in just now, for what not every open session may do."""
+"""Fresh sessions: sensitive changes require a session that was opened less than a day ago."""
 
 from datetime import datetime, timedelta
 
@@ -6,5 +6,5 @@ FRESH = timedelta(days=1)
 
 
 def is_fresh(opened: datetime, now: datetime) -> bool:
-    """Whether a session that was opened, not merely slid, at a time is fresh."""
+    """Whether a session that was opened at `opened` is fresh. A refresh does not make a session fresh."""
     return now - opened < FRESH

@@ -20,41 +20,68 @@ logger = logging.getLogger(__name__)
 class IdentitySettings(ServiceSettings, SiteSettings, StoreSettings, EmailSettings, OAuthSettings, StripeSettings):
     """The settings that only the identity service has."""
 
-    port: int = from_env("TRIVET_IDENTITY_PORT", default=50051, ge=0, le=65535, description="Where gRPC is served.")
-    cache_address: Address = from_env("TRIVET_CACHE_ADDRESS", default="127.0.0.1:50053", description="HOST:PORT.")
+    port: int = from_env(
+        "TRIVET_IDENTITY_PORT", default=50051, ge=0, le=65535, description="The port of the gRPC server."
+    )
+    cache_address: Address = from_env(
+        "TRIVET_CACHE_ADDRESS", default="127.0.0.1:50053", description="HOST:PORT of the cache service."
+    )
     notifications_address: Address = from_env(
-        "TRIVET_NOTIFICATIONS_ADDRESS", default="127.0.0.1:50052", description="HOST:PORT."
+        "TRIVET_NOTIFICATIONS_ADDRESS", default="127.0.0.1:50052", description="HOST:PORT of the notifications service."
     )
     seal_keys: SealKeysField = from_env(
-        "TRIVET_SEAL_KEYS", description="Encrypt secrets at rest, the first one; the others are still opened, by comma."
+        "TRIVET_SEAL_KEYS",
+        description="Keys that encrypt secrets at rest, by comma. The first one encrypts; all of them decrypt.",
     )
 
     user_fields: UserFields = from_env("TRIVET_USER_FIELDS", default=NO_FIELDS, description=USER_FIELDS)
     session_fields: SessionFields = from_env("TRIVET_SESSION_FIELDS", default=NO_FIELDS, description=SESSION_FIELDS)
     session_expires_seconds: int = from_env(
-        "TRIVET_SESSION_EXPIRES_SECONDS", default=604_800, ge=60, description="How long a session lives."
+        "TRIVET_SESSION_EXPIRES_SECONDS",
+        default=604_800,
+        ge=60,
+        description="How many seconds a session lasts after it was opened or refreshed.",
     )
     session_update_seconds: int = from_env(
-        "TRIVET_SESSION_UPDATE_SECONDS", default=86_400, ge=0, description="How old its refresh must be for another."
+        "TRIVET_SESSION_UPDATE_SECONDS",
+        default=86_400,
+        ge=0,
+        description="The age of a refresh, in seconds, from which the next use of a session refreshes it again.",
     )
     refuse_common_passwords: bool = from_env(
-        "TRIVET_REFUSE_COMMON_PASSWORDS", default=True, description="Whether the 3,000 commonest are refused."
+        "TRIVET_REFUSE_COMMON_PASSWORDS",
+        default=True,
+        description="Whether the 3,000 most common passwords are refused as new passwords.",
     )
     hashing_memory_kib: int = from_env(
-        "TRIVET_HASHING_MEMORY_KIB", default=19_456, ge=8, description="Argon2id's memory per password."
+        "TRIVET_HASHING_MEMORY_KIB",
+        default=19_456,
+        ge=8,
+        description="The memory that Argon2id uses for one password, in KiB.",
     )
-    hashing_passes: int = from_env("TRIVET_HASHING_PASSES", default=2, ge=1, description="Argon2id's passes.")
+    hashing_passes: int = from_env(
+        "TRIVET_HASHING_PASSES", default=2, ge=1, description="The number of passes (the time cost) of Argon2id."
+    )
     hashing_workers: int = from_env(
-        "TRIVET_HASHING_WORKERS", default=0, ge=0, description="Threads that hash; 0 for one less than there are cores."
+        "TRIVET_HASHING_WORKERS",
+        default=0,
+        ge=0,
+        description="The number of threads that hash passwords. 0 means one less than the number of CPU cores.",
     )
     hashing_queue: int = from_env(
-        "TRIVET_HASHING_QUEUE", default=80, ge=1, description="Passwords that may wait; more are refused at once."
+        "TRIVET_HASHING_QUEUE",
+        default=80,
+        ge=1,
+        description="How many passwords can wait for a thread. Further calls fail at once with HASHING_OVERLOADED.",
     )
     sweep_seconds: float = from_env(
-        "TRIVET_SWEEP_SECONDS", default=60.0, gt=0, description="How often what has expired is removed."
+        "TRIVET_SWEEP_SECONDS", default=60.0, gt=0, description="The seconds between two deletions of expired rows."
     )
     relay_seconds: float = from_env(
-        "TRIVET_RELAY_SECONDS", default=1.0, gt=0, description="How often unconfirmed invalidations are sent again."
+        "TRIVET_RELAY_SECONDS",
+        default=1.0,
+        gt=0,
+        description="The seconds between two deliveries of outbox messages that wait, such as invalidations.",
     )
 
     @property
@@ -79,11 +106,13 @@ class IdentitySettings(ServiceSettings, SiteSettings, StoreSettings, EmailSettin
         )
 
     def warn_about_the_store(self) -> None:
-        """Log what an operator should change in DATABASE_URL."""
+        """Log a warning for each part of DATABASE_URL that the operator should change."""
         for name, why in self.store.parameters.ignored.items():
             logger.warning("DATABASE_URL: the parameter %s has no effect: %s", name, why)
         if self.is_production and self.store.is_unencrypted_remote:
-            logger.warning("DATABASE_URL: the connection to the database is not encrypted: set sslmode")
+            logger.warning(
+                "DATABASE_URL: the connection to the database is not encrypted: set sslmode=require or verify-full"
+            )
 
     @property
     def lifetimes(self) -> Lifetimes:

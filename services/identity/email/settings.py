@@ -1,4 +1,4 @@
-"""What identity is told about the verification of addresses, and about what mail may do."""
+"""The settings of email verification and of what a mailed link can do."""
 
 from typing import Literal
 
@@ -7,41 +7,42 @@ from services.identity.email.policy import DeletionMode, EmailRules
 
 
 class EmailSettings(Settings):
-    """What a site has decided about email."""
+    """The site's rules for email."""
 
     require_email_verification: bool = from_env(
         "TRIVET_REQUIRE_EMAIL_VERIFICATION",
         default=False,
-        description="Whether an address must be verified before its password signs in.",
+        description="Whether a user must verify the email address before the password opens a session.",
     )
-    auto_sign_in: bool = from_env(
-        "TRIVET_AUTO_SIGN_IN", default=True, description="Whether signing up opens a session."
-    )
+    auto_sign_in: bool = from_env("TRIVET_AUTO_SIGN_IN", default=True, description="Whether a sign-up opens a session.")
     verify_on_sign_up: Literal["on", "off", ""] = from_env(
         "TRIVET_VERIFY_ON_SIGN_UP",
         default="",
-        description="on or off: whether signing up mails a verification link; as verification is required if unset.",
+        description="on or off: whether a sign-up mails a verification link. Unset, it follows "
+        "TRIVET_REQUIRE_EMAIL_VERIFICATION.",
     )
     verify_on_sign_in: bool = from_env(
         "TRIVET_VERIFY_ON_SIGN_IN",
         default=False,
-        description="Whether a sign-in that is refused for an unverified address mails the link again.",
+        description="Whether a sign-in that fails because the address is not verified mails the link again.",
     )
     auto_sign_in_after_verification: bool = from_env(
         "TRIVET_AUTO_SIGN_IN_AFTER_VERIFICATION",
         default=False,
-        description="Whether following a verification link opens a session.",
+        description="Whether a verification link opens a session.",
     )
     change_email: Literal["on", "off"] = from_env(
-        "TRIVET_CHANGE_EMAIL", default="on", description="on or off: people change their address."
+        "TRIVET_CHANGE_EMAIL", default="on", description="on or off: whether users can change their email address."
     )
     delete_user: Literal["on", "mail", "off"] = from_env(
         "TRIVET_DELETE_USER",
         default="on",
-        description="on, mail or off: people delete their account at once, by a link in a mail, or not at all.",
+        description="on, mail or off: users can delete their account at once, by a mailed link, or not at all.",
     )
     password_reset: Literal["on", "off"] = from_env(
-        "TRIVET_PASSWORD_RESET", default="on", description="on or off: who has forgotten a password is mailed a link."
+        "TRIVET_PASSWORD_RESET",
+        default="on",
+        description="on or off: whether users can reset a forgotten password by a mailed link.",
     )
 
     @property

@@ -1,4 +1,4 @@
-"""Which providers people may sign in at: TRIVET_OAUTH_* in the environment, any number, read in this one place."""
+"""The settings of sign-in at providers: TRIVET_OAUTH_* variables, a group for each provider."""
 
 import os
 import re
@@ -29,11 +29,11 @@ NAMED = re.compile(r"OIDC_([A-Z0-9]+(?:_[A-Z0-9]+)*?)_(ISSUER|CLIENT_ID|CLIENT_S
 TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,127}")
 NAME_LENGTH = 64
 EXTRA = {"microsoft": ("TENANT_ID",), "apple": ("TEAM_ID", "KEY_ID", "PRIVATE_KEY"), "gitlab": ("ISSUER",)}
-"""What a provider takes besides CLIENT_ID, CLIENT_SECRET and SCOPES."""
+"""The variables of a provider beside CLIENT_ID, CLIENT_SECRET and SCOPES."""
 
 
 class SignUpRule(Enum):
-    """Whether a provider's people may become new users: always, never, or when the request asks for it."""
+    """Whether a sign-in at a provider can create a user: always, never, or only if the request asks for a sign-up."""
 
     ON = "on"
     OFF = "off"
@@ -42,7 +42,7 @@ class SignUpRule(Enum):
 
 @dataclass(frozen=True, slots=True)
 class OAuthRules:
-    """What the operator has decided about accounts that providers vouch for."""
+    """The operator's rules for users and accounts from providers."""
 
     trusted: frozenset[str] = frozenset()
     requires_verified_user: bool = True
@@ -51,13 +51,13 @@ class OAuthRules:
     sign_up_of: Mapping[str, SignUpRule] = field(default_factory=dict)
 
     def may_sign_up(self, provider: str, *, requested: bool) -> bool:
-        """Whether a stranger whom a provider vouches for becomes a user."""
+        """Whether a sign-in at a provider can create a user. `requested` says that the request asks for a sign-up."""
         rule = self.sign_up_of.get(provider, self.sign_up)
         return rule is SignUpRule.ON or (rule is SignUpRule.EXPLICIT and requested)
 
 
 class _Prefixed(PydanticBaseSettingsSource):
-    """The environment's variables that begin as ours do."""
+    """A source of settings: the environment variables that begin with PREFIX."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
         return None, field_name, False
@@ -67,19 +67,19 @@ class _Prefixed(PydanticBaseSettingsSource):
 
 
 class OAuthSettings(Settings):
-    """The providers, and what they may do."""
+    """The providers and their rules."""
 
     prefixes: ClassVar[tuple[str, ...]] = (PREFIX,)
 
     trusted_providers: Words = from_env(
         "TRIVET_OAUTH_TRUSTED_PROVIDERS",
         default=(),
-        description="Providers whose word for an address is taken also where they have not verified it, by comma.",
+        description="Providers whose email addresses count as verified even if they are not, by comma.",
     )
     require_local_email_verified: bool = from_env(
         "TRIVET_OAUTH_REQUIRE_LOCAL_EMAIL_VERIFIED",
         default=True,
-        description="Whether only a user with a verified address is linked to a provider by that address.",
+        description="Whether a provider is linked to an existing user by email only if the user has verified it.",
     )
     link_different_emails: bool = from_env(
         "TRIVET_OAUTH_LINK_DIFFERENT_EMAILS",
@@ -89,7 +89,8 @@ class OAuthSettings(Settings):
     oauth_sign_up: Words = from_env(
         "TRIVET_OAUTH_SIGN_UP",
         default=("on",),
-        description="on, off or explicit (when asked for), and PROVIDER=on and the like, by comma: who becomes a user.",
+        description="on, off or explicit (only if the request asks for it): whether a sign-in at a provider can create "
+        "a user. PROVIDER=on and the like, by comma, set it for one provider.",
     )
     oauth_names: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
     _providers: tuple[Provider, ...] = PrivateAttr(default=())
@@ -121,7 +122,7 @@ class OAuthSettings(Settings):
         self._providers = tuple(_providers(self.oauth_names, mistakes, loopback=not self.is_production))
         known = {each.id for each in self._providers}
         mistakes += [
-            f"TRIVET_OAUTH_TRUSTED_PROVIDERS: {name} is not set up, only {_listed(known)}"
+            f"TRIVET_OAUTH_TRUSTED_PROVIDERS: {name} is not configured, only {_listed(known)}"
             for name in self.trusted_providers
             if name not in known
         ]
@@ -151,7 +152,7 @@ def _listed(names: set[str]) -> str:
 
 
 def _providers(names: Mapping[str, str], mistakes: list[str], *, loopback: bool) -> Iterator[Provider]:
-    """Yield the providers that the variables describe; what is wrong with them is added to `mistakes`, by name."""
+    """Yield the providers that the variables configure. Adds what is wrong to `mistakes`, with the variable's name."""
     groups: dict[str, dict[str, str]] = {}
     stems: dict[str, str] = {}
     for name, value in sorted(names.items()):
@@ -176,7 +177,7 @@ def _provider(provider: str, own: ClientRegistration) -> Provider:
 
 
 def _parted(name: str) -> tuple[str, str, str]:
-    """Return a variable's provider, the beginning of its names, and what it says; empty for none of ours."""
+    """Return a variable's provider, the prefix of the provider's variables, and the key; empty if it is unknown."""
     rest = name.removeprefix(PREFIX)
     if matched := NAMED.fullmatch(rest):
         provider = matched[1].lower().replace("_", "-")
@@ -216,7 +217,7 @@ def _registration(
     if own.tenant_id and own.tenant_id not in MANY_TENANTS and not TENANT.fullmatch(own.tenant_id):
         mistakes.append(f"{stem}TENANT_ID must be a tenant's id, common, organizations or consumers")
     if own.private_key and not _is_private_key(own.private_key):
-        mistakes.append(f"{stem}PRIVATE_KEY must be the PEM of an EC key, the .p8 file that Apple gave")
+        mistakes.append(f"{stem}PRIVATE_KEY must be the PEM of an EC key: the content of Apple's .p8 file")
     return own
 
 
@@ -244,7 +245,7 @@ def _sign_up(words: tuple[str, ...], known: set[str], mistakes: list[str]) -> tu
         if value not in [each.value for each in SignUpRule] or (equals and provider not in known):
             mistakes.append(
                 f"TRIVET_OAUTH_SIGN_UP: {word} is neither on, off, explicit nor PROVIDER=one of them"
-                f" with a provider that is set up ({_listed(known)})"
+                f" with a configured provider ({_listed(known)})"
             )
         elif equals:
             of[provider] = SignUpRule(value)

@@ -1,4 +1,4 @@
-"""Where identity's database is: what the service and those who look after the database are told of it."""
+"""The settings of identity's database, for the service and for the operator's commands."""
 
 from typing import Self
 
@@ -17,44 +17,59 @@ class StoreSettings(Settings):
     database_url: SecretStr | None = from_env(
         "DATABASE_URL", default=None, description="mysql://, mariadb://, postgresql:// or sqlite:///PATH."
     )
-    mysql_host: str = from_env("MYSQL_HOST", default="", description="Instead of DATABASE_URL: the server's name.")
-    mysql_port: int = from_env("MYSQL_PORT", default=3306, ge=1, le=65535, description="The server's port.")
-    mysql_user: str = from_env("MYSQL_USER", default="", description="Who we are there.")
-    mysql_password: SecretStr = from_env("MYSQL_PASSWORD", default=SecretStr(""), description="The user's password.")
-    mysql_database: str = from_env("MYSQL_DATABASE", default="trivet", description="The database's name.")
+    mysql_host: str = from_env(
+        "MYSQL_HOST", default="", description="The host name of the MySQL server, if DATABASE_URL is unset."
+    )
+    mysql_port: int = from_env("MYSQL_PORT", default=3306, ge=1, le=65535, description="The port of the MySQL server.")
+    mysql_user: str = from_env("MYSQL_USER", default="", description="The user name at the MySQL server.")
+    mysql_password: SecretStr = from_env(
+        "MYSQL_PASSWORD", default=SecretStr(""), description="The password of MYSQL_USER."
+    )
+    mysql_database: str = from_env(
+        "MYSQL_DATABASE", default="trivet", description="The name of the database at the MySQL server."
+    )
     pool_connections: int = from_env(
-        "MYSQL_POOL_MAX_CONNECTIONS", default=10, ge=1, le=500, description="The most connections to the database."
+        "MYSQL_POOL_MAX_CONNECTIONS",
+        default=10,
+        ge=1,
+        le=500,
+        description="The maximum number of connections to the database, of every kind.",
     )
     pool_idle_ms: int = from_env(
-        "MYSQL_POOL_IDLE_TIMEOUT_MS", default=60_000, ge=1, description="A connection unused for so long is replaced."
+        "MYSQL_POOL_IDLE_TIMEOUT_MS",
+        default=60_000,
+        ge=1,
+        description="How many milliseconds a connection can be idle before it is replaced.",
     )
     statement_ms: int = from_env(
         "TRIVET_STORE_STATEMENT_MS",
         default=1_200,
         ge=100,
         le=60_000,
-        description="The database ends a statement after so long. A caller with less time gets DEADLINE_EXCEEDED.",
+        description="The time limit of a statement in milliseconds. A caller with a shorter deadline gets "
+        "DEADLINE_EXCEEDED.",
     )
     lock_ms: int = from_env(
         "TRIVET_STORE_LOCK_MS",
         default=1_100,
         ge=100,
         le=60_000,
-        description="A transaction that waits longer for a lock is run again. MySQL and TiDB take whole seconds.",
+        description="A transaction that waits longer for a lock is retried, in milliseconds. MySQL and TiDB round it "
+        "down to whole seconds.",
     )
     wait_ms: int = from_env(
         "TRIVET_STORE_WAIT_MS",
         default=1_000,
         ge=100,
         le=60_000,
-        description="A call that waits longer for a connection is refused with STORE_BUSY.",
+        description="A call that waits longer for a connection fails with STORE_BUSY, in milliseconds.",
     )
     attempt_ms: int = from_env(
         "TRIVET_STORE_ATTEMPT_MS",
         default=1_500,
         ge=100,
         le=60_000,
-        description="A transaction that takes longer is given up, and its connection closed.",
+        description="A transaction that takes longer is aborted and its connection is closed, in milliseconds.",
     )
 
     @model_validator(mode="after")
@@ -77,7 +92,7 @@ class StoreSettings(Settings):
 
     @property
     def address(self) -> str:
-        """The database's address with its password: for `migrate.py` and nobody's eyes."""
+        """The URL of the database, with its password. It must not be logged."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         url = URL.create(

@@ -241,5 +241,5 @@ def test_what_is_declared_in_a_wrong_way_is_told_by_name_before_anything_starts(
     wrong = {"TRIVET_USER_FIELDS": '{"role":{"type":"string"}}', "TRIVET_SESSION_FIELDS": '{"a":{"type":"json"}}'}
     with pytest.raises(RuntimeError) as refused, site.gateway(**wrong):
         pass
-    assert "TRIVET_USER_FIELDS: role has a meaning already" in str(refused.value)
+    assert "TRIVET_USER_FIELDS: role is a reserved name" in str(refused.value)
     assert "TRIVET_SESSION_FIELDS: a: type must be one of string, number" in str(refused.value)

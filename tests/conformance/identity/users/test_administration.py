@@ -80,7 +80,7 @@ async def test_a_ban_that_cannot_be_written_ends_nothing(
     async def fail(*_: object) -> None:
         raise RuntimeError("the audit event cannot be written")
 
-    monkeypatch.setattr(Audit, "note", fail)
+    monkeypatch.setattr(Audit, "record", fail)
     with pytest.raises(RuntimeError):
         await admin.ban(user.id, "spam", None, actor=OPERATOR)
     assert (await identity.sessions.verify(token)).user == user

@@ -38,7 +38,7 @@ def test_without_any_nothing_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
         (NAME, "sk_test_0123456789abcdef0123", "whsec_"),
         (NAME, "whsec_short", "whsec_"),
         (NAME, f"{SECRET},{OLD_SECRET},{SECRET}1", "at most 2"),
-        ("TRIVET_STRIPE_API_BASE", "http://api.stripe.com", "must be https"),
+        ("TRIVET_STRIPE_API_BASE", "http://api.stripe.com", "must begin with https:"),
         ("TRIVET_STRIPE_PLANS", "price_1", "price_1=pro"),
         ("TRIVET_STRIPE_PLANS", "price_1=", "price_1=pro"),
         ("TRIVET_STRIPE_PLANS", f"price_1={'x' * 65}", "64 characters"),

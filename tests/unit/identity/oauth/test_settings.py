@@ -77,7 +77,7 @@ def test_apple_has_a_key_or_a_secret() -> None:
         (ACME | {"TRIVET_OAUTH_OIDC_MY_IDP_ISSUER": "https://a@x.io"}, "TRIVET_OAUTH_OIDC_MY_IDP_ISSUER must be like"),
         ({"TRIVET_OAUTH_MICROSOFT_TENANT_ID": "../x"}, "TRIVET_OAUTH_MICROSOFT_TENANT_ID must be"),
         ({"TRIVET_OAUTH_APPLE_PRIVATE_KEY": "a-secret-key"}, "TRIVET_OAUTH_APPLE_PRIVATE_KEY must be"),
-        ({"TRIVET_OAUTH_TRUSTED_PROVIDERS": "github"}, "TRIVET_OAUTH_TRUSTED_PROVIDERS: github is not set up"),
+        ({"TRIVET_OAUTH_TRUSTED_PROVIDERS": "github"}, "TRIVET_OAUTH_TRUSTED_PROVIDERS: github is not configured"),
         ({"TRIVET_OAUTH_SIGN_UP": "never"}, "TRIVET_OAUTH_SIGN_UP: never is neither"),
         ({"TRIVET_OAUTH_SIGN_UP": "github=off"}, "TRIVET_OAUTH_SIGN_UP: github=off is neither"),
         ({"TRIVET_OAUTH_LINK_DIFFERENT_EMAILS": "perhaps"}, "TRIVET_OAUTH_LINK_DIFFERENT_EMAILS"),
