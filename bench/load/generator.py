@@ -27,7 +27,7 @@ JOBS: dict[str, Callable[..., Awaitable[Any]]] = {
     "hash": hashing.sustained,
     "revocations": revocation.seen,
 }
-PATIENCE_SECONDS = 90.0
+TIMEOUT_SECONDS = 90.0
 ROOT = Path(__file__).parents[2]
 
 
@@ -60,7 +60,7 @@ class Generator(AbstractContextManager["Generator"]):
         pickle.dump((job, arguments), self._process.stdin)
         self._process.stdin.flush()
 
-    def result(self, seconds: float = PATIENCE_SECONDS) -> Any:
+    def result(self, seconds: float = TIMEOUT_SECONDS) -> Any:
         """Return what the job came to.
 
         Raises TimeoutError after `seconds`, RuntimeError if the generator died; its traceback is on standard error.

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from bench.load.http import Request
 from bench.load.samples import Round
 
-PATIENCE_SECONDS = 15.0
+TIMEOUT_SECONDS = 15.0
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -21,7 +21,7 @@ class Exchange:
     __slots__ = ("asked", "began", "received", "socket")
 
     def __init__(self, to: Request) -> None:
-        self.socket = socket.create_connection((to.host, to.port), PATIENCE_SECONDS)
+        self.socket = socket.create_connection((to.host, to.port), TIMEOUT_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
         self.began, self.received, self.asked = 0.0, b"", to
@@ -83,8 +83,8 @@ def _exchange(exchanges: Sequence[Exchange], requests: Iterator[Request], second
             each.send(first)
             under_way += 1
         while under_way:
-            if not (events := ready.poll(PATIENCE_SECONDS)):
-                raise TimeoutError(f"{under_way} requests were not answered in {PATIENCE_SECONDS:.0f} s")
+            if not (events := ready.poll(TIMEOUT_SECONDS)):
+                raise TimeoutError(f"{under_way} requests were not answered in {TIMEOUT_SECONDS:.0f} s")
             for number, _ in events:
                 exchange = by_socket[number]
                 if not exchange.is_answered():

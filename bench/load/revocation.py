@@ -12,7 +12,7 @@ from bench.load.http import Connection, Request, from_address
 from bench.load.rpc import Rpc
 from trivet.identity.v1.session_service_pb2 import RevokeSessionResponse
 
-PATIENCE_SECONDS = 35.0
+TIMEOUT_SECONDS = 35.0
 """Longer than a revoked session may be believed whatever fails."""
 
 
@@ -73,7 +73,7 @@ async def _ask_until_refused(asked: Request, first_client: int) -> tuple[float, 
     """
     clients = itertools.count(first_client)
     believed: list[float] = []
-    end = time.perf_counter() + PATIENCE_SECONDS
+    end = time.perf_counter() + TIMEOUT_SECONDS
     async with Connection(asked) as connection:
         while True:
             sent = time.perf_counter()
@@ -81,7 +81,7 @@ async def _ask_until_refused(asked: Request, first_client: int) -> tuple[float, 
                 return time.perf_counter(), believed
             believed.append(sent)
             if sent > end:
-                raise TimeoutError(f"a revoked session is still believed after {PATIENCE_SECONDS:.0f} s")
+                raise TimeoutError(f"a revoked session is still believed after {TIMEOUT_SECONDS:.0f} s")
 
 
 async def _is_believed(connection: Connection, asked: Request) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from bench.load.samples import Round
 
-PATIENCE_SECONDS = 15.0
+TIMEOUT_SECONDS = 15.0
 TIMEOUT = ("grpc-timeout", "2S")
 """Every call of ours has a deadline, so these have one too."""
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -62,7 +62,7 @@ class Calls:
 
     def __init__(self, call: Rpc) -> None:
         host, _, port = call.address.partition(":")
-        self._socket = socket.create_connection((host, int(port)), PATIENCE_SECONDS)
+        self._socket = socket.create_connection((host, int(port)), TIMEOUT_SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         settings = struct.pack(">HI", INITIAL_WINDOW_SIZE, LARGEST_WINDOW)
         grown = struct.pack(">I", LARGEST_WINDOW - FIRST_WINDOW)

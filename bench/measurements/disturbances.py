@@ -18,7 +18,7 @@ from bench.testbed.testbed import PERSON, Scene
 
 SILENT_CONNECTIONS = 800
 HANG_SECONDS = 5.0
-PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 
 
 def slow_clients(scene: Scene, generator: Generator, effort: Effort) -> Timings:
@@ -54,7 +54,7 @@ def _hung(kind: str, pid: int, ask: Callable[[], tuple[int, float]]) -> Timings:
         while time.monotonic() < end:
             answers.append(ask()[1])
     began = time.monotonic()
-    while ask()[0] != 200 and time.monotonic() < began + PATIENCE_SECONDS:
+    while ask()[0] != 200 and time.monotonic() < began + TIMEOUT_SECONDS:
         pass
     return {
         f"{kind} hangs: a call that needs it, median ms": median(answers),

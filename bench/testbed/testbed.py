@@ -27,7 +27,7 @@ from trivet.client.actor import METADATA_KEY, sign
 PERSON = {"name": "Ada", "email": "ada@example.com", "password": "a long enough password"}
 GET_SESSION = "/api/auth/get-session"
 A_SESSION = b'"session":{'
-PATIENCE_SECONDS = 15.0
+TIMEOUT_SECONDS = 15.0
 SETTLE_SECONDS = 0.5
 IDLE_CORES = 0.3
 """What all processes together may burn at rest: health checks, and watches that tick."""
@@ -106,7 +106,7 @@ class Scene:
         """Send one request; return the status and the body of its answer. Raises TimeoutError without one."""
 
         async def once() -> tuple[int, bytes]:
-            async with asyncio.timeout(PATIENCE_SECONDS), Connection(asked) as connection:
+            async with asyncio.timeout(TIMEOUT_SECONDS), Connection(asked) as connection:
                 return await connection.send(asked.content)
 
         return asyncio.run(once())
@@ -134,7 +134,7 @@ class Scene:
 
     def settle(self) -> None:
         """Wait until all processes are done with what they were asked before, which includes writing their logs."""
-        end = time.monotonic() + PATIENCE_SECONDS
+        end = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < end:
             before = self.cpu_seconds()
             time.sleep(SETTLE_SECONDS)
