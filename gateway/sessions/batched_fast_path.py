@@ -33,7 +33,7 @@ class BatchedFastPath:
         check = self._checks.of(scope)
         if check is None or check.begins_trace or self._waiting >= MAX_READING:
             return False
-        if self._sessions.held(check.key) is not None:  # the middleware answers
+        if self._sessions.peek(check.key) is not None:  # the middleware answers
             return False
         subject, rule = self._checks.subject(scope, check), BARE if check.is_bare else SIGNED
         if self._token_guesses is not None and not self._token_guesses.begin(subject, rule=rule):
@@ -58,7 +58,7 @@ class BatchedFastPath:
     def _answer(
         self, scope: Scope, check: SessionCheck, began: float, looked: TimedLookup
     ) -> tuple[Message, Message] | None:
-        cached = self._sessions.taken(check.key, looked)
+        cached = self._sessions.hit(check.key, looked)
         if cached is None or not self._checks.is_open(cached):
             scope[LOOKED_UP] = began, looked
             return None

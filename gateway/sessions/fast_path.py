@@ -220,7 +220,7 @@ class OffLoopFastPath:
         """Return the answer to a request, None if the event loop is to answer it."""
         began = time.perf_counter()
         checks = self._checks
-        if (check := checks.of(scope)) is None or (cached := self._sessions.held(check.key)) is None:
+        if (check := checks.of(scope)) is None or (cached := self._sessions.peek(check.key)) is None:
             return None
         if not checks.is_open(cached) or not checks.is_allowed(scope, check):
             return None
@@ -269,7 +269,7 @@ class FastPath:
         """Return the session if it is open, and whether it was cached. Returns None if the application is to answer."""
         if not is_counted and not self._checks.is_allowed(scope, check):
             return None, False
-        cached, is_hit = self._reader.sessions.held(check.key), True
+        cached, is_hit = self._reader.sessions.peek(check.key), True
         if cached is None:
             cached, is_hit = await self._read(scope, check, looked)
         if cached is not None and not self._checks.is_open(cached):

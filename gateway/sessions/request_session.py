@@ -27,7 +27,7 @@ async def session_of(request: HTTPConnection, deps: Deps, *, authoritative: bool
         return None
     ask = partial(deps.reader.session, token, authoritative=authoritative)
     # A token whose session is cached here was no guess.
-    is_counted = deps.token_guesses is not None and deps.reader.sessions.held(token_hash(token)) is None
+    is_counted = deps.token_guesses is not None and deps.reader.sessions.peek(token_hash(token)) is None
     found = await deps.token_guesses.counted(request, ask) if deps.token_guesses and is_counted else await ask()
     if found is not None:
         request_context_of(request.scope).user_id = found.user.id

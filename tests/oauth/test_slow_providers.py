@@ -15,7 +15,7 @@ from tests.oauth.conftest import named
 from tests.oauth.provider import Provider
 
 SLOW = 3.0
-PATIENCE = 40.0
+TIMEOUT_SECONDS = 40.0
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def gateway(site: Site) -> Iterator[Process]:
 def ann(gateway: Process) -> Iterator[Visitor]:
     visiting = visitor(gateway)
     with visiting.here, visiting.there:
-        visiting.here.timeout = httpx.Timeout(PATIENCE)
+        visiting.here.timeout = httpx.Timeout(TIMEOUT_SECONDS)
         yield visiting
 
 

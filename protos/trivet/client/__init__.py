@@ -1,4 +1,4 @@
-"""A typed client for Trivet's services: channels with deadline, retry policy, trace and actor metadata.
+"""A typed client for Trivet's services: channels with a deadline, a retry policy, a trace context and an actor.
 
 signer = Signer("billing", {"identity": key})
 async with connect("127.0.0.1:50051", "identity", signer) as channel:

@@ -1,11 +1,11 @@
-"""Who is calling: a short-lived claim, signed with the key that a caller and a service share.
+"""The actor of a call: a short-lived claim, signed with the key that a caller and a service share.
 
-The claim is one line of metadata, `trivet-actor`, of eight parts joined by dots:
+The claim is the metadata `trivet-actor`, with eight parts between dots:
 
     v1.CALLER.AUDIENCE.EXPIRES.USER_ID.ROLE.SESSION_ID.MAC
 
-EXPIRES is in seconds since 1970; USER_ID, ROLE and SESSION_ID are empty when a service speaks for itself. MAC is
-the unpadded base64url HMAC-SHA256 of everything before the last dot.
+EXPIRES is in seconds since 1970. USER_ID, ROLE and SESSION_ID are empty if a service calls for itself. MAC is the
+unpadded base64url HMAC-SHA256 of the text before the last dot.
 """
 
 import base64
@@ -22,7 +22,7 @@ METADATA_KEY = "trivet-actor"
 VERSION = "v1"
 LIFETIME_SECONDS = 60
 REUSE_SECONDS = 5
-"""How long a signature is reused. The receiver gets it with at least 55 of its 60 seconds left."""
+"""How long a signature is reused. At least 55 of its 60 seconds are left when it is sent."""
 MAX_REUSED = 1_024
 
 PairKeys = Mapping[str, bytes]
@@ -31,7 +31,7 @@ PairKeys = Mapping[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A service that calls, and the person it calls for, if any."""
+    """A service that calls, and the user that it calls for. `user_id` is empty if it calls for itself."""
 
     caller: str
     user_id: str = ""
@@ -54,16 +54,16 @@ def mac(key: bytes, claim: str) -> str:
 
 
 def sign(actor: Actor, audience: str, key: bytes, *, expires: int) -> str:
-    """Return the metadata value that makes `actor` known to `audience` until `expires` (seconds since 1970)."""
+    """Return the metadata value of an actor. `audience` accepts it until `expires` (seconds since 1970)."""
     parts = (VERSION, actor.caller, audience, str(expires), actor.user_id, actor.role, actor.session_id)
     if any("." in part for part in parts):
-        raise ValueError(f"no part of an actor may hold a dot: {actor}")
+        raise ValueError(f"no part of an actor can contain a dot: {actor}")
     claim = ".".join(parts)
     return f"{claim}.{mac(key, claim)}"
 
 
 def decode_pair_keys(text: str) -> dict[str, bytes]:
-    """Read `PEER=HEX,PEER=HEX` as settings carry it. Raises ValueError that never shows a key."""
+    """Decode the setting `PEER=HEX,PEER=HEX`. Raises ValueError, whose message never contains a key."""
     keys = {}
     for item in filter(None, (part.strip() for part in text.split(","))):
         peer, equals, value = item.partition("=")
@@ -72,7 +72,7 @@ def decode_pair_keys(text: str) -> dict[str, bytes]:
         except ValueError:
             key = b""
         if not equals or not peer or len(key) < 32:
-            # Without an equals sign the item may be a bare key.
+            # An item without an equals sign can be a bare key.
             where = f"at {peer!r}" if equals and peer else "in an item without a peer"
             raise ValueError(f"expected PEER=HEX with at least 32 bytes of key, {where}")
         keys[peer] = key
@@ -84,7 +84,7 @@ _person: ContextVar[Actor | None] = ContextVar("trivet_person", default=None)
 
 @contextmanager
 def acting_for(user_id: str, role: str, session_id: str = "") -> Iterator[None]:
-    """Sign the calls made inside for a person instead of the program itself."""
+    """Sign the calls inside the block for a user instead of the program itself."""
     token = _person.set(Actor("", user_id, role, session_id))
     try:
         yield
@@ -93,13 +93,13 @@ def acting_for(user_id: str, role: str, session_id: str = "") -> Iterator[None]:
 
 
 class NoKeyError(LookupError):
-    """No key is shared with a service."""
+    """There is no key for a service."""
 
 
 class Signer:
-    """Signs what `caller` says to each service it shares a key with.
+    """Signs the calls of `caller` to each service that it shares a key with.
 
-    A signature for the same service and person is reused for REUSE_SECONDS. At most MAX_REUSED are kept.
+    A signature for the same service and user is reused for REUSE_SECONDS. At most MAX_REUSED are kept.
     """
 
     def __init__(self, caller: str, keys: PairKeys, *, now: Callable[[], float] = time.time) -> None:
@@ -109,14 +109,14 @@ class Signer:
         self._signed: dict[tuple[str, Actor | None], tuple[float, str]] = {}
 
     def __call__(self, audience: str) -> str:
-        """Return the `trivet-actor` value for one call. Raises NoKeyError without a key for the audience."""
+        """Return the `trivet-actor` value for one call. Raises NoKeyError if there is no key for the audience."""
         person, now = _person.get(), self._now()
         signed_at, value = self._signed.get((audience, person), (-math.inf, ""))
-        # A clock that was set back makes a signature look as if it came from the future.
+        # After the clock is set back, the time of a signature can be in the future.
         if 0 <= now - signed_at < REUSE_SECONDS:
             return value
         value = self._sign(audience, person, now)
-        # The oldest is dropped first: a renewed signature moves to the end.
+        # The oldest is dropped first. A renewed signature moves to the end.
         self._signed.pop((audience, person), None)
         if len(self._signed) >= MAX_REUSED:
             del self._signed[next(iter(self._signed))]

@@ -1,4 +1,4 @@
-"""A channel whose calls carry an actor and a trace, and if they are answered once a deadline."""
+"""A channel whose calls carry an actor and a trace context. Unary calls also have a deadline."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,7 +25,7 @@ OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 
-# The trace alone: baggage is the outside's, and could grow until the metadata is refused.
+# Only the trace context: baggage comes from outside, and can grow until the metadata is too large.
 PROPAGATOR = TraceContextTextMapPropagator()
 
 Serializer = Callable[[Any], bytes]
@@ -43,15 +43,16 @@ def connect(
 ) -> "Channel":
     """Open a channel to the process `audience` at `target` (HOST:PORT). It connects in the background and reconnects.
 
-    A call takes at most the deadline that the .proto declares for its RPC, or else `timeout` seconds, and never more
-    than is left of the work it is part of. With `lengthens`, a call of an RPC that declares a deadline has all of it,
-    and the time that it takes is added to the work's. Close the channel, or use it as an async context manager.
+    The deadline of a call is the one that the .proto declares for its RPC, else `timeout` seconds. It never exceeds
+    the current deadline (`within`). With `lengthens`, an RPC that declares a deadline gets all of that time, and the
+    current deadline moves later by the time that the call took. Close the channel, or use it as an async context
+    manager.
     """
     return Channel.open(target, audience, sign, timeout=timeout, credentials=credentials, lengthens=lengthens)
 
 
 class Channel(aio.Channel):
-    """What a generated stub takes for a channel."""
+    """The channel that generated stubs are made with."""
 
     def __init__(
         self, inner: aio.Channel, audience: str, sign: Signer, timeout: float, *, lengthens: bool = False
@@ -105,9 +106,9 @@ class Channel(aio.Channel):
         await self._inner.channel_ready()
 
     def metadata(self, extra: Sequence[tuple[str, str]] = ()) -> tuple[tuple[str, str], ...]:
-        """Return what every call carries: the actor, the trace, and the caller's own.
+        """Return the metadata of a call: the actor, the trace context, and `extra`.
 
-        The trace context is sent also if it is not sampled, or the service would make a sampling decision of its own.
+        An unsampled trace context is sent too. Without it the service would make its own sampling decision.
         """
         actor = (METADATA_KEY, self._sign(self._audience))
         if trace.get_current_span() is trace.INVALID_SPAN:
@@ -146,7 +147,7 @@ class Channel(aio.Channel):
             metadata: Sequence[tuple[str, str]] = (),
             **kwargs: Any,
         ) -> Any:
-            """Start a stream. Without a `timeout` it has no deadline: its reader decides how long silence lasts."""
+            """Start a stream. Without a `timeout` it has no deadline: its reader limits the wait for a message."""
             limit = None if timeout is None else remaining(timeout)
             return inner(messages, timeout=limit, metadata=self.metadata(metadata), **kwargs)
 
@@ -165,9 +166,9 @@ class UnaryUnary:
     def __call__(
         self, request: Any, *, timeout: float | None = None, metadata: Sequence[tuple[str, str]] = (), **kwargs: Any
     ) -> Any:
-        """Start the call; await what it returns. Raises grpc.aio.AioRpcError."""
+        """Start the call and return its awaitable, which raises grpc.aio.AioRpcError."""
         limit = remaining(self._timeout if timeout is None else timeout)
-        if trace.get_current_span().get_span_context().trace_flags.sampled:  # also if the span has ended by now
+        if trace.get_current_span().get_span_context().trace_flags.sampled:  # also if the span has ended
             return self._traced(request, limit, metadata, kwargs)
         return self._inner(request, timeout=limit, metadata=self._channel.metadata(metadata), **kwargs)
 
@@ -197,7 +198,7 @@ class UnaryUnary:
 
 
 class Lengthening(UnaryUnary):
-    """An RPC that waits for an outside host. Its time does not count as the time of the work it is part of."""
+    """An RPC that waits for a host outside of Trivet. Its time is added to the current deadline."""
 
     def __call__(
         self, request: Any, *, timeout: float | None = None, metadata: Sequence[tuple[str, str]] = (), **kwargs: Any

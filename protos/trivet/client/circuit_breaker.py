@@ -1,4 +1,4 @@
-"""A circuit breaker: a service that does not answer is not called for a second, and calls go on without it."""
+"""A circuit breaker: after failures a service is not called for a second, and its callers go on without it."""
 
 from collections.abc import Callable
 
@@ -7,13 +7,13 @@ from grpc import aio
 
 OPEN_SECONDS = 1.0
 TIMEOUTS_IN_A_ROW = 3
-"""One late answer is no outage: either end may have been busy for a moment."""
+"""Timeouts that open the breaker. One late answer is no outage: either side can be busy for a moment."""
 
 
 class CircuitBreaker:
-    """Opens for `OPEN_SECONDS` after a failed call, or, if calls ended at their deadline, after three in a row.
+    """Opens for OPEN_SECONDS after a failed call. Timeouts open it after TIMEOUTS_IN_A_ROW of them without an answer.
 
-    After an open second each further timeout opens it again, until a call is answered.
+    After that, each further timeout opens it again, until a call is answered.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:

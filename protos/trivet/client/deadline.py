@@ -1,4 +1,4 @@
-"""The time that is left for the work at hand, passed on from call to call."""
+"""The deadline of the current work. Each outgoing call gets the time that is left."""
 
 import time
 from contextvars import ContextVar
@@ -6,11 +6,11 @@ from contextvars import ContextVar
 _deadline: ContextVar[float | None] = ContextVar("trivet_deadline", default=None)
 
 HOP_SECONDS = 0.005
-"""What a hop keeps for itself, so that the caller hears of a time-out before its own comes."""
+"""What each hop keeps of the time, so that it can still answer when its own call has timed out."""
 
 
 class Within:
-    """What `within` returns: a class, for every call passes one, and a generator costs three times as much."""
+    """The context manager of `within`. A class, because a generator costs three times as much."""
 
     __slots__ = ("_seconds", "_token")
 
@@ -25,29 +25,29 @@ class Within:
 
 
 def within(seconds: float | None) -> Within:
-    """Give the calls made inside at most `seconds`, never more than they had; None lifts the limit."""
+    """Limit the calls inside the block to `seconds`, or to the time left if that is less. None removes the deadline."""
     return Within(seconds)
 
 
 def deadline_of(seconds: float) -> float:
-    """Return the monotonic time that is `seconds` away, or the deadline in force if that is sooner."""
+    """Return the monotonic time in `seconds` from now, or the current deadline if that is earlier."""
     deadline, current = time.monotonic() + seconds, _deadline.get()
     return deadline if current is None or deadline < current else current
 
 
 def lengthen(seconds: float) -> None:
-    """Move the deadline in force, if there is one, that much later. It stays moved until its `within` ends."""
+    """Move the current deadline later by `seconds`, until its `within` block ends. Without a deadline, do nothing."""
     if (deadline := _deadline.get()) is not None:
         _deadline.set(deadline + seconds)
 
 
 def time_left() -> float | None:
-    """Return how many seconds the work at hand has left, negative if they are over. None without a deadline."""
+    """Return the seconds until the current deadline, negative after it. None without a deadline."""
     deadline = _deadline.get()
     return None if deadline is None else deadline - time.monotonic()
 
 
 def remaining(limit: float) -> float:
-    """Return how many seconds an outgoing call may take: `limit`, or what is left less one hop. Never negative."""
+    """Return the timeout of an outgoing call in seconds: `limit`, or the time left less HOP_SECONDS. Never negative."""
     deadline = _deadline.get()
     return limit if deadline is None else max(0.0, min(limit, deadline - time.monotonic() - HOP_SECONDS))

@@ -1,4 +1,4 @@
-"""Reading the reason of a failed call."""
+"""Reads the reason of a failed call."""
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -8,11 +8,11 @@ from google.rpc.status_pb2 import Status
 _DETAILS_KEY = "grpc-status-details-bin"
 
 CALLER_REFUSED = frozenset({"INVALID_ACTOR", "CALLER_NOT_ALLOWED", "NO_POLICY"})
-"""The reasons of services that refuse the calling program itself."""
+"""Reasons with which a service refuses the calling program, and not a user's request."""
 
 
 def status_of(error: grpc.RpcError) -> Status | None:
-    """Return the rich status that a service sent with an error, or None."""
+    """Return the google.rpc.Status that a service sent with an error. None if it sent none."""
     if not isinstance(error, grpc.aio.AioRpcError):
         return None
     for key, value in error.trailing_metadata():
@@ -25,7 +25,7 @@ def status_of(error: grpc.RpcError) -> Status | None:
 
 
 def info_of(error: grpc.RpcError) -> ErrorInfo:
-    """Return the reason that a service gave, and what belongs to it; an empty one if it gave none."""
+    """Return the ErrorInfo that a service sent: the reason and its metadata. Empty if it sent none."""
     status, info = status_of(error), ErrorInfo()
     for detail in status.details if status else ():
         if detail.Unpack(info):
@@ -34,15 +34,15 @@ def info_of(error: grpc.RpcError) -> ErrorInfo:
 
 
 def reason_of(error: grpc.RpcError) -> str:
-    """Return the reason that a service gave, for example `EMAIL_TAKEN`; empty if it gave none."""
+    """Return the reason that a service sent, for example `EMAIL_TAKEN`. Empty if it sent none."""
     return str(info_of(error).reason)
 
 
-def said_by(error: grpc.aio.AioRpcError) -> str:
-    """Return a failure for the log: its code, and the service's sentence if that refused the calling program itself."""
+def log_text(error: grpc.aio.AioRpcError) -> str:
+    """Return a failure as text for the log: its code, and the service's message if it refused the calling program."""
     return f"{error.code().name}: {error.details()}" if is_refused_caller(error) else str(error.code().name)
 
 
 def is_refused_caller(error: grpc.RpcError) -> bool:
-    """Whether a service refused the calling program itself, its signature or its rights, and no person's request."""
+    """Whether a service refused the calling program (its signature or its rights), and not a user's request."""
     return reason_of(error) in CALLER_REFUSED

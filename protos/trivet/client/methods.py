@@ -1,4 +1,4 @@
-"""What the .proto files say of each RPC: whether it is repeatable, and its deadline."""
+"""Reads from the .proto files whether an RPC is repeatable, and its deadline."""
 
 import pkgutil
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from trivet.call.v1.deadline_pb2 import deadline
 
 
 def methods(audience: str) -> Iterator[MethodDescriptor]:
-    """Yield every RPC in the package of a process, `trivet.AUDIENCE.v1`. An unknown process has none."""
+    """Yield all RPCs of a process, which are in the package `trivet.AUDIENCE.v1`. An unknown process has none."""
     try:
         package = import_module(f"trivet.{audience}.v1")
     except ModuleNotFoundError:
@@ -24,12 +24,12 @@ def methods(audience: str) -> Iterator[MethodDescriptor]:
 
 
 def is_repeatable(method: MethodDescriptor) -> bool:
-    """Whether the .proto says that calling twice does no more than calling once."""
+    """Whether the .proto declares that a second call has no further effect (`idempotency_level`)."""
     level = method.GetOptions().idempotency_level
     return level in (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)
 
 
 def declared_deadline(method: MethodDescriptor) -> float | None:
-    """Return how many seconds the .proto gives an RPC. None for an RPC without a deadline of its own."""
+    """Return the deadline that the .proto declares for an RPC, in seconds. None if it declares none."""
     options = method.GetOptions()
     return options.Extensions[deadline].ToTimedelta().total_seconds() if options.HasExtension(deadline) else None

@@ -1,10 +1,10 @@
-"""Log lines about what fails again and again: one when it begins, one when it is over."""
+"""Logs an outage with two lines: one when it begins, and one when it is over."""
 
 from logging import Logger
 
 
 class Outage:
-    """Something that fails for a while. `begun` and `over` are the texts of its two lines."""
+    """An outage of a dependency. `begun` and `over` are the texts of the two log lines."""
 
     def __init__(self, logger: Logger, begun: str, over: str) -> None:
         self._logger = logger
@@ -13,13 +13,13 @@ class Outage:
         self._lasts = False
 
     def begin(self, *values: object) -> None:
-        """Log the failure, unless it has been logged since it last worked."""
+        """Log a failure, unless the outage is logged already."""
         if not self._lasts:
             self._lasts = True
             self._logger.warning(self._begun, *values)
 
     def end(self, *values: object) -> None:
-        """Log that it works again, if it had failed."""
+        """Log the end of the outage, if one was logged."""
         if self._lasts:
             self._lasts = False
             self._logger.info(self._over, *values)

@@ -1,4 +1,4 @@
-"""Which calls may be tried again, from what the .proto files say of them."""
+"""gRPC's retry policy, made from the .proto files: only repeatable RPCs are retried."""
 
 import json
 from typing import Any
@@ -12,12 +12,12 @@ POLICY = {
     "backoffMultiplier": 2,
     "retryableStatusCodes": ["UNAVAILABLE"],
 }
-# gRFC A6: half the tokens gone stops retries, so a dead service is not called three times as often.
+# gRFC A6: retries stop while half of the tokens are used up, so a dead service does not get three times the calls.
 THROTTLING = {"maxTokens": 10, "tokenRatio": 0.1}
 
 
 def service_config(audience: str) -> str:
-    """Return gRPC's service config for a process: only repeatable RPCs are retried, within a budget."""
+    """Return gRPC's service config for the RPCs of a process: retries of repeatable RPCs, within a budget."""
     names: list[dict[str, Any]] = [
         {"service": method.containing_service.full_name, "method": method.name}
         for method in methods(audience)

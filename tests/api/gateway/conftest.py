@@ -116,8 +116,8 @@ async def scene(stand_ins: StandIns, way: str, request: pytest.FixtureRequest) -
     given |= getattr(request, "param", {})
     settings = GatewaySettings(secret=SecretStr(SECRET), call_keys=keys, trusted_origins=(PAGE,), **given)  # type: ignore[arg-type]  # texts
     near = NearCache()
-    near.reset(near_cache.Position("e", 0))
-    near.echoed(near.monotonic() + 3_600)
+    near.reset(near_cache.StreamPosition("e", 0))
+    near.tick_echoed(near.monotonic() + 3_600)
     async with open_backends(settings) as backends:
         deps = Deps(
             settings=settings,

@@ -52,9 +52,9 @@ async def test_a_cache_that_is_away_is_logged_once_by_each_that_asks_it(
         visits += 1
         await visit(self)
 
-    visit = watch.Watch._visit
-    monkeypatch.setattr(watch.Watch, "_visit", visited)
-    monkeypatch.setattr(watch, "LONGEST_PAUSE_SECONDS", 0.05)
+    visit = watch.Watch._watch_once
+    monkeypatch.setattr(watch.Watch, "_watch_once", visited)
+    monkeypatch.setattr(watch, "MAX_BACKOFF_SECONDS", 0.05)
     near = NearCache()
     async with connect("127.0.0.1:1", "cache", Signer("tests", {"cache": KEY})) as channel:
         cache = CacheServiceStub(channel)
@@ -94,14 +94,14 @@ async def test_a_watch_survives_what_nobody_expected(
             async for request in requests:
                 yield pb.WatchResponse(tick_ns=request.tick_ns)
 
-    taken = watch.Watch._take
+    taken = watch.Watch._apply
 
     def broken(self: watch.Watch, answer: pb.WatchResponse) -> None:
         if Cache.visits <= 2:
             raise RuntimeError("nobody expected it")
         taken(self, answer)
 
-    monkeypatch.setattr(watch.Watch, "_take", broken)
+    monkeypatch.setattr(watch.Watch, "_apply", broken)
     caplog.set_level(logging.INFO)
     add_CacheServiceServicer_to_server(Cache(), server)  # type: ignore[abstract]  # of the RPCs one is called
     port = server.add_insecure_port("127.0.0.1:0")

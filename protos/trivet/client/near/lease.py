@@ -1,4 +1,4 @@
-"""The position of a cache miss, as the reader that missed hands it to the owner that fills."""
+"""The lease of a cache miss: the reader that missed sends it to the owner, and the owner fills the cache with it."""
 
 from trivet.cache.v1.cache_pb2 import Position
 
@@ -8,5 +8,5 @@ Metadata = tuple[tuple[str, str], ...]
 
 
 def format_lease(position: Position) -> str:
-    """Return a position as metadata carries it."""
+    """Return the position of a miss as the value of the metadata."""
     return f"{position.epoch}:{position.offset}"

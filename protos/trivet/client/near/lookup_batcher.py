@@ -15,30 +15,30 @@ from trivet.client.near.lookup_stream import LookupStream
 logger = logging.getLogger(__name__)
 
 LOOKUP_SECONDS = 0.25
-"""How long a lookup may take, its turn included: what it saves is less than waiting longer costs."""
-LEAST_SECONDS = 0.01
+"""The time limit of a lookup, with its wait for the call before it. Asking the owner costs less than waiting longer."""
+MIN_CALL_SECONDS = 0.01
 MAX_KEYS = 1_000
 
 Then = Callable[[Lookup | Exception], None]
-"""Gets what the cache knows of a key, or why that cannot be said."""
+"""Is called with the lookup of a key, or with the exception of the call. It must not wait."""
 
 
 class LookupBatcher:
-    """One call at a time, for all keys requested by then. A lookup never shares a call that began before it.
+    """Makes one call at a time, for all keys requested meanwhile. No lookup shares a call that began before it.
 
-    A miss is claimed: of all readers everywhere, one at a time fills the entry.
+    Each miss is claimed, so that one reader of all processes at a time fills the entry.
     """
 
     def __init__(self, cache: CacheServiceStub, namespace: str, *, stream: LookupStream | None = None) -> None:
         self._cache = cache
         self._namespace = namespace
         self._stream = LookupStream(cache, namespace) if stream is None else stream
-        self._wanted: dict[str, list[Then]] = {}
-        self._wanted_since = 0.0
-        self._asking: asyncio.Task[None] | None = None
+        self._requested: dict[str, list[Then]] = {}
+        self._requested_since = 0.0
+        self._running: asyncio.Task[None] | None = None
 
     async def get(self, key: str) -> Lookup:
-        """Return what the cache knows of a key now. Raises AioRpcError."""
+        """Return the lookup of a key. Raises AioRpcError."""
         if trace.get_current_span().is_recording():  # a shared call has no parent span
             request = GetRequest(namespace=self._namespace, key=key, claim=True)
             return (await self._cache.Get(request, timeout=LOOKUP_SECONDS)).lookup
@@ -47,48 +47,48 @@ class LookupBatcher:
         return await found
 
     def begin(self, key: str, then: Then) -> None:
-        """Have `then` called with what the cache knows of a key now, in the next call. It must not wait."""
+        """Look a key up with the next call, and call `then` with the result."""
         loop = asyncio.get_running_loop()
-        if not self._wanted:
-            self._wanted_since = loop.time()
-        self._wanted.setdefault(key, []).append(then)
-        if self._asking is None:
-            # A context of its own, without the deadline and the person of the first request.
-            self._asking = loop.create_task(self._ask_while_any_is_wanted(), context=Context())
+        if not self._requested:
+            self._requested_since = loop.time()
+        self._requested.setdefault(key, []).append(then)
+        if self._running is None:
+            # In an empty context: the deadline and the user of the first request are not those of the others.
+            self._running = loop.create_task(self._run(), context=Context())
 
-    async def _ask_while_any_is_wanted(self) -> None:
+    async def _run(self) -> None:
         batch, call = self._begin()
         while call is not None:
             try:
                 found = list(zip(batch.values(), await call, strict=True))
-            except Exception as error:  # all waiting requests fail, also those for the next call
-                waiting = (*batch.values(), *self._wanted.values())
-                self._wanted.clear()
-                self._asking = None  # a callback may begin the next lookup
+            except Exception as error:  # all waiting lookups fail, also those of the next call
+                waiting = (*batch.values(), *self._requested.values())
+                self._requested.clear()
+                self._running = None  # a callback can begin the next lookup
                 for each in waiting:
-                    _tell(each, error)
+                    _notify(each, error)
                 return
             batch, call = self._begin()
             if call is not None:
-                # The next call is on its way before those who are answered go on: the cache works while they do.
+                # Let the next call begin before the answered lookups go on, so that both work at the same time.
                 await asyncio.sleep(0)
             for each, lookup in found:
-                _tell(each, lookup)
-            if call is None:  # one of those may have begun another lookup
+                _notify(each, lookup)
+            if call is None:  # a callback can have begun another lookup
                 batch, call = self._begin()
-        self._asking = None
+        self._running = None
 
     def _begin(self) -> tuple[dict[str, list[Then]], "asyncio.Task[Sequence[Lookup]] | None"]:
-        """Begin a call for what is wanted; return who waits for which key, and the call, None if nothing is."""
-        if not self._wanted:
+        """Begin a call for the requested keys. Returns the callbacks by key, and the call, None without keys."""
+        if not self._requested:
             return {}, None
         loop = asyncio.get_running_loop()
-        batch = {key: self._wanted.pop(key) for key in list(self._wanted)[:MAX_KEYS]}
-        left = self._wanted_since + LOOKUP_SECONDS - loop.time()
-        return batch, loop.create_task(self._stream.ask(tuple(batch), max(LEAST_SECONDS, left)))
+        batch = {key: self._requested.pop(key) for key in list(self._requested)[:MAX_KEYS]}
+        left = self._requested_since + LOOKUP_SECONDS - loop.time()
+        return batch, loop.create_task(self._stream.ask(tuple(batch), max(MIN_CALL_SECONDS, left)))
 
 
-def _tell(waiting: Iterable[Then], answer: Lookup | Exception) -> None:
+def _notify(waiting: Iterable[Then], answer: Lookup | Exception) -> None:
     for then in waiting:
         try:
             then(answer)

@@ -1,4 +1,4 @@
-"""Sends batches of lookups on one stream to the cache service. A message costs a third of a call."""
+"""Sends batches of lookups to the cache service on one stream. A message costs a third of what a call costs."""
 
 import asyncio
 import time
@@ -13,15 +13,15 @@ from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client.actor import NoKeyError
 
 STREAM_SECONDS = 10.0
-"""How old a stream grows: less than the service lets one be silent, and soon enough to find another process of it."""
+"""The age at which a stream is replaced. A new stream can reach another process of the cache service."""
 BROKEN = (aio.AioRpcError, aio.UsageError, asyncio.InvalidStateError)
-"""What writing and reading raise once a call has ended, depending on when they learn of it."""
+"""What writes and reads raise after a call has ended. Which one depends on the moment."""
 
 
 class LookupStream:
-    """Asks for one batch at a time in one namespace; a new stream is begun when the one before is old, or has failed.
+    """Looks up one batch at a time in one namespace. An old or failed stream is replaced by a new one.
 
-    A miss is claimed: of all readers everywhere, one at a time fills the entry.
+    Each miss is claimed, so that one reader of all processes at a time fills the entry.
     """
 
     def __init__(
@@ -38,33 +38,33 @@ class LookupStream:
         request = StreamGetRequest(namespace=self._namespace, keys=keys, claim=True)
         try:
             async with asyncio.timeout(seconds):
-                if (lookups := await self._on_the_open_one(request)) is not None:
+                if (lookups := await self._try_open_stream(request)) is not None:
                     return lookups
                 self._begin()
-                return await self._exchanged(request)
+                return await self._exchange(request)
         except TimeoutError:
             self.close()
-            raise _failure(grpc.StatusCode.DEADLINE_EXCEEDED, "the cache did not answer in time") from None
+            raise _failure(grpc.StatusCode.DEADLINE_EXCEEDED, "the cache service did not answer in time") from None
         except BROKEN as error:
             self.close()
             if isinstance(error, aio.AioRpcError):
                 raise
-            raise _failure(grpc.StatusCode.UNAVAILABLE, "the stream to the cache has ended") from error
+            raise _failure(grpc.StatusCode.UNAVAILABLE, "the stream to the cache service ended") from error
 
-    async def _on_the_open_one(self, request: StreamGetRequest) -> Sequence[Lookup] | None:
-        """Return what comes back on the stream that is open, None where a new one is needed: it may end at any time."""
+    async def _try_open_stream(self, request: StreamGetRequest) -> Sequence[Lookup] | None:
+        """Return the lookups by the open stream, None if a new stream is needed. A stream can end at any time."""
         if self._call is None or self._monotonic() >= self._ends:
             return None
         try:
-            return await self._exchanged(request)
+            return await self._exchange(request)
         except BROKEN:
             return None
 
-    async def _exchanged(self, request: StreamGetRequest) -> Sequence[Lookup]:
+    async def _exchange(self, request: StreamGetRequest) -> Sequence[Lookup]:
         await self._call.write(request)
         answer = await self._call.read()
         if answer is aio.EOF:
-            raise _failure(grpc.StatusCode.UNAVAILABLE, "the cache has ended the stream")
+            raise _failure(grpc.StatusCode.UNAVAILABLE, "the cache service ended the stream")
         lookups: Sequence[Lookup] = answer.lookups
         return lookups
 
@@ -72,7 +72,7 @@ class LookupStream:
         self.close()
         try:
             self._call = self._cache.StreamGet()
-        except NoKeyError as error:  # as a cache that refuses the key: its owner is asked
+        except NoKeyError as error:  # the same outcome as a refused key: the owner is asked
             raise _failure(grpc.StatusCode.UNAVAILABLE, str(error)) from None
         self._ends = self._monotonic() + STREAM_SECONDS
 

@@ -1,7 +1,7 @@
-"""A near cache: entries of the cache service in the memory of a process, and when they can be served.
+"""A near cache: entries of the cache service in the memory of a process, and the rule of when they can be served.
 
-It works by a lease: entries can be served until 0.5 s after the last tick that the cache service echoed, because all
-invalidations from before that tick have been applied here. Source: Gray and Cheriton, Leases, SOSP 1989.
+Entries can be served until 0.5 s after the last tick that the cache service echoed, because all invalidations from
+before that tick have been applied here. Source: Gray and Cheriton, Leases, SOSP 1989.
 """
 
 import math
@@ -12,28 +12,28 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 SERVE_SECONDS = 0.5
-"""How long a tick that came back lets the holder serve, counted from when it was sent."""
+"""How long entries can be served after an echoed tick, counted from the time at which the tick was sent."""
 MAX_BYTES = 64 * 1024 * 1024
-MAX_MOVED = 20_000
+MAX_INVALIDATED_TAGS = 20_000
 ENTRY_BYTES = 800
 """What an entry takes beside its value, measured with CPython 3.11: a record, dictionary places, its key and tags."""
 
 UNSAFE = frozenset({"ignore_watch", "ignore_epoch", "serve_always"})
-"""Protections that a test may switch off, to show what each of them is for."""
+"""Protections that a test can switch off, to show the damage without them."""
 
 
-class Position(NamedTuple):
-    """A place in the invalidation stream; offsets compare within one epoch only."""
+class StreamPosition(NamedTuple):
+    """A position in the invalidation stream. Offsets can be compared within one epoch only."""
 
     epoch: str
     offset: int
 
 
-NOWHERE = Position("", 0)
+NO_POSITION = StreamPosition("", 0)
 
 
-class Held(NamedTuple):
-    """One entry. `value` is None if the entry says that there is nothing; `expires` is on the monotonic clock."""
+class NearEntry(NamedTuple):
+    """One entry. `value` is None if the owner has no value for the key. `expires` is on the monotonic clock."""
 
     value: object
     expires: float
@@ -42,35 +42,35 @@ class Held(NamedTuple):
 
 
 class NearCache:
-    """Entries by key, the least recently used dropped first where they would take more than `max_bytes`.
+    """Entries by key. Above `max_bytes`, the least recently used entry is evicted first.
 
-    A near cache serves entries only while its Watch stream is alive. It keeps an entry if none of its tags has moved
-    since it was read. It remembers the last `max_moved` tags that moved, and keeps no entry that was read before the
-    oldest of them. Any thread can look entries up. Only the event loop's thread changes them. `unsafe` names the
-    protections that a test turns off.
+    A near cache serves entries only while its Watch stream is alive. It accepts an entry if none of its tags was
+    invalidated since it was read. It remembers the last `max_invalidated_tags` invalidated tags, and accepts no entry
+    that was read before the oldest of them. `peek` can be called on any thread, the other methods only on the event
+    loop's thread. `unsafe` names the protections that a test switches off.
     """
 
     def __init__(
         self,
         *,
         max_bytes: int = MAX_BYTES,
-        max_moved: int = MAX_MOVED,
+        max_invalidated_tags: int = MAX_INVALIDATED_TAGS,
         monotonic: Callable[[], float] = time.monotonic,
         unsafe: Collection[str] = (),
     ) -> None:
         self.monotonic = monotonic
         self.serves_until = math.inf if "serve_always" in unsafe else -math.inf
-        self.applied = NOWHERE
+        self.applied = NO_POSITION
         self.bytes = self.hits = self.misses = self.refusals = self.evictions = self.invalidations = self.resets = 0
         self._max_bytes = max_bytes
-        self._max_moved = max_moved
+        self._max_invalidated_tags = max_invalidated_tags
         self._ignores_watch = "ignore_watch" in unsafe
         self._ignores_epoch = "ignore_epoch" in unsafe
-        self._entries: OrderedDict[str, Held] = OrderedDict()
-        self._by_tag: dict[str, set[str]] = {}
-        self._moved: OrderedDict[str, int] = OrderedDict()
-        self._floor = 0
-        # For the threads that look, and held for microseconds: nothing waits inside.
+        self._entries: OrderedDict[str, NearEntry] = OrderedDict()
+        self._keys_by_tag: dict[str, set[str]] = {}
+        self._invalidated: OrderedDict[str, int] = OrderedDict()
+        self._oldest_accepted = 0
+        # Other threads call `peek`. The lock is held for microseconds, and no code waits while it holds it.
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -78,35 +78,35 @@ class NearCache:
 
     @property
     def is_live(self) -> bool:
-        """Whether what is held may be served now."""
+        """Whether entries can be served now."""
         return self.monotonic() < self.serves_until
 
-    def look(self, key: str) -> Held | None:
-        """Return what is held of a key if it may be served now, else None; of any thread.
+    def peek(self, key: str) -> NearEntry | None:
+        """Return the entry of a key, or None if there is none that can be served now. Can be called on any thread.
 
-        The request came before the lookup, so that later invalidations need not be in the answer.
+        The request came before this call, so the answer need not show later invalidations.
         """
         now = self.monotonic()
         with self._lock:
-            held = self._entries.get(key) if now < self.serves_until else None
-            if held is None or now >= held.expires:
+            entry = self._entries.get(key) if now < self.serves_until else None
+            if entry is None or now >= entry.expires:
                 return None
             self.hits += 1
             self._entries.move_to_end(key)
-            return held
+            return entry
 
-    def get(self, key: str) -> Held | None:
-        """Return what `look` does, and count a miss."""
-        if (held := self.look(key)) is None:
+    def get(self, key: str) -> NearEntry | None:
+        """Return what `peek` returns, and count a miss."""
+        if (entry := self.peek(key)) is None:
             self.misses += 1
-        return held
+        return entry
 
-    def keep(
-        self, key: str, value: object, *, size: int, position: Position, tags: Sequence[str], expires: float
+    def put(
+        self, key: str, value: object, *, size: int, position: StreamPosition, tags: Sequence[str], expires: float
     ) -> bool:
-        """Hold an entry that was read from the cache service at a position; return whether it may be held.
+        """Store an entry that was read from the cache service at a position. Returns whether it was accepted.
 
-        `size` is about how many bytes the value takes here.
+        `size` is about the number of bytes that the value takes in this process.
         """
         size += ENTRY_BYTES
         with self._lock:
@@ -114,62 +114,62 @@ class NearCache:
             if not self._is_current(position, tags) or size > self._max_bytes:
                 self.refusals += 1
                 return False
-            self._entries[key] = Held(value, expires, tuple(tags), size)
+            self._entries[key] = NearEntry(value, expires, tuple(tags), size)
             self.bytes += size
             for tag in tags:
-                self._by_tag.setdefault(tag, set()).add(key)
+                self._keys_by_tag.setdefault(tag, set()).add(key)
             while self.bytes > self._max_bytes:
                 self._drop(next(iter(self._entries)))
                 self.evictions += 1
         return True
 
-    def moved(self, position: Position, tags: Iterable[str]) -> None:
-        """Apply an invalidation: drop what carries one of the tags, and keep nothing of them that is older."""
+    def invalidate(self, position: StreamPosition, tags: Iterable[str]) -> None:
+        """Drop the entries with one of the tags, and accept none with these tags that were read before `position`."""
         self.applied = position
         self.invalidations += 1
         if self._ignores_watch:
             return
         for tag in tags:
             with self._lock:
-                for key in tuple(self._by_tag.get(tag, ())):
+                for key in tuple(self._keys_by_tag.get(tag, ())):
                     self._drop(key)
-            self._moved[tag] = position.offset
-            self._moved.move_to_end(tag)
-        while len(self._moved) > self._max_moved:
-            self._floor = max(self._floor, self._moved.popitem(last=False)[1])
+            self._invalidated[tag] = position.offset
+            self._invalidated.move_to_end(tag)
+        while len(self._invalidated) > self._max_invalidated_tags:
+            self._oldest_accepted = max(self._oldest_accepted, self._invalidated.popitem(last=False)[1])
 
-    def reset(self, position: Position) -> None:
-        """Drop everything, and keep nothing that was read before this position."""
+    def reset(self, position: StreamPosition) -> None:
+        """Drop all entries, and accept none that were read before `position`."""
         self.applied = position
         self.resets += 1
         if self._ignores_epoch or self._ignores_watch:
             return
         with self._lock:
             self._entries.clear()
-            self._by_tag.clear()
+            self._keys_by_tag.clear()
             self.bytes = 0
-        self._moved.clear()
-        self._floor = position.offset
+        self._invalidated.clear()
+        self._oldest_accepted = position.offset
 
-    def echoed(self, tick: float) -> None:
-        """Take note that all that happened before a tick, sent at this monotonic time, has been applied."""
-        self.serves_until = max(self.serves_until, tick + SERVE_SECONDS)
+    def tick_echoed(self, sent_at: float) -> None:
+        """Record that all invalidations from before a tick are applied. `sent_at` is the tick's monotonic time."""
+        self.serves_until = max(self.serves_until, sent_at + SERVE_SECONDS)
 
-    def _is_current(self, position: Position, tags: Iterable[str]) -> bool:
+    def _is_current(self, position: StreamPosition, tags: Iterable[str]) -> bool:
         if self._ignores_watch or self._ignores_epoch:
             return True
-        if position.epoch != self.applied.epoch or position.offset < self._floor:
+        if position.epoch != self.applied.epoch or position.offset < self._oldest_accepted:
             return False
-        moved = self._moved
-        return not moved or all(moved.get(tag, 0) <= position.offset for tag in tags)
+        invalidated = self._invalidated
+        return not invalidated or all(invalidated.get(tag, 0) <= position.offset for tag in tags)
 
     def _drop(self, key: str) -> None:
-        held = self._entries.pop(key, None)
-        if held is None:
+        entry = self._entries.pop(key, None)
+        if entry is None:
             return
-        self.bytes -= held.size
-        for tag in held.tags:
-            keys = self._by_tag[tag]
+        self.bytes -= entry.size
+        for tag in entry.tags:
+            keys = self._keys_by_tag[tag]
             keys.discard(key)
             if not keys:
-                del self._by_tag[tag]
+                del self._keys_by_tag[tag]

@@ -1,4 +1,4 @@
-"""Reads through the near cache and the cache service: a hit here is no call, a miss in both goes to the owner."""
+"""Reads through the near cache and the cache service. A near hit makes no call; a miss in both calls the owner."""
 
 import asyncio
 import logging
@@ -14,10 +14,10 @@ from opentelemetry import trace
 from trivet.cache.v1.cache_pb2 import Lookup
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client.circuit_breaker import CircuitBreaker
-from trivet.client.errors import said_by
+from trivet.client.errors import log_text
 from trivet.client.near.lease import METADATA_KEY, Metadata, format_lease
 from trivet.client.near.lookup_batcher import LookupBatcher
-from trivet.client.near.near_cache import NearCache, Position
+from trivet.client.near.near_cache import NearCache, StreamPosition
 from trivet.client.near.single_flight import SingleFlight
 from trivet.client.outage import Outage
 
@@ -26,25 +26,25 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 Ask = Callable[[Metadata], Awaitable[T | None]]
-"""Asks the owner, with the metadata by which it may fill the cache on the way back; None if there is none."""
+"""Calls the owner with metadata, by which the owner can fill the cache. Returns None if the owner has no value."""
 
 KEY = re.compile(r"[!-~]{1,512}")
 """The keys that the cache accepts."""
 BYTES_PER_BYTE = 4
-"""What a decoded entry takes here for each of its bytes there, about: a message, and what is held ready of it."""
+"""About how many bytes a decoded entry takes in this process for each of its bytes in the cache service."""
 CLAIM_SECONDS = 0.2
-"""How long to wait for another reader, who has said that it will fill an entry."""
+"""How long to wait for another reader that claimed a miss and fills the entry."""
 
 
 class TimedLookup(NamedTuple):
-    """What the cache service knew, and when it was asked."""
+    """The answer of the cache service, and the time at which it was asked."""
 
     lookup: Lookup
     asked_at: float
 
     @property
     def wait(self) -> float:
-        """For how many seconds another reader's claim lasts; 0 if there is none."""
+        """The seconds until another reader's claim ends; 0 without a claim."""
         return seconds_of(self.lookup.retry_after) if self.lookup.HasField("retry_after") else 0.0
 
 
@@ -64,7 +64,7 @@ class CachedReads:
 
     @property
     def is_bypassed(self) -> bool:
-        """Whether the cache service must not be asked now; a read that is told so is counted."""
+        """Whether the circuit breaker is open. Each call that returns True counts a bypassed read."""
         if not self._breaker.is_open:
             return False
         self.bypassed += 1
@@ -73,7 +73,7 @@ class CachedReads:
     def failed(self, error: grpc.aio.AioRpcError) -> None:
         """Count a lookup that failed."""
         self.bypassed += 1
-        self._outage.begin(said_by(error))
+        self._outage.begin(log_text(error))
         self._breaker.failed(error)
 
     def answered(self) -> None:
@@ -83,7 +83,7 @@ class CachedReads:
 
 
 class NearReads(Generic[T]):
-    """One namespace. `decode` makes of an entry's bytes what is held ready here, or None if they are none of ours."""
+    """Reads in one namespace. `decode` returns the value of an entry's bytes, None if it cannot decode them."""
 
     def __init__(self, reads: CachedReads, namespace: str, decode: Callable[[bytes], T | None]) -> None:
         self._reads = reads
@@ -93,33 +93,35 @@ class NearReads(Generic[T]):
         self._batcher = LookupBatcher(reads.cache, namespace)
         self._single_flight: SingleFlight[T | None] = SingleFlight()
 
-    def held(self, key: str) -> T | None:
-        """Return what may be answered without any call, None if that is nothing, or unknown; of any thread."""
-        found = self._near.look(self._prefix + key)
+    def peek(self, key: str) -> T | None:
+        """Return the value of a key in the near cache. None without an entry, or if the owner has no value.
+
+        Can be called on any thread.
+        """
+        found = self._near.peek(self._prefix + key)
         return None if found is None else found.value  # type: ignore[return-value]  # what `decode` made
 
     def look_up(self, key: str, then: Callable[[TimedLookup], None]) -> bool:
-        """Look a key up without a task, and call `then` with what the cache knows, which is empty if it cannot say.
+        """Look a key up without a task, and call `then` with the result, which is empty after a failure.
 
-        `then` must not wait. Return False if the cache must not be asked: `then` is not called.
+        `then` must not wait. Returns False without a lookup, if the circuit breaker is open or the key is not valid.
+        `then` is not called in that case.
         """
         if self._reads.is_bypassed or not KEY.fullmatch(key):
             return False
-        self._batcher.begin(key, partial(self._looked_up, self._near.monotonic(), then))
+        self._batcher.begin(key, partial(self._finish_lookup, self._near.monotonic(), then))
         return True
 
-    def taken(self, key: str, looked: TimedLookup) -> T | None:
-        """Hold what a lookup found, and return it; None if that is nothing."""
-        found = self._taken(key, looked)
+    def hit(self, key: str, looked: TimedLookup) -> T | None:
+        """Return the value of a lookup, and put it into the near cache. None for a miss or without a value."""
+        found = self._hit(key, looked)
         return found[0] if found else None
 
     async def get(self, key: str, ask: Ask[T], looked: TimedLookup | None = None) -> T | None:
         """Return the cached value of a key, or the owner's answer. Raises what `ask` raises.
 
-        `looked` is a lookup that the request has made already.
-
-        If several requests miss the same key, one calls the owner and the others wait for its answer. A request never
-        gets an answer from before the request.
+        `looked` is a lookup that the request made before. If several requests miss the same key, one calls the owner
+        and the others wait for its answer. A request never gets an answer from before the request.
         """
         if (found := self._near.get(self._prefix + key)) is not None:
             return found.value  # type: ignore[return-value]  # what `decode` made
@@ -127,34 +129,34 @@ class NearReads(Generic[T]):
             return await self._read(key, ask)
         if key in self._single_flight:
             return await self._single_flight.join(key, partial(self._read, key, ask))
-        looked = looked or await self._look(key)
-        if looked is not None and (taken := self._taken(key, looked)) is not None:
-            return taken[0]
+        looked = looked or await self._lookup(key)
+        if looked is not None and (hit := self._hit(key, looked)) is not None:
+            return hit[0]
         # If another request began to ask the owner meanwhile, the cache's answer can be older than the owner's.
         work = self._read if key in self._single_flight else self._fill
         return await self._single_flight.join(key, partial(work, key, ask, looked))
 
     async def _read(self, key: str, ask: Ask[T], _looked: TimedLookup | None = None) -> T | None:
-        if (found := self._near.get(self._prefix + key)) is not None:  # of the flight before this one
+        if (found := self._near.get(self._prefix + key)) is not None:  # from the flight before this one
             return found.value  # type: ignore[return-value]  # what `decode` made
-        return await self._fill(key, ask, await self._look(key))
+        return await self._fill(key, ask, await self._lookup(key))
 
     async def _fill(self, key: str, ask: Ask[T], looked: TimedLookup | None) -> T | None:
         """Return the cached value, or the owner's answer. If another reader has claimed the entry, wait briefly."""
         give_up = self._near.monotonic() + CLAIM_SECONDS
         while looked is not None and looked.wait > 0 and looked.asked_at < give_up:
             await asyncio.sleep(looked.wait)
-            looked = await self._look(key)
+            looked = await self._lookup(key)
         if looked is None:
             return await ask(())
-        if (taken := self._taken(key, looked)) is not None:
-            return taken[0]
-        # Without a position there is no lease, and nothing is filled: Redis is gone.
+        if (hit := self._hit(key, looked)) is not None:
+            return hit[0]
+        # Without a position there is no lease, and the owner fills nothing: Redis does not answer.
         lookup = looked.lookup
         return await ask(((METADATA_KEY, format_lease(lookup.position)),) if lookup.HasField("position") else ())
 
-    async def _look(self, key: str) -> TimedLookup | None:
-        """Return what the cache service knows; None if it is away, or takes no such key."""
+    async def _lookup(self, key: str) -> TimedLookup | None:
+        """Look a key up in the cache service. Returns None if it does not answer, or if the key is not valid."""
         if self._reads.is_bypassed or not KEY.fullmatch(key):
             return None
         asked_at = self._near.monotonic()
@@ -166,7 +168,7 @@ class NearReads(Generic[T]):
         self._reads.answered()
         return looked
 
-    def _looked_up(self, asked_at: float, then: Callable[[TimedLookup], None], answer: Lookup | Exception) -> None:
+    def _finish_lookup(self, asked_at: float, then: Callable[[TimedLookup], None], answer: Lookup | Exception) -> None:
         if isinstance(answer, Lookup):
             self._reads.answered()
         elif isinstance(answer, grpc.aio.AioRpcError):
@@ -175,27 +177,27 @@ class NearReads(Generic[T]):
             logger.error("unexpected failure of a lookup", exc_info=answer)
         then(TimedLookup(answer if isinstance(answer, Lookup) else Lookup(), asked_at))
 
-    def _taken(self, key: str, looked: TimedLookup) -> tuple[T | None] | None:
-        """Return the one thing that the cache found, and hold it; None if it found nothing, or none of ours."""
+    def _hit(self, key: str, looked: TimedLookup) -> tuple[T | None] | None:
+        """Return the value of a hit in a tuple, and put it into the near cache. Returns None for a miss."""
         lookup = looked.lookup
         if not lookup.found:
             return None
-        # Of those who share a lookup one decodes it.
-        if (held := self._near.look(self._prefix + key)) is not None:
-            return (held.value,)  # type: ignore[return-value]  # what `decode` made
+        # If several requests share a lookup, one of them decodes it.
+        if (entry := self._near.peek(self._prefix + key)) is not None:
+            return (entry.value,)  # type: ignore[return-value]  # what `decode` made
         value = None if lookup.absent else self._decode(lookup.value)
         if value is None and not lookup.absent:
             return None
-        self._keep(key, value, lookup, looked.asked_at)
+        self._put(key, value, lookup, looked.asked_at)
         return (value,)
 
-    def _keep(self, key: str, value: T | None, lookup: Lookup, asked_at: float) -> None:
-        self._near.keep(
+    def _put(self, key: str, value: T | None, lookup: Lookup, asked_at: float) -> None:
+        self._near.put(
             self._prefix + key,
             value,
             size=BYTES_PER_BYTE * len(lookup.value) + len(key) + sum(map(len, lookup.tags)),
-            position=Position(lookup.position.epoch, lookup.position.offset),
+            position=StreamPosition(lookup.position.epoch, lookup.position.offset),
             tags=lookup.tags,
-            # From when it was asked for: what it had left was counted later.
+            # Counted from the request: the cache service measured the ttl later.
             expires=asked_at + seconds_of(lookup.ttl),
         )

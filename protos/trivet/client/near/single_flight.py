@@ -49,7 +49,7 @@ class SingleFlight(Generic[T]):
                 self._under_way[key] = following
 
     async def _follow(self, before: "asyncio.Task[T]", key: str, work: Callable[[], Awaitable[T]]) -> T:
-        # Which one that is was settled when this was made: by the time it runs it may be the one under way itself.
+        # `before` is an argument, because when this runs, `_under_way` can already hold this flight itself.
         await asyncio.wait((before,))
         return await self._fly(key, work)
 

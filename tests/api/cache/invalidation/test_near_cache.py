@@ -45,11 +45,11 @@ class Program:
     async def held(self) -> str | None:
         """Read until the price is held in memory; return it."""
         await until(self._is_held, BACK_SECONDS)
-        return self.prices.held("apple")
+        return self.prices.peek("apple")
 
     async def _is_held(self) -> bool:
         await self.price()
-        return self.prices.held("apple") is not None
+        return self.prices.peek("apple") is not None
 
     async def changed(self) -> pb.InvalidateResponse:
         return await self.stub.Invalidate(pb.InvalidateRequest(tags=["fruit"]))
@@ -77,7 +77,7 @@ async def test_a_hit_in_memory_makes_no_call_and_a_confirmed_change_is_seen_at_o
         while confirmed < 10:
             assert await one.held() == await other.held()
             if (await other.changed()).confirmed:
-                assert [one.prices.held("apple"), other.prices.held("apple")] == [None, None]
+                assert [one.prices.peek("apple"), other.prices.peek("apple")] == [None, None]
                 confirmed += 1
 
 
@@ -87,7 +87,7 @@ async def test_with_watch_ignored_a_confirmed_change_is_not_seen(cache: Process)
         await one.held()
         while not (await other.changed()).confirmed:
             continue
-        assert one.prices.held("apple") is not None
+        assert one.prices.peek("apple") is not None
 
 
 async def test_a_reader_that_is_cut_off_stops_serving_and_comes_back_with_what_it_missed(cache: Process) -> None:
@@ -98,17 +98,17 @@ async def test_a_reader_that_is_cut_off_stops_serving_and_comes_back_with_what_i
             await one.held()
             link.cut()
             await until(lambda: not one.near.is_live, BACK_SECONDS)
-            assert one.prices.held("apple") is None
+            assert one.prices.peek("apple") is None
             resets = one.near.resets
             link.restore()
             await until(lambda: one.near.is_live, BACK_SECONDS)
-            assert (one.prices.held("apple"), one.near.resets) == ("1", resets)
+            assert (one.prices.peek("apple"), one.near.resets) == ("1", resets)
             link.cut()
             await until(lambda: not one.near.is_live, BACK_SECONDS)
             assert (await other.changed()).confirmed
             link.restore()
             await until(lambda: one.near.is_live, BACK_SECONDS)
-            assert one.prices.held("apple") is None
+            assert one.prices.peek("apple") is None
 
 
 async def test_a_cache_service_that_begins_anew_makes_every_reader_drop_everything(cache: Process) -> None:
@@ -119,7 +119,7 @@ async def test_a_cache_service_that_begins_anew_makes_every_reader_drop_everythi
         await until(lambda: not one.near.is_live, BACK_SECONDS)
         await asyncio.to_thread(cache.restore)
         await until(lambda: one.near.is_live, BACK_SECONDS)
-        assert (len(one.near), one.prices.held("apple")) == (0, None)
+        assert (len(one.near), one.prices.peek("apple")) == (0, None)
         assert await one.held() is not None
 
 
@@ -128,6 +128,6 @@ async def test_a_cache_service_that_hangs_keeps_nobody_serving(cache: Process) -
         await one.held()
         cache.signal(signal.SIGSTOP)
         await until(lambda: not one.near.is_live, BACK_SECONDS)
-        assert one.prices.held("apple") is None
+        assert one.prices.peek("apple") is None
         cache.signal(signal.SIGCONT)
         assert await one.held() is not None

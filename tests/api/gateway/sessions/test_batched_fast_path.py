@@ -39,7 +39,7 @@ def way(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def http(scene: Scene) -> AsyncIterator[httpx.AsyncClient]:
     """Ask granian before an application that knows no session."""
-    scene.near.moved(near_cache.Position("e", 1), ["session:s"])
+    scene.near.invalidate(near_cache.StreamPosition("e", 1), ["session:s"])
     async with (
         serving(Application(), fast_handlers(scene.deps)) as running,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}", headers=scene.cookie) as http,

@@ -119,7 +119,7 @@ async def test_nothing_is_answered_from_memory_without_a_live_watch(scene: Scene
 
 async def test_a_session_that_has_ended_is_not_answered_from_memory(scene: Scene) -> None:
     """S4: what Watch tells counts at once."""
-    scene.near.moved(near_cache.Position("e", 2), ["session:s"])
+    scene.near.invalidate(near_cache.StreamPosition("e", 2), ["session:s"])
     scene.services.answers["Get"] = GetResponse(lookup=Lookup(position=Position(epoch="e", offset=2)))
     scene.services.answers["VerifySession"] = lambda _: verify(VerifySessionRequest(token="x" * 32))
     assert (await scene.check(**scene.cookie)).json() is None
@@ -128,7 +128,7 @@ async def test_a_session_that_has_ended_is_not_answered_from_memory(scene: Scene
 @pytest.mark.parametrize("times", [{"expire_time": 1_000_000}, {"slide_time": 1_000_000}], ids=str)
 async def test_one_that_has_run_out_or_is_due_to_slide_goes_the_long_way(scene: Scene, times: dict[str, int]) -> None:
     scene.services.answers["Get"] = holding(session(**times))
-    scene.near.moved(near_cache.Position("e", 1), ["session:s"])
+    scene.near.invalidate(near_cache.StreamPosition("e", 1), ["session:s"])
     await scene.check(**scene.cookie)
     await scene.check(**scene.cookie)
     asked = {"expire_time": "VerifySession", "slide_time": "RefreshSession"}[next(iter(times))]
@@ -178,7 +178,7 @@ async def test_other_spellings_and_bodies_are_answered_as_on_the_long_way(
 
 
 async def test_a_session_that_is_not_held_is_read_and_answered_without_the_long_way(scene: Scene) -> None:
-    scene.near.moved(near_cache.Position("e", 1), ["session:s"])
+    scene.near.invalidate(near_cache.StreamPosition("e", 1), ["session:s"])
     cold = await scene.check(**scene.cookie)
     assert scene.calls == ["Get"]
     assert shown(cold) == shown(await scene.check(**scene.cookie, **LONG_WAY))
@@ -187,7 +187,7 @@ async def test_a_session_that_is_not_held_is_read_and_answered_without_the_long_
 @pytest.mark.parametrize("scene", [{"rate_limit": "on"}], indirect=True)
 async def test_where_limits_are_on_it_is_read_as_well_and_its_own_gateway_counts_it(scene: Scene) -> None:
     """As in production: the cache service is asked for the session alone, not for a window too."""
-    scene.near.moved(near_cache.Position("e", 1), ["session:s"])
+    scene.near.invalidate(near_cache.StreamPosition("e", 1), ["session:s"])
     assert (await scene.check(**scene.cookie)).json()["session"]["token"] == TOKEN
     assert scene.calls == ["Get"]
     statuses = [(await scene.check(**scene.cookie)).status_code for _ in range(100)]
@@ -214,7 +214,7 @@ async def test_what_opens_nothing_is_asked_for_once(scene: Scene) -> None:
 
 async def test_where_nobody_can_tell_nobody_is_asked_again_and_nobody_is_signed_out(scene: Scene) -> None:
     """R3: a dead identity costs its time-out once."""
-    scene.near.moved(near_cache.Position("e", 1), ["session:s"])
+    scene.near.invalidate(near_cache.StreamPosition("e", 1), ["session:s"])
     scene.services.answers |= {"Get": GetResponse(), "VerifySession": Unavailable("STORE_UNAVAILABLE", "away")}
     answer = await scene.check(**scene.cookie)
     assert answer.status_code == 503
@@ -252,6 +252,6 @@ async def test_a_hit_is_answered_while_the_event_loop_stands_still(scene: Scene)
 @pytest.mark.parametrize("way", ["ahead"], indirect=True)
 async def test_what_ended_is_refused_by_granians_thread_at_once(scene: Scene) -> None:
     """S4: nothing but the near cache is between the Watch and the answer."""
-    scene.near.moved(near_cache.Position("e", 2), ["session:s"])
+    scene.near.invalidate(near_cache.StreamPosition("e", 2), ["session:s"])
     with pytest.raises(TimeoutError):
         blocking(scene.http, **scene.cookie)

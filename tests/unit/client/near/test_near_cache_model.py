@@ -14,7 +14,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from trivet.client.near.near_cache import SERVE_SECONDS, NearCache, Position
+from trivet.client.near.near_cache import SERVE_SECONDS, NearCache, StreamPosition
 
 pytestmark = pytest.mark.slow
 
@@ -30,19 +30,19 @@ class Protocol(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.near = NearCache(max_bytes=2_000, max_moved=2, monotonic=lambda: self.now, unsafe=self.unsafe)
+        self.near = NearCache(max_bytes=2_000, max_invalidated_tags=2, monotonic=lambda: self.now, unsafe=self.unsafe)
         self.epoch, self.offset = "e0", 0
         self.version = dict.fromkeys(KEYS, 0)
         self.confirmed = dict.fromkeys(KEYS, 0)
-        self.unconfirmed: list[tuple[Position, dict[str, int]]] = []
+        self.unconfirmed: list[tuple[StreamPosition, dict[str, int]]] = []
         self.way: deque[Callable[[], None]] = deque()
         self.lease_end = 0.0
-        self.reads: list[tuple[str, int, Position]] = []
+        self.reads: list[tuple[str, int, StreamPosition]] = []
         self.send_reset()
 
     @property
-    def position(self) -> Position:
-        return Position(self.epoch, self.offset)
+    def position(self) -> StreamPosition:
+        return StreamPosition(self.epoch, self.offset)
 
     def send_reset(self) -> None:
         position = self.position
@@ -57,7 +57,7 @@ class Protocol(RuleBasedStateMachine):
     def a_tick_is_sent_and_will_come_back(self) -> None:
         tick = self.now
         self.lease_end = tick + SERVE_SECONDS
-        self.way.append(lambda: self.near.echoed(tick))
+        self.way.append(lambda: self.near.tick_echoed(tick))
 
     @rule()
     def the_reader_hears_the_next_thing(self) -> None:
@@ -71,7 +71,7 @@ class Protocol(RuleBasedStateMachine):
         for key, tags in KEYS.items():
             self.version[key] += tag in tags
         position = self.position
-        self.way.append(lambda: self.near.moved(position, [tag]))
+        self.way.append(lambda: self.near.invalidate(position, [tag]))
         self.unconfirmed.append((position, dict(self.version)))
 
     @rule()
@@ -90,7 +90,7 @@ class Protocol(RuleBasedStateMachine):
     def the_answer_of_a_read_comes(self, late: int) -> None:
         if self.reads:
             key, version, position = self.reads.pop(-1 - late % len(self.reads))
-            self.near.keep(key, version, size=10, position=position, tags=KEYS[key], expires=self.now + 5)
+            self.near.put(key, version, size=10, position=position, tags=KEYS[key], expires=self.now + 5)
 
     @rule(key=st.sampled_from(sorted(KEYS)))
     def somebody_asks(self, key: str) -> None:
@@ -109,7 +109,7 @@ class Protocol(RuleBasedStateMachine):
             self.confirmed = {key: max(self.confirmed[key], version[key]) for key in KEYS}
             self.unconfirmed.pop(0)
 
-    def _before(self, applied: Position) -> list[Position]:
+    def _before(self, applied: StreamPosition) -> list[StreamPosition]:
         return [position for position, _ in self.unconfirmed if position.offset <= applied.offset]
 
 

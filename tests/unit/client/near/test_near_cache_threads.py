@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from trivet.client.near.near_cache import NearCache, Position
+from trivet.client.near.near_cache import NearCache, StreamPosition
 
 ROUNDS = 3_000
 KEYS = [f"k{number}" for number in range(8)]
@@ -17,8 +17,8 @@ KEYS = [f"k{number}" for number in range(8)]
 
 def looked_at_and_changed(near: NearCache) -> None:
     """Look in two threads while entries come, go and are invalidated; raise what goes wrong in one."""
-    near.reset(Position("e", 0))
-    near.echoed(near.monotonic() + 3_600)
+    near.reset(StreamPosition("e", 0))
+    near.tick_echoed(near.monotonic() + 3_600)
     done = threading.Event()
     least = 0
     """What is held from now on is no older."""
@@ -28,7 +28,7 @@ def looked_at_and_changed(near: NearCache) -> None:
         while not done.is_set():
             for key in KEYS:
                 oldest = least
-                if (found := near.look(key)) is not None:
+                if (found := near.peek(key)) is not None:
                     assert isinstance(found.value, int)
                     assert found.value >= oldest
                     served += 1
@@ -39,8 +39,8 @@ def looked_at_and_changed(near: NearCache) -> None:
         try:
             for number in range(1, ROUNDS):
                 for key in KEYS:
-                    near.keep(key, number, size=10, position=Position("e", number), tags=["t"], expires=math.inf)
-                near.moved(Position("e", number + 1), ["t"])
+                    near.put(key, number, size=10, position=StreamPosition("e", number), tags=["t"], expires=math.inf)
+                near.invalidate(StreamPosition("e", number + 1), ["t"])
                 least = number + 1
         finally:
             done.set()

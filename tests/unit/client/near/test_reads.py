@@ -14,7 +14,7 @@ from trivet.cache.v1.cache_pb2 import GetRequest, GetResponse, Lookup, StreamGet
 from trivet.cache.v1.cache_pb2 import Position as Place
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import CachedReads, Metadata, NearCache, NearReads
-from trivet.client.near.near_cache import Position
+from trivet.client.near.near_cache import StreamPosition
 
 HERE = Place(epoch="e", offset=100)
 MISS = Lookup(position=HERE)
@@ -63,8 +63,8 @@ class Owner:
 
 def reads_of(cache: Cache, near: NearCache | None = None) -> NearReads[str]:
     near = NearCache() if near is None else near
-    near.reset(Position("e", 100))
-    near.echoed(near.monotonic() + 3_600)
+    near.reset(StreamPosition("e", 100))
+    near.tick_echoed(near.monotonic() + 3_600)
     return NearReads(CachedReads(cast(CacheServiceStub, cache), near), "things", decode)
 
 
@@ -75,9 +75,9 @@ def decode(value: bytes) -> str | None:
 async def test_a_hit_in_the_cache_is_held_and_the_next_read_makes_no_call() -> None:
     cache, owner = Cache(hit(b"value")), Owner()
     reads = reads_of(cache)
-    assert reads.held("a") is None
+    assert reads.peek("a") is None
     assert [await reads.get("a", owner) for _ in range(3)] == ["value"] * 3
-    assert reads.held("a") == "value"
+    assert reads.peek("a") == "value"
     assert (cache.asked, owner.leases) == ([("a", True)], [])
 
 
@@ -86,7 +86,7 @@ async def test_a_miss_goes_to_the_owner_with_the_lease_to_fill_by() -> None:
     reads = reads_of(cache)
     assert await reads.get("a", owner) == "from its owner"
     assert owner.leases == [(("trivet-lease", "e:100"),)]
-    assert reads.held("a") is None  # what the owner said comes by the cache, with its tags
+    assert reads.peek("a") is None  # what the owner said comes by the cache, with its tags
 
 
 async def test_what_another_reader_fills_is_waited_for() -> None:
@@ -185,9 +185,9 @@ async def test_an_answer_that_was_overtaken_by_an_invalidation_is_not_held() -> 
     """R16: the invalidation was heard of before the answer of the read that came first."""
     near = NearCache()
     reads = reads_of(Cache(hit(b"old")), near)
-    near.moved(Position("e", 101), ["t"])
+    near.invalidate(StreamPosition("e", 101), ["t"])
     assert await reads.get("a", Owner()) == "old"
-    assert reads.held("a") is None
+    assert reads.peek("a") is None
 
 
 async def test_an_entry_is_held_no_longer_than_it_had_left_when_it_was_asked_for() -> None:
@@ -196,8 +196,8 @@ async def test_an_entry_is_held_no_longer_than_it_had_left_when_it_was_asked_for
     reads = reads_of(Cache(hit(b"value", seconds=30)), near)
     await reads.get("a", Owner())
     now += 30
-    near.echoed(now)
-    assert reads.held("a") is None
+    near.tick_echoed(now)
+    assert reads.peek("a") is None
 
 
 @pytest.mark.parametrize("cancelled", [0, 1])

@@ -10,7 +10,7 @@ from gateway.sessions.cached_session import decode_session
 from services.identity.users.pictures import DATA_LENGTH
 from tests.unit.gateway.auth.test_cookie_cache import SESSION, USER, browser, data
 from trivet.client import NearCache
-from trivet.client.near.near_cache import Position
+from trivet.client.near.near_cache import StreamPosition
 from trivet.client.near.reads import BYTES_PER_BYTE
 from trivet.identity.v1.resources_pb2 import Session, User
 from trivet.identity.v1.session_service_pb2 import VerifySessionResponse
@@ -47,11 +47,11 @@ def test_a_held_session_takes_no_more_than_a_near_cache_counts_for_it() -> None:
 def test_sessions_with_large_pictures_stay_within_a_near_caches_bound() -> None:
     """64 MiB, the default, hold some 80 of them; the least recently used make room."""
     near = NearCache()
-    position = Position("e", 1)
+    position = StreamPosition("e", 1)
     near.reset(position)
     for number in range(200):
         value = response(number)
         size = BYTES_PER_BYTE * len(value)
-        near.keep(f"k{number}", decode_session(value), size=size, position=position, tags=(), expires=math.inf)
+        near.put(f"k{number}", decode_session(value), size=size, position=position, tags=(), expires=math.inf)
     assert 75 <= len(near) <= 90
     assert near.bytes <= 64 * 1024 * 1024

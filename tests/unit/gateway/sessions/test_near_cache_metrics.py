@@ -7,16 +7,16 @@ from prometheus_client.registry import CollectorRegistry
 from gateway.sessions.near_cache_metrics import COUNTS, NearCacheMetrics
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.client import CachedReads, NearCache
-from trivet.client.near.near_cache import Position
+from trivet.client.near.near_cache import StreamPosition
 
 
 def test_every_count_is_told_as_it_stands_now() -> None:
     near, registry = NearCache(), CollectorRegistry()
     reads = CachedReads(cast(CacheServiceStub, None), near)
     registry.register(NearCacheMetrics(reads))
-    near.reset(Position("e", 1))
-    near.echoed(near.monotonic() + 60)
-    near.keep("a", "value", size=10, position=Position("e", 1), tags=["t"], expires=near.monotonic() + 60)
+    near.reset(StreamPosition("e", 1))
+    near.tick_echoed(near.monotonic() + 60)
+    near.put("a", "value", size=10, position=StreamPosition("e", 1), tags=["t"], expires=near.monotonic() + 60)
     near.get("a")
     near.get("b")
     reads.bypassed = 3
