@@ -1,0 +1,93 @@
+"""The processes and addresses of a stack, made from its settings, ports and stores."""
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ops import ROOT
+from ops.keys.pair_keys import SERVICES
+from ops.settings import StackSettings
+from ops.stack import environment
+from ops.stack.data_folder import secret
+from ops.stack.ports import Ports
+from ops.stack.processes import probes
+from ops.stack.processes.process_spec import ProcessSpec
+from ops.stack.running import Running, new_stack_id
+from ops.stack.stores import Stores
+from runtime.listening import authority
+from runtime.settings import local_url
+
+CHILD_GRACE_SECONDS = "1"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`on_terminal` makes processes log text instead of JSON, unless TRIVET_LOG_FORMAT is set."""
+
+    settings: StackSettings
+    ports: Ports
+    stores: Stores
+    on_terminal: bool
+    stack_id: str = field(default_factory=new_stack_id)
+
+    def tiers(self) -> list[list[ProcessSpec]]:
+        """Return the processes in the order of shutdown."""
+        return [[self._process("gateway")], [self._process(name) for name in SERVICES], self.stores.processes]
+
+    @property
+    def running(self) -> Running:
+        services = {name: authority(self._host, port) for name, port in self.ports.services.items()}
+        return Running(self.stack_id, self._url, services)
+
+    def addresses(self, folder: Path) -> list[tuple[str, str]]:
+        """Return a label and an address for everything that an operator can open; `folder` holds the data."""
+        metrics = self.ports.metrics | {
+            f"gateway-{worker + 1}": self.ports.metrics["gateway"] + worker
+            for worker in range(1, self.settings.gateway_workers)
+        }
+        return [
+            ("docs", f"{self._url}/docs"),
+            *self.running.services.items(),
+            *((f"{name} metrics", f"http://{authority(self._host, port)}/metrics") for name, port in metrics.items()),
+            *self.stores.shown.items(),
+            ("data", str(folder)),
+        ]
+
+    def _process(self, name: str) -> ProcessSpec:
+        own = environment.environment(name, self._made(name))
+        own["PYTHONPATH"] = f"{ROOT / 'protos'}{os.pathsep}{ROOT}"
+        command = [sys.executable, "-m", environment.module(name)]
+        if name == "gateway":
+            return ProcessSpec(name, command, own, self._host, self.ports.http, probes.is_ready)
+        return ProcessSpec(name, command, own, self._host, self.ports.services[name], probes.serves)
+
+    def _made(self, name: str) -> dict[str, str]:
+        """Return the variables that the stack sets for a process, whatever the operator's are."""
+        settings = self.settings
+        made = {
+            **self.stores.environment,
+            **environment.keys(name, secret(settings), settings.programs, settings.former_secrets),
+            "TRIVET_ENV": settings.environment.value,
+            "TRIVET_HTTP_PORT": str(self.ports.http),
+            "TRIVET_METRICS_PORT": str(self.ports.metrics[name]),
+            "TRIVET_STACK_ID": self.stack_id,
+            **{f"TRIVET_{service.upper()}_ADDRESS": address for service, address in self.running.services.items()},
+        }
+        if name in SERVICES:
+            made[f"TRIVET_{name.upper()}_PORT"] = str(self.ports.services[name])
+        if "TRIVET_GRACE_SECONDS" not in os.environ:
+            made["TRIVET_GRACE_SECONDS"] = CHILD_GRACE_SECONDS
+        if self.on_terminal and "TRIVET_LOG_FORMAT" not in os.environ:
+            made["TRIVET_LOG_FORMAT"] = "text"
+        return made
+
+    @property
+    def _host(self) -> str:
+        """The host that other processes reach: a wildcard is only for listening."""
+        host = self.settings.host
+        return "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104  # compared, not bound
+
+    @property
+    def _url(self) -> str:
+        return local_url(self.settings.host, self.ports.http)
