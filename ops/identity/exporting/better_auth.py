@@ -5,10 +5,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, tzinfo
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, event, func, inspect, or_, select, update
+from sqlalchemy import Connection, event, inspect, make_url, or_
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DataError, DBAPIError
 
@@ -17,6 +19,7 @@ from ops.identity.database_failures import failure
 from ops.identity.exporting import tables
 from ops.identity.exporting.people import ExportedUser
 from ops.identity.exporting.records import Record, account_record, user_record
+from ops.identity.exporting.statements import Statements
 from ops.identity.exporting.written import Written
 from ops.identity.importing.better_auth import ACCOUNT, USER
 from ops.identity.importing.people import LEFT_OUT
@@ -45,34 +48,57 @@ class BetterAuthTarget:
     """A Better Auth database that is written to, a page in one transaction.
 
     Who is there already, by id, gets our values, and loses the sessions there: what was revoked here must not come
-    alive again.
+    alive again. A dry run decides as the export does, and changes nothing.
     """
 
     def __init__(
-        self, engine: Engine, sealer: Sealer | None, zone: tzinfo | None = None, unit: Unit | None = None
+        self,
+        engine: Engine,
+        sealer: Sealer | None,
+        zone: tzinfo | None = None,
+        unit: Unit | None = None,
+        *,
+        dry_run: bool = False,
     ) -> None:
         self._engine = engine
         self._sealer = sealer
+        self._dry_run = dry_run
+        self._moved: set[str] = set()
+        """Users of the target whose addresses an export would have changed by now: a dry run finds the old ones."""
         with engine.begin() as connection:
             if _is_ours(connection):
                 raise WrongSettings(
                     "--to: this database is Trivet's own: name Better Auth's, an empty one, or a new file for JSON"
                 )
             there = set(inspect(connection).get_table_names())
-            self.has_made = [table for table in tables.metadata.sorted_tables if table.name not in there]
-            tables.metadata.create_all(connection, self.has_made)
+            self.new_tables = [table for table in tables.metadata.sorted_tables if table.name not in there]
+            if not dry_run:
+                tables.metadata.create_all(connection, self.new_tables)
+        self._missing = {table.name for table in self.new_tables} if dry_run else set()
         with engine.connect() as connection:
             source = Source(connection, zone, unit, option="--to")
-            found = {name: source.find(name) for name in ("user", "account", "session")}
+            found = {
+                each.name: source.plan(each) if each.name in self._missing else source.find(each.name)
+                for each in tables.metadata.sorted_tables
+            }
             self._user = _named(found["user"], (*USER,), ("id", "email", "name"))
             self._account = _named(found["account"], ACCOUNT, ACCOUNT[:4])
             self._session = _named(found["session"], ("id", "userId"), ("id", "userId"))
             self._written = {each.table.name: Written(each, source) for each in (self._user, self._account)}
             self.remarks = source.remarks
 
-    def count(self) -> int:
+    def others(self, report: Report) -> int:
+        """Return how many users of the target are not among those that the report counts as written."""
         with self._engine.connect() as connection:
-            return int(connection.execute(select(func.count()).select_from(self._user.table)).scalar_one())
+            there = self._statements(connection).count(self._user.table)
+        new = 0 if self._dry_run else report.counts["users", "exported"]
+        return there - new - report.counts["users", self._outcome("updated there")]
+
+    def _statements(self, connection: Connection) -> Statements:
+        return Statements(connection, self._missing, dry_run=self._dry_run)
+
+    def _outcome(self, done: str) -> str:
+        return f"would be {done}" if self._dry_run else done
 
     def write(self, people: Sequence[ExportedUser], report: Report) -> None:
         """Write a page of people. Raises CommandFailed if the database fails; what was written before stays.
@@ -82,9 +108,10 @@ class BetterAuthTarget:
         page = Report()
         try:
             with self._engine.begin() as connection:
-                written = self._write_users(connection, people, page)
-                self._write_accounts(connection, written, page)
-                self._end_sessions(connection, written, page)
+                target = self._statements(connection)
+                written = self._write_users(target, people, page)
+                self._write_accounts(target, written, page)
+                self._end_sessions(target, written, page)
         except DBAPIError as error:
             if isinstance(error, DataError) or code_of(error) in DOES_NOT_FIT:
                 self._write_each(people, _refused_value(error), report)
@@ -104,14 +131,13 @@ class BetterAuthTarget:
         for person in people:
             self.write([person], report)
 
-    def _write_users(
-        self, connection: Connection, people: Sequence[ExportedUser], report: Report
-    ) -> list[ExportedUser]:
+    def _write_users(self, target: Statements, people: Sequence[ExportedUser], report: Report) -> list[ExportedUser]:
         table, names = self._user.table, self._user.spelled
         user_id, email = table.c[names["id"]], table.c[names["email"]]
         ids, emails = [each.user["id"] for each in people], [each.user["email"] for each in people]
-        rows = connection.execute(select(user_id, email).where(or_(user_id.in_(ids), email.in_(emails)))).all()
-        there, owners = {str(row[0]) for row in rows}, {row[1]: str(row[0]) for row in rows}
+        rows = target.select(table, (user_id, email), or_(user_id.in_(ids), email.in_(emails)))
+        addresses = {str(row[0]): row[1] for row in rows}
+        owners = {address: owner for owner, address in addresses.items() if owner not in self._moved}
         written: list[ExportedUser] = []
         fresh: list[Record] = []
         known: list[Record] = []
@@ -126,10 +152,13 @@ class BetterAuthTarget:
                 if each.user["banned"]:
                     report.note("users", "banned: there the admin plugin keeps them out, and nothing else does", own)
                 written.append(each)
-                (known if own in there else fresh).append(row)
-        self._put(connection, self._user, fresh, known)
-        report.count("users", "exported", len(fresh))
-        report.count("users", "updated there", len(known))
+                (known if own in addresses else fresh).append(row)
+        self._put(target, self._user, fresh, known)
+        report.count("users", self._outcome("exported"), len(fresh))
+        report.count("users", self._outcome("updated there"), len(known))
+        if self._dry_run:
+            moved = (each.user for each in written if addresses.get(each.user["id"]) not in (None, each.user["email"]))
+            self._moved.update(user["id"] for user in moved)
         return written
 
     def _obstacle(self, person: ExportedUser, owners: Mapping[str, str], row: Record) -> str | None:
@@ -152,12 +181,12 @@ class BetterAuthTarget:
                 report.note("users", f"the table there has no column {name}", user_id)
         return row
 
-    def _write_accounts(self, connection: Connection, people: Sequence[ExportedUser], report: Report) -> None:
+    def _write_accounts(self, target: Statements, people: Sequence[ExportedUser], report: Report) -> None:
         table, names = self._account.table, self._account.spelled
         records = [account_record(row, self._sealer) for each in people for row in each.accounts]
         theirs = table.c[names["userId"]].in_([each.user["id"] for each in people])
         key = [table.c[names[name]] for name in ("id", "userId", "providerId", "accountId")]
-        rows = connection.execute(select(*key).where(theirs)).all() if people else []
+        rows = target.select(table, key, theirs) if people else []
         by_key = {tuple(map(str, row[1:])): str(row[0]) for row in rows}
         fresh: list[Record] = []
         known: list[Record] = []
@@ -172,33 +201,25 @@ class BetterAuthTarget:
                 report.skip("accounts", obstacle, record["id"])
                 continue
             (fresh if there is None else known).append(row)
-        self._put(connection, self._account, fresh, known)
-        report.count("accounts", "exported", len(fresh))
-        report.count("accounts", "updated there", len(known))
+        self._put(target, self._account, fresh, known)
+        report.count("accounts", self._outcome("exported"), len(fresh))
+        report.count("accounts", self._outcome("updated there"), len(known))
         # A password there may be one that could not be checked here; a provider was unlinked here.
         gone = [row_id for (_, provider, _), row_id in by_key.items() if provider != CREDENTIAL]
         if gone:
-            connection.execute(delete(table).where(table.c[names["id"]].in_(gone)))
-            report.count("accounts", "removed there: unlinked here", len(gone))
+            target.delete(table, table.c[names["id"]].in_(gone))
+            report.count("accounts", self._outcome("removed there: unlinked here"), len(gone))
 
-    def _end_sessions(self, connection: Connection, people: Sequence[ExportedUser], report: Report) -> None:
+    def _end_sessions(self, target: Statements, people: Sequence[ExportedUser], report: Report) -> None:
         if not people:
             return
         owner = self._session.table.c[self._session.spelled["userId"]]
-        ended = connection.execute(delete(self._session.table).where(owner.in_([each.user["id"] for each in people])))
-        if ended.rowcount:
-            report.count("sessions", "ended there", ended.rowcount)
+        ended = target.delete(self._session.table, owner.in_([each.user["id"] for each in people]))
+        report.count("sessions", self._outcome("ended there"), ended)
 
-    def _put(self, connection: Connection, into: Named, fresh: Sequence[Record], known: Sequence[Record]) -> None:
-        """Insert rows, and give those that are there their new values; rows of one kind have the same columns."""
-        for row in fresh:
-            connection.execute(into.table.insert().values(row))
-        own = into.spelled["id"]
-        for row in known:
-            values = {name: value for name, value in row.items() if name != own}
-            connection.execute(
-                update(into.table).where(and_(into.table.c[own] == bindparam("own"))).values(values), {"own": row[own]}
-            )
+    def _put(self, target: Statements, into: Named, fresh: Sequence[Record], known: Sequence[Record]) -> None:
+        target.insert(into.table, fresh)
+        target.update(into.table, into.spelled["id"], known)
 
     def _bound(self, into: Named, name: str, value: Any) -> Any:
         """Return a value as the engine's driver takes it, and as the original reads it."""
@@ -244,9 +265,9 @@ def _refuse_to_cut(connection: Any, _record: Any) -> None:
 
 @contextmanager
 def opened(
-    address: str, sealer: Sealer | None, zone: tzinfo | None = None, unit: Unit | None = None
+    address: str, sealer: Sealer | None, zone: tzinfo | None = None, unit: Unit | None = None, *, dry_run: bool = False
 ) -> Iterator[BetterAuthTarget]:
-    """Open a target by its URL, and make the tables that are missing. Raises WrongSettings and CommandFailed.
+    """Open a target by its URL, and create missing tables unless `dry_run`. Raises WrongSettings and CommandFailed.
 
     A session on MySQL keeps the server's zone, as the app's sessions do that will read TIMESTAMP columns.
     """
@@ -256,12 +277,15 @@ def opened(
         raise WrongSettings(f"--to: {error}") from None
     note_ignored("--to", store)
     if store.kind == "sqlite" and store.url.database:
-        os.close(os.open(store.url.database, os.O_CREAT | os.O_RDONLY, 0o600))  # a new one holds password hashes
+        if not dry_run:
+            os.close(os.open(store.url.database, os.O_CREAT | os.O_RDONLY, 0o600))  # a new one holds password hashes
+        elif not Path(store.url.database).exists():
+            store = replace(store, url=make_url("sqlite://"))  # in memory: connecting would create the file
     engine = operator_engine(store)
     if store.kind == "mysql":
         event.listen(engine, "connect", _refuse_to_cut)
     try:
-        yield BetterAuthTarget(engine, sealer, zone or of_driver(store.parameters.time_zone), unit)
+        yield BetterAuthTarget(engine, sealer, zone or of_driver(store.parameters.time_zone), unit, dry_run=dry_run)
     except DBAPIError as error:
         code = code_of(error) or "no code"
         raise failure(error, address, "--to") or CommandFailed(f"--to: the database fails ({code})") from None

@@ -6,6 +6,7 @@ With PgBouncer, both are reached through it.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,24 @@ def trivet(ours: str, tmp_path: Path) -> Trivet:
         "TRIVET_USER_FIELDS": FIELDS,
     }
     return Trivet(ours, environment)
+
+
+@pytest.fixture
+def people(original: Original, trivet: Trivet) -> tuple[str, str]:
+    """Two people who came from the original, one of them banned."""
+    ada = original.user("ada@x.io", name="Zoë 🦊", image="https://x.io/a.png", emailVerified=True, plan="pro")
+    original.account(ada)
+    github = {"providerId": "github", "accountId": "4242", "accessToken": "gho_secret", "scope": "a,b"}
+    original.account(ada, None, **github)
+    original.session(ada, "token")
+    mallory = original.user("mallory@x.io", banned=True, banReason="spam", banExpires=datetime(2037, 1, 1, tzinfo=UTC))
+    original.account(mallory)
+    trivet.run("import", "better-auth", "--from", original.url)
+    return ada, mallory
+
+
+@pytest.fixture
+def empty(server: str, folder: Path) -> Iterator[Original]:
+    """A database without a table."""
+    with database_beside(server, folder, f"empty_{new_id().lower()}") as url, connected(url) as connection:
+        yield Original(url, store_url.parse(url).kind, connection)

@@ -14,7 +14,6 @@ from ops.errors import CommandFailed
 from ops.identity.exporting.command import MODULE
 from runtime.ids import new_id
 from services.identity import schema
-from services.identity.store.engine import store_url
 from services.identity.store.schema import migrate
 from tests.conformance.importing.conftest import Trivet
 from tests.conformance.importing.original import SCRYPT, Original, connected, database_beside
@@ -22,28 +21,6 @@ from tests.conformance.importing.original import SCRYPT, Original, connected, da
 IMPORT = ("import", "better-auth", "--from")
 EXPORT = ("export", "better-auth", "--to")
 ARGON2 = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$4W4e0eeOD2JEyzTZOOkd4Q"
-LATER = datetime(2037, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def people(original: Original, trivet: Trivet) -> tuple[str, str]:
-    """Two people who came from the original, one of them banned."""
-    ada = original.user("ada@x.io", name="Zoë 🦊", image="https://x.io/a.png", emailVerified=True, plan="pro")
-    original.account(ada)
-    github = {"providerId": "github", "accountId": "4242", "accessToken": "gho_secret", "scope": "a,b"}
-    original.account(ada, None, **github)
-    original.session(ada, "token")
-    mallory = original.user("mallory@x.io", banned=True, banReason="spam", banExpires=LATER)
-    original.account(mallory)
-    trivet.run(*IMPORT, original.url)
-    return ada, mallory
-
-
-@pytest.fixture
-def empty(server: str, folder: Path) -> Iterator[Original]:
-    """A database without a table."""
-    with database_beside(server, folder, f"empty_{new_id().lower()}") as url, connected(url) as connection:
-        yield Original(url, store_url.parse(url).kind, connection)
 
 
 def test_an_empty_database_gets_its_tables_and_everybody(

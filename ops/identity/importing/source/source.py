@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Table,
     TableClause,
     column,
     event,
@@ -90,6 +91,12 @@ class Source:
         self._declared[name] = {each["name"]: each["type"] for each in found}
         return table(quoted_name(name, True), *(column(quoted_name(each["name"], True)) for each in found))
 
+    def plan(self, new: Table) -> TableClause:
+        """Return a table that is not there yet, with its columns as it would be created."""
+        dialect = self._connection.dialect
+        self._declared[new.name] = {each.name: each.type.dialect_impl(dialect) for each in new.c}
+        return table(quoted_name(new.name, True), *(column(quoted_name(each.name, True)) for each in new.c))
+
     def times(self, of: TableClause, columns: Sequence[str], past: Sequence[str] = ()) -> Times:
         """Return how to read a table's columns of times, all of which are looked at; those in `past` have come.
 
@@ -104,7 +111,7 @@ class Source:
                 f"server's own is {self.server_zone.name}: if the app means another, say --time-zone"
             )
         loose = [name for name in columns if self._may_hold_numbers(self._declared[of.name][name])]
-        rows = self.stream(select(*(of.c[name] for name in loose))) if loose else ()
+        rows = self.stream(select(*(of.c[name] for name in loose))) if loose and of.name in self._names else ()
         return Times(zone, surveyed(loose, rows), warned=bool(zoneless), unit=self._unit)
 
     def _may_hold_numbers(self, declared: TypeEngine[Any]) -> bool:
