@@ -1,4 +1,4 @@
-"""`make bench`: run everything and say what it came to. Nothing here fails for being slow."""
+"""`make bench`: runs all measurements and reports the results. A slow result is not a failure."""
 
 import argparse
 import sys
@@ -16,11 +16,11 @@ from bench.measurements.at_rest import at_rest
 from bench.measurements.revocations import revocations
 from bench.measurements.timings import Timings
 from bench.peers import kratos, packages
-from bench.peers.peer import KINDS
+from bench.peers.peer import PEER_KINDS
 from bench.reporting import report
 from bench.reporting.report import Record
-from bench.testbed.start import scene
-from bench.testbed.testbed import Scene
+from bench.testbed.start import started
+from bench.testbed.testbed import Testbed
 from bench.throughput.cases import paths
 from bench.throughput.rounds import run
 from bench.throughput.session_checks import checks
@@ -36,11 +36,12 @@ def main(results: Path, *, quick: bool, peers: bool) -> int:
     try:
         if peers:
             _install(attempts, record)
-        with attempts.at("starting everything"), scene(attempts, embedded=quick and not peers, peers=peers) as running:
-            record.stores = sorted(running.store_names)
-            settings = {kind.name: kind.settings for kind in KINDS} | {kratos.NAME: kratos.SETTINGS}
-            record.peers = {name: settings[name] for name in running.peers}
-            _measure(running, effort, attempts, record, quick=quick)
+        embedded = quick and not peers
+        with attempts.at("starting everything"), started(attempts, embedded=embedded, peers=peers) as testbed:
+            record.stores = sorted(testbed.store_names)
+            settings = {kind.name: kind.settings for kind in PEER_KINDS} | {kratos.NAME: kratos.SETTINGS}
+            record.peers = {name: settings[name] for name in testbed.peers}
+            _measure(testbed, effort, attempts, record, quick=quick)
         with attempts.at("measuring the stack at rest"):
             record.timings |= at_rest(effort)
     finally:
@@ -61,41 +62,41 @@ def _install(attempts: Attempts, record: Record) -> None:
     record.about["packages"] |= packages.versions()
 
 
-def _measure(running: Scene, effort: Effort, attempts: Attempts, record: Record, *, quick: bool) -> None:
-    generator = running.generator
-    for name, make in {**checks(running, effort), **paths(running)}.items():
+def _measure(testbed: Testbed, effort: Effort, attempts: Attempts, record: Record, *, quick: bool) -> None:
+    generator = testbed.generator
+    for name, make in {**checks(testbed, effort), **paths(testbed)}.items():
         with attempts.at(f"measuring {name}"):
-            record.rows.append(row := run(make(), running, effort))
+            record.rows.append(row := run(make(), testbed, effort))
             attempts.failed |= {f"{name}: {subject}": why for subject, why in row.failed.items()}
     parts: dict[str, Callable[[], Timings]] = {
-        "revocations": lambda: _revocations(running, effort),
-        "sign-ins of nobody": lambda: timings.enumeration(running, generator, effort),
-        "a flood of sign-ins": lambda: timings.flood(running, generator, effort),
-        "silent connections": lambda: disturbances.slow_clients(running, generator, effort),
-        "stores that hang": lambda: disturbances.hung_stores(running, generator),
-        "a check among many sessions": lambda: among_many(running, effort),
+        "revocations": lambda: _revocations(testbed, effort),
+        "sign-ins of an unknown user": lambda: timings.enumeration(testbed, generator, effort),
+        "a flood of sign-ins": lambda: timings.flood(testbed, generator, effort),
+        "silent connections": lambda: disturbances.slow_clients(testbed, generator, effort),
+        "stores that hang": lambda: disturbances.hung_stores(testbed, generator),
+        "a check among many sessions": lambda: among_many(testbed, effort),
     }
     for name in ("silent connections", "stores that hang") if quick else ():
-        del parts[name]  # these take as long as they take
+        del parts[name]  # their time does not depend on the effort
     for name, part in parts.items():
         with attempts.at(f"measuring {name}"):
             record.timings |= part()
 
 
-def _revocations(running: Scene, effort: Effort) -> Timings:
-    """Measure them while a second cache process has a gateway too, and then with one, as most have."""
-    found = {f"two cache processes: {name}": value for name, value in revocations(running, effort).items()}
-    for name, process in running.traced.processes.items() if running.traced else ():
+def _revocations(testbed: Testbed, effort: Effort) -> Timings:
+    """Measure with two cache processes, each with a gateway, and then with one, the usual case."""
+    found = {f"two cache processes: {name}": value for name, value in revocations(testbed, effort).items()}
+    for name, process in testbed.traced.processes.items() if testbed.traced else ():
         process.end()
-        del running.pids[f"traced {name}"]
-    time.sleep(2 * LEASE_SECONDS)  # until then their readers may be serving, and a revocation waits for them
-    return found | revocations(running, effort)
+        del testbed.pids[f"traced {name}"]
+    time.sleep(2 * LEASE_SECONDS)  # until then their readers can serve, and a revocation waits for them
+    return found | revocations(testbed, effort)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few calls each on embedded stores, to see that it runs")
-    parser.add_argument("--peers", action="store_true", help="others' servers beside ours, on the same stores")
-    parser.add_argument("--results", type=Path, default=report.RESULTS, help="where the figures are written")
+    parser.add_argument("--quick", action="store_true", help="make few calls, on embedded stores, as a self-test")
+    parser.add_argument("--peers", action="store_true", help="measure other products on the same stores too")
+    parser.add_argument("--results", type=Path, default=report.RESULTS, help="the file for the results")
     given = parser.parse_args()
     sys.exit(main(given.results, quick=given.quick, peers=given.peers))

@@ -1,7 +1,7 @@
-"""What each protection against a stampede saves: `python -m bench.stampede` prints the figures of docs/performance.md.
+"""Measures what each protection against a cache stampede saves: `python -m bench.stampede`.
 
-All readers ask two gateways at once for sessions that no cache holds, with all protections and without each of them.
-Arguments choose what is measured: "none", or names of OFF.
+500 readers ask two gateways at once for sessions that are not cached, with all protections and without each.
+Arguments select the runs: "none", or names in OFF.
 """
 
 import asyncio
@@ -20,20 +20,20 @@ import httpx
 from redis import Redis
 
 from bench.load.http import ADDRESSES, Request, burst, from_address, request
-from bench.testbed.bulk_sessions import Crowd, Member
-from bench.testbed.testbed import GET_SESSION, PERSON
+from bench.testbed.bulk_sessions import BulkSession, BulkSessions
+from bench.testbed.testbed import GET_SESSION, USER
+from tests.harness import engines
 from tests.harness.clients import LIMITED
+from tests.harness.engines import Engine
 from tests.harness.metrics import metric
 from tests.harness.people import FAST_HASHING
 from tests.harness.ports import free_port
 from tests.harness.processes import ROOT, Process, process
-from tests.harness.stores import engines
-from tests.harness.stores.engines import Engine
 from tests.harness.whole import Stores, Whole, whole
 
 READERS = 500
 ROUNDS = {"one session": 9, "a session each": 5}
-"""How often each stampede is run: all readers ask for the same session, or each for another."""
+"""Rounds of each kind: all readers ask for one session, or each for its own."""
 NO_SERVER = "127.0.0.1:1"
 OFF = (
     (),
@@ -45,32 +45,32 @@ OFF = (
     ("lookup batching", "read coalescing"),
     ("single flight", "claims"),
 )
-"""The protections that are missing in turn. Two that cover for each other are also missing together."""
+"""The protections that each run switches off. Two that replace each other are also switched off together."""
 
 
 @dataclass
-class Scene:
-    """Two gateways, a cache service and identity; the stores below them; and the sessions that are read."""
+class StampedeTestbed:
+    """Two gateways, a cache service, identity, their stores, and the sessions to read."""
 
     services: Whole
     gateways: list[Process]
     stores: dict[str, Engine]
-    crowd: Crowd
+    bulk_sessions: BulkSessions
     clients: Iterator[int] = field(default_factory=lambda: itertools.count(ADDRESSES))
 
     def pids(self) -> dict[str, list[int]]:
-        """Return the processes whose work is counted."""
-        ours = {name: [running.popen.pid] for name, running in self.services.processes.items()}
+        """Return the process ids by group, for the CPU time."""
+        ours = {name: [process.popen.pid] for name, process in self.services.processes.items()}
         own = {name: [store.process.pid] for name, store in self.stores.items() if store.process}
         return {"gateways": [gateway.popen.pid for gateway in self.gateways], **ours, **own}
 
-    def check(self, member: Member, number: int) -> Request:
-        """Return the check of a session by one more client, at one gateway or the other."""
+    def check(self, session: BulkSession, number: int) -> Request:
+        """Return the check of a session from a new client address. The gateways take turns."""
         port = self.gateways[number % len(self.gateways)].port
-        return from_address(request(port, "GET", GET_SESSION, {"cookie": member.cookie}), next(self.clients))
+        return from_address(request(port, "GET", GET_SESSION, {"cookie": session.cookie}), next(self.clients))
 
     async def counts(self) -> dict[str, float]:
-        """Return what has been asked of each service and store since its start."""
+        """Return the number of lookups, scripts and statements since the start."""
         cache, identity = (self.services.metrics_ports[name] for name in ("cache", "identity"))
         with Redis.from_url(self.stores["redis"].url) as redis:
             commands: Any = redis.info("commandstats")
@@ -93,12 +93,12 @@ def cpu_ms(pids: list[int]) -> float:
 
 @contextmanager
 def undisturbed(groups: Iterable[list[int]]) -> Iterator[None]:
-    """Have the kernel run these processes and this one before all others of the machine (Linux, by root)."""
+    """Give these processes and this one real-time priority inside the block (Linux, as root)."""
     pids = [os.getpid(), *itertools.chain.from_iterable(groups)]
 
     def run_by(policy: int, priority: int) -> None:
         for thread in itertools.chain.from_iterable(Path(f"/proc/{pid}/task").iterdir() for pid in pids):
-            with suppress(OSError):  # it has ended, or may not be set
+            with suppress(OSError):  # it has ended, or this user cannot set it
                 os.sched_setscheduler(int(thread.name), policy, os.sched_param(priority))
 
     run_by(os.SCHED_RR, 1)
@@ -109,14 +109,14 @@ def undisturbed(groups: Iterable[list[int]]) -> Iterator[None]:
 
 
 def environment_without(off: tuple[str, ...]) -> dict[str, str]:
-    """Return what a process without these protections finds in its environment: see `bench/layers`."""
+    """Return the variables that switch these protections off in a process: see `bench/layers`."""
     path = os.pathsep.join(str(ROOT / part) for part in ("bench/layers", "protos", ""))
     return {"PYTHONPATH": path, "TRIVET_BENCH_WITHOUT": ",".join(off)}
 
 
 @contextmanager
-def scene(off: tuple[str, ...]) -> Iterator[Scene]:
-    """Run the processes on MariaDB and Redis, without the protections in `off`."""
+def started(off: tuple[str, ...]) -> Iterator[StampedeTestbed]:
+    """Run the processes on MariaDB and Redis without the protections in `off`."""
     without: dict[str, Any] = {**environment_without(off), "TRIVET_LOG_LEVEL": "WARNING"}
     with ExitStack() as stack:
         stores = {"mariadb": stack.enter_context(engines.mariadb()), "redis": stack.enter_context(engines.redis())}
@@ -125,7 +125,7 @@ def scene(off: tuple[str, ...]) -> Iterator[Scene]:
         addresses = {f"TRIVET_{name.upper()}_ADDRESS": services[name].address for name in ("cache", "identity")}
         environment: dict[str, Any] = {**addresses, **LIMITED, **without, "TRIVET_NOTIFICATIONS_ADDRESS": NO_SERVER}
         gateways = [stack.enter_context(_gateway(environment)) for _ in range(2)]
-        yield Scene(services, gateways, stores, Crowd(urls.sql, asyncio.run(_session_id(gateways[0]))))
+        yield StampedeTestbed(services, gateways, stores, BulkSessions(urls.sql, asyncio.run(_session_id(gateways[0]))))
 
 
 def _gateway(environment: dict[str, Any]) -> AbstractContextManager[Process]:
@@ -137,29 +137,29 @@ async def _session_id(gateway: Process) -> str:
     """Sign a user up; return the id of the session."""
     url = f"http://{gateway.address}"
     async with httpx.AsyncClient(base_url=url, headers={"origin": url}, timeout=30) as browser:
-        (await browser.post("/api/auth/sign-up/email", json=PERSON)).raise_for_status()
+        (await browser.post("/api/auth/sign-up/email", json=USER)).raise_for_status()
         return str((await browser.get(GET_SESSION)).json()["session"]["id"])
 
 
-async def stampede(running: Scene, kind: str) -> dict[str, float]:
-    """Have all readers ask at once; return what that took, and the CPU time of each process."""
-    members = running.crowd.add(1) * READERS if kind == "one session" else running.crowd.add(READERS)
-    asked = [running.check(member, number) for number, member in enumerate(members)]
-    before, counts = {name: cpu_ms(pids) for name, pids in running.pids().items()}, await running.counts()
-    with undisturbed(running.pids().values()):
+async def stampede(testbed: StampedeTestbed, kind: str) -> dict[str, float]:
+    """Let all readers ask at once. Return the counts and the CPU time of each process."""
+    sessions = testbed.bulk_sessions.add(1) * READERS if kind == "one session" else testbed.bulk_sessions.add(READERS)
+    asked = [testbed.check(session, number) for number, session in enumerate(sessions)]
+    before, counts = {name: cpu_ms(pids) for name, pids in testbed.pids().items()}, await testbed.counts()
+    with undisturbed(testbed.pids().values()):
         answers = await burst(asked)
-    after = {name: cpu_ms(pids) - before[name] for name, pids in running.pids().items()}
-    done = {name: count - counts[name] for name, count in (await running.counts()).items()}
+    after = {name: cpu_ms(pids) - before[name] for name, pids in testbed.pids().items()}
+    done = {name: count - counts[name] for name, count in (await testbed.counts()).items()}
     refused = sum(status != 200 for status, _ in answers)
     return {**after, **done, "refused": refused, "slowest": max(milliseconds for _, milliseconds in answers)}
 
 
 def measured(off: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """Return the medians of each stampede without some protections; the first of each kind is a warm-up."""
-    with scene(off) as running:
+    """Return the medians of each kind of stampede. The first round is a warm-up."""
+    with started(off) as testbed:
         found = {}
         for kind, rounds in ROUNDS.items():
-            taken = [asyncio.run(stampede(running, kind)) for _ in range(1 + rounds)][1:]
+            taken = [asyncio.run(stampede(testbed, kind)) for _ in range(1 + rounds)][1:]
             found[kind] = {name: median(each[name] for each in taken) for name in taken[0]}
         return found
 

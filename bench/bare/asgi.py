@@ -1,4 +1,4 @@
-"""The least that granian does for an ASGI application: no framework, and an answer that is ready."""
+"""A bare ASGI application on granian: no framework, and a prepared answer."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ from gateway.settings import GatewaySettings
 
 
 async def constant(scope: Scope, _receive: Receive, send: Send) -> None:
-    """Answer as many bytes as the path says."""
+    """Answer with the number of bytes in the path."""
     if scope["type"] != "http":
         return
     body = b"x" * int(scope["path"][1:])

@@ -10,7 +10,7 @@ from trivet.cache.v1.cache_pb2 import GetRequest, GetResponse, Lookup
 
 
 async def main(port: int, url: str) -> None:
-    """Answer CacheService.Get with what Redis holds at the key, as it is."""
+    """Answer CacheService.Get with the value of the key in Redis."""
     async with Redis.from_url(url) as redis:
 
         async def get(request: GetRequest, _context: object) -> GetResponse:

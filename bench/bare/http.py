@@ -1,4 +1,4 @@
-"""The bare equivalent of the gateway: Starlette on granian as the gateway runs it, with an answer that is ready."""
+"""The bare equivalent of the gateway: Starlette on granian as the gateway runs it, with a prepared answer."""
 
 import asyncio
 import sys
@@ -15,7 +15,7 @@ from gateway.settings import GatewaySettings
 
 
 async def constant(request: Request) -> Response:
-    """Answer as many bytes as the path says."""
+    """Answer with the number of bytes in the path."""
     return Response(b"x" * request.path_params["size"], media_type="application/json")
 
 

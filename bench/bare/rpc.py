@@ -1,4 +1,4 @@
-"""The bare equivalent of a service: grpc.aio with no interceptor around it, and an answer that is ready."""
+"""The bare equivalent of a service: grpc.aio without interceptors, and a prepared answer."""
 
 import sys
 from typing import Any
@@ -8,7 +8,7 @@ import uvloop
 
 
 class Sized(grpc.GenericRpcHandler):
-    """Answers `/bare.Sized/NUMBER` with so many bytes; any other method with none, as a collector does an export."""
+    """Answers `/bare.Sized/NUMBER` with NUMBER bytes. Other methods get an empty answer, as OTLP exports do."""
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
         size = details.method.rpartition("/")[2]

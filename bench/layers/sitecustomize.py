@@ -1,6 +1,6 @@
-"""Takes protections against a stampede out of this process, before it starts: those that TRIVET_BENCH_WITHOUT names.
+"""Switches off the protections against a stampede that TRIVET_BENCH_WITHOUT names, in this process.
 
-Python imports this module when a process starts whose PYTHONPATH begins with this folder, as `bench.stampede` sets it.
+`bench.stampede` puts this folder first in PYTHONPATH, so Python imports this module at the start of a process.
 """
 
 import os
@@ -11,13 +11,13 @@ VARIABLE = "TRIVET_BENCH_WITHOUT"
 
 
 def _replace(owner: type, name: str, by: Callable[..., Any]) -> None:
-    """Replace a method that is there. Raises AttributeError, so that a renamed one is noticed."""
+    """Replace a method. Raises AttributeError if it does not exist, for example after a rename."""
     getattr(owner, name)
     setattr(owner, name, by)
 
 
 def without_single_flight() -> None:
-    """Every reader of a key that the cache service does not hold asks identity."""
+    """Every reader of a key that is not cached calls identity."""
     from trivet.client.near.single_flight import SingleFlight
 
     async def alone(_self: object, _key: str, work: Callable[[], Awaitable[Any]]) -> Any:
@@ -27,7 +27,7 @@ def without_single_flight() -> None:
 
 
 def without_batching() -> None:
-    """Every lookup is a call of its own to the cache service, none a message of the stream."""
+    """Every lookup is an RPC of its own, not a message of the stream."""
     from trivet.cache.v1.cache_pb2 import GetRequest, Lookup
     from trivet.client.near.lookup_batcher import LOOKUP_SECONDS, LookupBatcher
 
@@ -49,7 +49,7 @@ def without_checks_on_the_loop() -> None:
 
 
 def without_claims() -> None:
-    """Every gateway that misses an entry is to fill it."""
+    """Every gateway that misses an entry fills it."""
     from services.cache.entries.entries import Entries
 
     get = Entries.get
@@ -82,5 +82,5 @@ LAYERS: dict[str, Callable[[], None]] = {
 for _layer in filter(None, os.environ.get(VARIABLE, "").split(",")):
     try:
         LAYERS[_layer]()
-    except Exception as error:  # Python itself would only mention it, and go on with the protection
-        raise SystemExit(f"{_layer} cannot be taken out: {error!r}") from error
+    except Exception as error:  # Python would print it and continue with the protection
+        raise SystemExit(f"TRIVET_BENCH_WITHOUT: {_layer} cannot be switched off: {error!r}") from error

@@ -1,4 +1,4 @@
-"""The same statement or command straight on the driver: what a store itself allows."""
+"""Load on a store through its driver alone: the upper bound of what a service can do with it."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ Work = Callable[[], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Statement:
-    """What to run: `what` names one of RUNNERS, `value` is its one parameter."""
+    """`what` is a name in RUNNERS, `value` is the parameter of its command."""
 
     what: str
     url: str
@@ -67,7 +67,7 @@ async def mongodb(statement: Statement) -> AsyncIterator[Work]:
 
 @asynccontextmanager
 async def redis(statement: Statement) -> AsyncIterator[Work]:
-    """GET a value of that size."""
+    """GET a value. The statement's value is its size in bytes."""
     async with Redis.from_url(statement.url) as client:
         await client.set("bench", "x" * int(statement.value))
 
@@ -81,7 +81,7 @@ RUNNERS = {"sql": sql, "mongodb find": mongodb, "mongodb count": mongodb, "mongo
 
 
 async def sustained(statement: Statement, callers: int, seconds: float) -> Round:
-    """Run it as fast as answers come, so many at a time, for so long."""
+    """Run the statement for `seconds`, with `callers` in flight at a time."""
     milliseconds: list[float] = []
     async with RUNNERS[statement.what](statement) as work:
         await work()

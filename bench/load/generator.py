@@ -1,6 +1,6 @@
-"""A load generator in a process of its own: jobs come in and rounds go out as pickles over its pipes.
+"""A load generator in a process of its own. Jobs come in and results go out as pickles over its pipes.
 
-Both ends are this program and its parent's `Generator`; nothing else can write there.
+Only this program and its parent's `Generator` have the pipes, so the pickles can be trusted.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ JOBS: dict[str, Callable[..., Awaitable[Any]]] = {
     "rpc": rpc.sustained,
     "driver": driver.sustained,
     "hash": hashing.sustained,
-    "revocations": revocation.seen,
+    "revocations": revocation.measure,
 }
 TIMEOUT_SECONDS = 90.0
 ROOT = Path(__file__).parents[2]
 
 
 class Generator(AbstractContextManager["Generator"]):
-    """The parent's end. A process that fails or hangs takes its job along; the next job gets a new one."""
+    """The parent's end. If the process fails or hangs, its job is lost, and the next job starts a new process."""
 
     def __init__(self) -> None:
         self._process = _start()
@@ -52,7 +52,7 @@ class Generator(AbstractContextManager["Generator"]):
         return self._process.pid
 
     def start(self, job: str, *arguments: Any) -> None:
-        """Begin a job; `result` waits for it."""
+        """Start a job. `result` waits for its end."""
         if self._process.poll() is not None:
             self._forget()
             self._process = _start()
@@ -61,19 +61,19 @@ class Generator(AbstractContextManager["Generator"]):
         self._process.stdin.flush()
 
     def result(self, seconds: float = TIMEOUT_SECONDS) -> Any:
-        """Return what the job came to.
+        """Return the result of the job.
 
         Raises TimeoutError after `seconds`, RuntimeError if the generator died; its traceback is on standard error.
         """
         assert self._process.stdout is not None
         if not select.select((self._process.stdout,), (), (), seconds)[0]:
             self._kill()
-            raise TimeoutError(f"a load was not done in {seconds:.0f} s")
+            raise TimeoutError(f"a load job did not end in {seconds:.0f} s")
         try:
             return pickle.load(self._process.stdout)  # noqa: S301  # our own child wrote it
         except EOFError:
             self._process.wait(10)
-            raise RuntimeError("the load generator died: see above") from None
+            raise RuntimeError("the load generator died: see its traceback above") from None
 
     def run(self, job: str, *arguments: Any) -> Any:
         self.start(job, *arguments)
@@ -96,7 +96,7 @@ def _start() -> "subprocess.Popen[bytes]":
 
 
 async def main() -> None:
-    """Do jobs until the parent closes the pipe. One loop for all of them, as grpc.aio wants it."""
+    """Run jobs until the parent closes the pipe. All share one event loop, because grpc.aio allows only one."""
     while True:
         try:
             job, arguments = await asyncio.to_thread(pickle.load, sys.stdin.buffer)

@@ -1,4 +1,4 @@
-"""The bare equivalent of a sign-in: the same hasher with the same threads, checking a right password and no more."""
+"""The bare equivalent of a sign-in: the same hasher with the same threads verifies a correct password."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from services.identity.passwords.hashing import Hasher
 
 
 async def sustained(password: str, callers: int, seconds: float) -> Round:
-    """Check it as fast as answers come, so many at a time, for so long. A refusal would be a failure."""
+    """Verify the password for `seconds`, with `callers` in flight at a time. A wrong result counts as a failure."""
     milliseconds: list[float] = []
     failures = 0
     with Hasher() as hasher:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on raw sockets with keep-alive: requests at a rate, all at once, or one after the other."""
+"""HTTP/1.1 load on keep-alive connections: at a fixed rate, all at once, or one after the other."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from bench.load.samples import Round
 
 @dataclass(frozen=True)
 class Request:
-    """Bytes to send, whole, where to, and what a right answer has in it."""
+    """A complete request in bytes, its address, and the bytes that a correct answer contains."""
 
     host: str
     port: int
@@ -27,23 +27,23 @@ def request(
 
 
 ADDRESSES = 4_000
-"""How many clients a load comes from: each is far below what the limits allow one."""
+"""The number of client addresses of a load. Each stays far below its rate limit."""
 
 
 def from_address(asked: Request, number: int) -> Request:
-    """Return the request as a trusted proxy passes it on for one client of many."""
+    """Return the request with the address of client `number`, as a trusted proxy forwards it."""
     head, end, body = asked.content.partition(b"\r\n\r\n")
     address = b"10.%d.%d.%d" % (number >> 16 & 255, number >> 8 & 255, number & 255)
     return replace(asked, content=head + b"\r\nx-forwarded-for: " + address + end + body)
 
 
 def spread(asked: Request) -> list[Request]:
-    """Return the request as many clients send it, each from an address of its own."""
+    """Return the request once for each client address."""
     return [from_address(asked, number) for number in range(ADDRESSES)]
 
 
 class Connection:
-    """One connection that sends a request and reads its answer, again and again."""
+    """A keep-alive connection that has one request in flight."""
 
     def __init__(self, to: Request) -> None:
         self._to = to
@@ -65,7 +65,7 @@ class Connection:
         return int(head[9:12]), await self._reader.readexactly(int(headers.get(b"content-length", 0)))
 
     async def _chunks(self) -> bytes:
-        """Read a body of unknown length; the last chunk is empty, and no trailers follow it."""
+        """Read a chunked body. The last chunk is empty, and no trailers follow it."""
         body = b""
         while size := int(await self._reader.readuntil(b"\r\n"), 16):
             body += (await self._reader.readexactly(size + 2))[:-2]
@@ -74,7 +74,7 @@ class Connection:
 
 
 async def steady(to: Request, connections: int, seconds: float, rate: float) -> Round:
-    """Send `rate` requests a second whether or not answers come; each is timed from when it was due."""
+    """Send `rate` requests a second, even if answers are late. Latency counts from the planned time."""
     milliseconds: list[float] = []
     failures = 0
     start = time.perf_counter()
@@ -95,7 +95,7 @@ async def steady(to: Request, connections: int, seconds: float, rate: float) -> 
 
 
 async def burst(requests: list[Request]) -> list[tuple[int, float]]:
-    """Send all at once, each on a connection of its own that is open already; return each status and milliseconds."""
+    """Send all requests at once, each on its own open connection. Return each status and its milliseconds."""
     connections = [await Connection(each).__aenter__() for each in requests]
 
     async def once(connection: Connection, content: bytes) -> tuple[int, float]:
@@ -111,7 +111,7 @@ async def burst(requests: list[Request]) -> list[tuple[int, float]]:
 
 
 async def in_turn(requests: list[Request], times: int) -> list[list[float]]:
-    """Send the requests one after the other, `times` over; return each one's milliseconds."""
+    """Send the requests one after the other, `times` times. Return the milliseconds by request."""
     milliseconds: list[list[float]] = [[] for _ in requests]
     async with Connection(requests[0]) as connection:
         for _ in range(times):

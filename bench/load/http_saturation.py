@@ -1,4 +1,4 @@
-"""HTTP/1.1 load that costs its maker little: one thread that waits on epoll alone and sends bytes that are ready."""
+"""HTTP/1.1 load at little CPU cost: one thread waits on epoll and sends prepared bytes."""
 
 import itertools
 import re
@@ -16,7 +16,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Exchange:
-    """One connection, and the request that is under way on it."""
+    """A connection and its request in flight."""
 
     __slots__ = ("asked", "began", "received", "socket")
 
@@ -29,13 +29,13 @@ class Exchange:
     def send(self, asked: Request) -> None:
         self.asked, self.received = asked, b""
         self.began = time.perf_counter()
-        self.socket.send(asked.content)  # some hundred bytes: the socket's buffer takes them whole
+        self.socket.send(asked.content)  # some hundred bytes fit into the socket's buffer
 
     def is_answered(self) -> bool:
-        """Read what has come; return whether that is a whole answer. Raises ConnectionError if the server hung up."""
+        """Read available bytes. Return whether the answer is complete. Raises ConnectionError if the server closed."""
         read = self.socket.recv(65_536)
         if not read:
-            raise ConnectionError("the server closed a connection that was to be kept")
+            raise ConnectionError("the server closed a keep-alive connection")
         self.received = received = self.received + read if self.received else read
         head = received.find(b"\r\n\r\n")
         if head < 0:
@@ -46,18 +46,18 @@ class Exchange:
 
     @property
     def is_good(self) -> bool:
-        """Whether the answer is a 200 with what was asked for in it."""
+        """Whether the answer is a 200 with the expected bytes."""
         return self.received[9:12] == b"200" and self.asked.expects in self.received
 
 
 async def sustained(asked: Request | Sequence[Request], connections: int, seconds: float) -> Round:
-    """Send as fast as answers come, on so many connections, for so long; several requests are sent in rotation."""
+    """Send on `connections` for `seconds`, the next request after each answer. Several requests rotate."""
     requests = [asked] if isinstance(asked, Request) else list(asked)
     return _saturate(itertools.cycle(requests), requests[0], connections, seconds)
 
 
 async def each_once(requests: Sequence[Request], connections: int, seconds: float) -> Round:
-    """Send each request once, as fast as answers come, for so long at most."""
+    """Send each request once, the next one after each answer, for at most `seconds`."""
     return _saturate(iter(requests), requests[0], connections, seconds)
 
 
@@ -77,14 +77,14 @@ def _exchange(exchanges: Sequence[Exchange], requests: Iterator[Request], second
         by_socket = {each.socket.fileno(): each for each in exchanges}
         began = time.perf_counter()
         end = began + seconds
-        under_way = 0
+        in_flight = 0
         for each, first in zip(exchanges, itertools.islice(requests, len(exchanges)), strict=False):
             ready.register(each.socket, select.EPOLLIN)
             each.send(first)
-            under_way += 1
-        while under_way:
+            in_flight += 1
+        while in_flight:
             if not (events := ready.poll(TIMEOUT_SECONDS)):
-                raise TimeoutError(f"{under_way} requests were not answered in {TIMEOUT_SECONDS:.0f} s")
+                raise TimeoutError(f"{in_flight} requests were not answered in {TIMEOUT_SECONDS:.0f} s")
             for number, _ in events:
                 exchange = by_socket[number]
                 if not exchange.is_answered():
@@ -94,7 +94,7 @@ def _exchange(exchanges: Sequence[Exchange], requests: Iterator[Request], second
                 failures += not exchange.is_good
                 following = next(requests, None) if now < end else None
                 if following is None:
-                    under_way -= 1
+                    in_flight -= 1
                 else:
                     exchange.send(following)
         return Round(time.perf_counter() - began, milliseconds, failures)

@@ -1,4 +1,4 @@
-"""Sessions that end while another gateway is asked for them: when it was last believed, and when it no longer was."""
+"""Revokes sessions while another gateway checks them: measures until when it still accepts a session."""
 
 import asyncio
 import itertools
@@ -13,42 +13,42 @@ from bench.load.rpc import Rpc
 from trivet.identity.v1.session_service_pb2 import RevokeSessionResponse
 
 TIMEOUT_SECONDS = 35.0
-"""Longer than a revoked session may be believed whatever fails."""
+"""Longer than a revoked session can be accepted, whatever fails."""
 
 
 @dataclass(frozen=True)
 class Revocation:
-    """A session to end: how it is asked for, at several gateways, and the call that ends it."""
+    """A session to revoke: its checks at several gateways, and the call that revokes it."""
 
     asked: Sequence[Request]
     revoke: Rpc
     first_client: int
-    """The number of the address from which it is first asked for while it ends."""
+    """The number of the client address of the first check during the revocation."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What became of it. Times are of the first answer that refused, from the call's begin and from its return."""
+class RevocationResult:
+    """The time of the first refused check, from the start of the call and from its return."""
 
     from_call_ms: float
     from_return_ms: float
     call_ms: float
     confirmed: bool
     believed_after_return: int
-    """Requests sent after the call had returned that were still answered with the session."""
+    """The number of checks sent after the call returned that still got the session."""
 
 
-async def seen(revocations: Sequence[Revocation]) -> list[Seen]:
-    """End the sessions one after the other, each while the last of its gateways is asked for it without a pause."""
+async def measure(revocations: Sequence[Revocation]) -> list[RevocationResult]:
+    """Revoke the sessions one after the other, while the last gateway of each is checked without a pause."""
     async with grpc.aio.insecure_channel(revocations[0].revoke.address) as channel:
         return [await _one(channel, each) for each in revocations]
 
 
-async def _one(channel: grpc.aio.Channel, revocation: Revocation) -> Seen:
+async def _one(channel: grpc.aio.Channel, revocation: Revocation) -> RevocationResult:
     for each in revocation.asked:
         async with Connection(each) as connection:
             if not await _is_believed(connection, from_address(each, revocation.first_client)):
-                raise RuntimeError("a session that nobody has ended is refused")
+                raise RuntimeError("a session was refused before it was revoked")
     call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/{revocation.revoke.method}")
     asking = asyncio.create_task(_ask_until_refused(revocation.asked[-1], revocation.first_client))
     try:
@@ -59,11 +59,17 @@ async def _one(channel: grpc.aio.Channel, revocation: Revocation) -> Seen:
         refused, believed = await asking
     finally:
         asking.cancel()
-    told = RevokeSessionResponse.FromString(answer)
-    if not told.revoked:
+    response = RevokeSessionResponse.FromString(answer)
+    if not response.revoked:
         raise RuntimeError("there was no session to end")
     late = sum(sent > returned for sent in believed)
-    return Seen(1000 * (refused - began), 1000 * (refused - returned), 1000 * (returned - began), told.confirmed, late)
+    return RevocationResult(
+        from_call_ms=1000 * (refused - began),
+        from_return_ms=1000 * (refused - returned),
+        call_ms=1000 * (returned - began),
+        confirmed=response.confirmed,
+        believed_after_return=late,
+    )
 
 
 async def _ask_until_refused(asked: Request, first_client: int) -> tuple[float, list[float]]:
@@ -81,7 +87,7 @@ async def _ask_until_refused(asked: Request, first_client: int) -> tuple[float, 
                 return time.perf_counter(), believed
             believed.append(sent)
             if sent > end:
-                raise TimeoutError(f"a revoked session is still believed after {TIMEOUT_SECONDS:.0f} s")
+                raise TimeoutError(f"a revoked session is still accepted after {TIMEOUT_SECONDS:.0f} s")
 
 
 async def _is_believed(connection: Connection, asked: Request) -> bool:

@@ -1,8 +1,8 @@
-"""gRPC load that costs its maker little: HTTP/2 frames that are ready, on one connection, without a client library.
+"""gRPC load at little CPU cost: prepared HTTP/2 frames on one connection, without a client library.
 
-A `grpc.aio` client burns as much as the server that it asks, and would be measured in its stead. The frames are those
-of RFC 9113, the calls those of gRPC's PROTOCOL-HTTP2.md; headers are sent in full once and by their index afterwards
-(RFC 7541), as gRPC's own clients do.
+A `grpc.aio` client uses as much CPU time as the server, and would be the bottleneck. Sources: RFC 9113 for frames, and
+gRPC's PROTOCOL-HTTP2.md for calls. Headers are sent in full once, and then by their index (RFC 7541), as gRPC's own
+clients do.
 """
 
 import socket
@@ -15,7 +15,7 @@ from bench.load.samples import Round
 
 TIMEOUT_SECONDS = 15.0
 TIMEOUT = ("grpc-timeout", "2S")
-"""Every call of ours has a deadline, so these have one too."""
+"""Trivet's calls have deadlines, so these have one too."""
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
@@ -28,7 +28,7 @@ HEAD = struct.Struct(">HBBBL")
 
 @dataclass(frozen=True)
 class Rpc:
-    """A unary call of bytes."""
+    """A unary call with a serialized request."""
 
     address: str
     method: str
@@ -58,7 +58,7 @@ def _text(value: str) -> bytes:
 
 
 class Calls:
-    """A connection on which one call is made again and again."""
+    """A connection that repeats one call."""
 
     def __init__(self, call: Rpc) -> None:
         host, _, port = call.address.partition(":")
@@ -75,13 +75,13 @@ class Calls:
         self._stream = 1
         self._received = b""
         self._answered: set[int] = set()
-        """Streams that have sent a message: a call that fails ends without one."""
+        """Streams that received a message: a failed call has none."""
 
     def close(self) -> None:
         self._socket.close()
 
     def begin(self) -> int:
-        """Add one more call to what `flush` sends, and return its number."""
+        """Add a call to the bytes that `flush` sends. Return its stream number."""
         stream, self._stream = self._stream, self._stream + 2
         self._out += frame(HEADERS, END_HEADERS, stream, self._fields) + frame(DATA, END_STREAM, stream, self._message)
         self._fields = self._indexed
@@ -96,7 +96,7 @@ class Calls:
             self._out = b""
 
     def ended(self) -> Iterator[tuple[int, bool]]:
-        """Wait for something to come; yield the calls that have ended by it, and whether each was answered."""
+        """Wait for bytes. Yield each call that ended, and whether it has a response."""
         read = self._socket.recv(262_144)
         if not read:
             raise ConnectionError("the server closed the connection")
@@ -112,12 +112,12 @@ class Calls:
                 yield stream, stream in self._answered
                 self._answered.discard(stream)
             elif stream == 0:
-                self._told(kind, flags, received[at + HEAD.size : end])
+                self._handle_connection_frame(kind, flags, received[at + HEAD.size : end])
             at = end
         self._received = received[at:]
 
-    def _told(self, kind: int, flags: int, payload: bytes) -> None:
-        """Take what concerns the connection; what wants an acknowledgment gets it with the next calls."""
+    def _handle_connection_frame(self, kind: int, flags: int, payload: bytes) -> None:
+        """Handle a frame of the connection. Acknowledgments are sent with the next calls."""
         if kind == WINDOW_UPDATE:
             self._window += int.from_bytes(payload, "big")
         elif kind in (SETTINGS, PING) and not flags & ACK:
@@ -127,7 +127,7 @@ class Calls:
 
 
 async def sustained(call: Rpc, callers: int, seconds: float) -> Round:
-    """Call as fast as answers come, so many at a time, for so long. A call without an answer is a failure."""
+    """Call for `seconds`, with `callers` calls in flight at a time. A call without a response is a failure."""
     calls = Calls(call)
     try:
         return _sustain(calls, callers, seconds)
@@ -140,13 +140,13 @@ def _sustain(calls: Calls, callers: int, seconds: float) -> Round:
     failures = 0
     began = time.perf_counter()
     end = began + seconds
-    under_way = {calls.begin(): began for _ in range(callers)}
-    while under_way:
+    in_flight = {calls.begin(): began for _ in range(callers)}
+    while in_flight:
         calls.flush()
         for stream, is_answered in calls.ended():
             now = time.perf_counter()
-            milliseconds.append(1000 * (now - under_way.pop(stream)))
+            milliseconds.append(1000 * (now - in_flight.pop(stream)))
             failures += not is_answered
             if now < end:
-                under_way[calls.begin()] = now
+                in_flight[calls.begin()] = now
     return Round(time.perf_counter() - began, milliseconds, failures)

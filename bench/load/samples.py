@@ -1,4 +1,4 @@
-"""What a round of load came to, and what several rounds come to together."""
+"""The results of one round of load, and of several rounds together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,21 +6,21 @@ from statistics import median
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value that `share` of all are not above; 0 if there are none."""
+    """Return the smallest value that at least `share` of the values do not exceed. Returns 0 for no values."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
 LOAD = "load generator"
-STRANGERS = "other programs"
-"""Whatever else ran on the machine: what it burns is no work of anybody's that is measured, and spoils the figures."""
+OTHER_PROGRAMS = "other programs"
+"""All other processes of the machine. Their CPU time distorts the figures."""
 SATURATED = 0.9
-"""The share of a core from which on a process is what limits."""
+"""A process that uses this share of a core is the bottleneck."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """One stretch of load on one subject: what came back, how long it took and what the processes burnt."""
+    """One round of load on one subject: the latency of each answer, failures, and CPU seconds by process."""
 
     seconds: float
     milliseconds: list[float]
@@ -34,7 +34,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Figures:
-    """Several rounds: medians over the rounds, and the least and most of the rates."""
+    """Several rounds: medians over the rounds, and the lowest and highest rate."""
 
     per_second: float
     least: float
@@ -44,22 +44,22 @@ class Figures:
     failures: int
     cpu_ms_per_call: dict[str, float]
     busy: dict[str, float]
-    """How many cores each process has kept busy meanwhile."""
+    """The number of cores that each process kept busy."""
     rates: list[float]
     is_floor: bool
-    """Whether more could not have been asked for, so that the rate is the least that is possible."""
+    """Whether the load generator was the bottleneck, so that the server can do more than this rate."""
 
     @classmethod
     def of(cls, rounds: Sequence[Round], alone: str = "", *, shared: bool = False) -> "Figures":
-        """Sum rounds up. `alone` had a core to itself; with `shared`, all else was on the load generator's core."""
+        """Summarize rounds. `alone` had a core of its own. With `shared`, all else ran on the load generator's core."""
         rates = [each.per_second for each in rounds]
         calls = sum(len(each.milliseconds) for each in rounds) or 1
         seconds = sum(each.seconds for each in rounds)
         names = {name for each in rounds for name in each.cpu_seconds}
-        burnt = {name: sum(each.cpu_seconds.get(name, 0.0) for each in rounds) for name in names}
-        busy = {name: spent / seconds for name, spent in sorted(burnt.items()) if spent}
+        used = {name: sum(each.cpu_seconds.get(name, 0.0) for each in rounds) for name in names}
+        busy = {name: spent / seconds for name, spent in sorted(used.items()) if spent}
         shares = alone and shared
-        own = {name: spent for name, spent in busy.items() if name != STRANGERS}
+        own = {name: spent for name, spent in busy.items() if name != OTHER_PROGRAMS}
         asking = sum(each for name, each in own.items() if name == LOAD or (shares and name != alone))
         return cls(
             median(rates),
@@ -68,7 +68,7 @@ class Figures:
             median(percentile(each.milliseconds, 0.5) for each in rounds),
             median(percentile(each.milliseconds, 0.99) for each in rounds),
             sum(each.failures for each in rounds),
-            {name: 1000 * spent / calls for name, spent in sorted(burnt.items())},
+            {name: 1000 * spent / calls for name, spent in sorted(used.items())},
             busy,
             rates,
             asking >= SATURATED,
@@ -76,8 +76,8 @@ class Figures:
 
     @property
     def bottleneck(self) -> str:
-        """The process that was busiest, and how busy it was: the load generator only where it was the limit itself."""
-        no_work = {STRANGERS} if self.is_floor else {STRANGERS, LOAD}
+        """The busiest process and its share of a core. The load generator counts only if it was the bottleneck."""
+        no_work = {OTHER_PROGRAMS} if self.is_floor else {OTHER_PROGRAMS, LOAD}
         others = {name: busy for name, busy in self.busy.items() if name not in no_work}
         if not others:
             return ""

@@ -1,4 +1,4 @@
-"""`trivet run` on embedded stores: how soon it is ready, and how much memory it holds when nobody asks anything."""
+"""Measures `trivet run` on embedded stores: its start time, and its memory at rest."""
 
 import time
 from pathlib import Path
@@ -14,7 +14,7 @@ MEGABYTE = 1_000_000
 
 
 def at_rest(effort: Effort) -> Timings:
-    """Start it on data that is there already, as an operator does every day, and leave it alone for a while."""
+    """Start the stack on existing data, and read its memory after some idle time."""
     with TemporaryDirectory(prefix="trivet-bench-") as folder:
         data = Path(folder) / "data"
         if effort.has_warm_start:
@@ -23,7 +23,7 @@ def at_rest(effort: Effort) -> Timings:
         began = time.monotonic()
         with stack(data) as running:
             ready = time.monotonic() - began
-            time.sleep(effort.idle_seconds)  # what a start needs for a moment is given back by then
+            time.sleep(effort.idle_seconds)  # until then memory of the start is returned
             parts = {"trivet run": running.process.pid, **running.children()}
             every = {running.process.pid, *descendants(running.process.pid)}
             held = {pid: memory(pid, "status", "VmRSS:") for pid in every}
@@ -38,7 +38,7 @@ def at_rest(effort: Effort) -> Timings:
 
 
 def memory(pid: int, file: str, field: str) -> int:
-    """Return the bytes that a field of a file of /proc tells of a process, 0 if it has ended or the file is hidden."""
+    """Return a field of a process's file in /proc, in bytes. Returns 0 if the file cannot be read."""
     try:
         lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
     except OSError:

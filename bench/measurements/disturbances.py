@@ -1,4 +1,4 @@
-"""What is promised in milliseconds while something is wrong: slow clients (H1), and a store that hangs (R3)."""
+"""Measures latency under disturbances: silent clients (promise H1), and stores that hang (promise R3)."""
 
 import os
 import signal
@@ -14,34 +14,34 @@ from bench.load.generator import Generator
 from bench.load.http import Request
 from bench.load.samples import Round, percentile
 from bench.measurements.timings import Timings
-from bench.testbed.testbed import PERSON, Scene
+from bench.testbed.testbed import USER, Testbed
 
 SILENT_CONNECTIONS = 800
 HANG_SECONDS = 5.0
 TIMEOUT_SECONDS = 10.0
 
 
-def slow_clients(scene: Scene, generator: Generator, effort: Effort) -> Timings:
-    """H1: connections that say nothing are held while a good client asks; 200 ms wanted."""
-    port = scene.whole["gateway"].port
+def slow_clients(testbed: Testbed, generator: Generator, effort: Effort) -> Timings:
+    """Measure a good client beside connections that send nothing. The target is 200 ms."""
+    port = testbed.whole["gateway"].port
     with ExitStack() as stack:
         for _ in range(min(SILENT_CONNECTIONS, 4 * effort.samples)):
             stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-        good: Round = generator.run("steady", scene.get("/healthz"), 2, effort.seconds, 50.0)
+        good: Round = generator.run("steady", testbed.get("/healthz"), 2, effort.seconds, 50.0)
     slowest = percentile(good.milliseconds, 0.99)
     return {"a good client beside silent connections, p99 ms (wanted: 200 at most)": slowest}
 
 
-def hung_stores(scene: Scene, generator: Generator) -> Timings:
-    """R3: each store is stopped for 5 s: how long a call that needs it takes, and when it is well after that."""
+def hung_stores(testbed: Testbed, generator: Generator) -> Timings:
+    """Stop each store for 5 s. Measure calls that need it, and the time until they succeed again."""
     needs = {
-        "sql": scene.sign_in(PERSON["email"], PERSON["password"]),
-        "mongodb": scene.get("/v1/notifications", port=scene.unlimited_port),
-        "redis": scene.get("/api/auth/get-session", port=scene.unlimited_port),
+        "sql": testbed.sign_in(USER["email"], USER["password"]),
+        "mongodb": testbed.get("/v1/notifications", port=testbed.unlimited_port),
+        "redis": testbed.get("/api/auth/get-session", port=testbed.unlimited_port),
     }
     found: Timings = {}
     for kind, request in needs.items():
-        if (pid := scene.store_pids.get(kind)) is None:
+        if (pid := testbed.store_pids.get(kind)) is None:
             continue
         found |= _hung(kind, pid, partial(_once, generator, request))
     return found

@@ -1,4 +1,4 @@
-"""What is promised in milliseconds: enumeration, checks and loops under a flood of sign-ins, a full queue, a start."""
+"""Measures promised latencies: user enumeration, and checks, health and event loops under a flood of sign-ins."""
 
 import asyncio
 import time
@@ -9,52 +9,52 @@ from prometheus_client.parser import text_string_to_metric_families
 from bench.effort import Effort
 from bench.load.generator import Generator
 from bench.load.samples import Round, percentile
-from bench.testbed.testbed import PERSON, Scene
+from bench.testbed.testbed import USER, Testbed
 from tests.harness.metrics import metrics_of
 
 CHECKS_PER_SECOND = 100.0
 CONNECTIONS = 10
 PROBES_PER_SECOND = 20.0
 QUEUE_FILLS_SECONDS = 0.5
-"""How long the flood takes to reach the queue of passwords; it stays full for some two seconds."""
+"""The time until the flood fills the hashing queue, which then stays full for some two seconds."""
 LATECOMERS = 5
 
 Timings = dict[str, float]
 
 
-def enumeration(scene: Scene, generator: Generator, effort: Effort) -> Timings:
-    """A3: sign-ins of nobody and of somebody with a wrong password, resets of either, in turn; medians within 5 %."""
+def enumeration(testbed: Testbed, generator: Generator, effort: Effort) -> Timings:
+    """Measure sign-ins and password resets of unknown and known addresses, in turn (promise A3: within 5 %)."""
     wrong = "not the right password"
-    attempts = [scene.sign_in("nobody@example.com", wrong), scene.sign_in(PERSON["email"], wrong)]
+    attempts = [testbed.sign_in("nobody@example.com", wrong), testbed.sign_in(USER["email"], wrong)]
     unknown, known = (median(each) for each in generator.run("in_turn", attempts, effort.samples))
-    resets = [scene.reset("nobody@example.com"), scene.reset(PERSON["email"])]
+    resets = [testbed.reset("nobody@example.com"), testbed.reset(USER["email"])]
     # Each takes half a second by design, so a tenth of the samples.
-    nobodys, somebodys = (median(each) for each in generator.run("in_turn", resets, max(1, effort.samples // 10)))
+    unknown, known = (median(each) for each in generator.run("in_turn", resets, max(1, effort.samples // 10)))
     return {
         "sign-in of an unknown user, ms": unknown,
         "sign-in with a wrong password, ms": known,
         "they differ by, % (wanted: 5 at most)": 100 * abs(unknown - known) / known,
-        "asking for a reset of an unknown address, ms": nobodys,
-        "asking for a reset of a known address, ms": somebodys,
-        "these differ by, % (wanted: 5 at most)": 100 * abs(nobodys - somebodys) / somebodys,
+        "asking for a reset of an unknown address, ms": unknown,
+        "asking for a reset of a known address, ms": known,
+        "these differ by, % (wanted: 5 at most)": 100 * abs(unknown - known) / known,
     }
 
 
-def flood(scene: Scene, generator: Generator, effort: Effort) -> Timings:
-    """0 (a), (b), (d), (e): checks at 100 a second, alone and beside 200 sign-ins; who comes late; health; loops."""
+def flood(testbed: Testbed, generator: Generator, effort: Effort) -> Timings:
+    """Measure 100 checks a second, alone and beside 200 sign-ins, and meanwhile shed sign-ins, health and loop lag."""
     checks = (
-        scene.get("/api/auth/get-session", port=scene.unlimited_port),
+        testbed.get("/api/auth/get-session", port=testbed.unlimited_port),
         CONNECTIONS,
         effort.flood_seconds,
         CHECKS_PER_SECOND,
     )
-    sign_in = scene.sign_in(PERSON["email"], PERSON["password"])
-    probes = (scene.get("/healthz", port=scene.unlimited_port), 1, effort.flood_seconds, PROBES_PER_SECOND)
+    sign_in = testbed.sign_in(USER["email"], USER["password"])
+    probes = (testbed.get("/healthz", port=testbed.unlimited_port), 1, effort.flood_seconds, PROBES_PER_SECOND)
     idle: Round = generator.run("steady", *checks)
     with Generator() as attackers, Generator() as latecomers, Generator() as prober:
-        latecomers.run("burst", [sign_in])  # so that it has started
-        attackers.run("burst", [sign_in] * effort.flood)  # so that pools are as large as they get
-        lags = {name: _lags(port) for name, port in scene.flooded_metrics_ports.items()}
+        latecomers.run("burst", [sign_in])  # starts its process
+        attackers.run("burst", [sign_in] * effort.flood)  # grows the pools to their full size
+        lags = {name: _lags(port) for name, port in testbed.flooded_metrics_ports.items()}
         generator.start("steady", *checks)
         prober.start("steady", *probes)
         attackers.start("burst", [sign_in] * effort.flood)
@@ -63,7 +63,7 @@ def flood(scene: Scene, generator: Generator, effort: Effort) -> Timings:
         answers: list[tuple[int, float]] = attackers.result()
         busy: Round = generator.result()
         health: Round = prober.result()
-        late_loops = {name: _lags(port) - lags[name] for name, port in scene.flooded_metrics_ports.items()}
+        late_loops = {name: _lags(port) - lags[name] for name, port in testbed.flooded_metrics_ports.items()}
     turned_away = [milliseconds for status, milliseconds in late if status == 503]
     calm, pressed = percentile(idle.milliseconds, 0.99), percentile(busy.milliseconds, 0.99)
     return {
@@ -80,7 +80,7 @@ def flood(scene: Scene, generator: Generator, effort: Effort) -> Timings:
 
 
 def _lags(port: int) -> float:
-    """0 (e): how often a process's loop has woken up more than 50 ms late so far."""
+    """Return how often the event loop of a process woke up more than 50 ms late."""
 
     said = asyncio.run(metrics_of(port))
     samples = [sample for family in text_string_to_metric_families(said) for sample in family.samples]

@@ -1,4 +1,4 @@
-"""What peers run with, installed once into bench/.work: npm's and PyPI's packages, and a Go program."""
+"""Installs the peers into bench/.work, once: packages of npm and PyPI, and a Go program."""
 
 import json
 import os
@@ -30,7 +30,7 @@ replace (
 	github.com/mattn/go-sqlite3 => github.com/mattn/go-sqlite3 v1.14.22
 )
 """
-"""Its own go.mod replaces these, for which `go install` refuses it: a module of ours says so in its stead."""
+"""`go install` refuses Kratos, whose go.mod replaces modules. This module has the same replacements."""
 NPM_PACKAGES = ("better-auth", "mysql2", "ioredis", "@node-rs/argon2")
 PYPI_PACKAGES = ("better-auth-server", "fastapi", "uvicorn", "uvloop", "httptools")
 
@@ -40,7 +40,7 @@ def install_npm() -> None:
     if not shutil.which("node") or not shutil.which("npm"):
         raise RuntimeError("npm's better-auth needs Node 20 or later with npm on PATH")
     lock = (FILES / "package-lock.json").read_text()
-    if not _is_installed(installed := NODE / "node_modules" / ".installed", lock):  # gone with what it vouches for
+    if not _is_installed(installed := NODE / "node_modules" / ".installed", lock):
         NODE.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):
             shutil.copy(FILES / name, NODE / name)
@@ -52,7 +52,7 @@ def install_npm() -> None:
 
 
 def install_pypi() -> None:
-    """Make the virtual environment of requirements/peers.txt. Raises RuntimeError that says what is missing."""
+    """Create the virtual environment of requirements/peers.txt. Raises RuntimeError that says what is missing."""
     if _is_installed(installed := PYTHON / ".installed", lock := LOCK.read_text()):
         return
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(PYTHON)], check=True, timeout=INSTALL_SECONDS)
@@ -70,9 +70,9 @@ def install_kratos() -> None:
         return
     GO.mkdir(parents=True, exist_ok=True)
     (GO / "go.mod").write_text(GO_MODULE)
-    told = {**os.environ, "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"}
-    command = ["nice", "go", "build", "-p", "1", "-o", str(kratos()), KRATOS]  # it needs a gigabyte at a time as it is
-    if subprocess.run(command, cwd=GO, env=told, timeout=BUILD_SECONDS, stderr=subprocess.DEVNULL).returncode:
+    environment = {**os.environ, "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"}
+    command = ["nice", "go", "build", "-p", "1", "-o", str(kratos()), KRATOS]  # one job: each needs up to a gigabyte
+    if subprocess.run(command, cwd=GO, env=environment, timeout=BUILD_SECONDS, stderr=subprocess.DEVNULL).returncode:
         raise RuntimeError(f"go could not build {KRATOS} {KRATOS_VERSION}: is the Go module proxy reachable?")
     installed.write_text(GO_MODULE)
 
@@ -88,7 +88,7 @@ def python() -> Path:
 
 
 def versions() -> dict[str, str]:
-    """Return what ran: Node and Python's packages, as far as they are installed."""
+    """Return the versions of the installed peers and of Node."""
     found = {}
     if (NODE / "node_modules" / ".installed").exists():
         found["node"] = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.strip()
@@ -97,8 +97,8 @@ def versions() -> dict[str, str]:
         found["ory kratos"] = KRATOS_VERSION.removeprefix("v")
     if python().exists():
         asked = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {PYPI_PACKAGES}}}))"
-        told = subprocess.run([python(), "-c", asked], capture_output=True, text=True, timeout=30)
-        found |= json.loads(told.stdout) if told.returncode == 0 else {}
+        listed = subprocess.run([python(), "-c", asked], capture_output=True, text=True, timeout=30)
+        found |= json.loads(listed.stdout) if listed.returncode == 0 else {}
     return found
 
 

@@ -1,4 +1,4 @@
-"""`make figures`: the tables and the picture of docs/performance.md, made anew of bench/results.json."""
+"""`make figures`: writes the tables and the picture of docs/performance.md from bench/results.json."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -20,13 +20,13 @@ Found = dict[str, Any]
 
 
 def main(results: Path = RESULTS, page: Path = PAGE, picture: Path = PICTURE) -> None:
-    """Write both. Raises SystemExit if the results hold no session check, or the page no place for figures."""
+    """Write the page and the picture. Raises SystemExit if the results or the page are incomplete."""
     found: Found = json.loads(results.read_text())
     warm = next((case for case in found["cases"] if case["name"] == WARM and BARE_ASGI in case), None)
     before, begin, rest = page.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if warm is None or not begin or not end:
-        raise SystemExit("figures: the results hold no session check (`make bench`), or the page no place for it")
+        raise SystemExit("figures: run `make bench`: the results have no session check, or the page has no marks")
     picture.write_text(_picture(found, warm))
     page.write_text(before + begin + "\n" + "\n".join(_block(found)) + "\n" + end + after)
 
@@ -84,8 +84,8 @@ def _about(found: Found) -> Iterator[str]:
     yield f"stores: {', '.join(found['stores'])}; measured on {found['measured_at'][:10]}, load average"
     yield f"{machine['load_average_before']:.1f} before the run. Session checks and the cache's Get:"
     yield f"{machine['shared']}. Other programs kept"
-    strangers = found["cores_busy_with_other_programs"]
-    yield f"{strangers['median']:.2f} cores busy meanwhile (median over the subjects), {strangers['most']:.2f} at most."
+    others = found["cores_busy_with_other_programs"]
+    yield f"{others['median']:.2f} cores busy meanwhile (median over the subjects), {others['most']:.2f} at most."
 
 
 def _table(columns: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Bars of calls a second as an SVG that can be read on light and on dark pages."""
+"""A bar chart of calls per second, as an SVG for light and dark pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ STYLE = f"""
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: its rate, and from which round to which the rates went. `kind` is `ours`, `limit` or `other`."""
+    """One bar: the rate, and the lowest and highest of all rounds. `kind` is `ours`, `limit` or `other`."""
 
     label: str
     kind: str
@@ -43,13 +43,13 @@ class Bar:
 
 
 def step_for(most: float) -> int:
-    """Return how far apart grid lines are, six at most: 1, 2 or 5 of some power of ten."""
+    """Return the distance of grid lines: 1, 2 or 5 times a power of ten, for at most six lines."""
     steps = (int(unit * 10**power) for power in count() for unit in (1, 2, 5))
     return next(step for step in steps if most / step <= 6)
 
 
 def draw(title: str, under: str, bars: Sequence[Bar]) -> str:
-    """Return the picture: the fastest on top, lengths linear from zero, a line from the least round to the most."""
+    """Return the chart: the fastest on top, linear from zero, a line from the lowest to the highest round."""
     most = max(bar.most for bar in bars)
     height = TOP + ROW * len(bars) + 34
     ordered = sorted(bars, key=lambda bar: -bar.rate)

@@ -1,4 +1,4 @@
-"""What is said of a run: tables for eyes, and bench/results.json for programs."""
+"""Reports a run: prints tables, and writes bench/results.json."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.effort import Effort
-from bench.load.samples import STRANGERS, Figures
+from bench.load.samples import OTHER_PROGRAMS, Figures
 from bench.measurements.timings import Timings
 from bench.reporting.targets import Target, targets
 from bench.testbed import cores
@@ -28,13 +28,13 @@ IN_FIRST_TABLE = ("ours", "bare", "driver")
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures depend on."""
+    """Return the machine and the versions that the figures depend on."""
     names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "processor": names[0].partition(": ")[2] if names else platform.machine(),
         "cores": os.cpu_count(),
-        "shared": cores.shares(),
+        "shared": cores.describe(),
         "memory_gib": round(memory / 2**30, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -45,21 +45,23 @@ def machine() -> dict[str, Any]:
 
 @dataclass
 class Record:
-    """Everything that a run has found out so far, and what it could not."""
+    """All results of a run so far, and the reasons of failed measurements."""
 
     effort: Effort
     failed: dict[str, str]
     about: dict[str, Any] = field(default_factory=machine)
     stores: list[str] = field(default_factory=list)
     peers: dict[str, str] = field(default_factory=dict)
-    """The settings of each that was measured beside ours."""
+    """The settings of each peer."""
     rows: list[Row] = field(default_factory=list)
     timings: Timings = field(default_factory=dict)
 
     @property
-    def strangers(self) -> list[float]:
-        """How many cores other programs kept busy while each subject was measured, least first."""
-        return sorted(max(0.0, each.busy.get(STRANGERS, 0.0)) for row in self.rows for each in row.subjects.values())
+    def other_programs(self) -> list[float]:
+        """The cores that other programs kept busy during each subject, in ascending order."""
+        return sorted(
+            max(0.0, each.busy.get(OTHER_PROGRAMS, 0.0)) for row in self.rows for each in row.subjects.values()
+        )
 
     @property
     def targets(self) -> list[Target]:
@@ -67,13 +69,13 @@ class Record:
 
 
 def write(path: Path, record: Record) -> None:
-    """Write everything that was measured."""
+    """Write all results to a JSON file."""
     content = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": record.about,
         "stores": record.stores,
         "peers": record.peers,
-        "cores_busy_with_other_programs": {"median": median(record.strangers), "most": record.strangers[-1]},
+        "cores_busy_with_other_programs": {"median": median(record.other_programs), "most": record.other_programs[-1]},
         "effort": asdict(record.effort),
         "targets": [asdict(each) | {"met": each.met} for each in record.targets],
         "cases": [{"name": row.name} | _subjects(row) for row in record.rows],
@@ -84,8 +86,8 @@ def write(path: Path, record: Record) -> None:
 
 
 def _subjects(row: Row) -> dict[str, Any]:
-    told = ((name, asdict(each), each) for name, each in row.subjects.items())
-    return {name: found | {"bottleneck": each.bottleneck} for name, found, each in told}
+    subjects = ((name, asdict(each), each) for name, each in row.subjects.items())
+    return {name: found | {"bottleneck": each.bottleneck} for name, found, each in subjects}
 
 
 def show(console: Console, record: Record) -> None:
@@ -98,8 +100,10 @@ def show(console: Console, record: Record) -> None:
     for name, settings in record.peers.items():
         console.print(f"{name}: {settings}.")
     console.print(f"Stores: {', '.join(record.stores)}. Session checks and the cache's RPCs: {about['shared']}.")
-    if strangers := record.strangers:
-        console.print(f"Other programs kept {median(strangers):.2f} cores busy (median), {strangers[-1]:.2f} at most.")
+    if other_programs := record.other_programs:
+        console.print(
+            f"Other programs kept {median(other_programs):.2f} cores busy (median), {other_programs[-1]:.2f} at most."
+        )
     console.print(_paths(record.rows))
     for row in record.rows:
         if set(row.subjects) - {*IN_FIRST_TABLE}:
@@ -152,7 +156,7 @@ def in_words(wanted: float, unit: str, *, at_least: bool) -> str:
 
 
 def rate(figures: Figures) -> str:
-    """Return the calls a second with their spread, marked where the load generator was the limit or calls failed."""
+    """Return the calls per second with their spread, marked if the load generator was the limit or calls failed."""
     failed = f" {figures.failures} FAILED" if figures.failures else ""
     floor = ">= " if figures.is_floor else ""
     return f"{floor}{figures.per_second:,.0f} ({figures.least:,.0f}-{figures.most:,.0f}){failed}"

@@ -1,4 +1,4 @@
-"""What is wanted of the figures, and whether this run met it: a ratio is the median of those of adjacent rounds."""
+"""The target figures, and whether a run met them. A ratio is the median of the ratios of adjacent rounds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ USER_READ_WANTED = 0.65
 
 @dataclass(frozen=True)
 class Target:
-    """One figure that is wanted. `measured` is None where this run could not tell."""
+    """A target figure. `measured` is None if this run did not measure it."""
 
     name: str
     measured: float | None
@@ -26,7 +26,7 @@ class Target:
     at_least: bool
     unit: str = "times"
     floor: bool = False
-    """Whether the load generator's core was full with one side, so that the true ratio may differ."""
+    """Whether the load generator was the bottleneck of one side, so that the true ratio can differ."""
 
     @property
     def met(self) -> bool | None:
@@ -36,7 +36,7 @@ class Target:
 
 
 def targets(rows: Sequence[Row], timings: Timings) -> list[Target]:
-    """Return every figure that is wanted, with what this run makes of it."""
+    """Return all targets with the figures of this run."""
     by_name = {row.name: row for row in rows}
 
     def ratio(name: str, case: str, beside: Sequence[str], wanted: float, subject: str = "ours") -> Target:
@@ -62,12 +62,12 @@ def targets(rows: Sequence[Row], timings: Timings) -> list[Target]:
         timing("check from the database among many sessions, of one among few", MANY_FROM_DATABASE, 1.1, "times"),
         timing("check read again among many sessions, of one among few", MANY_AGAIN, 1.1, "times"),
         ratio("sign-in, of the bare hash", SIGN_IN, ["bare"], 0.9),
-        _one_after_the_other(by_name.get(USER_READ)),
+        _read_target(by_name.get(USER_READ)),
     ]
 
 
-def _one_after_the_other(row: Row | None) -> Target:
-    """Compare a read by RPC with a bare echo and the driver's read, done one after the other by the same processor."""
+def _read_target(row: Row | None) -> Target:
+    """Compare a read by RPC with a bare echo followed by the driver's read, on the same processor."""
     name = "identity read by RPC (GetUser), of 1/(bare echo + driver alone)"
     subjects = row.subjects if row is not None else {}
     if not {"ours", "bare", "driver"} <= subjects.keys():

@@ -1,4 +1,4 @@
-"""Many sessions at once, written by the database itself: copies of one that was opened properly, each with a token."""
+"""Adds many sessions by SQL: copies of a session that the product opened, each with a token of its own."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,20 +25,20 @@ INSERT INTO users (id, email, name, image, email_verified, role, banned, created
 {NUMBERS}
 SELECT LPAD(n, 32, 'user'), LPAD(n, 32, 'at@'), name, image, email_verified, role, banned, created_at, updated_at
 FROM numbers, users WHERE users.id = (SELECT user_id FROM sessions WHERE id = :template)
-"""  # noqa: S608  # made of the constants above, of no input
+"""  # noqa: S608  # made of constants, not of input
 SESSIONS = f"""
 INSERT INTO sessions (id, user_id, token_hash, expires_at, remembered, ip_address, user_agent, created_at, updated_at)
 {NUMBERS}
 SELECT LPAD(n, 32, 'session'), {{owner}}, SHA2(LPAD(n, 32, 'token'), 256),
        expires_at, remembered, ip_address, user_agent, created_at, updated_at
 FROM numbers, sessions WHERE sessions.id = :template
-"""  # noqa: S608  # made of the constants above, of no input
+"""  # noqa: S608  # made of constants, not of input
 OWN_USER = f"LPAD(n - n % {SESSIONS_PER_USER}, 32, 'user')"
 
 
 @dataclass(frozen=True)
-class Member:
-    """A session of the crowd: its number says its id and its token."""
+class BulkSession:
+    """A copied session. Its id and its token are made from its number."""
 
     number: int
 
@@ -51,8 +51,8 @@ class Member:
         return f"better-auth.session_token={CookieSigner(SECRET).sign(_padded(self.number, 'token'))}"
 
 
-class Crowd:
-    """The sessions that were added to a database, in the order of their numbers."""
+class BulkSessions:
+    """Adds sessions to a database. `template` is the id of the session to copy."""
 
     def __init__(self, sql: str, template: str) -> None:
         url, arguments = store_url.parse(sql).for_operator()
@@ -62,8 +62,8 @@ class Crowd:
         self._template = template
         self._next = SESSIONS_PER_USER
 
-    def add(self, count: int, *, of_one_user: bool = False) -> list[Member]:
-        """Add sessions, ten to a user; or with `of_one_user` all of the template's own."""
+    def add(self, count: int, *, of_one_user: bool = False) -> list[BulkSession]:
+        """Add sessions, ten per user; with `of_one_user`, all of the template's user."""
         first, self._next = self._next, self._next + count + SESSIONS_PER_USER
         self._next -= self._next % SESSIONS_PER_USER
         for start in range(first, first + count, BATCH):
@@ -71,43 +71,43 @@ class Crowd:
             if not of_one_user:
                 self._run(USERS, start, last, SESSIONS_PER_USER)
             self._run(SESSIONS.format(owner="user_id" if of_one_user else OWN_USER), start, last, 1)
-        return [Member(number) for number in range(first, first + count)]
+        return [BulkSession(number) for number in range(first, first + count)]
 
     def remove(self) -> None:
-        """Take all of them away again, with their users."""
+        """Delete all added sessions and their users."""
         with self._engine.begin() as connection:
             connection.execute(text("DELETE FROM users WHERE email LIKE 'at@%'"))
             connection.execute(text("DELETE FROM sessions WHERE id LIKE 'session%'"))
 
     def make_room(self) -> None:
-        """Give MariaDB the memory and the log that a server with a million sessions has, instead of a test's."""
+        """Set MariaDB's memory and log to sizes for a million sessions."""
         if self._engine.dialect.name == "mysql":
             for setting, size in ROOM.items():
-                # MySQL grows its log by another name, and does without here.
+                # MySQL has another variable for its log; it keeps its default here.
                 with suppress(DBAPIError), self._engine.begin() as connection:
                     connection.execute(text(f"SET GLOBAL {setting} = {size}"))
 
     def analyze(self) -> None:
-        """Have the statistics of the tables made anew, which the engine otherwise does when it finds the time."""
+        """Update the statistics of the tables now, instead of when the engine does it."""
         with self._engine.begin() as connection:
             for table in ("users", "sessions"):
                 is_mysql = self._engine.dialect.name == "mysql"
                 connection.execute(text(f"ANALYZE {'TABLE ' if is_mysql else ''}{table}"))
 
     def count(self) -> int:
-        """Return how many sessions there are in all."""
+        """Return the number of all sessions."""
         with self._engine.begin() as connection:
             return int(connection.execute(text("SELECT COUNT(*) FROM sessions")).scalar_one())
 
     def _run(self, statement: str, first: int, last: int, step: int) -> None:
         with self._engine.begin() as connection:
-            _speak_alike(self._engine, connection)
+            _prepare_dialect(self._engine, connection)
             values = {"first": first, "last": last, "step": step, "template": self._template}
             connection.execute(text(statement), values)
 
 
-def _speak_alike(engine: Engine, connection: Any) -> None:
-    """Have MariaDB count beyond a thousand, and SQLite know MariaDB's functions."""
+def _prepare_dialect(engine: Engine, connection: Any) -> None:
+    """Allow MariaDB recursion over 1,000 rows, and add MariaDB's functions to SQLite."""
     if engine.dialect.name == "sqlite":
         driver = connection.connection.driver_connection
         driver.create_function("LPAD", 3, lambda value, size, pad: _padded(value, pad, size), deterministic=True)
@@ -121,6 +121,6 @@ def _sha2(value: str, _bits: int) -> str:
 
 
 def _padded(number: int, pad: str, size: int = 32) -> str:
-    """Do as SQL's LPAD does."""
+    """Return the same as SQL's LPAD."""
     digits = str(number)
     return (pad * size)[: size - len(digits)] + digits

@@ -1,4 +1,4 @@
-"""Starts what is measured, and ends it: Trivet on real stores, bare servers and others' beside it, and a person."""
+"""Starts and ends the testbed: Trivet on real stores, bare servers, other products, and a signed-up user."""
 
 import asyncio
 import subprocess
@@ -14,13 +14,13 @@ import httpx
 from bench.attempts import Attempts
 from bench.load.generator import Generator
 from bench.peers import kratos
-from bench.peers.peer import KINDS, peer
-from bench.testbed.testbed import GET_SESSION, PERSON, Scene
+from bench.peers.peer import PEER_KINDS, peer
+from bench.testbed.testbed import GET_SESSION, USER, Testbed
+from tests.harness import engines
 from tests.harness.clients import UNLIMITED
+from tests.harness.engines import Engine, MissingEngineError, wait_for_port
 from tests.harness.ports import free_port
 from tests.harness.processes import Process, client, process
-from tests.harness.stores import engines
-from tests.harness.stores.engines import Engine, MissingEngineError, wait_for_port
 from tests.harness.whole import Stores, Whole, whole
 from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Notification
 from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
@@ -30,10 +30,10 @@ TRACE_RATIO = 0.01
 
 
 @contextmanager
-def scene(attempts: Attempts, *, embedded: bool, peers: bool = False) -> Iterator[Scene]:
-    """Start it all, and end it afterwards. `embedded` leaves the big servers out: SQLite and Valkey start at once.
+def started(attempts: Attempts, *, embedded: bool, peers: bool = False) -> Iterator[Testbed]:
+    """Start all processes, and end them after the block. `embedded` uses SQLite and Valkey, which start at once.
 
-    `peers` has the others' servers run beside it; those that cannot are left out, and `attempts` says why.
+    `peers` starts other products too. One that fails is left out, and `attempts` has the reason.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="trivet-bench-")))
@@ -45,28 +45,28 @@ def scene(attempts: Attempts, *, embedded: bool, peers: bool = False) -> Iterato
         started = {kind: engine for kind, engine in found.items() if engine and engine.process}
         store_pids = {kind: engine.process.pid for kind, engine in started.items() if engine.process}
         pids |= {engine.name: store_pids[kind] for kind, engine in started.items()}
-        made = Scene(running, stores, stack.enter_context(Generator()), pids, store_pids)
-        asyncio.run(_furnish(made))
+        testbed = Testbed(running, stores, stack.enter_context(Generator()), pids, store_pids)
+        asyncio.run(_sign_up_user(testbed))
         for name, arguments in {"http": (), "asgi": (), "rpc": (), "get": (stores.redis,)}.items():
-            stack.enter_context(_bare(made, name, folder, *arguments))
+            stack.enter_context(_bare(testbed, name, folder, *arguments))
         with attempts.at("starting a second gateway"):
-            made.other_gateway = stack.enter_context(_gateway(made, "other gateway"))
+            testbed.other_gateway = stack.enter_context(_gateway(testbed, "other gateway"))
         with attempts.at("starting a gateway without limits"):
-            made.unlimited = stack.enter_context(_gateway(made, "gateway without limits", **UNLIMITED))
+            testbed.unlimited = stack.enter_context(_gateway(testbed, "gateway without limits", **UNLIMITED))
         with attempts.at("starting a traced stack"):
-            made.traced = stack.enter_context(_traced(made))
-        for kind in KINDS if peers else ():
+            testbed.traced = stack.enter_context(_traced(testbed))
+        for kind in PEER_KINDS if peers else ():
             with attempts.at(f"starting {kind.name}"):
-                one = stack.enter_context(peer(kind, sql, stores.redis, PERSON, made.token, folder))
-                made.peers[kind.name], made.pids[kind.name] = one, one.pid
+                one = stack.enter_context(peer(kind, sql, stores.redis, USER, testbed.token, folder))
+                testbed.peers[kind.name], testbed.pids[kind.name] = one, one.pid
         if peers:
             with attempts.at(f"starting {kratos.NAME}"):
                 database = stack.enter_context(engines.postgresql())
-                another = stack.enter_context(kratos.peer(database.url, PERSON, folder))
-                made.peers[kratos.NAME], made.pids[kratos.NAME] = another, another.pid
+                another = stack.enter_context(kratos.peer(database.url, USER, folder))
+                testbed.peers[kratos.NAME], testbed.pids[kratos.NAME] = another, another.pid
                 if database.process is not None:
-                    made.pids[database.name] = database.process.pid
-        yield made
+                    testbed.pids[database.name] = database.process.pid
+        yield testbed
 
 
 REAL = {"sql": (engines.mariadb,), "mongodb": (engines.secantusdb,), "redis": (engines.redis, engines.valkey)}
@@ -74,10 +74,10 @@ EMBEDDED = {"sql": (), "mongodb": (engines.secantusdb,), "redis": (engines.valke
 
 
 def _engine(stack: ExitStack, *starters: object) -> Engine | None:
-    """Start the first of these that is on this machine."""
+    """Start the first engine that is installed."""
     for starter in starters:
         try:
-            return stack.enter_context(starter())  # type: ignore[operator, no-any-return]  # each a context manager
+            return stack.enter_context(starter())  # type: ignore[operator, no-any-return]  # each is a context manager
         except MissingEngineError:
             continue
     return None
@@ -85,12 +85,12 @@ def _engine(stack: ExitStack, *starters: object) -> Engine | None:
 
 def _url(engine: Engine | None) -> str:
     if engine is None:
-        raise SystemExit("bench: install the embedded stores first: make install")
+        raise SystemExit("bench: the embedded stores are not installed: run `make install`")
     return engine.url
 
 
 @contextmanager
-def _bare(made: Scene, name: str, folder: Path, *arguments: str) -> Iterator[None]:
+def _bare(testbed: Testbed, name: str, folder: Path, *arguments: str) -> Iterator[None]:
     """Run a bare server on a free port."""
     port, log = free_port(), folder / f"bare-{name}.log"
     command = [sys.executable, "-m", f"bench.bare.{name}", str(port), *arguments]
@@ -98,47 +98,48 @@ def _bare(made: Scene, name: str, folder: Path, *arguments: str) -> Iterator[Non
         process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
         wait_for_port(port, process, log)
-        made.bare[name], made.pids[f"bare {name}"] = port, process.pid
+        testbed.bare[name], testbed.pids[f"bare {name}"] = port, process.pid
         yield
     finally:
         engines.end(process)
 
 
 @contextmanager
-def _gateway(made: Scene, name: str, **extra: str) -> Iterator[Process]:
-    """Run one more gateway on the same services."""
-    port, first = free_port(), made.whole["gateway"].environment
+def _gateway(testbed: Testbed, name: str, **extra: str) -> Iterator[Process]:
+    """Run another gateway on the same services."""
+    port, first = free_port(), testbed.whole["gateway"].environment
     ports = {"TRIVET_HTTP_PORT": str(port), "TRIVET_METRICS_PORT": str(free_port())}
-    told: dict[str, Any] = {**first, **ports, **extra}
-    with process("gateway", port=port, **told) as another:
-        made.pids[name] = another.popen.pid
+    environment: dict[str, Any] = {**first, **ports, **extra}
+    with process("gateway", port=port, **environment) as another:
+        testbed.pids[name] = another.popen.pid
         yield another
 
 
 @contextmanager
-def _traced(made: Scene) -> Iterator[Whole]:
-    """Run a gateway and a cache that send the spans of one trace in a hundred to a collector that drops them."""
-    told = {
+def _traced(testbed: Testbed) -> Iterator[Whole]:
+    """Run a gateway and a cache that trace 1 % of requests, with a collector that drops the spans."""
+    environment = {
         "TRIVET_LOG_LEVEL": "WARNING",
         "TRIVET_TRACE_RATIO": str(TRACE_RATIO),
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{made.bare['rpc']}",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{testbed.bare['rpc']}",
         "OTEL_EXPORTER_OTLP_INSECURE": "true",
-        **{f"TRIVET_{name.upper()}_ADDRESS": made.whole[name].address for name in ("identity", "notifications")},
+        **{f"TRIVET_{name.upper()}_ADDRESS": testbed.whole[name].address for name in ("identity", "notifications")},
     }
-    with whole(made.stores, "cache", "gateway", **told) as traced:
-        made.pids |= {f"traced {name}": process.popen.pid for name, process in traced.processes.items()}
+    with whole(testbed.stores, "cache", "gateway", **environment) as traced:
+        testbed.pids |= {f"traced {name}": process.popen.pid for name, process in traced.processes.items()}
         yield traced
 
 
-async def _furnish(made: Scene) -> None:
-    """Sign the person up, and tell them 20 things."""
-    async with httpx.AsyncClient(base_url=made.whole.url, headers={"origin": made.whole.url}, timeout=30) as browser:
-        (await browser.post("/api/auth/sign-up/email", json=PERSON)).raise_for_status()
+async def _sign_up_user(testbed: Testbed) -> None:
+    """Sign the test user up, and create 20 notifications."""
+    url = testbed.whole.url
+    async with httpx.AsyncClient(base_url=url, headers={"origin": url}, timeout=30) as browser:
+        (await browser.post("/api/auth/sign-up/email", json=USER)).raise_for_status()
         found = (await browser.get(GET_SESSION)).json()
-        made.cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
-    made.user_id, made.session_id = found["user"]["id"], found["session"]["id"]
-    made.token = found["session"]["token"]
-    async with client(made.whole["notifications"]) as channel:
+        testbed.cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    testbed.user_id, testbed.session_id = found["user"]["id"], found["session"]["id"]
+    testbed.token = found["session"]["token"]
+    async with client(testbed.whole["notifications"]) as channel:
         for number in range(NOTIFICATIONS):
-            told = Notification(user_id=made.user_id, title=f"Number {number}", message="Something has happened.")
-            await NotificationServiceStub(channel).CreateNotification(CreateNotificationRequest(notification=told))
+            new = Notification(user_id=testbed.user_id, title=f"Number {number}", message="Something has happened.")
+            await NotificationServiceStub(channel).CreateNotification(CreateNotificationRequest(notification=new))

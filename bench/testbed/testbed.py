@@ -1,4 +1,4 @@
-"""What is measured: Trivet's processes on real stores, other servers beside them, and how each is asked."""
+"""The testbed: Trivet's processes on real stores, other servers beside them, and the requests to each."""
 
 import asyncio
 import itertools
@@ -14,29 +14,29 @@ from redis import Redis
 from bench.load.generator import Generator
 from bench.load.http import ADDRESSES, Connection, Request, from_address, request
 from bench.load.rpc import Rpc
-from bench.load.samples import LOAD, STRANGERS
+from bench.load.samples import LOAD, OTHER_PROGRAMS
 from bench.peers.peer import Peer
 from bench.testbed import cores
-from bench.testbed.bulk_sessions import Crowd, Member
+from bench.testbed.bulk_sessions import BulkSession, BulkSessions
 from ops.keys.pair_keys import pair_key
 from tests.harness.processes import SECRET, Process
 from tests.harness.whole import Stores, Whole
 from trivet.client import Actor
 from trivet.client.actor import METADATA_KEY, sign
 
-PERSON = {"name": "Ada", "email": "ada@example.com", "password": "a long enough password"}
+USER = {"name": "Ada", "email": "ada@example.com", "password": "a long enough password"}
 GET_SESSION = "/api/auth/get-session"
 A_SESSION = b'"session":{'
 TIMEOUT_SECONDS = 15.0
 SETTLE_SECONDS = 0.5
 IDLE_CORES = 0.3
-"""What all processes together may burn at rest: health checks, and watches that tick."""
+"""The number of cores that idle processes use at most, for health checks and Watch ticks."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
-class Scene:
-    """Everything running, and what requests need to know of it. `pids` and `bare` are by name."""
+class Testbed:
+    """All running processes, and the values that requests need. `pids` and `bare` are by name."""
 
     whole: Whole
     stores: Stores
@@ -47,7 +47,7 @@ class Scene:
     peers: dict[str, Peer] = field(default_factory=dict)
     other_gateway: Process | None = None
     unlimited: Process | None = None
-    """A gateway without limits, for what one client or one account does more often than they allow."""
+    """A gateway without rate limits, for load of one client or one account."""
     traced: Whole | None = None
     cookie: str = ""
     token: str = ""
@@ -56,54 +56,54 @@ class Scene:
     clients: Iterator[int] = field(default_factory=partial(itertools.count, ADDRESSES))
 
     def get(self, path: str, *, port: int = 0, cookie: str = "", expects: bytes = b"") -> Request:
-        """Return a GET from a gateway, the first one if no other is named; the person's, if nobody else is."""
+        """Return a GET request. Defaults: the first gateway, and the cookie of the test user."""
         port = port or self.whole["gateway"].port
         return request(port, "GET", path, {"cookie": cookie or self.cookie}, expects=expects)
 
-    def check(self, member: Member | None = None, *, port: int = 0) -> Request:
-        """Return the check of a session, the person's or one of the crowd: an answer without a session is a failure.
+    def check(self, session: BulkSession | None = None, *, port: int = 0) -> Request:
+        """Return the check of a session, by default the test user's. An answer without a session counts as a failure.
 
-        A check of one of the crowd comes from an address of its own.
+        Each check of another session comes from a new client address.
         """
-        asked = self.get(GET_SESSION, port=port, cookie=member.cookie if member else "", expects=A_SESSION)
-        return from_address(asked, next(self.clients)) if member else asked
+        asked = self.get(GET_SESSION, port=port, cookie=session.cookie if session else "", expects=A_SESSION)
+        return from_address(asked, next(self.clients)) if session else asked
 
     @property
     def unlimited_port(self) -> int:
-        """Return the port of the gateway without limits. Raises RuntimeError if it is not there."""
+        """Return the port of the gateway without limits. Raises RuntimeError if it could not be started."""
         if self.unlimited is None:
-            raise RuntimeError("there is no gateway without limits")
+            raise RuntimeError("the gateway without limits could not be started")
         return self.unlimited.port
 
     @property
     def flooded_metrics_ports(self) -> dict[str, int]:
-        """Return where the processes that a flood of sign-ins reaches serve /metrics."""
+        """Return the metrics ports of the processes that a flood of sign-ins reaches."""
         ports = dict(self.whole.metrics_ports)
         if self.unlimited is not None:
             ports["gateway"] = int(self.unlimited.environment["TRIVET_METRICS_PORT"])
         return ports
 
     def sign_in(self, email: str, password: str) -> Request:
-        """Return a sign-in at the gateway without limits: ten tries in a minute are all that an account has."""
+        """Return a sign-in at the gateway without limits: others allow an account ten tries a minute."""
         body = f'{{"email":"{email}","password":"{password}"}}'.encode()
         headers = {"content-type": "application/json", "origin": self.whole.url}
         return request(self.unlimited_port, "POST", "/api/auth/sign-in/email", headers, body)
 
     def reset(self, email: str) -> Request:
-        """Return a request for a reset at the gateway without limits: three mails in a minute are all that it sends."""
+        """Return a password reset request to the gateway without limits: others send three mails a minute."""
         headers = {"content-type": "application/json", "origin": self.whole.url}
         body = f'{{"email":"{email}"}}'.encode()
         return request(self.unlimited_port, "POST", "/api/auth/request-password-reset", headers, body)
 
-    def rpc(self, process: str, method: str, content: bytes, *, for_person: bool) -> Rpc:
-        """Return a call signed now, by the gateway for the person or by a program for itself."""
-        actor = Actor("gateway", self.user_id, "user", self.session_id) if for_person else Actor("tests")
+    def rpc(self, process: str, method: str, content: bytes, *, as_user: bool) -> Rpc:
+        """Return a call signed now: by the gateway as the test user, or by a program for itself."""
+        actor = Actor("gateway", self.user_id, "user", self.session_id) if as_user else Actor("tests")
         key = pair_key(SECRET, actor.caller, process)
         value = sign(actor, process, key, expires=int(time.time()) + 60)
         return Rpc(self.whole[process].address, method, content, ((METADATA_KEY, value),))
 
     def ask(self, asked: Request) -> tuple[int, bytes]:
-        """Send one request; return the status and the body of its answer. Raises TimeoutError without one."""
+        """Send one request. Return the status and the body. Raises TimeoutError if no answer comes."""
 
         async def once() -> tuple[int, bytes]:
             async with asyncio.timeout(TIMEOUT_SECONDS), Connection(asked) as connection:
@@ -112,28 +112,28 @@ class Scene:
         return asyncio.run(once())
 
     def put_bare(self, key: str, value: bytes) -> None:
-        """Write what the bare GET reads."""
+        """Write the value that the bare GET reads."""
         with Redis.from_url(self.stores.redis) as redis:
             redis.set(key, value)
 
     @property
     def store_names(self) -> list[str]:
-        """Return which stores run here; SQLite has no process."""
+        """Return the names of the stores."""
         stores = set(self.store_pids.values())
         names = [name for name, pid in self.pids.items() if pid in stores]
         return names if "sql" in self.store_pids else [*names, "sqlite"]
 
     @cached_property
-    def crowd(self) -> Crowd:
-        return Crowd(self.stores.sql, self.session_id)
+    def bulk_sessions(self) -> BulkSessions:
+        return BulkSessions(self.stores.sql, self.session_id)
 
-    def place(self, alone: str) -> None:
-        """Give the process of that name a core to itself; with an empty name all run everywhere."""
+    def pin(self, alone: str) -> None:
+        """Pin the process `alone` to a core of its own. With an empty name all run on all cores."""
         others = {name: pid for name, pid in self.pids.items() if name != alone}
-        cores.part([self.pids[alone]] if alone else [], self.generator.pid, others.values())
+        cores.assign([self.pids[alone]] if alone else [], self.generator.pid, others.values())
 
     def settle(self) -> None:
-        """Wait until all processes are done with what they were asked before, which includes writing their logs."""
+        """Wait until all processes are idle: they can still write logs of earlier requests."""
         end = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < end:
             before = self.cpu_seconds()
@@ -143,17 +143,17 @@ class Scene:
                 return
 
     def cpu_seconds(self) -> dict[str, float]:
-        """Return what each process has burnt so far, the load generator and strangers too (Linux's /proc)."""
-        known = {name: _burnt(pid) for name, pid in {**self.pids, LOAD: self.generator.pid}.items()}
-        return known | {STRANGERS: _burnt_by_all() - sum(known.values())}
+        """Return the CPU seconds of each process, of the load generator and of other programs (Linux's /proc)."""
+        known = {name: _cpu_seconds_of(pid) for name, pid in {**self.pids, LOAD: self.generator.pid}.items()}
+        return known | {OTHER_PROGRAMS: _cpu_seconds_of_all() - sum(known.values())}
 
 
-def _burnt_by_all() -> float:
+def _cpu_seconds_of_all() -> float:
     user, nice, system, _, _, *interrupts = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8])
     return (user + nice + system + sum(interrupts)) / TICKS
 
 
-def _burnt(pid: int) -> float:
+def _cpu_seconds_of(pid: int) -> float:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

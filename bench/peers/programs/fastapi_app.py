@@ -85,7 +85,7 @@ async def database() -> AsyncIterator[AsyncSession]:
 async def get_session(
     session_token: Annotated[str, Cookie()], database: Annotated[AsyncSession, Depends(database)]
 ) -> SessionAnswer:
-    """Return the session that the cookie opens, and whose it is; 401 if it opens none."""
+    """Return the session of the cookie and its user. Fails with 401 without a valid session."""
     hashed = hashlib.sha256(session_token.encode()).hexdigest()
     statement = (
         select(Session)

@@ -82,7 +82,7 @@ async def test_a_server_that_hangs_up_is_an_error_and_not_a_fast_answer() -> Non
 
 
 async def test_a_server_that_does_not_answer_is_waited_for_with_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_saturation, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(http_saturation, "TIMEOUT_SECONDS", 0.05)
     async with answering(b"") as port:
         with pytest.raises(TimeoutError):
             await in_a_thread(http_saturation.sustained, request(port, "GET", "/", {}), 1, SHORT_SECONDS)

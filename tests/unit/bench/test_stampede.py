@@ -27,4 +27,4 @@ def test_each_protection_can_be_taken_out(layer: str) -> None:
 def test_one_that_is_not_there_stops_the_process() -> None:
     started = start(("luck",))
     assert started.returncode == 1
-    assert "luck cannot be taken out" in started.stderr
+    assert "luck cannot be switched off" in started.stderr
