@@ -22,13 +22,13 @@ from redis import Redis
 from bench.load.http import ADDRESSES, Request, burst, from_address, request
 from bench.testbed.bulk_sessions import BulkSession, BulkSessions
 from bench.testbed.testbed import GET_SESSION, USER
-from tests.harness import engines
 from tests.harness.clients import LIMITED
-from tests.harness.engines import Engine
 from tests.harness.metrics import metric
 from tests.harness.people import FAST_HASHING
 from tests.harness.ports import free_port
 from tests.harness.processes import ROOT, Process, process
+from tests.harness.stores import engines
+from tests.harness.stores.engines import Engine
 from tests.harness.whole import Stores, Whole, whole
 
 READERS = 500

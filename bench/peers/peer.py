@@ -14,12 +14,12 @@ from sqlalchemy.pool import NullPool
 
 from bench.load.http import Request, request
 from bench.peers import packages
-from services.identity.passwords.hashing import Cost
+from services.identity.passwords.hashing import HashingConfig
 from services.identity.store.engine import store_url
-from services.identity.store.engine.engine import Limits
-from tests.harness.engines import end, wait_for_port
+from services.identity.store.engine.engine import StoreLimits
 from tests.harness.ports import free_port
 from tests.harness.processes import SECRET
+from tests.harness.stores.engines import end, wait_for_port
 
 SIGN_IN = "/api/auth/sign-in/email"
 SIGN_UP = "/api/auth/sign-up/email"
@@ -82,7 +82,7 @@ class Peer:
 def _better_auth(config: PeerConfig) -> tuple[list[str], Path, dict[str, str]]:
     """Start npm's better-auth. Its hasher has our parameters, and one thread per core."""
     uri = store_url.parse(config.database).url.set(drivername="mysql").render_as_string(hide_password=False)
-    numbers = (Limits().connections, Cost().memory_kib, Cost().passes)
+    numbers = (StoreLimits().connections, HashingConfig().memory_kib, HashingConfig().passes)
     command = ["node", "server.mjs", uri, str(config.port), SECRET, *map(str, numbers), config.cookie_cache]
     environment = {"NODE_ENV": "production", "UV_THREADPOOL_SIZE": str(os.cpu_count() or 1)}
     return [*command, *([config.redis] if config.redis else [])], packages.NODE, environment

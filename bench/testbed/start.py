@@ -16,11 +16,11 @@ from bench.load.generator import Generator
 from bench.peers import kratos
 from bench.peers.peer import PEER_KINDS, peer
 from bench.testbed.testbed import GET_SESSION, USER, Testbed
-from tests.harness import engines
 from tests.harness.clients import UNLIMITED
-from tests.harness.engines import Engine, MissingEngineError, wait_for_port
 from tests.harness.ports import free_port
 from tests.harness.processes import Process, client, process
+from tests.harness.stores import engines
+from tests.harness.stores.engines import Engine, MissingEngineError, wait_for_port
 from tests.harness.whole import Stores, Whole, whole
 from trivet.notifications.v1.notification_service_pb2 import CreateNotificationRequest, Notification
 from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceStub
