@@ -236,7 +236,7 @@ def _skip_accounts(person: ExportedUser, report: Report) -> None:
 
 
 def _refused_value(error: DBAPIError) -> str:
-    """Return what the database refused: MySQL's servers name the column."""
+    """Return what the database refused. MySQL and MariaDB name the column; TiDB does for an INSERT alone."""
     found = COLUMN.search(str(error.orig))
     return (
         f"the column {found[1]} there does not take the value" if found else "the columns there do not take the values"

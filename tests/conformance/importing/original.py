@@ -50,6 +50,16 @@ class Original:
         quote = "`" if self.kind == "mysql" else '"'
         return f"{quote}{spelled}{quote}"
 
+    @property
+    def is_tidb(self) -> bool:
+        return self.kind == "mysql" and "TiDB" in self.connection.execute(text("SELECT VERSION()")).scalar_one()
+
+    def refusal_of(self, name: str) -> str:
+        """Return the reason that an export gives for a user whose change does not fit a column."""
+        if self.is_tidb:  # its error for an UPDATE names no column
+            return "the columns there do not take the values"
+        return f"the column {name} there does not take the value"
+
     def table(self, name: str) -> str:
         return self.column(f"{name}s" if self.snake else name)
 

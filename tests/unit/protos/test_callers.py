@@ -34,7 +34,7 @@ def callers_of(method: str, rule: Rule) -> set[str]:
 @pytest.mark.parametrize("method", sorted(POLICY))
 def test_a_comment_names_the_callers_that_the_policy_allows(method: str) -> None:
     found = CALLERS.findall(COMMENTS[method.replace("/", ".")])
-    assert len(found) == 1
+    assert len(found) == 1, "the RPC's comment in the .proto needs one line `Callers: ...`"
     named = found[0].split(", ")
     assert len(named) == len(set(named))
     assert set(named) == callers_of(method, POLICY[method])
@@ -42,4 +42,4 @@ def test_a_comment_names_the_callers_that_the_policy_allows(method: str) -> None
 
 def test_only_an_rpc_that_is_implemented_names_callers() -> None:
     named = {name for name, comment in COMMENTS.items() if CALLERS.search(comment)}
-    assert named == {method.replace("/", ".") for method in POLICY}
+    assert named == {method.replace("/", ".") for method in POLICY}, "a row of policy.py, or a line `Callers: ...`"

@@ -36,8 +36,8 @@ def test_a_comment_names_whom_the_policy_refuses(method: str) -> None:
     process, rpc = SERVED[method]
     rule = import_module(f"services.{process}.policy").POLICY[method]
     refused = failures(rpc, COMMENTS).get("PERMISSION_DENIED", set())
-    assert ("ADMIN_REQUIRED" in refused) == (rule.people is People.ADMINS)
-    assert ("NOT_YOURS" in refused) >= (rule.people is People.THEMSELVES and bool(rule.owner))
+    assert ("ADMIN_REQUIRED" in refused) == (rule.people is People.ADMINS), "PERMISSION_DENIED in the .proto"
+    assert ("NOT_YOURS" in refused) >= (rule.people is People.THEMSELVES and bool(rule.owner)), "as above"
 
 
 @pytest.mark.parametrize("method", SERVED)

@@ -2,6 +2,8 @@
 
 import importlib
 import pkgutil
+import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,6 +16,9 @@ from gateway.auth.protocol.refusals import ErrorCode
 from gateway.auth.protocol.route_table import RouteTable
 from gateway.auth.protocol.validation import Anything
 
+PAGE = Path(__file__).parents[3] / "docs" / "better-auth.md"
+ROUTES_OF_A_ROW = re.compile(r"((?:GET|POST)(?: and (?:GET|POST))*) (/[^ ;,]+(?:, /[^ ;,]+)*)")
+
 
 async def answer(_context: AuthContext, _body: Anything) -> Response:
     return Response()
@@ -24,6 +29,19 @@ def test_every_module_of_the_folder_is_a_feature_that_is_served() -> None:
         importlib.import_module(f"{routes.__name__}.{each.name}") for each in pkgutil.iter_modules(routes.__path__)
     ]
     assert {id(module.FEATURE) for module in modules} == {id(feature) for feature in routes.FEATURES}
+
+
+def test_the_page_lists_every_route_and_no_other() -> None:
+    _, _, rest = PAGE.read_text().partition("## What is served")
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in rest.partition("\n##")[0].splitlines() if "| " in line]
+    listed = {
+        (method, path)
+        for row in rows
+        for methods, paths in ROUTES_OF_A_ROW.findall(row)
+        for method in methods.split(" and ")
+        for path in paths.split(", ")
+    }
+    assert listed == routes.ROUTES.endpoints.keys(), "the table of docs/better-auth.md"
 
 
 def test_a_mailed_field_is_a_member_of_the_body() -> None:

@@ -63,7 +63,7 @@ def test_one_resource_may_be_kept_and_a_list_may_not() -> None:
     }
     assert kept == {
         *("GetUser", "GetSubscription", "GetNotification", "CountUnread", "GetNotificationStats", "GetStats"),
-    }
+    }, "browsers keep the answer and ask with If-None-Match: if that is meant, name the RPC here"
 
 
 def test_the_same_value_is_the_same_bytes_whatever_order_it_was_made_in() -> None:

@@ -61,7 +61,8 @@ def addresses(text: str) -> list[str]:
 
 async def test_every_letter_is_written_in_both_forms_with_its_link() -> None:
     mails = await written()
-    assert [mail.about.removeprefix("account.") for mail in mails] == [letter.value[0] for letter in MailTemplate]
+    letters = [letter.value[0] for letter in MailTemplate]
+    assert [mail.about.removeprefix("account.") for mail in mails] == letters, "have written() above write each once"
     for mail in mails:
         assert "Hello Ann," in mail.text
         assert "Hello Ann," in mail.html
