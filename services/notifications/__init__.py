@@ -1,1 +1,1 @@
-"""The notifications service: notifications, kept mail and logs, in MongoDB."""
+"""The notifications service: notifications, preferences, mail delivery, logs and audit events, in MongoDB."""

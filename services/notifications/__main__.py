@@ -42,7 +42,7 @@ async def main(settings: NotificationsSettings) -> None:
         deliveries = Deliveries(store)
         mail_policy = await stack.enter_async_context(mail_delivery(store, deliveries, settings))
         fills = CacheFills(cache, await stack.enter_async_context(Tasks.draining("cache fills", FILL_SECONDS)))
-        # A late message about an erased user can arrive for as long as anything is kept.
+        # A late message about an erased user can arrive as long as audit events are kept.
         tombstones = Tombstones(store, ttl=settings.audit_ttl)
         server = Server(
             "notifications",

@@ -17,7 +17,7 @@ COLLECTIONS = (
 )
 MIGRATIONS = (migrate,)
 PERSONAL_DATA = (*inbox.PERSONAL_DATA, *logs.PERSONAL_DATA, *audit.PERSONAL_DATA, *delivery.PERSONAL_DATA)
-"""In the order of an export. A page token holds a position in it, so a new kind goes to the end."""
+"""In the order of an export. A page token holds an index into this list, so add a new kind at the end."""
 NOT_IMPLEMENTED = tuple(
     file.DESCRIPTOR.services_by_name[name].full_name
     for file, name in (

@@ -1,4 +1,4 @@
-"""Who may call what: one row per RPC."""
+"""Who can call each RPC: one row per RPC."""
 
 from runtime.rpc.policy import GATEWAY, IDENTITY, OPERATORS, People, Policy, Rule
 

@@ -15,47 +15,74 @@ SCHEMES = ("mongodb://", "mongodb+srv://")
 
 
 class NotificationsSettings(ServiceSettings, MailSettings):
-    """The settings beyond those of every service."""
+    """The settings of the notifications service, in addition to those of every service."""
 
-    port: int = from_env(
-        "TRIVET_NOTIFICATIONS_PORT", default=50052, ge=0, le=65535, description="Where gRPC is served."
+    port: int = from_env("TRIVET_NOTIFICATIONS_PORT", default=50052, ge=0, le=65535, description="The gRPC port.")
+    cache_address: Address = from_env(
+        "TRIVET_CACHE_ADDRESS",
+        default="127.0.0.1:50053",
+        description="The gRPC address of the cache service: HOST:PORT.",
     )
-    cache_address: Address = from_env("TRIVET_CACHE_ADDRESS", default="127.0.0.1:50053", description="HOST:PORT.")
     mongodb_uri: SecretStr = from_env(
         "MONGODB_URI",
         "MONGODB_URL",
-        description="mongodb://HOST:PORT/DATABASE or mongodb+srv://...; TLS as its options.",
+        description="MongoDB: mongodb://USER:PASSWORD@HOST:PORT/DATABASE or mongodb+srv://..., with TLS by ?tls=true.",
     )
     seal_keys: SealKeysField = from_env(
-        "TRIVET_SEAL_KEYS", description="Encrypt secrets at rest, the first one; the others are still opened, by comma."
+        "TRIVET_SEAL_KEYS",
+        description="Keys that encrypt secrets at rest, separated by commas. The first encrypts, all decrypt.",
     )
     pool_size: int = from_env(
-        "MONGODB_CONNECTION_POOL_SIZE", default=20, ge=1, le=1_000, description="The most connections that are open."
+        "MONGODB_CONNECTION_POOL_SIZE",
+        default=20,
+        ge=1,
+        le=1_000,
+        description="The maximum number of open connections to MongoDB.",
     )
     store_timeout_ms: int = from_env(
         "TRIVET_MONGODB_TIMEOUT_MS",
         default=1_500,
         ge=50,
         le=60_000,
-        description="The longest that a call to MongoDB may take, retries included; below callers' deadlines.",
+        description="The time limit of a call to MongoDB with its retries, in milliseconds, below callers' deadlines.",
     )
     notification_days: float = from_env(
-        "TRIVET_NOTIFICATION_DAYS", default=30, gt=0, le=3_650, description="How long a notification is kept."
+        "TRIVET_NOTIFICATION_DAYS",
+        default=30,
+        gt=0,
+        le=3_650,
+        description="How long a notification is kept, in days, unless its creation sets another time.",
     )
     debug_log_days: float = from_env(
-        "TRIVET_LOG_DEBUG_DAYS", default=3, gt=0, le=3_650, description="How long debug entries are kept."
+        "TRIVET_LOG_DEBUG_DAYS",
+        default=3,
+        gt=0,
+        le=3_650,
+        description="How long log entries of the level debug are kept, in days.",
     )
     info_log_days: float = from_env(
-        "TRIVET_LOG_INFO_DAYS", default=14, gt=0, le=3_650, description="How long info entries are kept."
+        "TRIVET_LOG_INFO_DAYS",
+        default=14,
+        gt=0,
+        le=3_650,
+        description="How long log entries of the level info are kept, in days.",
     )
     warning_log_days: float = from_env(
-        "TRIVET_LOG_WARNING_DAYS", default=30, gt=0, le=3_650, description="How long warnings are kept."
+        "TRIVET_LOG_WARNING_DAYS",
+        default=30,
+        gt=0,
+        le=3_650,
+        description="How long log entries of the level warning are kept, in days.",
     )
     error_log_days: float = from_env(
-        "TRIVET_LOG_ERROR_DAYS", default=90, gt=0, le=3_650, description="How long errors are kept."
+        "TRIVET_LOG_ERROR_DAYS",
+        default=90,
+        gt=0,
+        le=3_650,
+        description="How long log entries of the level error are kept, in days.",
     )
     audit_days: float = from_env(
-        "TRIVET_AUDIT_DAYS", default=365, gt=0, le=3_650, description="How long audit events are kept."
+        "TRIVET_AUDIT_DAYS", default=365, gt=0, le=3_650, description="How long audit events are kept, in days."
     )
 
     @field_validator("mongodb_uri")
@@ -64,16 +91,16 @@ class NotificationsSettings(ServiceSettings, MailSettings):
         uri = value.get_secret_value()
         if not uri.startswith(SCHEMES):
             raise ValueError("must begin with mongodb:// or mongodb+srv://")
-        if uri.startswith(SCHEMES[0]):  # the other needs DNS, which may not be up yet
+        if uri.startswith(SCHEMES[0]):  # mongodb+srv:// needs DNS, which can be down at the start
             try:
                 parse_uri(uri)
-            except (PyMongoError, ValueError):  # their texts quote the URI, password and all
+            except (PyMongoError, ValueError):  # their texts quote the URI with the password
                 raise ValueError("is not a MongoDB URI: mongodb://USER:PASSWORD@HOST:PORT/DATABASE?OPTIONS") from None
         return value
 
     @property
     def store_timeout(self) -> float:
-        """In seconds."""
+        """The time limit of a call to MongoDB, in seconds."""
         return self.store_timeout_ms / 1_000
 
     @property

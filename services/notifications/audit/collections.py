@@ -15,6 +15,6 @@ AUDIT = Collection(
     ),
 )
 COLLECTIONS = (AUDIT,)
-# An erasure keeps the event without its personal part. The audit must show, for as long as it is kept, what was done to
-# an account, when and by which account, also after the account is deleted. The user id is random and identifies no one.
+# An erasure keeps the event without its personal part. Until an event expires, the audit must show what was done to an
+# account, when, and by which account, also after the account is deleted. The user id is random and identifies no one.
 PERSONAL_DATA = (PersonalData("audit_event", AUDIT, "time", emptied_field="personal"),)

@@ -1,4 +1,4 @@
-"""Audit events: kept once each, as long as the setting says, and listed newest first."""
+"""Audit events: each is stored once, kept for TRIVET_AUDIT_DAYS, and listed newest first."""
 
 import logging
 import re
@@ -37,7 +37,7 @@ NEWEST_FIRST = [("time", DESCENDING), ("_id", DESCENDING)]
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """One thing that happened to a user. From `ip_address` on it is personal, and goes when the user is erased."""
+    """An event of a user account. The fields from `ip_address` on are personal, and are erased with the user."""
 
     id: str
     time: datetime
@@ -51,7 +51,7 @@ class AuditEvent:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which events match; an unset field matches all. The range is [start, end)."""
+    """The filter of a list. An unset field matches all events. The time range is [start, end)."""
 
     user_id: str = ""
     kind: str = ""
@@ -61,14 +61,14 @@ class AuditFilter:
 
 @dataclass(frozen=True, slots=True)
 class AuditPage(Generic[M]):
-    """Events newest first, and where the next page begins."""
+    """Events, newest first, and the token of the next page, which is empty on the last page."""
 
     events: list[M]
     next_page_token: str
 
 
 class Audit:
-    """The collection. Every method raises Unavailable when the store cannot be reached."""
+    """The collection. Every method raises Unavailable if the store cannot be reached."""
 
     def __init__(self, store: Store, tombstones: Tombstones, *, ttl: timedelta, clock: Clock = utc_now) -> None:
         self._store = store
@@ -78,11 +78,11 @@ class Audit:
         self._clock = clock
 
     async def record(self, events: Sequence[AuditEvent]) -> int:
-        """Keep the events, on disk when this returns; return how many. One that is there already stays as it is.
+        """Store the events on disk. Return how many are stored now, including those that were stored before.
 
-        Of an erased user what happened is kept, and nothing personal. One that is older than events are kept is counted
-        as expired and not kept. One that is MOST_AHEAD of our clock is kept at the time of its arrival. Raises
-        InvalidArgument.
+        An event of an erased user is stored without its personal part. An event older than the retention time is not
+        stored, and the metric counts it as expired. A time more than MOST_AHEAD of this server's clock is replaced by
+        the time of arrival. Raises InvalidArgument for more than 100 events, and for an invalid id or kind.
         """
         _check(events)
         now = self._clock()
@@ -116,7 +116,7 @@ class Audit:
             "kind": event.kind,
             "userId": cut(event.user_id, MAX_NAME),
             "actor": cut(event.actor, MAX_NAME),
-            # A clock that is ahead must not keep an event for longer.
+            # A sender's clock that is ahead must not prolong the retention.
             "expiresAt": min(time, now) + self._ttl,
         }
         if not erased:
@@ -130,7 +130,7 @@ class Audit:
     async def page(self, wanted: AuditFilter, *, size: int, encode: Encode[M], page_token: str = "") -> AuditPage[M]:
         """Return up to `size` events or 1 MiB, newest first, each encoded.
 
-        Raises InvalidArgument for a token of another filter, an empty range.
+        Raises InvalidArgument for a token of another filter, and for an empty time range.
         """
         if wanted.start is not None and wanted.end is not None and wanted.start >= wanted.end:
             raise InvalidArgument("INVALID_FIELD", "end_time must be after start_time", field="end_time")
@@ -165,4 +165,4 @@ def _check(events: Sequence[AuditEvent]) -> None:
         for name, form in (("id", ID), ("kind", KIND)):
             if not form.fullmatch(getattr(event, name)):
                 path = f"events[{index}].{name}"
-                raise InvalidArgument("INVALID_FIELD", f"{path} must be {form.pattern}", field=path)
+                raise InvalidArgument("INVALID_FIELD", f"{path} must match {form.pattern}", field=path)

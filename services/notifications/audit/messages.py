@@ -1,4 +1,4 @@
-"""From the messages of audit_service.proto to the domain's values and back."""
+"""Decodes and encodes the messages of audit_service.proto."""
 
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
@@ -9,7 +9,7 @@ from trivet.notifications.v1 import audit_service_pb2 as pb
 
 
 def decode_event(message: pb.AuditEvent, index: int) -> AuditEvent:
-    """Return one event of a batch. Raises InvalidArgument for one without a time."""
+    """Return the event with this index in a batch. Raises InvalidArgument for a missing or invalid time."""
     path = f"events[{index}].time"
     if not message.HasField("time"):
         raise InvalidArgument("REQUIRED_FIELD_MISSING", f"{path} is required", field=path)
@@ -40,7 +40,7 @@ def encode_event(document: Document) -> pb.AuditEvent:
 
 
 def decode_filter(request: pb.ListAuditEventsRequest) -> AuditFilter:
-    """Return what the request looks for. Raises InvalidArgument for an impossible time."""
+    """Return the filter of the request. Raises InvalidArgument for an invalid time."""
     return AuditFilter(
         request.user_id,
         request.kind,

@@ -1,4 +1,4 @@
-"""What the process's main needs of the audit."""
+"""Wiring of the audit, for `__main__.py`."""
 
 from datetime import timedelta
 
@@ -11,6 +11,6 @@ from trivet.notifications.v1.audit_service_pb2_grpc import add_AuditServiceServi
 
 
 def add_audit(server: Server, store: Store, *, tombstones: Tombstones, ttl: timedelta) -> None:
-    """Add AuditService to the server."""
+    """Add AuditService to the server. Events are kept for `ttl`."""
     servicer = AuditServicer(Audit(store, tombstones, ttl=ttl))
     server.add("trivet.notifications.v1.AuditService", add_AuditServiceServicer_to_server, servicer)

@@ -16,13 +16,13 @@ DELIVERIES = Collection(
         ),
         # A user's deliveries, newest first, for an export.
         IndexModel([("userId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)], name="by_user"),
-        # Mail that development keeps; empty in production.
+        # Mail that development keeps. Empty in production.
         IndexModel(
             [("status", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)],
             name="kept_mail",
             partialFilterExpression={"status": "kept"},
         ),
-        # Deliveries that wait, by the time of the next attempt. Only a delivery that is not done has that time.
+        # Pending deliveries, by the time of the next attempt. Only a pending delivery has that time.
         IndexModel(
             [("nextAttemptAt", ASCENDING)],
             name="due",

@@ -1,4 +1,4 @@
-"""The mail queue: a delivery is claimed under a lease, then marked sent, rescheduled or marked failed."""
+"""The mail queue: a worker claims a delivery under a lease, then marks it sent or failed, or reschedules it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,13 +13,13 @@ from services.notifications.inbox.collections import NOTIFICATIONS
 from services.notifications.store.mongo import Document, Store
 
 MAX_COUNTED = 10_000
-# The fields of a delivery that is not done. A mail is erased with them.
+# The fields that only a pending delivery has. The mail is one of them, so it is erased when the delivery ends.
 PENDING_FIELDS = ("mail", "nextAttemptAt", "leaseUntil", "lease")
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A delivery that this worker holds until `lease_until`. `attempts` counts this one; `mail` is sealed."""
+    """A delivery that this worker holds until `lease_until`. `attempts` includes this one. `mail` is sealed."""
 
     id: str
     notification_id: str
@@ -32,18 +32,19 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """How many deliveries wait, up to 10,000, and since when the oldest one waits."""
+    """The number of pending deliveries, up to 10,000, and the creation time of the oldest. None if none is pending."""
 
     count: int = 0
     oldest: datetime | None = None
 
 
 class Queue:
-    """The deliveries that are due at `nextAttemptAt`; while one is claimed, that is when its lease ends.
+    """The pending deliveries. Each is due at its `nextAttemptAt`.
 
-    So a mail whose worker died becomes due again. A lease belongs to one claim: a worker that lost it changes nothing.
-    The clocks of workers may differ by less than a lease outlasts a try. Every method raises Unavailable when the
-    store cannot be reached.
+    While a delivery is claimed, `nextAttemptAt` is the end of the lease. So a mail whose worker died becomes due again.
+    A lease belongs to one claim: a worker that lost its lease changes nothing. The clocks of workers can differ by at
+    most the time by which a lease is longer than an attempt. Every method raises Unavailable if the store cannot be
+    reached.
     """
 
     def __init__(self, store: Store, *, lease: timedelta, clock: Clock = utc_now) -> None:
@@ -54,7 +55,7 @@ class Queue:
         self._clock = clock
 
     async def claim(self) -> Claim | None:
-        """Claim the delivery that has been due longest, None if none is due. Expired ones are left to MongoDB."""
+        """Claim the delivery that has been due longest. Return None if none is due. Expired ones are skipped."""
         now, lease = self._clock(), new_id()
         until = now + self._lease
         taken = {"status": SENDING, "lease": lease, "leaseUntil": until, "nextAttemptAt": until, "updatedAt": now}
@@ -73,7 +74,7 @@ class Queue:
         return Claim(row["_id"], row["notificationId"], row["mail"], row["attempts"], row["createdAt"], lease, until)
 
     async def mark_sent(self, claim: Claim) -> bool:
-        """Record that the mail was sent, also in its notification, and erase it. Return False if the lease was lost."""
+        """Mark the delivery sent, set the send time, and erase the mail. Return False if the lease was lost."""
         now = self._clock()
         this, sent = {"_id": claim.notification_id}, {"$set": {"sentAt": now, "updatedAt": now}}
 
@@ -83,25 +84,28 @@ class Queue:
             await self._notifications.update_one(this, sent)
             return True
 
-        # The notification first: a crash in between leaves the delivery under its lease, and the mail is sent again,
-        # as after any crash before the mark. The other order would leave a sent mail without its send time.
+        # The notification comes first. After a crash in between, the delivery is still under its lease and the mail is
+        # sent again, as after any crash before the mark. The other order could leave a sent mail without a send time.
         if not await self._store.run("notifications.sent", mark_notification):
             return False
         return await self._end(claim, {"status": SENT, "sentAt": now}, "lastError")
 
     async def mark_failed(self, claim: Claim, why: str) -> bool:
-        """Record that the mail was given up, and erase it. Return False if the lease was lost."""
+        """Mark the delivery failed with the reason `why`, and erase the mail. Return False if the lease was lost."""
         return await self._end(claim, {"status": FAILED, "lastError": why})
 
     async def reschedule(self, claim: Claim, by: timedelta, why: str, *, is_counted: bool = True) -> bool:
-        """Try again later. Return False if the lease was lost. Unless `is_counted`, the attempt does not count."""
+        """Make the delivery due again after the time `by`. Return False if the lease was lost.
+
+        Unless `is_counted`, the attempt does not count.
+        """
         now = self._clock()
         later = {"status": QUEUED, "nextAttemptAt": now + by, "lastError": why, "updatedAt": now}
         change: Document = {"$set": later, "$unset": dict.fromkeys(("lease", "leaseUntil"), "")}
         return await self._change(claim, change if is_counted else change | {"$inc": {"attempts": -1}})
 
     async def depth(self) -> QueueDepth:
-        """Count the deliveries that are not done, due now or later."""
+        """Count the pending deliveries, whether due now or later."""
         not_done: list[Document] = [
             {"$match": {"nextAttemptAt": {"$exists": True}}},
             {"$limit": MAX_COUNTED},

@@ -1,4 +1,4 @@
-"""What the process's main needs of delivery."""
+"""Wiring of mail delivery, for `__main__.py`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +22,7 @@ from trivet.notifications.v1.mailbox_service_pb2_grpc import add_MailboxServiceS
 async def mail_delivery(
     store: Store, deliveries: Deliveries, settings: NotificationsSettings
 ) -> AsyncIterator[MailPolicy]:
-    """Send mail inside the block if a mail server is set. Without one, development keeps it, production refuses it."""
+    """Send mail inside the block if TRIVET_SMTP_URL is set. Else development keeps mail, and production rejects it."""
     sealed_mail = SealedMail(settings.seal_keys)
     sweeping = periodically("sweep of deliveries", SWEEP_SECONDS, deliveries.sweep)
     if not settings.sends_mail:
@@ -38,6 +38,6 @@ async def mail_delivery(
 
 
 def add_mailbox(server: Server, store: Store, sealed_mail: SealedMail, *, on: bool) -> None:
-    """Add MailboxService to the server."""
+    """Add MailboxService to the server. Unless `on`, it answers FAILED_PRECONDITION."""
     servicer = MailboxServicer(Mailbox(store, sealed_mail, on=on))
     server.add("trivet.notifications.v1.MailboxService", add_MailboxServiceServicer_to_server, servicer)

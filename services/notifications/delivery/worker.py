@@ -1,4 +1,4 @@
-"""The worker that sends due mail. Each replica runs one."""
+"""The worker that sends due mail. Each process runs one."""
 
 import asyncio
 import contextlib
@@ -32,14 +32,14 @@ MEASURE_SECONDS = 10.0
 MARK_RETRY_SECONDS = 0.25
 LOG_INTERVAL_SECONDS = 600.0
 MAX_HOLD = timedelta(days=5)
-"""How long a mail waits for a server that rejects this installation. RFC 5321 (4.5.4.1) gives up after 4 to 5 days."""
+"""How long a mail waits while the server rejects this installation. RFC 5321 (4.5.4.1) gives up after 4 to 5 days."""
 
 sent = Counter("trivet_mails_sent_total", "Mails that the mail server accepted.")
-failed = Counter("trivet_mails_failed_total", "Mails that were given up: rejected permanently, or out of attempts.")
+failed = Counter("trivet_mails_failed_total", "Mails that will not be sent: rejected permanently, or out of attempts.")
 retried = Counter("trivet_mails_retried_total", "Attempts after which a mail was rescheduled.")
 sender_rejected = Gauge(
     "trivet_mail_sender_refused",
-    "1 while the mail server rejects our sender, host or login, else 0.",
+    "1 while the mail server rejects this installation's sender, host or login, else 0.",
 )
 queue_length = Gauge("trivet_mail_queue_length", "Mails that wait to be sent, up to 10,000.")
 queue_age = Gauge("trivet_mail_queue_oldest_seconds", "How long the oldest waiting mail has waited.")
@@ -48,12 +48,12 @@ queue_age = Gauge("trivet_mail_queue_oldest_seconds", "How long the oldest waiti
 class DeliveryWorker:
     """Claims due mails, `at_once` at a time, and sends them.
 
-    Delivery is at least once: if a worker dies after the server accepted a mail and before the mark, the mail is sent
-    again when the lease ends. An attempt is counted when a mail is claimed, so a mail that kills its worker is given up
-    too.
+    Delivery is at least once. If a worker dies after the server accepted a mail and before the mark is stored, the mail
+    is sent again when the lease ends. An attempt is counted when a mail is claimed. So the attempts of a mail that
+    kills its worker run out too.
 
-    A server that rejects this installation costs no mail an attempt. All mail waits. After a pause, which grows, the
-    worker tries a single mail.
+    While the server rejects this installation, all mail waits and no attempt is counted. After a pause, which grows,
+    the worker tries a single mail.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class DeliveryWorker:
 
     @asynccontextmanager
     async def running(self, grace: float) -> AsyncIterator[None]:
-        """Send inside the block. At its end no mail is claimed, and running sends have `grace` seconds to finish."""
+        """Send inside the block. At its end, no mail is claimed, and running sends have `grace` seconds to finish."""
         work = asyncio.create_task(self._work())
         try:
             yield
@@ -106,16 +106,16 @@ class DeliveryWorker:
                 if self._has_room() and await self._start_one():
                     continue
             except Unavailable:
-                logger.debug("the mail queue cannot be read: MongoDB is unreachable")
-            except Exception as error:  # any failure: the worker goes on
+                logger.debug("cannot read the mail queue: MongoDB is unreachable")
+            except Exception as error:  # whatever fails, the worker continues
                 if logged != (logged := f"{type(error).__name__}: {error}"):  # log a lasting failure once
-                    logger.exception("claiming due mail failed")
+                    logger.exception("cannot claim due mail")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._woken.wait()
 
     def _has_room(self) -> bool:
-        """Return whether a mail can be sent now. While the server rejects this installation: one after each pause."""
+        """Return whether a mail can be sent now: one after each pause while the server rejects this installation."""
         if self._rejections and time.monotonic() < self._paused_until:
             return False
         return len(self._tasks) < (1 if self._rejections else self._at_once)
@@ -138,15 +138,15 @@ class DeliveryWorker:
         except TransientFailureError as error:
             await self._try_later(claim, str(error))
         except BrokenSealError:
-            # The key can be back after the next start.
-            await self._try_later(claim, "it was sealed under a key that is not in TRIVET_SEAL_KEYS")
-        except Exception as error:  # any failure: the mail is tried again
+            # An operator can add the key again.
+            await self._try_later(claim, "the mail was sealed under a key that is not in TRIVET_SEAL_KEYS: add the key")
+        except Exception as error:  # whatever fails, the mail is retried
             logger.exception("sending mail failed")
-            await self._try_later(claim, f"unexpected: {type(error).__name__}")
+            await self._try_later(claim, f"unexpected error: {type(error).__name__}")
 
     async def _send(self, claim: Claim) -> None:
         if claim.attempts > self._retry_policy.attempts:
-            raise PermanentFailureError("the worker of the last attempt did not finish")
+            raise PermanentFailureError("the worker stopped during the last attempt")
         email = self._sealed_mail.open(claim.mail, claim.notification_id)
         await failpoints.reach("notifications.before_send")
         await self._mailer.send(OutgoingMail(email, claim.notification_id, claim.created_at))
@@ -162,21 +162,20 @@ class DeliveryWorker:
         sender_rejected.set(0)
 
     async def _hold(self, claim: Claim, error: SenderRejectedError) -> None:
-        """Reschedule a mail without counting the attempt. Pause if the server rejects all mail from here."""
+        """Reschedule a mail without counting the attempt. Pause all mail if the server rejects this installation."""
         age, now = self._clock() - claim.created_at, time.monotonic()
         if age >= MAX_HOLD:
             await self._give_up(claim, str(error))
             return
-        if error.is_for_all and now >= self._paused_until:  # of several concurrent rejections, one counts
+        if error.is_for_all and now >= self._paused_until:  # concurrent rejections count as one
             self._rejections += 1
             self._paused_until = now + self._retry_policy.pause(self._rejections).total_seconds()
             sender_rejected.set(1)
         if self._last_problem != str(error) or now - self._logged_at >= LOG_INTERVAL_SECONDS:
-            which = "all mail waits" if error.is_for_all else "this mail waits"
-            mend = "look at TRIVET_MAIL_FROM, TRIVET_SMTP_URL, and the SPF, DKIM and relay rules for this host"
-            logger.error(
-                "%s: %s: %s%s", which, error, mend, f"; the server says: {error.reply_text}" if error.reply_text else ""
-            )
+            effect = "all mail waits" if error.is_for_all else "this mail waits"
+            mend = "check TRIVET_MAIL_FROM, TRIVET_SMTP_URL, and the SPF, DKIM and relay rules for this host"
+            reply = f"; the server says: {error.reply_text}" if error.reply_text else ""
+            logger.error("%s: %s: %s%s", effect, error, mend, reply)
             self._last_problem, self._logged_at = str(error), now
         retried.inc()
         pause = self._retry_policy.pause_at(age)
@@ -186,7 +185,7 @@ class DeliveryWorker:
         if claim.attempts >= self._retry_policy.attempts:
             await self._give_up(claim, why)
             return
-        if self._last_problem != why:  # once for all mails with this reason
+        if self._last_problem != why:  # log a reason once for all mails
             logger.warning("a mail is rescheduled: %s", why)
             self._last_problem = why
         retried.inc()
@@ -194,7 +193,9 @@ class DeliveryWorker:
         await self._mark(claim, lambda: self._queue.reschedule(claim, pause, why))
 
     async def _give_up(self, claim: Claim, why: str) -> None:
-        logger.error("a mail is given up at try %d: notification %s: %s", claim.attempts, claim.notification_id, why)
+        logger.error(
+            "a mail is given up after %d attempts: notification %s: %s", claim.attempts, claim.notification_id, why
+        )
         failed.inc()
         await self._mark(claim, lambda: self._queue.mark_failed(claim, why))
 
@@ -204,14 +205,14 @@ class DeliveryWorker:
             try:
                 if not await mark():
                     logger.warning(
-                        "a mail was erased or claimed again while it was sent: %s",
+                        "another worker claimed or an erasure deleted a mail while it was sent: notification %s",
                         claim.notification_id,
                     )
                 return
             except Unavailable:
                 await asyncio.sleep(MARK_RETRY_SECONDS)
         logger.error(
-            "the outcome of a mail was not stored, so it is tried again: %s",
+            "cannot store the outcome of a mail before its lease ends, so it is retried: notification %s",
             claim.notification_id,
         )
 

@@ -1,4 +1,4 @@
-"""Invalidates what caches hold about a user after each write that changes it."""
+"""Invalidates the cached responses about a user after each write that changes them."""
 
 import asyncio
 import contextlib
@@ -24,20 +24,22 @@ logger = logging.getLogger(__name__)
 WAIT_SECONDS = 0.2
 RETRY_SECONDS = 1.0
 PENDING_SECONDS = 45.0
-"""How long an entry from before a write can be cached: an entry lives 30 s, and filling it takes at most 10 s."""
+"""The time that an entry from before a write can be cached: its time to live of 30 s, and at most 10 s to fill it."""
 MAX_PENDING = 10_000
 BATCH = 100
 
 unconfirmed = Counter("trivet_answers_unconfirmed_total", "Invalidations that not every cache confirmed.")
-lost = Counter("trivet_answers_lost_total", "Invalidations that were given up; the entries lived to their end.")
+lost = Counter(
+    "trivet_answers_lost_total", "Invalidations that were given up: their entries stayed cached until they expired."
+)
 
 T = TypeVar("T")
 
 
 Invalidate = Callable[[Sequence[str]], Awaitable[bool]]
-"""Invalidates the entries with these tags; returns whether every cache confirmed.
+"""Invalidates the entries with these tags. Returns whether every cache confirmed.
 
-Raises ServiceError if the cache service is unreachable, DeliveryRejectedError if it rejects these tags.
+Raises ServiceError if the cache service is unreachable, and DeliveryRejectedError if it rejects these tags.
 """
 
 
@@ -52,10 +54,10 @@ def preferences_tag(user_id: str) -> str:
 
 
 class Invalidation:
-    """Writes where no cache must be invalidated."""
+    """Writes without a cache to invalidate."""
 
     async def write_and_invalidate(self, tags: Sequence[str], write: Callable[[], Awaitable[T]]) -> T:
-        """Do a write that can change what is cached under the tags. Raises what the write raises."""
+        """Do a write that can change the entries with these tags. Raises the errors of the write."""
         return await write()
 
 
@@ -70,10 +72,10 @@ class _Pending:
 
 
 class CacheInvalidation(Invalidation):
-    """Writes that invalidate caches.
+    """Writes, and invalidates the cached entries afterwards.
 
-    An unconfirmed invalidation is repeated every second for as long as an old entry can be cached. A crash loses the
-    pending ones; then the age of an entry is the bound.
+    An unconfirmed invalidation is repeated every second as long as an old entry can be cached. A crash loses the
+    pending invalidations. Then an old entry lives until its time to live ends.
     """
 
     def __init__(self, invalidate: Invalidate, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -84,10 +86,10 @@ class CacheInvalidation(Invalidation):
         self._rejection = ""
 
     async def write_and_invalidate(self, tags: Sequence[str], write: Callable[[], Awaitable[T]]) -> T:
-        """Do the write, then invalidate the tags. A cancelled caller skips neither: both run in a task of their own.
+        """Do the write, then invalidate the tags, both in a separate task, which a cancelled caller does not stop.
 
         The tags are invalidated also if the outcome of the write is unknown. The call waits at most 200 ms for the
-        caches. Raises what the write raises, and Unavailable (TOO_MANY_WRITES) before the write begins.
+        caches. Raises the errors of the write. Raises Unavailable (TOO_MANY_WRITES) before the write if too many run.
         """
         left = remaining(math.inf)
         try:
@@ -105,7 +107,7 @@ class CacheInvalidation(Invalidation):
         try:
             with within(left):
                 return await write()
-        except ServiceError as error:  # as a value: a failed call is not a failed background task
+        except ServiceError as error:  # return it, because a failed call is not a failed background task
             return error
         finally:
             await failpoints.reach("notifications.after_write")
@@ -144,7 +146,7 @@ class CacheInvalidation(Invalidation):
         return True
 
     async def relay(self) -> None:
-        """Repeat the pending invalidations. Drop those whose old entries have expired by now."""
+        """Repeat the pending invalidations. Drop those whose old entries have expired."""
         now = self._monotonic()
         for tag in [tag for tag, pending in self._pending.items() if pending.until <= now]:
             del self._pending[tag]
@@ -156,7 +158,7 @@ class CacheInvalidation(Invalidation):
 
     @asynccontextmanager
     async def running(self, grace: float) -> AsyncIterator[None]:
-        """Relay inside the block. At its end, running work has `grace` seconds to finish."""
+        """Relay inside the block. At its end, running writes and invalidations have `grace` seconds to finish."""
         async with periodically("relay of invalidations", RETRY_SECONDS, self.relay, longest=RETRY_SECONDS):
             try:
                 yield

@@ -8,26 +8,26 @@ from services.notifications.store.personal_data import PersonalData
 NOTIFICATIONS = Collection(
     "notifications",
     (
-        # A user's notifications, newest first; the id makes the order total, for page tokens.
+        # A user's notifications, newest first. The id makes the order total, for page tokens.
         IndexModel([("userId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)], name="by_user"),
-        # The unread count: it holds unread ones alone, so counting is a walk over what is counted.
+        # The unread count. The index holds unread notifications alone, so a count scans only what it counts.
         IndexModel(
             [("userId", ASCENDING), ("expiresAt", ASCENDING)], name="unread", partialFilterExpression={"read": False}
         ),
-        # One row per request id and caller.
+        # One notification per caller and request id.
         IndexModel(
             [("caller", ASCENDING), ("requestId", ASCENDING)],
             name="by_request",
             unique=True,
             partialFilterExpression={"requestId": {"$exists": True}},
         ),
-        # Notifications whose delivery is not in its own collection yet; almost always empty.
+        # Notifications whose delivery has not been moved to its own collection yet. Almost always empty.
         IndexModel(
             [("delivery.status", ASCENDING)],
             name="undelivered",
             partialFilterExpression={"delivery.status": {"$exists": True}},
         ),
-        # Notifications that an older version stored with the state of their mail; empty after the migration.
+        # Notifications that an older version stored with the state of their mail. Empty after the migration.
         IndexModel([("status", ASCENDING)], name="unmigrated", partialFilterExpression={"status": {"$exists": True}}),
         EXPIRY,
     ),
@@ -35,7 +35,7 @@ NOTIFICATIONS = Collection(
 PREFERENCES = Collection(
     "preferences",
     (
-        # A user's preferences, a page of an export after another; each has an id made of user, topic and type.
+        # A user's preferences, for the pages of an export. The id of each is made of channel, topic and user.
         IndexModel([("userId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)], name="by_user"),
     ),
 )

@@ -1,4 +1,4 @@
-"""A notification before it is stored, and the rules that it must keep."""
+"""A notification before it is stored, and the rules for its fields."""
 
 import re
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ TOPIC = re.compile(r"[a-z0-9._-]{0,64}")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A notification before it is stored. A `ttl` of None is the default of the service."""
+    """A notification before it is stored. A `ttl` of None means TRIVET_NOTIFICATION_DAYS."""
 
     user_id: str
     title: str
@@ -37,13 +37,13 @@ class Draft:
 
 
 def check(draft: Draft) -> None:
-    """Raise InvalidArgument, naming the field, unless the draft keeps every rule that the .proto states."""
+    """Raise InvalidArgument, naming the field, if the draft breaks a rule of the .proto."""
     check_user_id("notification.user_id", draft.user_id)
     check_length("notification.title", draft.title, MAX_TITLE)
     check_length("notification.message", draft.message, MAX_MESSAGE)
     check_length("request_id", draft.request_id, MAX_REQUEST_ID)
     if not TOPIC.fullmatch(draft.topic):
-        raise invalid_field("notification.topic", "must be up to 64 of [a-z0-9._-]")
+        raise invalid_field("notification.topic", "must be at most 64 characters of [a-z0-9._-]")
     if draft.ttl is not None and not timedelta(seconds=1) <= draft.ttl <= MAX_TTL:
         raise invalid_field("ttl", f"must be from 1 second to {MAX_TTL.days} days")
     json_data.check(draft.data, "notification.data")
@@ -53,10 +53,10 @@ def check(draft: Draft) -> None:
         )
     if draft.email is not None:
         if draft.channel != "email":
-            raise invalid_field("notification.email", "goes with the type email alone")
+            raise invalid_field("notification.email", "must be unset unless the type is email")
         check_email(draft.email, "notification.email")
 
 
 def check_user_id(path: str, user_id: str) -> None:
-    """Raise InvalidArgument for an id that is too long."""
+    """Raise InvalidArgument for an id of more than 128 characters."""
     check_length(path, user_id, MAX_USER_ID)

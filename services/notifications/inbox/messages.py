@@ -1,4 +1,4 @@
-"""From the messages of notification_service.proto to the domain's values and back."""
+"""Decodes and encodes the messages of notification_service.proto."""
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -20,7 +20,7 @@ CHANNELS: dict["resources_pb2.NotificationType.ValueType", Channel] = {
     resources_pb2.NOTIFICATION_TYPE_IN_APP: "in-app",
 }
 CHANNEL_NUMBERS = {channel: number for number, channel in CHANNELS.items()}
-# The fields of a Notification that are answered, and the key that each has in its document.
+# The fields of a Notification that responses contain, and the key of each in its document.
 KEYS = {
     "id": "_id",
     "user_id": "userId",
@@ -41,7 +41,7 @@ TIMES = ("read_time", "send_time", "create_time", "update_time", "expire_time")
 
 
 def fields_of(mask: FieldMask) -> list[str]:
-    """Return the fields that a read mask names, all if it is empty or `*`. Raises InvalidArgument for others."""
+    """Return the fields of a read mask. An empty mask and `*` mean all. Raises InvalidArgument for an unknown field."""
     if not mask.paths or list(mask.paths) == ["*"]:
         return list(KEYS)
     for path in mask.paths:
@@ -51,12 +51,12 @@ def fields_of(mask: FieldMask) -> list[str]:
 
 
 def keys_of(fields: Sequence[str]) -> list[str]:
-    """Return the documents' keys of the fields, for a projection."""
+    """Return the keys of the fields in a document, for a projection."""
     return [KEYS[field] for field in fields]
 
 
 def encode_notification(document: Document, fields: Collection[str] = KEYS) -> pb.Notification:
-    """Return the document's named fields as a message; the mail itself is never one of them."""
+    """Return the document's named fields as a message, which never contains the mail."""
     message = pb.Notification()
     for field in fields:
         value = document.get(KEYS[field])
@@ -75,7 +75,7 @@ def encode_notification(document: Document, fields: Collection[str] = KEYS) -> p
 
 
 def decode_draft(request: pb.CreateNotificationRequest) -> Draft:
-    """Return what the request wants stored; output-only fields are passed over."""
+    """Return the notification to store. Output-only fields are ignored. Raises InvalidArgument."""
     wanted = request.notification
     email = wanted.email
     return Draft(
@@ -92,7 +92,7 @@ def decode_draft(request: pb.CreateNotificationRequest) -> Draft:
 
 
 def decode_channel(number: "resources_pb2.NotificationType.ValueType", field: str) -> Channel | None:
-    """Return the type's name, None if it was not said. Raises InvalidArgument for a number that is none."""
+    """Return the channel of an enum value, None if it is unspecified. Raises InvalidArgument for an unknown value."""
     if number == resources_pb2.NOTIFICATION_TYPE_UNSPECIFIED:
         return None
     if number not in CHANNELS:
@@ -110,4 +110,4 @@ def _duration(message: Duration) -> timedelta:
     try:
         return message.ToTimedelta()
     except (ValueError, OverflowError):
-        raise InvalidArgument("INVALID_FIELD", "ttl is not a duration", field="ttl") from None
+        raise InvalidArgument("INVALID_FIELD", "ttl is not a valid duration", field="ttl") from None

@@ -1,4 +1,4 @@
-"""A new notification as it is stored, and whether a repeated request asks for the same one."""
+"""Makes the document of a new notification, and compares it with that of an earlier request."""
 
 from datetime import datetime, timedelta
 
@@ -9,12 +9,12 @@ from services.notifications.delivery.email.message import Email
 from services.notifications.inbox.draft import Draft
 from services.notifications.store.mongo import Document
 
-# What must be alike for a repeated request id to be the same request; and the mail, by its fingerprint.
+# The fields by which requests with one request id are compared. The mail is compared by its fingerprint.
 REQUEST_FIELDS = ("userId", "type", "title", "message", "topic", "data")
 
 
 def new_document(draft: Draft, caller: str, mail_policy: MailPolicy, *, ttl: timedelta, now: datetime) -> Document:
-    """Return the document of a draft, with a new id, and with the delivery of its mail if it has one."""
+    """Return the document of a draft, with a new id. If the draft has a mail, the document contains its delivery."""
     document: Document = {
         "_id": new_id(),
         "userId": draft.user_id,
@@ -39,7 +39,7 @@ def new_document(draft: Draft, caller: str, mail_policy: MailPolicy, *, ttl: tim
 
 
 def is_same_request(first: Document, again: Document, email: Email | None, mail_policy: MailPolicy) -> bool:
-    """Whether two documents with one request id were made of the same draft."""
+    """Return whether two documents with one request id come from the same draft."""
     is_same = all(first.get(key) == again.get(key) for key in REQUEST_FIELDS) and _lifetime(first) == _lifetime(again)
     if is_same and email is not None:
         request = (again["caller"], again["requestId"])

@@ -1,4 +1,4 @@
-"""The notifications of users, read and unread."""
+"""The notifications of users: create, list, mark as read, delete and count."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import astuple, dataclass
@@ -36,7 +36,7 @@ NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which of a user's notifications are meant."""
+    """The filter of a list of a user's notifications. A `channel` of None matches all channels."""
 
     user_id: str
     unread_only: bool = False
@@ -45,7 +45,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class NotificationPage(Generic[M]):
-    """Notifications newest first, where the next page begins, and how many match if that was asked."""
+    """Notifications, newest first, and the token of the next page, which is empty on the last page.
+
+    `total_size` is the number of all that match if the page was read by number, else None.
+    """
 
     notifications: list[M]
     next_page_token: str
@@ -55,7 +58,7 @@ class NotificationPage(Generic[M]):
 class Notifications:
     """The collection. An expired notification counts as deleted, also before MongoDB removes it.
 
-    `owner` limits a call to the notifications of that user; another user's is NotFound. None means no limit.
+    `owner` limits a call to the notifications of that user: it raises NotFound for others. None means no limit.
     Each write that can change a user's unread count invalidates the cached one. Every method raises Unavailable if the
     store is unreachable.
     """
@@ -83,22 +86,23 @@ class Notifications:
         self._clock = clock
 
     async def create(self, draft: Draft, caller: str) -> Document:
-        """Store the draft and return it as stored.
+        """Store the draft and return its document. `caller` is the scope of the request id.
 
-        With a request id that the caller used before, nothing is stored and the first one is returned; raises
-        FailedPrecondition if it was another draft, for a type that nothing here can send, for a user who was erased,
-        and for what the user does not want. Raises InvalidArgument.
+        If the caller used the request id before, nothing is stored and the first document is returned. Raises
+        FailedPrecondition if the first draft was different, if no mail server is configured, if the user was erased,
+        and if the user has disabled the topic and channel. Raises InvalidArgument for a draft that breaks a rule,
+        Unimplemented for the channel push, and Aborted if the first document was deleted meanwhile.
         """
         draft_rules.check(draft)
         self._check_can_be_sent(draft.channel)
         await self._tombstones.check(draft.user_id)
         document = new_document(draft, caller, self._mail_policy, ttl=self._ttl, now=self._clock())
         if await self._preferences.is_disabled(draft.user_id, draft.topic, draft.channel):
-            if (first := await self._first(document, draft.email)) is not None:  # from before the user disabled it
+            if (first := await self._first(document, draft.email)) is not None:  # created before the user disabled it
                 return first
             raise FailedPrecondition("UNWANTED", f"the user has disabled this topic for {draft.channel}")
         insert = partial(self._insert, document, draft.email)
-        # What is read from the start changes no count.
+        # A notification that counts as read from the start does not change the unread count.
         document = await (insert() if document["read"] else self._write_and_invalidate(draft.user_id, insert))
         if draft.channel == "email":
             self._mail_policy.wake()
@@ -108,7 +112,7 @@ class Notifications:
         try:
             await self._store.run("notifications.insert", lambda: self._rows.insert_one(document))
         except DuplicateKeyError:
-            # Without a request id: ids are random, so that only our own insert, tried twice, can have this one.
+            # Without a request id, the duplicate is the driver's own first attempt, because ids are random.
             if "requestId" in document:
                 first = await self._first(document, email)
                 if first is None:
@@ -133,7 +137,7 @@ class Notifications:
             raise FailedPrecondition("EMAIL_NOT_CONFIGURED", "no mail server is configured: set TRIVET_SMTP_URL")
 
     async def _first(self, again: Document, email: Email | None) -> Document | None:
-        """Return what the same request stored before, None if nothing. Raises FailedPrecondition if it was another."""
+        """Return the first document with this request id, or None. Raises FailedPrecondition if its draft differs."""
         if "requestId" not in again:
             return None
         this = {"caller": again["caller"], "requestId": again["requestId"]}
@@ -145,7 +149,7 @@ class Notifications:
         return first
 
     async def get(self, notification_id: str, owner: str | None, fields: Sequence[str] = ()) -> Document:
-        """Return one notification, or only the named fields of it. Raises NotFound."""
+        """Return a notification, or only the named keys of its document. Raises NotFound."""
         this, projection = self._one(notification_id, owner), dict.fromkeys(fields, 1) or None
         found = await self._store.run("notifications.get", lambda: self._rows.find_one(this, projection))
         if found is None:
@@ -162,11 +166,11 @@ class Notifications:
         number: int | None = None,
         fields: Sequence[str] = (),
     ) -> NotificationPage[M]:
-        """Return up to `size` notifications or 1 MiB, newest first, each encoded: those behind the token, or the page
-        with that number from 1.
+        """Return up to `size` notifications or 1 MiB, newest first, each encoded.
 
-        Only `fields` are read, besides what the order needs. By number the count of all that match is returned too.
-        Raises InvalidArgument for a token that is not of this selection.
+        The page starts behind `page_token`, or is the page with this `number`, counted from 1. With a number, the
+        result has the total size. `fields` are the keys of the documents to read, all if it is empty. Raises
+        InvalidArgument for a token of another selection.
         """
         after = keyset.decode_cursor(page_token, "notifications", *astuple(selection))
         matching = self._matching(selection)
@@ -190,7 +194,7 @@ class Notifications:
         return NotificationPage(page.messages, token or "", total)
 
     async def mark_read(self, notification_id: str, owner: str | None) -> Document:
-        """Mark one as read, unless it is, and return it: a first reading keeps its time. Raises NotFound."""
+        """Mark a notification as read and return it. If it is read already, its time stays. Raises NotFound."""
 
         async def mark() -> None:
             unread = self._one(notification_id, owner) | {"read": False}
@@ -200,7 +204,10 @@ class Notifications:
         return await self.get(notification_id, owner)
 
     async def mark_many_read(self, user_id: str, notification_ids: Sequence[str]) -> int:
-        """Mark those of the user's that are there; return how many had been unread. Raises InvalidArgument."""
+        """Mark the user's notifications with these ids as read. Return how many were unread.
+
+        Ids that do not exist, or are another user's, are ignored. Raises InvalidArgument for more than 1,000 ids.
+        """
         if len(notification_ids) > MAX_BATCH:
             raise InvalidArgument(
                 "TOO_MANY",
@@ -211,13 +218,13 @@ class Notifications:
         return await self._write_and_invalidate(user_id, partial(self._mark, which))
 
     async def mark_all_read(self, user_id: str) -> int:
-        """Mark all of the user's; return how many had been unread."""
+        """Mark all notifications of the user as read. Return how many were unread."""
         return await self._write_and_invalidate(user_id, partial(self._mark, {"userId": user_id}))
 
     async def delete(self, notification_id: str, owner: str | None) -> None:
-        """Delete a notification. Raises NotFound, and FailedPrecondition for a mail that waits to be sent.
+        """Delete a notification and its deliveries. Raises NotFound, and FailedPrecondition if a mail is not sent yet.
 
-        A stolen session must not be able to take back the mail that warns of it.
+        A stolen session must not be able to delete the mail that warns of it.
         """
 
         async def remove() -> None:
@@ -227,9 +234,11 @@ class Notifications:
             if gone.deleted_count:
                 return
             found = await self.get(notification_id, owner, ["delivery", "nextAttemptAt"])
-            # `nextAttemptAt` is of an older version. A delivery that is done never waits again.
+            # An older version stored `nextAttemptAt` here. A delivery that has ended never becomes pending again.
             if {"delivery", "nextAttemptAt"} & set(found) or await self._deliveries.is_pending(notification_id):
-                raise FailedPrecondition("MAIL_NOT_SENT_YET", "a mail that waits to be sent cannot be deleted")
+                raise FailedPrecondition(
+                    "MAIL_NOT_SENT_YET", "the mail of this notification is not sent yet: delete it later"
+                )
             await self._deliveries.delete(notification_id)
             await self._store.run("notifications.delete", lambda: self._rows.delete_one(this))
 
@@ -240,7 +249,7 @@ class Notifications:
         return user_id
 
     async def count_unread(self, user_id: str) -> tuple[int, bool]:
-        """Count the user's unread ones exactly, up to 1,000; and whether there are more."""
+        """Return the number of the user's unread notifications, at most 1,000, and whether there are more."""
         unread = self._alive(userId=user_id, read=False)
         count = await self._store.run(
             "notifications.count_unread", lambda: self._rows.count_documents(unread, limit=MAX_COUNT + 1)
@@ -248,7 +257,7 @@ class Notifications:
         return min(count, MAX_COUNT), count > MAX_COUNT
 
     async def stats(self, user_id: str) -> list[Document]:
-        """Count the user's by type: `_id` is the type, beside `total` and `unread`."""
+        """Count the user's notifications by channel, as documents of `_id` (the channel), `total` and `unread`."""
         unread = {"$cond": ["$read", 0, 1]}
         by_type = {"_id": "$type", "total": {"$sum": 1}, "unread": {"$sum": unread}}
         steps = [{"$match": self._alive(userId=user_id)}, {"$group": by_type}]
@@ -273,7 +282,7 @@ class Notifications:
         return {"$set": {"read": True, "readAt": now, "updatedAt": now}}
 
     def _alive(self, **equal: str | bool) -> Document:
-        # The TTL monitor is late by a minute or more: what has expired must not be seen until then.
+        # MongoDB's TTL monitor is late by a minute or more. Expired notifications must not be visible meanwhile.
         return {**equal, "expiresAt": {"$gt": self._clock()}}
 
     def _one(self, notification_id: str, owner: str | None) -> Document:
@@ -282,7 +291,7 @@ class Notifications:
     def _matching(self, selection: Selection) -> Document:
         matching = self._alive(userId=selection.user_id)
         if selection.unread_only:
-            # Not `False`: that would let the planner take the index of unread ones, which is in another order.
+            # With `False`, the planner could use the index of unread notifications, which has another order.
             matching["read"] = {"$ne": True}
         if selection.channel is not None:
             matching["type"] = selection.channel

@@ -15,11 +15,11 @@ class PreferenceServicer(PreferenceServiceServicer):
         self._preferences = preferences
 
     async def ListPreferences(self, request: pb.ListPreferencesRequest, context: Context) -> pb.ListPreferencesResponse:
-        said = await self._preferences.list_of(subject(request.user_id))
-        return pb.ListPreferencesResponse(preferences=[preference_messages.encode_preference(each) for each in said])
+        found = await self._preferences.list_of(subject(request.user_id))
+        return pb.ListPreferencesResponse(preferences=[preference_messages.encode_preference(each) for each in found])
 
     async def SetPreference(self, request: pb.SetPreferenceRequest, context: Context) -> pb.Preference:
         wanted = request.preference
-        said = preference_messages.decode_preference(wanted, subject(wanted.user_id, "preference.user_id"))
-        await self._preferences.set(said)
-        return preference_messages.encode_preference(said)
+        preference = preference_messages.decode_preference(wanted, subject(wanted.user_id, "preference.user_id"))
+        await self._preferences.set(preference)
+        return preference_messages.encode_preference(preference)

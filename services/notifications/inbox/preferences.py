@@ -1,4 +1,4 @@
-"""Notification preferences of users, by topic and type."""
+"""Notification preferences of users, by topic and channel."""
 
 import re
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from services.notifications.store.mongo import Document, Store
 from services.notifications.store.tombstones import Tombstones
 
 MAX_PREFERENCES = 200
-# A browser folds a path that ends in one or two dots.
+# Over HTTP the topic ends the path, and a browser removes a last segment of one or two dots.
 TOPIC = re.compile(r"(?!\.{1,2}\Z)[a-z0-9._-]{1,64}")
 ALWAYS_ENABLED = "account."
-"""Topics with this prefix are about the account. A stolen session must not be able to silence the warnings."""
+"""Topics with this prefix warn about changes of the account. A stolen session must not be able to disable them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """Whether a user wants notifications of a topic and type. Without a preference they are enabled."""
+    """Whether a user wants notifications of a topic and channel. Without a preference, they are enabled."""
 
     user_id: str
     topic: str
@@ -32,7 +32,7 @@ class Preference:
 
 
 class Preferences:
-    """The collection: a row per user, topic and type, kept until the user is erased.
+    """The collection: a document per user, topic and channel, kept until the user is erased.
 
     Each write invalidates the cached preferences. Every method raises Unavailable if the store is unreachable.
     """
@@ -47,13 +47,13 @@ class Preferences:
         self._clock = clock
 
     async def list_of(self, user_id: str) -> list[Preference]:
-        """Return the user's preferences, sorted by topic and type. Empty for an unknown user."""
+        """Return the user's preferences, sorted by topic and channel. Empty for an unknown user."""
         rows = await self._store.run("preferences.find", lambda: self._rows.find({"userId": user_id}).to_list())
         found = [Preference(row["userId"], row["topic"], row["type"], row["enabled"]) for row in rows]
         return sorted(found, key=lambda each: (each.topic, each.channel))
 
     async def is_disabled(self, user_id: str, topic: str, channel: Channel) -> bool:
-        """Return whether the user has disabled this topic and type."""
+        """Return whether the user has disabled this topic and channel. False for topics that cannot be disabled."""
         if not topic or topic.startswith(ALWAYS_ENABLED):
             return False
         this = {"_id": _id(user_id, topic, channel)}
@@ -61,10 +61,10 @@ class Preferences:
         return row is not None and not row["enabled"]
 
     async def set(self, preference: Preference) -> None:
-        """Store the preference, in place of the previous one of its topic and type.
+        """Store the preference. It replaces the previous one of its topic and channel.
 
-        Raises InvalidArgument, and FailedPrecondition for an erased user or above the limit: 200 preferences, and a few
-        more if many are set concurrently.
+        Raises InvalidArgument for an invalid topic. Raises FailedPrecondition for an erased user, and above the limit
+        of 200 preferences, which concurrent calls can exceed by a few.
         """
         _check(preference)
         await self._tombstones.check(preference.user_id)
@@ -75,18 +75,18 @@ class Preferences:
     async def _set(self, preference: Preference) -> None:
         now, user_id = self._clock(), preference.user_id
         this: Document = {"_id": _id(user_id, preference.topic, preference.channel)}
-        said: Document = {"enabled": preference.enabled, "updatedAt": now}
+        state: Document = {"enabled": preference.enabled, "updatedAt": now}
         about: Document = {"userId": user_id, "topic": preference.topic, "type": preference.channel, "createdAt": now}
 
         async def put() -> None:
-            if (await self._rows.update_one(this, {"$set": said})).matched_count:
+            if (await self._rows.update_one(this, {"$set": state})).matched_count:
                 return
             if await self._rows.count_documents({"userId": user_id}, limit=MAX_PREFERENCES) >= MAX_PREFERENCES:
                 raise FailedPrecondition("TOO_MANY_PREFERENCES", f"at most {MAX_PREFERENCES} preferences per user")
             try:
-                await self._rows.insert_one(this | about | said)
-            except DuplicateKeyError:  # another call, or the driver's own first try
-                await self._rows.update_one(this, {"$set": said})
+                await self._rows.insert_one(this | about | state)
+            except DuplicateKeyError:  # another call inserted it, or the driver's own first attempt
+                await self._rows.update_one(this, {"$set": state})
 
         await self._store.run("preferences.set", put)
         try:
@@ -97,7 +97,7 @@ class Preferences:
 
 
 def _id(user_id: str, topic: str, channel: Channel) -> str:
-    """Return the document id of the three. Only a user id can contain a slash."""
+    """Return the document's id. It is unambiguous, because only a user id can contain a slash."""
     return f"{channel}/{topic}/{user_id}"
 
 
@@ -106,7 +106,7 @@ def _check(preference: Preference) -> None:
     if not TOPIC.fullmatch(preference.topic):
         raise InvalidArgument(
             "INVALID_FIELD",
-            "preference.topic must be 1 to 64 of [a-z0-9._-], and not . or ..",
+            "preference.topic must be 1 to 64 characters of [a-z0-9._-], and not . or ..",
             field="preference.topic",
         )
     if preference.topic.startswith(ALWAYS_ENABLED) and not preference.enabled:

@@ -1,4 +1,4 @@
-"""What the process's main needs of the inbox."""
+"""Wiring of the inbox, for `__main__.py`."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ def add_inbox(
     invalidation: Invalidation,
     ttl: timedelta,
 ) -> None:
-    """Add NotificationService and PreferenceService to the server."""
+    """Add NotificationService and PreferenceService to the server. Notifications are kept for `ttl` by default."""
     preferences = Preferences(store, tombstones, invalidation=invalidation)
     notifications = Notifications(
         store, mail_policy, deliveries, tombstones, preferences, ttl=ttl, invalidation=invalidation

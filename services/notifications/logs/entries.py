@@ -1,4 +1,4 @@
-"""Log entries: written in batches, each field cut to its length, kept as long as their level says."""
+"""Log entries: written in batches, with each field cut to its limit, and kept for the time of their level."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -24,12 +24,12 @@ MAX_NAME = 128
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 OTHER_METHOD = "_OTHER"
-"""What OpenTelemetry's conventions call a method that HTTP does not know; a caller may invent as many as it likes."""
+"""The name in OpenTelemetry's conventions for every method that HTTP does not define. Callers can invent any number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A log entry. A `timestamp` of None is the time of arrival."""
+    """A log entry. A `timestamp` of None means the time of arrival. `duration_ms` is in milliseconds."""
 
     message: str
     level: Level = "info"
@@ -47,7 +47,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class RejectedEntry:
-    """An entry that was not stored: its place in the batch, and why."""
+    """An entry that was not stored: its index in the batch, a reason for programs, and a message for people."""
 
     index: int
     reason: str
@@ -56,14 +56,14 @@ class RejectedEntry:
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """How many entries of a batch were stored, and those that were not."""
+    """The number of accepted entries of a batch, and the rejected ones."""
 
     count: int
     rejected: Sequence[RejectedEntry] = ()
 
 
 class Logs:
-    """The collection, as its writers see it. What is read from it is in `log_query.py`."""
+    """Writes log entries. `logs/query.py` reads them."""
 
     def __init__(
         self, store: Store, tombstones: Tombstones, ttls: Mapping[Level, timedelta], *, clock: Clock = utc_now
@@ -75,13 +75,14 @@ class Logs:
         self._clock = clock
 
     async def write(self, entries: Sequence[Entry]) -> WriteResult:
-        """Store the entries, all or as many as were there when the store went away.
+        """Store the entries in order. If the store fails midway, the first ones can be stored already.
 
-        One that is older than its level is kept is rejected: no query would find it. So is one that is MOST_AHEAD of
-        our clock: it would stand before all others. One about a user who was erased is
-        passed over, and counted as if it were stored: what tells of the request that deleted them comes after the
-        deletion. Raises InvalidArgument for too many or one without a message,
-        Unavailable when the store cannot be reached.
+        An entry older than the retention time of its level is rejected, because no query would find it. An entry more
+        than MOST_AHEAD of this server's clock is rejected, because it would stay the newest. An entry about an erased
+        user is not stored but counts as accepted: the gateway logs the request for a deletion after the deletion.
+
+        Raises InvalidArgument for more than 1,000 entries or one without a message. Raises Unavailable if the store
+        cannot be reached.
         """
         if len(entries) > MAX_ENTRIES:
             raise InvalidArgument("TOO_MANY", f"at most {MAX_ENTRIES} entries, not {len(entries)}", field="entries")
@@ -103,12 +104,12 @@ class Logs:
     def _rejected(self, index: int, entry: Entry, now: datetime) -> RejectedEntry | None:
         if entry.timestamp is None:
             return None
-        of = f"entries[{index}] is of {entry.timestamp}"
+        which = f"entries[{index}] has the time {entry.timestamp}"
         if entry.timestamp > now + MOST_AHEAD:
-            return RejectedEntry(index, "IN_THE_FUTURE", f"{of}: more than 1 day ahead of the server's clock")
+            return RejectedEntry(index, "IN_THE_FUTURE", f"{which}: more than 1 day ahead of the server's clock")
         if entry.timestamp <= now - self._ttls[entry.level]:
             days = self._ttls[entry.level] / timedelta(days=1)
-            return RejectedEntry(index, "EXPIRED", f"{of}: {entry.level} entries are kept for {days:g} days")
+            return RejectedEntry(index, "EXPIRED", f"{which}: {entry.level} entries are kept for {days:g} days")
         return None
 
     async def _insert(self, documents: Sequence[Document]) -> None:
@@ -134,12 +135,12 @@ class Logs:
             "traceId": cut(entry.trace_id, MAX_NAME),
             "spanId": cut(entry.span_id, MAX_NAME),
             "attributes": storable(entry.attributes),
-            # A clock that is ahead must not keep an entry for longer.
+            # A sender's clock that is ahead must not prolong the retention.
             "expiresAt": min(timestamp, now) + self._ttls[entry.level],
         }
 
 
 def method_name(method: str) -> str:
-    """Return the method as it is stored: HTTP's in capitals, `_OTHER` for the rest, empty for none."""
+    """Return the method as it is stored: an HTTP method in capitals, `_OTHER` for other names, empty if it is empty."""
     name = method.upper()
     return name if name in METHODS or not name else OTHER_METHOD

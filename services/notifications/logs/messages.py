@@ -1,4 +1,4 @@
-"""From the messages of log_service.proto to the domain's values and back."""
+"""Decodes and encodes the messages of log_service.proto."""
 
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
@@ -21,7 +21,7 @@ LEVEL_NUMBERS = {level: number for number, level in LEVELS.items()}
 
 
 def decode_entry(message: log.LogEntry, index: int) -> Entry:
-    """Return one entry of a batch."""
+    """Return the entry with this index in a batch. Raises InvalidArgument for an invalid time or level."""
     path = f"entries[{index}]"
     return Entry(
         message=message.message,
@@ -60,7 +60,7 @@ def encode_entry(document: Document) -> log.LogEntry:
 
 
 def decode_filter(request: log.QueryLogsRequest) -> LogFilter:
-    """Return what the request looks for. Raises InvalidArgument for an impossible time or level."""
+    """Return the filter of the request. Raises InvalidArgument for an invalid time or level."""
     levels = (_level(number, "levels") for number in request.levels)
     return LogFilter(
         start=bound(request.start_time, "start_time") if request.HasField("start_time") else None,

@@ -1,4 +1,4 @@
-"""Looking for log entries, newest first: in a time range, or walking back through growing windows."""
+"""Finds log entries, newest first: in a time range, or without a start time in growing time windows back in time."""
 
 import re
 import time
@@ -26,12 +26,12 @@ MAX_TEXT = 256
 NEWEST_FIRST = [("timestamp", DESCENDING), ("_id", DESCENDING)]
 WINDOWS = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7), timedelta(days=30))
 SEARCH_SECONDS = 0.75
-"""After this time no further window is searched: a partial page that says how far it searched is returned."""
+"""The time after which no further window is searched. The page is then partial and says how far the search got."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Which entries match; an unset field matches all. The range is [start, end)."""
+    """The filter of a query. An unset field matches all entries. The time range is [start, end)."""
 
     start: datetime | None = None
     end: datetime | None = None
@@ -44,7 +44,10 @@ class LogFilter:
 
 @dataclass(frozen=True, slots=True)
 class LogPage(Generic[M]):
-    """Entries newest first, where the next page begins, and how far back a walk without a start has looked."""
+    """Entries, newest first, and the token of the next page, which is empty at the end of the search.
+
+    `searched_back_to` is the earliest time that a search without a start time has reached, else None.
+    """
 
     entries: list[M]
     next_page_token: str
@@ -52,7 +55,7 @@ class LogPage(Generic[M]):
 
 
 class LogReader:
-    """Reads the log collection. `longest_ttl` bounds every walk: what is older has expired."""
+    """Reads the log collection. A search ends at entries older than `longest_ttl`, which have expired."""
 
     def __init__(
         self,
@@ -71,11 +74,12 @@ class LogReader:
         self._monotonic = monotonic
 
     async def query(self, wanted: LogFilter, *, size: int, encode: Encode[M], page_token: str = "") -> LogPage[M]:
-        """Return the newest entries that match, each encoded: up to `size` or 1 MiB, or fewer where a long walk stops.
+        """Return the newest entries that match, each encoded, up to `size` or 1 MiB.
 
-        The token walks on. Raises InvalidArgument for a token of another filter, too long a text or an empty range,
-        Unavailable or DeadlineExceeded when not even the first window was answered in time, Unavailable
-        (LOG_QUERIES_BUSY) when too many others are looking.
+        A page can have fewer entries, or none, if the search takes longer than SEARCH_SECONDS. Its token continues the
+        search. Raises InvalidArgument for a token of another filter, a text over 256 characters, and an empty time
+        range. Raises Unavailable or DeadlineExceeded if the store did not answer for the first window in time.
+        Raises Unavailable (LOG_QUERIES_BUSY) if too many queries run.
         """
         _check(wanted)
         async with self._slots.slot():
@@ -117,11 +121,14 @@ def _check(wanted: LogFilter) -> None:
 
 
 WindowQuery = tuple[Document, datetime]
-"""What to match, and how far back everything has been looked at once that is done."""
+"""A MongoDB filter, and the time back to which the search is complete after it."""
 
 
 def _window_queries(wanted: LogFilter, after: Cursor | None, bottom: datetime, now: datetime) -> Iterator[WindowQuery]:
-    """Yield the queries of a walk back to `bottom`, each one run of an index: first what shares the place's time."""
+    """Yield the queries of a search back to `bottom`. Each is one scan of an index.
+
+    After a cursor, the first query finds the remaining entries with the cursor's own time.
+    """
     upper = wanted.end
     if after is not None:
         upper = after.time
@@ -133,7 +140,7 @@ def _window_queries(wanted: LogFilter, after: Cursor | None, bottom: datetime, n
 
 
 def windows(upper: datetime | None, bottom: datetime, now: datetime) -> Iterator[tuple[datetime, datetime | None]]:
-    """Yield growing ranges [lower, upper) from `upper`, or from whatever is newest, back to `bottom`."""
+    """Yield growing time ranges [lower, upper), from `upper` or else from the newest entry, back to `bottom`."""
     top = now if upper is None else min(upper, now)
     for span in WINDOWS:
         if top - bottom <= span:
@@ -150,7 +157,7 @@ def _matching(wanted: LogFilter, now: datetime) -> Document:
         matching["userId"] = wanted.user_id
     if wanted.endpoint:
         matching["endpoint"] = wanted.endpoint
-        # Any method, said as a list: MongoDB merges one run of the index for each, instead of sorting.
+        # This list is every method. With it, MongoDB merges one index scan per method instead of sorting.
         matching["method"] = {"$in": ["", *METHODS, OTHER_METHOD]}
     if wanted.method:
         matching["method"] = method_name(wanted.method)

@@ -1,4 +1,4 @@
-"""What the process's main needs of the logs."""
+"""Wiring of the logs, for `__main__.py`."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,6 +14,6 @@ from trivet.notifications.v1.log_service_pb2_grpc import add_LogServiceServicer_
 
 
 def add_logs(server: Server, store: Store, *, tombstones: Tombstones, ttls: Mapping[Level, timedelta]) -> None:
-    """Add LogService to the server."""
+    """Add LogService to the server. `ttls` says how long entries of each level are kept."""
     servicer = LogServicer(Logs(store, tombstones, ttls), LogReader(store, max(ttls.values())))
     server.add("trivet.notifications.v1.LogService", add_LogServiceServicer_to_server, servicer)

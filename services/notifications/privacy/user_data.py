@@ -1,4 +1,4 @@
-"""All data about a user: exported page by page, erased in bounded batches."""
+"""All data about a user: export in pages, and erasure in batches."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ from services.notifications.store.personal_data import PersonalData
 from services.notifications.store.tombstones import Tombstones
 from trivet.client.deadline import remaining
 
-# SecantusDB removes some 100 to 250 a second, each on disk by itself: a batch must be done long before the call ends.
+# SecantusDB deletes some 100 to 250 documents a second. A batch must finish long before the call's deadline.
 BATCH = 50
 ERASE_SECONDS = 0.75
 """After this time no further batch begins, so that the response arrives before the deadline."""
@@ -32,16 +32,17 @@ HIDDEN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record about a user."""
+    """A record about a user. `data` is JSON."""
 
     kind: str
     data: dict[str, Any]
 
 
 class UserData:
-    """All collections, as they concern one user. Every method raises Unavailable when the store cannot be reached.
+    """Exports and erases the data of one user in all collections.
 
-    `kinds` are in the order of an export. An erasure invalidates what caches hold about the user.
+    `kinds` are in the order of an export. An erasure invalidates the cached entries about the user. Every method raises
+    Unavailable if the store cannot be reached.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class UserData:
         self._monotonic = monotonic
 
     async def erase(self, user_id: str) -> tuple[int, bool]:
-        """Erase the user's data for up to 0.75 s. Return the number of records, and whether the erasure is complete.
+        """Erase the user's data for up to 0.75 s. Return the number of erased records, and whether no data is left.
 
         From the first call on, new data about the user is rejected. The call can be repeated.
         """
@@ -100,11 +101,10 @@ class UserData:
     async def page(
         self, user_id: str, *, size: int, encode: Callable[[Record], M], page_token: str = ""
     ) -> tuple[list[M], str]:
-        """Return up to `size` records or 1 MiB, each encoded, kind after kind; and the token of the next page.
+        """Return up to `size` records or 1 MiB, each encoded, and the token of the next page.
 
-        A kind ends a page.
-
-        Raises InvalidArgument for a token that is not of this user.
+        All records of a page are of one kind, newest first. A page can be empty. The token is empty on the last page.
+        Raises InvalidArgument for a token of another user.
         """
         number, after = self._cursor(page_token, user_id)
         kind = self._kinds[number]

@@ -1,4 +1,4 @@
-"""What the process's main needs of the export and erasure of a user's data."""
+"""Wiring of the export and erasure of a user's data, for `__main__.py`."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Inserts that can run twice: by a retry of the driver or by a second process."""
+"""Inserts that are idempotent, because a retry of the driver or a second process can repeat them."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ DUPLICATE_KEY = 11_000
 
 
 async def insert_missing(rows: AsyncCollection[Document], documents: Sequence[Document]) -> None:
-    """Insert the documents, and leave those that are stored already as they are.
+    """Insert the documents. A document whose id is stored already is left unchanged.
 
-    Raises the driver's errors, but for duplicate keys.
+    Raises the driver's errors, except for duplicate keys.
     """
     try:
         await rows.insert_many(documents, ordered=False)

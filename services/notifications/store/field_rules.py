@@ -1,4 +1,4 @@
-"""Rules for the fields of a request, with the error that names the field."""
+"""Checks for the fields of a request. Each error names the field."""
 
 from runtime.errors import InvalidArgument
 

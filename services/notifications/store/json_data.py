@@ -1,4 +1,4 @@
-"""Free-form JSON data: checked in notifications, cut to fit in log entries."""
+"""Free-form JSON data. Notifications check it, and log entries cut it to fit."""
 
 import json
 import math
@@ -14,7 +14,10 @@ ESCAPED = re.compile("%(24|25|2E|00)")
 
 
 def check(data: dict[str, Any], field: str) -> None:
-    """Raise InvalidArgument for data that cannot be kept as it is: a key that MongoDB would read, depth, size, NaN."""
+    """Raise InvalidArgument for data that cannot be stored unchanged.
+
+    The causes: a key that MongoDB would interpret, more than 8 levels, more than 16 KiB, a number that is not finite.
+    """
     _check_value(data, field, MAX_DEPTH)
     if _size(data) > MAX_BYTES:
         raise InvalidArgument("DATA_TOO_LARGE", f"{field} can have at most {MAX_BYTES} bytes as JSON", field=field)
@@ -27,7 +30,9 @@ def _check_value(value: Any, path: str, depth: int) -> None:
         for key, member in value.items():
             if key.startswith("$") or "." in key or "\0" in key:
                 raise InvalidArgument(
-                    "INVALID_DATA_KEY", f"a key of {path} begins with $ or contains a dot or NUL", field=path
+                    "INVALID_DATA_KEY",
+                    f"{path} has a key that begins with $ or contains a dot or NUL: rename it",
+                    field=path,
                 )
             _check_value(member, f"{path}.{key}", depth - 1)
     elif isinstance(value, list):
@@ -38,7 +43,7 @@ def _check_value(value: Any, path: str, depth: int) -> None:
 
 
 def storable(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the data with storable keys. A mark replaces what is too deep or too large."""
+    """Return the data with escaped keys. A mark replaces values that are too deep, and members beyond 16 KiB."""
     kept: dict[str, Any] = {}
     left = MAX_BYTES - len(CUT_MARK.encode()) - 16
     for key, member in _storable_value(data, MAX_DEPTH).items():
@@ -63,13 +68,13 @@ def _storable_value(value: Any, depth: int) -> Any:
 
 
 def _storable_key(key: str) -> str:
-    """Return a key without what MongoDB would read, so that no two keys become one; `restore_keys` is the way back."""
+    """Return a key in which the characters that MongoDB would interpret are escaped. `restore_keys` reverts it."""
     key = key.replace("%", "%25").replace(".", "%2E").replace("\0", "%00")
     return f"%24{key[1:]}" if key.startswith("$") else key
 
 
 def restore_keys(data: Any) -> Any:
-    """Return stored data with its keys as they were given."""
+    """Return stored data with its original keys."""
     if isinstance(data, dict):
         return {
             ESCAPED.sub(lambda found: chr(int(found[1], 16)), key): restore_keys(member) for key, member in data.items()
@@ -78,7 +83,7 @@ def restore_keys(data: Any) -> Any:
 
 
 def cut(text: str, limit: int) -> str:
-    """Return at most `limit` characters of the text; the end says so if it was cut."""
+    """Return at most `limit` characters of the text. A text that was cut ends with a mark."""
     return text if len(text) <= limit else text[: limit - len(CUT_MARK)] + CUT_MARK
 
 

@@ -13,19 +13,19 @@ MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The last row of a page, by time and id. With an empty id, no row of that time is left."""
+    """The last row of a page, by time and id. An empty id means that no row of that time is left."""
 
     time: datetime
     id: str
 
 
 def encode_cursor(cursor: Cursor, *query: Any) -> str:
-    """Return the page token of what lies behind `place` under the filter `query`."""
+    """Return the page token that continues behind the cursor, for the filter `query` only."""
     return encode_token([(cursor.time - EPOCH) // MILLISECOND, cursor.id], *query)
 
 
 def decode_cursor(page_token: str, *query: Any) -> Cursor | None:
-    """Return the place in a token, None for the first page. Raises InvalidArgument for a token that is not ours."""
+    """Return the cursor of a token, None for an empty one. Raises InvalidArgument for a token of another query."""
     match decode_token(page_token, *query):
         case None:
             return None
@@ -38,7 +38,7 @@ def decode_cursor(page_token: str, *query: Any) -> Cursor | None:
 
 
 def older_than(cursor: Cursor | None, key: str) -> dict[str, Any]:
-    """Return what matches the documents behind a place in a list by the time `key` and the id, newest first."""
+    """Return the filter for the rows behind the cursor in a list, newest first, by the time `key` and the id."""
     if cursor is None:
         return {}
     return {key: {"$lte": cursor.time}, "$or": [{key: {"$lt": cursor.time}}, {"_id": {"$lt": cursor.id}}]}

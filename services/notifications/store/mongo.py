@@ -1,4 +1,4 @@
-"""The MongoDB database: connections, time-outs, indexes, and what the driver's failures mean, in this one place."""
+"""The MongoDB database: connections, time-outs, indexes, and the translation of the driver's errors."""
 
 import asyncio
 import logging
@@ -31,15 +31,15 @@ pymongo_patch.apply()
 Document = dict[str, Any]
 T = TypeVar("T")
 Query = Callable[[Document | None], AsyncCursor[Document]]
-"""Finds rows in their order: all, or those that follow the given one."""
+"""Returns a cursor over rows in their order: over all of them, or over those behind the given row."""
 Encode = Callable[[Document], M]
-"""Makes a message of a document, for a page of them."""
+"""Encodes a document as a message of a page."""
 
 DURABLE = WriteConcern("majority", j=True)
 FAST = WriteConcern(1)
 CONNECT_MS = 500
 SERVER_SELECTION_MS = 1_000
-# A server that said «I am no longer primary» is asked again at the next heartbeat; the driver's own 10 s are too long.
+# A server that is no longer primary is checked again at the next heartbeat. The driver's default of 10 s is too long.
 HEARTBEAT_MS = 500
 INDEX_SECONDS = 30.0
 RETRY_SECONDS = 0.3
@@ -48,7 +48,7 @@ OVERRUN_SECONDS = 0.02
 
 
 class Store:
-    """The database. Until it is up and prepared, calls raise Unavailable."""
+    """The database. Until it is reachable and prepared, calls raise Unavailable."""
 
     def __init__(
         self,
@@ -62,9 +62,9 @@ class Store:
     ) -> None:
         self._client = client
         self._timeout = timeout
-        # Calls wait for a connection here, where a cancelled wait costs no connection.
+        # Calls wait here for a connection, because a cancelled wait here costs no connection.
         self._free_connections = asyncio.Semaphore(connections)
-        # For pages of more than one statement: many concurrent ones would slow the store until other calls time out.
+        # For pages that take several statements. Many at once would slow the store until other calls time out.
         self.long_pages = QuerySlots(busy=LONG_PAGES)
         self._tasks = Tasks("mongodb", limit=connections)
         self.is_prepared = False
@@ -74,15 +74,16 @@ class Store:
         self._migrations = tuple(migrations)
 
     def collection(self, declared: Collection) -> AsyncCollection[Document]:
-        """Return the driver's collection, with the write concern that its domain declares."""
+        """Return the driver's collection, with the write concern of its declaration."""
         return self.database.get_collection(declared.name, write_concern=DURABLE if declared.is_durable else FAST)
 
     async def run(self, operation: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of driver calls, which end by the store's own time-out, also after their caller has left.
+        """Run driver calls and return their result. `operation` is their name in metrics and traces.
 
-        Cancelling a driver call costs its connection, so only waiting for it is cancelled. Inside its time the driver
-        repeats what can be repeated. Raises Unavailable when the store cannot be reached or does not answer in time,
-        and DeadlineExceeded when the time of the RPC is up first; whether a write was done is then unknown.
+        The calls end by the store's own time-out, even if their caller has left, because cancelling a driver call costs
+        its connection. Only the wait for them is cancelled. The driver retries what is safe to retry. Raises
+        Unavailable if the store cannot be reached or does not answer in time. Raises DeadlineExceeded if the RPC's
+        deadline ends first. After either, a write can have been done.
         """
         if not self.is_prepared:
             raise Unavailable("STORE_UNAVAILABLE", "not ready: waiting for MongoDB or a migration")
@@ -97,10 +98,10 @@ class Store:
             raise (_unavailable() if limit >= self._timeout else _deadline_exceeded()) from None
 
     async def read(self, operation: str, page: Page[Document, M], find: Query) -> None:
-        """Fill a page with what a query finds, by several statements where many rows are wanted.
+        """Fill a page with the rows of a query. A page of many rows takes several statements.
 
-        Two such pages are made at once. Raises as `run`, and Unavailable (TOO_MANY_READS) if the turn of such a page
-        does not come.
+        Two such long pages are read at once. Raises as `run` does. Raises Unavailable (TOO_MANY_READS) if a long page
+        has to wait too long.
         """
 
         async def rows(limit: int, behind: Document | None) -> list[Document]:
@@ -111,7 +112,7 @@ class Store:
 
     async def _limited(self, operation: str, work: Callable[[], Awaitable[T]]) -> T:
         try:
-            # The driver's limit ends the statement at the server too, but the driver overruns it looking for a server.
+            # The driver's time-out also ends the statement at the server. Selecting a server can take longer than it.
             async with asyncio.timeout(self._timeout):
                 with store_call("mongodb", operation), pymongo.timeout(self._timeout - OVERRUN_SECONDS):
                     return await work()
@@ -128,20 +129,20 @@ class Store:
                     "STORE_UNAVAILABLE",
                     "MongoDB denies access: check MONGODB_URI",
                 ) from error
-            raise  # a bug of this service
+            raise  # a bug in this service
 
     async def drain(self) -> None:
-        """Wait for the driver calls whose callers have left."""
+        """Wait for driver calls whose callers have left, up to the store's time-out."""
         await self._tasks.drain(self._timeout)
 
     async def ping(self) -> None:
-        """Ask the store for a sign of life. Raises Unavailable without one, and until the indexes are made."""
+        """Ping the store. Raises Unavailable if it does not answer, and until the indexes and migrations are done."""
         await self.run("ping", lambda: self._client.admin.command("ping"))
 
     async def prepare(self) -> None:
-        """Make the indexes and run the migrations once the store answers, however long that takes.
+        """Create the indexes and run the migrations. Retry until both are done.
 
-        What is in the way is logged once: as an error, with the server and its version, where waiting does not mend it.
+        Each new failure is logged once: as an error with the server's version if it is permanent, else as a warning.
         """
         last = ""
         while not self.is_prepared:
@@ -152,7 +153,7 @@ class Store:
                 for migrate in self._migrations:
                     await self._migrate(migrate)
                 self.is_prepared = True
-            except Exception as error:  # any failure: the next try can succeed
+            except Exception as error:  # whatever fails, the next attempt can succeed
                 pause = PERMANENT_RETRY_SECONDS if server_errors.is_permanent(error) else RETRY_SECONDS
                 if (reason := f"{type(error).__name__} {getattr(error, 'code', '')}") != last:
                     await self._log_failure(error)
@@ -170,13 +171,13 @@ class Store:
             logger.error("creating indexes or migrating failed: this is a bug in Trivet", exc_info=error)
         elif server_errors.is_permanent(error):
             server, mend = await server_errors.server_of(self._client), server_errors.remedy_of(error)
-            logger.error("MongoDB rejects a needed command: %s, from %s; %s", _describe(error), server, mend)
+            logger.error("MongoDB rejects a required command: %s, from %s; %s", _describe(error), server, mend)
         else:
             logger.warning("indexes cannot be created yet; retrying: %s: %s", type(error).__name__, error)
 
 
 def _describe(error: PyMongoError) -> str:
-    """Return a server's refusal by its name and code, in its own words; the driver's text holds its whole answer."""
+    """Return the name, code and text of a server's error. The driver's own text would contain the whole response."""
     details = getattr(error, "details", None) or {}
     name, code = details.get("codeName", type(error).__name__), details.get("code", "")
     return f"{name} {code}: {details.get('errmsg', error)}".replace(" :", ":")
@@ -191,8 +192,8 @@ def _deadline_exceeded() -> DeadlineExceeded:
 
 
 Migration = Callable[[Store], Awaitable[int]]
-"""Migrates one batch of documents; returns how many it found, 0 at the end. It must be idempotent and run beside other
-processes of this version and the last one."""
+"""Migrates one batch of documents. Returns the number that it found, 0 at the end. It must be idempotent, and safe
+beside other processes of this version and the previous one."""
 
 
 @asynccontextmanager
@@ -204,7 +205,7 @@ async def open_store(
     pool_size: int = 20,
     timeout: float = 1.5,
 ) -> AsyncIterator[Store]:
-    """Connect in the background, and make the indexes when the store is there. `timeout` is in seconds per call."""
+    """Connect and prepare the store in the background. `timeout` is in seconds per call."""
     client: AsyncMongoClient[Document] = AsyncMongoClient(
         uri,
         tz_aware=True,
@@ -213,7 +214,7 @@ async def open_store(
         connectTimeoutMS=CONNECT_MS,
         serverSelectionTimeoutMS=SERVER_SELECTION_MS,
         heartbeatFrequencyMS=HEARTBEAT_MS,
-        timeoutMS=int(timeout * 1_000),  # stands for the driver's socket and write-concern time-outs, and maxTimeMS
+        timeoutMS=int(timeout * 1_000),  # replaces the driver's socket and write-concern time-outs, and maxTimeMS
         retryReads=True,
         retryWrites=True,
         event_listeners=[PoolGauges()],

@@ -1,4 +1,4 @@
-"""How a domain declares which documents are personal data, for export and erasure."""
+"""The declaration of documents that are personal data, for export and erasure."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from services.notifications.store.indexes import Collection
 class PersonalData:
     """The documents of one collection that are about the user in their field `userId`.
 
-    `time` is the field that an export sorts by. An erasure deletes the documents; with `emptied_field` it keeps them
-    and removes that field alone. Documents that expire are not exported after `expiresAt`.
+    `kind` names them in an export, which sorts by the field `time`. An erasure deletes the documents. With
+    `emptied_field`, it keeps them and removes only that field. If they expire, an export skips those past `expiresAt`.
     """
 
     kind: str

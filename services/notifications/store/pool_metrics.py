@@ -22,7 +22,7 @@ size = store_pool_size.labels("mongodb")
 
 
 class PoolGauges(ConnectionPoolListener):
-    """Follows what the driver tells of its pools; its connections that watch the servers are in none."""
+    """Counts by the driver's events of its pools. The driver's monitoring connections are in no pool."""
 
     def connection_created(self, event: ConnectionCreatedEvent) -> None:
         size.inc()
@@ -37,22 +37,22 @@ class PoolGauges(ConnectionPoolListener):
         in_use.dec()
 
     def connection_check_out_started(self, event: ConnectionCheckOutStartedEvent) -> None:
-        """Nothing is held yet."""
+        """No connection is in use yet."""
 
     def connection_check_out_failed(self, event: ConnectionCheckOutFailedEvent) -> None:
-        """Nothing came to be held."""
+        """No connection was in use."""
 
     def connection_ready(self, event: ConnectionReadyEvent) -> None:
-        """It was counted when it was created."""
+        """The connection was counted when it was created."""
 
     def pool_created(self, event: PoolCreatedEvent) -> None:
-        """It is empty."""
+        """The pool is empty."""
 
     def pool_ready(self, event: PoolReadyEvent) -> None:
-        """It may be used."""
+        """The number of connections does not change."""
 
     def pool_cleared(self, event: PoolClearedEvent) -> None:
         """Each connection that closes has its own event."""
 
     def pool_closed(self, event: PoolClosedEvent) -> None:
-        """As when it is cleared."""
+        """Each connection that closes has its own event."""

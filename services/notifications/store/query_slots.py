@@ -1,4 +1,4 @@
-"""Bounds concurrent long reads, so that a slow store keeps connections for other calls."""
+"""Limits concurrent long reads, so that a slow store has connections left for other calls."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,15 +6,18 @@ from contextlib import asynccontextmanager
 
 from runtime.errors import Unavailable
 
-LOG_QUERIES = ("LOG_QUERIES_BUSY", "too many log queries are in progress: try again")
-LONG_PAGES = ("TOO_MANY_READS", "too many long pages are being read: try again, or ask for fewer rows")
+LOG_QUERIES = ("LOG_QUERIES_BUSY", "too many log queries are running: retry later")
+LONG_PAGES = ("TOO_MANY_READS", "too many long pages are being read: retry later, or request fewer rows")
 AT_ONCE = 2
 MAX_WAIT_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 
 
 class QuerySlots:
-    """At most `at_once` run. One that waits longer than `max_wait` seconds is refused by `busy`, a reason and words."""
+    """At most `at_once` reads run. A read that waits longer than `max_wait` seconds fails.
+
+    `busy` is the reason and the message of that error.
+    """
 
     def __init__(
         self,

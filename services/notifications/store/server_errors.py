@@ -9,21 +9,21 @@ from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
 BUILD_INFO_SECONDS = 1.0
 LOGIN_CODES = frozenset({11, 18, 8_000})
-"""UserNotFound, AuthenticationFailed, and what Atlas answers to a login."""
+"""UserNotFound, AuthenticationFailed, and Atlas' code for a failed login."""
 RIGHTS_CODES = frozenset({13})
 """Unauthorized."""
 INDEX_CODES = frozenset({85, 86, 11_000})
-"""IndexOptionsConflict, IndexKeySpecsConflict, and duplicates where an index is to be unique."""
+"""IndexOptionsConflict, IndexKeySpecsConflict, and duplicate keys that prevent a unique index."""
 TRANSIENT_CODES = frozenset({24, 46, 112, 117, 262, 276, 314, 11_601, 12_587})
-"""Locks, conflicts with what else runs, and work that was interrupted."""
+"""Locks, conflicts with concurrent work, and interrupted work."""
 TESTED_SERVERS = "MongoDB, SecantusDB 0.7"
 
 
 def is_permanent(error: BaseException) -> bool:
-    """Return whether the error is permanent: no failover, no time-out, no conflict."""
+    """Return whether the error is permanent, so not a failover, a time-out or a conflict."""
     if isinstance(error, OperationFailure):
         return not (error.timeout or error.code in TRANSIENT_CODES or error.has_error_label("RetryableWriteError"))
-    return isinstance(error, ConfigurationError)  # among others a server too old for the driver
+    return isinstance(error, ConfigurationError)  # for example, a server that is too old for the driver
 
 
 def is_unauthorized(error: PyMongoError) -> bool:
@@ -32,19 +32,19 @@ def is_unauthorized(error: PyMongoError) -> bool:
 
 
 def remedy_of(error: PyMongoError) -> str:
-    """Return what an operator must do about a permanent error."""
+    """Return the action by which an operator fixes a permanent error."""
     code = error.code if isinstance(error, OperationFailure) else None
     if code in LOGIN_CODES:
         return "check the user and the password in MONGODB_URI"
     if code in RIGHTS_CODES:
         return "give the user of MONGODB_URI the role readWrite on its database"
     if code in INDEX_CODES:
-        return "drop the index that is named: another one of that name, or rows against it, are there"
-    return f"use a server that is known to work: {TESTED_SERVERS} (docs/engines.md)"
+        return "drop the named index: its definition differs, or existing documents violate it"
+    return f"use a tested server: {TESTED_SERVERS} (docs/engines.md)"
 
 
 async def server_of(client: AsyncMongoClient[Any]) -> str:
-    """Return the version that the server gives, and those of a server that only speaks MongoDB's protocol."""
+    """Return the server's version, and its own version if it only implements MongoDB's protocol."""
     try:
         with pymongo.timeout(BUILD_INFO_SECONDS):
             return version_of(await client.admin.command("buildInfo"))
@@ -53,9 +53,9 @@ async def server_of(client: AsyncMongoClient[Any]) -> str:
 
 
 def version_of(build: Mapping[str, Any]) -> str:
-    """Return the versions in an answer to `buildInfo`."""
+    """Return the versions in a response to `buildInfo`."""
     own = [f"{name} {value}" for name, value in build.items() if name != "version" and _is_version(name, value)]
-    given = f"a server of MongoDB's version {build.get('version', 'unknown')}"
+    given = f"a server with MongoDB version {build.get('version', 'unknown')}"
     return f"{given} ({', '.join(own)})" if own else given
 
 

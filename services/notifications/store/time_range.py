@@ -1,4 +1,4 @@
-"""The times of a request, as they are compared with stored ones."""
+"""The times of a request, converted for the comparison with stored times."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,9 +9,9 @@ from runtime.errors import InvalidArgument
 
 
 def bound(message: Timestamp, field: str) -> datetime:
-    """Return a bound of a range, rounded up to the milliseconds that times are stored in.
+    """Return a bound of a time range, rounded up to milliseconds, the precision of stored times.
 
-    So no stored time changes sides. Raises InvalidArgument.
+    So no stored time moves to the other side of the bound. Raises InvalidArgument.
     """
     time = time_of(message, field)
     try:

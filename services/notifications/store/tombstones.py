@@ -1,4 +1,4 @@
-"""Tombstones of erased users: data that arrives late, from an outbox or a log buffer, is not stored."""
+"""Tombstones of erased users. They prevent that late data, from an outbox or a log buffer, is stored."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -37,7 +37,7 @@ class Tombstones:
             raise FailedPrecondition("USER_ERASED", "this user was erased: no data about the user is stored")
 
     async def among(self, user_ids: Iterable[str]) -> set[str]:
-        """Return the erased users among these. Raises Unavailable."""
+        """Return the ids of the erased users among these. Raises Unavailable."""
         asked = sorted(set(user_ids) - {""})
         if not asked:
             return set()

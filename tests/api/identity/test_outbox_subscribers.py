@@ -176,7 +176,7 @@ async def test_a_note_that_cannot_be_read_is_put_off_and_holds_up_no_other(scene
         await until(lambda: sorted(attempts >= 2 for attempts, _ in scene.refused()) == [True] * 4, 30)
         assert {cause for _, cause in scene.refused()} == {
             "its payload cannot be read",
-            "it was sealed under a key that is not in TRIVET_SEAL_KEYS",
+            "the mail was sealed under a key that is not in TRIVET_SEAL_KEYS: add the key",
             "INVALID_ARGUMENT INVALID_FIELD",
         }
         assert [row["personal"]["detail"] for row in await scene.documents("audit")] == ["kept"]

@@ -1,13 +1,13 @@
-"""Email addresses as they go to a mail server."""
+"""Email addresses in the form that mail servers accept."""
 
 import idna
 
 
 def wire_address(address: str) -> str:
-    """Return an address with its domain in A-labels (RFC 5890), which every mail server takes.
+    """Return an address with its domain in A-labels (RFC 5890), which every mail server accepts.
 
-    The local part stays as it is: only one beyond ASCII needs SMTPUTF8 (RFC 6531). Raises ValueError for a domain that
-    no name of a host can be.
+    The local part stays unchanged. If it is not ASCII, the mail needs SMTPUTF8 (RFC 6531). Raises ValueError for a
+    domain that is not a host name.
     """
     local, _, domain = address.rpartition("@")
     if domain.isascii():

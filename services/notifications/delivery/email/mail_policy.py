@@ -12,9 +12,9 @@ from services.notifications.store.mongo import Document
 
 @dataclass(frozen=True, slots=True)
 class MailPolicy:
-    """Mail is `sent`, or else `kept` for the development mailbox, or else rejected.
+    """The process either sends mail, or keeps it for the development mailbox, or rejects it (both flags are False).
 
-    `wake` is called when a new mail waits to be sent.
+    `wake` is called after a new mail is stored. `sealed_mail` encrypts mail at rest.
     """
 
     sealed_mail: SealedMail
@@ -23,6 +23,9 @@ class MailPolicy:
     wake: Callable[[], None] = lambda: None
 
     def new_delivery(self, email: Email, notification_id: str, now: datetime) -> Document:
-        """Return the fields of a new notification with this mail. It counts as read: it is not shown in the product."""
+        """Return the fields `read` and `delivery` of a new notification with this mail.
+
+        It counts as read, because the product's inbox does not show it.
+        """
         state = {"status": QUEUED, "attempts": 0, "nextAttemptAt": now} if self.sends_mail else {"status": KEPT}
         return {"read": True, "delivery": email_delivery(self.sealed_mail.seal(email, notification_id), **state)}

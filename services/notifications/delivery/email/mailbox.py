@@ -1,4 +1,4 @@
-"""Mail that development keeps instead of sending, for developers to read."""
+"""The development mailbox: mail that is kept instead of sent, for developers to read."""
 
 import html
 import re
@@ -21,7 +21,7 @@ from services.notifications.store.keyset import Cursor, older_than
 from services.notifications.store.mongo import Document, Store
 
 URL = re.compile(r"https?://[^\s<>\"'\x00-\x1f]+", re.IGNORECASE)
-# What ends a sentence, not an address.
+# Punctuation that ends a sentence, not a URL.
 TRAILING_PUNCTUATION = ".,;:!?)]}"
 
 
@@ -34,7 +34,7 @@ class KeptMail:
 
 
 class Mailbox:
-    """The kept mail. It is on in development only: production mail is private."""
+    """The kept mail. It is on in development only, because production mail is private."""
 
     def __init__(self, store: Store, sealed_mail: SealedMail, *, on: bool) -> None:
         self._store = store
@@ -43,10 +43,10 @@ class Mailbox:
         self._on = on
 
     async def page(self, *, size: int, encode: Callable[[KeptMail], M], page_token: str = "") -> tuple[list[M], str]:
-        """Return up to `size` kept mails or 1 MiB, newest first, each encoded; and the token of the next page.
+        """Return up to `size` kept mails or 1 MiB, newest first, each encoded, and the token of the next page.
 
-        One whose key is no longer in TRIVET_SEAL_KEYS is shown empty, with its subject saying so. Raises
-        FailedPrecondition when off, and InvalidArgument for a token that is not of the mailbox.
+        The token is empty on the last page. A mail whose key is no longer in TRIVET_SEAL_KEYS is empty, and its subject
+        says so. Raises FailedPrecondition if the mailbox is off, and InvalidArgument for a token of another list.
         """
         if not self._on:
             raise FailedPrecondition("MAILBOX_OFF", "the mailbox is available in development only")
@@ -71,6 +71,6 @@ class Mailbox:
 
 
 def links(html_body: str, text_body: str) -> list[str]:
-    """Return the http and https addresses in both bodies, in order, each once."""
+    """Return the http and https URLs in both bodies, in order, without duplicates."""
     found = URL.findall(html.unescape(html_body)) + URL.findall(text_body)
     return list(dict.fromkeys(address.rstrip(TRAILING_PUNCTUATION) for address in found))

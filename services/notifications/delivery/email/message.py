@@ -1,4 +1,4 @@
-"""A mail as a caller gives it, and the rules that it must keep."""
+"""A mail as a caller passes it, and the rules for its fields."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ LINE_BREAK = re.compile(r"[\r\n\v\f\x00\x1c-\x1e\x85\u2028\u2029]")
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    """One mail: an address, a subject of one line, and the body as text and optionally as HTML."""
+    """One mail: an address, a subject of one line, and the body as text. `html` is the body as HTML, or empty."""
 
     to: str
     subject: str
@@ -23,12 +23,12 @@ class Email:
 
 
 def check_email(email: Email, path: str) -> None:
-    """Raise InvalidArgument, naming the field below `path`, unless the mail keeps the rules that the .proto states."""
+    """Raise InvalidArgument, naming the field below `path`, if the mail breaks a rule of the .proto."""
     check_length(f"{path}.to", email.to, MAX_ADDRESS)
     if not ADDRESS.fullmatch(email.to):
-        raise invalid_field(f"{path}.to", "must be one address")
+        raise invalid_field(f"{path}.to", "must be one email address")
     check_length(f"{path}.subject", email.subject, MAX_SUBJECT)
-    # A line break would begin another header.
+    # A line break would start another header.
     if LINE_BREAK.search(email.subject):
         raise invalid_field(f"{path}.subject", "must be one line")
     check_length(f"{path}.text", email.text, MAX_BODY)

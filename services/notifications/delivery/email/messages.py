@@ -1,4 +1,4 @@
-"""From kept mail to the messages of mailbox_service.proto."""
+"""Encodes kept mail as messages of mailbox_service.proto."""
 
 from dataclasses import asdict
 

@@ -21,7 +21,7 @@ SHAPE = "must be smtp://USER:PASSWORD@HOST:PORT or smtps://USER:PASSWORD@HOST:PO
 
 @dataclass(frozen=True, slots=True)
 class SmtpServer:
-    """The mail server, reached by TLS, by required STARTTLS, or in plain text."""
+    """The mail server. The connection uses TLS, required STARTTLS, or neither. An empty `user` means no login."""
 
     host: str
     port: int
@@ -36,38 +36,52 @@ class SmtpServer:
 
 
 class MailSettings(Settings):
-    """How mail is sent. Without TRIVET_SMTP_URL development keeps mail, and production rejects it."""
+    """The settings of mail. Without TRIVET_SMTP_URL, development keeps mail and production rejects it."""
 
     smtp_url: SecretStr = from_env(
         "TRIVET_SMTP_URL",
         default=SecretStr(""),
-        description="smtp://USER:PASSWORD@HOST:587, by STARTTLS unless on loopback or ?starttls=off; or smtps://...:465.",
+        description="The mail server: smtp://USER:PASSWORD@HOST:587 with STARTTLS (unless on loopback or with "
+        "?starttls=off), or smtps://USER:PASSWORD@HOST:465 with TLS. Unset, development keeps mail and production "
+        "rejects it.",
     )
     smtp_ca_file: str = from_env(
-        "TRIVET_SMTP_CA_FILE", default="", description="Certificates (PEM) to trust instead of the system's."
+        "TRIVET_SMTP_CA_FILE",
+        default="",
+        description="A file of CA certificates (PEM) that the mail server is checked against, instead of the system's.",
     )
     mail_from: str = from_env(
-        "TRIVET_MAIL_FROM", default="", description="Whom mail is from: ADDRESS or NAME <ADDRESS>."
+        "TRIVET_MAIL_FROM",
+        default="",
+        description="The sender of all mail: ADDRESS or NAME <ADDRESS>. Required with TRIVET_SMTP_URL.",
     )
     mail_timeout_seconds: float = from_env(
-        "TRIVET_MAIL_TIMEOUT_SECONDS", default=30, ge=0.1, le=600, description="How long the server has for one mail."
+        "TRIVET_MAIL_TIMEOUT_SECONDS",
+        default=30,
+        ge=0.1,
+        le=600,
+        description="The time limit for sending one mail, in seconds.",
     )
     mail_attempts: int = from_env(
         "TRIVET_MAIL_ATTEMPTS",
         default=12,
         ge=1,
         le=100,
-        description="How often a mail is tried, for an hour by default.",
+        description="The number of attempts per mail. The default of 12 takes about an hour.",
     )
     mail_retry_seconds: float = from_env(
         "TRIVET_MAIL_RETRY_SECONDS",
         default=5,
         ge=0.05,
         le=900,
-        description="The first pause before another try; each next one is twice as long, up to 15 minutes.",
+        description="The pause after the first failed attempt, in seconds. It doubles each time, up to 15 minutes.",
     )
     mail_at_once: int = from_env(
-        "TRIVET_MAIL_AT_ONCE", default=4, ge=1, le=64, description="How many mails are being sent at a time."
+        "TRIVET_MAIL_AT_ONCE",
+        default=4,
+        ge=1,
+        le=64,
+        description="The number of mails that a process sends concurrently.",
     )
 
     @model_validator(mode="after")
@@ -76,11 +90,13 @@ class MailSettings(Settings):
             return self
         server = self.smtp_server
         if self.is_production and server.is_plain and not _is_loopback(server.host):
-            raise ValueError("TRIVET_SMTP_URL: ?starttls=off is not for production: mail would be unencrypted")
+            raise ValueError(
+                "TRIVET_SMTP_URL: ?starttls=off would send mail unencrypted, so it is not allowed in production"
+            )
         if server.is_plain and self.smtp_ca_file:
-            raise ValueError("TRIVET_SMTP_CA_FILE is for a server that is reached by TLS")
+            raise ValueError("TRIVET_SMTP_CA_FILE has no effect without TLS: unset it, or use TLS in TRIVET_SMTP_URL")
         if not self.mail_from:
-            raise ValueError("TRIVET_MAIL_FROM must be set beside TRIVET_SMTP_URL")
+            raise ValueError("TRIVET_MAIL_FROM must be set if TRIVET_SMTP_URL is set")
         _ = self.mail_sender, self.smtp_tls
         return self
 
@@ -90,7 +106,7 @@ class MailSettings(Settings):
 
     @property
     def smtp_server(self) -> SmtpServer:
-        """Raises ValueError, which quotes nothing of the URL."""
+        """The parsed TRIVET_SMTP_URL. Raises ValueError, whose text never quotes the URL."""
         try:
             return _server(self.smtp_url.get_secret_value())
         except ValueError as error:
@@ -98,7 +114,7 @@ class MailSettings(Settings):
 
     @property
     def smtp_tls(self) -> ssl.SSLContext:
-        """Certificate and name are checked."""
+        """The TLS context, which checks the certificate and the host name. Raises ValueError."""
         try:
             return ssl.create_default_context(cafile=self.smtp_ca_file or None)
         except (OSError, ssl.SSLError) as error:
@@ -117,12 +133,12 @@ class MailSettings(Settings):
 
     @property
     def mail_lease(self) -> timedelta:
-        """How long a worker has a mail for itself: a try, and what marking may take and clocks may differ."""
+        """The lease of a claim: the time for an attempt, plus 30 s for marking it and for differing clocks."""
         return timedelta(seconds=self.mail_timeout_seconds + 30)
 
 
 def _server(url: str) -> SmtpServer:
-    """Raise ValueError with a sentence that follows the setting's name."""
+    """Parse the URL. Raises ValueError with a text that continues the setting's name."""
     try:
         parts = urlsplit(url)
         port = parts.port or PORTS.get(parts.scheme, 0)
@@ -133,10 +149,10 @@ def _server(url: str) -> SmtpServer:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     starttls = options.pop("starttls", "off" if _is_loopback(parts.hostname) else "required")
     if options or starttls not in ("required", "off") or (parts.scheme == "smtps" and parts.query):
-        raise ValueError("takes ?starttls=required or ?starttls=off, with smtp:// alone")
+        raise ValueError("accepts only the option ?starttls=required or ?starttls=off, and only with smtp://")
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if bool(user) != bool(password) or not (user + password).isprintable():
-        raise ValueError("must name a user and a password, or neither")
+        raise ValueError("must have both a user and a password, or neither")
     is_tls = parts.scheme == "smtps"
     return SmtpServer(parts.hostname, port, is_tls, not is_tls and starttls == "required", user, SecretStr(password))
 

@@ -44,7 +44,7 @@ class OutgoingMail:
 
 
 class Mailer:
-    """Sends each mail over a connection of its own, in `timeout` seconds at most."""
+    """Sends each mail over its own connection, within `timeout` seconds."""
 
     def __init__(self, server: SmtpServer, sender: Address, tls: ssl.SSLContext, *, timeout: float) -> None:
         self._server = server
@@ -53,10 +53,10 @@ class Mailer:
         self._timeout = timeout
 
     async def send(self, mail: OutgoingMail) -> None:
-        """Hand the mail over; return once the server has accepted it.
+        """Send the mail. Return once the server has accepted it.
 
         Raises PermanentFailureError if the server will never accept this mail. Raises TransientFailureError if a later
-        try can succeed: the server is unreachable, does not prove its identity, or rejects the mail for now. Raises
+        attempt can succeed: the server is unreachable, does not prove its identity, or rejects the mail for now. Raises
         SenderRejectedError, which is transient too, if the server rejects this installation.
         """
         to = _wire_address(mail.email.to)
@@ -89,18 +89,18 @@ def _wire_address(address: str) -> str:
     try:
         return wire_address(address)
     except ValueError:
-        raise PermanentFailureError("the domain of the address is no name of a host") from None
+        raise PermanentFailureError("the domain of the recipient's address is not a valid host name") from None
 
 
 def compose(mail: OutgoingMail, sender: Address) -> EmailMessage:
     """Return the mail with its headers.
 
-    Raises PermanentFailureError for a line break in one of them, or a domain that no host can have.
+    Raises PermanentFailureError for a line break in a header, and for a domain that is not a host name.
     """
     email = mail.email
     to = _wire_address(email.to)
     if LINE_BREAK.search(email.subject + to):
-        raise PermanentFailureError("a header would hold a line break")
+        raise PermanentFailureError("the subject or the address contains a line break")
     message = EmailMessage(policy=SMTP if to.isascii() else SMTPUTF8)
     message["Message-ID"] = f"<{mail.id}@{sender.domain}>"
     message["Date"] = format_datetime(mail.written_at)
@@ -136,30 +136,30 @@ async def _hand_over(client: aiosmtplib.SMTP, sender: str, to: str, message: Ema
     except SMTPResponseException as error:
         raise classify_reply(error, SmtpStep.MAIL) from None
     except (SMTPNotSupported, ValueError):
-        raise PermanentFailureError("the mail server takes no address like this one") from None
+        raise PermanentFailureError("the mail server does not accept addresses of this form") from None
     except (SMTPException, OSError) as error:
         raise TransientFailureError(_why_unreachable(error)) from None
 
 
 def _why_unreachable(error: BaseException) -> str:
-    """Return a sentence of our own: a driver's may quote hosts, and what a server said."""
+    """Return the reason without a driver's text, which can quote hosts and the server's replies."""
     match error:
         case ssl.SSLCertVerificationError():
-            return f"the mail server's certificate is not to be trusted: {error.verify_message}"
+            return f"the mail server's certificate is not trusted: {error.verify_message}"
         case ssl.SSLError():
-            return "the mail server speaks no TLS that we do"
+            return "the TLS handshake with the mail server failed: check the port and scheme of TRIVET_SMTP_URL"
         case SMTPException() if "STARTTLS" in str(error):
-            return "the mail server has no STARTTLS, and nothing else is allowed"
+            return "the mail server does not offer STARTTLS, which TRIVET_SMTP_URL requires"
         case SMTPException() if "AUTH" in str(error) or "authentication" in str(error):
-            return "the mail server lets nobody sign in"
+            return "the mail server offers no login: remove user and password from TRIVET_SMTP_URL"
         case TimeoutError():
             return "the mail server did not answer in time"
         case _:
-            return f"the mail server cannot be reached: {type(error).__name__}"
+            return f"the mail server is unreachable: {type(error).__name__}"
 
 
 async def _quit(client: aiosmtplib.SMTP) -> None:
-    """End the SMTP session if it is open. A failure here changes nothing about the mail."""
+    """End the SMTP session if it is open. A failure here does not affect the mail."""
     if client.is_connected:
         with contextlib.suppress(SMTPException, OSError):
             async with asyncio.timeout(QUIT_SECONDS):

@@ -99,8 +99,8 @@ async def test_a_mail_that_is_refused_for_good_is_given_up_and_erased(engine: En
         async with office(engine, server) as sender:
             row = await sender.becomes(await sender.post(), "failed")
             output = sender.process.output()
-        what = {"rcpt": "the address", "data": "the mail"}[step]
-        assert row["lastError"] == f"the mail server refused {what}: 550 5.1.1"
+        what = {"rcpt": "the recipient", "data": "the message"}[step]
+        assert row["lastError"] == f"the mail server rejected {what}: 550 5.1.1"
         assert row["attempts"] == 1
         assert "mail" not in row
         assert row["notificationId"] in output
@@ -113,7 +113,7 @@ async def test_a_mail_that_is_never_taken_is_given_up_after_so_many_tries(engine
         server.post.rcpt += ["450 4.2.1 later"] * 9
         async with office(engine, server, TRIVET_MAIL_ATTEMPTS="3") as sender:
             row = await sender.becomes(await sender.post(), "failed")
-        assert (row["attempts"], row["lastError"]) == (3, "the mail server refused the address: 450 4.2.1")
+        assert (row["attempts"], row["lastError"]) == (3, "the mail server rejected the recipient: 450 4.2.1")
         assert server.post.asked == 3
 
 
@@ -123,9 +123,9 @@ async def test_a_wrong_password_is_not_the_mails_fault_and_shows_nowhere(engine:
         url = server.url(credentials=f"{USER}:hunter2-wrong", options="?starttls=required")
         async with office(engine, url, TRIVET_SMTP_CA_FILE=str(server.ca_file)) as sender:
             made = await sender.post()
-            await until(lambda: "refused our user or password" in sender.process.output(), 10)
+            await until(lambda: "rejected the user or password of TRIVET_SMTP_URL" in sender.process.output(), 10)
             row = await sender.becomes(made, "queued")
-            assert row["lastError"].startswith("the mail server refused our user or password: 535")
+            assert row["lastError"].startswith("the mail server rejected the user or password of TRIVET_SMTP_URL: 535")
             assert "mail" in row
             assert "hunter2" not in sender.process.output()
         assert server.post.mails == []
@@ -141,7 +141,7 @@ async def test_a_server_that_does_not_prove_who_it_is_gets_neither_password_nor_
         way = ("smtps", "") if tls == "tls" else ("smtp", "?starttls=required")
         async with office(engine, server.url(way[0], f"{USER}:{PASSWORD}", way[1]), **trust) as sender:
             made = await sender.post()
-            await until(lambda: "not to be trusted" in sender.process.output(), 10)
+            await until(lambda: "certificate is not trusted" in sender.process.output(), 10)
             assert "certificate" in (await sender.becomes(made, "queued"))["lastError"]
         assert server.post.asked == 0
 
@@ -151,7 +151,7 @@ async def test_a_server_without_starttls_gets_nothing_where_it_is_required(engin
     with mail_server() as server:
         async with office(engine, server.url(options="?starttls=required")) as sender:
             made = await sender.post()
-            await until(lambda: "no STARTTLS" in sender.process.output(), 10)
+            await until(lambda: "does not offer STARTTLS" in sender.process.output(), 10)
             assert "STARTTLS" in (await sender.becomes(made, "queued"))["lastError"]
         assert server.post.asked == 0
 
@@ -160,7 +160,7 @@ async def test_mail_waits_for_a_server_that_is_away(engine: Engines) -> None:
     port = free_port()
     async with office(engine, f"smtp://127.0.0.1:{port}") as sender:
         made = await sender.post()
-        await until(lambda: "cannot be reached" in sender.process.output(), 10)
+        await until(lambda: "mail server is unreachable" in sender.process.output(), 10)
         with mail_server(port=port) as server:
             await sender.becomes(made, "sent")
         assert len(server.post.mails) == 1

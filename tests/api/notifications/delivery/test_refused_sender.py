@@ -34,7 +34,7 @@ async def test_mail_waits_while_the_sender_is_refused_and_is_sent_once_it_is_not
         assert sorted(server.post.subjects) == ["0", "1", "2"]
     loud = [line for line in output.splitlines() if "all mail waits" in line]
     assert len(loud) == 1
-    assert "the mail server refused us as the sender: 550 5.7.1: look at TRIVET_MAIL_FROM" in loud[0]
+    assert "the mail server rejected the sender TRIVET_MAIL_FROM: 550 5.7.1: check TRIVET_MAIL_FROM" in loud[0]
     assert "Sender address rejected" in loud[0]
 
 

@@ -33,5 +33,5 @@ async def test_mail_that_nobody_may_send_is_given_up_after_five_days(at: House) 
             await delivery._deliver(claim)
             row = await stored(at, claim)
             assert row["status"] == status
-            assert row["lastError"] == "the mail server refused us as the sender: 550 5.7.1"
+            assert row["lastError"] == "the mail server rejected the sender TRIVET_MAIL_FROM: 550 5.7.1"
         assert "mail" not in row

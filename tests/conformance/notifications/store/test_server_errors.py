@@ -92,12 +92,12 @@ def test_what_is_a_refusal(error: Exception, is_for_good: bool) -> None:
 @pytest.mark.parametrize(
     ("build", "said"),
     [
-        ({"version": "8.0.4", "versionArray": [8, 0, 4]}, "a server of MongoDB's version 8.0.4"),
+        ({"version": "8.0.4", "versionArray": [8, 0, 4]}, "a server with MongoDB version 8.0.4"),
         (
             {"version": "7.0", "ferretdbVersion": "v1.24"},
-            "a server of MongoDB's version 7.0 (ferretdbVersion v1.24)",
+            "a server with MongoDB version 7.0 (ferretdbVersion v1.24)",
         ),
-        ({}, "a server of MongoDB's version unknown"),
+        ({}, "a server with MongoDB version unknown"),
     ],
 )
 def test_a_server_is_told_by_its_versions(build: dict[str, Any], said: str) -> None:

@@ -87,7 +87,7 @@ def test_a_sender_may_have_a_name_of_any_language() -> None:
 
 def test_production_sends_no_mail_in_plain_text_but_to_itself() -> None:
     production: dict[str, Any] = {"environment": Environment.PRODUCTION}
-    with pytest.raises(ValidationError, match="not for production"):
+    with pytest.raises(ValidationError, match="not allowed in production"):
         settings("smtp://mail.example.com?starttls=off", **production)
     assert settings("smtp://mail.example.com", **production).smtp_server.starttls
     assert settings("smtp://127.0.0.1", **production).smtp_server.is_plain

@@ -60,7 +60,7 @@ def test_a_refusal_before_any_recipient_is_ours_and_for_all_mail(step: SmtpStep)
     error = classify_reply(SMTPResponseException(550, "5.7.1 go away\x1b[0m\nand stay there"), step)
     assert isinstance(error, SenderRejectedError)
     assert error.is_for_all
-    assert str(error) == f"the mail server refused {step.value}: 550 5.7.1"
+    assert str(error) == f"the mail server rejected {step.value}: 550 5.7.1"
     assert error.reply_text == ("" if step is SmtpStep.LOGIN else "5.7.1 go away [0m and stay there")
 
 
