@@ -1,1 +1,1 @@
-"""Entries, leases, tags and counters in Redis."""
+"""The cache service: entries with leases and tags, invalidation, counters and rate limits, in Redis."""

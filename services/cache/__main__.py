@@ -1,4 +1,4 @@
-"""The cache service: settings and wiring."""
+"""The cache process: settings and wiring."""
 
 import asyncio
 import sys

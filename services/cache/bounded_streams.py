@@ -1,4 +1,4 @@
-"""Reads the requests of long-lived streams until they fall silent or the process shuts down."""
+"""Reads the requests of long-lived streams until they are silent for too long or the process shuts down."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ MAX_STREAMS = 1_024
 
 
 class BoundedStreams:
-    """Reads from at most `most` streams. A stream without a message for `silence_seconds` is closed as dead."""
+    """Reads from at most `most` streams. A stream without a message for `silence_seconds` counts as dead."""
 
     def __init__(self, silence_seconds: float, *, most: int = MAX_STREAMS) -> None:
         self._silence_seconds = silence_seconds
@@ -21,9 +21,9 @@ class BoundedStreams:
         self._is_closed = False
 
     async def messages(self, requests: AsyncIterator[M]) -> AsyncIterator[M]:
-        """Yield the messages of one stream to its end or until `close`.
+        """Yield the messages of one stream, until its end or `close`.
 
-        Raises TimeoutError when it has gone silent, and ResourceExhausted where there are too many already.
+        Raises TimeoutError after `silence_seconds` without a message, and ResourceExhausted for too many streams.
         """
         if self._left <= 0:
             raise ResourceExhausted(
@@ -54,7 +54,7 @@ class BoundedStreams:
             yield message
 
     def close(self) -> None:
-        """Listen no more: what is being answered is answered still."""
+        """Read no further message from any stream. Messages that were read are still answered."""
         self._is_closed = True
         now = asyncio.get_running_loop().time()
         for timeout in self._waiting:

@@ -1,7 +1,7 @@
-"""Whose entries and tags are whose: the one table, and the names they get in Redis.
+"""The namespaces and tags that services share, the rights on them, and the unique name of each in Redis.
 
-A name in the table is shared by the services it names. Any other belongs to the service that uses it, whose name is
-part of the Redis key, so two programs never meet under one word.
+A namespace in the table is shared by the services that it names. Any other namespace is private to the service that
+uses it: the service's name is part of the Redis key, so two programs can use one name without sharing entries.
 """
 
 import re
@@ -18,10 +18,11 @@ DAY_MS = 24 * 60 * 60 * 1_000
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """Who may fill and read some entries, and how long these may live. `name` is unique over all callers.
+    """The services that can fill and read the entries, and their maximum time to live in milliseconds.
 
-    Unless it is `exact`, a time to live is taken down by up to a tenth at random, so that what was filled together does
-    not expire together.
+    `name` is unique over all callers. With `lease_required`, an entry can be written only with the lease of a miss.
+    Unless `exact`, up to a tenth is subtracted from each time to live at random, so that entries that were filled
+    together do not expire together.
     """
 
     name: str
@@ -46,8 +47,8 @@ SHARED = {
         Namespace("subscriptions", IDENTITY, READERS, max_ttl_ms=300_000, lease_required=True),
         Namespace("unread", NOTIFICATIONS, NOTIFICATIONS | GATEWAY, max_ttl_ms=30_000, lease_required=True),
         Namespace("preferences", NOTIFICATIONS, NOTIFICATIONS | GATEWAY, max_ttl_ms=30_000, lease_required=True),
-        # The addresses from which an account has signed in. A service that fills it can try passwords past the limit
-        # for strangers. How long an address counts as known is documented in days.
+        # The addresses from which an account has signed in. A service that fills it can try passwords beyond the limit
+        # for unknown addresses. The lifetime is exact because the documentation states it in days.
         Namespace("known-addresses", GATEWAY, GATEWAY, max_ttl_ms=30 * DAY_MS, exact=True),
     )
 }
@@ -64,7 +65,7 @@ SHARED_TAGS = {
 
 
 def to_read(name: str, caller: str) -> Namespace:
-    """Return the namespace for a reader. Raises InvalidArgument for no name, PermissionDenied for one of others."""
+    """Return the namespace for a read. Raises InvalidArgument for an invalid name, PermissionDenied for others."""
     namespace = _find(name, caller)
     if caller not in namespace.readers:
         raise _not_yours(name, caller, "read")
@@ -72,7 +73,7 @@ def to_read(name: str, caller: str) -> Namespace:
 
 
 def to_fill(name: str, caller: str) -> Namespace:
-    """Return the namespace for a service that writes or deletes. Raises as `to_read` does."""
+    """Return the namespace for a write or a deletion. Raises as `to_read` does."""
     namespace = _find(name, caller)
     if caller not in namespace.fillers:
         raise _not_yours(name, caller, "fill")
@@ -80,30 +81,34 @@ def to_fill(name: str, caller: str) -> Namespace:
 
 
 def tag_name(tag: str, caller: str) -> str:
-    """Return the name that a tag on one of the caller's entries has among all tags."""
+    """Return the unique name of a tag on one of the caller's entries."""
     return tag if _owners(tag) is not None else f"{_quoted(caller)}/{tag}"
 
 
 def tag_to_invalidate(tag: str, caller: str) -> str:
-    """Return the tag's name among all tags. Raises PermissionDenied if another service alone may invalidate it."""
+    """Return the unique name of the tag. Raises PermissionDenied if only other services can invalidate it."""
     owners = _owners(tag)
     if owners is not None and caller not in owners:
-        raise PermissionDenied("TAG_NOT_YOURS", f"the service {caller} may not invalidate {tag.partition(':')[0]} tags")
+        raise PermissionDenied("TAG_NOT_YOURS", f"the service {caller} cannot invalidate {tag.partition(':')[0]} tags")
     return tag_name(tag, caller)
 
 
 def check_shared(namespace: Namespace, tags: Sequence[str], field: str) -> None:
-    """Raise InvalidArgument for a tag whose invalidations the namespace's readers do not see."""
+    """Raise InvalidArgument for a tag whose invalidations the namespace's readers would not receive."""
     if namespace.readers <= namespace.fillers:
         return
     for index, tag in enumerate(tags):
         if _owners(tag) is None:
             where = f"{field}[{index}]"
-            raise InvalidArgument("TAG_NOT_SHARED", f"{where} is no tag that {namespace.name} shares", field=where)
+            raise InvalidArgument(
+                "TAG_NOT_SHARED",
+                f"{where} is not a shared tag, which the namespace {namespace.name} requires",
+                field=where,
+            )
 
 
 def can_see(tag_name: str, caller: str) -> bool:
-    """Whether a service sees invalidations of a tag, by the tag's unique name."""
+    """Return whether a service receives invalidations of the tag with this unique name."""
     return _owners(tag_name) is not None or tag_name.startswith(f"{_quoted(caller)}/")
 
 
@@ -124,7 +129,7 @@ def _private(name: str, caller: str) -> Namespace:
 
 
 def rule_name(rule: str, caller: str) -> str:
-    """Return the name that a caller's rule has among all rules. Raises InvalidArgument for what is no name."""
+    """Return the unique name of a caller's rule. Raises InvalidArgument for an invalid name."""
     _check(rule, "rule")
     return f"{_quoted(caller)}/{rule}"
 
@@ -133,7 +138,7 @@ def _check(name: str, field: str) -> None:
     if not NAME.fullmatch(name):
         raise InvalidArgument(
             f"INVALID_{field.upper()}",
-            f"{field} must be a lower-case letter, then up to 31 letters, digits and dashes",
+            f"{field} must be a lower-case letter, then up to 31 lower-case letters, digits and dashes",
             field=field,
         )
 
@@ -144,4 +149,4 @@ def _quoted(caller: str) -> str:
 
 
 def _not_yours(name: str, caller: str, verb: str) -> PermissionDenied:
-    return PermissionDenied("NAMESPACE_NOT_YOURS", f"the service {caller} may not {verb} the namespace {name}")
+    return PermissionDenied("NAMESPACE_NOT_YOURS", f"the service {caller} cannot {verb} the namespace {name}")

@@ -1,11 +1,11 @@
-"""Who may call the cache: services for themselves, administrators for the statistics; see also `namespaces.py`."""
+"""Who can call each RPC: services for themselves, administrators for the statistics."""
 
 from runtime.rpc.policy import GATEWAY, IDENTITY, NOTIFICATIONS, OPERATORS, People, Policy, Rule
 
 SERVICE = "trivet.cache.v1.CacheService"
 RATE_LIMITS = "trivet.cache.v1.RateLimitService"
 
-# Whose entries and tags a call touches is decided by `namespaces.py`.
+# `namespaces.py` decides which entries and tags each service can use.
 PROCESSES = Rule(People.NONE, services=GATEWAY | IDENTITY | NOTIFICATIONS)
 
 POLICY: Policy = {

@@ -1,4 +1,4 @@
-"""trivet.cache.v1.CacheService. Each domain implements its RPCs in its own `servicer.py`."""
+"""`trivet.cache.v1.CacheService`. Each domain implements its RPCs in its own `servicer.py`."""
 
 import random
 
@@ -15,11 +15,11 @@ from services.cache.stats.stats import Stats
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceServicer
 
 SILENCE_SECONDS = 30.0
-"""A stream whose caller sends nothing for so long is closed: its connection can be dead without a notice."""
+"""A stream without a message for this time is closed, because its connection can be dead unnoticed."""
 
 
 class CacheServicer(EntryRpcs, CounterRpcs, InvalidationRpcs, StatsRpcs, CacheServiceServicer):
-    """All RPCs of the service, for every service that calls."""
+    """All RPCs of the service. `chance` returns a random number from 0 to 1, for the jitter of times to live."""
 
     def __init__(
         self,

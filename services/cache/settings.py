@@ -14,18 +14,20 @@ KEY_PREFIX = re.compile(r"[!-~]{1,64}")
 
 
 class CacheSettings(ServiceSettings):
-    """Settings of the cache service, beside those of every service."""
+    """The settings of the cache service, in addition to those of every service."""
 
     port: int = from_env("TRIVET_CACHE_PORT", default=50053, ge=0, le=65535, description="The gRPC port.")
     redis_url: SecretStr = from_env(
         "REDIS_URL",
         default=SecretStr(""),
         description="Redis: redis://, rediss:// (TLS), unix://, or for Sentinel "
-        "redis+sentinel://host:port,host:port/service-name with ?sentinel_password= for the sentinels.",
+        "redis+sentinel://HOST:PORT,HOST:PORT/SERVICE, with the sentinels' own password as ?sentinel_password=.",
     )
-    redis_host: str = from_env("REDIS_HOST", default="127.0.0.1", description="Redis' host if REDIS_URL is unset.")
+    redis_host: str = from_env(
+        "REDIS_HOST", default="127.0.0.1", description="The host of Redis. Used only if REDIS_URL is unset."
+    )
     redis_port: int = from_env(
-        "REDIS_PORT", default=6379, ge=1, le=65535, description="Redis' port if REDIS_URL is unset."
+        "REDIS_PORT", default=6379, ge=1, le=65535, description="The port of Redis. Used only if REDIS_URL is unset."
     )
     prefix: str = from_env("TRIVET_CACHE_PREFIX", default="trivet:", description="The prefix of all keys in Redis.")
 
@@ -43,7 +45,7 @@ class CacheSettings(ServiceSettings):
         url = self.redis_url.get_secret_value()
         try:
             is_known = Sentinels.of(url) is not None or urlsplit(url).scheme in SCHEMES
-        except ValueError:  # its text may hold what is secret
+        except ValueError:  # its text can contain a secret
             is_known = False
         if not is_known:
             raise ValueError(

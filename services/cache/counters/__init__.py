@@ -1,1 +1,1 @@
-"""Counters that are added to in one step."""
+"""Counters, which an atomic step adds to."""

@@ -1,4 +1,4 @@
-"""The RPC on counters: decode, one call, encode."""
+"""The RPC of counters: decode, one call, encode."""
 
 from runtime.rpc.interceptor_chain import Context
 from services.cache import namespaces, request_validation

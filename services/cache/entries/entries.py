@@ -16,18 +16,18 @@ from services.cache.redis.scripts import DELETE, GET, INVALIDATE, SET
 from services.cache.redis.store import WRITE_SECONDS, Argument, Store
 
 MAX_RESPONSE_BYTES = 3 * 1024 * 1024 + 128 * 1024
-"""The size limit of one read with all tags: more does not fit into a message. Entries beyond it are misses."""
+"""The size limit of one read, tags included, so that the response fits into 4 MiB. Entries beyond it are misses."""
 
 TAG_LIFE_MS = 600_000
-"""How long an invalidated tag without entries is kept: longer than any fill takes after its miss."""
+"""The lifetime of an invalidated tag without entries: longer than the time from any miss to its fill."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """The result of a read. Without a value, `position` is the lease for a fill; None if Redis failed.
+    """The result of a read. On a miss, `value` is None and `position` is the lease for a fill. None if Redis failed.
 
-    `absent` says that the entry is there and tells of nothing. A miss with `retry_ms` is somebody else's to fill. One
-    that `is_large` is there, and there was no room for it beside what else was read.
+    `absent` means that the entry records that there is no value. `retry_ms` on a miss means that another reader fills
+    the entry. `is_large` means that the entry exists but did not fit beside the others of its script.
     """
 
     position: StreamPosition | None
@@ -41,7 +41,7 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry to write. `tags` are unique names. Without a lease it is written even if its tags have moved."""
+    """An entry to write. `tags` are unique names. Without a lease, it is written even if a tag was invalidated."""
 
     key: str
     value: bytes
@@ -52,10 +52,10 @@ class Entry:
 
 
 CLAIM_MS = 1_000
-"""How long one reader holds the claim on a missed entry: longer than any owner takes to answer."""
+"""How long a reader holds the claim on a missed entry: longer than an owner takes to answer."""
 
 RETRY_MS = 20
-"""The longest time after which the other readers ask again: most fills end long before the claim."""
+"""The maximum wait of the other readers before they read again. Most fills end long before the claim does."""
 
 UNKNOWN = Lookup(None)
 
@@ -71,10 +71,10 @@ class Entries:
         self._invalidating = Tasks("cache.invalidate")
 
     async def get(self, namespace: str, keys: Sequence[str], *, claim: bool = False) -> list[Lookup]:
-        """Return a lookup for each key, in one round trip. Never raises: if Redis fails, every lookup is a miss.
+        """Return a lookup for each key, in one round trip. If Redis fails, every lookup is a miss without a position.
 
-        With `claim`, a miss is for one reader at a time to fill, until the entry is written or CLAIM_MS are over. Where
-        Redis takes no claim, every reader may fill.
+        With `claim`, one reader at a time fills a missed entry: the claim ends when the entry is written or after
+        CLAIM_MS. If Redis accepts no writes, every reader can fill.
         """
         prefix = f"{self._entry_prefix}{namespace}:"
         names = [prefix + key for key in keys]
@@ -86,7 +86,7 @@ class Entries:
         return list(await self._get(names, claim=claim) or [UNKNOWN] * len(keys))
 
     async def _get(self, names: Sequence[str], *, claim: bool) -> Sequence[Lookup] | None:
-        """Run the script for entries by their names in Redis; None where it cannot tell."""
+        """Run the script for entries by their names in Redis. Return None if Redis fails."""
         arguments = MAX_RESPONSE_BYTES, CLAIM_MS if claim else 0
         answer = await self._store.read(GET, (self._store.stream, *names), *arguments)
         if answer is None:
@@ -96,7 +96,7 @@ class Entries:
         return [self._lookup(position, found) if found else miss for found in answer[2:]]
 
     def _lookup(self, position: StreamPosition, found: Any) -> Lookup:
-        """Return what the script found at a position: an entry, for how long it is claimed, or one beyond the room."""
+        """Return the script's result for one entry: the entry, the rest of a claim in milliseconds, or `large`."""
         if isinstance(found, int):
             return Lookup(position, retry_ms=min(found, RETRY_MS))
         if isinstance(found, bytes):
@@ -106,9 +106,10 @@ class Entries:
         return Lookup(position, value, ttl_ms, kind == b"absent", names)
 
     async def set(self, namespace: str, entries: Sequence[Entry]) -> list[bool]:
-        """Write each entry whose lease still holds, all in one step; return which. Raises Unavailable.
+        """Write each entry whose lease is valid, all atomically. Return for each whether it was written.
 
-        A lease holds while its epoch is the present one and no tag of the entry has moved since.
+        A lease is valid if its epoch is the present one and no tag of the entry was invalidated since. Raises
+        Unavailable if Redis fails.
         """
         args: list[Argument] = []
         for entry in entries:
@@ -119,29 +120,31 @@ class Entries:
         return [stored == 1 for stored in await self._store.write(SET, (self._store.stream,), *args)]
 
     async def delete(self, namespace: str, keys: Sequence[str]) -> int:
-        """Remove the entries; return how many were there. Raises Unavailable.
+        """Delete the entries. Return how many existed. Raises Unavailable if Redis fails.
 
-        It moves no tag: a reader that missed before may fill the key again. To forget a value, invalidate its tag.
+        A reader that missed earlier can still fill the key with an old value. To prevent that, invalidate a tag.
         """
         prefix = f"{self._entry_prefix}{namespace}:"
         return int(await self._store.write(DELETE, tuple(prefix + key for key in keys)))
 
     async def invalidate(self, tags: Sequence[str]) -> Invalidated:
-        """Make every entry that carries one of the tags a miss, and every lease from before void for them.
+        """Make every entry with one of the tags a miss, and make earlier leases invalid for such entries.
 
-        Raises Unavailable; nothing is then read from Redis, through this process, until all entries are void. Once
-        begun it is carried through, also where the caller goes away.
+        Raises Unavailable if Redis fails. Then this process reads nothing from Redis until a new epoch has made all
+        entries misses. A started invalidation continues even if its caller leaves.
         """
         try:
             outcome = await asyncio.shield(self._invalidating.start(self._invalidate(tags)))
         except TooManyTasksError:
-            raise Unavailable("TOO_MANY_INVALIDATIONS", "too many invalidations are waiting for the store") from None
+            raise Unavailable(
+                "TOO_MANY_INVALIDATIONS", "too many invalidations are waiting for Redis: retry later"
+            ) from None
         if isinstance(outcome, Unavailable):
             raise outcome
         return outcome
 
     async def drain(self) -> None:
-        """Wait for the invalidations under way, each of which ends by the store's own time-out."""
+        """Wait for the running invalidations, each of which ends by the store's time-out."""
         await self._invalidating.drain(2 * WRITE_SECONDS)
         for shared in self._shared.values():
             await shared.drain()

@@ -1,4 +1,4 @@
-"""Between protobuf messages and entries and lookups."""
+"""Decodes entries and encodes lookups."""
 
 from collections.abc import Callable
 
@@ -16,18 +16,20 @@ Chance = Callable[[], float]
 
 
 def decode_entry(message: pb.Entry, namespace: Namespace, field: str, chance: Chance) -> Entry:
-    """Return the entry that a message describes. Raises InvalidArgument with the path of what is wrong."""
+    """Return the entry of a message. `field` is its path for errors. Raises InvalidArgument, naming the field."""
     request_validation.check_key(message.key, f"{field}.key")
     request_validation.check_value(message.value, f"{field}.value")
     if message.absent and message.value:
         raise InvalidArgument(
-            "VALUE_OF_NOTHING", f"{field} is absent, so {field}.value is empty", field=f"{field}.value"
+            "VALUE_OF_NOTHING", f"{field}.value must be empty if {field}.absent is set", field=f"{field}.value"
         )
     request_validation.check_tags(message.tags, f"{field}.tags")
     namespaces.check_shared(namespace, message.tags, f"{field}.tags")
     if namespace.lease_required and not message.lease.epoch:
         raise InvalidArgument(
-            "LEASE_REQUIRED", f"{namespace.name} is filled with the position of a miss only", field=f"{field}.lease"
+            "LEASE_REQUIRED",
+            f"{field}.lease must be the position of a miss: the namespace {namespace.name} requires it",
+            field=f"{field}.lease",
         )
     ttl_ms = request_validation.ttl_ms(ttl_nanoseconds(message), namespace.max_ttl_ms, f"{field}.ttl")
     is_leased = message.HasField("lease") and not failpoints.is_on("cache.no_leases")
@@ -42,7 +44,7 @@ def decode_entry(message: pb.Entry, namespace: Namespace, field: str, chance: Ch
 
 
 def write_lookup(lookup: Lookup, into: pb.Lookup) -> None:
-    """Write into a new message what was found: made apart it would be copied, and this is the most frequent answer."""
+    """Encode the lookup into `into`, a new message. Another message would be copied, at the most frequent response."""
     if lookup.position is None:
         return
     into.position.epoch, into.position.offset = lookup.position.epoch, lookup.position.offset

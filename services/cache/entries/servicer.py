@@ -1,4 +1,4 @@
-"""The RPCs on entries: decode, one call, encode."""
+"""The RPCs of entries: decode, one call, encode."""
 
 from collections.abc import AsyncIterator, Sequence
 

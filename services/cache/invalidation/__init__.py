@@ -1,1 +1,1 @@
-"""Invalidation: the stream, its readers, leases and the barrier."""
+"""Invalidation: the stream in Redis, its readers, their leases, and the barrier that confirms."""

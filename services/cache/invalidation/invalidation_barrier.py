@@ -1,4 +1,4 @@
-"""Waits until no near cache, at this process or another, can serve an invalidated entry."""
+"""Waits until no near cache of any cache process can serve an invalidated entry."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from services.cache.invalidation.stream import Stream
 POLL_SECONDS = 0.005
 DRAIN_SECONDS = 0.2
 
-unconfirmed = Counter("trivet_cache_invalidations_unconfirmed_total", "Invalidations answered before all had applied.")
+unconfirmed = Counter("trivet_cache_invalidations_unconfirmed_total", "Invalidations that were answered unconfirmed.")
 waited = Histogram(
     "trivet_cache_invalidation_wait_seconds",
     "How long invalidations waited for near caches.",
@@ -23,7 +23,7 @@ waited = Histogram(
 
 
 class InvalidationBarrier:
-    """Waits for the readers of this process (`leases`), and for what other processes report of their readers."""
+    """Waits for the readers of this process by their leases, and for those of other processes by their reports."""
 
     def __init__(self, stream: Stream, leases: Leases, monotonic: Callable[[], float]) -> None:
         self._stream = stream
@@ -35,14 +35,14 @@ class InvalidationBarrier:
         self._tasks = Tasks("cache.forget", limit=10)
 
     def notify(self) -> None:
-        """Wake the waiting calls after a change of the leases."""
+        """Wake the waiting calls. Call it after a change of the leases."""
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def confirmed(self, invalidated: Invalidated, *, within: float) -> bool:
-        """Return whether no near cache can serve the invalidated entries.
+        """Wait up to `within` seconds. Return whether no near cache can serve the invalidated entries any more.
 
-        It is True after a lease at the latest, and False only where `within` seconds are less.
+        The result is True after LEASE_SECONDS at the latest. It is False only if `within` is shorter.
         """
         moved_at = self._now()
         with waited.time():
@@ -51,18 +51,18 @@ class InvalidationBarrier:
             unconfirmed.inc()
             return False
         if left:
-            with contextlib.suppress(TooManyTasksError):  # the next call that waits for them tries again
+            with contextlib.suppress(TooManyTasksError):  # the next call that waits for these processes retries
                 self._tasks.start(self._stream.forget(left))
         return True
 
     async def drain(self) -> None:
-        """Wait for what Redis is told of processes that are gone."""
+        """Wait for the deletion of outdated reports in Redis."""
         await self._tasks.drain(DRAIN_SECONDS)
 
     async def _wait_for_readers(
         self, invalidated: Invalidated, moved_at: float, gives_up: float
     ) -> Mapping[str, str] | None:
-        """Wait; return the processes whose readers' time had to pass, None if it is time to give up."""
+        """Wait. Return the processes whose readers did not report in time, None after `gives_up`."""
         others: Mapping[str, str] = {
             name: report for name, report in invalidated.reports.items() if name != self._stream.process
         }
@@ -80,12 +80,15 @@ class InvalidationBarrier:
                 others = await self._stream.processes_behind(invalidated.position, others)
 
     def _are_all_known(self, invalidated: Invalidated) -> bool:
-        """Whether each process that has readers has told of them since Redis began to keep it: within a lease."""
+        """Return whether Redis has the reports of all processes with readers.
+
+        Each such process reports within a lease. So Redis has all if it has kept reports for at least that long.
+        """
         kept_since = (invalidated.position.epoch, invalidated.kept_since)
         if kept_since != self._kept_since:
             self._kept_since, self._kept_seen_at = kept_since, self._now()
         by_redis = (invalidated.position.offset - invalidated.kept_since) / 1_000_000
-        # Redis' clock may have been set back; its offsets then stand still for a long time.
+        # If Redis' clock was set back, its offsets stand still for a long time.
         return max(by_redis, self._now() - self._kept_seen_at) >= LEASE_SECONDS
 
     async def _wait_for_change(self, seconds: float) -> None:

@@ -1,7 +1,7 @@
-"""Which readers may still be serving what has been invalidated.
+"""The leases of readers: how long each can still serve an invalidated entry.
 
-A tick that is echoed lets its reader serve for LEASE_SECONDS from when it was sent, which was before it came in here.
-Times are of one monotonic clock, which the caller reads.
+A reader can serve entries for LEASE_SECONDS after it sent the last tick that was echoed. The tick arrived here later.
+So a lease from its arrival is an upper bound. All times are of one monotonic clock, in seconds.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ NEVER = float("-inf")
 
 @dataclass(slots=True)
 class _Lease:
-    """`granted` and `pending` are when the last tick came in that was echoed, and the last that still may be."""
+    """`granted` is the arrival of the last echoed tick, and `pending` that of the last tick that can still be echoed.
+
+    `applied` is the position up to which the reader has applied all invalidations, None if it is unknown.
+    """
 
     applied: StreamPosition | None = None
     granted: float = NEVER
@@ -27,30 +30,30 @@ class _Lease:
 
 
 class Leases:
-    """How long each reader may be serving, and how far each has applied the stream, by the reader's number."""
+    """The lease and the applied position of each reader, by the reader's number."""
 
     def __init__(self) -> None:
         self._leases: dict[int, _Lease] = {}
 
     def join(self, reader: int) -> None:
-        """Registers a new reader."""
+        """Register a new reader."""
         self._leases[reader] = _Lease()
 
     def leave(self, reader: int) -> None:
-        """Marks a reader whose stream has ended. It can serve until its lease ends."""
+        """Mark a reader whose stream has ended. It can serve until its lease ends."""
         lease = self._leases[reader]
         lease.has_left, lease.pending = True, NEVER
 
     def record_applied(self, reader: int, position: StreamPosition) -> None:
-        """Records that a reader has applied all invalidations up to a position."""
+        """Record that a reader has applied all invalidations up to a position."""
         self._leases[reader].applied = position
 
     def record_tick(self, reader: int, at: float) -> None:
-        """Records a tick, which can be echoed from now on."""
+        """Record a tick that arrived at the time `at` and can be echoed from now on."""
         self._leases[reader].pending = at
 
     def settle_ticks(self, reader: int, at: float, *, echoed: bool) -> None:
-        """Records that the ticks of a reader up to `at` have been echoed, or never will be."""
+        """Record that the reader's ticks up to the time `at` have been echoed, or never will be."""
         lease = self._leases.get(reader)
         if lease is None or lease.has_left:
             return
@@ -60,10 +63,10 @@ class Leases:
             lease.pending = NEVER
 
     def may_serve_until(self, position: StreamPosition, moved_at: float, *, all_known: bool) -> float:
-        """Return until when a reader can serve an entry that was invalidated at `moved_at` or before.
+        """Return the latest time at which a reader can serve an entry that was invalidated at `moved_at` or before.
 
-        An echo is sent after all invalidations from before its stream was read. So a reader that serves longer than a
-        lease after the invalidation has applied it. Without `all_known` the end of that lease is returned.
+        An echo is sent after all invalidations that the preceding read of the stream found. So a reader that serves
+        longer than a lease after the invalidation has applied it. Unless `all_known`, returns the end of that lease.
         """
         latest = moved_at + LEASE_SECONDS
         if not all_known:
@@ -72,7 +75,7 @@ class Leases:
         return min(latest, max(behind, default=NEVER))
 
     def applied(self, now: float) -> StreamPosition | None:
-        """Return the position that every serving reader has applied; None if it is unknown."""
+        """Return the position that every serving reader has applied, None if it is unknown."""
         self._forget(now)
         positions = {lease.applied for lease in self._leases.values() if lease.end > now}
         known = [position for position in positions if position is not None]
@@ -81,7 +84,7 @@ class Leases:
         return min(known, key=lambda position: position.offset)
 
     def is_any_serving(self, now: float) -> bool:
-        """Whether some reader may be serving now."""
+        """Return whether any reader can be serving entries now."""
         return any(lease.end > now for lease in self._leases.values())
 
     def _forget(self, now: float) -> None:

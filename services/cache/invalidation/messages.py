@@ -1,4 +1,4 @@
-"""Between protobuf messages and positions and events of the invalidation stream."""
+"""Decodes and encodes positions and events of the invalidation stream."""
 
 from runtime.errors import InvalidArgument
 from services.cache import request_validation
@@ -13,7 +13,7 @@ def decode_position(message: pb.Position) -> StreamPosition:
 
 def decode_applied(message: pb.WatchRequest, field: str) -> StreamPosition | None:
     """Return the position in a field of the request, None if it is unset. Raises InvalidArgument if it is not valid."""
-    if not message.HasField(field):  # type: ignore[arg-type]  # one of two, which the caller names
+    if not message.HasField(field):  # type: ignore[arg-type]  # the caller names one of two fields
         return None
     position = decode_position(getattr(message, field))
     if not request_validation.KEY.fullmatch(position.epoch) or position.offset < 0:

@@ -14,13 +14,13 @@ class StreamPosition:
     offset: int
 
     def is_reached_by(self, other: "StreamPosition | None") -> bool:
-        """Whether the other position is this one or a later one of the same epoch."""
+        """Return whether the other position is this one or a later one of the same epoch."""
         return other is not None and other.epoch == self.epoch and other.offset >= self.offset
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The unique names of tags that were invalidated at a position."""
+    """An invalidation: its position, and the unique names of its tags."""
 
     position: StreamPosition
     tags: Sequence[str]
@@ -46,15 +46,15 @@ def parse_reports(answer: Sequence[bytes]) -> dict[str, str]:
 
 
 def format_applied(applied: StreamPosition | None) -> str:
-    """Return the report of a process: the position that all its readers have applied, None if unknown.
+    """Return the report of a process: the position that all its readers have applied, None if it is unknown.
 
-    Redis keeps it with the number of the reading that told it: what stays the same was told by nobody since.
+    Redis stores it with the number of the read that sent it, so every new report differs from the last one.
     """
     return f"{applied.epoch} {applied.offset}" if applied else "- -"
 
 
 def parse_applied(report: str) -> StreamPosition | None:
-    """Return the position in a process's report; None if it is unknown."""
+    """Return the position in a report, None if it is unknown."""
     epoch, _, rest = report.partition(" ")
     offset = rest.partition(" ")[0]
     return StreamPosition(epoch, int(offset)) if offset.isdecimal() else None

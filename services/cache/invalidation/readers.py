@@ -1,4 +1,4 @@
-"""The queue of events for one near cache at the other end of a Watch stream."""
+"""The readers of the stream: the queue of events for each near cache with a Watch stream."""
 
 import asyncio
 from collections import deque
@@ -11,28 +11,28 @@ from services.cache import namespaces
 from services.cache.invalidation.positions import Event, StreamPosition
 
 MAX_QUEUED = 1_000
-"""The length of a reader's queue. A slower reader gets a reset instead."""
+"""The maximum length of a reader's queue. A reader that is too slow gets a reset instead."""
 
 resets = Counter("trivet_cache_resets_total", "Resets sent to readers, by reason.", ["reason"])
 
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """The tick comes back: all events from before it have been sent."""
+    """A tick that is sent back, after all events from before it."""
 
     tick_ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Drop everything and go on from here."""
+    """The order to drop all entries and continue from a position."""
 
     position: StreamPosition
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A tick and when it came in."""
+    """A tick, and the time of its arrival."""
 
     tick_ns: int
     at: float
@@ -42,7 +42,7 @@ WatchEvent = Echo | Event | Reset
 
 
 class Reader:
-    """A reader with a number that is unique in this process. `has_begun` is set once it has its first position."""
+    """A reader, with a number that is unique in this process. `has_begun` is True once it has its first position."""
 
     def __init__(self, number: int, caller: str) -> None:
         self.number = number
@@ -54,11 +54,11 @@ class Reader:
         self._is_closed = False
 
     def tick(self, tick: Tick) -> None:
-        """Keep a tick until the stream has been read. Of very many the oldest are never echoed."""
+        """Keep a tick until the stream has been read. At most 1,000 are kept. Older ones are never echoed."""
         self._ticks.append(tick)
 
     def take_ticks(self) -> list[Tick]:
-        """Return the ticks that wait, and keep them no longer."""
+        """Return the kept ticks, and keep them no longer."""
         taken = list(self._ticks)
         self._ticks.clear()
         return taken

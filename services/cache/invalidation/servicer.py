@@ -1,4 +1,4 @@
-"""The RPCs on invalidations: decode, one call, encode."""
+"""The RPCs of invalidation: decode, one call, encode."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from trivet.client.deadline import remaining
 
 CONFIRM_SECONDS = 1.0
 ANSWER_SECONDS = 0.05
-"""Kept of the caller's deadline, so that an unconfirmed invalidation is answered before the deadline passes."""
+"""The part of the caller's deadline that is reserved for the response of an unconfirmed invalidation."""
 
 
 class InvalidationRpcs:
@@ -28,9 +28,8 @@ class InvalidationRpcs:
         self._streams = streams
 
     async def Invalidate(self, request: pb.InvalidateRequest, context: Context) -> pb.InvalidateResponse:
-        who = caller()
         request_validation.check_tags(request.tags, "tags", request_validation.MAX_INVALIDATED_TAGS)
-        tags = [namespaces.tag_to_invalidate(tag, who) for tag in request.tags]
+        tags = [namespaces.tag_to_invalidate(tag, caller()) for tag in request.tags]
         invalidated = await self._entries.invalidate(tags)
         confirmed = await self._watchers.confirmed(invalidated, within=remaining(CONFIRM_SECONDS) - ANSWER_SECONDS)
         return pb.InvalidateResponse(position=encode_position(invalidated.position), confirmed=confirmed)
@@ -45,7 +44,7 @@ class InvalidationRpcs:
             async for event in reader.events():
                 yield encode_watch_event(event)
             if listening.done():
-                listening.result()  # raises the error of a wrong request
+                listening.result()  # raises the error of an invalid request
         finally:
             self._watchers.leave(reader)
             listening.cancel()

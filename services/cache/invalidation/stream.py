@@ -8,22 +8,22 @@ from services.cache.redis.scripts import FORGET, RANGE, REPORTS, TAIL
 from services.cache.redis.store import Store
 
 MAX_EVENTS = 1_000
-"""The most events that a reader gets one by one. A reader that is further behind gets a reset."""
+"""The maximum number of events that a reader gets one by one. A reader that is further behind gets a reset."""
 
 PAGE_SIZE = 100
-"""The number of events per read: events can be large, and the time-out is short."""
+"""The number of events per read. Events can be large, and the time-out is short."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """The present position, and the events since the known one; None if they are not available any more."""
+    """The present position, and the events since the known position. None if they are not available."""
 
     position: StreamPosition
     events: Sequence[Event] | None
 
 
 class Stream:
-    """The stream, for the cache process of this name. No method raises: they return None if Redis fails."""
+    """The stream, for the cache process of this name. If Redis fails, no method raises."""
 
     def __init__(self, store: Store, process: str) -> None:
         self._store = store
@@ -32,9 +32,10 @@ class Stream:
         self._read_number = 0
 
     async def read_tail(self, known: StreamPosition | None, report: str) -> Tail | None:
-        """Tell of this process's readers (empty: it has none that may be serving) and read on from what is known.
+        """Write the report on this process's readers, and read the stream behind the known position.
 
-        None where Redis cannot be read and written now, within 80 ms.
+        An empty report means that no reader can be serving. Returns None if Redis fails or accepts no writes, within
+        80 ms.
         """
         since = known or StreamPosition("", 0)
         self._read_number += 1
@@ -46,13 +47,13 @@ class Stream:
         return Tail(position, await self._rest(self._events(position.epoch, answer[2]), position))
 
     async def between(self, since: StreamPosition, until: StreamPosition) -> Sequence[Event] | None:
-        """Return the events after one position up to another; None if they are not available."""
+        """Return the events after one position up to another, None if they are not available or Redis fails."""
         if since.epoch != until.epoch:
             return None
         return await self._rest(await self._page(since, until), until)
 
     async def _rest(self, events: list[Event] | None, until: StreamPosition) -> Sequence[Event] | None:
-        """Return the events with those that are still to be read."""
+        """Return the events and the following ones up to a position, read page by page."""
         while events and events[-1].position.offset < until.offset:
             more = await self._page(events[-1].position, until)
             if not more or len(events) + len(more) > MAX_EVENTS:
@@ -65,12 +66,12 @@ class Stream:
         return self._events(since.epoch, await self._store.read(RANGE, (self._store.stream,), *args))
 
     async def processes_behind(self, position: StreamPosition, processes: Mapping[str, str]) -> Mapping[str, str]:
-        """Return the processes whose readers may not have applied the position yet."""
+        """Return the processes whose readers can be behind the position. If Redis fails, that is all of them."""
         answer = await self._store.read(REPORTS, self._keys)
         if answer is None:
             return processes
         now = parse_reports(answer)
-        # One that is not there any more may have been lost: only what it tells clears it.
+        # A missing report can be lost. Only a new report shows that the process is not behind.
         return {
             name: report
             for name, report in processes.items()
@@ -78,7 +79,7 @@ class Stream:
         }
 
     async def forget(self, processes: Mapping[str, str]) -> None:
-        """Delete the reports that have not changed since: the leases of those readers have ended."""
+        """Delete these reports if they have not changed, because the leases of their readers have ended."""
         pairs = [word for pair in processes.items() for word in pair]
         await self._store.read(FORGET, self._keys, *pairs)
 

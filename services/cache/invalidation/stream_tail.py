@@ -1,4 +1,4 @@
-"""Follows the end of the invalidation stream with a blocking XREAD, to hear of other processes' invalidations."""
+"""Follows the end of the invalidation stream with a blocking XREAD, to learn of other processes' invalidations."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 BLOCK_SECONDS = 5.0
 MARGIN_SECONDS = 1.0
-"""How much longer Redis may take to say that nothing came."""
+"""The time beyond BLOCK_SECONDS in which Redis must answer that no event came."""
 PAUSE_SECONDS = 0.2
 LONG_PAUSE_SECONDS = 5.0
 STREAM_END = b"$"
@@ -25,9 +25,9 @@ OnEvent = Callable[[int], None]
 
 
 class StreamTail:
-    """Waits for events on a connection of its own. It is a shortcut: the readers' next tick brings what it misses.
+    """Waits for events on its own connection. It is a shortcut: the readers' next tick finds the events that it misses.
 
-    It hears nothing if Redis cannot be reached, or does not permit XREAD.
+    It finds none if Redis is unreachable or does not permit XREAD.
     """
 
     def __init__(self, store: Store, on_event: OnEvent) -> None:
@@ -35,7 +35,7 @@ class StreamTail:
         self._on_event = on_event
 
     async def run(self) -> None:
-        """Listen for ever, whatever goes wrong."""
+        """Listen for ever. No error ends it."""
         logged = ""
         while True:
             pause = PAUSE_SECONDS
@@ -46,7 +46,7 @@ class StreamTail:
                     pause = LONG_PAUSE_SECONDS
                 except (RedisError, OSError, TimeoutError):
                     pass  # the store logs that Redis cannot be reached
-                except Exception as error:  # an answer of no shape: the next one may have one
+                except Exception as error:  # for example a malformed response: the next one can be valid
                     pause = LONG_PAUSE_SECONDS
                     if logged != (logged := f"{type(error).__name__}: {error}"):
                         logger.warning("cannot listen to the invalidation stream", exc_info=error)

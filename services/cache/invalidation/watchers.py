@@ -1,4 +1,4 @@
-"""The Watch streams of this process. The end of the invalidation stream is read once for all of them."""
+"""The Watch streams of this process. One read of the invalidation stream serves all of them."""
 
 import asyncio
 import logging
@@ -28,8 +28,8 @@ readers_now = Gauge("trivet_cache_readers", "Near caches that watch this process
 class Watchers:
     """The readers of this process.
 
-    Requests to read the stream that come during a reading share the next one, so that it contains all that happened
-    before the request. Each reader gets the events in the stream's order.
+    Requests for a read of the stream that arrive during a read share the next one. So each read finds all events from
+    before its requests. Each reader gets the events in the order of the stream.
     """
 
     def __init__(self, stream: Stream, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -50,12 +50,15 @@ class Watchers:
         self._logged_error = ""
 
     def join(self, caller: str) -> Reader:
-        """Return a new reader. Call `begin`, and `leave` at the end. Raises ResourceExhausted and Unavailable."""
+        """Return a new reader. Call `begin` next, and `leave` at the end.
+
+        Raises ResourceExhausted for too many readers, and Unavailable if the process is about to stop.
+        """
         if self._is_closed:
-            raise Unavailable("DRAINING", "this process shuts down: connect to another one")
+            raise Unavailable("DRAINING", "this process is about to stop: reconnect to reach another one")
         if len(self._readers) >= MAX_READERS:
             raise ResourceExhausted(
-                "TOO_MANY_READERS", f"{MAX_READERS} near caches watch this process already: retry later"
+                "TOO_MANY_READERS", f"this process already has {MAX_READERS} near caches, its limit: retry later"
             )
         self._numbers += 1
         reader = self._readers[self._numbers] = Reader(self._numbers, caller)
@@ -64,7 +67,7 @@ class Watchers:
         return reader
 
     def begin(self, reader: Reader, resume_from: StreamPosition | None) -> None:
-        """Send a reader the events since its position, or a reset if they are unknown."""
+        """Send a reader the events since its position, or a reset if they are not available."""
         self._joining.append((reader, resume_from))
         self._request_read()
 
@@ -78,7 +81,7 @@ class Watchers:
         self._barrier.notify()
 
     def tick(self, reader: Reader, tick_ns: int) -> None:
-        """Echo the tick after all events that have happened by now. It is never echoed if Redis fails."""
+        """Echo the tick after all events from before this call. If Redis fails, it is never echoed."""
         tick = Tick(tick_ns, self._now())
         self._leases.record_tick(reader.number, tick.at)
         reader.tick(tick)
@@ -88,12 +91,12 @@ class Watchers:
         """Record that a reader has applied all invalidations up to a position."""
         self._leases.record_applied(reader.number, position)
         self._barrier.notify()
-        # Invalidations made through other processes wait to hear it.
+        # Calls of Invalidate at other processes wait for this report.
         if self._leases.applied(self._now()) == self._known != self._last_reported:
             self._request_read()
 
     def notify_event(self, offset: int) -> None:
-        """Read the stream at once after another process has appended to it."""
+        """Read the stream at once, because another process has appended the event with this offset."""
         self._newest_offset = offset
         if self._readers and self._reading is None and self._is_behind():
             self._request_read()
@@ -105,7 +108,9 @@ class Watchers:
             reader.close()
 
     async def confirmed(self, invalidated: Invalidated, *, within: float) -> bool:
-        """Send the invalidation to all readers. Return True once none can serve the entries, False after `within` s."""
+        """Send the invalidation to all readers. Return True once none can serve the entries, False after `within`
+        seconds.
+        """
         if self._readers:
             self._request_read()
         return await self._barrier.confirmed(invalidated, within=within)
@@ -127,28 +132,28 @@ class Watchers:
                     if self._joining:
                         await asyncio.sleep(RETRY_SECONDS)
                         self._is_read_requested = True
-                elif self._newest_offset != newest and self._is_behind():  # appended while the end was being read
+                elif self._newest_offset != newest and self._is_behind():  # an event was appended during the read
                     self._is_read_requested = True
         finally:
             self._reading = None
 
     async def _result_of(self, reading: Awaitable[T | None]) -> T | None:
-        """Return the result of a reading of the stream, None if it raises."""
+        """Return the result of a read of the stream, None if it raises."""
         try:
             return await reading
-        except Exception as error:  # an answer of no shape, say: the next one may have one
+        except Exception as error:  # for example a malformed response: the next one can be valid
             if self._logged_error != (logged := f"{type(error).__name__}: {error}"):
                 self._logged_error = logged
-                logger.exception("reading the invalidation stream failed")
+                logger.exception("cannot read the invalidation stream")
             return None
 
     async def drain(self) -> None:
-        """Wait for a reading under way; `close` comes first, so that no other begins."""
+        """Wait for a running read. Call `close` before, so that no other begins."""
         await self._tasks.drain(DRAIN_SECONDS)
         await self._barrier.drain()
 
     async def _read(self) -> bool:
-        """Send every reader the new events, and echo the ticks from before. Returns False if Redis fails."""
+        """Read the stream, send the new events to all readers, and echo their ticks. Return False if Redis fails."""
         ticks = [(reader, reader.take_ticks()) for reader in self._readers.values()]
         joining, self._joining = self._joining, []
         now = self._now()
@@ -183,7 +188,7 @@ class Watchers:
         missed = None
         if resume_from is not None:
             missed = await self._result_of(self._stream.between(resume_from, present))
-        if reader.number not in self._readers:  # it has left meanwhile
+        if reader.number not in self._readers:  # the reader has left meanwhile
             return
         reader.has_begun = True
         if missed is None or resume_from is None:

@@ -9,7 +9,7 @@ from services.cache.redis.store import READ_SECONDS, Store
 
 @dataclass(frozen=True, slots=True)
 class Acquired:
-    """Whether something was counted, how many more are allowed now, and how long to wait if it was refused."""
+    """The decision, the number of requests that are still allowed now, and the wait of a refused request."""
 
     allowed: bool
     remaining: int
@@ -17,36 +17,36 @@ class Acquired:
 
 
 class WindowLimits:
-    """Counts by rule and subject. A new window begins after a full period in which nothing was allowed."""
+    """Windows by rule and subject. A new window starts after a whole period without an allowed request."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def acquire(self, rule: str, subject: str, limit: int, period_ms: int, cost: int) -> Acquired:
-        """Count `cost` if no more than `limit` are then counted. Raises Unavailable, within 80 ms.
+        """Count `cost` requests if the limit allows them. Raises Unavailable if Redis fails, within 80 ms.
 
-        Where a connection is lost it is asked again and may count twice: more is never allowed than the limit.
+        After a lost connection the script is sent again and can count twice. It never allows more than the limit.
         """
         return await _acquire(self._store, ACQUIRE, f"window:{rule}", subject, (limit, period_ms, cost))
 
 
 class GcraLimits:
-    """Counts by rule and subject, apart from the windows'. Each period gives back a limit's worth, one at a time."""
+    """Rates by rule and subject, separate from the windows. Capacity returns steadily, `limit` requests per period."""
 
     def __init__(self, store: Store, *, script: Script = GCRA) -> None:
         self._store = store
         self._script = script
 
     async def acquire(self, rule: str, subject: str, limit: int, period_ms: int, cost: int) -> Acquired:
-        """Count `cost` if the rate allows it now: a burst of `limit`, then one every `period_ms / limit`.
+        """Count `cost` requests if the rate allows them: a burst of `limit`, then one every `period_ms / limit`.
 
-        Raises Unavailable, and may count twice, as `WindowLimits.acquire` does.
+        Raises Unavailable, and can count twice, as `WindowLimits.acquire` does.
         """
         return await _acquire(self._store, self._script, f"rate:{rule}", subject, (limit, period_ms, cost))
 
 
 async def _acquire(store: Store, script: Script, rule: str, subject: str, args: tuple[int, ...]) -> Acquired:
-    # The hash has a fixed length, and keeps addresses out of Redis.
+    # The hash has a fixed length, and hides IP addresses in Redis.
     name = f"{store.prefix}{rule}:{hashlib.sha256(subject.encode()).hexdigest()}"
     answer = await store.write(script, (name,), *args, seconds=READ_SECONDS)
     return Acquired(answer[0] == 1, answer[1], answer[2])

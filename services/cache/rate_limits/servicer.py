@@ -1,4 +1,4 @@
-"""trivet.cache.v1.RateLimitService: decode, one call, encode."""
+"""`trivet.cache.v1.RateLimitService`: decode, one call, encode."""
 
 from prometheus_client import Counter
 
@@ -31,7 +31,9 @@ class RateLimitServicer(RateLimitServiceServicer):
         period_ms = request_validation.period_ms(request.period.ToNanoseconds())
         limits = self._limits.get(request.algorithm)
         if limits is None:
-            raise InvalidArgument("UNKNOWN_ALGORITHM", "algorithm must be a value of the enum", field="algorithm")
+            raise InvalidArgument(
+                "UNKNOWN_ALGORITHM", "algorithm must be ALGORITHM_WINDOW or ALGORITHM_GCRA", field="algorithm"
+            )
         taken = await limits.acquire(rule, request.subject, request.limit, period_ms, cost)
         if taken.allowed:
             _allowed.inc()

@@ -1,1 +1,1 @@
-"""Redis: connections, scripts, sentinels and coalesced reads."""
+"""Redis: connections, sentinels, the circuit breaker, scripts and coalesced reads."""

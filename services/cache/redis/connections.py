@@ -1,6 +1,6 @@
-"""A bounded set of connections to one Redis, each looked at before it is used.
+"""A bounded set of connections to one Redis server. Each new connection checks which server answers.
 
-It stands below redis-py's client and pool, which cost as much again as the command itself and try ten times.
+It replaces redis-py's client and pool, which cost as much time as the command itself and retry ten times.
 """
 
 import asyncio
@@ -22,24 +22,25 @@ class ClusterError(RedisError):
 
 
 class ReplicaError(RedisConnectionError):
-    """The server is a replica: it accepts no writes, and its data can be outdated."""
+    """The server is a replica, which accepts no writes and can have outdated data."""
 
 
 class ServerChangedError(RedisConnectionError):
-    """Another server, or the same one after a restart, answers at the address."""
+    """Another server, or the same one after a restart, answers at this address."""
 
 
 async def inspect_server(connection: AbstractConnection) -> str:
-    """Return the server_id of the server behind a connection: a word that changes when it restarts or is failed over.
+    """Return the id of the server behind a connection: 16 characters of its replication id.
 
-    Raises ClusterError, ReplicaError, and redis-py's errors when it does not answer.
+    The id changes with a restart or a fail-over. Raises ClusterError, ReplicaError, and redis-py's errors if the server
+    does not answer.
     """
     await send(connection, "INFO")
     answer = await read_response(connection)
     try:
         info = dict(line.split(":", 1) for line in answer.decode().splitlines() if ":" in line)
     except (AttributeError, UnicodeDecodeError):
-        raise InvalidResponse(f"INFO is answered by what is no text: {answer!r:.80}") from None
+        raise InvalidResponse(f"the response to INFO is not text: {answer!r:.80}") from None
     if info.get("cluster_enabled") == "1":
         raise ClusterError("this is a Redis Cluster")
     if info.get("role") != "master":
@@ -48,7 +49,7 @@ async def inspect_server(connection: AbstractConnection) -> str:
 
 
 async def run(connection: AbstractConnection, script: Script, keys: tuple[str, ...], *args: str | int | bytes) -> Any:
-    """Run a script in one round trip, in a second one if the server has not seen it."""
+    """Run a script in one round trip, or in two if the server has not loaded it yet. Raises redis-py's errors."""
     try:
         await send(connection, "EVALSHA", script.sha, len(keys), *keys, *args)
         return await read_response(connection)
@@ -58,7 +59,7 @@ async def run(connection: AbstractConnection, script: Script, keys: tuple[str, .
 
 
 class Connections:
-    """Connections to one server's one server_id, opened as they are needed and kept until they are dropped together."""
+    """At most `limit` connections to the server with one id. They are opened on demand and dropped together."""
 
     def __init__(self, url: str, *, limit: int = MAX_CONNECTIONS) -> None:
         self._sentinels = Sentinels.of(url)
@@ -71,10 +72,10 @@ class Connections:
         self._address: tuple[str, int] | None = None
 
     async def open(self) -> tuple[AbstractConnection, str]:
-        """Return a new connection, which is the caller's to close, and the server_id of the server behind it.
+        """Return a new connection, which the caller closes, and the id of the server behind it.
 
-        Sentinels, if there are any, are asked where that is; while none of them answers it is where it was. Raises
-        redis-py's errors.
+        Sentinels, if configured, are asked for the primary. If none of them answers, the last known primary is used.
+        Raises redis-py's errors.
         """
         if self._sentinels is not None:
             try:
@@ -96,21 +97,22 @@ class Connections:
             raise
 
     def adopt(self, connection: AbstractConnection, server_id: str) -> None:
-        """From now on serve this server_id of the server only, beginning with a connection to it."""
+        """Use only the server with this id from now on. `connection` is the first connection to it."""
         self._server_id = server_id
         self._idle.append(connection)
 
     async def drop(self) -> None:
-        """Close what is idle now, and what is in use when its answer has come."""
+        """Close the idle connections now, and each busy connection when its response has arrived."""
         self._generation += 1
         idle, self._idle = self._idle, []
         for connection in idle:
             await close(connection)
 
     async def run(self, script: Script, keys: tuple[str, ...], *args: str | int | bytes, again: bool = True) -> Any:
-        """Run a script on some connection. Raises redis-py's errors.
+        """Run a script on any connection. Raises redis-py's errors.
 
-        With `again`, a connection that turns out to have been closed while it was idle is replaced, once.
+        With `again`, a script that failed on an idle connection is sent once more on a new one: the server can have
+        closed the idle one.
         """
         async with self._slots:
             connection = self._idle.pop() if self._idle else None
@@ -126,7 +128,7 @@ class Connections:
         connection, server_id = await self._connect()
         if server_id != self._server_id:
             await close(connection)
-            raise ServerChangedError("another server answers")
+            raise ServerChangedError("another server answers at this address")
         return connection
 
     async def _run_on(
@@ -142,14 +144,16 @@ class Connections:
         except ResponseError:
             await self._give_back(connection, generation)
             raise
-        except BaseException:  # also a cancel: an answer may still be on its way, so nobody may use this one again
+        except (
+            BaseException
+        ):  # also a cancellation: the response can still arrive, so the connection cannot be used again
             await close(connection)
             raise
         await self._give_back(connection, generation)
         return answer
 
     async def _give_back(self, connection: AbstractConnection, generation: int) -> None:
-        # One that was opened before the drop may lead to a server that is no longer the one to ask.
+        # A connection from before a drop can lead to the former primary.
         if generation == self._generation:
             self._idle.append(connection)
         else:

@@ -1,4 +1,4 @@
-"""Coalesces reads of single entries: reads that come while a script runs share the next one."""
+"""Coalesces reads of single entries: reads that arrive while a script runs share the next script."""
 
 import asyncio
 import logging
@@ -13,17 +13,17 @@ T = TypeVar("T")
 
 MAX_KEYS_PER_SCRIPT = 256
 YIELDS_PER_READ, MAX_YIELDS = 8, 40
-"""How many turns of the event loop a script waits per read of a recent batch, and at most."""
+"""The number of event loop iterations that a script waits per read of recent batches, and the maximum."""
 DECAY, SINGLE_READ = 0.9, 1.1
-"""How fast a expected is forgotten with each script, and from when on one read counts as alone."""
+"""The factor by which the size of recent batches decays per script, and the size up to which no script waits."""
 
 
 class ReadCoalescer(Generic[T]):
-    """One script at a time, for all keys requested by then: a script costs far more than one key in it.
+    """Runs one script at a time, for all keys that wait, because a script costs far more than a key in it.
 
-    No read shares a script that began before it. `read` returns None for all keys if the store fails; an exception
-    counts as None. Reads that came meanwhile get None too, so that they do not wait for another time-out. Under load
-    each script waits a moment for more reads; a single read does not wait.
+    A read never shares a script that started before it. `read` returns None for all keys if the store fails. An
+    exception counts as None. The reads that wait meanwhile get None too, instead of another time-out. Under load, each
+    script waits a moment for more reads. A single read does not wait.
     """
 
     def __init__(self, read: Callable[[Sequence[str]], Awaitable[Sequence[T] | None]]) -> None:
@@ -39,7 +39,7 @@ class ReadCoalescer(Generic[T]):
         found: asyncio.Future[T | None] = loop.create_future()
         self._queued.append((key, found))
         if self._reading is None:
-            # A context of its own, without the deadline and the actor of the first request.
+            # A new context, without the deadline and the actor of the first request.
             self._reading = loop.create_task(self._read_while_queued(), context=Context())
         return await found
 
@@ -54,7 +54,7 @@ class ReadCoalescer(Generic[T]):
                     batch, self._queued = [*batch, *self._queued], []
                     values = [None] * len(batch)  # type: ignore[list-item]  # the store failed
                 for (_, found), value in zip(batch, values, strict=True):
-                    if not found.done():  # its call may have ended
+                    if not found.done():  # its call can have ended
                         found.set_result(value)
         finally:
             self._reading = None
@@ -62,14 +62,14 @@ class ReadCoalescer(Generic[T]):
     async def _values(self, keys: Sequence[str]) -> Sequence[T] | None:
         try:
             return await self._read(keys)
-        except Exception as error:  # whatever it was, those who wait must hear of something
+        except Exception as error:  # whatever fails, the waiting reads need a result
             if self._logged_error != (logged := f"{type(error).__name__}: {error}"):
                 self._logged_error = logged
-                logger.exception("reading entries failed")
+                logger.exception("cannot read entries")
             return None
 
     async def drain(self) -> None:
-        """End what is being read: nobody waits for it any more."""
+        """Cancel the running script. Call it when no read waits any more."""
         if self._reading is not None:
             await end(self._reading)
 

@@ -1,4 +1,4 @@
-"""The Lua scripts that Redis runs, each one step that nothing comes between."""
+"""The Lua scripts. Redis runs each one atomically."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ FOLDER = Path(__file__).parent / "lua"
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script's text, and the name that Redis knows it by once it has seen it."""
+    """A script: its name in metrics and traces, its text, and the SHA-1 by which EVALSHA names it."""
 
     name: str
     text: str
@@ -17,9 +17,9 @@ class Script:
 
 
 def load(name: str, *parts: str) -> Script:
-    """Read a script from the files it is made of, in their order."""
+    """Return the script that consists of these files in `lua/`, in this order."""
     text = "\n".join((FOLDER / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
-    # SHA-1 is what EVALSHA names scripts by; nothing rests on its strength.
+    # EVALSHA names scripts by SHA-1. Nothing depends on its strength.
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

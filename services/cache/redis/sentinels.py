@@ -1,4 +1,4 @@
-"""Which of several Redis servers is the primary, as most of its sentinels say."""
+"""Asks Redis Sentinel which server is the primary."""
 
 import asyncio
 from collections import Counter
@@ -21,12 +21,15 @@ Address = tuple[str, int]
 
 
 class NoPrimaryError(RedisConnectionError):
-    """No sentinel that answers knows the service."""
+    """No sentinel answered with an address of the primary."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentinels:
-    """The sentinels of one service; by `redis_url` its primary is reached, by `url` a sentinel, but for the address."""
+    """The sentinels of one service. `redis_url` is the URL of its primary, and `url` that of a sentinel.
+
+    Both URLs have a placeholder for the host.
+    """
 
     addresses: Sequence[Address]
     service: str
@@ -35,11 +38,11 @@ class Sentinels:
 
     @classmethod
     def of(cls, url: str) -> "Sentinels | None":
-        """Read `redis+sentinel://[user:password@]host:port[,host:port...]/service[/db]`; None for another scheme.
+        """Parse `redis+sentinel://[user:password@]host:port[,host:port...]/service[/db]`. None for another scheme.
 
-        With `rediss+sentinel` servers and sentinels are spoken to over TLS. User and password are the servers'; the
-        sentinels' own follow a question mark as `sentinel_username` and `sentinel_password`. What else is there is
-        redis-py's. Raises ValueError for what is not of that form.
+        `rediss+sentinel` uses TLS to servers and sentinels. User and password are those of the servers. The options
+        `sentinel_username` and `sentinel_password` after a question mark are those of the sentinels. Other options go
+        to redis-py. Raises ValueError for another form.
         """
         parts = urlsplit(url)
         if parts.scheme not in SCHEMES:
@@ -47,7 +50,7 @@ class Sentinels:
         credentials, at, hosts = parts.netloc.rpartition("@")
         service, _, database = parts.path.strip("/").partition("/")
         if not service or not (database or "0").isdecimal():
-            raise ValueError("the name of the service follows the sentinels, and then nothing or the database's number")
+            raise ValueError("the sentinels must be followed by /SERVICE, and optionally by /DATABASE, a number")
         given = parse_qsl(parts.query, keep_blank_values=True)
         query = urlencode(
             [(name, value) for name, value in given if name not in SENTINEL_OPTIONS], quote_via=quote, safe="/"
@@ -66,11 +69,11 @@ class Sentinels:
         )
 
     async def primary(self) -> Address:
-        """Return the address that most sentinels name, within 100 ms. Raises NoPrimaryError."""
+        """Return the address that most sentinels name, within 100 ms. Raises NoPrimaryError if none names one."""
         asked = [asyncio.create_task(self._query(address)) for address in self.addresses]
         named = Counter(address for address in await asyncio.gather(*asked) if address is not None)
         if not named:
-            raise NoPrimaryError("no sentinel names a primary")
+            raise NoPrimaryError("no sentinel names a primary: check the sentinels and the service of REDIS_URL")
         return named.most_common(1)[0][0]
 
     async def _query(self, address: Address) -> Address | None:
@@ -89,7 +92,7 @@ class Sentinels:
 
 
 def _parse_answer(answer: Any) -> Address | None:
-    """Return the address in a sentinel's answer, None for one that is none: it counts as no answer."""
+    """Return the address in a sentinel's response, None for any other response."""
     try:
         host, port = answer
         address = host.decode(), int(port)
@@ -101,5 +104,5 @@ def _parse_answer(answer: Any) -> Address | None:
 def _address(text: str) -> Address:
     parts = urlsplit(f"//{text}")
     if not parts.hostname:
-        raise ValueError("each sentinel is host:port")
+        raise ValueError("each sentinel must be HOST:PORT")
     return parts.hostname, parts.port or SENTINEL_PORT

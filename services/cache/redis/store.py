@@ -23,7 +23,7 @@ PROBE_SECONDS = 0.25
 PROBE_PAUSE_SECONDS = 0.2
 FAILURES_TO_OPEN = 3
 FAIL_OVER_ERRORS = (ReadOnlyError, ReplicaError, ServerChangedError)
-"""Errors that show a fail-over. They open the circuit breaker at once."""
+"""Errors that indicate a fail-over. One of them opens the circuit breaker."""
 
 errors = Counter("trivet_cache_store_errors_total", "Commands that failed in Redis.", ["error"])
 up = Gauge("trivet_cache_store_up", "1 while Redis is used, 0 while it is only probed.")
@@ -35,9 +35,10 @@ class Store:
     """One Redis behind a circuit breaker.
 
     Three failures in a row open the breaker. Then only probes are sent, one at a time, until Redis answers. A failed
-    invalidation can be lost: nothing is read until a new epoch has begun, which makes every older entry a miss. The
-    start begins a new epoch too, because invalidations of the time before are unknown.
-    `async with` starts to probe; Redis can come up later. `found_cluster` is set if Redis turns out to be a cluster.
+    invalidation can be lost. So nothing is read after it until a new epoch has begun, which makes every older entry a
+    miss. The start begins a new epoch too, because invalidations from before it are unknown.
+
+    `async with` starts the probes, and Redis can be down at that time. `found_cluster` is set if Redis is a cluster.
     """
 
     def __init__(self, url: str, prefix: str) -> None:
@@ -67,7 +68,7 @@ class Store:
         return self._probing is None and self._server_id != ""
 
     async def read(self, script: Script, keys: tuple[str, ...], *args: Argument) -> Any:
-        """Run a script that reads; its ARGV[1] is the server's server_id. Returns None if Redis fails, within 80 ms."""
+        """Run a script that reads. Its ARGV[1] is the server's id. Returns None if Redis fails, within 80 ms."""
         if not self.is_up:
             return None
         try:
@@ -84,9 +85,9 @@ class Store:
         again: bool = True,
         seconds: float = WRITE_SECONDS,
     ) -> Any:
-        """Run a script that writes; its ARGV[1] is the server's server_id. Raises Unavailable within `seconds`.
+        """Run a script that writes. Its ARGV[1] is the server's id. Raises Unavailable, within `seconds`.
 
-        With `again` the script is idempotent and can be retried.
+        With `again`, a script that failed on an idle connection is sent once more.
         """
         if not self.is_up:
             raise _unavailable()
@@ -97,7 +98,7 @@ class Store:
             raise _unavailable() from error
 
     async def invalidate(self, script: Script, keys: tuple[str, ...], *args: Argument) -> Any:
-        """Write an invalidation. If it fails, a new epoch makes all present entries misses."""
+        """Run a script that invalidates. Raises Unavailable. Then a new epoch makes all present entries misses."""
         try:
             return await self.write(script, keys, *args)
         except Unavailable:
@@ -106,15 +107,15 @@ class Store:
             raise
 
     async def connect(self) -> AbstractConnection:
-        """Return a connection of the caller's own to the server that is used now. Raises redis-py's errors."""
+        """Return a new connection to the server in use, which the caller closes. Raises redis-py's errors."""
         connection, server_id = await self._connections.open()
         if server_id != self._server_id:
             await close(connection)
-            raise ServerChangedError("another server answers")
+            raise ServerChangedError("another server answers at this address")
         return connection
 
     async def ping(self) -> None:
-        """Raise Unavailable unless Redis takes reads and writes now."""
+        """Raise Unavailable unless Redis accepts reads and writes now."""
         if self._probing is not None:
             await asyncio.wait((self._probing,), timeout=PROBE_SECONDS)
         if not self.is_up:
@@ -124,7 +125,7 @@ class Store:
                 connection, server_id = await self._connections.open()
                 await close(connection)
             if server_id != self._server_id:
-                raise ServerChangedError("another server answers")
+                raise ServerChangedError("another server answers at this address")
         except (RedisError, OSError, TimeoutError) as error:
             self._failed(error)
             raise _unavailable() from error
@@ -139,7 +140,7 @@ class Store:
         return answer
 
     def _failed(self, error: Exception) -> None:
-        """Count a failure. Open the breaker if Redis cannot be reached, not if it rejects one command."""
+        """Count a failure, and open the breaker if Redis is unreachable. A rejected command does not open it."""
         errors.labels(type(error).__name__).inc()
         if isinstance(error, ResponseError) and not isinstance(error, FAIL_OVER_ERRORS):
             if self._rejection != (rejection := str(error)):
@@ -151,7 +152,7 @@ class Store:
             self._open(f"{type(error).__name__}: {error}")
 
     def _open(self, reason: str) -> None:
-        """Open the breaker: only probes are sent to Redis from now on."""
+        """Open the breaker. From now on, only probes are sent to Redis."""
         if self._probing is None:
             if self._server_id:
                 logger.warning("continuing without the cache until Redis answers: %s", reason)
@@ -183,9 +184,9 @@ class Store:
         up.set(1)
 
     async def _reconnect(self) -> None:
-        """Connect. Begin a new epoch if the server has restarted or an invalidation may be lost."""
+        """Connect. Begin a new epoch if the server has restarted or an invalidation can be lost."""
         connection, server_id = await self._connections.open()
-        # An invalidation that fails from here on asks for another epoch.
+        # An invalidation that fails from here on needs another epoch.
         needed, self._needs_epoch = self._needs_epoch, False
         try:
             await run(connection, ENSURE_EPOCH, (self.stream, self.watchers), server_id, int(needed))
@@ -198,4 +199,4 @@ class Store:
 
 
 def _unavailable() -> Unavailable:
-    return Unavailable("STORE_UNAVAILABLE", "the cache's store cannot be reached: retry later")
+    return Unavailable("STORE_UNAVAILABLE", "Redis is unreachable: retry later")

@@ -1,1 +1,1 @@
-"""Hits, misses, fills and refusals by namespace."""
+"""Statistics: hits, misses, fills and refused writes by namespace."""

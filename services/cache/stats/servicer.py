@@ -1,4 +1,4 @@
-"""The RPC on statistics."""
+"""The RPC of the statistics."""
 
 from runtime.clock import timestamp
 from runtime.rpc.interceptor_chain import Context

@@ -1,4 +1,4 @@
-"""Hits, misses, fills and refusals by namespace: as numbers for GetStats, and for Prometheus."""
+"""Hits, misses, fills and refused writes by namespace, for GetStats and for Prometheus."""
 
 from datetime import datetime
 
@@ -16,7 +16,7 @@ refusals = Counter("trivet_cache_refusals_total", "Writes refused because their 
 
 
 class HitCounts:
-    """What happened in one namespace since the process started."""
+    """The counts of one namespace since the process started."""
 
     def __init__(self, label: str) -> None:
         self.hits = self.misses = self.fills = self.refusals = 0
@@ -24,14 +24,14 @@ class HitCounts:
         self._fills, self._refusals = fills.of(label), refusals.of(label)
 
     def read(self, found: int, asked: int) -> None:
-        """Count reads: how many entries were asked for, and how many of them were there."""
+        """Count a read of `asked` entries, of which `found` were hits."""
         self.hits += found
         self.misses += asked - found
         self._hits.value += found
         self._misses.value += asked - found
 
     def wrote(self, stored: int, given: int) -> None:
-        """Count writes: how many entries were given, and how many of them were stored."""
+        """Count a write of `given` entries, of which `stored` were stored."""
         self.fills += stored
         self.refusals += given - stored
         self._fills.value += stored
@@ -39,7 +39,7 @@ class HitCounts:
 
 
 class Stats:
-    """Counts per namespace: all shared ones and up to 1,000 others; further ones share one count.
+    """Counts per namespace. At most 1,000 namespaces have their own counts. Further private ones share one count.
 
     Prometheus gets the shared namespaces by name and all others as `other`.
     """

@@ -1,11 +1,11 @@
--- Counts in the window KEYS[1]: ARGV[2] are allowed, ARGV[3] is the period in milliseconds, ARGV[4] how many to count.
--- Answers {1 or 0, how many are left, milliseconds to wait}.
+-- Acquires from the window KEYS[1]. ARGV[2] is the limit, ARGV[3] the period in milliseconds, ARGV[4] the cost.
+-- Returns {1 if allowed or else 0, the requests left, the wait in milliseconds}.
 --
--- The key lives for a period after what was allowed last, so it is gone when the window is over: no clock is read.
+-- The key expires a period after the last allowed request. So the window ends with the key, and no clock is read.
 
 local LIMIT, PERIOD, COST = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
--- What is no count, or would never end, is none of ours.
+-- A value that is not a number, or has no expiry, was not written by this script. It counts as 0.
 local function counted()
   local count = redis.pcall('GET', KEYS[1])
   local left = redis.call('PTTL', KEYS[1])
@@ -17,7 +17,7 @@ end
 
 local count, left = counted()
 if count + COST > LIMIT then
-  -- At the very end of its life a key has 0 ms left, and is still there.
+  -- Just before it expires, a key has 0 ms left.
   return {0, math.max(LIMIT - count, 0), math.max(left, 1)}
 end
 redis.call('SET', KEYS[1], count + COST, 'PX', PERIOD)

@@ -1,3 +1,3 @@
--- Removes the keys; answers how many were there.
+-- Deletes the keys. Returns how many existed.
 
 return redis.call('UNLINK', unpack(KEYS))

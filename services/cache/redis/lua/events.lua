@@ -1,7 +1,7 @@
--- Reading the invalidation stream: after stream.lua.
+-- Reads events of the invalidation stream. Requires stream.lua.
 
--- The first `most` events after `from` and up to `to`, as {offset, keys of the tags}; false if `from` is not in the
--- stream (any more) or of another epoch.
+-- Returns the first `most` events after `from` and up to `to`, each as {offset, keys of the tags}. Returns false if
+-- `from` is not in the stream any more, or is of another epoch.
 local function events_between(epoch, from, to, most)
   local found = redis.call('XRANGE', STREAM, from .. '-0', digits(to) .. '-0', 'COUNT', most + 1)
   local first = found[1]

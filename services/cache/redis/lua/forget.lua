@@ -1,4 +1,5 @@
--- Removes processes that have told nothing new. From ARGV[2] on, for each: its name, and what it told last.
+-- Deletes the reports of processes if they have not changed. From ARGV[2] on, for each process: its name and its
+-- report.
 
 for i = 2, #ARGV, 2 do
   if redis.call('HGET', WATCHERS, ARGV[i]) == ARGV[i + 1] then

@@ -1,12 +1,13 @@
--- Counts at a steady rate under KEYS[1], by the generic cell rate algorithm: ARGV[2] are allowed per period, ARGV[3] is
--- the period in milliseconds, ARGV[4] how many to count. Answers {1 or 0, how many are left, milliseconds to wait}.
+-- Acquires from the rate KEYS[1], by the generic cell rate algorithm. ARGV[2] is the limit per period, ARGV[3] the
+-- period in milliseconds, ARGV[4] the cost. Returns {1 if allowed or else 0, the requests left, the wait in
+-- milliseconds}.
 --
--- Kept is when it was counted last, in microseconds of Redis' clock, and how far ahead of that the theoretical arrival
--- time then lay. Times that are apart stay exact where their sum would not: a limit of a million in a millisecond.
+-- The key stores the time of the last count, in microseconds of Redis' clock, and how far the theoretical arrival time
+-- was ahead of it. Two separate numbers stay exact. Their sum would not, for a limit of a million in a millisecond.
 
 local LIMIT, PERIOD, COST = tonumber(ARGV[2]), tonumber(ARGV[3]) * 1000, tonumber(ARGV[4])
 local INTERVAL = PERIOD / LIMIT
--- Far below one cell, and far above what a sum of a million intervals is wrong by.
+-- Much less than an interval, and much more than the rounding error of a million summed intervals.
 local ROUNDING = INTERVAL / 1000
 
 local clock = redis.call('TIME')
@@ -16,7 +17,7 @@ local function keep(ahead)
   redis.call('SET', KEYS[1], string.format('%.0f %.17g', now, ahead), 'PX', math.max(math.ceil(ahead / 1000), 1))
 end
 
--- How far the theoretical arrival time lies ahead of now. What is none of ours is no count.
+-- Returns how far the theoretical arrival time is ahead of now. A value of another form counts as 0.
 local function ahead_of_now()
   local kept = redis.pcall('GET', KEYS[1])
   local counted_at, ahead = string.match(type(kept) == 'string' and kept or '', '^(%d+) (%S+)$')
@@ -26,7 +27,7 @@ local function ahead_of_now()
   end
   local left = ahead - math.max(now - counted_at, 0)
   local bounded = math.max(math.min(left, PERIOD), 0)
-  -- A clock that was set back, or a period that was shortened, locks nobody out for longer than a period from now.
+  -- After the clock was set back, or the period was shortened, no subject waits longer than a period from now.
   if counted_at > now or left > PERIOD then
     keep(bounded)
   end

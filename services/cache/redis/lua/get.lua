@@ -1,16 +1,16 @@
--- Reads entries. KEYS[2..] are the entries; ARGV[2] is how many bytes of them to answer at most; ARGV[3] is for how
--- many milliseconds a miss is claimed, 0 if it is not.
--- Answers {epoch, offset, found...}: for each entry {value, milliseconds left, kind, tag...}; if it is missed,
--- false, or how many milliseconds another's claim still holds it; 'large' if there was no room for it.
+-- Reads entries. KEYS[2..] are the entries. ARGV[2] is the maximum number of bytes to return. ARGV[3] is the time in
+-- milliseconds for which a miss is claimed, 0 for no claim.
+-- Returns {epoch, offset, result...}. The result of a hit is {value, milliseconds left, kind, tag...}. The result of a
+-- miss is false, or the rest of another reader's claim in milliseconds. It is 'large' if the entry does not fit.
 --
--- An entry is a line of its epoch, its offset, its kind (`value` or `absent`) and the keys of its tags, and after that
--- line the value.
+-- An entry is a line of its epoch, its offset, its kind (`value` or `absent`) and the keys of its tags, followed by the
+-- value.
 
 local epoch, offset = position()
 local budget, CLAIM_MS = tonumber(ARGV[2]), tonumber(ARGV[3])
 local KINDS = {value = true, absent = true}
 
--- A hit only if no tag has moved since the fill, and none is missing: what is not known to be fresh is not answered.
+-- An entry is fresh if no tag was invalidated since its fill. A missing tag can have been invalidated.
 local function is_fresh(filled_at, tags)
   for _, tag_offset in ipairs(tag_offsets(tags)) do
     if not tag_offset or tag_offset > filled_at then
@@ -21,7 +21,7 @@ local function is_fresh(filled_at, tags)
 end
 
 local function find(key)
-  -- What cannot be answered is not copied out of the store first.
+  -- An entry that does not fit is not copied into the script.
   local size = redis.pcall('STRLEN', key)
   if type(size) ~= 'number' then
     return false

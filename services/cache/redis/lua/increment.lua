@@ -1,5 +1,5 @@
--- Adds ARGV[2] to the counter KEYS[1], which lives ARGV[3] milliseconds if it is new.
--- Answers the sum as text (a Lua number would round it above 2^53), or why it cannot be added: overflow or type.
+-- Adds ARGV[2] to the counter KEYS[1]. A new counter lives for ARGV[3] milliseconds.
+-- Returns the sum as text, because a Lua number is not exact above 2^53. Returns 'overflow' or 'type' if it cannot add.
 
 local is_new = redis.call('EXISTS', KEYS[1]) == 0
 local sum = redis.pcall('INCRBY', KEYS[1], ARGV[2])

@@ -1,9 +1,9 @@
--- Moves tags. KEYS[3..] are their keys; ARGV[2] is how long they are kept.
--- Answers {epoch, offset, kept since, process, told...}: the event's place, and of whose readers it is known.
+-- Invalidates tags. KEYS[3..] are their keys. ARGV[2] is the lifetime of a tag in milliseconds.
+-- Returns {epoch, offset, kept since, process, report...}: the position of the event, and the reports of all processes.
 
 local FIRST_TAG = 3
 
--- Removing needs no memory, and lets the writes after it pass where Redis is at maxmemory; a missing tag is a miss.
+-- DEL needs no memory, and after it Redis accepts the script's writes even at maxmemory. A missing tag makes a miss.
 redis.call('DEL', unpack(KEYS, FIRST_TAG))
 local epoch, offset = position()
 epoch, offset = append(offset, epoch, table.concat(KEYS, ' ', FIRST_TAG))

@@ -1,4 +1,4 @@
--- Answers what the processes have told, field by field; nothing if that has been lost.
+-- Returns the reports of all processes, as fields and values. Returns an empty table if they were lost.
 
 if not is_kept() then
   return {}

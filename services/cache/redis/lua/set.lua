@@ -1,13 +1,14 @@
 -- Writes entries. From ARGV[2] on, for each entry: its key, kind, value, time to live in milliseconds, the epoch and
--- the offset of its lease (the epoch empty without one), how many tags it has, and these.
--- Answers for each entry 1 if it was stored, 0 if its lease was refused. Either ends its claim.
+-- the offset of its lease, the number of its tags, and the tags. Without a lease, the epoch is empty. Returns 1 for
+-- each entry that was written, 0 for one whose lease is invalid. Both end the entry's claim.
 --
--- The first write of a script is a SET: at maxmemory that is refused, and all that follows a first write is not.
+-- The first write of the script is a SET. At maxmemory Redis rejects it, but it does not reject later writes of a
+-- script.
 
 local TAG_MARGIN_MS = 600000
 local epoch, offset = position()
 
--- Whether no tag has moved since `since`. One that is missing may have moved unseen, unless nothing has moved at all.
+-- Returns whether no tag was invalidated after `since`. A missing tag counts as invalidated at the present offset.
 local function stand_still(offsets, since)
   for _, tag_offset in ipairs(offsets) do
     if (tag_offset or offset) > since then
@@ -17,8 +18,8 @@ local function stand_still(offsets, since)
   return true
 end
 
--- Tags that are missing are made anew at the present offset, so that the next miss can be filled. A tag outlives
--- every entry that carries it by more than a fill takes.
+-- Creates missing tags at the present offset, so that the next miss can be filled. Prolongs the others. A tag outlives
+-- each of its entries by more than the time from a miss to its fill.
 local function keep(tags, offsets, ttl)
   for i, tag in ipairs(tags) do
     if not offsets[i] then

@@ -1,17 +1,18 @@
--- The invalidation stream, before every script that has to do with positions.
+-- The invalidation stream. Every script that uses positions requires this file.
 --
--- An event's id is its offset; its fields are the epoch it belongs to and the tags that moved. An event without tags
--- begins an epoch. KEYS[1] is the stream; ARGV[1] names the life of the server that this is asked of.
+-- The id of an event is its offset. Its fields are its epoch and the tags that it invalidates. An event without tags
+-- begins an epoch. KEYS[1] is the stream. ARGV[1] is the id of the server that the caller expects.
 
 local STREAM, SERVER_ID = KEYS[1], ARGV[1]
 local MAX_EVENTS = 10000
 
--- A whole number as text: Lua would write 1.7e+15.
+-- Returns a whole number as text. Lua itself would write 1.7e+15.
 local function digits(number)
   return string.format('%.0f', number)
 end
 
--- Offsets grow with the clock, so that a stream that was lost does not begin again below its old positions.
+-- Appends an event and returns its position. Offsets follow the clock, so that a new stream after a loss starts above
+-- the positions of the old one.
 local function append(after, epoch, tags)
   local now = redis.call('TIME')
   local offset = math.max(after + 1, now[1] * 1000000 + now[2])
@@ -20,7 +21,7 @@ local function append(after, epoch, tags)
   return epoch, offset
 end
 
--- The epoch and offset of the last event, or nil.
+-- Returns the epoch and offset of the last event, or nil.
 local function last_event()
   local event = redis.call('XREVRANGE', STREAM, '+', '-', 'COUNT', 1)[1]
   if event then
@@ -28,7 +29,7 @@ local function last_event()
   end
 end
 
--- The present position. A stream that is gone (flushed, evicted) begins a new epoch.
+-- Returns the present position. If the stream is missing (flushed, evicted), begins a new epoch.
 local function position()
   local epoch, offset = last_event()
   if epoch then
@@ -37,7 +38,7 @@ local function position()
   return append(0, nil, '')
 end
 
--- How far each tag has moved: false for one that is not there, or is not one of ours.
+-- Returns the offset of each tag's last invalidation, false for a tag that is missing or not a number.
 local function tag_offsets(tags)
   local offsets = {}
   if #tags > 0 then

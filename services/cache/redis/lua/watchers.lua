@@ -1,7 +1,7 @@
--- What each process has last told of its readers, in the hash KEYS[2]: after stream.lua.
+-- The last report of each cache process on its readers, in the hash KEYS[2]. Requires stream.lua.
 --
--- The hash also holds since which offset of which epoch it has been kept. Whoever told something before may have been
--- forgotten, by a flush or an eviction, and may have readers that are not known of.
+-- The field `kept-since` holds the epoch and the offset since which the hash exists. Reports from before can be lost,
+-- by a flush or an eviction, and their processes can have readers.
 
 local WATCHERS, KEPT_SINCE = KEYS[2], 'kept-since'
 
@@ -9,7 +9,8 @@ local function is_kept()
   return redis.call('TYPE', WATCHERS).ok == 'hash'
 end
 
--- Removes a process. Removing needs no memory, and lets the writes after it pass where Redis is at maxmemory.
+-- Deletes the report of a process. HDEL and DEL need no memory, and after them Redis accepts the script's writes even
+-- at maxmemory.
 local function forget(process)
   if is_kept() then
     redis.call('HDEL', WATCHERS, process)
@@ -18,13 +19,13 @@ local function forget(process)
   end
 end
 
--- The number of the reading by which a process told last, 0 if it is not there.
-local function last_reading(process)
+-- Returns the number of the read that wrote the last report of a process, 0 without a report.
+local function last_read_number(process)
   local told = is_kept() and redis.call('HGET', WATCHERS, process) or ''
   return tonumber(string.match(told, '%d+$')) or 0
 end
 
--- Since which offset nobody has been forgotten. The hash is begun anew if it is not of this epoch.
+-- Returns the offset since which no report was lost. Replaces a hash of another epoch.
 local function kept_since(epoch, offset)
   local since = is_kept() and redis.call('HGET', WATCHERS, KEPT_SINCE) or ''
   if string.sub(since, 1, #epoch + 1) == epoch .. ' ' then

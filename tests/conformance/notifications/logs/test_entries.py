@@ -140,7 +140,7 @@ async def test_an_entry_that_is_more_than_a_day_ahead_is_rejected_with_the_reaso
     assert answer.count == 2
     [rejected] = answer.rejected
     assert (rejected.index, rejected.reason) == (1, "IN_THE_FUTURE")
-    assert rejected.message == f"entries[1] is of {over}: more than 1 day ahead of the server's clock"
+    assert rejected.message == f"entries[1] has the time {over}: more than 1 day ahead of the server's clock"
     found = await at.reader.query(LogFilter(), encode=as_stored, size=5)
     assert [entry["message"] for entry in found.entries] == ["kept", "now"]
 
