@@ -192,7 +192,8 @@ class CacheServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Increment(self, request, context):
-        """Adds to a counter and returns its new value. A new counter starts at zero.
+        """Adds to a counter and returns its new value. A new counter starts at zero. A call that fails can have added, so a
+        retry can count twice.
         Callers: the gateway, identity, notifications.
         Fails with INVALID_ARGUMENT (INVALID_NAMESPACE, INVALID_KEY, INVALID_TTL), FAILED_PRECONDITION (NOT_A_COUNTER,
         COUNTER_OVERFLOW beyond 64 bits), PERMISSION_DENIED (NAMESPACE_NOT_YOURS) and UNAVAILABLE (STORE_UNAVAILABLE).

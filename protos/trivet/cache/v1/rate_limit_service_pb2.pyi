@@ -58,14 +58,14 @@ class AcquireRequest(_message.Message):
     subject: _builtins.str
     """The subject that is limited, for example an IP address. Any text; the server stores only a hash of it."""
     limit: _builtins.int
-    """The number of requests allowed per period, 1 to 1,000,000."""
+    """The number of requests allowed per period, from 1 to 1,000,000. Required: 0 is invalid."""
     cost: _builtins.int
     """The number of requests to count, from 1 to the limit. Defaults to 1."""
     algorithm: Global___AcquireRequest.Algorithm.ValueType
-    """The algorithm that counts."""
+    """The algorithm that counts. Unspecified means ALGORITHM_WINDOW."""
     @_builtins.property
     def period(self) -> _duration_pb2.Duration:
-        """The length of the period, from a millisecond to a day."""
+        """The length of the period, from a millisecond to a day. Required."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ Global___AcquireRequest: _TypeAlias = AcquireRequest  # noqa: Y015
 
 @_typing.final
 class AcquireResponse(_message.Message):
-    """The decision."""
+    """The decision on a request."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

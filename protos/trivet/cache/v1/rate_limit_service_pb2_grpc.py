@@ -50,7 +50,7 @@ class RateLimitServiceServicer:
 
     def Acquire(self, request, context):
         """Counts a request against a rate limit, atomically, if the limit allows it. A refused request neither counts nor
-        lengthens the wait.
+        lengthens the wait. A call that fails can have counted.
         With ALGORITHM_WINDOW, a window restarts after a whole period without an allowed request. With ALGORITHM_GCRA,
         capacity returns at a steady rate of one limit per period.
         Callers: the gateway, identity, notifications.

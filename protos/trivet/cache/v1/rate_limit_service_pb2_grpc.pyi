@@ -20,7 +20,7 @@ class RateLimitServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     Acquire: _aio.UnaryUnaryMultiCallable[_rate_limit_service_pb2.AcquireRequest, _rate_limit_service_pb2.AcquireResponse]
     """Counts a request against a rate limit, atomically, if the limit allows it. A refused request neither counts nor
-    lengthens the wait.
+    lengthens the wait. A call that fails can have counted.
     With ALGORITHM_WINDOW, a window restarts after a whole period without an allowed request. With ALGORITHM_GCRA,
     capacity returns at a steady rate of one limit per period.
     Callers: the gateway, identity, notifications.
@@ -40,7 +40,7 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_rate_limit_service_pb2.AcquireRequest, _abc.Awaitable[_rate_limit_service_pb2.AcquireResponse]],
     ) -> _abc.Awaitable[_rate_limit_service_pb2.AcquireResponse]:
         """Counts a request against a rate limit, atomically, if the limit allows it. A refused request neither counts nor
-        lengthens the wait.
+        lengthens the wait. A call that fails can have counted.
         With ALGORITHM_WINDOW, a window restarts after a whole period without an allowed request. With ALGORITHM_GCRA,
         capacity returns at a steady rate of one limit per period.
         Callers: the gateway, identity, notifications.

@@ -142,7 +142,7 @@ class CountEventsRequest(_message.Message):
     name: _builtins.str
     """The name of the events."""
     interval: Global___Interval.ValueType
-    """The length of an interval."""
+    """The length of an interval. Unspecified means DAY."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """The start of the time range, included. Unset for no bound."""

@@ -38,15 +38,21 @@ class AuditEvent(_message.Message):
     kind: _builtins.str
     """The kind of the event, for example `signed_in`: 1 to 64 of [a-z0-9._-]."""
     user_id: _builtins.str
-    """The user's id. Empty for an unknown user, and for an event without a single user, such as an import."""
+    """The user's id, cut to 128 characters. Empty for an unknown user, and for an event without a single user, such as an
+    import.
+    """
     actor: _builtins.str
-    """The user or service that acted: a user's id or `service:NAME`. Empty for the user themselves."""
+    """The user or service that acted: a user's id or `service:NAME`, cut to 128 characters. Empty for the user
+    themselves.
+    """
     ip_address: _builtins.str
-    """The client's IP address. Empty if it is unknown. Erased with the user."""
+    """The client's IP address, cut to 128 characters. Empty if it is unknown. Erased with the user."""
     user_agent: _builtins.str
     """The client's User-Agent, cut to 512 characters. Empty if it is unknown. Erased with the user."""
     detail: _builtins.str
-    """Details, for example the provider of a sign-in, cut to 512 characters. Erased with the user."""
+    """Details, for example the provider of a sign-in, cut to 512 characters. Empty if there are none. Erased with the
+    user.
+    """
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """The time of the event. A time more than a day ahead of the server's clock is replaced by the time of arrival."""

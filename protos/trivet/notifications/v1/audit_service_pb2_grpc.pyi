@@ -13,7 +13,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuditServiceStub:
-    """Audit events.
+    """Audit events: an append-only list of what happened to user accounts.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
@@ -33,7 +33,7 @@ class AuditServiceStub:
     """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Audit events.
+    """Audit events: an append-only list of what happened to user accounts.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """

@@ -63,7 +63,7 @@ class Delivery(_message.Message):
     NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
     LAST_ERROR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The notification's id."""
+    """The delivery's id."""
     user_id: _builtins.str
     """The recipient's user id."""
     type: _resources_pb2.NotificationType.ValueType

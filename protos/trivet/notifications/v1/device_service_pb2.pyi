@@ -30,7 +30,7 @@ class Device(_message.Message):
     id: _builtins.str
     """The device's id."""
     user_id: _builtins.str
-    """The owner's user id."""
+    """The owner's user id. Defaults to the caller."""
     endpoint: _builtins.str
     """The URL of the push service for this browser."""
     p256dh: _builtins.str

@@ -75,7 +75,7 @@ class LogEntry(_message.Message):
     id: _builtins.str
     """The entry's id."""
     level: Global___LogLevel.ValueType
-    """The severity."""
+    """The severity. Unspecified means INFO."""
     message: _builtins.str
     """The message, up to 8,192 characters."""
     user_id: _builtins.str
@@ -83,13 +83,15 @@ class LogEntry(_message.Message):
     endpoint: _builtins.str
     """The template of the route, up to 512 characters. Not its path, which can contain secrets. Empty if there is none."""
     method: _builtins.str
-    """The HTTP method. Empty if there is none."""
+    """The HTTP method, stored in capitals. A method that HTTP does not define is stored as `_OTHER`. Empty if there is
+    none.
+    """
     status: _builtins.int
     """The HTTP status. 0 if there is none."""
     duration_ms: _builtins.float
-    """The duration of the request in milliseconds."""
+    """The duration of the request in milliseconds. 0 if there is none."""
     service: _builtins.str
-    """The name of the service that wrote the entry, up to 128 characters."""
+    """The name of the service that wrote the entry, up to 128 characters. Empty if it is unknown."""
     trace_id: _builtins.str
     """The trace id: 32 hexadecimal digits. Empty if there is none."""
     span_id: _builtins.str
@@ -229,7 +231,7 @@ class QueryLogsRequest(_message.Message):
     endpoint: _builtins.str
     """The template of the route. Empty for all."""
     method: _builtins.str
-    """The HTTP method. Empty for all."""
+    """The HTTP method, case ignored. Empty for all."""
     text: _builtins.str
     """A substring of the message, case ignored, up to 256 characters. Empty for all."""
     page_size: _builtins.int
@@ -238,7 +240,7 @@ class QueryLogsRequest(_message.Message):
     """The `next_page_token` of the previous response. Empty for the first page."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """The start of the time range, included. Unset for no bound."""
+        """The start of the time range, included. Unset for a search back to the oldest entry, in growing time windows."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
@@ -246,7 +248,7 @@ class QueryLogsRequest(_message.Message):
 
     @_builtins.property
     def levels(self) -> _containers.RepeatedScalarFieldContainer[Global___LogLevel.ValueType]:
-        """The severities. Empty for all."""
+        """The severities. Empty for all. LOG_LEVEL_UNSPECIFIED is ignored."""
 
     def __init__(
         self,

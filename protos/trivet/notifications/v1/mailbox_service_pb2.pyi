@@ -90,14 +90,14 @@ class MailboxMessage(_message.Message):
     to: _builtins.str
     """The recipient's email address."""
     subject: _builtins.str
-    """The subject."""
+    """The subject. If the mail cannot be decrypted any more, it says so, and the recipient and the bodies are empty."""
     text: _builtins.str
     """The body as plain text."""
     html: _builtins.str
     """The body as HTML. Empty if there is none."""
     @_builtins.property
     def links(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The http and https URLs in the bodies, in order."""
+        """The http and https URLs in the bodies, in order, without duplicates."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -48,7 +48,7 @@ class Notification(_message.Message):
     user_id: _builtins.str
     """The recipient's user id, up to 128 characters."""
     type: _resources_pb2.NotificationType.ValueType
-    """The delivery channel. Unspecified means in-app when it is created."""
+    """The delivery channel. CreateNotification uses IN_APP if it is unspecified."""
     title: _builtins.str
     """The title, 1 to 200 characters."""
     message: _builtins.str
@@ -59,7 +59,9 @@ class Notification(_message.Message):
     """Whether the notification has been read. A notification of the type email counts as read from the start."""
     @_builtins.property
     def data(self) -> _struct_pb2.Struct:
-        """Further data of the product, up to 16 KiB. A key cannot begin with `$` or contain `.` or NUL."""
+        """Further data of the product, up to 16 KiB as JSON and 8 levels deep. A key cannot begin with `$` or contain `.` or
+        NUL.
+        """
 
     @_builtins.property
     def read_time(self) -> _timestamp_pb2.Timestamp:
@@ -67,7 +69,7 @@ class Notification(_message.Message):
 
     @_builtins.property
     def send_time(self) -> _timestamp_pb2.Timestamp:
-        """The time when it was sent. Unset if it has not been sent or is in-app."""
+        """The time when its mail was sent. Unset if it has not been sent or the notification is in-app."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -79,7 +81,7 @@ class Notification(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """The time when the notification disappears."""
+        """The time when the notification expires. An expired notification is not found."""
 
     @_builtins.property
     def email(self) -> Global___Email:
@@ -157,7 +159,9 @@ class CreateNotificationRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """The idempotency key, up to 128 characters. Optional. Keys are unique per caller."""
+    """The idempotency key, up to 128 characters. Keys are unique per caller. Empty for none: each call then creates a
+    notification.
+    """
     @_builtins.property
     def notification(self) -> Global___Notification:
         """The notification. Output-only fields are ignored."""
@@ -195,7 +199,7 @@ class GetNotificationRequest(_message.Message):
     """The notification's id."""
     @_builtins.property
     def read_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to return. Defaults to all."""
+        """The fields to return. Unset, and `*`, mean all. Email is never returned."""
 
     def __init__(
         self,
@@ -233,8 +237,9 @@ class ListNotificationsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous response. Empty for the first page."""
     page: _builtins.int
-    """The number of the page, from 1, instead of a token. The response then has total_size. A page that ends at 1 MiB has
-    fewer than page_size notifications. The rest follows behind next_page_token, not on the page with the next number.
+    """The number of the page, from 1. Set it or page_token, not both. The response then has total_size. A page that ends
+    at 1 MiB has fewer than page_size notifications. The rest follows behind next_page_token, not on the page with the
+    next number.
     """
     unread_only: _builtins.bool
     """Whether only unread notifications are listed. Defaults to false."""
@@ -242,7 +247,7 @@ class ListNotificationsRequest(_message.Message):
     """The delivery channel. Unspecified for all channels."""
     @_builtins.property
     def read_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields of each notification to return. Defaults to all."""
+        """The fields of each notification to return. Unset, and `*`, mean all."""
 
     def __init__(
         self,

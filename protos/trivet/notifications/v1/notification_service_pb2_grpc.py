@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class NotificationServiceStub:
-    """Notifications.
+    """Notifications of users: create, list, mark as read, delete and count them.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable. Every write also fails with
     UNAVAILABLE (TOO_MANY_WRITES) if too many run at once.
@@ -88,7 +88,7 @@ class NotificationServiceStub:
 
 
 class NotificationServiceServicer:
-    """Notifications.
+    """Notifications of users: create, list, mark as read, delete and count them.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable. Every write also fails with
     UNAVAILABLE (TOO_MANY_WRITES) if too many run at once.
@@ -139,7 +139,7 @@ class NotificationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchMarkRead(self, request, context):
-        """Marks up to 1,000 notifications as read. Ignores ids that do not exist.
+        """Marks up to 1,000 notifications of a user as read. Ignores ids that do not exist or belong to another user.
         Callers: the user, administrators.
         Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications) and INVALID_ARGUMENT (TOO_MANY ids;
         REQUEST_TOO_LARGE for a request over 4 MiB).
@@ -158,7 +158,8 @@ class NotificationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteNotification(self, request, context):
-        """Deletes a notification.
+        """Deletes a notification. One whose mail waits to be sent cannot be deleted, so that no attacker can delete the mail
+        that warns the user.
         Callers: the user, administrators.
         Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and FAILED_PRECONDITION (MAIL_NOT_SENT_YET).
         """
@@ -242,7 +243,7 @@ def add_NotificationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NotificationService:
-    """Notifications.
+    """Notifications of users: create, list, mark as read, delete and count them.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable. Every write also fails with
     UNAVAILABLE (TOO_MANY_WRITES) if too many run at once.

@@ -14,7 +14,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class NotificationServiceStub:
-    """Notifications.
+    """Notifications of users: create, list, mark as read, delete and count them.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable. Every write also fails with
     UNAVAILABLE (TOO_MANY_WRITES) if too many run at once.
@@ -50,7 +50,7 @@ class NotificationServiceStub:
     Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND).
     """
     BatchMarkRead: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.BatchMarkReadRequest, _notification_service_pb2.BatchMarkReadResponse]
-    """Marks up to 1,000 notifications as read. Ignores ids that do not exist.
+    """Marks up to 1,000 notifications of a user as read. Ignores ids that do not exist or belong to another user.
     Callers: the user, administrators.
     Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications) and INVALID_ARGUMENT (TOO_MANY ids;
     REQUEST_TOO_LARGE for a request over 4 MiB).
@@ -61,7 +61,8 @@ class NotificationServiceStub:
     Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications).
     """
     DeleteNotification: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.DeleteNotificationRequest, _empty_pb2.Empty]
-    """Deletes a notification.
+    """Deletes a notification. One whose mail waits to be sent cannot be deleted, so that no attacker can delete the mail
+    that warns the user.
     Callers: the user, administrators.
     Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and FAILED_PRECONDITION (MAIL_NOT_SENT_YET).
     """
@@ -78,7 +79,7 @@ class NotificationServiceStub:
     """
 
 class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Notifications.
+    """Notifications of users: create, list, mark as read, delete and count them.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable. Every write also fails with
     UNAVAILABLE (TOO_MANY_WRITES) if too many run at once.
@@ -142,7 +143,7 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notification_service_pb2.BatchMarkReadRequest,
         context: _aio.ServicerContext[_notification_service_pb2.BatchMarkReadRequest, _abc.Awaitable[_notification_service_pb2.BatchMarkReadResponse]],
     ) -> _abc.Awaitable[_notification_service_pb2.BatchMarkReadResponse]:
-        """Marks up to 1,000 notifications as read. Ignores ids that do not exist.
+        """Marks up to 1,000 notifications of a user as read. Ignores ids that do not exist or belong to another user.
         Callers: the user, administrators.
         Fails with PERMISSION_DENIED (NOT_YOURS for another user's notifications) and INVALID_ARGUMENT (TOO_MANY ids;
         REQUEST_TOO_LARGE for a request over 4 MiB).
@@ -165,7 +166,8 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notification_service_pb2.DeleteNotificationRequest,
         context: _aio.ServicerContext[_notification_service_pb2.DeleteNotificationRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Deletes a notification.
+        """Deletes a notification. One whose mail waits to be sent cannot be deleted, so that no attacker can delete the mail
+        that warns the user.
         Callers: the user, administrators.
         Fails with NOT_FOUND (NOTIFICATION_NOT_FOUND) and FAILED_PRECONDITION (MAIL_NOT_SENT_YET).
         """

@@ -36,7 +36,7 @@ class Preference(_message.Message):
     type: _resources_pb2.NotificationType.ValueType
     """The delivery channel."""
     enabled: _builtins.bool
-    """Whether the user receives these notifications. Unset means false."""
+    """Whether the user receives these notifications. Unset means false: the user does not."""
     def __init__(
         self,
         *,

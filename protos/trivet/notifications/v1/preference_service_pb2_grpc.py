@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PreferenceServiceStub:
-    """Notification preferences. A topic and channel without a preference is enabled.
+    """Notification preferences of users. A topic and channel without a preference is enabled.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable, and with PERMISSION_DENIED
     (NOT_YOURS) for another user's preferences.
@@ -51,7 +51,7 @@ class PreferenceServiceStub:
 
 
 class PreferenceServiceServicer:
-    """Notification preferences. A topic and channel without a preference is enabled.
+    """Notification preferences of users. A topic and channel without a preference is enabled.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable, and with PERMISSION_DENIED
     (NOT_YOURS) for another user's preferences.
@@ -101,7 +101,7 @@ def add_PreferenceServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PreferenceService:
-    """Notification preferences. A topic and channel without a preference is enabled.
+    """Notification preferences of users. A topic and channel without a preference is enabled.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable, and with PERMISSION_DENIED
     (NOT_YOURS) for another user's preferences.

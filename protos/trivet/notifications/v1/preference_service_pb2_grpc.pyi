@@ -13,7 +13,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PreferenceServiceStub:
-    """Notification preferences. A topic and channel without a preference is enabled.
+    """Notification preferences of users. A topic and channel without a preference is enabled.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable, and with PERMISSION_DENIED
     (NOT_YOURS) for another user's preferences.
@@ -36,7 +36,7 @@ class PreferenceServiceStub:
     """
 
 class PreferenceServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Notification preferences. A topic and channel without a preference is enabled.
+    """Notification preferences of users. A topic and channel without a preference is enabled.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable, and with PERMISSION_DENIED
     (NOT_YOURS) for another user's preferences.

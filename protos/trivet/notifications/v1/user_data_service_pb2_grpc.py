@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class UserDataServiceStub:
-    """Personal data of users.
+    """Export and erasure of the personal data of users.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
@@ -50,7 +50,7 @@ class UserDataServiceStub:
 
 
 class UserDataServiceServicer:
-    """Personal data of users.
+    """Export and erasure of the personal data of users.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
@@ -67,7 +67,8 @@ class UserDataServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportUserData(self, request, context):
-        """Lists all data of a user that this service stores.
+        """Lists all data of a user that this service stores. A page can be empty although there is a next page. Empty for an
+        unknown user.
         Callers: administrators, the trivet command.
         Fails with PERMISSION_DENIED, INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and UNAVAILABLE
         (TOO_MANY_READS if too many long pages are read at once).
@@ -98,7 +99,7 @@ def add_UserDataServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UserDataService:
-    """Personal data of users.
+    """Export and erasure of the personal data of users.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """

@@ -13,7 +13,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class UserDataServiceStub:
-    """Personal data of users.
+    """Export and erasure of the personal data of users.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
@@ -27,14 +27,15 @@ class UserDataServiceStub:
     Fails with PERMISSION_DENIED.
     """
     ExportUserData: _aio.UnaryUnaryMultiCallable[_user_data_service_pb2.ExportUserDataRequest, _user_data_service_pb2.ExportUserDataResponse]
-    """Lists all data of a user that this service stores.
+    """Lists all data of a user that this service stores. A page can be empty although there is a next page. Empty for an
+    unknown user.
     Callers: administrators, the trivet command.
     Fails with PERMISSION_DENIED, INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and UNAVAILABLE
     (TOO_MANY_READS if too many long pages are read at once).
     """
 
 class UserDataServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Personal data of users.
+    """Export and erasure of the personal data of users.
     `Callers` names who can call each RPC. TRIVET_PROGRAM_RIGHTS grants RPCs to further programs.
     Every RPC fails with UNAVAILABLE (STORE_UNAVAILABLE) if MongoDB is unreachable.
     """
@@ -58,7 +59,8 @@ class UserDataServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_data_service_pb2.ExportUserDataRequest,
         context: _aio.ServicerContext[_user_data_service_pb2.ExportUserDataRequest, _abc.Awaitable[_user_data_service_pb2.ExportUserDataResponse]],
     ) -> _abc.Awaitable[_user_data_service_pb2.ExportUserDataResponse]:
-        """Lists all data of a user that this service stores.
+        """Lists all data of a user that this service stores. A page can be empty although there is a next page. Empty for an
+        unknown user.
         Callers: administrators, the trivet command.
         Fails with PERMISSION_DENIED, INVALID_ARGUMENT (INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN) and UNAVAILABLE
         (TOO_MANY_READS if too many long pages are read at once).
