@@ -44,9 +44,9 @@ class InvalidationBarrier:
 
         The result is True after LEASE_SECONDS at the latest. It is False only if `within` is shorter.
         """
-        moved_at = self._now()
+        invalidated_at = self._now()
         with waited.time():
-            left = await self._wait_for_readers(invalidated, moved_at, moved_at + within)
+            left = await self._wait_for_readers(invalidated, invalidated_at, invalidated_at + within)
         if left is None:
             unconfirmed.inc()
             return False
@@ -60,15 +60,15 @@ class InvalidationBarrier:
         await self._tasks.drain(DRAIN_SECONDS)
 
     async def _wait_for_readers(
-        self, invalidated: Invalidated, moved_at: float, gives_up: float
+        self, invalidated: Invalidated, invalidated_at: float, gives_up: float
     ) -> Mapping[str, str] | None:
         """Wait. Return the processes whose readers did not report in time, None after `gives_up`."""
         others: Mapping[str, str] = {
             name: report for name, report in invalidated.reports.items() if name != self._stream.process
         }
-        latest, all_known = moved_at + LEASE_SECONDS, self._are_all_known(invalidated)
+        latest, all_known = invalidated_at + LEASE_SECONDS, self._are_all_known(invalidated)
         while True:
-            until = self._leases.may_serve_until(invalidated.position, moved_at, all_known=all_known)
+            until = self._leases.may_serve_until(invalidated.position, invalidated_at, all_known=all_known)
             now = self._now()
             if now >= latest or (until <= now and not others):
                 return others

@@ -62,13 +62,13 @@ class Leases:
         if lease.pending <= at:
             lease.pending = NEVER
 
-    def may_serve_until(self, position: StreamPosition, moved_at: float, *, all_known: bool) -> float:
-        """Return the latest time at which a reader can serve an entry that was invalidated at `moved_at` or before.
+    def may_serve_until(self, position: StreamPosition, invalidated_at: float, *, all_known: bool) -> float:
+        """Return the latest time at which a reader can serve an entry that was invalidated by `invalidated_at`.
 
         An echo is sent after all invalidations that the preceding read of the stream found. So a reader that serves
         longer than a lease after the invalidation has applied it. Unless `all_known`, returns the end of that lease.
         """
-        latest = moved_at + LEASE_SECONDS
+        latest = invalidated_at + LEASE_SECONDS
         if not all_known:
             return latest
         behind = (lease.end for lease in self._leases.values() if not position.is_reached_by(lease.applied))

@@ -70,11 +70,11 @@ class Sentinels:
 
     async def primary(self) -> Address:
         """Return the address that most sentinels name, within 100 ms. Raises NoPrimaryError if none names one."""
-        asked = [asyncio.create_task(self._query(address)) for address in self.addresses]
-        named = Counter(address for address in await asyncio.gather(*asked) if address is not None)
-        if not named:
+        queries = [asyncio.create_task(self._query(address)) for address in self.addresses]
+        votes = Counter(address for address in await asyncio.gather(*queries) if address is not None)
+        if not votes:
             raise NoPrimaryError("no sentinel names a primary: check the sentinels and the service of REDIS_URL")
-        return named.most_common(1)[0][0]
+        return votes.most_common(1)[0][0]
 
     async def _query(self, address: Address) -> Address | None:
         connection = connection_factory(self.url).make_connection()  # type: ignore[no-untyped-call]  # redis-py left it untyped

@@ -23,12 +23,12 @@ class HitCounts:
         self._hits, self._misses = hits.of(label), misses.of(label)
         self._fills, self._refusals = fills.of(label), refusals.of(label)
 
-    def read(self, found: int, asked: int) -> None:
-        """Count a read of `asked` entries, of which `found` were hits."""
+    def read(self, found: int, requested: int) -> None:
+        """Count a read of `requested` entries, of which `found` were hits."""
         self.hits += found
-        self.misses += asked - found
+        self.misses += requested - found
         self._hits.value += found
-        self._misses.value += asked - found
+        self._misses.value += requested - found
 
     def wrote(self, stored: int, given: int) -> None:
         """Count a write of `given` entries, of which `stored` were stored."""

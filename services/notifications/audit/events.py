@@ -127,32 +127,32 @@ class Audit:
             }
         return document
 
-    async def page(self, wanted: AuditFilter, *, size: int, encode: Encode[M], page_token: str = "") -> AuditPage[M]:
+    async def page(self, criteria: AuditFilter, *, size: int, encode: Encode[M], page_token: str = "") -> AuditPage[M]:
         """Return up to `size` events or 1 MiB, newest first, each encoded.
 
         Raises InvalidArgument for a token of another filter, and for an empty time range.
         """
-        if wanted.start is not None and wanted.end is not None and wanted.start >= wanted.end:
+        if criteria.start is not None and criteria.end is not None and criteria.start >= criteria.end:
             raise InvalidArgument("INVALID_FIELD", "end_time must be after start_time", field="end_time")
-        key = ("audit", *astuple(wanted))
+        key = ("audit", *astuple(criteria))
         after = keyset.decode_cursor(page_token, *key)
         page = Page(size, encode)
 
         def find(row: Document | None) -> AsyncCursor[Document]:
             cursor = after if row is None else Cursor(row["time"], row["_id"])
-            return self._rows.find(self._matching(wanted, older_than(cursor, "time"))).sort(NEWEST_FIRST)
+            return self._rows.find(self._matching(criteria, older_than(cursor, "time"))).sort(NEWEST_FIRST)
 
         await self._store.read("audit.find", page, find)
         last = page.next_after
         return AuditPage(page.messages, keyset.encode_cursor(Cursor(last["time"], last["_id"]), *key) if last else "")
 
-    def _matching(self, wanted: AuditFilter, after: Document) -> Document:
+    def _matching(self, criteria: AuditFilter, after: Document) -> Document:
         matching: Document = after | {"expiresAt": {"$gt": self._clock()}}
-        if wanted.user_id:
-            matching["userId"] = wanted.user_id
-        if wanted.kind:
-            matching["kind"] = wanted.kind
-        when = {"$gte": wanted.start, "$lt": wanted.end}
+        if criteria.user_id:
+            matching["userId"] = criteria.user_id
+        if criteria.kind:
+            matching["kind"] = criteria.kind
+        when = {"$gte": criteria.start, "$lt": criteria.end}
         if bounds := {operator: bound for operator, bound in when.items() if bound is not None}:
             matching["time"] = matching.get("time", {}) | bounds
         return matching

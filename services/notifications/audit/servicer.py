@@ -26,8 +26,8 @@ class AuditServicer(AuditServiceServicer):
         self, request: audit.ListAuditEventsRequest, context: Context
     ) -> audit.ListAuditEventsResponse:
         size = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_AUDIT_PAGE_SIZE)
-        wanted = audit_messages.decode_filter(request)
+        criteria = audit_messages.decode_filter(request)
         page = await self._audit.page(
-            wanted, size=size, encode=audit_messages.encode_event, page_token=request.page_token
+            criteria, size=size, encode=audit_messages.encode_event, page_token=request.page_token
         )
         return audit.ListAuditEventsResponse(events=page.events, next_page_token=page.next_page_token)

@@ -76,16 +76,16 @@ def encode_notification(document: Document, fields: Collection[str] = KEYS) -> p
 
 def decode_draft(request: pb.CreateNotificationRequest) -> Draft:
     """Return the notification to store. Output-only fields are ignored. Raises InvalidArgument."""
-    wanted = request.notification
-    email = wanted.email
+    notification = request.notification
+    email = notification.email
     return Draft(
-        user_id=wanted.user_id,
-        channel=decode_channel(wanted.type, "notification.type") or "in-app",
-        title=wanted.title,
-        message=wanted.message,
-        topic=wanted.topic,
-        data=plain(wanted.data, "notification.data"),
-        email=Email(email.to, email.subject, email.text, email.html) if wanted.HasField("email") else None,
+        user_id=notification.user_id,
+        channel=decode_channel(notification.type, "notification.type") or "in-app",
+        title=notification.title,
+        message=notification.message,
+        topic=notification.topic,
+        data=plain(notification.data, "notification.data"),
+        email=Email(email.to, email.subject, email.text, email.html) if notification.HasField("email") else None,
         ttl=_duration(request.ttl) if request.HasField("ttl") else None,
         request_id=request.request_id,
     )

@@ -230,8 +230,8 @@ class Notifications:
         async def remove() -> None:
             this = self._one(notification_id, owner)
             without_mail = this | {"type": {"$ne": "email"}}
-            gone = await self._store.run("notifications.delete", lambda: self._rows.delete_one(without_mail))
-            if gone.deleted_count:
+            deleted = await self._store.run("notifications.delete", lambda: self._rows.delete_one(without_mail))
+            if deleted.deleted_count:
                 return
             found = await self.get(notification_id, owner, ["delivery", "nextAttemptAt"])
             # An older version stored `nextAttemptAt` here. A delivery that has ended never becomes pending again.

@@ -19,7 +19,7 @@ class PreferenceServicer(PreferenceServiceServicer):
         return pb.ListPreferencesResponse(preferences=[preference_messages.encode_preference(each) for each in found])
 
     async def SetPreference(self, request: pb.SetPreferenceRequest, context: Context) -> pb.Preference:
-        wanted = request.preference
-        preference = preference_messages.decode_preference(wanted, subject(wanted.user_id, "preference.user_id"))
+        message = request.preference
+        preference = preference_messages.decode_preference(message, subject(message.user_id, "preference.user_id"))
         await self._preferences.set(preference)
         return preference_messages.encode_preference(preference)

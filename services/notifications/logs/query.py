@@ -73,7 +73,7 @@ class LogReader:
         self._clock = clock
         self._monotonic = monotonic
 
-    async def query(self, wanted: LogFilter, *, size: int, encode: Encode[M], page_token: str = "") -> LogPage[M]:
+    async def query(self, criteria: LogFilter, *, size: int, encode: Encode[M], page_token: str = "") -> LogPage[M]:
         """Return the newest entries that match, each encoded, up to `size` or 1 MiB.
 
         A page can have fewer entries, or none, if the search takes longer than SEARCH_SECONDS. Its token continues the
@@ -81,17 +81,17 @@ class LogReader:
         range. Raises Unavailable or DeadlineExceeded if the store did not answer for the first window in time.
         Raises Unavailable (LOG_QUERIES_BUSY) if too many queries run.
         """
-        _check(wanted)
+        _check(criteria)
         async with self._slots.slot():
-            return await self._search(wanted, Page(size, encode), page_token)
+            return await self._search(criteria, Page(size, encode), page_token)
 
-    async def _search(self, wanted: LogFilter, page: Page[Document, M], page_token: str) -> LogPage[M]:
-        key = ("logs", *astuple(wanted))
+    async def _search(self, criteria: LogFilter, page: Page[Document, M], page_token: str) -> LogPage[M]:
+        key = ("logs", *astuple(criteria))
         now = self._clock()
-        bottom = wanted.start or now - self._longest_ttl
-        matching = _matching(wanted, now)
+        bottom = criteria.start or now - self._longest_ttl
+        matching = _matching(criteria, now)
         began, reached = self._monotonic(), None
-        for when, lower in _window_queries(wanted, keyset.decode_cursor(page_token, *key), bottom, now):
+        for when, lower in _window_queries(criteria, keyset.decode_cursor(page_token, *key), bottom, now):
             if reached is not None and self._monotonic() - began > SEARCH_SECONDS:
                 break
             try:
@@ -105,7 +105,7 @@ class LogReader:
                 break
         else:
             reached = bottom
-        return _page(page, reached or bottom, bottom, wanted, key)
+        return _page(page, reached or bottom, bottom, criteria, key)
 
     def _find(self, matching: Document, row: Document | None) -> AsyncCursor[Document]:
         if row is not None:
@@ -113,10 +113,10 @@ class LogReader:
         return self._rows.find(matching).sort(NEWEST_FIRST)
 
 
-def _check(wanted: LogFilter) -> None:
-    if len(wanted.text) > MAX_TEXT:
+def _check(criteria: LogFilter) -> None:
+    if len(criteria.text) > MAX_TEXT:
         raise InvalidArgument("TEXT_TOO_LONG", f"text can have at most {MAX_TEXT} characters", field="text")
-    if wanted.start is not None and wanted.end is not None and wanted.start >= wanted.end:
+    if criteria.start is not None and criteria.end is not None and criteria.start >= criteria.end:
         raise InvalidArgument("INVALID_FIELD", "end_time must be after start_time", field="end_time")
 
 
@@ -124,17 +124,19 @@ WindowQuery = tuple[Document, datetime]
 """A MongoDB filter, and the time back to which the search is complete after it."""
 
 
-def _window_queries(wanted: LogFilter, after: Cursor | None, bottom: datetime, now: datetime) -> Iterator[WindowQuery]:
+def _window_queries(
+    criteria: LogFilter, after: Cursor | None, bottom: datetime, now: datetime
+) -> Iterator[WindowQuery]:
     """Yield the queries of a search back to `bottom`. Each is one scan of an index.
 
     After a cursor, the first query finds the remaining entries with the cursor's own time.
     """
-    upper = wanted.end
+    upper = criteria.end
     if after is not None:
         upper = after.time
         if after.id:
             yield {"timestamp": upper, "_id": {"$lt": after.id}}, upper
-    ranges = windows(upper, bottom, now) if wanted.start is None else ((bottom, upper),)
+    ranges = windows(upper, bottom, now) if criteria.start is None else ((bottom, upper),)
     for lower, before in ranges:
         yield {"timestamp": {"$gte": lower} if before is None else {"$gte": lower, "$lt": before}}, lower
 
@@ -151,25 +153,25 @@ def windows(upper: datetime | None, bottom: datetime, now: datetime) -> Iterator
         yield bottom, upper
 
 
-def _matching(wanted: LogFilter, now: datetime) -> Document:
+def _matching(criteria: LogFilter, now: datetime) -> Document:
     matching: Document = {}
-    if wanted.user_id:
-        matching["userId"] = wanted.user_id
-    if wanted.endpoint:
-        matching["endpoint"] = wanted.endpoint
+    if criteria.user_id:
+        matching["userId"] = criteria.user_id
+    if criteria.endpoint:
+        matching["endpoint"] = criteria.endpoint
         # This list is every method. With it, MongoDB merges one index scan per method instead of sorting.
         matching["method"] = {"$in": ["", *METHODS, OTHER_METHOD]}
-    if wanted.method:
-        matching["method"] = method_name(wanted.method)
-    if wanted.levels:
-        matching["level"] = {"$in": list(wanted.levels)}
-    if wanted.text:
-        matching["message"] = {"$regex": re.escape(wanted.text).replace("\0", r"\x00"), "$options": "i"}
+    if criteria.method:
+        matching["method"] = method_name(criteria.method)
+    if criteria.levels:
+        matching["level"] = {"$in": list(criteria.levels)}
+    if criteria.text:
+        matching["message"] = {"$regex": re.escape(criteria.text).replace("\0", r"\x00"), "$options": "i"}
     return matching | {"expiresAt": {"$gt": now}}
 
 
 def _page(
-    page: Page[Document, M], reached: datetime, bottom: datetime, wanted: LogFilter, key: tuple[object, ...]
+    page: Page[Document, M], reached: datetime, bottom: datetime, criteria: LogFilter, key: tuple[object, ...]
 ) -> LogPage[M]:
     after: Cursor | None = None
     if (last := page.next_after) is not None:
@@ -177,4 +179,6 @@ def _page(
         reached = after.time
     elif reached > bottom:
         after = Cursor(reached, "")
-    return LogPage(page.messages, keyset.encode_cursor(after, *key) if after else "", None if wanted.start else reached)
+    return LogPage(
+        page.messages, keyset.encode_cursor(after, *key) if after else "", None if criteria.start else reached
+    )

@@ -32,9 +32,9 @@ class LogServicer(LogServiceServicer):
 
     async def QueryLogs(self, request: log.QueryLogsRequest, context: Context) -> log.QueryLogsResponse:
         size = page_size(request.page_size if request.HasField("page_size") else None, DEFAULT_LOG_PAGE_SIZE)
-        wanted = log_messages.decode_filter(request)
+        criteria = log_messages.decode_filter(request)
         found = await self._reader.query(
-            wanted, size=size, encode=log_messages.encode_entry, page_token=request.page_token
+            criteria, size=size, encode=log_messages.encode_entry, page_token=request.page_token
         )
         return log.QueryLogsResponse(
             entries=found.entries,

@@ -38,10 +38,10 @@ class Tombstones:
 
     async def among(self, user_ids: Iterable[str]) -> set[str]:
         """Return the ids of the erased users among these. Raises Unavailable."""
-        asked = sorted(set(user_ids) - {""})
-        if not asked:
+        candidates = sorted(set(user_ids) - {""})
+        if not candidates:
             return set()
         found = await self._store.run(
-            "erasures.find", lambda: self._rows.find({"_id": {"$in": asked}}, {"_id": 1}).to_list()
+            "erasures.find", lambda: self._rows.find({"_id": {"$in": candidates}}, {"_id": 1}).to_list()
         )
         return {str(row["_id"]) for row in found}

@@ -21,8 +21,8 @@ end
 
 -- Returns the number of the read that wrote the last report of a process, 0 without a report.
 local function last_read_number(process)
-  local told = is_kept() and redis.call('HGET', WATCHERS, process) or ''
-  return tonumber(string.match(told, '%d+$')) or 0
+  local report = is_kept() and redis.call('HGET', WATCHERS, process) or ''
+  return tonumber(string.match(report, '%d+$')) or 0
 end
 
 -- Returns the offset since which no report was lost. Replaces a hash of another epoch.

@@ -27,7 +27,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
         (67, "CannotCreateIndex", TESTED_SERVERS),
         (13, "Unauthorized", "readWrite"),
         (18, "AuthenticationFailed", "MONGODB_URI"),
-        (85, "IndexOptionsConflict", "drop the index"),
+        (85, "IndexOptionsConflict", "drop the named index"),
     ],
 )
 async def test_a_server_that_refuses_the_indexes_is_named_once_as_an_error(
