@@ -16,7 +16,7 @@ from gateway.auth.protocol.refusals import ErrorCode
 from gateway.auth.protocol.route_table import RouteTable
 from gateway.auth.protocol.validation import Anything
 
-PAGE = Path(__file__).parents[3] / "docs" / "better-auth.md"
+PAGE = Path(__file__).parents[4] / "docs" / "better-auth.md"
 ROUTES_OF_A_ROW = re.compile(r"((?:GET|POST)(?: and (?:GET|POST))*) (/[^ ;,]+(?:, /[^ ;,]+)*)")
 
 
