@@ -199,7 +199,7 @@ def export(
     sql_only: Annotated[bool, typer.Option("--sql-only", help="Leave out the notifications service's data.")] = False,
 ) -> None:
     """Export all data about a user as JSON, without credentials. Exit status 1 if a part is missing."""
-    from ops.identity.exporting.person import PersonSettings, held
+    from ops.identity.exporting.user_data import PersonSettings, held
     from ops.identity.identity_access import IdentityAccess, with_identity
     from ops.settings_reader import read_settings
 

@@ -17,18 +17,18 @@ from sqlalchemy.exc import DataError, DBAPIError
 from ops.errors import CommandFailed, WrongSettings
 from ops.identity.database_failures import failure
 from ops.identity.exporting import tables
-from ops.identity.exporting.people import ExportedUser
+from ops.identity.exporting.column_encoding import Written
 from ops.identity.exporting.records import Record, account_record, user_record
 from ops.identity.exporting.statements import Statements
-from ops.identity.exporting.written import Written
+from ops.identity.exporting.users import ExportedUser
 from ops.identity.importing.better_auth import ACCOUNT, USER
-from ops.identity.importing.people import LEFT_OUT
 from ops.identity.importing.report import Report
-from ops.identity.importing.source.column_names import Named, named
+from ops.identity.importing.source.mapped_table import Named, named
 from ops.identity.importing.source.source import Source, note_ignored
 from ops.identity.importing.source.times import Unit
 from ops.identity.importing.source.values import TIMES
 from ops.identity.importing.source.zones import of_driver
+from ops.identity.importing.users import LEFT_OUT
 from runtime.sealing import Sealer
 from services.identity.passwords.credentials import CREDENTIAL
 from services.identity.store.engine import store_url

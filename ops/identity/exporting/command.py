@@ -15,7 +15,7 @@ from ops.identity.importing.command import DryRun, TimeUnit, TimeZone, UnitName,
 from ops.output import note, warn_of_password
 
 if TYPE_CHECKING:
-    from ops.identity.exporting.people import ExportedUser
+    from ops.identity.exporting.users import ExportedUser
     from ops.identity.importing.report import Report
     from runtime.sealing import Sealer
 
@@ -89,7 +89,7 @@ async def _exported(address: str, target: Target) -> "Report":
 
     Ours is known to hold our tables before the target is looked at, which may hold none of them.
     """
-    from ops.identity.exporting.people import pages
+    from ops.identity.exporting.users import pages
     from ops.identity.identity_access import leave_it_to_the_relay
     from ops.identity.importing.report import Report
     from services.identity.outbox.outbox import Outbox

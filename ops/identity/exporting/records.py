@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from ops.identity.exporting.people import Row
+from ops.identity.exporting.users import Row
 from runtime.sealing import Sealer
 from runtime.struct_codec import number
 from services.identity.oauth.tokens import opened_tokens

@@ -11,14 +11,14 @@ from sqlalchemy import ColumnClause, ColumnElement, column, exists, null, select
 from identity_rules.custom_fields import Fields
 from ops.errors import WrongSettings
 from ops.identity.importing.duplicates import losers
-from ops.identity.importing.people import LEFT_OUT, Owned, Person, additional, credential, dates_of, text_line, user_row
 from ops.identity.importing.provider_accounts import ProviderAccounts
 from ops.identity.importing.report import EXAMPLES, Report
 from ops.identity.importing.selection import IN_SOURCE
-from ops.identity.importing.source.column_names import Named, named
+from ops.identity.importing.source.mapped_table import Named, named
 from ops.identity.importing.source.source import Row, Source
 from ops.identity.importing.source.times import Times, Unreadable
 from ops.identity.importing.source.values import TIMES, read, row_id
+from ops.identity.importing.users import LEFT_OUT, Owned, Person, additional, credential, dates_of, text_line, user_row
 from runtime.ids import new_id, token_hash
 from runtime.sealing import Sealer
 from services.identity.passwords.credentials import CREDENTIAL

@@ -10,11 +10,11 @@ from identity_rules.custom_fields import Fields
 from ops.errors import WrongSettings
 from ops.identity.importing.better_auth import PAGE
 from ops.identity.importing.duplicates import losers
-from ops.identity.importing.people import Owned, Person, additional, credential, dates_of, user_row
 from ops.identity.importing.report import Report
 from ops.identity.importing.source.source import Row, Source
 from ops.identity.importing.source.times import Unreadable
 from ops.identity.importing.source.values import TIMES, read
+from ops.identity.importing.users import Owned, Person, additional, credential, dates_of, user_row
 from runtime.ids import new_id
 
 COLUMNS = (

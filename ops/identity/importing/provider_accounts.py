@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ops.identity.importing.people import Person, text_line
 from ops.identity.importing.report import Report
 from ops.identity.importing.source.source import Row
 from ops.identity.importing.source.values import line
+from ops.identity.importing.users import Person, text_line
 from runtime.sealing import Sealer
 from services.identity.oauth.providers.catalog import BUILT_IN, ClientRegistration
 from services.identity.oauth.tokens import MAX_LENGTH, purpose

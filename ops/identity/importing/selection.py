@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from ops.identity.importing.claims import Key
-from ops.identity.importing.people import Owned, Person
 from ops.identity.importing.report import Report
 from ops.identity.importing.source.source import Row
+from ops.identity.importing.users import Owned, Person
 
 HERE = "the user is here already and keeps what is here"
 IN_SOURCE = "another row of the source has the same {}"

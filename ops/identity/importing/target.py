@@ -7,10 +7,10 @@ from sqlalchemy import Table, insert, select
 
 from ops.identity.identity_access import ACTOR
 from ops.identity.importing.claims import Claims, Key
-from ops.identity.importing.people import Person
 from ops.identity.importing.report import Report
 from ops.identity.importing.selection import Selection, unique_values
 from ops.identity.importing.source.source import Row
+from ops.identity.importing.users import Person
 from services.identity import schema
 from services.identity.outbox.audit import Audit, Event, EventKind
 from services.identity.store.database import Database, Transaction

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import inspect, text
 
 from ops.errors import CommandFailed
-from ops.identity.exporting import people as exported_people
+from ops.identity.exporting import users as exported_users
 from services.identity import schema
 from tests.conformance.importing.conftest import Trivet
 from tests.conformance.importing.original import Original
@@ -90,7 +90,7 @@ def test_a_dry_run_names_the_columns_that_are_too_small(
 def test_an_address_that_moves_between_two_pages_is_free_in_a_dry_run_too(
     trivet: Trivet, people: tuple[str, str], original: Original, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exported_people, "PAGE", 1)
+    monkeypatch.setattr(exported_users, "PAGE", 1)
     first, second = sorted(people)
     addresses = {row["id"]: row["email"] for row in trivet.rows("users")}
     trivet.execute(schema.users.update().where(schema.users.c.id == first).values(email="new@x.io"))

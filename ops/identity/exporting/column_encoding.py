@@ -7,7 +7,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.types import String, Text, TypeEngine
 
 from ops.identity.exporting.records import Record, iso
-from ops.identity.importing.source.column_names import Named
+from ops.identity.importing.source.mapped_table import Named
 from ops.identity.importing.source.source import Source
 from ops.identity.importing.source.values import FLAGS, TIMES
 
