@@ -1,6 +1,6 @@
-"""`python -I ops/install.py LOCK...`: installs what lock files name, shows how far it is, and names what went wrong.
+"""`python -I ops/install.py LOCK...`: installs the packages of lock files, and explains failures.
 
-It runs before anything is installed, so it imports Python's own library alone.
+It runs before anything is installed, so it imports only the standard library.
 """
 
 import ast
@@ -18,34 +18,37 @@ from urllib.request import getproxies, proxy_bypass
 PIP = (sys.executable, "-m", "pip")
 INDEX = "https://pypi.org/simple"
 REACH_SECONDS = 10.0
-TELL_EVERY = 10
-"""Packages between two lines where no terminal shows a line that changes."""
+REPORT_EVERY = 10
+"""The number of packages between two lines of output if there is no terminal."""
 PINNED = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?==", re.MULTILINE)
 STEP = re.compile(r"\s*(?:Collecting|Requirement already satisfied:|Ignoring) ([A-Za-z0-9][\w.-]*?)(?:\[|[ =<>!~;:]|$)")
 FILE = re.compile(r"\s*Processing \S*?([A-Za-z0-9_.]+)-[^-/\s]+(?:-[^/\s]+\.whl|\.tar\.gz)\b")
-"""A step that takes a file of find-links."""
+"""A line about a file from find-links."""
 NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeoutError|NameResolutionError|ProxyError|Read timed out|Network is unreachable|"
     r"Failed to establish a new connection|Connection refused|after connection broken by|"
     r"CERTIFICATE_VERIFY_FAILED"
 )
-LOOK = "look at the network and the proxy (https_proxy), or name another index with PIP_INDEX_URL; then run make again"
-MENDS = (
+LOOK = "check the network and the proxy (https_proxy), or name another index with PIP_INDEX_URL; then run make again"
+HINTS = (
     (NETWORK, f"the package index {{index}} does not answer: {LOOK}"),
     (re.compile("No space left on device"), "the disk is full: make room for some 500 MB, and run make again"),
-    (re.compile("Permission denied|Read-only file system"), "{folder} cannot be written: give yourself the right to"),
-    (re.compile("DO NOT MATCH THE HASHES"), "{index} has other files than the lock names: use another index"),
+    (
+        re.compile("Permission denied|Read-only file system"),
+        "{folder} cannot be written: change its owner or permissions",
+    ),
+    (re.compile("DO NOT MATCH THE HASHES"), "{index} has other files than the lock file: use another index"),
     (
         re.compile("No matching distribution found"),
         "{index} has no file that fits this Python and machine: use another index, or another Python",
     ),
 )
 UP = "\r\x1b[K"
-"""What has a terminal write the line again."""
+"""Clears the line of a terminal."""
 
 
 def main(locks: Sequence[str]) -> int:
-    """Install what the lock files name; return the exit status."""
+    """Install the packages of the lock files. Return the exit status."""
     configured = settings()
     index = index_of(configured)
     alone: Sequence[str] = ()
@@ -93,7 +96,7 @@ def index_of(configured: Mapping[str, str]) -> str:
 
 
 def unreachable(configured: Mapping[str, str]) -> str | None:
-    """Return why nothing answers where packages come from, None if something does or nothing has to."""
+    """Return why the package index cannot be reached. Returns None if it can, or if none is needed."""
     if "no-index" in configured:
         return None
     target = urlsplit(configured.get("index-url", INDEX))
@@ -112,7 +115,7 @@ def unreachable(configured: Mapping[str, str]) -> str | None:
 
 
 def show(lines: Iterable[str], names: set[str]) -> Sequence[str]:
-    """Show how many of the packages have been looked at; return the last lines."""
+    """Show the progress of pip. Return its last lines."""
     last: deque[str] = deque(maxlen=400)
     seen: set[str] = set()
     on_terminal = sys.stderr.isatty()
@@ -123,21 +126,21 @@ def show(lines: Iterable[str], names: set[str]) -> Sequence[str]:
             seen.add(name)
             if on_terminal:
                 say(f"{UP}trivet: {len(seen)} of {len(names)} packages: {name}")
-            elif len(seen) % TELL_EVERY == 0:
+            elif len(seen) % REPORT_EVERY == 0:
                 say(f"trivet: {len(seen)} of {len(names)} packages\n")
         elif line.startswith("Installing collected packages"):
-            say(f"{UP if on_terminal else ''}trivet: unpacking them\n")
+            say(f"{UP if on_terminal else ''}trivet: unpacking packages\n")
     if on_terminal:
         say(UP)
     return last
 
 
 def explain(last: Sequence[str], index: str) -> int:
-    """Name what pip failed at; where that is not known, show its own words."""
+    """Explain why pip failed. Prints pip's last lines for an unknown cause."""
     said = "\n".join(last)
-    for pattern, mend in MENDS:
+    for pattern, hint in HINTS:
         if pattern.search(said):
-            return tell(mend.format(index=index, folder=sys.prefix))
+            return tell(hint.format(index=index, folder=sys.prefix))
     say("\n".join([*list(last)[-20:], ""]))
     return tell("pip failed: its last lines are above")
 

@@ -3,7 +3,7 @@
 set -u
 venv=$1
 if ! [ -w . ]; then
-    echo "trivet: $(pwd) cannot be written by $(id -un): use a clone of your own, or give yourself the right to write here" >&2
+    echo "trivet: $(pwd) cannot be written by $(id -un): use a clone of your own, or change the owner of this folder" >&2
     exit 1
 fi
 python=$(ops/find-python.sh) || exit 1

@@ -31,11 +31,11 @@ class _GivenAlone(Settings):
 
 def read_settings(kind: type[S], environ: Mapping[str, str] = os.environ) -> S:
     """Read a subcommand's settings. Raises WrongSettings that names all mistakes."""
-    tell(mistakes(kind, environ))
+    refuse(mistakes(kind, environ))
     return kind.model_validate(_named(kind, environ))
 
 
-def tell(found: Iterable[str]) -> None:
+def refuse(found: Iterable[str]) -> None:
     """Raise WrongSettings with every mistake, each once."""
     if lines := dict.fromkeys(found):
         raise WrongSettings("these settings are wrong:\n  " + "\n  ".join(lines))
@@ -64,7 +64,9 @@ def mistakes(kind: type[Settings], environ: Mapping[str, str]) -> list[str]:
         try:
             alone.model_validate(given)
         except ValidationError as error:
-            fresh = {name: line for name, line in (_told(kind, each) for each in error.errors()) if name not in found}
+            fresh = {
+                name: line for name, line in (_described(kind, each) for each in error.errors()) if name not in found
+            }
             found |= fresh
             given = {name: value for name, value in given.items() if name not in fresh}
             if fresh:
@@ -72,7 +74,7 @@ def mistakes(kind: type[Settings], environ: Mapping[str, str]) -> list[str]:
         return list(found.values())
 
 
-def _told(kind: type[Settings], error: ErrorDetails) -> tuple[str, str]:
+def _described(kind: type[Settings], error: ErrorDetails) -> tuple[str, str]:
     message = error["msg"].removeprefix("Value error, ")
     name = ".".join(map(str, error["loc"]))
     # What was not set goes by the field's own name.

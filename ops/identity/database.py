@@ -16,7 +16,7 @@ from ops.errors import WRONG, CommandFailed, WrongSettings
 from ops.output import note
 from ops.settings import OpsSettings
 from ops.settings_reader import read_settings
-from ops.stack.data_folder import made
+from ops.stack.data_folder import make_folder
 from ops.stack.stores import is_given, sqlite_file, sqlite_url
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def url(*, may_be_new: bool = False) -> str:
     if settings.is_production:
         raise WrongSettings("set DATABASE_URL: production never runs on embedded stores")
     if may_be_new:
-        return sqlite_url(made(settings.data_folder))
+        return sqlite_url(make_folder(settings.data_folder))
     file = sqlite_file(settings.data_folder)
     if not file.exists():
         raise WrongSettings(

@@ -43,8 +43,8 @@ class IdentityAccess:
     audit: Audit
     backlog: Backlog
 
-    async def user(self, who: str, mend: str = "list all users with `trivet users list`") -> User:
-        """Return the user with this email address or id. Raises CommandFailed, which ends with the advice `mend`."""
+    async def user(self, who: str, hint: str = "list all users with `trivet users list`") -> User:
+        """Return the user with this email address or id. Raises CommandFailed, which ends with the advice `hint`."""
         found = None
         if "@" not in who:
             found = await self.users.find(who) if who.isascii() and "\0" not in who else None
@@ -55,7 +55,7 @@ class IdentityAccess:
                 raise CommandFailed(f"{who} is not an email address") from None
             found = credential.user if credential else None
         if found is None:
-            raise CommandFailed(f"there is no user {who}: {mend}")
+            raise CommandFailed(f"there is no user {who}: {hint}")
         return found
 
 

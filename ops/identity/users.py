@@ -199,14 +199,14 @@ def export(
     sql_only: Annotated[bool, typer.Option("--sql-only", help="Leave out the notifications service's data.")] = False,
 ) -> None:
     """Export all data about a user as JSON, without credentials. Exit status 1 if a part is missing."""
-    from ops.identity.exporting.user_data import PersonSettings, held
+    from ops.identity.exporting.user_data import UserDataSettings, user_data
     from ops.identity.identity_access import IdentityAccess, with_identity
     from ops.settings_reader import read_settings
 
-    settings = read_settings(PersonSettings)
+    settings = read_settings(UserDataSettings)
 
     async def work(identity: IdentityAccess) -> tuple[dict[str, Any], str]:
-        return await held(identity, who, settings, sql_only=sql_only)
+        return await user_data(identity, who, settings, sql_only=sql_only)
 
     data, missing = with_identity(work)
     as_json({"exported_at": datetime.now(UTC)} | data)
@@ -216,12 +216,12 @@ def export(
         raise CommandFailed(f"the export is incomplete: {missing}; check that the stack runs, or use --sql-only")
 
 
-def _set_role(who: str, role: RoleName, mend: str) -> "UserChange":
+def _set_role(who: str, role: RoleName, hint: str) -> "UserChange":
     from ops.identity.identity_access import ACTOR, IdentityAccess, with_identity
     from services.identity.users.users import Role
 
     async def work(identity: IdentityAccess) -> "UserChange":
-        user = await identity.user(who, mend)
+        user = await identity.user(who, hint)
         return await identity.administration.set_role(user.id, Role(role.value), actor=ACTOR)
 
     return with_identity(work)

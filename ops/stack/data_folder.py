@@ -16,15 +16,15 @@ WAIT_SECONDS = 2.0
 """How long to wait for a killed stack to release its folder."""
 
 
-def made(folder: Path) -> Path:
+def make_folder(folder: Path) -> Path:
     """Make a folder of the data, unless it is there. Raises WrongSettings when something else is in its place."""
-    with _told(folder):
+    with _as_wrong_settings(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _as_wrong_settings(path: Path) -> Iterator[None]:
     """Turn an OSError about a path into WrongSettings."""
     try:
         yield
@@ -36,12 +36,12 @@ def _told(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def owned(folder: Path) -> Iterator[int]:
+def locked(folder: Path) -> Iterator[int]:
     """Make the folder and hold it for one stack; the descriptor given holds it as long as any process has it open.
 
     Raises CommandFailed when another stack holds it, WrongSettings when it cannot be one's own.
     """
-    with _told(made(folder)):
+    with _as_wrong_settings(make_folder(folder)):
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _lock(descriptor, folder)
@@ -78,8 +78,8 @@ def secret(settings: OpsSettings) -> str:
 def _kept_secret(root: Path) -> str:
     kept = root / "secret"
     if not kept.exists():
-        fresh = made(root) / f".secret-{secrets.token_hex(8)}"
-        with _told(root):
+        fresh = make_folder(root) / f".secret-{secrets.token_hex(8)}"
+        with _as_wrong_settings(root):
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(32) + "\n")
@@ -87,5 +87,5 @@ def _kept_secret(root: Path) -> str:
         with contextlib.suppress(FileExistsError):
             kept.hardlink_to(fresh)
         fresh.unlink()
-    with _told(kept):
+    with _as_wrong_settings(kept):
         return kept.read_text().strip()

@@ -9,7 +9,7 @@ from known_variables import KNOWN_VARIABLES
 from ops.keys.pair_keys import SEALING, SERVICES, accept_keys, call_keys, seal_keys
 from ops.output import note
 from ops.settings import StackSettings
-from ops.settings_reader import is_read, mistakes, tell
+from ops.settings_reader import is_read, mistakes, refuse
 from runtime.settings import Settings
 
 PROCESSES = (*SERVICES, "gateway")
@@ -73,10 +73,10 @@ def read(kind: type[StackSettings], environ: Mapping[str, str] = os.environ) -> 
         made = keys(process, placeholder, ("ops",))
         found += mistakes(settings_of(process), {**supplied, **made, **environment(process, made, environ)})
     misspelled = KNOWN_VARIABLES.unread(environ)
-    tell([*found, *misspelled] if found else ())
+    refuse([*found, *misspelled] if found else ())
     settings = kind()
     if settings.is_production:
-        tell(misspelled)
+        refuse(misspelled)
     for line in misspelled:
         note(f"warning: {line}")
     return settings

@@ -5,7 +5,7 @@ import time
 from ops.settings import StackSettings
 from ops.stack import environment, ports, stack_plan, stores
 from ops.stack.console import StackConsole
-from ops.stack.data_folder import owned
+from ops.stack.data_folder import locked
 from ops.stack.layout import Layout
 from ops.stack.stack_plan import StackPlan
 
@@ -17,7 +17,7 @@ def main() -> None:
     console = StackConsole()
     chosen = ports.choose(settings)
     folder = settings.data_folder
-    with owned(folder) as lock:
+    with locked(folder) as lock:
         layout = Layout(settings, chosen, stores.choose(settings, folder, chosen), console.is_terminal)
         for name, (taken, instead) in chosen.moved.items():
             console.say(f"port {taken} is taken, {name} listens on {instead}")

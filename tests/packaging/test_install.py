@@ -56,7 +56,7 @@ def lock(tmp_path: Path) -> Path:
 def test_it_shows_how_far_it_is(lock: Path) -> None:
     done = install(lock, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(lock.parent / "wheels"))
     assert done.returncode == 0, done.stderr
-    assert done.stderr == "trivet: 10 of 12 packages\ntrivet: unpacking them\n"
+    assert done.stderr == "trivet: 10 of 12 packages\ntrivet: unpacking packages\n"
     assert (lock.parent / "target/trivet_test_11.py").exists()
 
 
@@ -65,7 +65,7 @@ def test_without_a_network_the_index_is_named_at_once(lock: Path) -> None:
     refused = install(lock, PIP_INDEX_URL=f"http://me:hidden@127.0.0.1:{free_port()}/simple")
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert refused.stderr.startswith("trivet: the package index http://127.0.0.1:")
-    assert "/simple cannot be reached (connection refused): look at the network and the proxy" in refused.stderr
+    assert "/simple cannot be reached (connection refused): check the network and the proxy" in refused.stderr
     assert "hidden" not in refused.stderr
 
 
@@ -117,7 +117,7 @@ def test_another_file_than_the_lock_names_is_said_so(lock: Path) -> None:
         file.writestr("more.py", "")
     refused = install(lock, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheel.parent))
     assert refused.returncode == 1
-    assert "has other files than the lock names" in refused.stderr
+    assert "has other files than the lock file" in refused.stderr
 
 
 @pytest.fixture

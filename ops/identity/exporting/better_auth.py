@@ -1,4 +1,4 @@
-"""Writing people into a Better Auth database: its own, to which they return, or an empty one."""
+"""Exports users to a Better Auth database: the one that they came from, or an empty one."""
 
 import json
 import os
@@ -17,18 +17,18 @@ from sqlalchemy.exc import DataError, DBAPIError
 from ops.errors import CommandFailed, WrongSettings
 from ops.identity.database_failures import failure
 from ops.identity.exporting import tables
-from ops.identity.exporting.column_encoding import Written
+from ops.identity.exporting.column_encoding import ColumnEncoder
 from ops.identity.exporting.records import Record, account_record, user_record
 from ops.identity.exporting.statements import Statements
 from ops.identity.exporting.users import ExportedUser
 from ops.identity.importing.better_auth import ACCOUNT, USER
 from ops.identity.importing.report import Report
-from ops.identity.importing.source.mapped_table import Named, named
+from ops.identity.importing.source.mapped_table import MappedTable, map_columns
 from ops.identity.importing.source.source import Source, note_ignored
 from ops.identity.importing.source.times import Unit
 from ops.identity.importing.source.values import TIMES
 from ops.identity.importing.source.zones import of_driver
-from ops.identity.importing.users import LEFT_OUT
+from ops.identity.importing.users import OWNER_SKIPPED
 from runtime.sealing import Sealer
 from services.identity.passwords.credentials import CREDENTIAL
 from services.identity.store.engine import store_url
@@ -37,18 +37,18 @@ from services.identity.store.faults.codes import Fault
 from services.identity.store.faults.errors import code_of, fault_of
 
 OURS = frozenset({"users", "outbox", "requests", "stripe_events"})
-"""Tables of Trivet's that are together in none but its own databases."""
+"""Tables that together exist only in Trivet's databases."""
 DOES_NOT_FIT = (1264, 1292, 1366, 1406)
-"""MySQL's numbers for a value that its column does not take; its driver calls some of them operational."""
+"""MySQL's error numbers for a value that does not fit its column. Its driver reports some as operational."""
 COLUMN = re.compile(r"column [`']?(?:\w+[`']\.[`'])*(\w+)[`']? at row")
 ADMIN = ("role", "banned", "banReason", "banExpires")
 
 
 class BetterAuthTarget:
-    """A Better Auth database that is written to, a page in one transaction.
+    """A Better Auth database. Each page is written in one transaction.
 
-    Who is there already, by id, gets our values, and loses the sessions there: what was revoked here must not come
-    alive again. A dry run decides as the export does, and changes nothing.
+    Users who exist there, by id, get our values. Their sessions there end, because they can be revoked here. A dry
+    run makes the same decisions and changes nothing.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class BetterAuthTarget:
         self._sealer = sealer
         self._dry_run = dry_run
         self._moved: set[str] = set()
-        """Users of the target whose addresses an export would have changed by now: a dry run finds the old ones."""
+        """Users whose address an export would have changed by now. A dry run still finds the old one."""
         with engine.begin() as connection:
             if _is_ours(connection):
                 raise WrongSettings(
@@ -84,11 +84,11 @@ class BetterAuthTarget:
             self._user = _named(found["user"], (*USER,), ("id", "email", "name"))
             self._account = _named(found["account"], ACCOUNT, ACCOUNT[:4])
             self._session = _named(found["session"], ("id", "userId"), ("id", "userId"))
-            self._written = {each.table.name: Written(each, source) for each in (self._user, self._account)}
+            self._written = {each.table.name: ColumnEncoder(each, source) for each in (self._user, self._account)}
             self.remarks = source.remarks
 
     def others(self, report: Report) -> int:
-        """Return how many users of the target are not among those that the report counts as written."""
+        """Return the number of users in the target that the export did not write."""
         with self._engine.connect() as connection:
             there = self._statements(connection).count(self._user.table)
         new = 0 if self._dry_run else report.counts["users", "exported"]
@@ -101,9 +101,9 @@ class BetterAuthTarget:
         return f"would be {done}" if self._dry_run else done
 
     def write(self, people: Sequence[ExportedUser], report: Report) -> None:
-        """Write a page of people. Raises CommandFailed if the database fails; what was written before stays.
+        """Write a page of users. Raises CommandFailed if the database fails; earlier pages stay written.
 
-        A user whose values do not fit there is skipped: MySQL's TIMESTAMP, for example, ends in 2038.
+        A user whose values do not fit is skipped. For example, MySQL's TIMESTAMP ends in 2038.
         """
         page = Report()
         try:
@@ -162,7 +162,7 @@ class BetterAuthTarget:
         return written
 
     def _obstacle(self, person: ExportedUser, owners: Mapping[str, str], row: Record) -> str | None:
-        """Return why a user cannot be written, None if they can. `owners` are the users there by their addresses."""
+        """Return why a user cannot be written, None if they can. `owners` are the users there by email address."""
         if owners.get(person.user["email"], person.user["id"]) != person.user["id"]:
             return "another user there has the same email address"
         if person.user["banned"] and "banned" not in self._user.spelled:
@@ -204,7 +204,7 @@ class BetterAuthTarget:
         self._put(target, self._account, fresh, known)
         report.count("accounts", self._outcome("exported"), len(fresh))
         report.count("accounts", self._outcome("updated there"), len(known))
-        # A password there may be one that could not be checked here; a provider was unlinked here.
+        # A password there can have a hash that Trivet did not import. A missing provider was unlinked here.
         gone = [row_id for (_, provider, _), row_id in by_key.items() if provider != CREDENTIAL]
         if gone:
             target.delete(table, table.c[names["id"]].in_(gone))
@@ -217,12 +217,12 @@ class BetterAuthTarget:
         ended = target.delete(self._session.table, owner.in_([each.user["id"] for each in people]))
         report.count("sessions", self._outcome("ended there"), ended)
 
-    def _put(self, target: Statements, into: Named, fresh: Sequence[Record], known: Sequence[Record]) -> None:
+    def _put(self, target: Statements, into: MappedTable, fresh: Sequence[Record], known: Sequence[Record]) -> None:
         target.insert(into.table, fresh)
         target.update(into.table, into.spelled["id"], known)
 
-    def _bound(self, into: Named, name: str, value: Any) -> Any:
-        """Return a value as the engine's driver takes it, and as the original reads it."""
+    def _bound(self, into: MappedTable, name: str, value: Any) -> Any:
+        """Return a value for the engine's driver, in the form that Better Auth reads."""
         if isinstance(value, bool):
             return self._written[into.table.name].flag(into.spelled[name], value)
         if isinstance(value, datetime) and name in TIMES:
@@ -232,11 +232,11 @@ class BetterAuthTarget:
 
 def _skip_accounts(person: ExportedUser, report: Report) -> None:
     for account in person.accounts:
-        report.skip("accounts", LEFT_OUT, account["id"])
+        report.skip("accounts", OWNER_SKIPPED, account["id"])
 
 
 def _refused_value(error: DBAPIError) -> str:
-    """Return what the database refused. MySQL and MariaDB name the column; TiDB does for an INSERT alone."""
+    """Return the reason of a refusal. MySQL and MariaDB name the column; TiDB names it only for an INSERT."""
     found = COLUMN.search(str(error.orig))
     return (
         f"the column {found[1]} there does not take the value" if found else "the columns there do not take the values"
@@ -244,20 +244,20 @@ def _refused_value(error: DBAPIError) -> str:
 
 
 def _is_ours(connection: Connection) -> bool:
-    """Whether Trivet's tables are in the database, whichever of its names it was reached by, in any schema of it."""
+    """Whether a schema of the database has Trivet's tables."""
     inspector = inspect(connection)
     schemas = inspector.get_schema_names() if connection.dialect.name == "postgresql" else [None]
     return any(set(inspector.get_table_names(schema)) >= OURS for schema in schemas)
 
 
-def _named(table: Any, wanted: Sequence[str], required: Sequence[str]) -> Named:
+def _named(table: Any, wanted: Sequence[str], required: Sequence[str]) -> MappedTable:
     if table is None:
         raise WrongSettings("--to: a table of Better Auth's is missing")
-    return named(table, wanted, required=required)
+    return map_columns(table, wanted, required=required)
 
 
 def _refuse_to_cut(connection: Any, _record: Any) -> None:
-    """Have MySQL refuse values that do not fit, however its server is configured."""
+    """Make MySQL refuse values that do not fit, whatever the server's settings."""
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_ALL_TABLES')")
     connection.commit()
@@ -269,7 +269,7 @@ def opened(
 ) -> Iterator[BetterAuthTarget]:
     """Open a target by its URL, and create missing tables unless `dry_run`. Raises WrongSettings and CommandFailed.
 
-    A session on MySQL keeps the server's zone, as the app's sessions do that will read TIMESTAMP columns.
+    A session on MySQL keeps the server's zone, as the app's sessions do when they read TIMESTAMP columns.
     """
     try:
         store = store_url.parse_usable(address)

@@ -1,4 +1,4 @@
-"""How values are written into the columns of one table: as the app writes its own, and nothing is cut."""
+"""Encodes values for the columns of one table, in the form that the app writes. Nothing is cut."""
 
 from datetime import datetime
 from typing import Any
@@ -7,7 +7,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.types import String, Text, TypeEngine
 
 from ops.identity.exporting.records import Record, iso
-from ops.identity.importing.source.mapped_table import Named
+from ops.identity.importing.source.mapped_table import MappedTable
 from ops.identity.importing.source.source import Source
 from ops.identity.importing.source.values import FLAGS, TIMES
 
@@ -17,13 +17,13 @@ BYTES = (
     (mysql.LONGTEXT, 4_294_967_295),
     (Text, 65_535),
 )
-"""MySQL's texts by the bytes that they hold; its plain TEXT comes last, as the others are of its kind."""
+"""MySQL's text types by their size in bytes. Text is last, because the others are subclasses of it."""
 
 
-class Written:
-    """How times and flags are written into one table: as the app that reads them writes its own."""
+class ColumnEncoder:
+    """Encodes times and flags for one table, as the app writes them."""
 
-    def __init__(self, into: Named, source: Source) -> None:
+    def __init__(self, into: MappedTable, source: Source) -> None:
         columns = [column for name, column in into.spelled.items() if name in TIMES]
         self._dialect = source.dialect
         flags = [column for name, column in into.spelled.items() if name in FLAGS]
@@ -33,20 +33,20 @@ class Written:
         self._declared = {each.name: source.declared(into.table, each.name) for each in into.table.c}
 
     def misfit(self, row: Record) -> str | None:
-        """Return the first column that is too small for its value of a row, and the mend; None if all fit."""
+        """Return the first column that is too small for its value, with advice. Returns None if all values fit."""
         for column, value in row.items():
             if (why := misfit(self._declared[column], self._dialect, value)) is not None:
                 return f"the column {column} there {why}"
         return None
 
     def flag(self, column: str, value: bool) -> Any:
-        """Return a flag for a column: a digit, which bits, numbers and texts take, where it is not for flags."""
+        """Return a flag for a column. A column that is not boolean gets a digit, which fits bits, numbers and texts."""
         if self._dialect == "postgresql":
             return value if self._is_boolean[column] else str(int(value))
         return int(value)
 
     def time(self, column: str, value: datetime) -> Any:
-        """Return a time for a column: a number where numbers are, a text in SQLite, a local time where no zone is."""
+        """Return a time for a column: a number if it has numbers, a text in SQLite, a local time without a zone."""
         if (number := self._times.number(column, value)) is not None:
             return number
         if self._dialect == "sqlite":
@@ -55,7 +55,7 @@ class Written:
 
 
 def misfit(declared: TypeEngine[Any], dialect: str, value: object) -> str | None:
-    """Return what a column takes, with the mend, if a text is too long for it; None if it fits."""
+    """Return the limit of a column, with advice, if a text is too long for it. Returns None if it fits."""
     if not isinstance(value, str) or not isinstance(declared, String) or dialect == "sqlite":
         return None
     if dialect == "mysql":

@@ -28,7 +28,7 @@ WHERE = "A database URL, or a new file for JSON lines. Put a URL with a password
 
 @dataclass(frozen=True)
 class Target:
-    """Where users go, and how. A `sealer` opens the providers' tokens; without one they are not exported."""
+    """The target of an export. Without a `sealer`, tokens of providers are not exported."""
 
     address: str
     sealer: "Sealer | None"
@@ -85,9 +85,9 @@ def better_auth(
 
 
 async def _exported(address: str, target: Target) -> "Report":
-    """Read and write page by page. Writing blocks this loop, on which nothing but reading waits.
+    """Read and write page by page. Writing blocks the event loop, which has no other work then.
 
-    Ours is known to hold our tables before the target is looked at, which may hold none of them.
+    The schema of our database is checked before the target is opened.
     """
     from ops.identity.exporting.users import pages
     from ops.identity.identity_access import leave_it_to_the_relay
@@ -113,7 +113,7 @@ async def _exported(address: str, target: Target) -> "Report":
 
 @contextmanager
 def _writer(to: Target) -> "Iterator[tuple[Write, Callable[[Report], None]]]":
-    """Open what is written to; yield what writes a page, and what completes the report."""
+    """Open the target. Yield a function that writes a page, and one that completes the report."""
     if "://" not in to.address:
         with _new_file(Path(to.address), dry_run=to.dry_run) as write_text:
             outcome = "would be exported" if to.dry_run else "exported"

@@ -1,4 +1,4 @@
-"""Our rows as Better Auth's records, by its own names."""
+"""Converts rows of users and accounts to Better Auth's records."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ Record = dict[str, Any]
 
 
 def user_record(row: Row) -> Record:
-    """Return a user, with the admin plugin's columns and the product's own fields."""
+    """Return a user with the columns of the admin plugin and the custom fields."""
     more = json.loads(row["additional"], parse_float=number) if row["additional"] else {}
     return more | {
         "id": row["id"],
@@ -32,7 +32,7 @@ def user_record(row: Row) -> Record:
 
 
 def account_record(row: Row, sealer: Sealer | None) -> Record:
-    """Return an account; with its provider's tokens, in the clear, if there is what opens them."""
+    """Return an account. With a sealer it includes the provider's tokens in the clear."""
     record = {
         "id": row["id"],
         "accountId": row["account_id"],
@@ -56,7 +56,7 @@ def account_record(row: Row, sealer: Sealer | None) -> Record:
 
 
 def iso(time: datetime) -> str:
-    """Return a time as the original writes times."""
+    """Return a time in Better Auth's format."""
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql
 
 metadata = MetaData()
-"""The types are the migrator's but where our values need larger ones."""
+"""The types are those of Better Auth's migrator, or larger if Trivet's values need it."""
 
 
 def _table(name: str, *parts: Any) -> Table:
@@ -56,7 +56,7 @@ user = _table(
     Column("image", Text().with_variant(mysql.MEDIUMTEXT(), "mysql")),  # a picture as a data URL is longer than TEXT
     _time("createdAt"),
     _time("updatedAt"),
-    # Of the admin plugin: without it the original does not look at them.
+    # Columns of the admin plugin. Better Auth ignores them without it.
     Column("role", Text),
     _flag("banned", nullable=True),
     Column("banReason", Text),

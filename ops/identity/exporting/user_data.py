@@ -46,7 +46,7 @@ LISTS = {
 IN_MONGODB = "notifications, preferences, logs, audit events and deliveries"
 
 
-class PersonSettings(SealingSettings):
+class UserDataSettings(SealingSettings):
     """Settings of `trivet users export`."""
 
     notifications_address: str = from_env(
@@ -54,13 +54,13 @@ class PersonSettings(SealingSettings):
     )
 
 
-async def held(
-    identity: IdentityAccess, who: str, settings: PersonSettings, *, sql_only: bool
+async def user_data(
+    identity: IdentityAccess, who: str, settings: UserDataSettings, *, sql_only: bool
 ) -> tuple[dict[str, Any], str]:
-    """Return all data about a user, and what is missing and why; empty if nothing is missing."""
+    """Return all data about a user, and a sentence about missing parts, empty if nothing is missing."""
     user_id = (await identity.user(who)).id
     data = await _in_sql(identity.database, user_id)
-    # Before MongoDB is read: what is delivered meanwhile is in both, and nothing is in neither.
+    # Read before MongoDB: a message delivered in between is in both, never in neither.
     data["waiting"] = await _waiting(identity.database, user_id, settings)
     if sql_only:
         return data | {"missing": f"{IN_MONGODB} were not asked for"}, ""
@@ -91,26 +91,26 @@ async def _in_sql(database: Database, user_id: str) -> dict[str, Any]:
     return data
 
 
-async def _waiting(database: Database, user_id: str, settings: PersonSettings) -> list[dict[str, Any]]:
-    """Return what waits in the outbox for the notifications service, which does not hold it yet."""
+async def _waiting(database: Database, user_id: str, settings: UserDataSettings) -> list[dict[str, Any]]:
+    """Return the outbox messages that the notifications service has not received yet."""
     topics = [prefix + topic for topic in (audit.TOPIC, mail.TOPIC) for prefix in ("", PARKED)]
     theirs = select(schema.outbox).where(schema.outbox.c.topic.in_(topics), schema.outbox.c.key == user_id)
     rows = await database.rows("export.waiting", theirs.order_by(schema.outbox.c.id))
-    # The secret is made where there is none: not for want of a mail to open.
+    # `sealer` creates a missing secret, so it is called only if there is a mail to open.
     opens = sealer(settings) if any(row.topic.endswith(mail.TOPIC) for row in rows) else None
     return [
         {
             "topic": row.topic.removeprefix(PARKED),
             "is_parked": row.topic.startswith(PARKED),
             "created_at": row.created_at,
-            "data": _told(row, opens),
+            "data": _message_data(row, opens),
         }
         for row in rows
     ]
 
 
-def _told(row: Any, opens: Sealer | None) -> dict[str, Any] | None:
-    """Return what a note tells, without a mail's text, which can hold a link that proves who its reader is."""
+def _message_data(row: Any, opens: Sealer | None) -> dict[str, Any] | None:
+    """Return the data of a message. Leaves out a mail's text, because its link can be a credential."""
     note = OutboxMessage(row.id, row.key, row.payload, row.created_at)
     try:
         if opens is None or row.topic.endswith(audit.TOPIC):
@@ -129,14 +129,14 @@ def _shown(table: Table, row: Any) -> dict[str, Any]:
 
 
 async def _in_mongodb(
-    user_id: str, settings: PersonSettings, address: str, running: Running | None, lists: dict[str, list[Any]]
+    user_id: str, settings: UserDataSettings, address: str, running: Running | None, lists: dict[str, list[Any]]
 ) -> None:
-    """Read what the notifications service holds, page by page. Raises AioRpcError, TimeoutError and CommandFailed."""
+    """Read the data of the notifications service page by page. Raises AioRpcError, TimeoutError and CommandFailed."""
     key = pair_key(secret(settings), CALLER, "notifications")
     until = time.monotonic() + TOTAL_SECONDS
     async with connect(address, "notifications", Signer(CALLER, {"notifications": key})) as channel:
         if running is not None:
-            await _prove(channel, address, running, settings)
+            await _check_stack(channel, address, running, settings)
         stub, token = UserDataServiceStub(channel), ""
         while True:
             request = ExportUserDataRequest(user_id=user_id, page_size=1_000, page_token=token)
@@ -149,8 +149,8 @@ async def _in_mongodb(
                 raise TimeoutError
 
 
-async def _prove(channel: Channel, address: str, running: Running, settings: PersonSettings) -> None:
-    """Raise CommandFailed unless what answers is of the stack that runs with our data: others have the same secret."""
+async def _check_stack(channel: Channel, address: str, running: Running, settings: UserDataSettings) -> None:
+    """Raise CommandFailed if the address belongs to another stack, which can have the same secret."""
     check = channel.unary_unary(
         "/grpc.health.v1.Health/Check",
         request_serializer=health_pb2.HealthCheckRequest.SerializeToString,

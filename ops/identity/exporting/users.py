@@ -14,14 +14,14 @@ Row = RowMapping
 
 @dataclass(frozen=True, slots=True)
 class ExportedUser:
-    """A user and what opens their account, as our rows hold them."""
+    """The rows of a user and of the user's accounts."""
 
     user: Row
     accounts: Sequence[Row]
 
 
 async def pages(database: Database) -> AsyncIterator[list[ExportedUser]]:
-    """Yield all users in the order of their ids. What changes meanwhile may be seen before or after."""
+    """Yield all users by id. A concurrent change can be missing or included."""
     users, accounts, place = schema.users, schema.accounts, ""
     while True:
         following = select(users).where(users.c.id > place).order_by(users.c.id).limit(PAGE)

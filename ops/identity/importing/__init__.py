@@ -1,1 +1,1 @@
-"""`trivet import`: people of another system, with the passwords and sessions that they have."""
+"""`trivet import`: users of another system, with their passwords and sessions."""

@@ -1,4 +1,4 @@
-"""People out of a Better Auth database: its tables `user`, `account` and `session`, and what they mean to us."""
+"""Reads users from a Better Auth database: its tables `user`, `account` and `session`."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,15 +10,24 @@ from sqlalchemy import ColumnClause, ColumnElement, column, exists, null, select
 
 from identity_rules.custom_fields import Fields
 from ops.errors import WrongSettings
-from ops.identity.importing.duplicates import losers
+from ops.identity.importing.duplicates import younger_duplicates
 from ops.identity.importing.provider_accounts import ProviderAccounts
 from ops.identity.importing.report import EXAMPLES, Report
 from ops.identity.importing.selection import IN_SOURCE
-from ops.identity.importing.source.mapped_table import Named, named
+from ops.identity.importing.source.mapped_table import MappedTable, map_columns
 from ops.identity.importing.source.source import Row, Source
 from ops.identity.importing.source.times import Times, Unreadable
 from ops.identity.importing.source.values import TIMES, read, row_id
-from ops.identity.importing.users import LEFT_OUT, Owned, Person, additional, credential, dates_of, text_line, user_row
+from ops.identity.importing.users import (
+    OWNER_SKIPPED,
+    ImportedUser,
+    OwnedRow,
+    additional,
+    credential,
+    dates_of,
+    text_line,
+    user_row,
+)
 from runtime.ids import new_id, token_hash
 from runtime.sealing import Sealer
 from services.identity.passwords.credentials import CREDENTIAL
@@ -27,7 +36,7 @@ from services.identity.sessions.sessions import IP_ADDRESS_LENGTH, UNREMEMBERED,
 PAGE = 200
 OWNED_PAGE = 2_000
 MAX_SESSIONS = 1_000
-"""Of one user's sessions; no person has as many."""
+"""The maximum number of imported sessions per user."""
 USER = {
     "id": "id",
     "name": "name",
@@ -49,21 +58,21 @@ ACCOUNT = (
 
 
 @dataclass(frozen=True)
-class Read:
-    """A table, and how its times are read."""
+class SourceTable:
+    """A table of the source, and how its times are read."""
 
-    named: Named
+    mapped: MappedTable
     times: Times
 
     def values(self, row: Row) -> Row:
         """Return a row's values by the original's names. Raises Unreadable."""
-        return read(row, self.named.spelled, self.times)
+        return read(row, self.mapped.spelled, self.times)
 
 
 class BetterAuth:
-    """Reads people with their accounts and live sessions, a page at a time.
+    """Reads users with their accounts and active sessions, a page at a time.
 
-    `issuers` names the issuers of providers that we do not know by name, or that are hosted elsewhere.
+    `issuers` has the issuers of providers that Trivet does not know, or that are self-hosted.
     """
 
     def __init__(
@@ -73,7 +82,7 @@ class BetterAuth:
         self._fields = fields
         self._linked = ProviderAccounts(sealer, issuers)
         self._now = now
-        self._met: Counter[str] = Counter()
+        self._seen: Counter[str] = Counter()
         users = self._read(("user", "users"), tuple(USER), ("id", "email"), dates_of(fields))
         if users is None:
             raise WrongSettings("--from: there is no table `user`: is it Better Auth's database?")
@@ -83,45 +92,45 @@ class BetterAuth:
 
     def _read(
         self, names: Sequence[str], wanted: Sequence[str], required: Sequence[str], own: Sequence[str] = ()
-    ) -> Read | None:
-        """Find a table and look at its times, those of a product's `own` fields too."""
+    ) -> SourceTable | None:
+        """Find a table, and examine its times. `own` are custom fields with times."""
         table = self._source.find(*names)
         if table is None:
             return None
-        found = named(table, wanted, required=required)
+        found = map_columns(table, wanted, required=required)
         columns = [column for name, column in found.spelled.items() if name in TIMES]
         columns += [name for name in own if name in table.c and name not in found.spelled.values()]
         past = [found.spelled[name] for name in ("createdAt", "updatedAt") if name in found.spelled]
-        return Read(found, self._source.times(table, columns, past))
+        return SourceTable(found, self._source.times(table, columns, past))
 
     @property
     def total(self) -> int:
-        return self._source.count(self._users.named.table)
+        return self._source.count(self._users.mapped.table)
 
     @property
     def missing(self) -> list[str]:
-        """The tables that are not there; sessions may be kept elsewhere."""
+        """The missing tables. An app can store sessions elsewhere."""
         found = {"account": self._accounts, "session": self._sessions}
         return [name for name, table in found.items() if table is None]
 
     @property
     def remarks(self) -> list[str]:
-        """How times were read, once everything has been."""
+        """How times were read. Complete after all pages."""
         tables = [each for each in (self._users, self._accounts, self._sessions) if each is not None]
-        return [line for each in tables for line in each.times.remarks(each.named.table.name)]
+        return [line for each in tables for line in each.times.remarks(each.mapped.table.name)]
 
-    def pages(self, report: Report) -> Iterator[list[Person]]:
-        """Yield people. The report counts every row that belongs to none of them, with the reason."""
-        table, names = self._users.named.table, self._users.named.spelled
+    def pages(self, report: Report) -> Iterator[list[ImportedUser]]:
+        """Yield users. The report counts the rows that belong to none of them, with reasons."""
+        table, names = self._users.mapped.table, self._users.mapped.spelled
         key = names["id"]
         chosen = [table.c[key], table.c[names["email"]], self._created()]
         created = names.get("createdAt", "")
-        younger = losers(
+        younger = younger_duplicates(
             lambda: self._source.stream(select(*chosen)), lambda time: self._users.times.read(created, time)
         )
         self._source.skip_keyless(table, key, "users", report)
         for rows in self._source.pages(table, key, PAGE):
-            people: dict[Any, Person | None] = {}
+            people: dict[Any, ImportedUser | None] = {}
             for row in rows:
                 if row[key] in people:
                     report.skip("users", IN_SOURCE.format("id"), row[key])
@@ -138,11 +147,11 @@ class BetterAuth:
                 self._skip_ownerless(of, owned, report)
 
     def _created(self) -> ColumnElement[Any]:
-        name = self._users.named.spelled.get("createdAt")
-        return null() if name is None else self._users.named.table.c[name]
+        name = self._users.mapped.spelled.get("createdAt")
+        return null() if name is None else self._users.mapped.table.c[name]
 
-    def _person(self, row: Row, report: Report) -> Person | None:
-        source_id, theirs = row[self._users.named.spelled["id"]], Report()
+    def _person(self, row: Row, report: Report) -> ImportedUser | None:
+        source_id, theirs = row[self._users.mapped.spelled["id"]], Report()
         try:
             values = {USER[name]: value for name, value in self._users.values(row).items()}
         except Unreadable as error:
@@ -152,32 +161,32 @@ class BetterAuth:
         if user is None:
             report.add(theirs)
             return None
-        rest = self._users.named.rest(row)
+        rest = self._users.mapped.rest(row)
         user["additional"] = additional(rest, self._fields, self._users.times, source_id, theirs)
-        return Person(user, report=theirs, source_id=source_id)
+        return ImportedUser(user, report=theirs, source_id=source_id)
 
     def _owned(
-        self, of: str, read: Read, people: Mapping[Any, Person | None], report: Report
-    ) -> Iterator[tuple[Person, Row]]:
-        """Yield the rows that belong to people, each with its owner. Rows of users that are left out are reported."""
-        owner, key = read.named.spelled["userId"], read.named.spelled["id"]
-        theirs: ColumnClause[Any] = column(read.named.table.c[owner].name)
-        for rows in self._source.pages(read.named.table, key, OWNED_PAGE, theirs.in_(list(people))):
+        self, of: str, read: SourceTable, people: Mapping[Any, ImportedUser | None], report: Report
+    ) -> Iterator[tuple[ImportedUser, Row]]:
+        """Yield rows with their owners. Rows of skipped users are reported."""
+        owner, key = read.mapped.spelled["userId"], read.mapped.spelled["id"]
+        theirs: ColumnClause[Any] = column(read.mapped.table.c[owner].name)
+        for rows in self._source.pages(read.mapped.table, key, OWNED_PAGE, theirs.in_(list(people))):
             for row in rows:
                 if row[owner] not in people:  # MySQL finds `ABC` for `abc`
                     continue
-                self._met[of] += 1
+                self._seen[of] += 1
                 if (person := people[row[owner]]) is not None:
                     yield person, row
                 else:
-                    report.skip(of, LEFT_OUT, row[key])
+                    report.skip(of, OWNER_SKIPPED, row[key])
 
-    def _skip_ownerless(self, of: str, read: Read, report: Report) -> None:
-        """Report the rows that belong to no user of the source."""
-        table, users = read.named.table, self._users.named
-        key, owner = table.c[read.named.spelled["id"]], table.c[read.named.spelled["userId"]]
+    def _skip_ownerless(self, of: str, read: SourceTable, report: Report) -> None:
+        """Report rows whose user is not in the source."""
+        table, users = read.mapped.table, self._users.mapped
+        key, owner = table.c[read.mapped.spelled["id"]], table.c[read.mapped.spelled["userId"]]
         keyless = self._source.skip_keyless(table, key.name, of, report)
-        number = self._source.count(table) - keyless - self._met[of]
+        number = self._source.count(table) - keyless - self._seen[of]
         if not number:
             return
         own = users.table.c[users.spelled["id"]]
@@ -187,18 +196,18 @@ class BetterAuth:
         for source_id in shown[1:]:
             report.note(of, "there is no such user in the source", source_id, 0)
 
-    def _add_accounts(self, people: Mapping[Any, Person | None], report: Report) -> None:
+    def _add_accounts(self, people: Mapping[Any, ImportedUser | None], report: Report) -> None:
         if self._accounts is None:
             return
         for person, row in self._owned("accounts", self._accounts, people, report):
-            source_id = row[self._accounts.named.spelled["id"]]
+            source_id = row[self._accounts.mapped.spelled["id"]]
             account = self._account(person, self._accounts, row, source_id)
             if account is not None:
-                person.accounts.append(Owned(source_id, account))
+                person.accounts.append(OwnedRow(source_id, account))
             else:
                 person.refused["accounts"] += 1
 
-    def _account(self, person: Person, read: Read, row: Row, source_id: object) -> Row | None:
+    def _account(self, person: ImportedUser, read: SourceTable, row: Row, source_id: object) -> Row | None:
         try:
             values = read.values(row)
         except Unreadable as error:
@@ -209,21 +218,21 @@ class BetterAuth:
             return credential(person, account_id, values.get("password"), source_id)
         return self._linked.row(person, account_id, values)
 
-    def _add_sessions(self, people: Mapping[Any, Person | None], report: Report) -> None:
+    def _add_sessions(self, people: Mapping[Any, ImportedUser | None], report: Report) -> None:
         if self._sessions is None:
             return
         for person, row in self._owned("sessions", self._sessions, people, report):
-            source_id = row[self._sessions.named.spelled["id"]]
+            source_id = row[self._sessions.mapped.spelled["id"]]
             session = self._session(person, self._sessions, row, source_id)
             if session is not None and len(person.sessions) == MAX_SESSIONS:
                 person.report.skip("sessions", f"the user has more than {MAX_SESSIONS:,}", source_id)
                 session = None
             if session is not None:
-                person.sessions.append(Owned(source_id, session))
+                person.sessions.append(OwnedRow(source_id, session))
             else:
                 person.refused["sessions"] += 1
 
-    def _session(self, person: Person, read: Read, row: Row, source_id: object) -> Row | None:
+    def _session(self, person: ImportedUser, read: SourceTable, row: Row, source_id: object) -> Row | None:
         try:
             values = read.values(row)
         except Unreadable as error:
@@ -242,7 +251,7 @@ class BetterAuth:
             "user_id": person.id,
             "token_hash": token_hash(str(values["token"])),
             "expires_at": values["expiresAt"],
-            # The original tells by a cookie whether a session is one of a day; here its row does.
+            # Better Auth has this in a cookie, Trivet in the row.
             "remembered": values["expiresAt"] - updated > UNREMEMBERED,
             "ip_address": kept("address", values.get("ipAddress"), IP_ADDRESS_LENGTH),
             "user_agent": kept("user agent", values.get("userAgent"), USER_AGENT_LENGTH),
@@ -251,8 +260,8 @@ class BetterAuth:
             "updated_at": updated,
         }
 
-    def _obstacle(self, person: Person, values: Row) -> str | None:
-        """Return why a session cannot be taken, None if it can."""
+    def _obstacle(self, person: ImportedUser, values: Row) -> str | None:
+        """Return why a session is not imported, None if it is."""
         if not values["token"]:
             return "it has no token"
         if values["expiresAt"] is None or values["expiresAt"] <= self._now:

@@ -1,4 +1,4 @@
-"""What this run has taken from the source so far: two of its rows cannot both have one id, address or token."""
+"""Unique values that an import has used so far: two rows of the source cannot have the same id, address or token."""
 
 import hashlib
 import sqlite3
@@ -11,22 +11,22 @@ CACHE_KIB = 65_536
 
 
 class Claims:
-    """Keys in a temporary file, so that memory does not grow with the number of users. Only digests are kept.
+    """Stores digests of keys in a temporary file, so that memory does not grow with the number of users.
 
-    A dry run finds in them what it would have written. The import itself needs them to tell a double in the source
-    from a row that was here before. So both give the same report.
+    A dry run needs the keys because it writes no rows. An import needs them to distinguish a duplicate in the source
+    from a row that was in the database before. So both report the same.
     """
 
     def __init__(self, file: sqlite3.Connection) -> None:
         self._file = file
 
     def known(self, keys: Iterable[Key]) -> set[Key]:
-        """Return those of the keys that were added before."""
+        """Return the keys that were added before."""
         find = "SELECT 1 FROM claims WHERE digest = ?"
         return {key for key in keys if self._file.execute(find, [_digest(key)]).fetchone()}
 
     def add(self, keys: Iterable[Key]) -> None:
-        """Add keys; those that were added before change nothing."""
+        """Add keys. Adding a key twice has no effect."""
         self._file.executemany("INSERT OR IGNORE INTO claims VALUES (?)", ([_digest(key)] for key in keys))
 
 
@@ -36,7 +36,7 @@ def _digest(key: Key) -> bytes:
 
 @contextmanager
 def opened() -> Iterator[Claims]:
-    """Yield claims that hold nothing yet."""
+    """Yield empty claims. The file is removed after the block."""
     file = sqlite3.connect("")  # SQLite makes a temporary file and removes it
     try:
         file.execute(f"PRAGMA cache_size = -{CACHE_KIB}")

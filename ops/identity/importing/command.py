@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Reader = BetterAuth | Plain
 
 app = typer.Typer(help="Import users from another system.", no_args_is_help=True, rich_markup_mode=None)
-TELL_EVERY = 10_000
+REPORT_EVERY = 10_000
 ADDRESS = (
     "The source: mysql://, mariadb://, postgresql:// or sqlite:///PATH. Put a URL with a password into the variable."
 )
@@ -134,7 +134,7 @@ def _run(
         for line in source.remarks:
             note(f"warning: {line}")
         for name in people.missing:
-            note(f"there is no table `{name}`: it is skipped")
+            note(f"the source has no table `{name}`: skipped")
         with explained(ours, drivers=False, more="; run the import again for the remaining users"):
             report = asyncio.run(_imported(ours, people, dry_run=dry_run))
         report.remarks = [*source.remarks, *people.remarks]
@@ -149,7 +149,7 @@ def unit_of(named: UnitName | None) -> "Unit | None":
 
 
 async def _imported(address: str, people: "Reader", *, dry_run: bool) -> "Report":
-    """Read and write page by page. Reading blocks this loop, on which nothing but writing waits."""
+    """Read and write page by page. Reading blocks the event loop, which has no other work then."""
     from ops.identity.identity_access import leave_it_to_the_relay
     from ops.identity.importing import claims
     from ops.identity.importing.report import Report
@@ -200,7 +200,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
     def advance(steps: int) -> None:
         nonlocal done
-        if (done + steps) // TELL_EVERY > done // TELL_EVERY:
+        if (done + steps) // REPORT_EVERY > done // REPORT_EVERY:
             note(f"{done + steps:,} of {total:,} {what}")
         done += steps
 

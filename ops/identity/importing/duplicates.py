@@ -1,4 +1,4 @@
-"""Several users whose addresses differ in spelling alone: the oldest is imported."""
+"""Users whose email addresses differ only in spelling: only the oldest is imported."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -9,14 +9,14 @@ from ops.identity.importing.source.values import words
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 Candidate = tuple[Any, Any, Any]
-"""A user's id, address and time of creation, as they are in the table."""
+"""A user's id, email address and time of creation, as the table has them."""
 
 
-def losers(read: Callable[[], Iterable[Candidate]], created: Callable[[Any], datetime | None]) -> set[Any]:
-    """Return the ids of users whose address an older user has too, once spelled as we keep addresses.
+def younger_duplicates(read: Callable[[], Iterable[Candidate]], created: Callable[[Any], datetime | None]) -> set[Any]:
+    """Return the ids of users with an older duplicate: a user whose normalized email address is the same.
 
-    `read` yields all users and is called twice, so that of most only a hash is held. `created` raises ValueError for a
-    time that cannot be read: such a user, and one without a time, counts as the youngest.
+    `read` yields all users. It is called twice, so that only hashes are in memory for most of them. `created` raises
+    ValueError for an unreadable time. A user with an unreadable time, or without a time, counts as the youngest.
     """
     seen: set[int] = set()
     double: set[int] = set()
@@ -41,7 +41,7 @@ def losers(read: Callable[[], Iterable[Candidate]], created: Callable[[Any], dat
 def _normal(email: Any) -> str:
     try:
         return str(words(email) or "").strip().lower()
-    except ValueError:  # refused when its row is read
+    except ValueError:  # reported when its row is read
         return ""
 
 

@@ -1,4 +1,4 @@
-"""People out of one table that has a password hash beside each address."""
+"""Reads users from one table with an email address and a password hash per row."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -9,12 +9,12 @@ from sqlalchemy import null, select
 from identity_rules.custom_fields import Fields
 from ops.errors import WrongSettings
 from ops.identity.importing.better_auth import PAGE
-from ops.identity.importing.duplicates import losers
+from ops.identity.importing.duplicates import younger_duplicates
 from ops.identity.importing.report import Report
 from ops.identity.importing.source.source import Row, Source
 from ops.identity.importing.source.times import Unreadable
 from ops.identity.importing.source.values import TIMES, read
-from ops.identity.importing.users import Owned, Person, additional, credential, dates_of, user_row
+from ops.identity.importing.users import ImportedUser, OwnedRow, additional, credential, dates_of, user_row
 from runtime.ids import new_id
 
 COLUMNS = (
@@ -24,9 +24,9 @@ COLUMNS = (
 
 
 class Plain:
-    """Reads people from a table whose columns are named as ours, or as `mapping` says: ours to theirs.
+    """Reads users from a table. `mapping` leads from Trivet's column names to those of the table, if they differ.
 
-    Without an id in the table each is given one, and is known again by the address.
+    If the table has no id, each user gets a new one, and a second import finds the user by the email address.
     """
 
     def __init__(self, source: Source, table: str, mapping: Mapping[str, str], fields: Fields, now: datetime) -> None:
@@ -55,11 +55,11 @@ class Plain:
 
     @property
     def remarks(self) -> list[str]:
-        """How times were read, once everything has been."""
+        """How times were read. Complete after all pages."""
         return self._times.remarks(self._table.name)
 
-    def pages(self, report: Report) -> Iterator[list[Person]]:
-        """Yield users. The report counts the rows that are left out."""
+    def pages(self, report: Report) -> Iterator[list[ImportedUser]]:
+        """Yield users. The report counts the rows that are skipped."""
         key = self._names.get("id", self._names["email"])
         self._source.skip_keyless(self._table, key, "users", report)
         created = self._names.get("created_at", "")
@@ -68,7 +68,9 @@ class Plain:
             self._table.c[self._names["email"]],
             self._table.c[created] if created else null(),
         ]
-        younger = losers(lambda: self._source.stream(select(*chosen)), lambda time: self._times.read(created, time))
+        younger = younger_duplicates(
+            lambda: self._source.stream(select(*chosen)), lambda time: self._times.read(created, time)
+        )
         for rows in self._source.pages(self._table, key, PAGE):
             people = []
             for row in rows:
@@ -76,13 +78,15 @@ class Plain:
                     report.skip("users", "an older user has the same address in other letters", self._shown(row))
                 elif (person := self._person(row, report)) is not None:
                     people.append(person)
-            yield sorted(people, key=lambda person: person.user["created_at"])  # the older one of a double address
+            yield sorted(
+                people, key=lambda person: person.user["created_at"]
+            )  # the older of two users with one address comes first
 
     def _shown(self, row: Row) -> Any:
-        """Return what a report may name a row by: never an address."""
+        """Return the id that names a row in a report. An address never does."""
         return row[self._names["id"]] if "id" in self._names else None
 
-    def _person(self, row: Row, report: Report) -> Person | None:
+    def _person(self, row: Row, report: Report) -> ImportedUser | None:
         try:
             values = read(row, self._names, self._times)
         except Unreadable as error:
@@ -97,11 +101,11 @@ class Plain:
         known = set(self._names.values())
         rest = {name: value for name, value in row.items() if name not in known}
         user["additional"] = additional(rest, self._fields, self._times, self._shown(row), theirs)
-        person = Person(user, report=theirs, source_id=self._shown(row))
+        person = ImportedUser(user, report=theirs, source_id=self._shown(row))
         if stored := values.get("password_hash"):
             account = credential(person, new_id(), stored, self._shown(row))
             if account is not None:
-                person.accounts.append(Owned(None, account))
+                person.accounts.append(OwnedRow(None, account))
         else:
             theirs.note("users", "there is no password hash: the user sets a password by a reset", self._shown(row))
         return person

@@ -1,4 +1,4 @@
-"""Accounts at OAuth providers, out of a Better Auth database: the tokens sealed, and filed under their issuers."""
+"""Imports accounts at OAuth providers from a Better Auth database, with sealed tokens and their issuers."""
 
 import base64
 import binascii
@@ -10,29 +10,31 @@ from typing import Any
 from ops.identity.importing.report import Report
 from ops.identity.importing.source.source import Row
 from ops.identity.importing.source.values import line
-from ops.identity.importing.users import Person, text_line
+from ops.identity.importing.users import ImportedUser, text_line
 from runtime.sealing import Sealer
 from services.identity.oauth.providers.catalog import BUILT_IN, ClientRegistration
 from services.identity.oauth.tokens import MAX_LENGTH, purpose
 
 TOKENS = {"access_token": "accessToken", "refresh_token": "refreshToken", "id_token": "idToken"}
 ENCRYPTED = re.compile(r"\$ba\$.*|[0-9a-f]{80,}", re.DOTALL)
-"""How the original keeps encrypted tokens: an envelope, or the hexadecimal of nonce and ciphertext."""
+"""Better Auth's encrypted tokens: an envelope, or nonce and ciphertext in hexadecimal."""
 
 
 class ProviderAccounts:
-    """Makes our rows of the original's. `issuers` goes before what we know of a provider."""
+    """Converts rows of accounts. `issuers` has precedence over the built-in issuers."""
 
     def __init__(self, sealer: Sealer, issuers: Mapping[str, str]) -> None:
         self._sealer = sealer
         self._issuers = issuers
 
-    def row(self, person: Person, account_id: str, values: Row) -> Row | None:
-        """Return a row of accounts; None if there can be none, with the reason in the person's report."""
+    def row(self, person: ImportedUser, account_id: str, values: Row) -> Row | None:
+        """Return a row for the table of accounts. Returns None, with a reason in the report, if it cannot be stored."""
         provider, theirs = str(values["providerId"] or ""), str(values["accountId"] or "")
         source_id, report = values["id"], person.report
         if not _fits(provider, 64) or not provider.isascii() or not _fits(theirs, 255):
-            report.skip("accounts", "the provider or the account there has no name that fits", source_id)
+            report.skip(
+                "accounts", "the provider id or the account id there is empty, too long or not storable", source_id
+            )
             return None
         created = values.get("createdAt") or person.user["created_at"]
         tokens = {
@@ -66,7 +68,7 @@ class ProviderAccounts:
         return self._sealer.seal(text, purpose(account_id, name))
 
     def _issuer(self, provider: str, id_token: Any, source_id: object, report: Report) -> str:
-        """Return the issuer that a sign-in will find the account under: ours for a provider, else its id token's."""
+        """Return the issuer that a later sign-in has: the built-in one of the provider, else that of the id token."""
         if provider in self._issuers:
             return self._issuers[provider]
         make = BUILT_IN.get(provider)
@@ -75,12 +77,12 @@ class ProviderAccounts:
         if issuer := _claimed(id_token):
             return issuer
         if make is None or provider == "microsoft":
-            report.note("accounts", f"the issuer of {provider} is not known: say --issuer {provider}=URL", source_id)
+            report.note("accounts", f"the issuer of {provider} is not known: use --issuer {provider}=URL", source_id)
         return ""
 
 
 def _fits(name: str, length: int) -> bool:
-    """Whether a name can be kept and found again: MySQL compares without the spaces at the end."""
+    """Whether a name can be stored and found again. MySQL ignores trailing spaces in comparisons."""
     return 0 < len(name) <= length and name == name.strip() and line(name, length) == name
 
 

@@ -1,4 +1,4 @@
-"""What an import or an export has done, and what it has left out and why."""
+"""The report of an import or an export: counts, and the reasons for skipped rows and lost values."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -10,25 +10,25 @@ EXAMPLES = 5
 
 @dataclass
 class Report:
-    """Counts by table and outcome, and reasons with the ids of a few rows each; never an address or a name."""
+    """Counts by table and outcome, and reasons with the ids of some rows. It never has email addresses or names."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     examples: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     remarks: list[str] = field(default_factory=list)
-    """How values were understood, for the operator to check."""
+    """How values were interpreted. The operator must check these."""
 
     def count(self, of: str, outcome: str, number: int = 1) -> None:
         if number:
             self.counts[of, outcome] += number
 
     def skip(self, of: str, reason: str, row_id: object, number: int = 1) -> None:
-        """Note rows that were left out."""
+        """Count skipped rows, with the reason."""
         self.count(of, "skipped", number)
         self.note(of, reason, row_id, number)
 
     def note(self, of: str, reason: str, row_id: object, number: int = 1) -> None:
-        """Note what was left out of a row that was taken."""
+        """Add a reason for a lost value of a row that was not skipped."""
         self.reasons[of, reason] += number
         if row_id is not None and len(self.examples[of, reason]) < EXAMPLES:
             self.examples[of, reason].append(str(row_id)[:64])
@@ -45,7 +45,7 @@ class Report:
         self.examples.clear()
 
     def show(self, *, json: bool) -> None:
-        """Print it."""
+        """Print the report."""
         if json:
             as_json({"counts": self._counted(), "reasons": self._reasons(), "remarks": self.remarks})
             return

@@ -1,4 +1,4 @@
-"""Which people, accounts and sessions of the source are taken, and why the others are left out."""
+"""Selects the users, accounts and sessions to import, and reports why others are skipped."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ops.identity.importing.claims import Key
 from ops.identity.importing.report import Report
 from ops.identity.importing.source.source import Row
-from ops.identity.importing.users import Owned, Person
+from ops.identity.importing.users import ImportedUser, OwnedRow
 
 HERE = "the user is here already and keeps what is here"
 IN_SOURCE = "another row of the source has the same {}"
@@ -14,11 +14,11 @@ IN_DATABASE = "a user here has the same {}"
 ADDRESS_HERE = "another user here has the same email address"
 
 
-def user_key(person: Person) -> Key:
+def user_key(person: ImportedUser) -> Key:
     return "user", person.id
 
 
-def email_key(person: Person) -> Key:
+def email_key(person: ImportedUser) -> Key:
     return "email", person.email
 
 
@@ -35,8 +35,8 @@ def session_keys(row: Row) -> Mapping[Key, str]:
     return {("session", row["id"]): "id", ("token", row["token_hash"]): "token"}
 
 
-def unique_values(people: Sequence[Person]) -> set[Key]:
-    """Return all unique values of people, of their accounts and of their sessions."""
+def unique_values(people: Sequence[ImportedUser]) -> set[Key]:
+    """Return all unique values of the users, of their accounts and of their sessions."""
     found: set[Key] = set()
     for person in people:
         found |= {user_key(person), email_key(person)}
@@ -49,10 +49,10 @@ def unique_values(people: Sequence[Person]) -> set[Key]:
 
 @dataclass
 class Selection:
-    """Rows to insert, and the report on all rows of these people.
+    """The rows to insert, and the report about all rows of the users.
 
-    `here` are unique values in our database, `claimed` those of rows that this run took before. Both may hold values
-    that no row of these people has. `claims` are the values that this selection adds.
+    `here` are unique values in our database, `claimed` those of rows that this run selected before. Both can have
+    other values too. `claims` are the values that this selection adds.
     """
 
     here: Set[Key]
@@ -63,8 +63,8 @@ class Selection:
     sessions: list[Row] = field(default_factory=list)
     report: Report = field(default_factory=Report)
 
-    def add(self, person: Person) -> None:
-        """Take a person, or leave out all that is theirs: of two with one id or address the first is taken."""
+    def add(self, person: ImportedUser) -> None:
+        """Select a user with all rows, or skip all of them. Of two with one id or address, the first is selected."""
         user, email = user_key(person), email_key(person)
         if self._is_claimed(user):
             person.leave_out(IN_SOURCE.format("id"), self.report)
@@ -79,7 +79,7 @@ class Selection:
             self.claims |= {user, email}
             self._take(person)
 
-    def _take(self, person: Person) -> None:
+    def _take(self, person: ImportedUser) -> None:
         self.users.append(person.user)
         self.report.add(person.report)
         for account in person.accounts:
@@ -89,8 +89,8 @@ class Selection:
             if self._is_free("sessions", session, session_keys(session.row)):
                 self.sessions.append(session.row)
 
-    def _is_free(self, of: str, owned: Owned, keys: Mapping[Key, str]) -> bool:
-        """Whether nothing else has one of the unique values; claims them if so, reports the row if not."""
+    def _is_free(self, of: str, owned: OwnedRow, keys: Mapping[Key, str]) -> bool:
+        """Claim the unique values of a row. Reports the row and returns False if one of them is taken."""
         for key, name in keys.items():
             if self._is_claimed(key) or key in self.here:
                 place = IN_SOURCE if self._is_claimed(key) else IN_DATABASE

@@ -1,4 +1,4 @@
-"""Writing people: a page in one transaction, each person wholly or not at all."""
+"""Writes imported users, a page per transaction."""
 
 from collections.abc import Iterator, Sequence, Set
 from typing import TypeVar
@@ -10,7 +10,7 @@ from ops.identity.importing.claims import Claims, Key
 from ops.identity.importing.report import Report
 from ops.identity.importing.selection import Selection, unique_values
 from ops.identity.importing.source.source import Row
-from ops.identity.importing.users import Person
+from ops.identity.importing.users import ImportedUser
 from services.identity import schema
 from services.identity.outbox.audit import Audit, Event, EventKind
 from services.identity.store.database import Database, Transaction
@@ -18,7 +18,7 @@ from services.identity.store.faults.errors import DuplicateError
 
 T = TypeVar("T")
 ROWS = 500
-"""In one statement: below every engine's bound of parameters."""
+"""The rows of one statement: below every engine's limit of parameters."""
 UNIQUE = {
     "user": (schema.users.c.id,),
     "email": (schema.users.c.email,),
@@ -27,14 +27,14 @@ UNIQUE = {
     "session": (schema.sessions.c.id,),
     "token": (schema.sessions.c.token_hash,),
 }
-"""What is unique here: a kind of key and its columns, of which the first alone selects few rows."""
+"""Unique keys of our tables: a name, and the columns. The first column alone selects few rows."""
 
 
 class Target:
-    """Our database. A user who is here already is left unchanged, with all that is theirs.
+    """Our database. Users who exist already are not changed, nor are their accounts and sessions.
 
-    A second run thus takes up where the first one ended, and brings nothing back that was revoked or changed since.
-    A dry run decides as the import does, on the same reads, and inserts nothing.
+    So a second run continues where the first one ended, and does not restore what was revoked or changed since.
+    A dry run makes the same decisions from the same reads, and inserts nothing.
     """
 
     def __init__(self, database: Database, claims: Claims, audit: Audit, *, dry_run: bool) -> None:
@@ -43,21 +43,23 @@ class Target:
         self._audit = audit
         self._dry_run = dry_run
 
-    async def write(self, people: Sequence[Person]) -> Report:
-        """Write a page of people; return what became of them."""
+    async def write(self, people: Sequence[ImportedUser]) -> Report:
+        """Write a page of users. Return the report."""
         try:
             return await self._write(people)
-        except DuplicateError:  # a user signed up here after the transaction had read
+        except DuplicateError:  # a user signed up after the transaction had read
             if len(people) == 1:
                 report = Report()
-                people[0].leave_out("something of theirs was taken here meanwhile: run the import again", report)
+                people[0].leave_out(
+                    "the user or a unique value was added here during the import: run the import again", report
+                )
                 return report
         together = Report()
         for person in people:
             together.add(await self.write([person]))
         return together
 
-    async def _write(self, people: Sequence[Person]) -> Report:
+    async def _write(self, people: Sequence[ImportedUser]) -> Report:
         keys = unique_values(people)
         claimed = self._claims.known(keys)
 
@@ -97,7 +99,7 @@ def _event(selection: Selection) -> Event:
 
 
 async def _here(transaction: Transaction, keys: Set[Key]) -> set[Key]:
-    """Return the unique values in the database that could be among the keys."""
+    """Return the unique values in the database that can equal one of the keys."""
     found: set[Key] = set()
     for kind, columns in UNIQUE.items():
         first = columns[0]

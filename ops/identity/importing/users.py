@@ -1,4 +1,4 @@
-"""People as they are imported: each with all that is theirs, written together or not at all."""
+"""Imported users: a user is written together with the accounts and sessions, or not at all."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -28,29 +28,29 @@ EMPTY = {
     "name": "there is no name: it is empty here",
     "created_at": "there is no time of creation: the time of the import stands for it",
 }
-"""What a report says of an empty column."""
-LEFT_OUT = "its user is left out"
+"""The reasons that a report gives for empty columns."""
+OWNER_SKIPPED = "its user is left out"
 
 
 @dataclass(frozen=True, slots=True)
-class Owned:
-    """A row of ours that belongs to a person, and the id of its row in the source; None if it is no row of its own."""
+class OwnedRow:
+    """A row of a user. `source_id` is the id of its row in the source, None if it is a part of the user's row."""
 
     source_id: object
     row: Row
 
 
 @dataclass
-class Person:
-    """A user, and the accounts and sessions of theirs that can be taken.
+class ImportedUser:
+    """A user with the accounts and sessions that can be imported.
 
-    `report` says what was left out of all that. It counts only if the person is taken. `refused` counts the rows that
-    cannot be taken, by table.
+    `report` has the reasons for lost values. It counts only if the user is imported. `refused` counts the rows that
+    cannot be imported, by table.
     """
 
     user: Row
-    accounts: list[Owned] = field(default_factory=list)
-    sessions: list[Owned] = field(default_factory=list)
+    accounts: list[OwnedRow] = field(default_factory=list)
+    sessions: list[OwnedRow] = field(default_factory=list)
     report: Report = field(default_factory=Report)
     refused: Counter[str] = field(default_factory=Counter)
     source_id: object = None
@@ -64,12 +64,12 @@ class Person:
         return str(self.user["email"])
 
     def leave_out(self, reason: str, report: Report) -> None:
-        """Report that nothing of the person is taken."""
+        """Report that the user is not imported, nor any account or session."""
         report.skip("users", reason, self.source_id)
-        self.leave_out_owned(LEFT_OUT, report)
+        self.leave_out_owned(OWNER_SKIPPED, report)
 
     def leave_out_owned(self, reason: str, report: Report) -> None:
-        """Report that no account and no session of the person is taken."""
+        """Report that no account and no session of the user is imported."""
         for of, rows in (("accounts", self.accounts), ("sessions", self.sessions)):
             if self.refused[of]:
                 report.skip(of, reason, None, self.refused[of])
@@ -79,9 +79,9 @@ class Person:
 
 
 def user_row(values: Row, now: datetime, source_id: object, report: Report) -> Row | None:
-    """Return a row of users; None if there can be none, with the reason in the report.
+    """Return a row for the table of users. Returns None, with a reason in the report, if the values do not allow one.
 
-    `values` are by our names, as `values.read` returns them. `source_id` names the row in the report.
+    `values` are by column name of Trivet, as `values.read` returns them. `source_id` names the row in the report.
     """
     user_id = row_id(values["id"])
     if user_id is None:
@@ -113,7 +113,7 @@ def user_row(values: Row, now: datetime, source_id: object, report: Report) -> R
 
 
 def text_line(of: str, name: str, value: Any, length: int, source_id: object, report: Report) -> str:
-    """Return a text as we keep it: one line of up to `length` characters. The report says what it lost."""
+    """Return a text as Trivet stores it: one line of up to `length` characters. The report has what was removed."""
     text = "" if value is None else str(value)
     clean = line(text, len(text))
     if clean != text:
@@ -141,7 +141,7 @@ def _role(value: Any, source_id: object, report: Report) -> Role:
 
 
 def dates_of(fields: Fields) -> list[str]:
-    """Return the product's fields that hold times."""
+    """Return the custom fields that hold times."""
     return [name for name, each in fields.items() if each.type == "date"]
 
 
@@ -165,8 +165,8 @@ def additional(values: Row, fields: Fields, times: Times, source_id: object, rep
         return None
 
 
-def credential(person: Person, account_id: str, stored: Any, source_id: object) -> Row | None:
-    """Return the row of a password that we can check; None if there is none, with the reason in the report."""
+def credential(person: ImportedUser, account_id: str, stored: Any, source_id: object) -> Row | None:
+    """Return the row of a password. Returns None, with a reason in the report, if Trivet cannot verify its hash."""
     if not stored:
         person.report.skip("accounts", "it has no password hash: the user sets a password by a reset", source_id)
         return None
@@ -191,7 +191,7 @@ def credential(person: Person, account_id: str, stored: Any, source_id: object) 
 
 
 def _unknown_scheme(stored: str) -> str | None:
-    """Return what a hash seems to be that we cannot check, None if we can."""
+    """Return the name of a hash's scheme if Trivet cannot verify it, else None."""
     if BETTER_AUTH_SCRYPT.fullmatch(stored):
         return None
     if stored.startswith("$argon2") and len(stored) <= HASH_LENGTH and stored.isascii() and stored.isprintable():

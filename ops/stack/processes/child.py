@@ -15,7 +15,7 @@ from ops.stack.processes.spawn import Guard, end_group, spawn
 from runtime.background.restart_backoff import CALM_SECONDS, delay_after, how_it_ended
 
 PROBE_EVERY_SECONDS = 0.1
-TELL_EVERY_SECONDS = 5.0
+REPORT_EVERY_SECONDS = 5.0
 
 
 class Child:
@@ -93,16 +93,16 @@ class Child:
 
     async def _watch_readiness(self, began: float) -> None:
         loop = asyncio.get_running_loop()
-        tell_at = began + TELL_EVERY_SECONDS
+        tell_at = began + REPORT_EVERY_SECONDS
         while True:
             try:
-                async with asyncio.timeout(TELL_EVERY_SECONDS):
+                async with asyncio.timeout(REPORT_EVERY_SECONDS):
                     await self.spec.probe(self.spec.host, self.spec.port)
                 break
             except (Unready, TimeoutError) as error:
                 if loop.time() > tell_at:
                     self._console.waiting(self.spec.name, str(error) or "it accepts and does not answer")
-                    tell_at = loop.time() + TELL_EVERY_SECONDS
+                    tell_at = loop.time() + REPORT_EVERY_SECONDS
             await asyncio.sleep(PROBE_EVERY_SECONDS)
         self._console.ready(self.spec.name, self.spec.address, loop.time() - began)
         self.ready.set()

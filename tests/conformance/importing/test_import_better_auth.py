@@ -175,7 +175,7 @@ def test_an_account_is_filed_under_the_issuer_that_its_id_token_names(original: 
     original.account(ada, None, providerId="okta", accountId="2")
     original.account(ada, None, providerId="corp", accountId="3")
     _, reasons = trivet.report(*IMPORT, original.url, "--issuer", "corp=https://id.corp.example")
-    assert reasons == {"the issuer of okta is not known: say --issuer okta=URL": 1}
+    assert reasons == {"the issuer of okta is not known: use --issuer okta=URL": 1}
     issuers = {row["provider"]: row["issuer"] for row in trivet.rows("accounts")}
     assert issuers == {
         "microsoft": "https://login.example.com/t/v2.0",
@@ -242,7 +242,7 @@ def test_the_source_is_only_read(original: Original, request: pytest.FixtureRequ
 def test_what_is_no_better_auth_is_said_so(trivet: Trivet, tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="is it Better Auth's"):
         trivet.run(*IMPORT, trivet.database)
-    with pytest.raises(CommandFailed, match="no such SQLite file"):
+    with pytest.raises(CommandFailed, match="the SQLite file does not exist"):
         trivet.run(*IMPORT, f"sqlite:///{tmp_path}/none.db")
     assert not (tmp_path / "none.db").exists()
     with pytest.raises(CommandFailed, match="expected mysql://"):

@@ -1,4 +1,4 @@
-"""Tables of Better Auth's, however the names of their columns are spelled."""
+"""Tables of Better Auth with column names in camelCase or snake_case."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,20 +13,20 @@ SNAKE = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
 
 @dataclass(frozen=True)
-class Named:
-    """A table, and how the original's names for its columns are spelled in it."""
+class MappedTable:
+    """A table. `spelled` leads from Better Auth's column names to those of the table."""
 
     table: TableClause
     spelled: Mapping[str, str]
 
     def rest(self, row: Row) -> Row:
-        """Return what a row holds besides."""
+        """Return the values of all other columns of a row."""
         known = set(self.spelled.values())
         return {name: value for name, value in row.items() if name not in known}
 
 
-def named(table: TableClause, wanted: Sequence[str], *, required: Sequence[str]) -> Named:
-    """Find columns in camelCase, as the original names them, or in snake_case. Raises WrongSettings."""
+def map_columns(table: TableClause, wanted: Sequence[str], *, required: Sequence[str]) -> MappedTable:
+    """Find the columns `wanted`. Raises WrongSettings if one of `required` is missing."""
     there = {each.name for each in table.c}
     spelled = {}
     for name in wanted:
@@ -35,4 +35,4 @@ def named(table: TableClause, wanted: Sequence[str], *, required: Sequence[str])
             spelled[name] = spelling
     if missing := [name for name in required if name not in spelled]:
         raise WrongSettings(f"--from: the table {table.name} has no column {', '.join(missing)}: is it Better Auth's?")
-    return Named(table, spelled)
+    return MappedTable(table, spelled)

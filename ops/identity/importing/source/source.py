@@ -1,4 +1,4 @@
-"""The database that is imported from: read a page at a time, and never written to."""
+"""The database to import from. It is read page by page and never written."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ from sqlalchemy.types import Boolean, Date, DateTime, TypeEngine
 from ops.errors import CommandFailed, WrongSettings
 from ops.identity.database_failures import failure
 from ops.identity.importing.report import Report
-from ops.identity.importing.source.times import Times, Unit, surveyed
+from ops.identity.importing.source.times import Times, Unit, numbers_by_column
 from ops.identity.importing.source.zones import (
     FURTHEST,
     ServerZone,
@@ -46,27 +46,27 @@ from services.identity.store.engine.store_url import StoreUrl
 from services.identity.store.faults.errors import code_of
 
 SESSION = {
-    # The session keeps the server's zone: so the app's sessions see what MySQL's TIMESTAMP columns hold.
+    # The session keeps the server's zone, so that TIMESTAMP columns read as in the app's sessions.
     "mysql": ("SET SESSION TRANSACTION READ ONLY",),
     "postgresql": (),
     "sqlite": ("PRAGMA query_only = ON",),
 }
-# Behind a pooler a session of PostgreSQL's goes on to other clients, so what it is to be holds for one transaction.
+# A pooler gives PostgreSQL's sessions to other clients, so settings must be those of a transaction.
 TRANSACTION = {
     "mysql": (),
     "postgresql": ("SET TRANSACTION READ ONLY",),
     "sqlite": ("BEGIN",),
 }
-NOT_SUPPORTED = 1235  # TiDB has no read-only transactions for users; nothing but SELECT is sent anyway
+NOT_SUPPORTED = 1235  # TiDB has no read-only transactions; only SELECT is sent anyway
 STREAMED = 2_000
 Row = dict[str, Any]
 
 
 class Source:
-    """A connection in one transaction that only reads, where the engine can: all pages are of one moment.
+    """A connection with one read-only transaction, if the engine has them: all pages show the same moment.
 
-    Values come as the driver has them: what a column is declared as says little in SQLite. `zone` is the zone of
-    times that are kept without one, `unit` that of times that are numbers; None if the operator did not say.
+    Values are those of the driver, because SQLite's declared types do not bind. `zone` applies to times without a
+    zone, and `unit` to times that are numbers. Both are None by default.
     """
 
     def __init__(
@@ -80,10 +80,10 @@ class Source:
         self._unit = unit
         self._option = option
         self.remarks: list[str] = []
-        """What the operator must know of how the times are read."""
+        """Warnings about how times are read."""
 
     def find(self, *names: str) -> TableClause | None:
-        """Return the first of these tables that is there, with all of its columns; None if none is."""
+        """Return the first of these tables that exists, with all columns. Returns None if none exists."""
         name = next((name for name in names if name in self._names), None)
         if name is None:
             return None
@@ -92,42 +92,42 @@ class Source:
         return table(quoted_name(name, True), *(column(quoted_name(each["name"], True)) for each in found))
 
     def plan(self, new: Table) -> TableClause:
-        """Return a table that is not there yet, with its columns as it would be created."""
+        """Return a table that does not exist yet, with the columns that it would be created with."""
         dialect = self._connection.dialect
         self._declared[new.name] = {each.name: each.type.dialect_impl(dialect) for each in new.c}
         return table(quoted_name(new.name, True), *(column(quoted_name(each.name, True)) for each in new.c))
 
     def times(self, of: TableClause, columns: Sequence[str], past: Sequence[str] = ()) -> Times:
-        """Return how to read a table's columns of times, all of which are looked at; those in `past` have come.
+        """Return a reader for columns of times. It examines all their values. Times in `past` are not in the future.
 
-        Raises WrongSettings where the operator must say the zone.
+        Raises WrongSettings if the operator must set the zone.
         """
         zoneless = self.zoneless(of, columns)
         zone = self._zone or (assumed(self._option, self.server_zone) if zoneless else UTC)
         if zoneless:
             self._compare(of, [name for name in past if name in zoneless], zone)
             self.remarks.append(
-                f"the times in `{of.name}` ({', '.join(zoneless)}) are kept without a zone and taken as {zone}; the "
-                f"server's own is {self.server_zone.name}: if the app means another, say --time-zone"
+                f"the times in `{of.name}` ({', '.join(zoneless)}) are stored without a zone and read as {zone}; the "
+                f"server's own is {self.server_zone.name}: if the app writes another, use --time-zone"
             )
         loose = [name for name in columns if self._may_hold_numbers(self._declared[of.name][name])]
         rows = self.stream(select(*(of.c[name] for name in loose))) if loose and of.name in self._names else ()
-        return Times(zone, surveyed(loose, rows), warned=bool(zoneless), unit=self._unit)
+        return Times(zone, numbers_by_column(loose, rows), warned=bool(zoneless), unit=self._unit)
 
     def _may_hold_numbers(self, declared: TypeEngine[Any]) -> bool:
-        """Whether a column may hold numbers."""
+        """Whether a column can have numbers."""
         return self.dialect == "sqlite" or not isinstance(declared, DateTime | Date)
 
     def zoneless(self, of: TableClause, columns: Sequence[str]) -> list[str]:
-        """Return those of a table's columns that keep times without their zone."""
+        """Return the columns that store times without a zone."""
         return [name for name in columns if is_zoneless(self._declared[of.name][name], self.dialect)]
 
     def declared(self, of: TableClause, column: str) -> TypeEngine[Any]:
-        """Return the type that a column is declared with."""
+        """Return the declared type of a column."""
         return self._declared[of.name][column]
 
     def is_boolean(self, of: TableClause, column: str) -> bool:
-        """Whether a column is declared as one for flags; MySQL has none."""
+        """Whether a column is declared as boolean. MySQL has no such type."""
         return isinstance(self._declared[of.name][column], Boolean)
 
     @cached_property
@@ -135,21 +135,21 @@ class Source:
         return server_zone(self._connection)
 
     def _compare(self, of: TableClause, columns: Sequence[str], zone: tzinfo) -> None:
-        """Compare the newest times with now: what lies hours ahead was written in another zone."""
+        """Compare the newest times with now. A time hours in the future was written in another zone."""
         for name in columns:
             near = self.all(select(func.max(of.c[name])).where(of.c[name] <= local_now(zone) + FURTHEST))
             if not is_ahead(near[0][0], zone):
                 continue
-            ahead = f"the newest time in `{of.name}`.{name} has not come yet if it is of the zone {zone}"
+            ahead = f"the newest time in `{of.name}`.{name} is in the future if its zone is {zone}"
             if self._zone is None:
-                raise WrongSettings(f"{self._option}: {ahead}: say --time-zone with the zone that the app writes")
+                raise WrongSettings(f"{self._option}: {ahead}: use --time-zone with the zone that the app writes")
             self.remarks.append(f"{ahead}: is --time-zone right?")
 
     def count(self, of: TableClause) -> int:
         return int(self._connection.execute(select(func.count()).select_from(of)).scalar_one())
 
     def skip_keyless(self, of: TableClause, key: str, counted_as: str, report: Report) -> int:
-        """Report rows that `pages` cannot reach because their key is null; return how many."""
+        """Report rows whose key is null, which `pages` leaves out. Return their number."""
         keyless = select(func.count()).select_from(of).where(of.c[key].is_(None))
         number = int(self._connection.execute(keyless).scalar_one())
         if number:
@@ -159,8 +159,7 @@ class Source:
     def pages(self, of: TableClause, key: str, size: int, *where: ColumnElement[bool]) -> Iterator[Sequence[Row]]:
         """Yield a table's rows in pages, sorted by a key. Rows whose key is null are left out.
 
-        A page is larger where several rows have its last key: the engine decides what is the same, and MySQL finds
-        `ABC` for `abc`.
+        A page is larger if several rows have its last key. The engine compares: for MySQL `ABC` equals `abc`.
         """
         column, place = of.c[key], None
         while True:
@@ -176,24 +175,24 @@ class Source:
                 return
 
     def stream(self, statement: Any) -> Iterator[Any]:
-        """Yield what a large question finds, without holding all of it."""
+        """Yield the rows of a large result without keeping all of them in memory."""
         with self._connection.execute(statement, execution_options={"yield_per": STREAMED}) as rows:
             yield from rows
 
     def all(self, statement: Any) -> Sequence[Any]:
-        """Return what a small question finds."""
+        """Return all rows of a small result."""
         return self._connection.execute(statement).all()
 
 
 @contextmanager
 def opened(address: str, zone: tzinfo | None = None, unit: Unit | None = None) -> Iterator[Source]:
-    """Open a source by its URL. Raises WrongSettings and CommandFailed with what the operator can mend."""
+    """Open a source by its URL. Raises WrongSettings and CommandFailed with advice for the operator."""
     try:
         store = store_url.parse_usable(address)
     except ValueError as error:
         raise WrongSettings(f"--from: {error}") from None
     if store.kind == "sqlite" and not Path(store.url.database or "").is_file():
-        raise WrongSettings("--from: there is no such SQLite file")
+        raise WrongSettings("--from: the SQLite file does not exist")
     note_ignored("--from", store)
     engine = operator_engine(store)
     try:
@@ -207,10 +206,10 @@ def opened(address: str, zone: tzinfo | None = None, unit: Unit | None = None) -
 
 
 def note_ignored(option: str, store: StoreUrl) -> None:
-    """Say which parameters of an address change nothing."""
+    """Print which parameters of a URL have no effect."""
     for name, why in store.parameters.ignored.items():
         if name.lower() not in ("timezone", "servertimezone"):
-            note(f"{option}: the parameter {name} changes nothing here: {why}")
+            note(f"{option}: the parameter {name} has no effect here: {why}")
 
 
 @contextmanager
@@ -237,7 +236,7 @@ def _reading(engine: Engine, store: StoreUrl) -> Iterator[Connection]:
 
 
 def _take_anything(kind: str, connection: Any) -> None:
-    """Have the driver answer what Python cannot hold as the engine spells it: one such value must not end a page."""
+    """Make the driver return values that Python cannot represent as text, so that one of them does not fail a page."""
     if kind == "sqlite":
         connection.text_factory = _text
     elif kind == "postgresql":
@@ -257,7 +256,7 @@ def _text(value: bytes) -> str | bytes:
 def _tolerant(loader: Any) -> Any:
     from psycopg import DataError
 
-    class Tolerant(loader):  # type: ignore[misc]  # one of psycopg's
+    class Tolerant(loader):  # type: ignore[misc]  # a class of psycopg
         def load(self, data: Any) -> Any:
             try:
                 return super().load(data)

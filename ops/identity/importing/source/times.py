@@ -1,4 +1,4 @@
-"""Times of another system: texts, numbers in one unit per column, and times without a zone in the app's zone."""
+"""Reads times of another system: texts, numbers with one unit per column, and times without a zone."""
 
 import math
 import re
@@ -16,11 +16,11 @@ Number = int | float | Decimal
 
 
 class Unreadable(ValueError):
-    """A value that cannot be kept; the text names its column, never the value."""
+    """A value that cannot be stored. The text names its column, never the value."""
 
 
 class Unit(Enum):
-    """What a column's numbers count since 1970, by how many of them are in a second."""
+    """The unit of numbers that count from 1970. The value is the number of units per second."""
 
     SECONDS = 1
     MILLISECONDS = 1_000
@@ -36,7 +36,7 @@ POSSIBLE = (_seconds(1), _seconds(9999) + 366 * 86_400)
 LIKELY = (_seconds(1900), _seconds(2100))
 RECENT_YEAR = 1985
 RECENT = (_seconds(RECENT_YEAR), _seconds(2100))
-"""When nearly all times of accounts and sessions are."""
+"""Nearly all times of accounts and sessions are in this range."""
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Numbers:
     recent: dict[Unit, int] = field(default_factory=lambda: dict.fromkeys(Unit, 0))
 
     def add(self, number: Number) -> None:
-        """Take a number into account. Infinity and NaN fit no unit."""
+        """Count a number. Infinity and NaN fit no unit and are ignored."""
         if not math.isfinite(number):
             return
         self.least = min(self.least, number) if self.count else number
@@ -65,10 +65,10 @@ class Numbers:
 
     @cached_property
     def unit(self) -> Unit:
-        """The unit in which the most numbers are times of these decades, and the fewest are none at all.
+        """The unit in which most numbers are recent times, and fewest are impossible ones.
 
-        One number decides nothing: a far future that stands for "never" must not move everybody else's times, and
-        nothing finer than milliseconds is believed without times of these decades.
+        A single number does not decide: a far future that means "never" must not change all other times. A unit finer
+        than milliseconds needs recent times.
         """
         coarse = (Unit.SECONDS, Unit.MILLISECONDS)
 
@@ -80,30 +80,30 @@ class Numbers:
 
     @property
     def weight(self) -> int:
-        """How many numbers are times of these decades in the best unit."""
+        """The number of recent times in the best unit."""
         return self.recent[self.unit]
 
 
 @dataclass
 class Times:
-    """How the times of one table are read: its columns' units, and the zone of what is written without one."""
+    """Reads the times of one table. `zone` applies to times without a zone."""
 
     zone: tzinfo = UTC
     columns: Mapping[str, Numbers] = field(default_factory=dict)
     warned: bool = False
-    """Whether the operator was warned already that times there have no zone."""
+    """Whether a warning about times without a zone has been printed."""
     unit: Unit | None = None
-    """The unit of all numbers, where the operator says it."""
-    met_zoneless: bool = False
+    """The unit of all numbers if --time-unit is set."""
+    found_zoneless: bool = False
 
     def read(self, column: str, value: Any) -> datetime | None:
-        """Return a time in UTC to the millisecond; None for none. Raises Unreadable."""
+        """Return a time in UTC with milliseconds, None for an empty value. Raises Unreadable."""
         if value is None or value == "":
             return None
         try:
             found = self._read(column, value)
             if found.tzinfo is None:
-                self.met_zoneless = True
+                self.found_zoneless = True
                 found = found.replace(tzinfo=self.zone)
             found = found.astimezone(UTC)
         except (ValueError, TypeError, OverflowError):
@@ -123,7 +123,7 @@ class Times:
         return EPOCH + timedelta(microseconds=int(number * 1_000_000 / self._unit_of(column, number).value))
 
     def number(self, column: str, moment: datetime) -> int | None:
-        """Return a time as the numbers of a column are, None if the column holds no numbers."""
+        """Return a time as a number in the column's unit. Returns None if the column has no numbers."""
         numbers = self.columns.get(column)
         if numbers is None or not numbers.count:
             return None
@@ -135,41 +135,41 @@ class Times:
         return self.columns[column].unit if column in self.columns else _alone(number)
 
     def remarks(self, table: str) -> list[str]:
-        """Say in which unit each column's numbers were read, and in which zone times without one."""
+        """Return a line per column with the unit of its numbers, and one with the zone."""
         zoneless = [f"{table}: times without a zone are read as {self.zone}"]
-        return zoneless * (self.met_zoneless and not self.warned) + [
-            f"{table}.{column}: {self._told(column, numbers)}"
+        return zoneless * (self.found_zoneless and not self.warned) + [
+            f"{table}.{column}: {self._summary(column, numbers)}"
             for column, numbers in self.columns.items()
             if numbers.count
         ]
 
-    def _told(self, column: str, numbers: Numbers) -> str:
+    def _summary(self, column: str, numbers: Numbers) -> str:
         unit = self._unit_of(column, numbers.most).name.lower()
         span = f"{self._shown(column, numbers.least)} to {self._shown(column, numbers.most)}"
         return f"{numbers.count:,} numbers are read as {unit}, {span}{self._doubt(numbers)}"
 
     def _doubt(self, numbers: Numbers) -> str:
-        """Return what the operator must check of a column's unit."""
+        """Return what the operator must check about a column's unit."""
         if self.unit is not None:
             return ", as --time-unit says"
-        return "" if numbers.weight else f", a guess as none is after {RECENT_YEAR}: say --time-unit if it is wrong"
+        return "" if numbers.weight else f", a guess as none is after {RECENT_YEAR}: use --time-unit if it is wrong"
 
     def _shown(self, column: str, number: Number) -> str:
         try:
             shown = self.read(column, number)
         except Unreadable:
-            return "a time that cannot be kept"
+            return "a time that cannot be stored"
         return f"{shown:%Y-%m-%d}" if shown else ""
 
 
-def surveyed(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, Numbers]:
-    """Return the numbers of each column of times of one table."""
+def numbers_by_column(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, Numbers]:
+    """Return statistics of the numbers in each column of times."""
     found = {column: Numbers() for column in columns}
     for row in rows:
         for column, value in zip(columns, row, strict=True):
             if (number := number_of(value)) is not None:
                 found[column].add(number)
-    # A column that holds no time of these decades, such as bans until the year 9999, goes by the others of its table.
+    # A column without recent times, such as bans until 9999, gets the unit of the other columns.
     clearest = max(found.values(), key=lambda numbers: numbers.weight, default=None)
     if clearest is not None and clearest.weight:
         for numbers in found.values():
@@ -178,7 +178,7 @@ def surveyed(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str,
 
 
 def number_of(value: Any) -> Number | None:
-    """Return the number that a value is or spells, None if it is none."""
+    """Return a value as a number, None if it is not one."""
     if isinstance(value, bytes | bytearray | memoryview):
         value = bytes(value).decode(errors="replace")
     if isinstance(value, str):
@@ -190,7 +190,7 @@ def number_of(value: Any) -> Number | None:
 
 
 def number_in(unit: Unit, moment: datetime) -> int:
-    """Return a time as a number of a unit."""
+    """Return a time as a number in a unit."""
     return (moment - EPOCH) // timedelta(microseconds=1) * unit.value // 1_000_000
 
 

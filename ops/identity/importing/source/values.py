@@ -1,4 +1,4 @@
-"""What another system's values mean, whichever engine and driver they come from."""
+"""Converts values of another system, from any engine and driver."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -20,11 +20,11 @@ FLAGS = frozenset({"emailVerified", "banned", "email_verified"})
 YES = frozenset({"t", "true", "y", "yes", "on"})
 NO = frozenset({"", "f", "false", "n", "no", "off"})
 ZERO_DATE = "0000-00-00"
-"""How MySQL spells a time that never was."""
+"""MySQL's zero date."""
 
 
 def read(row: Mapping[str, Any], spelled: Mapping[str, str], times: Times) -> dict[str, Any]:
-    """Return a row's values by name, each as its kind is kept; `spelled` leads from names to columns.
+    """Return a row's values by name, converted to Trivet's types. `spelled` leads from names to columns.
 
     Raises Unreadable, which names the column.
     """
@@ -42,20 +42,20 @@ def read(row: Mapping[str, Any], spelled: Mapping[str, str], times: Times) -> di
 
 
 def words(value: Any) -> Any:
-    """Return bytes as the text that they spell, anything else unchanged. Raises ValueError for other bytes."""
+    """Return bytes decoded as UTF-8, other values unchanged. Raises ValueError for invalid bytes."""
     return bytes(value).decode() if isinstance(value, bytes | bytearray | memoryview) else value
 
 
 def row_id(value: Any) -> str | None:
-    """Return an id as we keep it, None if it is none that we can keep."""
+    """Return an id as a text, None if Trivet cannot store it."""
     text = "" if value is None else str(value)
     return text if 0 < len(text) <= ID_LENGTH and ID_CHARACTERS.issuperset(text) else None
 
 
 def flag(value: Any) -> bool:
-    """Return whether a value means yes. Raises ValueError if it means neither yes nor no.
+    """Return a value as a bool. Raises ValueError if it means neither yes nor no.
 
-    Drivers return booleans, numbers, bits as bytes, and texts. A time means yes: when it became so.
+    Drivers return booleans, numbers, bits as bytes, and texts. A time means yes: the moment of the change.
     """
     if isinstance(value, bytes | bytearray | memoryview):
         return _bits(bytes(value))
@@ -69,7 +69,7 @@ def flag(value: Any) -> bool:
 
 
 def _bits(value: bytes) -> bool:
-    """Read a text in a binary column, or else a `bit` column, which has eight bytes at most."""
+    """Read a text from a binary column, or a `bit` column, which has at most eight bytes."""
     text = value.decode("latin-1")
     if text.isascii() and text.isprintable():
         return _word(text.strip().lower())
@@ -93,12 +93,12 @@ def _word(text: str) -> bool:
 
 
 def line(value: Any, length: int) -> str:
-    """Return a text of one line as we keep it: no control characters, and cut where it is too long."""
+    """Return a value as a text of one line, without control characters, cut at `length`."""
     return CONTROLS.sub("", "" if value is None else str(value))[:length]
 
 
 def field_value(field: Field, value: Any, read_time: Callable[[Any], datetime | None]) -> Any:
-    """Return a product's own value as we keep it. Raises ValueError if it does not fit the field."""
+    """Return the value of a custom field as Trivet stores it. Raises ValueError if it does not fit the field."""
     if field.type == "boolean":
         value = flag(value)
     elif field.type == "date":

@@ -1,4 +1,4 @@
-"""The time zone of a database's times: what the server says of it, and what only the operator knows."""
+"""The time zone of times without one: the server's zone, or the operator's setting."""
 
 import re
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ OFFSET = re.compile(r"([+-])(0\d|1[0-4]):?([0-5]\d)")
 FURTHEST = timedelta(hours=14)
 """The largest difference between a zone and UTC."""
 TOLERANCE = timedelta(minutes=5)
-"""How far the clock of the database's machine may differ from ours."""
-# Both in winter and in summer: London is at UTC half of the year.
+"""The accepted difference between the clocks of the database server and this machine."""
+# Both winter and summer are checked: London has UTC for half of the year.
 SERVER_ZONE = {
     "mysql": "SELECT CASE @@session.time_zone WHEN 'SYSTEM' THEN @@system_time_zone ELSE @@session.time_zone END,"
     " UNIX_TIMESTAMP('2024-01-01 12:00:00') = 1704110400 AND UNIX_TIMESTAMP('2024-07-01 12:00:00') = 1719835200",
@@ -52,7 +52,7 @@ def parsed(text: str) -> tzinfo | None:
 
 
 def of_driver(text: str) -> tzinfo | None:
-    """Return the zone that a URL tells an app's driver, as in mysql2's `timezone=Z`; None for `local` and the like."""
+    """Return the zone in a driver's URL, such as mysql2's `timezone=Z`. Returns None for `local` and unknown names."""
     try:
         return parsed(text)
     except WrongSettings:
@@ -60,7 +60,7 @@ def of_driver(text: str) -> tzinfo | None:
 
 
 def server_zone(connection: Connection) -> ServerZone:
-    """Ask the server. SQLite has no zone of its own and counts as UTC."""
+    """Return the zone of the server. SQLite has none and counts as UTC."""
     statement = SERVER_ZONE.get(connection.dialect.name)
     if statement is None:
         return ServerZone("UTC", True)
@@ -69,25 +69,25 @@ def server_zone(connection: Connection) -> ServerZone:
 
 
 def is_zoneless(declared: TypeEngine[object], dialect: str) -> bool:
-    """Whether a column is declared for times whose zone is not kept; MySQL's TIMESTAMP moves with the session."""
+    """Whether a column stores times without a zone. MySQL's TIMESTAMP depends on the session's zone."""
     if not isinstance(declared, DateTime):
         return False
     return dialect == "mysql" or (dialect == "postgresql" and not declared.timezone)
 
 
 def assumed(option: str, server: ServerZone) -> tzinfo:
-    """Return UTC where the server gives no reason to doubt it. Raises WrongSettings where the operator must say."""
+    """Return UTC if the server is in UTC. Raises WrongSettings if the operator must set the zone."""
     if server.is_utc:
         return UTC
     raise WrongSettings(
-        f"{option}: times there are kept without a zone, and the server's own is {server.name}: say --time-zone UTC "
+        f"{option}: times there are stored without a zone, and the server's own is {server.name}: use --time-zone UTC "
         "if the app writes UTC (mysql2 with timezone 'Z', Prisma, or Node in UTC), else --time-zone with the app's "
         "zone, for example Europe/Berlin"
     )
 
 
 def is_ahead(newest: object, zone: tzinfo) -> bool:
-    """Whether a column's newest time would not have come yet if it were of this zone."""
+    """Whether a column's newest time would be in the future if it were in this zone."""
     return isinstance(newest, datetime) and newest > local_now(zone) + TOLERANCE
 
 

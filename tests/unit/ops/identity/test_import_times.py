@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from ops.errors import WrongSettings
-from ops.identity.importing.duplicates import losers
+from ops.identity.importing.duplicates import younger_duplicates
 from ops.identity.importing.source import zones
-from ops.identity.importing.source.times import Times, Unit, Unreadable, number_in, surveyed
+from ops.identity.importing.source.times import Times, Unit, Unreadable, number_in, numbers_by_column
 
 TIME = datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)
 BERLIN = zones.parsed("Europe/Berlin")
@@ -72,7 +72,7 @@ def test_a_time_without_a_zone_is_of_the_zone_that_was_given() -> None:
 )
 def test_a_column_has_one_unit_that_all_of_it_decides(unit: Unit, years: tuple[int, ...]) -> None:
     values = numbers(*years, unit=unit)
-    times = Times(columns=surveyed(["at"], [(value,) for value in values]))
+    times = Times(columns=numbers_by_column(["at"], [(value,) for value in values]))
     found = [times.read("at", value) for value in values]
     assert [time.year for time in found if time] == list(years)
     (remark,) = times.remarks("user")
@@ -84,7 +84,9 @@ def test_a_column_has_one_unit_that_all_of_it_decides(unit: Unit, years: tuple[i
 def test_one_number_beyond_all_times_moves_no_other() -> None:
     """JavaScript's last date, and the first millisecond of the year 10000."""
     for far in (8_640_000_000_000_000, 253_402_300_800_000, 10**30):
-        times = Times(columns=surveyed(["at"], [(far,), (1_767_323_045_678,), (None,), ("x",), (float("inf"),)]))
+        times = Times(
+            columns=numbers_by_column(["at"], [(far,), (1_767_323_045_678,), (None,), ("x",), (float("inf"),)])
+        )
         assert times.read("at", 1_767_323_045_678) == TIME
         with pytest.raises(Unreadable):
             times.read("at", far)
@@ -94,7 +96,7 @@ def test_a_column_without_times_of_these_decades_goes_by_the_others_of_its_table
     """A ban until the year 9999 in milliseconds is no ban that ended in 1978."""
     (forever,) = numbers(9999, unit=Unit.MILLISECONDS)
     rows = [(1_767_323_045_678, forever), (1_767_323_045_678, None)]
-    times = Times(columns=surveyed(["created", "ends"], rows))
+    times = Times(columns=numbers_by_column(["created", "ends"], rows))
     ends = times.read("ends", forever)
     assert ends is not None
     assert ends.year == 9999
@@ -110,7 +112,7 @@ def test_of_two_spellings_the_oldest_stays_by_time_and_not_by_its_text() -> None
         ("4", "b@x.io", october),
     ]
     rows += [("5", "É@x.io", "infinity"), ("6", "é@x.io", "2024-10-01"), ("7", "É@x.io", 1_706_918_400_000)]
-    assert losers(lambda: rows, lambda value: Times().read("at", value)) == {"2", "3", "5", "6"}
+    assert younger_duplicates(lambda: rows, lambda value: Times().read("at", value)) == {"2", "3", "5", "6"}
 
 
 def test_zones_are_offsets_and_names() -> None:

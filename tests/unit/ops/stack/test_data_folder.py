@@ -40,12 +40,12 @@ def test_a_given_secret_is_used_and_nothing_is_written(tmp_path: Path) -> None:
 def test_a_folder_is_held_by_one_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data_folder, "WAIT_SECONDS", 0.0)
     with (
-        data_folder.owned(tmp_path),
+        data_folder.locked(tmp_path),
         pytest.raises(CommandFailed, match="is in use by another stack"),
-        data_folder.owned(tmp_path),
+        data_folder.locked(tmp_path),
     ):
         pass
-    with data_folder.owned(tmp_path):
+    with data_folder.locked(tmp_path):
         pass
 
 
