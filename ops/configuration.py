@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from the settings' own sentences: `make configuration`."""
+"""`make configuration`: writes docs/configuration.md from the descriptions of the settings."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -75,7 +75,7 @@ class Variable:
 
 
 def default(declared: FieldInfo) -> str:
-    """Return the default as an operator writes it, `required` without one, `unset` for an empty one."""
+    """Return the default as an operator writes it, or `required`, or `unset` for an empty one."""
     if declared.is_required():
         return "required"
     value = declared.default
@@ -112,7 +112,7 @@ def values(declared: FieldInfo) -> str:
 
 
 def variables() -> dict[tuple[str, ...], Variable]:
-    """Return every variable by its names. Where two classes declare one, a process's own sentence wins."""
+    """Return all variables by their names. If two classes declare one, a process's own description wins."""
     found: dict[tuple[str, ...], Variable] = {}
     for reader, kind in _readers():
         for name, declared in kind.model_fields.items():

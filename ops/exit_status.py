@@ -7,7 +7,7 @@ from ops.errors import CommandFailed
 
 
 def status_of(work: Callable[[], int | None]) -> int:
-    """Do the work and return the exit status: 0, 130 when interrupted, 2 for wrong settings, 1 for what failed."""
+    """Do the work. Return the exit status: 0, 130 if interrupted, 2 for wrong settings, 1 for other failures."""
     try:
         return work() or 0
     except KeyboardInterrupt:
@@ -19,7 +19,7 @@ def status_of(work: Callable[[], int | None]) -> int:
             return _unexpected(error)
         reason = (error.strerror or type(error).__name__).lower()
         return tell(f"{error.filename} cannot be used ({reason}): check its permissions and the free disk space", 1)
-    except Exception as error:  # an operator gets a line, not a traceback
+    except Exception as error:  # the operator gets one line, not a traceback
         return _unexpected(error)
 
 

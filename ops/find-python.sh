@@ -1,5 +1,5 @@
 #!/bin/sh
-# Print the first Python from 3.11 to 3.13 that can make a venv: PYTHON if it is set, else those on PATH.
+# Print the first Python 3.11 to 3.13 that can create a venv: PYTHON if it is set, else one on PATH.
 set -u
 fits='import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
 seen=
@@ -11,7 +11,7 @@ for python in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
     version=$("$python" --version 2>/dev/null) && seen="$seen, $python is $version"
 done
 {
-    echo "trivet: this needs Python 3.11 to 3.13 with venv; none is here${seen:-, and no python3 at all}."
+    echo "trivet: Python 3.11 to 3.13 with venv is needed and was not found${seen:-, nor any other python3}."
     echo "  Debian, Ubuntu:  apt-get install python3 python3-venv"
     echo "  macOS:           brew install python@3.13"
     echo "  anywhere:        uv python install 3.13"

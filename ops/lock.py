@@ -1,4 +1,4 @@
-"""Renews every file under requirements/ from pyproject.toml; the versions in dev.txt hold for the others."""
+"""`make lock`: writes the files in requirements/ from pyproject.toml. All use the versions of dev.txt."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ GROUPS = (
     *("ops", "embedded", "tools", "node", "generators", "peers"),
 )
 APART = ("generators",)
-"""Groups that share no interpreter with the others, and need not have their versions."""
+"""Groups with an interpreter of their own, which can have other versions than dev.txt."""
 OPTIONS = (
     "--quiet",
     "--universal",
@@ -26,7 +26,7 @@ OPTIONS = (
 
 
 def pip_index(python: str = sys.executable) -> dict[str, str]:
-    """Return what tells uv of the index that pip is configured with on this machine."""
+    """Return the variables that make uv use pip's configured index."""
     for name in ("global.index-url", "install.index-url", ":env:.index-url"):
         found = subprocess.run([python, "-m", "pip", "config", "get", name], capture_output=True, text=True)
         if found.returncode == 0:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make the virtual environment that is named, or say in one line why it cannot be made.
+# Create the named virtual environment, or print one line with the reason of a failure.
 set -u
 venv=$1
 if ! [ -w . ]; then
@@ -10,9 +10,9 @@ python=$(ops/find-python.sh) || exit 1
 was_there=
 [ -e "$venv" ] && was_there=yes
 if ! said=$("$python" -m venv "$venv" 2>&1); then
-    # A half-made one would pass for a whole one at the next run.
+    # The next run would take an incomplete one for a complete one.
     [ -n "$was_there" ] || rm -rf "$venv"
-    echo "trivet: $(pwd)/$venv cannot be made: $(printf '%s\n' "$said" | tail -n 1)" >&2
-    echo "  its folder must be yours and have room; remove $venv if it is there, and run make again" >&2
+    echo "trivet: $(pwd)/$venv cannot be created: $(printf '%s\n' "$said" | tail -n 1)" >&2
+    echo "  check the folder's owner and the free disk space, remove $venv if it exists, and run make again" >&2
     exit 1
 fi

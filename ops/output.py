@@ -18,17 +18,17 @@ CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 
 
 def plain(text: str) -> str:
-    """Return a text that cannot steer a terminal."""
+    """Return a text without control characters, which could steer a terminal."""
     return CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def moment(time: datetime | None) -> str:
-    """Return a time in UTC, to the second; a dash for none."""
+    """Return a time in UTC, to the second, or a dash for None."""
     return f"{time:%Y-%m-%d %H:%M:%S}" if time else "-"
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under headings, in color on a terminal alone."""
+    """Print rows under headings. Colors are used only on a terminal."""
     console = Console(highlight=False, emoji=False, markup=False)
     if not console.is_terminal:
         console.width = WIDE
@@ -41,7 +41,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def as_json(value: Any) -> None:
-    """Print a value as JSON; times as ISO 8601."""
+    """Print a value as JSON, with times in ISO 8601."""
     print(json.dumps(value, default=_iso, ensure_ascii=False, indent=2))
 
 

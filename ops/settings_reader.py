@@ -15,7 +15,7 @@ S = TypeVar("S", bound=Settings)
 
 
 class _GivenAlone(Settings):
-    """Looks at what it is given, and not at the environment beside it."""
+    """Settings that ignore the environment and use only the given values."""
 
     @classmethod
     def settings_customise_sources(
@@ -48,7 +48,7 @@ def names_read(kind: type[Settings]) -> set[str]:
 
 
 def is_read(kind: type[Settings], name: str) -> bool:
-    """Whether a settings class looks at an environment variable, by its name or by how that begins."""
+    """Whether a settings class reads an environment variable, by its name or its prefix."""
     return name in names_read(kind) or name.startswith(kind.prefixes)
 
 
@@ -77,7 +77,7 @@ def mistakes(kind: type[Settings], environ: Mapping[str, str]) -> list[str]:
 def _described(kind: type[Settings], error: ErrorDetails) -> tuple[str, str]:
     message = error["msg"].removeprefix("Value error, ")
     name = ".".join(map(str, error["loc"]))
-    # What was not set goes by the field's own name.
+    # A variable that is not set is named by its field.
     if (field := kind.model_fields.get(name)) and isinstance(field.validation_alias, AliasChoices):
         name = str(field.validation_alias.choices[0])
     return name or message, f"{name}: {message}" if name else message

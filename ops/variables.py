@@ -1,4 +1,4 @@
-"""Writes known_variables/names.txt from the settings of all processes and commands: `make variables`."""
+"""`make variables`: writes known_variables/names.txt from the settings of all processes and commands."""
 
 import importlib
 import pkgutil
@@ -18,7 +18,7 @@ from runtime.misspelled_variables import PREFIX
 from runtime.settings import Settings
 
 BESIDES = (FAILPOINTS, "TRIVET_PYTHON", "TRIVET_PROCESS", "TRIVET_TEST_*")
-"""Variables that are no settings: failpoints, bin/trivet's Python, the image's process, and those of tests."""
+"""Variables outside the settings: failpoints, the Python of bin/trivet, the process of an image, and tests."""
 
 
 def names() -> list[str]:

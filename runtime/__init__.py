@@ -1,1 +1,1 @@
-"""Code that several processes share and that knows no service: settings, server, errors, paging, telemetry."""
+"""Code that several processes share, and that knows no service: settings, RPC server, errors, paging, telemetry."""

@@ -9,7 +9,7 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Return the current time, truncated to milliseconds, which every store can hold."""
+    """Return the current time, truncated to milliseconds, the precision of every store."""
     return to_milliseconds(datetime.now(UTC))
 
 
@@ -19,12 +19,12 @@ def to_milliseconds(time: datetime) -> datetime:
 
 
 def timestamp(time: datetime) -> Timestamp:
-    """Return an aware time as protobuf holds it."""
+    """Return an aware datetime as a protobuf Timestamp."""
     message = Timestamp()
     message.FromDatetime(time)
     return message
 
 
 def from_timestamp(message: Timestamp) -> datetime:
-    """Return a protobuf time as an aware datetime in UTC."""
+    """Return a protobuf Timestamp as an aware datetime in UTC."""
     return message.ToDatetime(tzinfo=UTC)

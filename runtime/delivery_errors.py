@@ -1,4 +1,4 @@
-"""Tells a failed delivery that can be retried at once from one that the receiver rejected."""
+"""Distinguishes a delivery whose receiver is unreachable from one that the receiver rejected."""
 
 import grpc
 

@@ -7,7 +7,7 @@ import string
 ALPHABET = string.ascii_letters + string.digits
 ID_LENGTH = 32
 
-# A random byte becomes a letter; the eight values beyond four whole alphabets are left out, so that none is likelier.
+# A random byte becomes a character. The eight values above four alphabets are dropped: all are equally likely.
 _LETTERS = bytes(ord(ALPHABET[value % len(ALPHABET)]) for value in range(256))
 _BEYOND = bytes(range(256 - 256 % len(ALPHABET), 256))
 

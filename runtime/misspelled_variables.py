@@ -8,14 +8,14 @@ from typing import Self
 
 PREFIX = "TRIVET_"
 SIMILARITY = 0.7
-"""How similar a suggested name is to the unknown one, both without the prefix; 1 means equal."""
+"""The least similarity of a suggested name to the unknown one, without the prefix. 1 means equal."""
 LINK_NAME = re.compile(r"TRIVET_\w*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
 LINK_VALUE = re.compile(r"(tcp|udp|sctp)://")
 
 
 @dataclass(frozen=True, slots=True)
 class KnownVariables:
-    """The variables that something reads: by their names, or by what their names begin with."""
+    """The variables that processes read, by their names or by the beginning of their names."""
 
     names: frozenset[str] = frozenset()
     beginnings: tuple[str, ...] = ()

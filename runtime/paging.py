@@ -1,4 +1,4 @@
-"""Pages by opaque token (AIP-158): what a token holds, what a page may ask for, and where it ends."""
+"""Pagination with opaque tokens (AIP-158): page sizes, page tokens, and pages limited in bytes."""
 
 import base64
 import hashlib
@@ -13,11 +13,11 @@ from runtime.errors import InvalidArgument
 MAX_PAGE_SIZE = 1_000
 MAX_PAGE = 100_000
 PAGE_BYTES = 1024 * 1024
-"""Where a page ends, however many rows were asked for. gRPC clients refuse a message of more than 4 MiB."""
+"""The maximum size of a page, whatever page_size is. gRPC clients refuse messages of more than 4 MiB."""
 FRAME_BYTES = 6
-"""The tag and the length of a row within its page, at most."""
+"""The maximum size of the tag and the length of a message within its page."""
 FIRST_CHUNK = 25
-"""The size of the first chunk, enough for a usual page. Each further chunk is four times as large."""
+"""The number of rows in the first chunk, enough for most pages. Each further chunk is four times as large."""
 
 
 class Sized(Protocol):
@@ -32,9 +32,9 @@ Find = Callable[[int, R | None], Awaitable[Sequence[R]]]
 
 
 class Page(Generic[R, M]):
-    """A page that is being filled: at most `size` messages and at most 1 MiB, but at least one message.
+    """A page of at most `size` messages and at most 1 MiB, but at least one message if there are rows.
 
-    `last` is the row of the last message, None on an empty page. `is_full` says that other rows follow it.
+    `last` is the row of the last message, None on an empty page. `is_full` means that more rows follow.
     """
 
     def __init__(self, size: int, encode: Callable[[R], M]) -> None:
@@ -52,7 +52,7 @@ class Page(Generic[R, M]):
 
     @property
     def next_after(self) -> R | None:
-        """The row behind which the next page begins; None if this is the last page."""
+        """The last row of this page if another page follows, else None."""
         return self.last if self.is_full else None
 
     async def fill(self, rows: AsyncIterable[R]) -> None:
@@ -88,7 +88,7 @@ async def _in_chunks(find: Find[R], most: int) -> AsyncGenerator[R, None]:
 
 
 def page_size(asked: int | None, default: int) -> int:
-    """Return how many rows to answer. Raises InvalidArgument outside 1 to 1,000."""
+    """Return the page size. `asked` is the request's value or None. Raises InvalidArgument outside 1 to 1,000."""
     if asked is None:
         return default
     if not 1 <= asked <= MAX_PAGE_SIZE:
@@ -99,7 +99,7 @@ def page_size(asked: int | None, default: int) -> int:
 
 
 def page_number(asked: int | None, token: str) -> int | None:
-    """Return which page was asked for by number, or None. Raises InvalidArgument out of range or beside a token."""
+    """Return the requested page number or None. Raises InvalidArgument if out of range, or together with a token."""
     if asked is None:
         return None
     if token:
@@ -110,7 +110,7 @@ def page_number(asked: int | None, token: str) -> int | None:
 
 
 def encode_token(after: list[Any], *query: Any) -> str:
-    """Return the token of the page that follows the row with the sort key `after`, under the filter `query`."""
+    """Return the token of the page after the row with the sort key `after`. `query` is the filter and order."""
     body = json.dumps([_digest(query), after], separators=(",", ":"))
     return base64.urlsafe_b64encode(body.encode()).rstrip(b"=").decode()
 
@@ -118,8 +118,8 @@ def encode_token(after: list[Any], *query: Any) -> str:
 def decode_token(token: str, *query: Any) -> list[Any] | None:
     """Return the sort key in a token, None for the first page.
 
-    Raises InvalidArgument for a token that is not valid, or that was made for another filter. Tokens are not signed:
-    the parts are plain values (text, finite numbers of 64 bits, booleans, null), of whatever type a caller put there.
+    Raises InvalidArgument for an invalid token, or for a token of another query. Tokens are not signed: the parts are
+    scalars (text, finite 64-bit numbers, booleans, null), but a caller can choose their types and values.
     """
     if not token:
         return None
@@ -136,7 +136,7 @@ def decode_token(token: str, *query: Any) -> list[Any] | None:
 
 
 def _is_plain(part: Any) -> bool:
-    """Whether a part may go into a statement: a list or an object could be an operator of the store's."""
+    """Whether a part is safe in a statement. A list or an object could be an operator of the store."""
     if isinstance(part, int):
         return -(2**63) <= part < 2**63
     return part is None or isinstance(part, str) or (isinstance(part, float) and math.isfinite(part))

@@ -1,4 +1,4 @@
-"""Encrypting small secrets at rest: AES-256-GCM under the first of several keys, opened under any of them."""
+"""Encrypts small secrets at rest with AES-256-GCM. The first key encrypts, and every key can decrypt."""
 
 import base64
 import hashlib
@@ -14,11 +14,11 @@ VERSION = "1"
 
 
 class BrokenSealError(Exception):
-    """The text was not sealed by any of our keys for this purpose, or has been changed since."""
+    """The text was changed, or was not sealed with one of the keys for this purpose."""
 
 
 class Sealer:
-    """Seals with its first key. `purpose` says what a secret is and whose: sealed for one, it opens for no other.
+    """Seals with its first key. `purpose` says what a secret is and its owner. A text opens only for its purpose.
 
     A sealed text is `1.KEY.DATA`: the first 8 digits of the SHA-256 of the key, and nonce and ciphertext in unpadded
     base64url. To rotate, put a new key in front; the old ones stay until nothing that they sealed is left.
@@ -31,13 +31,13 @@ class Sealer:
         self._ciphers = {_name(key): AESGCM(key) for key in reversed(keys)}
 
     def seal(self, secret: str, purpose: str) -> str:
-        """Return the secret so that only our keys can read it."""
+        """Return the encrypted secret."""
         nonce = os.urandom(NONCE_LENGTH)
         data = nonce + self._ciphers[self._current].encrypt(nonce, secret.encode(), purpose.encode())
         return f"{VERSION}.{self._current}.{base64.urlsafe_b64encode(data).rstrip(b'=').decode()}"
 
     def open(self, sealed: str, purpose: str) -> str:
-        """Return what was sealed for this purpose. Raises BrokenSealError."""
+        """Return the secret. Raises BrokenSealError if the text or the purpose is wrong."""
         version, _, rest = sealed.partition(".")
         name, _, data = rest.partition(".")
         cipher = self._ciphers.get(name)
@@ -50,7 +50,7 @@ class Sealer:
             raise BrokenSealError from None
 
     def is_current(self, sealed: str) -> bool:
-        """Whether a text is sealed with the key that is in use now."""
+        """Whether a text is sealed with the current key."""
         return sealed.startswith(f"{VERSION}.{self._current}.")
 
 

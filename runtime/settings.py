@@ -1,4 +1,4 @@
-"""Settings that every process has, and the one way in which settings are read."""
+"""Settings that processes share, and the function that reads settings."""
 
 import os
 import re
@@ -37,15 +37,15 @@ class Environment(Enum):
 
 
 def from_env(name: str, *aliases: str, **field: Any) -> Any:
-    """Return a field read from the environment variable `name`; everything of ours begins with TRIVET_."""
+    """Return a field read from the environment variable `name`; Trivet's own names begin with TRIVET_."""
     return Field(validation_alias=AliasChoices(name, *aliases), **field)
 
 
 class Keys(dict[str, bytes]):
-    """Pair keys that never show themselves."""
+    """Pair keys. Their text representation has no key."""
 
     def __repr__(self) -> str:
-        return f"<keys for {', '.join(sorted(self)) or 'nobody'}>"
+        return f"<keys for {', '.join(sorted(self)) or 'no service'}>"
 
 
 PairKeysField = Annotated[
@@ -54,7 +54,7 @@ PairKeysField = Annotated[
 
 
 def split_words(value: Any) -> Any:
-    """Return a text's words between commas; anything else unchanged."""
+    """Split a text at commas. Returns other values unchanged."""
     return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
 
 
@@ -65,20 +65,20 @@ def _address(value: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
-"""Where a service answers gRPC."""
+"""The gRPC address of a service."""
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split_words)]
 
 
 def long_enough(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    """Return former secrets. Raises ValueError for a short one: signatures with it are accepted too."""
+    """Return former secrets. Raises ValueError for a short one, because its signatures are still accepted."""
     if any(len(secret.get_secret_value()) < MIN_SECRET_LENGTH for secret in secrets):
         raise ValueError(f"each must have at least {MIN_SECRET_LENGTH} characters, or be left out")
     return secrets
 
 
 class SealKeys(tuple[bytes, ...]):
-    """Keys of a `Sealer` that never show themselves."""
+    """Keys of a `Sealer`. Their text representation has no key."""
 
     def __repr__(self) -> str:
         return f"<{len(self)} keys>"
@@ -140,7 +140,7 @@ class Settings(BaseSettings):
 
 
 def local_url(host: str, port: int) -> str:
-    """Return how a browser on this machine reaches a server that listens on `host`: by `localhost` wherever it can.
+    """Return the URL of a local server for a browser on this machine, with `localhost` if possible.
 
     Browsers keep the cookies of `localhost` and `127.0.0.1` apart, and pages in development are at `localhost`.
     """
@@ -190,7 +190,7 @@ class SiteSettings(Settings):
 
     @property
     def all_secrets(self) -> tuple[str, ...]:
-        """The secret in use, then the former ones."""
+        """The current secret, then the former ones."""
         return tuple(each.get_secret_value() for each in (self.secret, *self.secrets_old))
 
 

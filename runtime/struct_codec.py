@@ -1,4 +1,4 @@
-"""From protobuf's Struct to plain values; the other way is `Struct.update`."""
+"""Converts protobuf's Struct to Python values. `Struct.update` does the opposite."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from google.protobuf.struct_pb2 import Struct, Value
 from runtime.errors import InvalidArgument
 
 KINDS = "null_value, number_value, string_value, bool_value, struct_value or list_value"
-MOST = 2**63
-"""Whole numbers from here on stay floats: neither BSON nor every reader of JSON has larger integers."""
+INT64_LIMIT = 2**63
+"""Whole numbers from here on stay floats: BSON and many JSON parsers have no larger integers."""
 
 
 def plain(struct: Struct, path: str) -> dict[str, Any]:
@@ -21,16 +21,16 @@ def plain(struct: Struct, path: str) -> dict[str, Any]:
 
 def whole(number: float) -> int | float:
     """Return a whole number as an int, so that JSON has `5` for it and not `5.0`."""
-    return int(number) if number.is_integer() and abs(number) < MOST else number
+    return int(number) if number.is_integer() and abs(number) < INT64_LIMIT else number
 
 
 def number(text: str) -> int | float:
-    """Return a number from JSON that may have `5.0` for a whole one."""
+    """Return a JSON number. `5.0` becomes an int."""
     return whole(float(text))
 
 
 def is_exact(number: int) -> bool:
-    """Whether a double, which is all that a Struct has for numbers, holds every digit of an integer."""
+    """Whether a double, the only number type of a Struct, represents an integer exactly."""
     try:
         return int(float(number)) == number
     except OverflowError:

@@ -85,12 +85,12 @@ def _asked_again(address: str) -> BaseException | None:
         try:
             async with engine.connect():
                 return None
-        except Exception as error:  # whatever it is, it is looked at
+        except Exception as error:  # any error: it is explained
             return error
         finally:
             await engine.dispose()
 
-    # A thread of its own: an export works within a loop already.
+    # A thread of its own, because an export already runs an event loop.
     with ThreadPoolExecutor(1) as threads:
         return threads.submit(asyncio.run, connect()).result()
 

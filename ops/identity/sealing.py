@@ -12,7 +12,7 @@ class SealingSettings(OpsSettings):
     """Settings of subcommands that read or write encrypted data."""
 
     seal_keys: SealKeysField | None = from_env(
-        "TRIVET_SEAL_KEYS", default=None, description="Identity's own, where they are not made of TRIVET_SECRET."
+        "TRIVET_SEAL_KEYS", default=None, description="Identity's keys, if they are not derived from TRIVET_SECRET."
     )
     user_fields: UserFields = from_env("TRIVET_USER_FIELDS", default=NO_FIELDS, description=USER_FIELDS)
 

@@ -1,4 +1,4 @@
-"""Pair keys: what lets a service know who calls it, derived from one secret that only the operator has."""
+"""Derives keys from the operator's secret. Each pair of processes shares a key, which proves the caller."""
 
 import hashlib
 import hmac
@@ -11,18 +11,18 @@ CALLS = {
     "notifications": ("cache",),
     "cache": (),
 }
-"""Whom each process calls; a program calls any service."""
+"""The services that each process calls. A program can call all of them."""
 SEALING = ("identity", "notifications")
-"""Who keeps secrets at rest."""
+"""The services that store encrypted secrets."""
 
 
 def pair_key(secret: str, caller: str, audience: str) -> bytes:
-    """Return the 32-byte key that `caller` and `audience` share; no other pair's key tells anything of it."""
+    """Return the 32-byte key that `caller` and `audience` share. Other pairs' keys reveal nothing about it."""
     return hmac.digest(secret.encode(), f"trivet pair key 1: {caller}>{audience}".encode(), hashlib.sha256)
 
 
 def seal_keys(secrets: Sequence[str], process: str) -> str:
-    """Return the value of TRIVET_SEAL_KEYS for a process: a key from the secret in use, then those of former ones."""
+    """Return the value of TRIVET_SEAL_KEYS for a process: the key of the current secret, then those of former ones."""
     info = f"trivet seal key 1: {process}".encode()
     return ",".join(hmac.digest(secret.encode(), info, hashlib.sha256).hex() for secret in secrets)
 
@@ -34,6 +34,6 @@ def call_keys(secret: str, caller: str) -> str:
 
 
 def accept_keys(secret: str, audience: str, programs: tuple[str, ...]) -> str:
-    """Return the value of TRIVET_ACCEPT_KEYS for a service that these programs may call besides Trivet's own."""
+    """Return the value of TRIVET_ACCEPT_KEYS for a service that these programs can call besides Trivet's own."""
     callers = [caller for caller, audiences in CALLS.items() if audience in audiences]
     return ",".join(f"{caller}={pair_key(secret, caller, audience).hex()}" for caller in (*callers, *programs))

@@ -17,7 +17,7 @@ WAIT_SECONDS = 2.0
 
 
 def make_folder(folder: Path) -> Path:
-    """Make a folder of the data, unless it is there. Raises WrongSettings when something else is in its place."""
+    """Create a folder if it does not exist. Raises WrongSettings if it cannot be created."""
     with _as_wrong_settings(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
@@ -37,9 +37,9 @@ def _as_wrong_settings(path: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[int]:
-    """Make the folder and hold it for one stack; the descriptor given holds it as long as any process has it open.
+    """Create the folder and lock it for one stack. The lock holds as long as a process has the yielded descriptor open.
 
-    Raises CommandFailed when another stack holds it, WrongSettings when it cannot be one's own.
+    Raises CommandFailed if another stack has the lock, WrongSettings if the folder cannot be used.
     """
     with _as_wrong_settings(make_folder(folder)):
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -70,7 +70,7 @@ def _lock(descriptor: int, folder: Path) -> None:
 
 
 def secret(settings: OpsSettings) -> str:
-    """Return TRIVET_SECRET, or in development the one made at the first run and kept beside the data, mode 0600."""
+    """Return TRIVET_SECRET. Its default in development is a file beside the data, made at the first run (mode 0600)."""
     given = settings.secret.get_secret_value()
     return given or _kept_secret(settings.data_root)
 
@@ -83,7 +83,7 @@ def _kept_secret(root: Path) -> str:
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(32) + "\n")
-        # A link appears whole or not at all, and the first of two stacks wins.
+        # A hard link is atomic: the first of two stacks wins.
         with contextlib.suppress(FileExistsError):
             kept.hardlink_to(fresh)
         fresh.unlink()

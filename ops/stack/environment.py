@@ -14,11 +14,11 @@ from runtime.settings import Settings
 
 PROCESSES = (*SERVICES, "gateway")
 SIGNING = ("gateway", "identity")
-"""The gateway signs cookies, identity the links in its mails."""
+"""The processes that need the secret: the gateway signs cookies, identity signs links in mails."""
 COMMON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
 COMMON_PREFIXES = ("OTEL_", "PYTHON", "GRPC_", "TRIVET_FAILPOINTS")
 OF_THE_STACK = ("TRIVET_ACCEPT_KEYS", "TRIVET_CALL_KEYS", "TRIVET_METRICS_PORT", "TRIVET_SEAL_KEYS", "TRIVET_STACK_ID")
-"""What the stack makes for each process; the same value for all would be wrong."""
+"""Variables that the stack sets per process. The operator's values for them are ignored."""
 
 
 def module(process: str) -> str:
@@ -26,7 +26,7 @@ def module(process: str) -> str:
 
 
 def settings_of(process: str) -> type[Settings]:
-    """Return the class that the process reads its settings into."""
+    """Return the settings class of a process."""
     name = f"{module(process)}.settings"
     for _, kind in inspect.getmembers(importlib.import_module(name), inspect.isclass):
         if issubclass(kind, Settings) and kind.__module__ == name:
@@ -35,21 +35,21 @@ def settings_of(process: str) -> type[Settings]:
 
 
 def common(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what any program of the stack may see."""
+    """Return the variables that every program of the stack gets."""
     return {name: value for name, value in environ.items() if name in COMMON or name.startswith(COMMON_PREFIXES)}
 
 
 def environment(process: str, made: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the environment of one process: what it reads of the operator's, under what the stack `made` for it."""
+    """Return the environment of one process: its own variables of the operator, overridden by `made`."""
     kind = settings_of(process)
     own = {name: value for name, value in environ.items() if is_read(kind, name) and name not in OF_THE_STACK}
     return common(environ) | own | {name: value for name, value in made.items() if is_read(kind, name)}
 
 
 def keys(process: str, secret: str, programs: tuple[str, ...], old: Sequence[str] = ()) -> dict[str, str]:
-    """Return the keys of one process, and the secret itself for those who sign cookies and links with it.
+    """Return the keys of one process. Processes that sign cookies or links also get the secret.
 
-    `old` are the former secrets: what was sealed under them is still opened.
+    `old` are former secrets. Data that was sealed with them can still be decrypted.
     """
     own = {"TRIVET_CALL_KEYS": call_keys(secret, process)}
     if process in SERVICES:

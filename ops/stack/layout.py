@@ -1,4 +1,4 @@
-"""The processes and addresses of a stack, made from its settings, ports and stores."""
+"""The layout of a stack: its processes and addresses, made from settings, ports and stores."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ CHILD_GRACE_SECONDS = "1"
 
 @dataclass(frozen=True)
 class Layout:
-    """`on_terminal` makes processes log text instead of JSON, unless TRIVET_LOG_FORMAT is set."""
+    """With `on_terminal`, processes log text instead of JSON, unless TRIVET_LOG_FORMAT is set."""
 
     settings: StackSettings
     ports: Ports
@@ -41,7 +41,7 @@ class Layout:
         return Running(self.stack_id, self._url, services)
 
     def addresses(self, folder: Path) -> list[tuple[str, str]]:
-        """Return a label and an address for everything that an operator can open; `folder` holds the data."""
+        """Return labels and addresses for the operator. `folder` is the data folder."""
         metrics = self.ports.metrics | {
             f"gateway-{worker + 1}": self.ports.metrics["gateway"] + worker
             for worker in range(1, self.settings.gateway_workers)
@@ -63,7 +63,7 @@ class Layout:
         return ProcessSpec(name, command, own, self._host, self.ports.services[name], probes.serves)
 
     def _made(self, name: str) -> dict[str, str]:
-        """Return the variables that the stack sets for a process, whatever the operator's are."""
+        """Return the variables that the stack sets for a process."""
         settings = self.settings
         made = {
             **self.stores.environment,
@@ -84,7 +84,7 @@ class Layout:
 
     @property
     def _host(self) -> str:
-        """The host that other processes reach: a wildcard is only for listening."""
+        """The host to connect to. A wildcard address is only for listening."""
         host = self.settings.host
         return "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104  # compared, not bound
 

@@ -20,15 +20,15 @@ EPHEMERAL = 32_768
 
 @dataclass(frozen=True)
 class Ports:
-    """The ports of all processes, all different."""
+    """The ports of all processes. All are different."""
 
     http: int
     services: dict[str, int]
     metrics: dict[str, int]
-    """The gateway's is its first worker's; the others' follow it."""
+    """The gateway's port is that of its first worker. Those of further workers follow it."""
     stores: dict[str, int]
     moved: dict[str, tuple[int, int]]
-    """Services whose default port was taken: that port and the free one instead."""
+    """Services whose default port was in use: that port, and the free one instead."""
 
 
 def is_free(host: str, port: int) -> bool:

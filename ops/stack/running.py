@@ -1,4 +1,4 @@
-"""The file running.json in the data folder: the addresses of a running stack, for commands beside it."""
+"""The file running.json in the data folder: the addresses of the running stack, for other commands."""
 
 import contextlib
 import fcntl
@@ -15,7 +15,7 @@ NAME = "running.json"
 
 @dataclass(frozen=True)
 class Running:
-    """A stack by its id, which its services answer too, and its services' addresses."""
+    """A running stack. Its services' health checks know its `stack_id`."""
 
     stack_id: str
     url: str
@@ -29,7 +29,7 @@ def new_stack_id() -> str:
 
 @contextmanager
 def announced(folder: Path, running: Running) -> Iterator[None]:
-    """Keep the file in the folder, which must be this stack's own, until the end."""
+    """Write the file, and delete it after the block. The caller must have locked the folder."""
     fresh, kept = folder / f".{NAME}", folder / NAME
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         json.dump(asdict(running), file, indent=2)
@@ -41,11 +41,11 @@ def announced(folder: Path, running: Running) -> Iterator[None]:
 
 
 def found(folder: Path) -> Running | None:
-    """Return the stack that runs in a data folder, None if none does. What a killed one left behind is not believed."""
+    """Return the stack that runs in a data folder, None if none does. A file left by a killed stack is ignored."""
     try:
         with (folder / "lock").open("rb") as lock, contextlib.suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return None  # no stack holds its folder
+            return None  # no stack has locked the folder
         return Running(**json.loads((folder / NAME).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None

@@ -1,4 +1,4 @@
-"""The embedded stores of a laptop: SQLite in a file, SecantusDB and Valkey as processes of their own."""
+"""The embedded stores: SQLite in a file, SecantusDB and Valkey as processes."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ HINT = "run `make install`"
 
 @dataclass(frozen=True)
 class Stores:
-    """The embedded stores to start, the environment that points the services to them, and a label for each store."""
+    """The embedded stores to start, the variables with their addresses, and a label for each store."""
 
     processes: list[ProcessSpec]
     environment: dict[str, str]
@@ -31,12 +31,12 @@ class Stores:
 
 
 def is_given(kind: str, environ: Mapping[str, str]) -> bool:
-    """Whether the operator named a server for this kind of store."""
+    """Whether a variable configures a server for this kind of store."""
     return any(environ.get(name) for name in STORE_VARIABLES[kind])
 
 
 def choose(settings: StackSettings, folder: Path, ports: Ports, environ: Mapping[str, str] = os.environ) -> Stores:
-    """Return the embedded store for each kind that no variable gives. Raises WrongSettings in production for those."""
+    """Return embedded stores for all kinds without a configured server. Raises WrongSettings for them in production."""
     missing = [names[0] for kind, names in STORE_VARIABLES.items() if not is_given(kind, environ)]
     if settings.is_production and missing:
         raise WrongSettings(f"set {', '.join(missing)}: production never runs on embedded stores")
@@ -67,7 +67,7 @@ def _secantusdb(folder: Path, port: int) -> ProcessSpec:
     program = Path(sys.executable).parent / "secantusd-py"
     if not program.exists():
         raise WrongSettings(f"SecantusDB is not installed: {HINT}, or set MONGODB_URI")
-    # An empty file of our own: otherwise it takes one from the working directory, the home or /etc.
+    # An empty file: otherwise SecantusDB reads one from the working directory, the home folder or /etc.
     settings = folder / "secantusd.toml"
     settings.touch()
     command = [
@@ -106,7 +106,7 @@ def _short(path: Path) -> str:
 
 
 def _shown(kind: str, environ: Mapping[str, str]) -> str:
-    """Name a given server by host and port; never by its password."""
+    """Return the address of a configured server without its password."""
     names = STORE_VARIABLES[kind]
     for name in names:
         if "://" in (url := environ.get(name, "")):

@@ -29,15 +29,15 @@ async def periodically(
 
 
 async def _repeat(name: str, seconds: float, work: Callable[[], Awaitable[object]], longest: float) -> None:
-    pause, told = seconds, ""
+    pause, logged = seconds, ""
     while True:
         await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311  # jitter, so that replicas spread
         failure = await _failure(work)
         if failure is None:
-            pause, told = seconds, ""
+            pause, logged = seconds, ""
             continue
         pause = min(pause * 2, longest)
-        if told != (told := f"{type(failure).__name__}: {failure}"):
+        if logged != (logged := f"{type(failure).__name__}: {failure}"):
             if isinstance(failure, ServiceError):
                 logger.warning("%s failed, next try in %.1f s: %s", name, pause, failure)
             else:
@@ -50,7 +50,7 @@ async def _failure(work: Callable[[], Awaitable[object]]) -> BaseException | Non
     except asyncio.CancelledError as error:
         if is_asked_to_end():
             raise
-        return error  # something that the work waited for was cancelled, not the work
-    except Exception as error:  # whatever it was, the work comes back
+        return error  # a task that the work awaited was cancelled, not the work
+    except Exception as error:  # any failure: the work is repeated
         return error
     return None

@@ -15,9 +15,11 @@ from trivet.client.deadline import within
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
-dropped = Counter("trivet_tasks_dropped_total", "Background work refused because too much was waiting.", ["name"])
+dropped = Counter(
+    "trivet_tasks_dropped_total", "Background work refused because too many tasks were running.", ["name"]
+)
 failed = Counter("trivet_tasks_failed_total", "Background work that ended with an unexpected error.", ["name"])
-SAY_AGAIN_SECONDS = 60.0
+LOG_AGAIN_SECONDS = 60.0
 
 
 class TooManyTasksError(Exception):
@@ -31,12 +33,12 @@ class Tasks:
         self._name = name
         self._limit = limit
         self._running: set[asyncio.Task[Any]] = set()
-        self._said, self._said_at = "", 0.0
+        self._logged, self._logged_at = "", 0.0
 
     @classmethod
     @asynccontextmanager
     async def draining(cls, name: str, seconds: float, *, limit: int = 1_000) -> AsyncIterator[Self]:
-        """Return tasks that have `seconds` to end when the block does. What they use must outlive the block."""
+        """Yield tasks. After the block they have `seconds` to end, so their resources must outlive the block."""
         tasks = cls(name, limit=limit)
         try:
             yield tasks
@@ -47,9 +49,9 @@ class Tasks:
         return len(self._running)
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run `work` in a task of its own, which neither the caller's cancel nor its deadline reaches.
+        """Run `work` in a task of its own. The caller's cancellation and deadline do not apply to it.
 
-        The trace goes on, the deadline does not. Raises TooManyTasksError at the bound.
+        The trace continues. Raises TooManyTasksError at the limit.
         """
         if len(self._running) >= self._limit:
             work.close()
@@ -62,11 +64,11 @@ class Tasks:
         return task
 
     async def apart(self, work: Coroutine[Any, Any, T], at_end: Callable[[], None] | None = None) -> T:
-        """Run `work` as `start` does, and return its result. If the caller is cancelled, the work goes on.
+        """Run `work` as `start` does, and return its result. If the caller is cancelled, the work continues.
 
-        `at_end` is called when the work has ended, however it ends. Raises TooManyTasksError at the bound.
+        `at_end` is called when the work ends, also if it fails. Raises TooManyTasksError at the limit.
         """
-        # Not a shield around the task: that costs another turn of the loop.
+        # asyncio.shield would cost another iteration of the event loop.
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         try:
             task = self.start(_settle(outcome, work))
@@ -82,13 +84,15 @@ class Tasks:
         if task.cancelled() or (error := task.exception()) is None:
             return
         failed.labels(self._name).inc()
-        said, now = f"{type(error).__name__}: {error}", time.monotonic()
-        if said != self._said or now - self._said_at >= SAY_AGAIN_SECONDS:  # once, however many tasks it ends
-            self._said, self._said_at = said, now
+        failure, now = f"{type(error).__name__}: {error}", time.monotonic()
+        if (
+            failure != self._logged or now - self._logged_at >= LOG_AGAIN_SECONDS
+        ):  # the same failure of many tasks is logged once
+            self._logged, self._logged_at = failure, now
             logger.error("background work failed: %s", self._name, exc_info=error)
 
     async def drain(self, timeout: float) -> None:
-        """Wait for what is running, and for what that begins; then cancel what is left."""
+        """Wait for the running tasks, and for the tasks they start. Then cancel the remaining ones."""
         ends = time.monotonic() + timeout
         while self._running and (left := ends - time.monotonic()) > 0:
             await asyncio.wait(self._running, timeout=left)
@@ -98,10 +102,10 @@ class Tasks:
 
 
 async def _settle(outcome: "asyncio.Future[T]", work: Coroutine[Any, Any, T]) -> None:
-    """Hand over the result or the exception of work whose caller may have left: a failed call is no failed task."""
+    """Pass on the result or the exception of the work. The caller can have left. The task itself does not fail."""
     try:
         result = await work
-    except Exception as error:  # raised where somebody waits for it
+    except Exception as error:  # raised in the caller
         if not outcome.done():
             outcome.set_exception(error)
     except BaseException:
@@ -113,7 +117,7 @@ async def _settle(outcome: "asyncio.Future[T]", work: Coroutine[Any, Any, T]) ->
 
 
 def is_asked_to_end() -> bool:
-    """Whether the current task was cancelled. If not, a CancelledError is of something that it waited for."""
+    """Whether the current task was cancelled. If not, a CancelledError comes from a task that it awaited."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 

@@ -1,1 +1,1 @@
-"""gRPC as every service uses it: the server, its interceptors, policies and errors."""
+"""The gRPC machinery of all services: server, interceptors, policies and errors."""

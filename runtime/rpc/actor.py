@@ -10,7 +10,7 @@ from runtime.errors import InvalidArgument, Unauthenticated
 from trivet.client.actor import LIFETIME_SECONDS, VERSION, Actor, PairKeys, mac
 
 SKEW_SECONDS = 30
-"""How far two machines' clocks may be apart."""
+"""The accepted difference between the clocks of two machines."""
 
 MAX_KNOWN = 1_024
 
@@ -40,7 +40,7 @@ class Verifier:
         self._known: dict[str, tuple[Actor, int]] = {}
 
     def __call__(self, value: str | None) -> Actor:
-        """Return who signed the metadata value. Raises Unauthenticated, with one sentence that names the mend.
+        """Return the actor that signed the metadata value. Raises Unauthenticated with advice.
 
         A caller uses a signature for some seconds: one that was found valid is only looked at for its age.
         """
@@ -60,7 +60,7 @@ class Verifier:
         return actor
 
     def _verified(self, value: str) -> tuple[Actor, int]:
-        """Return who signed a value, and when that expires. Raises Unauthenticated."""
+        """Return the actor that signed a value, and the expiry time. Raises Unauthenticated."""
         claim, _, signature = value.rpartition(".")
         parts = claim.split(".")
         if len(parts) != 7 or parts[0] != VERSION or not _EXPIRES.fullmatch(parts[3]):
@@ -73,16 +73,16 @@ class Verifier:
         if audience != self._audience:
             raise self._refused(f"the actor is meant for another service than {self._audience}", "key")
         if user_id and caller not in self._people_callers:
-            raise self._refused(f"{caller} may not call for people: see TRIVET_PEOPLE_CALLERS", "policy")
+            raise self._refused(f"{caller} cannot call for a person: see TRIVET_PEOPLE_CALLERS", "policy")
         return Actor(caller, user_id, role, session_id), int(expires)
 
     def _refused(self, message: str, cause: str) -> Unauthenticated:
-        """Return the refusal of a caller. `cause`, what its operator has to mend, is `key`, `clock` or `policy`."""
+        """Return the error for a caller. `cause` is what its operator must correct: `key`, `clock` or `policy`."""
         return Unauthenticated("INVALID_ACTOR", message, service=self._audience, cause=cause)
 
 
 def subject(asked: str, field: str = "user_id") -> str:
-    """Return whose data a call is about: the id asked for, else the person who calls.
+    """Return the id of the user whose data a call is about: the requested id, else the calling user.
 
     The policy decides whether the caller has access. Raises InvalidArgument if a service calls without a user id.
     """
@@ -93,6 +93,6 @@ def subject(asked: str, field: str = "user_id") -> str:
 
 
 def scope() -> str | None:
-    """Return the only user whose rows the caller may touch, or None for administrators and services."""
+    """Return the only user whose rows the caller can access, or None for administrators and services."""
     actor = current_actor.get()
     return None if actor.is_admin or not actor.is_person else actor.user_id

@@ -1,4 +1,4 @@
-"""Who may call an RPC and whose data it may touch: one row per RPC, no row no call."""
+"""Policy tables: who can call an RPC, and whose data. An RPC without a row cannot be served."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ NO_SERVICE: frozenset[str] = frozenset()
 
 
 class People(Enum):
-    """Which signed-in people may call."""
+    """The signed-in users that can call an RPC."""
 
     NONE = "none"
     ADMINS = "admins"
-    THEMSELVES = "themselves"  # their own data; administrators everybody's
+    THEMSELVES = "themselves"  # their own data; administrators can access the data of all users
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ class UnknownRpcError(ValueError):
 
 
 def checked(rights: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the rights if each is written as it should be. Raises ValueError."""
+    """Return the rights. Raises ValueError if one has the wrong form."""
     for right in rights:
         if not RIGHT.fullmatch(right):
             raise ValueError(f"{right!r} is not a right: write {SHAPE}")
@@ -23,7 +23,7 @@ def checked(rights: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def unknown(rights: Iterable[str], policy: Policy, programs: Iterable[str]) -> list[str]:
-    """Return a line for each right that names a program or an RPC that there is not; `policy` is of all services."""
+    """Return a line for each right with an unknown program or RPC. `policy` has the rows of all services."""
     known, services, lines = set(programs), {_short(method) for method in policy}, []
     for right in rights:
         match = RIGHT.fullmatch(right)

@@ -1,4 +1,4 @@
-"""A gRPC server with Trivet's interceptors around every call, health, reflection and a graceful end."""
+"""A gRPC server with Trivet's interceptors, health, reflection and graceful shutdown."""
 
 import asyncio
 import contextlib
@@ -83,8 +83,8 @@ class Health(health.aio.HealthServicer):
         except asyncio.CancelledError:
             if is_asked_to_end():
                 raise
-            return False  # something of the driver's was cancelled
-        except Exception:  # whatever a driver raises, the store does not serve
+            return False  # a task of the driver was cancelled
+        except Exception:  # any driver error: the store is not available
             return False
         return True
 
@@ -181,12 +181,12 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Serve inside; at the end health says NOT_SERVING, then calls under way have the grace to finish."""
+        """Serve inside the block. At its end health reports NOT_SERVING, and open calls can end within the grace."""
         if self._settings.reflection_on:
             reflection.serve((*self._services, health.SERVICE_NAME), self._server)
         if self._settings.metrics_port:
             tracing.start_metrics(self._settings.host, self._settings.metrics_port)
-        for service in self._healths:  # grpc's own beginning is SERVING, before the store was asked
+        for service in self._healths:  # gRPC's initial status is SERVING, before the store was checked
             await self._health.set(service, STATUS[False])
         if self._settings.stack_id:
             await self._health.set(STACK.format(self._settings.stack_id), STATUS[True])
@@ -228,7 +228,7 @@ def _granted(policy: Policy, settings: ServiceSettings) -> Policy:
 
 
 def _prepare(interceptors: Sequence[Interceptor], service: str) -> None:
-    """Have the interceptors learn of every RPC of a service, by its full name."""
+    """Prepare the interceptors for every RPC of a service, by its full name."""
     for method in descriptor_pool.Default().FindServiceByName(service).methods:
         for interceptor in interceptors:
             interceptor.prepare(f"{service}/{method.name}", method)

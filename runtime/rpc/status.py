@@ -1,4 +1,4 @@
-"""A failure as it crosses the edge: google.rpc.Status, with details that machines read."""
+"""Converts errors to google.rpc.Status with machine-readable details."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ NO_RETRY = ("grpc-retry-pushback-ms", "-1")
 
 @dataclass
 class WireStatus(grpc.Status):
-    """What a call is aborted with."""
+    """The status with which a call is aborted."""
 
     code: grpc.StatusCode
     details: str
@@ -27,7 +27,7 @@ class WireStatus(grpc.Status):
 
 
 def wire_status(error: ServiceError) -> grpc.Status:
-    """Return the status that a failure leaves with.
+    """Return the gRPC status of an error.
 
     A service that answers UNAVAILABLE has already retried: another attempt would outlast the caller's deadline
     (gRFC A6, pushback).

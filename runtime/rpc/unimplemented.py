@@ -1,4 +1,4 @@
-"""Services that the .proto files specify and no code implements yet: each RPC answers UNIMPLEMENTED in words."""
+"""Serves specified but unimplemented services: each RPC answers UNIMPLEMENTED with a message."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Spans out by OTLP: imported only where they go somewhere, for the SDK and its exporter are megabytes."""
+"""Exports spans by OTLP. Imported only if spans are exported, because the SDK and its exporter use megabytes."""
 
 import threading
 
@@ -13,7 +13,7 @@ LAST_EXPORT_SECONDS = 1.0
 
 
 class Batches(BatchSpanProcessor):
-    """Sends spans in batches; at the end what is left, but a collector that is away keeps no process from ending."""
+    """Exports spans in batches. At shutdown the rest is sent, but an unreachable collector does not delay the exit."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         super().__init__(exporter)
@@ -23,12 +23,12 @@ class Batches(BatchSpanProcessor):
         give_up = threading.Timer(LAST_EXPORT_SECONDS, lambda: self._destination.shutdown())
         give_up.daemon = True
         give_up.start()
-        super().shutdown()  # type: ignore[no-untyped-call]  # the SDK's own
+        super().shutdown()  # type: ignore[no-untyped-call]  # a method of the SDK
         give_up.cancel()
 
 
 def exporting(service: str) -> TracerProvider:
-    """Make every span that is begun in this process a record that is sent: what is not sampled begins none."""
+    """Return a provider that exports every span. Requests that are not sampled start none."""
     provider = TracerProvider(
         sampler=ParentBased(ALWAYS_ON),
         resource=Resource.create({"service.name": service, "service.namespace": "trivet"}),

@@ -1,4 +1,4 @@
-"""Logs as JSON lines with trace ids, or for eyes on a terminal; written by a thread behind a bounded queue."""
+"""Logs as JSON lines with trace ids, or as text for a terminal. A thread with a bounded queue writes them."""
 
 import json
 import logging
@@ -41,10 +41,10 @@ class BoundedQueueHandler(QueueHandler):
             dropped.inc()
 
 
-def told_without_traceback(record: logging.LogRecord) -> bool:
-    """Cut the traceback from gRPC's record of an answer that could not be sent: it says only that the caller left.
+def without_traceback_of_disconnect(record: logging.LogRecord) -> bool:
+    """Remove the traceback from gRPC's record of a response to a caller that left. Returns True: the record is kept.
 
-    Clients that hang up at the right moment could otherwise fill the log with tracebacks.
+    Otherwise clients that disconnect could fill the log with tracebacks.
     """
     if record.exc_info and isinstance(record.exc_info[1], aio.InternalError):
         record.exc_info = None
@@ -52,14 +52,14 @@ def told_without_traceback(record: logging.LogRecord) -> bool:
 
 
 class Writer(QueueListener):
-    """Writes the lines; its end waits for room in a full queue instead of failing."""
+    """Writes the lines. Its end waits for room in a full queue instead of failing."""
 
     def enqueue_sentinel(self) -> None:
         self.queue.put(self._sentinel)  # type: ignore[attr-defined]  # missing in the published types
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line; what is not ASCII is escaped, so no value can break or forge a line."""
+    """One JSON object per line. Other characters than ASCII are escaped, so no value can forge a line."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TerminalFormatter(logging.Formatter):
-    """A short line for a person; control characters are shown, not obeyed, and what follows a line break is set in."""
+    """A short line for a terminal. Control characters are escaped, and further lines are indented."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class TerminalFormatter(logging.Formatter):
 
 
 def _cut(message: str) -> str:
-    """Return a message of bounded length: of a long one the two ends, for a traceback's last line is its best."""
+    """Return a message of limited length, cut in the middle, because a traceback's last line matters most."""
     if len(message) <= FIELD_LENGTH:
         return message
     half = FIELD_LENGTH // 2
@@ -111,7 +111,7 @@ def _visible(line: str) -> str:
 def logging_to_stderr(service: str, *, json_lines: bool, level: str = "INFO") -> Iterator[None]:
     """Send this process's logs to standard error until the end, when the queue is emptied.
 
-    DEBUG is for our own words: at that level drivers write out whole statements and documents.
+    DEBUG applies only to Trivet's loggers, because drivers log whole statements and documents at that level.
     """
     lines: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_LENGTH)
     stream = logging.StreamHandler(sys.stderr)
@@ -120,7 +120,7 @@ def logging_to_stderr(service: str, *, json_lines: bool, level: str = "INFO") ->
     handler = BoundedQueueHandler(lines)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level="INFO" if level == "DEBUG" else level, handlers=[handler], force=True)
-    logging.getLogger("grpc._cython.cygrpc").addFilter(told_without_traceback)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(without_traceback_of_disconnect)
     for name in OURS:
         logging.getLogger(name).setLevel(level)
     listener.start()

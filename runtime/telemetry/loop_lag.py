@@ -1,4 +1,4 @@
-"""How late the event loop wakes up: the one figure that tells of work that should not be on it."""
+"""Measures the lag of the event loop, which shows blocking work on it."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ EVERY_SECONDS = 0.05
 
 lag = Histogram(
     "trivet_loop_lag_seconds",
-    "How much later than asked the event loop woke up, asked twenty times a second.",
+    "How late the event loop woke up. Measured 20 times a second.",
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
 )
 
@@ -27,7 +27,7 @@ async def _watch() -> None:
 
 @asynccontextmanager
 async def measured_lag() -> AsyncIterator[None]:
-    """Measure inside."""
+    """Measure inside the block."""
     watching = asyncio.create_task(_watch())
     try:
         yield

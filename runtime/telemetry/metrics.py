@@ -15,7 +15,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.utils import floatToGoString
 
-MOST_SERIES = 4_000
+MAX_SERIES = 4_000
 OTHER = "other"
 
 
@@ -69,7 +69,7 @@ class HistogramSeries:
 
 
 def _text(bound: float) -> str:
-    return str(floatToGoString(bound))  # type: ignore[no-untyped-call]  # the client's own
+    return str(floatToGoString(bound))  # type: ignore[no-untyped-call]  # a function of the client
 
 
 S = TypeVar("S", CounterSeries, HistogramSeries)
@@ -149,7 +149,7 @@ class Counter(_Family[CounterSeries]):
         documentation: str,
         labels: Sequence[str] = (),
         *,
-        most: int = MOST_SERIES,
+        most: int = MAX_SERIES,
         registry: CollectorRegistry = REGISTRY,
     ) -> None:
         super().__init__(name.removesuffix("_total"), documentation, labels, most=most, registry=registry)
@@ -172,7 +172,7 @@ class Histogram(_Family[HistogramSeries]):
         labels: Sequence[str],
         *,
         bounds: Sequence[float],
-        most: int = MOST_SERIES,
+        most: int = MAX_SERIES,
         registry: CollectorRegistry = REGISTRY,
     ) -> None:
         self._bounds = tuple(bounds)

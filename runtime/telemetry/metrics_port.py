@@ -1,4 +1,4 @@
-"""Serves /metrics for Prometheus: a thread for each of a few connections, none of which is kept for long."""
+"""Serves /metrics for Prometheus, with a thread per connection and limits on their number and duration."""
 
 import contextlib
 import threading
@@ -11,7 +11,7 @@ from prometheus_client import Counter, make_wsgi_app
 
 from runtime.unread_answers import limit_unread_answers
 
-MOST_CONNECTIONS = 16
+MAX_CONNECTIONS = 16
 CONNECTION_SECONDS = 5.0
 
 refused = Counter("trivet_metrics_connections_refused_total", "Connections to /metrics closed: too many were open.")
@@ -23,7 +23,7 @@ class _Handler(WSGIRequestHandler):
 
 
 class MetricsServer(ThreadingMixIn, WSGIServer):
-    """Serves at most `most` connections at a time, each for at most `seconds`: a client has to send and to read.
+    """Serves at most `most` connections at a time. A client has `seconds` to send its request and read the response.
 
     Closes further connections at once and counts them.
     """
@@ -35,7 +35,7 @@ class MetricsServer(ThreadingMixIn, WSGIServer):
         address: tuple[str, int],
         family: AddressFamily,
         *,
-        most: int = MOST_CONNECTIONS,
+        most: int = MAX_CONNECTIONS,
         seconds: float = CONNECTION_SECONDS,
     ) -> None:
         self.address_family = family
@@ -60,14 +60,14 @@ class MetricsServer(ThreadingMixIn, WSGIServer):
             super().finish_request(request, client_address)
         finally:
             end.cancel()
-            end.join()  # the socket is closed next, and its number can be another's then
+            end.join()  # the socket is closed next, and its descriptor can be reused
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log nothing: a client that leaves early is no fault."""
+        """Log nothing: a client that disconnects early is not an error."""
 
 
 def _wake(connection: socket) -> None:
-    """End the read or write that a thread waits for."""
+    """End a read or write on which a thread blocks."""
     with contextlib.suppress(OSError):
         connection.shutdown(SHUT_RDWR)

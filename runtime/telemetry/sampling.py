@@ -1,4 +1,4 @@
-"""Whether a request or a call is traced: decided from two headers and one random number, before there is a span."""
+"""Decides whether a request or a call is traced, from two headers and a random number, before a span starts."""
 
 import random
 import re
@@ -10,18 +10,18 @@ from trivet.client.actor import METADATA_KEY as ACTOR_KEY
 from trivet.client.actor import VERSION
 
 TRACEPARENT = re.compile("(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-"""W3C Trace Context, 3.2: a version that is not ours may say more after its flags."""
+"""W3C Trace Context, 3.2. A later version can have more fields after the flags."""
 SAMPLED = 1
 PROCESSES = ("gateway", "identity", "notifications", "cache")
 OURS = tuple(f"{VERSION}.{name}." for name in PROCESSES)
-"""How the actor of a call between our own processes begins."""
+"""The beginning of an actor that one of Trivet's processes signed."""
 
 Chance = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """The caller's place in its trace."""
+    """The caller's span, from a `traceparent` header."""
 
     trace_id: str
     span_id: str
@@ -29,7 +29,7 @@ class Parent:
 
 
 def parent_of(traceparent: str) -> Parent | None:
-    """Return what a `traceparent` header says, None if it is not one."""
+    """Parse a `traceparent` header. Returns None if it is not valid."""
     match = TRACEPARENT.fullmatch(traceparent)
     if match is None or (match[4] is not None and traceparent.startswith("00")):
         return None

@@ -162,8 +162,8 @@ def test_a_half_made_environment_does_not_stay(clone: Path) -> None:
     python.chmod(0o755)
     refused = make(clone, PYTHON=str(python))
     assert refused.returncode != 0
-    assert f"trivet: {clone}/.venv cannot be made: Error: [Errno 28] No space left on device" in refused.stderr
-    assert "its folder must be yours and have room" in refused.stderr
+    assert f"trivet: {clone}/.venv cannot be created: Error: [Errno 28] No space left on device" in refused.stderr
+    assert "check the folder's owner and the free disk space" in refused.stderr
     assert not (clone / ".venv").exists()
 
 

@@ -1,4 +1,4 @@
-"""Outlives a stack that is killed: ends the process groups that it left behind.
+"""Outlives a killed stack, and ends the process groups that it left.
 
 Standard input brings `+GROUP` for each group begun and `-GROUP` for each ended; when it closes, what remains is ended.
 The data folder's lock is inherited, so the next stack waits until nothing uses the folder any more.

@@ -1,4 +1,4 @@
-"""Readiness probes. Each returns if the process is ready, and raises Unready with the reason if not."""
+"""Readiness probes. A probe returns if the process is ready, else it raises Unready with the reason."""
 
 import asyncio
 
@@ -15,13 +15,13 @@ class Unready(Exception):
 
 
 async def accepts(host: str, port: int) -> None:
-    """Something accepts connections."""
+    """Check that the process accepts connections."""
     _, writer = await _connect(host, port)
     writer.close()
 
 
 async def answers_ping(host: str, port: int) -> None:
-    """Valkey answers PING, so its data is loaded."""
+    """Check that Valkey answers PING, which means that its data is loaded."""
     reader, writer = await _connect(host, port)
     try:
         writer.write(b"PING\r\n")
@@ -33,7 +33,7 @@ async def answers_ping(host: str, port: int) -> None:
 
 
 async def serves(host: str, port: int) -> None:
-    """A gRPC service's health is SERVING."""
+    """Check that the health of a gRPC service is SERVING."""
     await accepts(host, port)
     async with aio.insecure_channel(authority(host, port), options=(("grpc.use_local_subchannel_pool", 1),)) as channel:
         try:
@@ -49,7 +49,7 @@ async def serves(host: str, port: int) -> None:
 
 
 async def is_ready(host: str, port: int) -> None:
-    """The gateway's /readyz answers 200."""
+    """Check that the gateway's /readyz answers 200."""
     reader, writer = await _connect(host, port)
     try:
         writer.write(f"GET /readyz HTTP/1.1\r\nHost: {authority(host, port)}\r\nConnection: close\r\n\r\n".encode())

@@ -11,8 +11,8 @@ Probe = Callable[[str, int], Awaitable[None]]
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """A program to keep running. `probe` raises Unready until it is ready. Its output goes to the file `log`; without
-    one it goes to the console.
+    """A program to keep running. `probe` raises Unready until it is ready. Its output goes to the file `log`, by
+    default to the console.
     """
 
     name: str

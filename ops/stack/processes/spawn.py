@@ -14,7 +14,7 @@ LINE_LIMIT = 1024 * 1024
 
 
 class Guard:
-    """The process that ends what is left when this one is killed."""
+    """A process that ends all children if this process is killed."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -26,7 +26,7 @@ class Guard:
 
 @asynccontextmanager
 async def guarding(lock: int) -> AsyncIterator[Guard]:
-    """Start the guard, which holds the data folder's lock too, and let it go at the end."""
+    """Run a guard inside the block. It inherits the lock of the data folder."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-I", "-S", str(Path(__file__).with_name("guard.py"))),
@@ -47,7 +47,7 @@ async def spawn(
 ) -> Process:
     """Start a program in a process group of its own, so that Ctrl-C reaches the stack alone.
 
-    What it writes goes to `log`, else to a pipe when `piped`, else to our standard error.
+    Its output goes to `log`, else to a pipe if `piped`, else to this process's standard error.
     """
     with contextlib.ExitStack() as stack:
         target = stack.enter_context(log.open("ab")) if log else PIPE if piped else sys.stderr
@@ -66,7 +66,7 @@ async def spawn(
 
 
 def end_group(guard: Guard, group: int) -> None:
-    """Kill what is left of a group whose leader has ended: its own children."""
+    """Kill the remaining processes of a group whose leader has ended."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
     guard.tell("-", group)

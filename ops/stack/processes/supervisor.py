@@ -10,7 +10,7 @@ from ops.stack.processes.process_spec import ProcessSpec
 from ops.stack.processes.spawn import Guard
 
 STOP_SECONDS = (1.6, 1.6, 1.2)
-"""The time that the gateway, the services and the stores have to end, in this order; less than 5 s together."""
+"""The seconds that the gateway, the services and the stores have to end, in this order. Together less than 5."""
 
 Preparation = Callable[[], Coroutine[None, None, None]]
 Tiers = Sequence[Sequence[ProcessSpec]]

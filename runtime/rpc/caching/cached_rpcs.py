@@ -1,4 +1,4 @@
-"""Cacheable RPCs, as `trivet.cache.v1.cached` declares them in the .proto files: for services that fill and read."""
+"""Reads the cache declarations (`trivet.cache.v1.cached`) of RPCs, for services that fill and readers."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -23,16 +23,16 @@ THE_KEY = "key"
 HOLE = re.compile(r"\{([a-z0-9_.]+)\}")
 
 Tag = Callable[[str, Any], str]
-"""Makes a tag of an entry's key and its answer, which is None where there is none."""
+"""Makes a tag from an entry's key and the response, which is None if the resource is absent."""
 
 
 class WrongDeclarationError(Exception):
-    """An RPC's `trivet.cache.v1.cached` asks for what cannot be; the text names the RPC."""
+    """An RPC's `trivet.cache.v1.cached` is not valid. The text names the RPC."""
 
 
 @dataclass(frozen=True, slots=True)
 class CachedRpc:
-    """An RPC whose answers its service keeps in the cache, as they are; `absent_ttl` is zero where absence is not kept.
+    """An RPC whose responses are cached. `absent_ttl` is zero if absence is not cached.
 
     `key` and `owner` are fields of the request: what names the entry, and whose data is asked for. `own_if_unset`:
     where they are unset, the caller's own user id stands for them.
@@ -50,20 +50,20 @@ class CachedRpc:
     absent_tags: tuple[Tag, ...]
 
     def key_of(self, request: Message, user_id: str = "") -> str:
-        """Return the key of the entry that answers a request of this person; empty if nothing names one."""
+        """Return the cache key for a request of this user, empty if the request has none."""
         key = self._named(self.key, request, user_id)
         return token_hash(key) if self.hashed and key else key
 
     def may_be_shown(self, request: Message, user_id: str, *, is_admin: bool) -> bool:
-        """Whether a hit may answer this person; if not, the RPC's own service has the word, and refuses."""
+        """Whether a hit can answer this user. If not, the RPC's service is called, which refuses."""
         return bool(self.owner) and (is_admin or self._named(self.owner, request, user_id) == user_id)
 
     def ttl_of(self, answer: Any, now: datetime) -> timedelta:
-        """Return how long an answer may be kept, which is not at all if it is not positive."""
+        """Return how long a response can be cached. It is not cached if this is not positive."""
         return self.ttl if self.expires is None else min(self.ttl, from_timestamp(self.expires(answer)) - now)
 
     def tags_of(self, key: str, answer: Any) -> list[str]:
-        """Return the tags of an answer, or, for None, of there being none."""
+        """Return the tags of a response. None stands for an absent resource."""
         return [tag(key, answer) for tag in (self.absent_tags if answer is None else self.tags)]
 
     def _named(self, field: str, request: Message, user_id: str) -> str:
@@ -72,7 +72,7 @@ class CachedRpc:
 
 
 def declared(rpc: MethodDescriptor) -> CachedRpc | None:
-    """Return what an RPC declares; None if nothing. Raises WrongDeclarationError."""
+    """Return the declaration of an RPC, None if it has none. Raises WrongDeclarationError."""
     options = rpc.GetOptions()
     if not options.HasExtension(cached):
         return None
@@ -130,7 +130,7 @@ def _text_field(descriptor: Descriptor, path: str) -> FieldDescriptor:
 
 
 def _field(descriptor: Descriptor, path: str) -> FieldDescriptor:
-    """Return the field that a dotted path of a message's leads to. Raises ValueError."""
+    """Return the field at a dotted path of a message. Raises ValueError."""
     head, _, rest = path.partition(".")
     field = descriptor.fields_by_name.get(head)
     if field is None:

@@ -62,7 +62,7 @@ def test_anything_else_is_refused(value: str | None, why: str) -> None:
 def test_only_the_gateway_is_believed_when_it_speaks_for_people() -> None:
     """G3: a program with a key of its own is that program, whoever it says it calls for."""
     claim = signed(Actor("billing", "user1", "admin"), key=OTHER_KEY)
-    with pytest.raises(Unauthenticated, match="may not call for people"):
+    with pytest.raises(Unauthenticated, match="cannot call for a person"):
         verify(claim)
     trusting = Verifier("identity", {"billing": OTHER_KEY}, people_callers=("billing",), now=lambda: NOW)
     assert trusting(claim) == Actor("billing", "user1", "admin")
