@@ -37,6 +37,6 @@ def test_when_none_fits_the_mend_is_named(tmp_path: Path) -> None:
         fake(tmp_path, name, "3.14.0", fits=False)
     refused = find(tmp_path)
     assert refused.returncode == 1
-    assert "needs Python 3.11 to 3.13" in refused.stderr
+    assert "Python 3.11 to 3.13 with venv is needed" in refused.stderr
     assert "python3 is Python 3.14.0" in refused.stderr
     assert "apt-get install python3 python3-venv" in refused.stderr
