@@ -1,4 +1,4 @@
-"""What a hand-written route answers and refuses, told beside its handler: the API description is made from it."""
+"""The description of a hand-written route, declared beside its handler. The API description is made from it."""
 
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Description:
     `name`: the operation's id, if the path does not tell it. `answers`: what a 200 can hold, None for null; empty if it
     never is a 200. `answers_by`: what other statuses hold that are no errors. `redirects`: it can be a 302.
     `body` and `query`: what the handler reads by itself. `calls`: the RPCs whose reasons it passes on, as SERVICE.RPC.
-    `refuses`: its own codes, each with the status. `without_code` and `without_body`: a sentence for each status whose
+    `without_code` and `without_body`: a sentence for each status whose
     answer has none. `signs_in`: the answer sets the session cookie and has `set-auth-token`. `reads_session`: it works
     with a session and without. `is_left_out`: it is always refused, and is not described.
     `security` and `causes`: the schemes and failures of a route outside of Better Auth.
@@ -33,7 +33,6 @@ class Description:
     body: Any = None
     query: Any = None
     calls: tuple[str, ...] = ()
-    refuses: Mapping[str, int] = field(default_factory=dict)
     without_code: Mapping[int, str] = field(default_factory=dict)
     without_body: Mapping[int, str] = field(default_factory=dict)
     signs_in: bool = False

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.requests import Request
 
-from gateway.auth.protocol.refusals import BAD_REQUEST, Refusal, refuse
+from gateway.auth.protocol.refusals import BAD_REQUEST, UNSUPPORTED_MEDIA_TYPE, refuse
 from gateway.http.request_context import header
 from runtime import json_text
 
@@ -27,7 +27,7 @@ async def read_body(request: Request, allowed: Sequence[str]) -> object:
     if media_type in allowed:
         return _form(raw) if media_type == FORM else _json(raw)
     complaint = f'Content-Type "{media_type}" is not allowed.' if media_type else "Content-Type is required."
-    raise Refusal(415, f"{complaint} Allowed types: {', '.join(allowed)}", "UNSUPPORTED_MEDIA_TYPE")
+    raise refuse(UNSUPPORTED_MEDIA_TYPE, f"{complaint} Allowed types: {', '.join(allowed)}")
 
 
 def query_of(request: Request) -> dict[str, str | list[str]]:
@@ -50,4 +50,4 @@ def _form(raw: bytes) -> dict[str, str]:
     try:
         return dict(parse_qsl(raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS))
     except ValueError:
-        raise Refusal(400, "Invalid form data in request body", "BAD_REQUEST") from None
+        raise refuse(BAD_REQUEST, "Invalid form data in request body") from None

@@ -2,9 +2,12 @@
 
 from google.protobuf.struct_pb2 import Struct
 
-from gateway.auth.protocol.refusals import Refusal
+from gateway.auth.protocol.refusals import VALIDATION_ERROR, ErrorCode, refuse
 from gateway.auth.protocol.validation import type_of
 from identity_rules.custom_fields import Field, Fields, type_mismatch
+
+FIELD_NOT_ALLOWED = ErrorCode("FIELD_NOT_ALLOWED", 400, "Field is not allowed to be set")
+MISSING_FIELD = ErrorCode("MISSING_FIELD", 400, "Field is required")
 
 FALSY = (None, False, 0, "")
 """Falsy values in JavaScript. The original ignores them for a field that must not be set."""
@@ -19,7 +22,7 @@ def new_values(fields: Fields, body: object) -> Struct | None:
     members = body if isinstance(body, dict) else {}
     for name, field in fields.items():
         if field.required and field.default is None and name not in members:
-            raise Refusal(400, f"{name} is required", "MISSING_FIELD")
+            raise refuse(MISSING_FIELD, f"{name} is required")
     settable = {name: value for name, value in members.items() if not _keeps_its_default(fields.get(name))}
     return changed_values(fields, settable)
 
@@ -33,10 +36,10 @@ def changed_values(fields: Fields, body: object) -> Struct | None:
     given = {name: value for name, value in members.items() if name in fields}
     for name, value in given.items():
         if not fields[name].input and not any(value is nothing or value == nothing for nothing in FALSY):
-            raise Refusal(400, f"{name} is not allowed to be set", "FIELD_NOT_ALLOWED")
+            raise refuse(FIELD_NOT_ALLOWED, f"{name} is not allowed to be set")
     taken = {name: value for name, value in given.items() if fields[name].input}
     if issues := [issue for name, value in taken.items() if (issue := _issue(name, fields[name], value))]:
-        raise Refusal(400, "; ".join(issues), "VALIDATION_ERROR")
+        raise refuse(VALIDATION_ERROR, "; ".join(issues))
     if not taken:
         return None
     values = Struct()

@@ -6,19 +6,14 @@ from contextlib import asynccontextmanager, contextmanager
 
 import grpc
 
-from gateway.auth.protocol.refusals import USER_NOT_FOUND, ErrorCode, refuse
+from gateway.auth.protocol.refusals import ErrorCode, refuse
 from trivet.client import reason_of
 
 FLOOR_SECONDS = 0.5
 """The least time of an answer that must not show by its time whether an account has the address."""
 INVALID_TOKEN = ErrorCode("INVALID_TOKEN", 404, "Invalid token")
-BROKEN_LINKS: Mapping[str, ErrorCode] = {
-    "INVALID_TOKEN": INVALID_TOKEN,
-    "INVALID_USER": ErrorCode("INVALID_USER", 401, "Invalid user"),
-    "TOKEN_EXPIRED": ErrorCode("TOKEN_EXPIRED", 401, "Token expired"),
-    "USER_NOT_FOUND": USER_NOT_FOUND,
-}
-"""Error codes by identity's reason for a link that is not valid. Their status depends on the route."""
+INVALID_USER = ErrorCode("INVALID_USER", 401, "Invalid user")
+TOKEN_EXPIRED = ErrorCode("TOKEN_EXPIRED", 401, "Token expired")
 
 
 @asynccontextmanager
@@ -32,12 +27,17 @@ async def minimum_time() -> AsyncIterator[None]:
         await asyncio.sleep(began + FLOOR_SECONDS - clock())
 
 
+def broken_links(status: int, *error_codes: ErrorCode) -> Mapping[str, ErrorCode]:
+    """Return the error codes of a link that is not valid, by identity's reason, with the status of a route."""
+    return {each.code: each._replace(status=status) for each in error_codes}
+
+
 @contextmanager
-def broken_links_as(status: int) -> Iterator[None]:
-    """Raise Refusal with this status if a call inside fails because the link is not valid."""
+def refusing(error_codes: Mapping[str, ErrorCode]) -> Iterator[None]:
+    """Raise Refusal if a call inside the block fails with one of these reasons."""
     try:
         yield
     except grpc.aio.AioRpcError as error:
-        if (error_code := BROKEN_LINKS.get(reason_of(error))) is not None:
-            raise refuse(error_code, status=status) from None
+        if (error_code := error_codes.get(reason_of(error))) is not None:
+            raise refuse(error_code) from None
         raise

@@ -32,6 +32,7 @@ BANNED_USER = ErrorCode(
 NOT_FOUND = ErrorCode("NOT_FOUND", 404, "Not found")
 SERVICE_UNAVAILABLE = ErrorCode("SERVICE_UNAVAILABLE", 503, "Service unavailable")
 SESSION_EXPIRED = ErrorCode("SESSION_EXPIRED", 400, "Session expired. Re-authenticate to perform this action.")
+UNSUPPORTED_MEDIA_TYPE = ErrorCode("UNSUPPORTED_MEDIA_TYPE", 415, "Content-Type is not allowed")
 UNAUTHORIZED = ErrorCode("UNAUTHORIZED", 401, "Unauthorized")
 USER_NOT_FOUND = ErrorCode("USER_NOT_FOUND", 400, "User not found")
 VALIDATION_ERROR = ErrorCode("VALIDATION_ERROR", 400, "Validation Error")
@@ -66,10 +67,10 @@ class Refusal(Exception):
         return self
 
 
-def refuse(error_code: ErrorCode, *, status: int | None = None, sentence: str = "") -> Refusal:
-    """Return the refusal with an error code. `status` replaces its usual status, `sentence` its empty text."""
+def refuse(error_code: ErrorCode, sentence: str = "") -> Refusal:
+    """Return the refusal with an error code. `sentence` replaces its text."""
     headers = {"retry-after": str(RETRY_SECONDS)} if error_code.status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return Refusal(status or error_code.status, error_code.text or sentence, error_code.code, headers)
+    return Refusal(error_code.status, sentence or error_code.text, error_code.code, headers)
 
 
 def too_many(retry_after: int) -> Refusal:
@@ -82,7 +83,7 @@ def too_many(retry_after: int) -> Refusal:
 def refusal_of(error: grpc.aio.AioRpcError, error_codes: Mapping[str, ErrorCode]) -> Refusal | None:
     """Return the refusal for a failed call by its reason; None for an unexpected failure."""
     if (error_code := error_codes.get(reason_of(error))) is not None:
-        return refuse(error_code, sentence=error.details() or "")
+        return refuse(error_code, "" if error_code.text else error.details() or "")
     if error.code() in AWAY:
         return refuse(SERVICE_UNAVAILABLE)
     return refuse(VALIDATION_ERROR) if error.code() is grpc.StatusCode.INVALID_ARGUMENT else None

@@ -23,7 +23,7 @@ from msgspec.inspect import (
     type_info,
 )
 
-from gateway.auth.protocol.refusals import Refusal
+from gateway.auth.protocol.refusals import VALIDATION_ERROR, refuse
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -48,7 +48,7 @@ def validated(kind: type[T], body: object, *, where: str = "body") -> T:
     if kind is Anything or (body is UNSET and issubclass(kind, Omissible)):
         return kind()
     if issues := list(_issues(kind, body, where)):
-        raise Refusal(400, "; ".join(issues), "VALIDATION_ERROR")
+        raise refuse(VALIDATION_ERROR, "; ".join(issues))
     return msgspec.convert(body, kind)
 
 

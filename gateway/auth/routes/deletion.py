@@ -52,7 +52,6 @@ class DeleteUser(msgspec.Struct):
 @Description(
     answers=(Deletion,),
     calls=("VerificationService.RequestUserDeletion", "VerificationService.DeleteUserWithToken"),
-    refuses={"INVALID_TOKEN": 404},
     without_body={404: "No body, if people do not delete their own account here."},
 )
 async def delete_user(context: AuthContext, body: DeleteUser) -> Response:
@@ -84,7 +83,6 @@ class Callback(Query):
     answers=(Deletion,),
     redirects=True,
     calls=("VerificationService.DeleteUserWithToken",),
-    refuses={"FAILED_TO_GET_USER_INFO": 404, "INVALID_TOKEN": 404, "NOT_FOUND": 404},
     reads_session=True,
 )
 async def callback(context: AuthContext, query: Callback) -> Response:

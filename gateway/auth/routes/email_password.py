@@ -49,7 +49,6 @@ class SignedUp(msgspec.Struct):
 @Description(
     answers=(SignedUp,),
     calls=("AuthService.SignUp",),
-    refuses={"FIELD_NOT_ALLOWED": 400, "MISSING_FIELD": 400},
     signs_in=True,
 )
 async def sign_up(context: AuthContext, body: SignUp) -> Response:
@@ -92,7 +91,6 @@ class SignedIn(msgspec.Struct, kw_only=True):
 @Description(
     answers=(SignedIn,),
     calls=("AuthService.SignIn",),
-    refuses={"INVALID_EMAIL": 400, "INVALID_EMAIL_OR_PASSWORD": 401},
     signs_in=True,
 )
 async def sign_in(context: AuthContext, body: SignIn) -> Response:

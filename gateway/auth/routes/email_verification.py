@@ -12,9 +12,16 @@ from gateway.auth.protocol.context import AuthContext
 from gateway.auth.protocol.feature import Endpoint, Feature
 from gateway.auth.protocol.guards import confirmed, slide
 from gateway.auth.protocol.limits import MAILING, SENSITIVE
-from gateway.auth.protocol.mailed_links import INVALID_TOKEN, broken_links_as, minimum_time
+from gateway.auth.protocol.mailed_links import (
+    INVALID_TOKEN,
+    INVALID_USER,
+    TOKEN_EXPIRED,
+    broken_links,
+    minimum_time,
+    refusing,
+)
 from gateway.auth.protocol.redirects import redirect, with_query
-from gateway.auth.protocol.refusals import ErrorCode, Refusal, refuse
+from gateway.auth.protocol.refusals import USER_NOT_FOUND, ErrorCode, Refusal, refuse
 from gateway.auth.protocol.validation import Email, Query
 from gateway.http.description import DONE, Description, Done
 from gateway.sessions.reader import SignedIn
@@ -34,6 +41,7 @@ from trivet.identity.v1.verification_service_pb2 import (
 CHANGE_EMAIL_DISABLED = ErrorCode("CHANGE_EMAIL_DISABLED", 400, "Change email is disabled")
 EMAIL_ALREADY_VERIFIED = ErrorCode("EMAIL_ALREADY_VERIFIED", 400, "Email is already verified")
 EMAIL_MISMATCH = ErrorCode("EMAIL_MISMATCH", 400, "Email mismatch")
+BROKEN_LINKS = broken_links(401, INVALID_TOKEN, INVALID_USER, TOKEN_EXPIRED, USER_NOT_FOUND)
 
 
 class SendVerification(msgspec.Struct):
@@ -78,7 +86,6 @@ class VerifiedEmail(msgspec.Struct):
     answers=(VerifiedEmail,),
     redirects=True,
     calls=("VerificationService.VerifyEmail",),
-    refuses={"INVALID_TOKEN": 401, "TOKEN_EXPIRED": 401, "USER_NOT_FOUND": 401, "INVALID_USER": 401},
     signs_in=True,
     reads_session=True,
 )
@@ -94,8 +101,8 @@ async def verify_email(context: AuthContext, query: VerifyEmail) -> Response:
     )
     try:
         if not query.token:
-            raise refuse(INVALID_TOKEN, status=401)
-        with broken_links_as(401):
+            raise refuse(BROKEN_LINKS["INVALID_TOKEN"])
+        with refusing(BROKEN_LINKS):
             answer = await context.deps.backends.verification.VerifyEmail(request)
     except Refusal as refusal:
         if not callback_url or refusal.status != 401:

@@ -14,7 +14,7 @@ from gateway.auth.protocol.bodies import JSON, query_of, read_body
 from gateway.auth.protocol.context import AuthContext
 from gateway.auth.protocol.feature import Endpoint, Feature
 from gateway.auth.protocol.guards import confirmed, fresh, signed_in
-from gateway.auth.protocol.refusals import ErrorCode, Refusal, refuse
+from gateway.auth.protocol.refusals import VALIDATION_ERROR, ErrorCode, Refusal, refuse
 from gateway.auth.protocol.validation import Anything
 from gateway.http.description import DONE, Description, Done
 from gateway.paging import whole
@@ -126,8 +126,8 @@ async def _selected(context: AuthContext) -> str | None:
     if len(ways) == 1 and not unknown:
         return str(named["accountId"]) if ways == ["accountId"] else None
     # If only the unknown members are wrong, they are named.
-    said = f"Unrecognized key{'s' * (len(unknown) > 1)}: {', '.join(unknown)}" if len(ways) == 1 else "Invalid input"
-    raise Refusal(400, f"[{'query' if is_query else 'body'}] {said}", "VALIDATION_ERROR")
+    issue = f"Unrecognized key{'s' * (len(unknown) > 1)}: {', '.join(unknown)}" if len(ways) == 1 else "Invalid input"
+    raise refuse(VALIDATION_ERROR, f"[{'query' if is_query else 'body'}] {issue}")
 
 
 async def _account_id(context: AuthContext) -> str:
@@ -239,7 +239,6 @@ class AccountInfo(msgspec.Struct):
     answers=(AccountInfo,),
     query=Selection,
     calls=("AccountService.GetAccountInfo",),
-    refuses={"VALIDATION_ERROR": 400},
     without_body=STRANGERS,
 )
 async def account_info(context: AuthContext, _: Anything) -> Response:

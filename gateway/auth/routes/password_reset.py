@@ -7,9 +7,9 @@ from starlette.responses import Response
 from gateway.auth.protocol.context import AuthContext
 from gateway.auth.protocol.feature import Endpoint, Feature
 from gateway.auth.protocol.limits import MAILING
-from gateway.auth.protocol.mailed_links import INVALID_TOKEN, broken_links_as, minimum_time
+from gateway.auth.protocol.mailed_links import INVALID_TOKEN, broken_links, minimum_time, refusing
 from gateway.auth.protocol.redirects import absolute, redirect
-from gateway.auth.protocol.refusals import ErrorCode, refuse
+from gateway.auth.protocol.refusals import USER_NOT_FOUND, ErrorCode, refuse
 from gateway.auth.protocol.validation import Email, Query
 from gateway.auth.routes.email_password import PASSWORD_TOO_SHORT
 from gateway.http.description import DONE, Description, Done
@@ -21,6 +21,7 @@ from trivet.identity.v1.verification_service_pb2 import (
 )
 
 RESET_PASSWORD_DISABLED = ErrorCode("RESET_PASSWORD_DISABLED", 400, "Reset password isn't enabled")
+BROKEN_LINKS = broken_links(400, INVALID_TOKEN, USER_NOT_FOUND)
 
 
 class RequestReset(msgspec.Struct):
@@ -83,17 +84,16 @@ class ResetToken(msgspec.Struct):
     answers=(Done,),
     query=ResetToken,
     calls=("VerificationService.ResetPassword",),
-    refuses={"INVALID_TOKEN": 400, "PASSWORD_TOO_SHORT": 400},
 )
 async def reset_password(context: AuthContext, body: ResetPassword) -> Response:
     """Set a new password by the token of a mailed link. All of the user's sessions end."""
     token = body.token or context.request.query_params.get("token", "")
     if not token:
-        raise refuse(INVALID_TOKEN, status=400)
+        raise refuse(BROKEN_LINKS["INVALID_TOKEN"])
     if not body.new_password:
         raise refuse(PASSWORD_TOO_SHORT)
     request = ResetPasswordRequest(token=token, new_password=body.new_password, origin=context.session_origin())
-    with broken_links_as(400):
+    with refusing(BROKEN_LINKS):
         await context.deps.backends.verification.ResetPassword(request)
     return context.json(DONE)
 

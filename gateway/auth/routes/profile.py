@@ -37,7 +37,6 @@ class UpdateUser(Record):
 @Description(
     answers=(Done,),
     calls=("UserService.UpdateUser",),
-    refuses={"EMAIL_CAN_NOT_BE_UPDATED": 400, "FIELD_NOT_ALLOWED": 400},
     without_code={400: "Also without a code, if there is nothing to update."},
 )
 async def update_user(context: AuthContext, body: UpdateUser) -> Response:
@@ -78,7 +77,6 @@ class PasswordChanged(msgspec.Struct):
 @Description(
     answers=(PasswordChanged,),
     calls=("AuthService.ChangePassword",),
-    refuses={"INVALID_PASSWORD": 400, "PASSWORD_TOO_SHORT": 400},
     signs_in=True,
 )
 async def change_password(context: AuthContext, body: ChangePassword) -> Response:
@@ -112,7 +110,7 @@ class VerifyPassword(msgspec.Struct):
     password: str
 
 
-@Description(answers=(Done,), calls=("AuthService.VerifyPassword",), refuses={"INVALID_PASSWORD": 400})
+@Description(answers=(Done,), calls=("AuthService.VerifyPassword",))
 async def verify_password(context: AuthContext, body: VerifyPassword) -> Response:
     """Check the caller's password."""
     if not body.password:

@@ -109,7 +109,6 @@ class UpdatedSession(msgspec.Struct):
 @Description(
     answers=(UpdatedSession,),
     calls=("SessionService.UpdateSession",),
-    refuses={"FIELD_NOT_ALLOWED": 400, "FAILED_TO_GET_SESSION": 401},
     without_code={400: "Also without a code, if there is nothing to update."},
 )
 async def update_session(context: AuthContext, _: UpdateSession) -> Response:

@@ -12,7 +12,7 @@ from gateway.auth.protocol.feature import Endpoint, Feature
 from gateway.auth.protocol.guards import confirmed
 from gateway.auth.protocol.limits import SENSITIVE
 from gateway.auth.protocol.redirects import redirect
-from gateway.auth.protocol.refusals import ErrorCode, Refusal
+from gateway.auth.protocol.refusals import VALIDATION_ERROR, ErrorCode, refuse
 from gateway.auth.protocol.validation import ONE_OF_SEVERAL, Omissible, Query
 from gateway.http.description import Description, UserAnswer
 from gateway.sessions.wire_objects import user_object
@@ -130,7 +130,7 @@ async def link_social(context: AuthContext, body: SignInSocial) -> Response:
 async def _begin(context: AuthContext, body: SignInSocial, *, user_id: str = "", session_id: str = "") -> Response:
     if any(name in RESERVED for name in body.additional_params or {}):
         text = f"additionalParams cannot include reserved OAuth parameters: {', '.join(RESERVED)}"
-        raise Refusal(400, f"[body.additionalParams] {text}", "VALIDATION_ERROR")
+        raise refuse(VALIDATION_ERROR, f"[body.additionalParams] {text}")
     begun = await context.deps.backends.accounts.BeginOAuth(
         BeginOAuthRequest(
             provider=body.provider,
