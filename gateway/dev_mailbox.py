@@ -8,16 +8,11 @@ from starlette.routing import BaseRoute, Route
 from gateway.api.json_encoding import date
 from gateway.deps import Deps
 from gateway.http.description import Description
-from gateway.http.errors import OF_EVERY_REQUEST, Cause
 from gateway.paging import whole
 from trivet.notifications.v1.mailbox_service_pb2 import ListMailboxMessagesRequest, MailboxMessage
 
 MAX_LISTED = 100
-CAUSES = (
-    *OF_EVERY_REQUEST,
-    Cause(400, "FAILED_PRECONDITION", ("MAILBOX_OFF",)),
-    Cause(503, "UNAVAILABLE", ("STORE_UNAVAILABLE",)),
-)
+LIST_MESSAGES = "trivet.notifications.v1.MailboxService.ListMailboxMessages"
 
 
 class Mail(msgspec.Struct, rename="camel"):
@@ -42,7 +37,11 @@ def routes(deps: Deps) -> list[BaseRoute]:
     if deps.settings.is_production:
         return []
 
-    @Description(name="listMailboxMessages", answers=(Mailbox,), causes=CAUSES)
+    @Description(
+        name="listMailboxMessages",
+        answers=(Mailbox,),
+        calls=(LIST_MESSAGES,),
+    )
     async def mailbox(_: Request) -> Response:
         """List the mail that development keeps instead of sending it. The answer has the newest hundred."""
         stored = await whole(

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.deps import Deps
 from gateway.http.description import Description
-from gateway.http.errors import OF_BODIES, OF_EVERY_REQUEST, ApiError, Cause
+from gateway.http.errors import ApiError, Cause
 from gateway.http.request_context import header
 from trivet.identity.v1.subscription_service_pb2 import ApplyStripeEventRequest, ApplyStripeEventResponse
 
@@ -21,17 +21,10 @@ TEMPORARY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grp
 UNSIGNED = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
 """Codes of identity for a request without Stripe's signature. Each costs a call, so they are rate-limited."""
 
-
-CAUSES = (
-    *OF_EVERY_REQUEST,
-    *OF_BODIES,
-    Cause(
-        400,
-        "INVALID_ARGUMENT",
-        ("INVALID_BODY", "INVALID_SIGNATURE", "REQUIRED_FIELD_MISSING", "UNSUPPORTED_MEDIA_TYPE"),
-    ),
-    Cause(503, "UNAVAILABLE", ("TRY_AGAIN",)),
-)
+INVALID_BODY = Cause("INVALID_ARGUMENT", "INVALID_BODY")
+INVALID_SIGNATURE = Cause("INVALID_ARGUMENT", "INVALID_SIGNATURE")
+NOT_JSON = Cause("INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE")
+TRY_AGAIN = Cause("UNAVAILABLE", "TRY_AGAIN")
 
 
 class Applied(msgspec.Struct):
@@ -49,7 +42,6 @@ def routes(deps: Deps) -> list[BaseRoute]:
         body=dict[str, Any],
         calls=("SubscriptionService.ApplyStripeEvent",),
         security=("stripe",),
-        causes=CAUSES,
     )
     async def stripe(request: Request) -> Response:
         """Receive an event that Stripe has signed. `applied` is false if it changes nothing."""
@@ -81,24 +73,23 @@ async def _body(request: Request) -> bytes:
     """Return the bytes as they came. Raises ApiError if they cannot be an event."""
     media_type = header(request.scope, b"content-type").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise ApiError("INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", "send the event as application/json")
+        raise ApiError(NOT_JSON, "send the event as application/json")
     body = await request.body()
     if not body or len(body) > MAX_BODY_BYTES:
-        raise ApiError("INVALID_ARGUMENT", "INVALID_BODY", f"an event has 1 to {MAX_BODY_BYTES} bytes")
+        raise ApiError(INVALID_BODY, f"an event has 1 to {MAX_BODY_BYTES} bytes")
     return body
 
 
 def _signature(request: Request) -> str:
     signatures = request.headers.getlist("stripe-signature")
     if len(signatures) != 1 or not signatures[0].isascii():
-        raise ApiError("INVALID_ARGUMENT", "INVALID_SIGNATURE", "exactly one Stripe-Signature header is required")
+        raise ApiError(INVALID_SIGNATURE, "exactly one Stripe-Signature header is required")
     return signatures[0]
 
 
 def _away() -> ApiError:
     return ApiError(
-        "UNAVAILABLE",
-        "TRY_AGAIN",
+        TRY_AGAIN,
         "the event cannot be applied now: send it again",
         headers={"retry-after": str(RETRY_SECONDS)},
     )

@@ -13,11 +13,15 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
-from gateway.http.errors import ApiError
+from gateway.http.errors import ApiError, Cause
 from runtime import json_text
 from runtime.struct_codec import is_exact
 
 Kind = FieldDescriptor
+AMBIGUOUS_FIELD = Cause("INVALID_ARGUMENT", "AMBIGUOUS_FIELD")
+INVALID_JSON = Cause("INVALID_ARGUMENT", "INVALID_JSON")
+INVALID_VALUE = Cause("INVALID_ARGUMENT", "INVALID_VALUE")
+UNKNOWN_FIELD = Cause("INVALID_ARGUMENT", "UNKNOWN_FIELD")
 UPPER = re.compile("[A-Z]")
 INTEGER = re.compile(r"-?[0-9]{1,20}")
 RANGES = {
@@ -43,7 +47,7 @@ WRAPPERS = frozenset(
 
 def invalid(field: str, expected: str) -> ApiError:
     """Return the error for a value. It names the field and what was expected."""
-    return ApiError("INVALID_ARGUMENT", "INVALID_VALUE", f"{field}: expected {expected}", field=field)
+    return ApiError(INVALID_VALUE, f"{field}: expected {expected}", field=field)
 
 
 def decode(body: bytes) -> Any:
@@ -52,13 +56,13 @@ def decode(body: bytes) -> Any:
         return json_text.parse(body)
     except ValueError:
         sentence = "the body is not valid JSON in UTF-8, or is nested too deeply"
-        raise ApiError("INVALID_ARGUMENT", "INVALID_JSON", sentence) from None
+        raise ApiError(INVALID_JSON, sentence) from None
 
 
-def twice(reason: str, name: str, other: str) -> ApiError:
+def twice(cause: Cause, name: str, other: str) -> ApiError:
     """Return the error for a field that is given under both of its names."""
     sentence = f"{name} is given already, as {other}: leave one of the two out"
-    return ApiError("INVALID_ARGUMENT", reason, sentence, field=name)
+    return ApiError(cause, sentence, field=name)
 
 
 @cache
@@ -77,9 +81,9 @@ def merge(message: Message, value: Any, path: str = "") -> None:
         field = fields.get(key)
         where = f"{path}.{key}" if path else key
         if field is None:
-            raise ApiError("INVALID_ARGUMENT", "UNKNOWN_FIELD", f"{where[:128]} is not a field here", field=where[:128])
+            raise ApiError(UNKNOWN_FIELD, f"{where[:128]} is not a field here", field=where[:128])
         if spelled.setdefault(field.name, key) != key:
-            raise twice("AMBIGUOUS_FIELD", where, spelled[field.name])
+            raise twice(AMBIGUOUS_FIELD, where, spelled[field.name])
         if field.is_repeated:
             _merge_repeated(message, field, item, where)
         elif field.message_type is not None:

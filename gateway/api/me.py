@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.api.json_encoding import converter
 from gateway.deps import Deps
 from gateway.http.description import Description
-from gateway.http.errors import OF_EVERY_REQUEST, OF_SESSIONS, ApiError
+from gateway.http.errors import NOT_SIGNED_IN, ApiError
 from gateway.http.etag import answer_to
 from gateway.sessions.request_session import session_of
 
@@ -43,7 +43,7 @@ class Me(msgspec.Struct, rename="camel"):
 def routes(deps: Deps) -> list[BaseRoute]:
     """Return the route of /v1/me."""
 
-    @Description(name="getMe", answers=(Me,), security=("session", "bearer"), causes=(*OF_EVERY_REQUEST, *OF_SESSIONS))
+    @Description(name="getMe", answers=(Me,), security=("session", "bearer"))
     async def me(request: Request) -> Response:
         """Read the caller's user, session, subscription and unread count in one request.
 
@@ -51,7 +51,7 @@ def routes(deps: Deps) -> list[BaseRoute]:
         """
         found = await session_of(request, deps)
         if found is None:
-            raise ApiError("UNAUTHENTICATED", "NOT_SIGNED_IN", "sign in first: a session cookie or bearer token")
+            raise ApiError(NOT_SIGNED_IN, "sign in first: a session cookie or bearer token")
         user, subscription, unread = await asyncio.gather(
             _part(deps.reader.profile(found.user.id)),
             _part(deps.reader.subscription(found.user.id)),

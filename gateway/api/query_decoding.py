@@ -7,10 +7,14 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from gateway.api.json_decoding import EXPECTED, INTEGER, WRAPPERS, fields_of, invalid, merge_message, scalar, twice
-from gateway.http.errors import ApiError
+from gateway.http.errors import ApiError, Cause
 
 MAX_PARAMETERS = 200
 Kind = FieldDescriptor
+AMBIGUOUS_PARAMETER = Cause("INVALID_ARGUMENT", "AMBIGUOUS_PARAMETER")
+INVALID_QUERY = Cause("INVALID_ARGUMENT", "INVALID_QUERY")
+SECRET_IN_URL = Cause("INVALID_ARGUMENT", "SECRET_IN_URL")
+UNKNOWN_PARAMETER = Cause("INVALID_ARGUMENT", "UNKNOWN_PARAMETER")
 SECRETS = frozenset({"password", "current_password", "new_password", "token"})
 """Fields that are refused in a URL: proxies, logs and browser histories keep URLs."""
 BOOLS = {"true": True, "false": False}
@@ -22,9 +26,7 @@ def parameters(query: bytes) -> dict[str, list[str]]:
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
     except (ValueError, UnicodeDecodeError):
-        raise ApiError(
-            "INVALID_ARGUMENT", "INVALID_QUERY", "the query string is malformed or has too many parameters"
-        ) from None
+        raise ApiError(INVALID_QUERY, "the query string is malformed or has too many parameters") from None
     for name, value in pairs:
         found.setdefault(name, []).append(value)
     return found
@@ -39,7 +41,7 @@ def merge_query(message: Message, query: bytes) -> None:
     for name, values in parameters(query).items():
         path = _set(message, name, values)
         if spelled.setdefault(path, name) != name:
-            raise twice("AMBIGUOUS_PARAMETER", name, spelled[path])
+            raise twice(AMBIGUOUS_PARAMETER, name, spelled[path])
 
 
 def _set(message: Message, name: str, values: list[str]) -> tuple[str, ...]:
@@ -56,12 +58,7 @@ def _set(message: Message, name: str, values: list[str]) -> tuple[str, ...]:
     if field is None or (field.message_type is not None and not _has_text(field)):
         raise _unknown(name)
     if field.name in SECRETS:
-        raise ApiError(
-            "INVALID_ARGUMENT",
-            "SECRET_IN_URL",
-            f"{name[:128]} must not be in a URL",
-            field=name[:128],
-        )
+        raise ApiError(SECRET_IN_URL, f"{name[:128]} must not be in a URL", field=name[:128])
     message.ClearField(field.name)
     if field.is_repeated:
         getattr(message, field.name).extend(_read(field, value, name) for value in values)
@@ -101,4 +98,4 @@ def _has_text(field: FieldDescriptor) -> bool:
 
 
 def _unknown(name: str) -> ApiError:
-    return ApiError("INVALID_ARGUMENT", "UNKNOWN_PARAMETER", f"{name[:128]} is not a parameter here", field=name[:128])
+    return ApiError(UNKNOWN_PARAMETER, f"{name[:128]} is not a parameter here", field=name[:128])

@@ -24,7 +24,7 @@ from gateway.api.query_decoding import merge_query
 from gateway.api.route_tree import RouteTree
 from gateway.deps import Deps
 from gateway.http.csrf import refuse_foreign_pages
-from gateway.http.errors import ApiError
+from gateway.http.errors import NOT_SIGNED_IN, UNSUPPORTED_MEDIA_TYPE, ApiError
 from gateway.http.etag import answer_to, is_cacheable
 from gateway.http.request_context import header, request_context_of
 from gateway.http.router import method_not_allowed, raw_path, route_not_found
@@ -88,7 +88,7 @@ class Transcoder:
         refuse_foreign_pages(request, self._deps.origins)
         signed_in = await self._who_calls(request, self._deps)
         if signed_in is None:
-            raise ApiError("UNAUTHENTICATED", "NOT_SIGNED_IN", "sign in first: a session cookie or bearer token")
+            raise ApiError(NOT_SIGNED_IN, "sign in first: a session cookie or bearer token")
         context.user_id = signed_in.user.id
         operation = self._operations[rule.rpc.full_name]
         message = await _decode(operation, request, values, signed_in)
@@ -122,7 +122,7 @@ def _operation(rule: Rule, channel: Channel) -> Operation:
 
 async def _decode(operation: Operation, request: Request, values: list[str], signed_in: SignedIn) -> Message:
     rule, message = operation.rule, operation.request()
-    if rule.body and (body := await _json(request)) is not UNSET:
+    if rule.body and (body := await read_json(request)) is not UNSET:
         if rule.body == WHOLE_BODY:
             merge(message, body)
         else:
@@ -143,14 +143,14 @@ def _adopt_idempotency_key(message: Any, key: str) -> None:
     message.request_id = message.request_id or key
 
 
-async def _json(request: Request) -> Any:
+async def read_json(request: Request) -> Any:
     """Return the body's JSON, UNSET if there is no body. Raises ApiError."""
     body = await request.body()
     if not body:
         return UNSET
     media_type = header(request.scope, b"content-type").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise ApiError("INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", "send the body as application/json", status=415)
+        raise ApiError(UNSUPPORTED_MEDIA_TYPE, "send the body as application/json")
     return decode(body)
 
 

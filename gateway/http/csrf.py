@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
-from gateway.http.errors import ApiError
+from gateway.http.errors import ApiError, Cause
 from gateway.http.origins import Origins
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 INVALID = "INVALID_ORIGIN"
 MISSING = "MISSING_OR_NULL_ORIGIN"
+CAUSES: Mapping[str, Cause] = {reason: Cause("PERMISSION_DENIED", reason) for reason in (INVALID, MISSING)}
 SENTENCES: Mapping[str, str] = {
     INVALID: "this page's origin is not trusted",
     MISSING: "a change with cookies needs an Origin header: send one of a trusted page, or a bearer token alone",
@@ -40,4 +41,4 @@ def refuse_foreign_pages(request: Request, origins: Origins) -> None:
     if request.method in SAFE_METHODS or "cookie" not in request.headers:
         return
     if (fault := fault_of_page(request.headers, origins)) is not None:
-        raise ApiError("PERMISSION_DENIED", fault, SENTENCES[fault])
+        raise ApiError(CAUSES[fault], SENTENCES[fault])

@@ -8,22 +8,22 @@ from weakref import WeakKeyDictionary
 import msgspec
 from msgspec import Meta
 
-from gateway.http.errors import Cause
-
 H = TypeVar("H", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What is known of one operation beyond its guard and its body; a decorator of its handler.
+    """What the description of one operation needs beyond its guard and its body. It decorates the handler.
 
-    `name`: the operation's id, if the path does not tell it. `answers`: what a 200 can hold, None for null; empty if it
-    never is a 200. `answers_by`: what other statuses hold that are no errors. `redirects`: it can be a 302.
-    `body` and `query`: what the handler reads by itself. `calls`: the RPCs whose reasons it passes on, as SERVICE.RPC.
-    `without_code` and `without_body`: a sentence for each status whose
-    answer has none. `signs_in`: the answer sets the session cookie and has `set-auth-token`. `reads_session`: it works
-    with a session and without. `is_left_out`: it is always refused, and is not described.
-    `security` and `causes`: the schemes and failures of a route outside of Better Auth.
+    `name`: the operation's id, if it does not follow from the path. `answers`: what a 200 can contain, None for null;
+    empty if there is no 200. `answers_by`: the contents of other statuses that are no errors. `redirects`: the answer
+    can be a 302. `body` and `query`: what the handler reads itself. `calls`: the RPCs whose reasons the handler passes
+    on, by full name or as SERVICE.RPC of identity. `without_code` and `without_body`: a sentence for each status whose
+    answer has none. `signs_in`: the answer sets the session cookie and has `set-auth-token`. `reads_session`: the
+    session is optional. `is_left_out`: the operation always fails, and is not described. `security`: the schemes of a
+    route outside of Better Auth.
+
+    The failures are not declared here. They are found in the code (gateway/api/openapi/raised.py).
     """
 
     name: str = ""
@@ -39,7 +39,6 @@ class Description:
     reads_session: bool = False
     is_left_out: bool = False
     security: tuple[str, ...] = ()
-    causes: tuple[Cause, ...] = ()
 
     def __call__(self, handler: H) -> H:
         _DESCRIPTIONS[handler] = self

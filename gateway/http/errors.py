@@ -48,50 +48,36 @@ SILENT = frozenset({"INTERNAL", "UNKNOWN", "DATA_LOSS"})
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A status with the gRPC code and the reasons that it can have in an answer."""
+    """Why a request fails: the gRPC code, the reason, and the HTTP status if it is not the usual one of the code.
 
-    status: int
+    A cause that the gateway raises is a constant of a module. The API description finds it there.
+    """
+
     code: str
-    reasons: tuple[str, ...]
+    reason: str
+    status: int = 0
+
+    @property
+    def http_status(self) -> int:
+        return self.status or HTTP_STATUS[self.code]
 
 
-OF_EVERY_REQUEST = (
-    Cause(400, "INVALID_ARGUMENT", ("INVALID_HOST",)),
-    Cause(500, "INTERNAL", ("INTERNAL",)),
-    Cause(503, "UNAVAILABLE", ("TOO_MANY_IN_FLIGHT",)),
-    Cause(504, "DEADLINE_EXCEEDED", ("DEADLINE_EXCEEDED",)),
-)
-OF_SESSIONS = (
-    Cause(401, "UNAUTHENTICATED", ("NOT_SIGNED_IN",)),
-    Cause(429, "RESOURCE_EXHAUSTED", ("TOO_MANY_WRONG_TOKENS",)),
-)
-OF_BODIES = (
-    Cause(400, "INVALID_ARGUMENT", ("BODY_BROKEN_OFF",)),
-    Cause(408, "DEADLINE_EXCEEDED", ("BODY_TOO_SLOW",)),
-    Cause(413, "INVALID_ARGUMENT", ("BODY_TOO_LARGE",)),
-    Cause(415, "INVALID_ARGUMENT", ("UNSUPPORTED_MEDIA_TYPE",)),
-)
-"""Causes of the middlewares, of requests with a session, and of requests with a body."""
+NOT_SIGNED_IN = Cause("UNAUTHENTICATED", "NOT_SIGNED_IN")
+TOO_MANY_IN_FLIGHT = Cause("UNAVAILABLE", "TOO_MANY_IN_FLIGHT")
+UNSUPPORTED_MEDIA_TYPE = Cause("INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", 415)
 
 
 class ApiError(Exception):
     """An error that the gateway itself answers, in the shape of the route."""
 
     def __init__(
-        self,
-        code: str,
-        reason: str,
-        message: str,
-        *,
-        status: int | None = None,
-        field: str = "",
-        headers: Mapping[str, str] | None = None,
+        self, cause: Cause, message: str, *, field: str = "", headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(message)
-        self.code = code
-        self.reason = reason
+        self.code = cause.code
+        self.reason = cause.reason
         self.message = message
-        self.status = status or HTTP_STATUS[code]
+        self.status = cause.http_status
         self.field = field
         self.headers = headers or {}
 

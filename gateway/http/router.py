@@ -5,8 +5,11 @@ from collections.abc import Iterable
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.http.errors import ApiError
+from gateway.http.errors import ApiError, Cause
 from gateway.http.request_context import request_context_of
+
+METHOD_NOT_ALLOWED = Cause("UNIMPLEMENTED", "METHOD_NOT_ALLOWED", 405)
+ROUTE_NOT_FOUND = Cause("NOT_FOUND", "ROUTE_NOT_FOUND")
 
 
 class Router:
@@ -56,15 +59,10 @@ def raw_path(scope: Scope) -> bytes:
 def method_not_allowed(method: str, allowed: Iterable[str]) -> ApiError:
     """Return the error for a method on a path that serves others."""
     allow = ", ".join(sorted(allowed))
-    return ApiError(
-        "UNIMPLEMENTED",
-        "METHOD_NOT_ALLOWED",
-        f"{method[:16]} is not allowed on this path: use {allow}",
-        status=405,
-        headers={"allow": allow},
-    )
+    sentence = f"{method[:16]} is not allowed on this path: use {allow}"
+    return ApiError(METHOD_NOT_ALLOWED, sentence, headers={"allow": allow})
 
 
 def route_not_found() -> ApiError:
     """Return the error for a path that is not served."""
-    return ApiError("NOT_FOUND", "ROUTE_NOT_FOUND", "no route has this path")
+    return ApiError(ROUTE_NOT_FOUND, "no route has this path")

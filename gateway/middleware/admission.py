@@ -3,7 +3,7 @@
 from prometheus_client import Counter, Gauge
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.http.errors import ApiError
+from gateway.http.errors import TOO_MANY_IN_FLIGHT, ApiError
 from gateway.middleware.access_log import PROBES
 
 MAX_WORKING = 512
@@ -65,8 +65,7 @@ class Admission:
 def _too_many() -> ApiError:
     shed.inc()
     return ApiError(
-        "UNAVAILABLE",
-        "TOO_MANY_IN_FLIGHT",
+        TOO_MANY_IN_FLIGHT,
         "too many requests in flight: try again",
         headers={"retry-after": str(RETRY_SECONDS)},
     )

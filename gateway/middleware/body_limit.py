@@ -5,7 +5,7 @@ import contextlib
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.http.errors import ApiError
+from gateway.http.errors import UNSUPPORTED_MEDIA_TYPE, ApiError, Cause
 from gateway.http.request_context import header
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -13,6 +13,8 @@ BODY_SECONDS = 10.0
 DISCARDED_BYTES = 8 * MAX_BODY_BYTES
 DISCARD_SECONDS = 1.0
 PLAIN = (b"", b"identity")
+BODY_TOO_LARGE = Cause("INVALID_ARGUMENT", "BODY_TOO_LARGE", 413)
+BODY_TOO_SLOW = Cause("DEADLINE_EXCEEDED", "BODY_TOO_SLOW", 408)
 
 
 class BodyLimit:
@@ -25,9 +27,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if any(name == b"content-encoding" and value.lower() not in PLAIN for name, value in scope["headers"]):
-            raise ApiError(
-                "INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", "compressed bodies are not accepted", status=415
-            )
+            raise ApiError(UNSUPPORTED_MEDIA_TYPE, "compressed bodies are not accepted")
         declared = header(scope, b"content-length")
         if declared.isascii() and declared.isdigit() and int(declared[:20]) > self._limit:
             if not header(scope, b"expect"):  # with Expect, the client has not sent the body yet
@@ -48,9 +48,7 @@ class BodyLimit:
         await self._app(scope, _within(bounded, self._seconds), send)
 
     def _too_large(self) -> ApiError:
-        return ApiError(
-            "INVALID_ARGUMENT", "BODY_TOO_LARGE", f"a body can have {self._limit} bytes at most", status=413
-        )
+        return ApiError(BODY_TOO_LARGE, f"a body can have {self._limit} bytes at most")
 
 
 async def _discard(receive: Receive) -> None:
@@ -80,7 +78,7 @@ def _within(receive: Receive, seconds: float) -> Receive:
             async with asyncio.timeout_at(deadline):
                 message = await receive()
         except TimeoutError:
-            raise ApiError("DEADLINE_EXCEEDED", "BODY_TOO_SLOW", "the body took too long", status=408) from None
+            raise ApiError(BODY_TOO_SLOW, "the body took too long") from None
         complete = not message.get("more_body", False)
         return message
 

@@ -8,13 +8,14 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.http.errors import ApiError, failure, refusal
+from gateway.http.errors import ApiError, Cause, failure, refusal
 from gateway.http.request_context import request_context_of
 
 logger = logging.getLogger(__name__)
 
 AUTH = "/api/auth"
-INCOMPLETE_BODY = ApiError("INVALID_ARGUMENT", "BODY_BROKEN_OFF", "the body ends early, or its chunks are malformed")
+BODY_BROKEN_OFF = Cause("INVALID_ARGUMENT", "BODY_BROKEN_OFF")
+INTERNAL = Cause("INTERNAL", "INTERNAL")
 
 
 class ErrorHandler:
@@ -31,7 +32,7 @@ class ErrorHandler:
         except ClientDisconnect:  # or a malformed chunk; if the client has left, the answer is lost
             if context.status:
                 return
-            response = _refusal(scope, INCOMPLETE_BODY)
+            response = _refusal(scope, ApiError(BODY_BROKEN_OFF, "the body ends early, or its chunks are malformed"))
         except ApiError as error:
             response = _refusal(scope, error)
         except grpc.RpcError as error:
@@ -66,4 +67,4 @@ def _auth_refusal(error: ApiError) -> Response:
 def _unexpected(scope: Scope) -> Response:
     if _is_auth(scope):
         return Response(status_code=500)
-    return refusal(ApiError("INTERNAL", "INTERNAL", "internal error"))
+    return refusal(ApiError(INTERNAL, "internal error"))

@@ -4,9 +4,10 @@ import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.http.errors import ApiError
+from gateway.http.errors import ApiError, Cause
 
 HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]*)?")
+INVALID_HOST = Cause("INVALID_ARGUMENT", "INVALID_HOST")
 
 
 class HostHeader:
@@ -20,5 +21,5 @@ class HostHeader:
         if hosts in ([], [b""]) and scope["http_version"] != "1.1":  # granian adds an empty one
             hosts = [b"-"]
         if len(hosts) != 1 or not HOST.fullmatch(hosts[0]):
-            raise ApiError("INVALID_ARGUMENT", "INVALID_HOST", "a request needs exactly one valid Host header")
+            raise ApiError(INVALID_HOST, "a request needs exactly one valid Host header")
         await self._app(scope, receive, send)

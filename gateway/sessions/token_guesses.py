@@ -8,7 +8,7 @@ from typing import TypeVar
 from starlette.requests import HTTPConnection
 
 from gateway.http.client_address import client_address, limit_subject
-from gateway.http.errors import ApiError
+from gateway.http.errors import TOO_MANY_IN_FLIGHT, ApiError, Cause
 from gateway.http.rate_limiter import Limit, RateLimiter, SharedRateLimiter
 from gateway.sessions.cookies import SessionCookies
 from gateway.settings import GatewaySettings
@@ -19,6 +19,8 @@ LIMIT = Limit(100, 10)
 BARE, SIGNED, SIGNATURE = "wrong-token", "wrong-signed-token", "wrong-signature"
 """What can be wrong, each with its own count: a bare token, a token with our signature, the signature of a body."""
 RETRY_SECONDS = 1
+TOO_MANY_WRONG_TOKENS = Cause("RESOURCE_EXHAUSTED", "TOO_MANY_WRONG_TOKENS")
+TOO_MANY_WRONG_SIGNATURES = Cause("RESOURCE_EXHAUSTED", "TOO_MANY_WRONG_SIGNATURES")
 WAIT_SECONDS = 2.0
 """As long as a call of identity can take."""
 
@@ -29,11 +31,11 @@ class TooManyGuesses(ApiError):
     """The address sent too many tokens that opened no session, or too many wrong signatures."""
 
     def __init__(self, seconds: int, rule: str) -> None:
-        what, reason = "tokens from this address opened no session", "TOO_MANY_WRONG_TOKENS"
+        what, cause = "tokens from this address opened no session", TOO_MANY_WRONG_TOKENS
         if rule == SIGNATURE:
-            what, reason = "requests from this address had a wrong signature", "TOO_MANY_WRONG_SIGNATURES"
+            what, cause = "requests from this address had a wrong signature", TOO_MANY_WRONG_SIGNATURES
         headers = {"retry-after": str(seconds)}
-        super().__init__("RESOURCE_EXHAUSTED", reason, f"too many {what}: try again in {seconds} s", headers=headers)
+        super().__init__(cause, f"too many {what}: try again in {seconds} s", headers=headers)
         self.seconds = seconds
 
 
@@ -138,8 +140,7 @@ class TokenGuesses:
                     await address.ended.wait()
         except TimeoutError:
             raise ApiError(
-                "UNAVAILABLE",
-                "TOO_MANY_IN_FLIGHT",
+                TOO_MANY_IN_FLIGHT,
                 "too many requests from this address wait to be answered: try again",
                 headers={"retry-after": str(RETRY_SECONDS)},
             ) from None

@@ -7,35 +7,35 @@ import msgspec
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 
+from gateway.api.openapi.failures import DEADLINE_EXCEEDED, OF_BODIES, OF_EVERY_REQUEST
 from gateway.api.openapi.raised import raised_by
 from gateway.api.openapi.reasons import failures
 from gateway.auth.protocol import csrf
 from gateway.auth.protocol.bodies import read_body
 from gateway.auth.protocol.feature import Endpoint
-from gateway.auth.protocol.refusals import VALIDATION_ERROR, ErrorCode
+from gateway.auth.protocol.refusals import SERVICE_UNAVAILABLE, VALIDATION_ERROR, ErrorCode
 from gateway.auth.protocol.validation import Anything
 from gateway.auth.routes import ROUTES
 from gateway.http.description import Description
+from gateway.middleware.error_handler import INTERNAL
 
-OF_EVERY_REQUEST = {"INVALID_HOST": 400, "SERVICE_UNAVAILABLE": 503, "TOO_MANY_IN_FLIGHT": 503}
-OF_BODIES = {
-    "BODY_BROKEN_OFF": 400,
-    "BODY_TOO_LARGE": 413,
-    "BODY_TOO_SLOW": 408,
-}
+WITHOUT_CODE = (INTERNAL, DEADLINE_EXCEEDED)
+"""Causes whose answers have no code below /api/auth: an empty 500, and SERVICE_UNAVAILABLE."""
 
 
 def rpc_of(name: str) -> MethodDescriptor:
-    """Return an RPC of identity by SERVICE.RPC."""
-    return descriptor_pool.Default().FindMethodByName(f"trivet.identity.v1.{name}")
+    """Return an RPC by its full name, or by SERVICE.RPC if identity has it."""
+    full_name = name if name.startswith("trivet.") else f"trivet.identity.v1.{name}"
+    return descriptor_pool.Default().FindMethodByName(full_name)
 
 
 def codes_of(method: str, endpoint: Endpoint[Any], known: Description, comments: Mapping[str, str]) -> dict[str, int]:
     """Return the codes of an operation: those of the checks before its handler, of its calls, and its own."""
-    bodies = OF_BODIES if method != "GET" else {}
+    of_middlewares = (*OF_EVERY_REQUEST, *(OF_BODIES if method != "GET" else ()))
     own = raised_by(endpoint.answer, ErrorCode, but=(read_body,))
     error_codes = (*_of_checks(method, endpoint, known), *_of_calls(known, comments), *own)
-    return OF_EVERY_REQUEST | bodies | {each.code: each.status for each in error_codes}
+    found = {cause.reason: cause.http_status for cause in of_middlewares if cause not in WITHOUT_CODE}
+    return found | {each.code: each.status for each in (SERVICE_UNAVAILABLE, *error_codes)}
 
 
 def _of_checks(method: str, endpoint: Endpoint[Any], known: Description) -> Iterator[ErrorCode]:

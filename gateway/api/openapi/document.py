@@ -17,7 +17,7 @@ from gateway.api.openapi.reasons import failures
 from gateway.api.openapi.schemas import Json, Schemas, is_required, is_text
 from gateway.api.query_decoding import SECRETS
 from gateway.api.transcoder import USER_FIELDS
-from gateway.http.errors import OF_BODIES, OF_EVERY_REQUEST, OF_SESSIONS, Cause
+from gateway.http.errors import Cause
 from gateway.http.etag import is_cacheable
 
 COMMENTS = Path(__file__).parents[3] / "protos" / "comments.json"
@@ -157,11 +157,11 @@ def _camel(name: str) -> str:
 
 def _causes(rule: Rule, said: Mapping[str, str]) -> Iterator[Cause]:
     """Yield every failure of an operation, whether the gateway or the service refuses the call."""
-    yield from (*OF_EVERY_REQUEST, *OF_SESSIONS, *fail.OF_CALLS)
+    yield from (*fail.OF_EVERY_REQUEST, *fail.OF_SESSIONS, *fail.OF_CALLS)
     if rule.verb != "GET":
         yield from fail.OF_CHANGES
     if rule.body:
-        yield from (*OF_BODIES, *fail.OF_JSON_BODIES)
+        yield from (*fail.OF_BODIES, *fail.OF_JSON_BODIES)
     yield from causes_of(failures(rule.rpc, said))
 
 

@@ -4,8 +4,18 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gateway.api.json_decoding import merge
+from gateway.api.openapi.raised import raised_by
 from gateway.api.openapi.reasons import Failures
-from gateway.http.errors import DOMAIN, HTTP_STATUS, Cause
+from gateway.api.query_decoding import merge_query
+from gateway.api.transcoder import read_json
+from gateway.http.csrf import refuse_foreign_pages
+from gateway.http.errors import DOMAIN, HTTP_STATUS, NOT_SIGNED_IN, Cause
+from gateway.middleware.admission import Admission
+from gateway.middleware.body_limit import BodyLimit
+from gateway.middleware.error_handler import BODY_BROKEN_OFF, INTERNAL
+from gateway.middleware.host_header import HostHeader
+from gateway.sessions.token_guesses import TOO_MANY_WRONG_SIGNATURES, TOO_MANY_WRONG_TOKENS
 
 Json = dict[str, Any]
 
@@ -20,29 +30,27 @@ RETRIED = ("429", "503")
 """Statuses whose answers say when to try again."""
 
 
-OF_JSON_BODIES = (Cause(400, "INVALID_ARGUMENT", ("AMBIGUOUS_FIELD", "INVALID_JSON", "UNKNOWN_FIELD")),)
-OF_CHANGES = (Cause(403, "PERMISSION_DENIED", ("INVALID_ORIGIN", "MISSING_OR_NULL_ORIGIN")),)
-OF_CALLS = (
-    Cause(
-        400,
-        "INVALID_ARGUMENT",
-        (
-            "AMBIGUOUS_PARAMETER",
-            "INVALID_QUERY",
-            "INVALID_VALUE",
-            "REQUIRED_FIELD_MISSING",
-            "SECRET_IN_URL",
-            "UNKNOWN_PARAMETER",
-        ),
-    ),
+DEADLINE_EXCEEDED = Cause("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")
+REQUIRED_FIELD_MISSING = Cause("INVALID_ARGUMENT", "REQUIRED_FIELD_MISSING")
+"""What the interceptors of every service answer."""
+OF_BODIES = (BODY_BROKEN_OFF, *raised_by(BodyLimit, Cause))
+OF_EVERY_REQUEST = (
+    DEADLINE_EXCEEDED,
+    INTERNAL,
+    *(cause for each in (HostHeader, Admission) for cause in raised_by(each, Cause)),
 )
-"""What the transcoder and the chain of a service refuse, whichever RPC is called."""
+OF_SESSIONS = (NOT_SIGNED_IN, TOO_MANY_WRONG_TOKENS)
+OF_SIGNATURES = (TOO_MANY_WRONG_SIGNATURES,)
+OF_CHANGES = tuple(raised_by(refuse_foreign_pages, Cause))
+OF_JSON_BODIES = tuple(raised_by(read_json, Cause)) + tuple(raised_by(merge, Cause))
+OF_CALLS = (REQUIRED_FIELD_MISSING, *raised_by(merge_query, Cause, but=(merge,)))
+"""Failures by what a request passes: middlewares, the session, the transcoder."""
 
 
 def causes_of(failures: Failures) -> Iterable[Cause]:
     """Yield what an RPC itself fails with."""
     for code, reasons in failures.items():
-        yield Cause(HTTP_STATUS[code], code, tuple(sorted(reasons)))
+        yield from (Cause(code, reason) for reason in sorted(reasons) or [""])
 
 
 class Errors:
@@ -79,7 +87,7 @@ class Errors:
                 "code": {"$ref": f"#/components/schemas/{name}Code"},
             },
         }
-        grouped = _by_status(Cause(status, "", (code,)) for code, status in codes.items())
+        grouped = _by_status(Cause("", code, status) for code, status in codes.items())
         sentences = {status: _sentence(found) for status, found in grouped.items()}
         for status, sentence in without_code.items():
             sentences[status] = f"{sentences[status]} {sentence}" if status in sentences else sentence
@@ -96,7 +104,7 @@ def _by_status(causes: Iterable[Cause]) -> dict[int, list[tuple[str, str]]]:
     """Return the statuses in their order, each with its pairs of code and reason."""
     found: dict[int, dict[tuple[str, str], None]] = {}
     for cause in causes:
-        found.setdefault(cause.status, {}).update({(cause.code, reason): None for reason in cause.reasons or ("",)})
+        found.setdefault(cause.http_status, {})[cause.code, cause.reason] = None
     return {status: sorted(pairs) for status, pairs in sorted(found.items())}
 
 

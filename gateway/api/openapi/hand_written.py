@@ -10,7 +10,16 @@ import msgspec
 from starlette.routing import BaseRoute, Route
 
 from gateway.api.openapi.auth_codes import codes_of, rpc_of
-from gateway.api.openapi.failures import Errors, causes_of
+from gateway.api.openapi.failures import (
+    OF_BODIES,
+    OF_EVERY_REQUEST,
+    OF_SESSIONS,
+    OF_SIGNATURES,
+    REQUIRED_FIELD_MISSING,
+    Errors,
+    causes_of,
+)
+from gateway.api.openapi.raised import raised_by
 from gateway.api.openapi.reasons import failures
 from gateway.api.openapi.schemas import Json
 from gateway.api.openapi.structs import Structs, path_parameter, with_fields
@@ -43,6 +52,8 @@ SET_AUTH_TOKEN: Json = {
     }
 }
 AUTH = "Auth"
+OF_PAGES = frozenset({"INVALID_PAGE", "INVALID_PAGE_SIZE", "INVALID_PAGE_TOKEN"})
+"""Reasons of lists. Hand-written routes take no page from their callers."""
 FORMS_TOO = f"An HTML form can post the same members as {FORM}."
 BETTER_AUTH: Json = {
     "name": "Better Auth",
@@ -129,13 +140,22 @@ class HandWritten:
             operation["parameters"].append(IF_NONE_MATCH)
             operation["responses"]["200"]["headers"] = ETAG
             operation["responses"] |= UNCHANGED
-        if known.causes:
-            operation["responses"] |= self._errors.of_resources(_capital(known.name), self._causes(known))
+        if known.security or known.calls:
+            causes = self._causes(route.endpoint, known)
+            operation["responses"] |= self._errors.of_resources(_capital(known.name), causes)
         return operation
 
-    def _causes(self, known: Description) -> Iterator[Cause]:
-        yield from known.causes
-        yield from chain.from_iterable(causes_of(failures(rpc_of(name), self._said)) for name in known.calls)
+    def _causes(self, handler: Callable[..., Any], known: Description) -> Iterator[Cause]:
+        yield from OF_EVERY_REQUEST
+        if known.body is not None:
+            yield from (*OF_BODIES, REQUIRED_FIELD_MISSING)
+        if "session" in known.security:
+            yield from OF_SESSIONS
+        if "stripe" in known.security:
+            yield from OF_SIGNATURES
+        yield from raised_by(handler, Cause)
+        called = chain.from_iterable(causes_of(failures(rpc_of(name), self._said)) for name in known.calls)
+        yield from (cause for cause in called if cause.reason not in OF_PAGES)
 
     def _operation(
         self, name: str, tag: str, handler: Callable[..., Any], path: str, known: Description, *, prefix: str = ""

@@ -11,14 +11,16 @@ T = TypeVar("T")
 Function = Callable[..., Any]
 
 
-def raised_by(function: Function, kind: type[T], *, but: Collection[Function] = ()) -> Iterator[T]:
+def raised_by(function: Function | type, kind: type[T], *, but: Collection[Function] = ()) -> Iterator[T]:
     """Yield the module-level constants of a type that a function uses, itself or in functions of the gateway it calls.
+
+    Of a class, all its methods are read.
 
     A constant can be a mapping whose values are of the type. Functions in `but` are not followed. Methods are not
     followed either: what a method raises must be added by its caller.
     """
     seen: set[Function] = set(but)
-    waiting = [function]
+    waiting: list[Function] = list(vars(function).values()) if isinstance(function, type) else [function]
     while waiting:
         found = inspect.unwrap(waiting.pop())
         if found in seen or not isinstance(found, FunctionType) or not found.__module__.startswith("gateway."):
