@@ -66,12 +66,13 @@ wheel: $(VENV)/.for-run ## Build the wheel `trivet` (typed stubs and client) int
 	@$(BIN)/python -m hatchling build -t wheel -d dist
 
 .PHONY: check
-check: $(VENV)/.for-dev ## Lint, types, import contracts, protos, generated code
+check: $(VENV)/.for-dev ## Lint, types, import contracts, protos, generated code, migrations
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	PYTHONPATH=protos:. $(BIN)/lint-imports --no-cache
 	$(PY) protos/generate.py --check
+	$(PY) -m ops.schema.expand_contract
 	cd protos && ../$(BIN)/buf lint
 	cd protos && ../$(BIN)/buf format --diff --exit-code --path trivet
 	cd protos && ../$(BIN)/buf build -o - | ../$(BIN)/buf breaking - --config buf.yaml --path trivet --against baseline.binpb

@@ -7,13 +7,13 @@ from typer.exceptions import TyperException
 
 from ops.errors import WRONG
 from ops.exit_status import status_of, tell
-from ops.identity.database import app as database
 from ops.identity.exporting.command import app as exporting
 from ops.identity.importing.command import app as importing
 from ops.identity.outbox import app as outbox
 from ops.identity.reseal import app as keys
 from ops.identity.users import app as users
 from ops.keys.keyring import actor
+from ops.schema.command import app as database
 
 app = typer.Typer(
     help="Run Trivet, migrate its database, manage its users and sign calls.",

@@ -15,7 +15,7 @@ from tests.harness.stack import environment, trivet
         (("nonsense",), "No such command 'nonsense'."),
         (("actor",), "Missing option '--as'."),
         (("actor", "--as", "service:ops", "--to", "nowhere"), "Invalid value for '--to'"),
-        (("db", "rollback", "--steps", "0"), "Invalid value for '--steps'"),
+        (("db", "rollback", "0"), "Invalid value for '[N]'"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:

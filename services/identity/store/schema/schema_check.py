@@ -12,13 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.errors import Unavailable
 from services.identity.store.engine.versions import TooOldError, check_version
+from services.identity.store.schema.history import oldest_code
 
 logger = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = Table("alembic_version", MetaData(), Column("version_num", String(32)))
 NEWER_SCHEMA = (
-    "the database's schema is %s, which this version does not know: it was made for %s. Run the version that migrated "
-    "the database, or take its migrations back with that version's `trivet db rollback`"
+    "the database's schema is %s, later than this version's %s; its history says that this version can work on it"
+)
+TOO_NEW = (
+    "the database's schema is %s, which this version cannot work with: it was made for %s. Run the version that "
+    "migrated the database, or take its migrations back with that version's `trivet db rollback`"
 )
 REVISION = re.compile(r"""^(down_)?revision = ["'](\w+)["']$""", re.MULTILINE)
 
@@ -41,10 +45,10 @@ def current_revision(connection: Connection) -> str | None:
 
 
 class SchemaCheck:
-    """Admits to a database whose schema is at our head, or at one that only a later release knows.
+    """Admits to a database whose schema is at our head, or at a later one that still serves our code.
 
-    A release may only add to the schema what the one before it can live with, so an older process goes on serving.
-    The schema can change while the service runs, so it is looked at more than once.
+    The migration that made a later schema has noted the oldest code that can work on it. Without that note the schema
+    is refused. It can change while the service runs, so it is looked at more than once.
     """
 
     def __init__(self) -> None:
@@ -52,30 +56,37 @@ class SchemaCheck:
         self._logged: str | None = ""
 
     async def __call__(self, connection: AsyncConnection) -> bool:
-        """Return whether the schema is exactly ours; False for a later one.
+        """Return whether the schema is exactly ours; False for a later one that serves our code.
 
-        Raises Unavailable while the schema is an older one (SCHEMA_OUTDATED) or the server is (STORE_TOO_OLD). The log
-        says once what to do.
+        Raises Unavailable while the schema is an older one (SCHEMA_OUTDATED), a later one that does not serve our code
+        (SCHEMA_TOO_NEW), or the server is too old (STORE_TOO_OLD). The log says once what to do.
         """
         try:
             await connection.run_sync(check_version)
         except TooOldError as error:
-            if self._logged != str(error):
-                self._logged = str(error)
+            if self._is_new(str(error)):
                 logger.error("the database of DATABASE_URL cannot be used: %s", error)
             raise Unavailable("STORE_TOO_OLD", "the database server is older than this service works with") from error
         found = await connection.run_sync(current_revision)
         if found == self._head:
             self._logged = ""
             return True
-        is_new = found != self._logged
-        self._logged = found
-        if found is not None and found not in self._older:
+        is_new = self._is_new(found)
+        if found is None or found in self._older:
+            if is_new:
+                logger.error(
+                    "the database's schema is %s and must be %s: run `trivet db migrate`", found or "empty", self._head
+                )
+            raise Unavailable("SCHEMA_OUTDATED", "the database's schema is older than this service")
+        if await connection.run_sync(oldest_code, found) in self._older | {self._head}:
             if is_new:
                 logger.warning(NEWER_SCHEMA, found, self._head)
             return False
         if is_new:
-            logger.error(
-                "the database's schema is %s and must be %s: run `trivet db migrate`", found or "empty", self._head
-            )
-        raise Unavailable("SCHEMA_OUTDATED", "the database's schema is older than this service")
+            logger.error(TOO_NEW, found, self._head)
+        raise Unavailable("SCHEMA_TOO_NEW", "the database's schema is newer than this service can work with")
+
+    def _is_new(self, found: str | None) -> bool:
+        """Whether this was not found at the last look, so that the log has a line about it."""
+        before, self._logged = self._logged, found
+        return before != found

@@ -2,13 +2,18 @@
 
 import sqlalchemy as sa
 from alembic import op
-
-from services.identity.store.schema import column_types
+${imports if imports else ""}
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = ${repr(branch_labels)}
 depends_on = ${repr(depends_on)}
+release = ${repr(config.attributes["release"])}
+% for name in ("retires", "drops"):
+% if config.attributes.get(name):
+${name} = ${repr(tuple(config.attributes[name]))}
+% endif
+% endfor
 
 
 def upgrade() -> None:

@@ -77,7 +77,10 @@ async def test_what_a_newer_schema_breaks_is_unavailable_and_the_rest_is_served(
     async with Database.open(store, PATIENT, check_schema=SchemaCheck()) as database:
         identity = build(database, hasher)
         user, token = await identity.sign_up()
-        operate(url, "ALTER TABLE outbox RENAME TO outbox_later", "UPDATE alembic_version SET version_num = '9999'")
+        later = "INSERT INTO schema_history VALUES ('9999', 'a later one', '2026-03-01 12:00:00', 'test', '0001')"
+        operate(
+            url, "ALTER TABLE outbox RENAME TO outbox_later", "UPDATE alembic_version SET version_num = '9999'", later
+        )
         try:
             for _ in range(2):
                 with pytest.raises(Unavailable) as caught:
@@ -89,13 +92,33 @@ async def test_what_a_newer_schema_breaks_is_unavailable_and_the_rest_is_served(
                 url,
                 "ALTER TABLE outbox_later RENAME TO outbox",
                 f"UPDATE alembic_version SET version_num = '{HEAD}'",
+                "DELETE FROM schema_history WHERE revision = '9999'",
             )
         await identity.sign_up("cy@x.io")
     (line,) = lines(caplog, "9999")
-    assert f"it was made for {HEAD}" in line
-    assert "`trivet db rollback`" in line
+    assert line == (
+        f"the database's schema is 9999, later than this version's {HEAD}; its history says that this version can work "
+        "on it"
+    )
     (failed,) = lines(caplog, "does not fit the database's schema")
     assert "outbox" in failed
+
+
+async def test_a_newer_schema_that_does_not_say_that_it_serves_this_code_is_refused_with_one_line(
+    url: str, store: StoreUrl, caplog: pytest.LogCaptureFixture
+) -> None:
+    operate(url, "UPDATE alembic_version SET version_num = '9999'")
+    try:
+        async with Database.open(store, PATIENT, check_schema=SchemaCheck()) as database:
+            for _ in range(2):
+                with pytest.raises(Unavailable) as caught:
+                    await database.rows("tests.one", text("SELECT 1"))
+                assert caught.value.reason == "SCHEMA_TOO_NEW"
+    finally:
+        operate(url, f"UPDATE alembic_version SET version_num = '{HEAD}'")
+    (line,) = lines(caplog, "9999")
+    assert f"it was made for {HEAD}" in line
+    assert "`trivet db rollback`" in line
 
 
 async def test_a_wrong_statement_on_our_own_schema_stays_a_mistake_of_ours(

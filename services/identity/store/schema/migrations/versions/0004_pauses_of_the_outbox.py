@@ -9,6 +9,7 @@ revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
+release = "0.1.0"
 
 BEFORE_ALL = sa.text("'1970-01-01 00:00:00'")  # due at once: rows that are there, and those of an older process
 

@@ -8,6 +8,7 @@ revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None
+release = "0.1.0"
 
 LONGER = {"postgresql": sa.Text(), "mysql": mysql.MEDIUMTEXT()}  # SQLite bounds no text
 

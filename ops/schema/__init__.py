@@ -1,0 +1,1 @@
+"""The schema of the stores and the data in them: `trivet db`."""
