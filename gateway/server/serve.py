@@ -18,25 +18,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.server.granian_version import NOTHING_FAST, FastHandlers, supports_off_loop
 from gateway.server.rlimit import most_connections
-from gateway.server.sockets import BACKLOG, GRACE_SECONDS, LET_GO_SECONDS, bound
+from gateway.server.sockets import BACKLOG, GRACE_SECONDS, LINGER_SECONDS, bound
 from gateway.settings import GatewaySettings
 from runtime.listening import authority
 
 logger = logging.getLogger(__name__)
 
 MAX_HEADER_BYTES = 32 * 1_024
-GLANCE_SECONDS = 0.001
-MOST_GLANCES = 200
+BACKLOG_POLL_SECONDS = 0.001
+MAX_BACKLOG_POLLS = 200
 
 
-class Listening(Server):
+class GranianServer(Server):
     """Granian's server on our own socket. Granian's own cannot stop accepting before it closes open connections."""
 
-    def __init__(self, door: "Door", listener: socket.socket, settings: GatewaySettings) -> None:
+    def __init__(self, closable: "ClosableApp", listener: socket.socket, settings: GatewaySettings) -> None:
         # HTTP/1.1 only. A connection with late headers is closed. The backpressure bounds open connections, idle ones
         # too. Requests are bounded in middleware/admission.py.
         super().__init__(
-            door,
+            closable,
             interface=Interfaces.ASGINL,
             runtime_threads=1,  # one thread reads requests, so answers off the loop are counted without locks
             http=HTTPModes.http1,
@@ -48,7 +48,7 @@ class Listening(Server):
             log_level=LogLevels.error,
             log_dictconfig={"handlers": {}, "formatters": {}, "loggers": {"_granian": {"propagate": True}}},
         )
-        self._door = door
+        self._closable = closable
         self._listener = listener
         self._accepting = os.dup(listener.fileno())
 
@@ -61,7 +61,7 @@ class Listening(Server):
         from gateway.server.granian_worker import work  # only here: another granian can lack what it imports
 
         async def working(worker_id: int, stop: Any, app: ASGIApp, *rest: Any) -> None:
-            await work(app, FastHandlers(self._door.off_loop, self._door.batched), worker_id, stop, *rest)
+            await work(app, FastHandlers(self._closable.off_loop, self._closable.batched), worker_id, stop, *rest)
 
         return super()._spawn_worker(idx, AsyncWorker.wrap_target(working), callback_loader)  # type: ignore[no-untyped-call]
 
@@ -72,17 +72,17 @@ class Listening(Server):
         """
         waiting = select.poll()
         waiting.register(self._listener, select.POLLIN)
-        for _ in range(MOST_GLANCES):
+        for _ in range(MAX_BACKLOG_POLLS):
             if not waiting.poll(0):
                 break
-            await asyncio.sleep(GLANCE_SECONDS)
+            await asyncio.sleep(BACKLOG_POLL_SECONDS)
         with socket.socket() as unreachable:
             os.dup2(unreachable.fileno(), self._accepting, inheritable=False)
         self._listener.close()
 
 
-class Door:
-    """The application. After `let_go`, each answer closes its connection.
+class ClosableApp:
+    """The application. After `close_connections`, each answer closes its connection.
 
     A client that gets `Connection: close` opens its next connection elsewhere. A client whose connection is cut can
     lose a request.
@@ -103,7 +103,7 @@ class Door:
         """Have the fast path answer later, if it takes the request."""
         return self._fast.batched(scope, then) if self._fast.batched else False
 
-    def let_go(self) -> None:
+    def close_connections(self) -> None:
         app, self._fast = self._app, NOTHING_FAST
 
         async def closing(scope: Scope, receive: Receive, send: Send) -> None:
@@ -156,23 +156,23 @@ async def serve(
     `drain_seconds`. A supervisor sets it in all workers beforehand by SIGUSR1. A second signal ends the process at
     once. Raises SystemExit, with one line that says why, if the address cannot be listened on.
     """
-    signals, door = _Signals(draining, shares_port=shares_port), Door(app, fast)
+    signals, closable = _Signals(draining, shares_port=shares_port), ClosableApp(app, fast)
     with bound(settings, shares_port=shares_port) as listener:
         listener.listen(BACKLOG)
-        server = Listening(door, listener, settings)
+        server = GranianServer(closable, listener, settings)
         serving, stopped = asyncio.create_task(server.serve()), asyncio.create_task(signals.stopping.wait())
         logger.info("gateway listens on http://%s", authority(settings.host, settings.http_port))
         await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
         if not signals.stopping.is_set():
             stopped.cancel()
             raise SystemExit(f"trivet: the gateway stopped: {_why(serving)}")
-        door.let_go()
+        closable.close_connections()
         if not signals.has_announced:
             await asyncio.sleep(settings.drain_seconds)
         await server.accept_no_more()
-        await asyncio.sleep(LET_GO_SECONDS)
+        await asyncio.sleep(LINGER_SECONDS)
         server.stop()  # type: ignore[no-untyped-call]  # granian's own
-        await asyncio.wait((serving,), timeout=GRACE_SECONDS - LET_GO_SECONDS)
+        await asyncio.wait((serving,), timeout=GRACE_SECONDS - LINGER_SECONDS)
 
 
 def _why(ended: asyncio.Task[None]) -> str:

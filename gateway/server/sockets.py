@@ -8,7 +8,7 @@ from runtime.unread_answers import limit_unread_answers
 
 BACKLOG = 4_096
 GRACE_SECONDS = 3.5
-LET_GO_SECONDS = 0.4
+LINGER_SECONDS = 0.4
 """The part of the grace in which an open connection can still bring a request."""
 
 

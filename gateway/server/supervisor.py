@@ -16,7 +16,7 @@ from runtime.telemetry.logs import logging_to_stderr
 
 logger = logging.getLogger(__name__)
 
-TURNS_SECONDS = 1.0
+STAGGER_SECONDS = 1.0
 """The time in which all workers are stopped, one after the other."""
 END_SECONDS = GRACE_SECONDS + 1.5
 """The time of a worker's shutdown: for its requests and its log."""
@@ -112,7 +112,7 @@ class Supervisor:
         for worker in self._workers:
             worker.stop()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(worker.gone.wait(), TURNS_SECONDS / len(self._workers))
+                await asyncio.wait_for(worker.gone.wait(), STAGGER_SECONDS / len(self._workers))
         try:
             async with asyncio.timeout(END_SECONDS):
                 for worker in self._workers:

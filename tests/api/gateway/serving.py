@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from gateway.server.granian_version import NOTHING_FAST, FastHandlers
-from gateway.server.serve import Door, Listening
+from gateway.server.serve import ClosableApp, GranianServer
 from gateway.server.sockets import bound
 from gateway.settings import GatewaySettings
 from tests.api.gateway.wire import connection
@@ -27,10 +27,10 @@ class Serving:
         fast: FastHandlers,
         settings: GatewaySettings = SETTINGS,
     ) -> None:
-        self.door = Door(app, fast)
+        self.closable = ClosableApp(app, fast)
         listener.listen()
         self.port: int = listener.getsockname()[1]
-        self.server = Listening(self.door, listener, settings)
+        self.server = GranianServer(self.closable, listener, settings)
         self.task = asyncio.create_task(self.server.serve())
 
     async def is_refused(self) -> bool:

@@ -28,7 +28,7 @@ async def test_who_is_connected_when_nothing_new_is_accepted_is_still_answered()
     async with serving() as running, connection(running.port) as (reader, writer):
         async with connection(running.port) as (_, other):  # by then the first is accepted
             other.write(head("GET", "/"))
-        running.door.let_go()
+        running.closable.close_connections()
         await running.server.accept_no_more()
         await until(running.is_refused, 5)
         writer.write(head("GET", "/"))
@@ -58,7 +58,7 @@ async def test_a_connection_is_kept_until_the_door_lets_go() -> None:
             writer.write(head("GET", "/"))
             lines = await asyncio.wait_for(reader.readuntil(b"done"), 10)
             assert b"connection: close" not in lines.lower()
-        running.door.let_go()
+        running.closable.close_connections()
         writer.write(head("GET", "/"))
         assert b"connection: close" in (await asyncio.wait_for(reader.read(), 10)).lower()
 
@@ -99,7 +99,7 @@ async def test_nothing_is_answered_ahead_once_connections_are_let_go() -> None:
         serving_by(Response("done"), SOME_AHEAD) as running,
         connection(running.port) as (reader, writer),
     ):
-        running.door.let_go()
+        running.closable.close_connections()
         writer.write(head("GET", "/ahead"))
         answer = await asyncio.wait_for(reader.read(), 10)
     assert b"connection: close" in answer.lower()
