@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.api.json_encoding import date
 from gateway.deps import Deps
 from gateway.http.description import Description
-from gateway.paging import whole
+from gateway.paging import read_pages
 from trivet.notifications.v1.mailbox_service_pb2 import ListMailboxMessagesRequest, MailboxMessage
 
 MAX_LISTED = 100
@@ -44,7 +44,7 @@ def routes(deps: Deps) -> list[BaseRoute]:
     )
     async def mailbox(_: Request) -> Response:
         """List the mail that development keeps instead of sending it. The answer has the newest hundred."""
-        stored = await whole(
+        stored = await read_pages(
             lambda token: deps.backends.mailbox.ListMailboxMessages(ListMailboxMessagesRequest(page_token=token)),
             lambda page: page.messages,
             most=MAX_LISTED,

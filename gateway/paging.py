@@ -14,7 +14,7 @@ A = TypeVar("A", bound=Answer)
 T = TypeVar("T")
 
 
-async def whole(ask: Callable[[str], Awaitable[A]], items: Callable[[A], Iterable[T]], *, most: int) -> list[T]:
+async def read_pages(ask: Callable[[str], Awaitable[A]], items: Callable[[A], Iterable[T]], *, most: int) -> list[T]:
     """Return the first `most` items of a list. `ask` reads the page of a token; the first page has an empty one."""
     found: list[T] = []
     token = ""

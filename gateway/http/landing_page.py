@@ -61,7 +61,7 @@ class Landing:
         self._front_page = front_page(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith(PROGRAMS) or not asks_for_a_page(scope):
+        if scope["path"].startswith(PROGRAMS) or not accepts_html(scope):
             await self._app(scope, receive, send)
             return
         request_context_of(scope).route = "/"
@@ -76,7 +76,7 @@ class Landing:
         await response(scope, receive, send)
 
 
-def asks_for_a_page(scope: Scope) -> bool:
+def accepts_html(scope: Scope) -> bool:
     """Whether a browser follows a link: it accepts HTML. Programs accept JSON or anything."""
     return scope["method"] in ("GET", "HEAD") and "text/html" in header(scope, b"accept").lower()
 

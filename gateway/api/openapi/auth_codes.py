@@ -48,7 +48,7 @@ def _of_checks(method: str, endpoint: Endpoint[Any], known: Description) -> Iter
     else:
         yield from raised_by(read_body, ErrorCode)
         yield from raised_by(csrf.check_callbacks, ErrorCode)
-        if not endpoint.is_from_afar:
+        if not endpoint.is_cross_site:
             yield from raised_by(csrf.check_cookie_origin, ErrorCode)
     if endpoint.is_first_sign_in:
         yield from raised_by(csrf.check_first_sign_in, ErrorCode)

@@ -54,9 +54,9 @@ def comments() -> dict[str, str]:
 
 def describe(services: Mapping[str, Iterable[ServiceDescriptor]], routes: Iterable[BaseRoute], site: Site) -> Json:
     """Return the document for the hand-written routes and the services' annotated RPCs."""
-    said = comments()
-    schemas, errors = Schemas(said), Errors()
-    written = HandWritten(site, errors, said)
+    proto_comments = comments()
+    schemas, errors = Schemas(proto_comments), Errors()
+    written = HandWritten(site, errors, proto_comments)
     paths: dict[str, Json] = {}
     for path, verb, operation in (*written.better_auth(), *written.others(routes)):
         paths.setdefault(path, {})[verb] = operation
@@ -64,11 +64,13 @@ def describe(services: Mapping[str, Iterable[ServiceDescriptor]], routes: Iterab
     templates: dict[str, str] = {}
     for descriptors in services.values():
         for service in descriptors:
-            tags.append({"name": service.name, "description": said.get(service.full_name, "")})
+            tags.append({"name": service.name, "description": proto_comments.get(service.full_name, "")})
             for rule in rules([service]):
                 # Paths that differ by a variable's name alone are one path to OpenAPI: it has the first one's names.
                 template = templates.setdefault(VARIABLE.sub("{}", rule.template), _named_as_json(rule.template))
-                paths.setdefault(template, {})[rule.verb.lower()] = _operation(rule, template, schemas, errors, said)
+                paths.setdefault(template, {})[rule.verb.lower()] = _operation(
+                    rule, template, schemas, errors, proto_comments
+                )
     return {
         "openapi": "3.1.0",
         "info": {
@@ -116,11 +118,11 @@ def name_of(rule: Rule) -> str:
     return FULL_NAMES.get(rule.rpc.name, rule.rpc.name)
 
 
-def _operation(rule: Rule, template: str, schemas: Schemas, errors: Errors, said: Mapping[str, str]) -> Json:
+def _operation(rule: Rule, template: str, schemas: Schemas, errors: Errors, proto_comments: Mapping[str, str]) -> Json:
     rpc, name = rule.rpc, name_of(rule)
-    summary, _, description = said.get(rpc.full_name, "").partition(". ")
+    summary, _, description = proto_comments.get(rpc.full_name, "").partition(". ")
     answer: Json = {
-        "description": said.get(rpc.output_type.full_name) or "Done.",
+        "description": proto_comments.get(rpc.output_type.full_name) or "Done.",
         "content": {"application/json": {"schema": schemas.message(rpc.output_type)}},
     }
     responses: Json = {"200": answer}
@@ -137,7 +139,7 @@ def _operation(rule: Rule, template: str, schemas: Schemas, errors: Errors, said
             *_query_parameters(rule, schemas),
             *_headers(rule),
         ],
-        "responses": responses | errors.of_resources(name, _causes(rule, said)),
+        "responses": responses | errors.of_resources(name, _causes(rule, proto_comments)),
         "security": SECURITY,
     }
     if rule.body:
@@ -155,14 +157,14 @@ def _camel(name: str) -> str:
     return first + "".join(map(str.capitalize, others))
 
 
-def _causes(rule: Rule, said: Mapping[str, str]) -> Iterator[Cause]:
+def _causes(rule: Rule, proto_comments: Mapping[str, str]) -> Iterator[Cause]:
     """Yield every failure of an operation, whether the gateway or the service refuses the call."""
     yield from (*fail.OF_EVERY_REQUEST, *fail.OF_SESSIONS, *fail.OF_CALLS)
     if rule.verb != "GET":
         yield from fail.OF_CHANGES
     if rule.body:
         yield from (*fail.OF_BODIES, *fail.OF_JSON_BODIES)
-    yield from causes_of(failures(rule.rpc, said))
+    yield from causes_of(failures(rule.rpc, proto_comments))
 
 
 def _body(rule: Rule, schemas: Schemas) -> Json:

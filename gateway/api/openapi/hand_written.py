@@ -26,7 +26,7 @@ from gateway.api.openapi.structs import Structs, path_parameter, with_fields
 from gateway.auth.protocol.bodies import FORM, JSON
 from gateway.auth.protocol.endpoint import BASE_PATH
 from gateway.auth.protocol.feature import Endpoint
-from gateway.auth.protocol.guards import anybody
+from gateway.auth.protocol.guards import public
 from gateway.auth.protocol.validation import Anything, Omissible, Query
 from gateway.auth.routes import ROUTES
 from gateway.http.description import Description, description_of
@@ -75,9 +75,9 @@ class Site:
 class HandWritten:
     """Makes the operations, and collects the schemas of the structs that they take and answer."""
 
-    def __init__(self, site: Site, errors: Errors, said: Mapping[str, str]) -> None:
+    def __init__(self, site: Site, errors: Errors, proto_comments: Mapping[str, str]) -> None:
         self._errors = errors
-        self._said = said
+        self._comments = proto_comments
         self._site = site
         self._structs = Structs()
 
@@ -115,16 +115,16 @@ class HandWritten:
             operation["parameters"] += self._structs.parameters(query)
         body = known.body or (endpoint.body if method == "POST" and endpoint.body is not Anything else None)
         if body is not None:
-            media_type = FORM if endpoint.is_from_afar else JSON
+            media_type = FORM if endpoint.is_cross_site else JSON
             content = {media_type: {"schema": self._structs.schema(body, AUTH)}}
             if endpoint.is_first_sign_in:
                 operation["description"] += f" {FORMS_TOO}"
             operation["requestBody"] = {"required": not issubclass(body, Omissible), "content": content}
-        is_guarded = endpoint.guard is not anybody
+        is_guarded = endpoint.guard is not public
         operation["security"] = _security(needed=is_guarded, read=known.reads_session)
         operation["responses"] |= self._errors.of_auth(
             _capital(name),
-            codes_of(method, endpoint, known, self._said),
+            codes_of(method, endpoint, known, self._comments),
             without_body={500: "An unexpected failure. The answer has no body.", **known.without_body},
             without_code={429: "Too many requests. The answer has no code.", **known.without_code},
         )
@@ -154,7 +154,7 @@ class HandWritten:
         if "stripe" in known.security:
             yield from OF_SIGNATURES
         yield from raised_by(handler, Cause)
-        called = chain.from_iterable(causes_of(failures(rpc_of(name), self._said)) for name in known.calls)
+        called = chain.from_iterable(causes_of(failures(rpc_of(name), self._comments)) for name in known.calls)
         yield from (cause for cause in called if cause.reason not in OF_PAGES)
 
     def _operation(

@@ -23,7 +23,7 @@ from gateway.http.request_context import header
 
 PAGES = Path(__file__).parent
 SCALAR = PAGES / "vendor" / "scalar.js.gz"
-KEPT = "public, max-age=31536000, immutable"
+IMMUTABLE = "public, max-age=31536000, immutable"
 """For the script, whose address changes with its content."""
 
 
@@ -47,7 +47,7 @@ def routes(deps: Deps, described: Iterable[BaseRoute]) -> list[BaseRoute]:
 
     async def scalar(request: Request) -> Response:
         """The script of the page."""
-        headers = {"cache-control": KEPT, "vary": "Accept-Encoding"}
+        headers = {"cache-control": IMMUTABLE, "vary": "Accept-Encoding"}
         if "gzip" not in header(request.scope, b"accept-encoding"):
             return Response(gzip.decompress(script), media_type="text/javascript", headers=headers)
         return Response(script, media_type="text/javascript", headers={**headers, "content-encoding": "gzip"})

@@ -64,8 +64,8 @@ class Schemas:
     part of a body, and what is only sent is not part of an answer.
     """
 
-    def __init__(self, said: Mapping[str, str]) -> None:
-        self._said = said
+    def __init__(self, proto_comments: Mapping[str, str]) -> None:
+        self._comments = proto_comments
         self.components: dict[str, Json] = {}
         self._owners: dict[str, str] = {}
 
@@ -89,7 +89,7 @@ class Schemas:
         fields = [field for field in _fields(descriptor, sent=sent) if field.name not in without]
         schema: Json = {
             "type": "object",
-            "description": self._said.get(descriptor.full_name, ""),
+            "description": self._comments.get(descriptor.full_name, ""),
             "properties": {field.json_name: self.field(field, sent=sent) for field in fields},
         }
         if sent:
@@ -103,7 +103,7 @@ class Schemas:
         schema = self._one(field, sent=sent)
         if field.is_repeated:
             schema = {"type": "array", "items": schema}
-        if comment := self._said.get(field.full_name):
+        if comment := self._comments.get(field.full_name):
             schema["description"] = comment
         if "$ref" not in schema and "anyOf" not in schema:
             schema |= _exampled(field)
@@ -120,11 +120,13 @@ class Schemas:
         """Return a reference to an enum's schema, by default without its zero: that stands for a value left out."""
         name = self._claim(descriptor) + "OrUnspecified" * has_zero
         values = [value for value in descriptor.values if has_zero or value.number]
-        lines = [f"{value.name}: {self._said.get(f'{descriptor.full_name}.{value.name}', '')}" for value in values]
+        lines = [f"{value.name}: {self._comments.get(f'{descriptor.full_name}.{value.name}', '')}" for value in values]
         self.components[name] = {
             "type": "string",
             "enum": [value.name for value in values],
-            "description": "\n".join([self._said.get(descriptor.full_name, ""), "", *(f"- {line}" for line in lines)]),
+            "description": "\n".join(
+                [self._comments.get(descriptor.full_name, ""), "", *(f"- {line}" for line in lines)]
+            ),
         }
         return {"$ref": f"#/components/schemas/{name}"}
 

@@ -15,7 +15,7 @@ from gateway.auth.protocol.cookie_cache.cookie_cache import CookieCache
 from gateway.auth.protocol.feature import Endpoint
 from gateway.auth.protocol.limits import DEFAULT, Limits
 from gateway.auth.protocol.refusals import Refusal, refusal_of, too_many
-from gateway.auth.protocol.route_table import Found, RouteTable
+from gateway.auth.protocol.route_table import RouteMatch, RouteTable
 from gateway.auth.protocol.validation import Query, validated
 from gateway.deps import Deps
 from gateway.http import landing_page
@@ -48,7 +48,7 @@ class AuthProtocol:
         response = await self._respond(context, self._table.find(scope["method"], path))
         await response(scope, receive, send)
 
-    async def _respond(self, context: AuthContext, found: Found | None) -> Response:
+    async def _respond(self, context: AuthContext, found: RouteMatch | None) -> Response:
         refusal: Refusal | None = None
         try:
             await _limit(context, found.endpoint if found else None)
@@ -67,7 +67,7 @@ class AuthProtocol:
         except grpc.aio.AioRpcError as error:
             refusal = refusal_of(error, self._table.error_codes)
             response = _response(refusal) if refusal else _unexpected(error)
-        if found and response.status_code >= 400 and landing_page.asks_for_a_page(context.request.scope):
+        if found and response.status_code >= 400 and landing_page.accepts_html(context.request.scope):
             code = refusal.code if refusal else None
             response = landing_page.failed(code or "UNKNOWN", response.status_code, self._front_page)
         response.raw_headers.extend(found.endpoint.headers if found else ())
@@ -92,7 +92,7 @@ async def _answer(context: AuthContext, endpoint: Endpoint[msgspec.Struct]) -> R
     raw: object = msgspec.UNSET
     if request.method != "GET":
         context.body = raw = await read_body(request, endpoint.media_types)
-        if not endpoint.is_from_afar:
+        if not endpoint.is_cross_site:
             csrf.check_cookie_origin(request, origins)
         csrf.check_callbacks(request, raw, origins)
     body = _query(context, endpoint.body) if issubclass(endpoint.body, Query) else validated(endpoint.body, raw)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from gateway.auth.protocol.bodies import FORM, JSON
 from gateway.auth.protocol.context import AuthContext
-from gateway.auth.protocol.guards import Guard, anybody
+from gateway.auth.protocol.guards import Guard, public
 from gateway.auth.protocol.limits import DEFAULT
 from gateway.auth.protocol.refusals import ErrorCode
 from gateway.http.rate_limiter import Limit
@@ -24,23 +24,23 @@ class Endpoint(Generic[T]):
 
     `limit` is counted for each client address and path. `mailed_field` is the member of the body that holds the
     address to which the endpoint sends mail. `is_first_sign_in`: the request comes before there are cookies, can be a
-    form, and is checked for cross-site sign-in. `is_from_afar`: pages of other sites post to it, and it only redirects.
+    form, and is checked for cross-site sign-in. `is_cross_site`: pages of other sites post to it. It only redirects.
     """
 
     method: str
     path: str
     answer: Callable[[AuthContext, T], Awaitable[Response]]
     body: type[T]
-    guard: Guard = anybody
+    guard: Guard = public
     limit: Limit = DEFAULT
     mailed_field: str = ""
     is_first_sign_in: bool = False
-    is_from_afar: bool = False
+    is_cross_site: bool = False
     headers: tuple[Header, ...] = ()
 
     @property
     def media_types(self) -> tuple[str, ...]:
-        return (FORM, JSON) if self.is_first_sign_in or self.is_from_afar else (JSON,)
+        return (FORM, JSON) if self.is_first_sign_in or self.is_cross_site else (JSON,)
 
     def mailed_address(self, body: object) -> str:
         """Return the email address to which a request has mail sent; empty if there is none."""

@@ -16,7 +16,7 @@ SESSION_NOT_FRESH = ErrorCode("SESSION_NOT_FRESH", 403, "Session is not fresh")
 Guard = Callable[[AuthContext], Awaitable[None]]
 
 
-async def anybody(context: AuthContext) -> None:
+async def public(context: AuthContext) -> None:
     """Need no session."""
 
 

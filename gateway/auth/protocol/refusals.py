@@ -46,7 +46,9 @@ SHARED: Mapping[str, ErrorCode] = {
 }
 """Error codes by identity's reason, for the reasons with which any call of a signed-in user can fail."""
 
-AWAY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED})
+UNREACHABLE = frozenset(
+    {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+)
 
 
 class Refusal(Exception):
@@ -84,6 +86,6 @@ def refusal_of(error: grpc.aio.AioRpcError, error_codes: Mapping[str, ErrorCode]
     """Return the refusal for a failed call by its reason; None for an unexpected failure."""
     if (error_code := error_codes.get(reason_of(error))) is not None:
         return refuse(error_code, "" if error_code.text else error.details() or "")
-    if error.code() in AWAY:
+    if error.code() in UNREACHABLE:
         return refuse(SERVICE_UNAVAILABLE)
     return refuse(VALIDATION_ERROR) if error.code() is grpc.StatusCode.INVALID_ARGUMENT else None

@@ -10,7 +10,7 @@ from gateway.auth.protocol.refusals import SHARED, ErrorCode
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RouteMatch:
     """The endpoint of a path, and the segments that its template leaves open."""
 
     endpoint: Endpoint[Any]
@@ -35,13 +35,13 @@ class RouteTable:
                     raise ValueError(f"two features have different error codes for the reason {reason}")
         self._open = [(_pattern(each.path), each) for each in self.endpoints.values() if ":" in each.path]
 
-    def find(self, method: str, path: str) -> Found | None:
+    def find(self, method: str, path: str) -> RouteMatch | None:
         """Return what serves a path below /api/auth; None if nothing does. A path without open segments goes first."""
         if ":" not in path and (endpoint := self.endpoints.get((method, path))) is not None:
-            return Found(endpoint)
+            return RouteMatch(endpoint)
         for pattern, endpoint in self._open:
             if endpoint.method == method and (matched := pattern.fullmatch(path)):
-                return Found(endpoint, matched.groupdict())
+                return RouteMatch(endpoint, matched.groupdict())
         return None
 
 

@@ -17,7 +17,7 @@ from gateway.auth.protocol.guards import confirmed, fresh, signed_in
 from gateway.auth.protocol.refusals import VALIDATION_ERROR, ErrorCode, Refusal, refuse
 from gateway.auth.protocol.validation import Anything
 from gateway.http.description import DONE, Description, Done
-from gateway.paging import whole
+from gateway.paging import read_pages
 from trivet.client import reason_of
 from trivet.identity.v1.account_service_pb2 import (
     Account,
@@ -57,7 +57,7 @@ async def list_accounts(context: AuthContext, _: Anything) -> Response:
     """List the caller's linked accounts, oldest first. The answer has a thousand at most."""
     accounts = context.deps.backends.accounts
     with context.caller.acting():
-        found = await whole(
+        found = await read_pages(
             lambda token: accounts.ListAccounts(ListAccountsRequest(page_size=MAX_LISTED, page_token=token)),
             lambda page: page.accounts,
             most=MAX_LISTED,
@@ -153,10 +153,10 @@ class AccessToken(msgspec.Struct, rename="camel", kw_only=True):
     id_token: str | UnsetType = UNSET
 
 
-STRANGERS = {401: "There is no session. The answer has no body."}
+NO_SESSION = {401: "There is no session. The answer has no body."}
 
 
-@Description(answers=(AccessToken,), body=Selection, calls=("AccountService.GetAccessToken",), without_body=STRANGERS)
+@Description(answers=(AccessToken,), body=Selection, calls=("AccountService.GetAccessToken",), without_body=NO_SESSION)
 async def get_access_token(context: AuthContext, _: Anything) -> Response:
     """Get a provider's access token. It is refreshed first if it is about to expire."""
     account_id = await _account_id(context)
@@ -186,7 +186,7 @@ class RefreshedTokens(msgspec.Struct, rename="camel", kw_only=True):
 
 
 @Description(
-    answers=(RefreshedTokens,), body=Selection, calls=("AccountService.RefreshAccessToken",), without_body=STRANGERS
+    answers=(RefreshedTokens,), body=Selection, calls=("AccountService.RefreshAccessToken",), without_body=NO_SESSION
 )
 async def refresh_token(context: AuthContext, _: Anything) -> Response:
     """Refresh a provider's tokens."""
@@ -239,7 +239,7 @@ class AccountInfo(msgspec.Struct):
     answers=(AccountInfo,),
     query=Selection,
     calls=("AccountService.GetAccountInfo",),
-    without_body=STRANGERS,
+    without_body=NO_SESSION,
 )
 async def account_info(context: AuthContext, _: Anything) -> Response:
     """Read the person's profile at the provider."""

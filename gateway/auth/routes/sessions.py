@@ -12,7 +12,7 @@ from gateway.auth.protocol.guards import confirmed, fresh, signed_in, slide
 from gateway.auth.protocol.refusals import ErrorCode, Refusal, refuse
 from gateway.auth.protocol.validation import Anything, Record
 from gateway.http.description import DONE, Description, Done, SessionAnswer, UserAnswer
-from gateway.paging import whole
+from gateway.paging import read_pages
 from gateway.sessions.cookies import TOKEN
 from gateway.sessions.request_session import session_of
 from gateway.sessions.wire_objects import session_object, user_object
@@ -83,7 +83,7 @@ async def list_sessions(context: AuthContext, _: Anything) -> Response:
     """List the caller's active sessions, oldest first. The answer has the newest thousand at most."""
     me, sessions = context.caller, context.deps.backends.sessions
     with me.acting():
-        newest_first = await whole(
+        newest_first = await read_pages(
             lambda token: sessions.ListSessions(ListSessionsRequest(page_size=MAX_LISTED, page_token=token)),
             lambda page: page.sessions,
             most=MAX_LISTED,

@@ -244,7 +244,7 @@ FEATURE = Feature(
     endpoints=(
         Endpoint("POST", "/sign-in/social", sign_in_social, SignInSocial, limit=SENSITIVE),
         Endpoint("GET", "/callback/:provider", callback, Answer),
-        Endpoint("POST", "/callback/:provider", posted_callback, PostedAnswer, is_from_afar=True),
+        Endpoint("POST", "/callback/:provider", posted_callback, PostedAnswer, is_cross_site=True),
         Endpoint("POST", "/link-social", link_social, SignInSocial, confirmed),
     ),
     error_codes={
