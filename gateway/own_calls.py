@@ -1,4 +1,4 @@
-"""The gateway's channels: a service that refuses the gateway itself is a failure of the stack, never of the user."""
+"""The gateway's channels. If a service refuses the gateway itself, that is a failure of the stack, not of the user."""
 
 import logging
 import time
@@ -15,13 +15,13 @@ from trivet.client.errors import CALLER_REFUSED, info_of
 logger = logging.getLogger(__name__)
 
 LOG_EVERY_SECONDS = 30.0
-MENDS = {
+REMEDIES = {
     "clock": "synchronize the clocks of both machines",
     "key": "give both the same key: TRIVET_CALL_KEYS of the gateway, TRIVET_ACCEPT_KEYS of the service",
 }
-OWN = CALLER_REFUSED | {"INVALID_LEASE", "MALFORMED_REQUEST"}
+GATEWAY_REASONS = CALLER_REFUSED | {"INVALID_LEASE", "MALFORMED_REQUEST"}
 """Reasons that no user causes: the gateway writes the actor, the lease and every message."""
-OTHERWISE = "run the same version of both, and add the gateway to the service's policy"
+UPGRADE = "run the same version of both, and add the gateway to the service's policy"
 BLAMING = frozenset(
     {
         grpc.StatusCode.INVALID_ARGUMENT,
@@ -35,8 +35,8 @@ BLAMING = frozenset(
         grpc.StatusCode.UNIMPLEMENTED,
     }
 )
-"""Codes that blame the caller. Our services add a reason. A proxy, gRPC itself or another program does not."""
-NOT_OURS = "check its address, its version, proxies in between, and its number of open calls"
+"""Codes that blame the caller. Trivet's services add a reason. A proxy, gRPC itself or another program does not."""
+CHECK_ADDRESS = "check its address, its version, proxies in between, and its number of open calls"
 
 
 class OwnChannel(Channel):
@@ -47,12 +47,12 @@ class OwnChannel(Channel):
     def unary_unary(self, *args: Any, **kwargs: Any) -> Any:
         return OwnCall(super().unary_unary(*args, **kwargs), self)
 
-    def refused(self, cause: str, mend: str) -> aio.AioRpcError:
+    def refused(self, cause: str, remedy: str) -> aio.AioRpcError:
         """Return the error of a call that a service refused. The cause is logged, once in LOG_EVERY_SECONDS."""
         now = time.monotonic()
         if now - self._logged_at >= LOG_EVERY_SECONDS:
             self._logged_at = now
-            logger.error("%s refuses the gateway's own calls: %s: %s", self._audience, cause, mend)
+            logger.error("%s refuses the gateway's own calls: %s: %s", self._audience, cause, remedy)
         return aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, aio.Metadata(), aio.Metadata())
 
 
@@ -68,12 +68,12 @@ class OwnCall:
             return await self._call(request, **kwargs)
         except aio.AioRpcError as error:
             reason = reason_of(error)
-            if reason in OWN:
-                mend = MENDS.get(info_of(error).metadata["cause"], OTHERWISE)
+            if reason in GATEWAY_REASONS:
+                remedy = REMEDIES.get(info_of(error).metadata["cause"], UPGRADE)
             elif not reason and error.code() in BLAMING:
-                mend = NOT_OURS
+                remedy = CHECK_ADDRESS
             else:
                 raise
-            raise self._channel.refused(f"{error.code().name}: {error.details()}", mend) from None
+            raise self._channel.refused(f"{error.code().name}: {error.details()}", remedy) from None
         except NoKeyError as error:
-            raise self._channel.refused(str(error), MENDS["key"]) from None
+            raise self._channel.refused(str(error), REMEDIES["key"]) from None

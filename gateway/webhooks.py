@@ -1,4 +1,4 @@
-"""POST /webhooks/stripe: passes Stripe's events to identity as they came."""
+"""POST /webhooks/stripe: passes Stripe's events to identity unchanged."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ def routes(deps: Deps) -> list[BaseRoute]:
 
 
 async def _body(request: Request) -> bytes:
-    """Return the bytes as they came. Raises ApiError if they cannot be an event."""
+    """Return the unchanged body. Raises ApiError if it cannot be an event."""
     media_type = header(request.scope, b"content-type").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise ApiError(NOT_JSON, "send the event as application/json")

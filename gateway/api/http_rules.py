@@ -1,6 +1,6 @@
-"""What `google.api.http` says of an RPC, read once, and refused at start-up where it is more than is served.
+"""Reads the `google.api.http` rule of each RPC once. A rule that the transcoder does not support fails the start.
 
-Served are get, put, post, patch and delete; paths of literals and of variables that take one whole segment
+Supported are get, put, post, patch and delete; paths of literals and of variables that take one whole segment
 (`{user_id}`, `{user.id}`), with an optional `:verb` at the end; and a body of `*`, one field or none.
 """
 

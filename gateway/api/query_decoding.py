@@ -35,7 +35,7 @@ def parameters(query: bytes) -> dict[str, list[str]]:
 def merge_query(message: Message, query: bytes) -> None:
     """Set a message's fields from a query string: `type=...`, repeated names for lists, dots into messages.
 
-    What the body has said of these fields is replaced. Raises ApiError for what is unknown, wrong or in two spellings.
+    Values of the body are replaced. Raises ApiError if a parameter is unknown, invalid or given twice.
     """
     spelled: dict[tuple[str, ...], str] = {}
     for name, values in parameters(query).items():

@@ -29,7 +29,7 @@ POLICY = (
 ERROR_CODE = re.compile("[A-Za-z0-9_'-]+")
 MAX_CODE = 64
 PROGRAMS = ("/v1/", "/api/", "/webhooks/")
-"""Paths for programs. They are answered in JSON, whatever the client accepts."""
+"""Paths for programs. Their answers are JSON for every Accept header."""
 
 DENIED = "The sign-in was canceled, or the provider refused it."
 EXPIRED = "The link is no longer good. It may have been used already, or it is too old. Ask for a new one."

@@ -36,7 +36,7 @@ class Pattern(NamedTuple):
 
 
 def pattern_of(text: str) -> Pattern:
-    """Return a pattern. Raises ValueError, which says how to mend it, if it matches nothing or every page."""
+    """Return a pattern. Raises ValueError, with the remedy, if it matches nothing or every page."""
     if UNSAFE.search(text) or "#" in text:
         raise ValueError("has a blank, a backslash, a control character or a fragment, and would match nothing")
     is_wild = bool(_WILD & set(text))
@@ -91,7 +91,7 @@ def _of_one_host(schemes: frozenset[str], authority: str, path: re.Pattern[str] 
 
 
 def _of_an_app(scheme: str, authority: str, path: str, *, is_wild: bool) -> Pattern:
-    """Return the pattern of an app's scheme. There `*` stands for any characters with dots, as in the original."""
+    """Return the pattern of an app's scheme. There `*` matches any characters with dots, as in the original."""
     if not SCHEME.fullmatch(scheme):
         raise ValueError("has a malformed scheme, and would match nothing")
     if scheme in UNTRUSTWORTHY:
@@ -121,7 +121,7 @@ def _path(path: str, *, is_wild: bool) -> re.Pattern[str] | None:
 
 
 def _segments(path: str) -> str:
-    """Return the expression of a path with wildcards: `**` stands for any number of segments, `*` stays in one."""
+    """Return the expression of a path with wildcards: `**` matches any number of segments, `*` stays in one."""
     parts = path.split("/")[1:]
     return "".join("(?:/[^/]+)*" if part == "**" else f"/{_glob(part)}" for part in parts) + "/?"
 

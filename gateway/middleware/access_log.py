@@ -43,7 +43,7 @@ class AccessLog:
                 self._access_log.add(entry)
 
     def _stands_for(self, context: RequestContext) -> int:
-        """Return for how many requests an entry of this one stands, 0 if it is not logged."""
+        """Return the number of requests that the entry of this one represents, 0 if it is not logged."""
         if not context.is_hit or _failed(context.status):
             return 1
         is_logged = self._hits % self._hits_every == 0

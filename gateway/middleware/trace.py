@@ -44,7 +44,7 @@ class Trace:
             _echo(scope, parent)
             await self._app(scope, receive, send)
             return
-        # The fast path may have sampled already.
+        # The fast path can have made the sampling decision.
         if parent is None and not (self._sampler.begins() if (sampled := scope.get(BEGINS)) is None else sampled):
             await self._app(scope, receive, send)
             return

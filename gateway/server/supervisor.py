@@ -46,7 +46,7 @@ class Worker:
             if self._stopping.is_set():
                 break
             restarts += 1
-            if status == 0:  # it was asked to end, to be replaced
+            if status == 0:  # it was stopped in order to be replaced
                 logger.info("%s ended with status 0, starting again", self._name)
                 continue
             deaths = 1 if loop.time() - began > CALM_SECONDS else deaths + 1

@@ -1,4 +1,4 @@
-"""Session checks that the cache service can answer: looked up in batches, and answered without a task for each."""
+"""Answers session checks from the cache service: lookups in batches, without a task for each check."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from trivet.client.near.reads import TimedLookup
 class BatchedFastPath:
     """Answers checks of sessions that the cache service has, on the event loop and without a task for each.
 
-    A task, and the coroutines below it, cost twice what the lookup does.
+    A task with its coroutines costs twice as much as the lookup.
     """
 
     def __init__(self, deps: Deps) -> None:
@@ -28,7 +28,7 @@ class BatchedFastPath:
         )
 
     def __call__(self, scope: Scope, then: Callable[[tuple[Message, Message] | None], None]) -> bool:
-        """Begin a lookup; return False if the application is to answer. `then` gets the answer, or None likewise."""
+        """Begin a lookup. `then` gets the answer. With False, or None for `then`, the application must answer."""
         began = time.perf_counter()
         check = self._checks.of(scope)
         if check is None or check.begins_trace or self._waiting >= MAX_READING:

@@ -11,7 +11,7 @@ from gateway.sessions.wire_objects import session_object, user_object
 from trivet.identity.v1.session_service_pb2 import VerifySessionResponse
 
 PLACE = "{token}"
-"""Stands for the token. Only two ids come before it, and they cannot contain a brace."""
+"""A placeholder for the token. Only two ids are before it, and they cannot contain a brace."""
 
 
 class CachedSession(NamedTuple):

@@ -158,7 +158,7 @@ class SessionCookies:
         return None
 
     def is_bare(self, request: HTTPConnection) -> bool:
-        """Whether the token of a request has no signature of ours: anyone can invent such a token."""
+        """Whether the token of a request has no signature of the gateway. Every client can invent such a token."""
         return self.holds_bare(header(request.scope, b"authorization"))
 
     def holds_bare(self, authorization: str) -> bool:

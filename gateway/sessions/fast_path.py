@@ -45,24 +45,24 @@ PATH = f"{BASE_PATH}{ROUTE}"
 RAW_PATH = PATH.encode()
 SERIES = ("GET", PATH, 200)
 MAX_READING = 512
-"""The most reads at a time. Further requests pass through, and the middlewares refuse what is too much."""
+"""The most reads at a time. Further requests pass through, and the middlewares bound them."""
 OTHER_HEADERS = frozenset({b"traceparent", b"content-encoding", b"transfer-encoding", b"expect"})
 """Headers with which a request is not for the fast path: it is traced, or has a body."""
 PLAIN_TOKEN = re.compile("[a-zA-Z0-9]+")
 """Tokens that JSON does not escape."""
 MAX_PROOFS = 4_096
-"""The most headers whose verified token is remembered, also if they hold none: some 6 MB."""
+"""The most headers whose verified token is cached, also if they have none: some 6 MB."""
 MAX_PROOF_BYTES = 1_024
 MAX_CLIENTS = 8_192
 MAX_FORWARDED_BYTES = 128
-"""The most clients that are remembered as rate limits count them, some 4 MB: parsing an address costs more than all."""
+"""The most client addresses that are cached as rate limits count them: some 4 MB. Parsing an address is expensive."""
 _CHECK = "trivet.session_check"
 LOOKED_UP = "trivet.session_lookup"
-"""In the scope of a check that was counted before: when it began, and what the cache knew if it was asked."""
+"""In the scope of a check that was counted before: its start, and its lookup if one was made."""
 
 
 class SessionCheck(NamedTuple):
-    """A request for the fast path: the token that it proves to hold, its hash, and the headers that matter."""
+    """A request for the fast path: its verified token, the token's hash, and the headers that the answer depends on."""
 
     token: str
     key: str
@@ -111,7 +111,7 @@ class SessionChecks:
         return now < cached.ends and now < cached.slides
 
     def is_allowed(self, scope: Scope, check: SessionCheck) -> bool:
-        """Count the check, and say whether the limit of this process allows it."""
+        """Count the check. Returns whether the rate limit of this process allows it."""
         if not self.is_limited:
             return True
         return not self._rate_limiter.acquire(f"path|{self.subject(scope, check)}|{ROUTE}", self._limit)

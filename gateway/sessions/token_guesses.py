@@ -96,7 +96,7 @@ class TokenGuesses:
             self._leave(key, address)
 
     def begin(self, subject: str, *, rule: str) -> bool:
-        """Whether a client address may ask at once; the request then calls `end` when it has its answer."""
+        """Whether a request of a client address can be read at once. If so, call `end` after its answer."""
         key = rule, subject
         address = self._addresses.get(key)
         if self._rate_limiter.remaining(rule, subject, LIMIT) <= (address.asking if address else 0):
@@ -107,7 +107,7 @@ class TokenGuesses:
         return True
 
     def end(self, subject: str, *, rule: str) -> None:
-        """Give back what `begin` took. A failure is counted by `counted_of`, which asks again."""
+        """End what `begin` began. A failure is counted by `counted_of`, which reads again."""
         key = rule, subject
         address = self._addresses[key]
         self._end(address)

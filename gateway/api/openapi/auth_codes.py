@@ -30,7 +30,7 @@ def rpc_of(name: str) -> MethodDescriptor:
 
 
 def codes_of(method: str, endpoint: Endpoint[Any], known: Description, comments: Mapping[str, str]) -> dict[str, int]:
-    """Return the codes of an operation: those of the checks before its handler, of its calls, and its own."""
+    """Return the codes of an operation with their statuses: of its checks, of its calls, and of its handler."""
     of_middlewares = (*OF_EVERY_REQUEST, *(OF_BODIES if method != "GET" else ()))
     own = raised_by(endpoint.answer, ErrorCode, but=(read_body,))
     error_codes = (*_of_checks(method, endpoint, known), *_of_calls(known, comments), *own)

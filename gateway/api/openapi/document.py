@@ -32,7 +32,7 @@ IDEMPOTENCY_KEY: Json = {
     "in": "header",
     "required": False,
     "schema": {"type": "string", "maxLength": 128, "examples": ["order-1027-paid"]},
-    "description": "Makes a repeated create safe; the same as requestId.",
+    "description": "Makes a repeated create safe. Same as requestId.",
 }
 IN_BRACES = re.compile(r"\{(\w+)\}")
 FULL_NAMES = {
@@ -42,12 +42,12 @@ FULL_NAMES = {
     "MarkAllRead": "MarkAllNotificationsRead",
     "MarkRead": "MarkNotificationRead",
 }
-"""Operations whose RPC's name tells only within its service what is meant."""
-ONESELF = "`me` stands for the caller."
+"""Names of operations whose RPC name is clear only within its service."""
+ONESELF = "`me` means the caller."
 
 
 def comments() -> dict[str, str]:
-    """Return what the .proto files say of each full name."""
+    """Return the comments of the .proto files by full name."""
     found: dict[str, str] = json.loads(COMMENTS.read_text(encoding="utf-8"))
     return found
 

@@ -109,7 +109,7 @@ def _by_status(causes: Iterable[Cause]) -> dict[int, list[tuple[str, str]]]:
 
 
 def _sentence(pairs: Iterable[tuple[str, str]]) -> str:
-    """Return what is said of a status: each gRPC code with its reasons."""
+    """Return the description of a status: each gRPC code with its reasons."""
     by_code: dict[str, list[str]] = {}
     for code, reason in pairs:
         by_code.setdefault(code, []).extend([f"`{reason}`"] if reason else [])

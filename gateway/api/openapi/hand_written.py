@@ -40,10 +40,10 @@ IF_NONE_MATCH: Json = {
     "in": "header",
     "required": False,
     "schema": {"type": "string", "examples": ['"Qm3xB7cVfJ2pT9sLd5Kz"']},
-    "description": "The ETag of the answer that the caller has kept.",
+    "description": "The ETag of the answer that the caller has.",
 }
-ETAG: Json = {"ETag": {"schema": {"type": "string"}, "description": "Names this very answer."}}
-UNCHANGED: Json = {"304": {"description": "What the caller has kept still holds."}}
+ETAG: Json = {"ETag": {"schema": {"type": "string"}, "description": "Identifies this version of the answer."}}
+UNCHANGED: Json = {"304": {"description": "The version that the caller has is current."}}
 LOCATION: Json = {"Location": {"schema": {"type": "string"}, "description": "Where the browser goes."}}
 SET_AUTH_TOKEN: Json = {
     "set-auth-token": {
@@ -57,14 +57,17 @@ OF_PAGES = frozenset({"INVALID_PAGE", "INVALID_PAGE_SIZE", "INVALID_PAGE_TOKEN"}
 FORMS_TOO = f"An HTML form can post the same members as {FORM}."
 BETTER_AUTH: Json = {
     "name": "Better Auth",
-    "description": "Sign-up, sign-in, sessions and accounts, as the clients of Better Auth ask for them.",
+    "description": "Sign-up, sign-in, sessions and accounts, in the protocol of the Better Auth clients.",
 }
-GATEWAY: Json = {"name": "Gateway", "description": "What the gateway answers itself: probes, webhooks, one's own page."}
+GATEWAY: Json = {
+    "name": "Gateway",
+    "description": "Operations of the gateway itself: probes, webhooks and the caller's own data.",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What of the settings shows in the description."""
+    """The settings that the description depends on."""
 
     base_url: str
     cookie: str
@@ -136,7 +139,7 @@ class HandWritten:
         if known.body is not None:
             content = {"application/json": {"schema": self._structs.schema(known.body)}}
             operation["requestBody"] = {"required": True, "content": content}
-        if route.path.startswith("/v1/"):  # a resource read, as those of the services are
+        if route.path.startswith("/v1/"):  # a read of a resource, with an ETag as in the services' reads
             operation["parameters"].append(IF_NONE_MATCH)
             operation["responses"]["200"]["headers"] = ETAG
             operation["responses"] |= UNCHANGED
@@ -160,7 +163,7 @@ class HandWritten:
     def _operation(
         self, name: str, tag: str, handler: Callable[..., Any], path: str, known: Description, *, prefix: str = ""
     ) -> Json:
-        """Return an operation; a handler without a docstring is one whose path says it all."""
+        """Return an operation. Without a docstring of the handler, the path is the summary."""
         text = (handler.__doc__ or path.strip("/").replace("-", " ").replace("/", " ").capitalize()).strip()
         summary, _, description = " ".join(text.split()).partition(". ")
         variables = re.findall(r"{(\w+)}", path)

@@ -68,7 +68,7 @@ class Page:
         self._version = version
 
     def render(self) -> tuple[str, str]:
-        """Return the page, and the policy that lets it run its own scripts and styles, by a nonce of its own."""
+        """Return the page, and the policy that allows its scripts and styles by a new nonce."""
         nonce = secrets.token_urlsafe(18)
         policy = (
             f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "

@@ -49,7 +49,7 @@ CAN_BE_UNSPECIFIED = frozenset({"trivet.notifications.v1.Notification.type"})
 
 
 def is_text(field: FieldDescriptor) -> bool:
-    """Whether a field can stand in a query string."""
+    """Whether a field can be a query parameter."""
     return field.message_type is None or (not field.is_repeated and field.message_type.full_name in IN_QUERY)
 
 
@@ -70,12 +70,12 @@ class Schemas:
         self._owners: dict[str, str] = {}
 
     def message(self, descriptor: Descriptor, *, sent: bool = False) -> Json:
-        """Return a reference to a message's schema, or the schema of a type that JSON has a form of its own for."""
+        """Return a reference to the schema of a message, or the schema itself of a type with a special JSON form."""
         if (known := WELL_KNOWN.get(descriptor.full_name)) is not None:
             return dict(known)
         name = self._claim(descriptor) + "Input" * sent
         if name not in self.components:
-            self.components[name] = {}  # a message may hold itself
+            self.components[name] = {}  # a message can contain itself
             self.components[name] = self.properties_of(descriptor, sent=sent)
         return {"$ref": f"#/components/schemas/{name}"}
 
@@ -99,7 +99,7 @@ class Schemas:
         return schema
 
     def field(self, field: FieldDescriptor, *, sent: bool) -> Json:
-        """Return a field's schema with what the .proto says of it."""
+        """Return the schema of a field with its comment in the .proto."""
         schema = self._one(field, sent=sent)
         if field.is_repeated:
             schema = {"type": "array", "items": schema}
@@ -117,7 +117,7 @@ class Schemas:
         return self._enum(field.enum_type, has_zero=not sent and field.full_name in CAN_BE_UNSPECIFIED)
 
     def _enum(self, descriptor: EnumDescriptor, *, has_zero: bool) -> Json:
-        """Return a reference to an enum's schema, by default without its zero: that stands for a value left out."""
+        """Return a reference to the schema of an enum. By default it has no zero value, which means an absent value."""
         name = self._claim(descriptor) + "OrUnspecified" * has_zero
         values = [value for value in descriptor.values if has_zero or value.number]
         lines = [f"{value.name}: {self._comments.get(f'{descriptor.full_name}.{value.name}', '')}" for value in values]

@@ -20,7 +20,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 @dataclass(frozen=True, slots=True)
 class Endpoint(Generic[T]):
-    """One route below /api/auth. In `path`, `:NAME` stands for one segment.
+    """One route below /api/auth. In `path`, `:NAME` matches one segment.
 
     `limit` is counted for each client address and path. `mailed_field` is the member of the body that holds the
     address to which the endpoint sends mail. `is_first_sign_in`: the request comes before there are cookies, can be a

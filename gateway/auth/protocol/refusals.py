@@ -15,7 +15,7 @@ RETRY_SECONDS = 1
 class ErrorCode(NamedTuple):
     """An error code of the protocol, with its usual HTTP status and text.
 
-    An empty text stands for the sentence of the service that failed.
+    If the text is empty, the message of the failed service is used.
     """
 
     code: str

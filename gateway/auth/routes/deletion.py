@@ -52,10 +52,10 @@ class DeleteUser(msgspec.Struct):
 @Description(
     answers=(Deletion,),
     calls=("VerificationService.RequestUserDeletion", "VerificationService.DeleteUserWithToken"),
-    without_body={404: "No body, if people do not delete their own account here."},
+    without_body={404: "Without a body, if users cannot delete their own account here."},
 )
 async def delete_user(context: AuthContext, body: DeleteUser) -> Response:
-    """Delete the caller's account, or mail a link that does. It takes a password, a mailed token or a fresh session."""
+    """Delete the caller's account, or mail a link for that. It takes a password, a mailed token or a fresh session."""
     me, password = context.caller, body.password or ""
     if password:
         await context.count_password_attempt(me.user.id)

@@ -85,7 +85,7 @@ class UnlinkAccount(msgspec.Struct):
 
 @Description(answers=(Done,), calls=("AccountService.UnlinkAccount",))
 async def unlink_account(context: AuthContext, body: UnlinkAccount) -> Response:
-    """Unlink an account. The last one stays, whichever account is named."""
+    """Unlink an account. The last account cannot be unlinked."""
     accounts = context.deps.backends.accounts
     with context.caller.acting():
         try:
@@ -211,7 +211,7 @@ async def refresh_token(context: AuthContext, _: Anything) -> Response:
 
 
 class ProviderUser(msgspec.Struct, rename="camel"):
-    """A person as the provider knows them."""
+    """A user's profile at the provider."""
 
     name: str
     email: str | None
@@ -220,7 +220,7 @@ class ProviderUser(msgspec.Struct, rename="camel"):
 
 
 class ProviderAccount(msgspec.Struct, rename="camel"):
-    """The account that was asked for. `accountId` is the user's id at the provider."""
+    """The selected account. `accountId` is the user's id at the provider."""
 
     id: str
     provider_id: str
@@ -228,7 +228,7 @@ class ProviderAccount(msgspec.Struct, rename="camel"):
 
 
 class AccountInfo(msgspec.Struct):
-    """What the provider says now; `data` is all of it, as it came."""
+    """The profile that the provider returns now. `data` is its whole answer, unchanged."""
 
     user: ProviderUser
     data: dict[str, Any]
@@ -242,7 +242,7 @@ class AccountInfo(msgspec.Struct):
     without_body=NO_SESSION,
 )
 async def account_info(context: AuthContext, _: Anything) -> Response:
-    """Read the person's profile at the provider."""
+    """Read the user's profile at the provider."""
     account_id = await _account_id(context)
     with context.caller.acting():
         answer = await context.deps.backends.accounts.GetAccountInfo(GetAccountInfoRequest(account_id=account_id))

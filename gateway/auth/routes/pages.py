@@ -22,7 +22,7 @@ class Alive(msgspec.Struct):
 
 @Description(answers=(Alive,))
 async def ok(context: AuthContext, _: Anything) -> Response:
-    """Say that the protocol is served."""
+    """Report that the protocol is served."""
     return context.json(Alive(ok=True))
 
 
@@ -35,7 +35,7 @@ class Failure(msgspec.Struct):
 
 @Description(redirects=True, query=Failure)
 async def error(context: AuthContext, _: Anything) -> Response:
-    """Show what went wrong. The browser is sent to the product's page for errors, or to the front page."""
+    """Show an error. The browser is sent to the product's page for errors, or to the front page."""
     code = context.request.query_params.get("error", "")
     said = {"error": code if ERROR_CODE.fullmatch(code) else "UNKNOWN"}
     if description := context.request.query_params.get("error_description"):

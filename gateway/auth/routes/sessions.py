@@ -164,7 +164,7 @@ async def revoke_sessions(context: AuthContext, _: Anything) -> Response:
 
 @Description(answers=(Done,), calls=("SessionService.RevokeOtherSessions",))
 async def revoke_other_sessions(context: AuthContext, _: Anything) -> Response:
-    """End all of the caller's sessions but this one."""
+    """End all sessions of the caller except this one."""
     me = context.caller
     with me.acting():
         await context.deps.backends.sessions.RevokeOtherSessions(

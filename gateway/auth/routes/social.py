@@ -40,14 +40,14 @@ Provider = Annotated[str, Meta(extra=ONE_OF_SEVERAL)]
 
 
 class PersonName(msgspec.Struct):
-    """A name as Apple tells it to an application."""
+    """A name in the form in which Apple sends it."""
 
     first: str | UnsetType = field(name="firstName", default=UNSET)
     last: str | UnsetType = field(name="lastName", default=UNSET)
 
 
 class Person(msgspec.Struct):
-    """What a provider tells an application beside an id token."""
+    """What a provider sends to an application beside an id token."""
 
     name: PersonName | UnsetType = UNSET
     email: str | UnsetType = UNSET
@@ -233,7 +233,7 @@ async def callback(context: AuthContext, answer: Answer) -> Response:
 
 @Description(name="authPostCallback", redirects=True)
 async def posted_callback(context: AuthContext, answer: PostedAnswer) -> Response:
-    """Send a browser that comes with a form on to the same path with GET. A form of another site brings no cookies."""
+    """Redirect a posted form to the same path with GET. A form of another site brings no cookies."""
     query = context.request.query_params
     values = msgspec.to_builtins(answer) | {name: query[name] for name in answer.__struct_fields__ if query.get(name)}
     path = f"/api/auth/callback/{quote(context.parameters['provider'], safe='')}"
