@@ -108,9 +108,7 @@ class Watchers:
             reader.close()
 
     async def confirmed(self, invalidated: Invalidated, *, within: float) -> bool:
-        """Send the invalidation to all readers. Return True once none can serve the entries, False after `within`
-        seconds.
-        """
+        """Send the invalidation to all readers. Return whether none can serve the entries, after `within` s at most."""
         if self._readers:
             self._request_read()
         return await self._barrier.confirmed(invalidated, within=within)

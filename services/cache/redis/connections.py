@@ -144,9 +144,8 @@ class Connections:
         except ResponseError:
             await self._give_back(connection, generation)
             raise
-        except (
-            BaseException
-        ):  # also a cancellation: the response can still arrive, so the connection cannot be used again
+        except BaseException:
+            # This includes a cancellation. The response can still arrive, so the connection cannot be used again.
             await close(connection)
             raise
         await self._give_back(connection, generation)

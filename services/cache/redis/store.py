@@ -173,7 +173,7 @@ class Store:
                 errors.labels(type(error).__name__).inc()
                 if reason != (reason := f"{type(error).__name__}: {error}"):
                     expected = isinstance(error, RedisError | OSError | TimeoutError)
-                    logger.warning("Redis cannot be used: %s", reason, exc_info=None if expected else error)
+                    logger.warning("Redis cannot be used; retrying: %s", reason, exc_info=None if expected else error)
                 await asyncio.sleep(PROBE_PAUSE_SECONDS)
             else:
                 if not self._needs_epoch:

@@ -141,7 +141,7 @@ class DeliveryWorker:
             # An operator can add the key again.
             await self._try_later(claim, "the mail was sealed under a key that is not in TRIVET_SEAL_KEYS: add the key")
         except Exception as error:  # whatever fails, the mail is retried
-            logger.exception("sending mail failed")
+            logger.exception("cannot send a mail")
             await self._try_later(claim, f"unexpected error: {type(error).__name__}")
 
     async def _send(self, claim: Claim) -> None:
@@ -205,7 +205,7 @@ class DeliveryWorker:
             try:
                 if not await mark():
                     logger.warning(
-                        "another worker claimed or an erasure deleted a mail while it was sent: notification %s",
+                        "a mail was erased, or claimed by another worker, while it was sent: notification %s",
                         claim.notification_id,
                     )
                 return

@@ -145,7 +145,9 @@ class Notifications:
         if first is None:
             return None
         if not is_same_request(first, again, email, self._mail_policy):
-            raise FailedPrecondition("REQUEST_ID_REUSED", "this request_id belongs to another notification")
+            raise FailedPrecondition(
+                "REQUEST_ID_REUSED", "this request_id belongs to another notification: use a new one"
+            )
         return first
 
     async def get(self, notification_id: str, owner: str | None, fields: Sequence[str] = ()) -> Document:
@@ -237,7 +239,7 @@ class Notifications:
             # An older version stored `nextAttemptAt` here. A delivery that has ended never becomes pending again.
             if {"delivery", "nextAttemptAt"} & set(found) or await self._deliveries.is_pending(notification_id):
                 raise FailedPrecondition(
-                    "MAIL_NOT_SENT_YET", "the mail of this notification is not sent yet: delete it later"
+                    "MAIL_NOT_SENT_YET", "the mail of this notification is not sent yet: retry later"
                 )
             await self._deliveries.delete(notification_id)
             await self._store.run("notifications.delete", lambda: self._rows.delete_one(this))

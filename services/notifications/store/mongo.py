@@ -168,12 +168,12 @@ class Store:
 
     async def _log_failure(self, error: Exception) -> None:
         if not isinstance(error, PyMongoError):
-            logger.error("creating indexes or migrating failed: this is a bug in Trivet", exc_info=error)
+            logger.error("cannot create the indexes or migrate: this is a bug in Trivet", exc_info=error)
         elif server_errors.is_permanent(error):
             server, mend = await server_errors.server_of(self._client), server_errors.remedy_of(error)
             logger.error("MongoDB rejects a required command: %s, from %s; %s", _describe(error), server, mend)
         else:
-            logger.warning("indexes cannot be created yet; retrying: %s: %s", type(error).__name__, error)
+            logger.warning("cannot create the indexes yet; retrying: %s: %s", type(error).__name__, error)
 
 
 def _describe(error: PyMongoError) -> str:

@@ -1,6 +1,6 @@
 -- Acquires from the rate KEYS[1], by the generic cell rate algorithm. ARGV[2] is the limit per period, ARGV[3] the
--- period in milliseconds, ARGV[4] the cost. Returns {1 if allowed or else 0, the requests left, the wait in
--- milliseconds}.
+-- period in milliseconds, ARGV[4] the cost.
+-- Returns {1 if allowed or else 0, the requests left, the wait in milliseconds}.
 --
 -- The key stores the time of the last count, in microseconds of Redis' clock, and how far the theoretical arrival time
 -- was ahead of it. Two separate numbers stay exact. Their sum would not, for a limit of a million in a millisecond.

@@ -118,7 +118,7 @@ class MailSettings(Settings):
         try:
             return ssl.create_default_context(cafile=self.smtp_ca_file or None)
         except (OSError, ssl.SSLError) as error:
-            raise ValueError(f"TRIVET_SMTP_CA_FILE cannot be read as certificates: {error}") from None
+            raise ValueError(f"TRIVET_SMTP_CA_FILE is not a readable file of PEM certificates: {error}") from None
 
     @property
     def mail_sender(self) -> Address:
