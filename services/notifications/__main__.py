@@ -16,7 +16,7 @@ from services.notifications.audit.wiring import add_audit
 from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.wiring import add_mailbox, mail_delivery
 from services.notifications.domains import COLLECTIONS, MIGRATIONS, NOT_IMPLEMENTED, PERSONAL_DATA
-from services.notifications.inbox.cache_invalidation import CacheInvalidation
+from services.notifications.inbox.cache_invalidation import InvalidationRelay
 from services.notifications.inbox.wiring import add_inbox
 from services.notifications.logs.wiring import add_logs
 from services.notifications.policy import POLICY
@@ -37,7 +37,7 @@ async def main(settings: NotificationsSettings) -> None:
         )
         signer = Signer("notifications", settings.call_keys)
         cache = CacheServiceStub(await stack.enter_async_context(connect(settings.cache_address, "cache", signer)))
-        invalidation = CacheInvalidation(CacheInvalidations(cache).invalidate)
+        invalidation = InvalidationRelay(CacheInvalidations(cache).invalidate)
         await stack.enter_async_context(invalidation.running(settings.grace_seconds))
         deliveries = Deliveries(store)
         mail_policy = await stack.enter_async_context(mail_delivery(store, deliveries, settings))

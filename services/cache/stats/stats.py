@@ -15,7 +15,7 @@ fills = Counter("trivet_cache_fills_total", "Writes that were stored.", ["namesp
 refusals = Counter("trivet_cache_refusals_total", "Writes refused because their lease was outdated.", ["namespace"])
 
 
-class HitCounts:
+class NamespaceCounts:
     """The counts of one namespace since the process started."""
 
     def __init__(self, label: str) -> None:
@@ -46,17 +46,17 @@ class Stats:
 
     def __init__(self, *, now: Clock = utc_now) -> None:
         self.start_time: datetime = now()
-        self._counts: dict[str, HitCounts] = {}
+        self._counts: dict[str, NamespaceCounts] = {}
 
-    def of(self, namespace: str) -> HitCounts:
+    def of(self, namespace: str) -> NamespaceCounts:
         """Return the counts of a namespace, by its unique name."""
         counts = self._counts.get(namespace)
         if counts is None:
             if len(self._counts) >= MAX_NAMESPACES and namespace not in SHARED:
                 namespace = OTHER
-            counts = self._counts.setdefault(namespace, HitCounts(namespace if namespace in SHARED else OTHER))
+            counts = self._counts.setdefault(namespace, NamespaceCounts(namespace if namespace in SHARED else OTHER))
         return counts
 
-    def by_name(self) -> list[tuple[str, HitCounts]]:
+    def by_name(self) -> list[tuple[str, NamespaceCounts]]:
         """Return all counts, sorted by namespace."""
         return sorted(self._counts.items())

@@ -71,7 +71,7 @@ class _Pending:
     until: float
 
 
-class CacheInvalidation(Invalidation):
+class InvalidationRelay(Invalidation):
     """Writes, and invalidates the cached entries afterwards.
 
     An unconfirmed invalidation is repeated every second as long as an old entry can be cached. A crash loses the

@@ -16,7 +16,7 @@ from services.notifications.store.tombstones import Tombstones
 
 MAX_PREFERENCES = 200
 # Over HTTP the topic ends the path, and a browser removes a last segment of one or two dots.
-TOPIC = re.compile(r"(?!\.{1,2}\Z)[a-z0-9._-]{1,64}")
+PREFERENCE_TOPIC = re.compile(r"(?!\.{1,2}\Z)[a-z0-9._-]{1,64}")
 ALWAYS_ENABLED = "account."
 """Topics with this prefix warn about changes of the account. A stolen session must not be able to disable them."""
 
@@ -103,7 +103,7 @@ def _id(user_id: str, topic: str, channel: Channel) -> str:
 
 def _check(preference: Preference) -> None:
     check_user_id("preference.user_id", preference.user_id)
-    if not TOPIC.fullmatch(preference.topic):
+    if not PREFERENCE_TOPIC.fullmatch(preference.topic):
         raise InvalidArgument(
             "INVALID_FIELD",
             "preference.topic must be 1 to 64 characters of [a-z0-9._-], and not . or ..",

@@ -28,7 +28,7 @@ OTHER_METHOD = "_OTHER"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """A log entry. A `timestamp` of None means the time of arrival. `duration_ms` is in milliseconds."""
 
     message: str
@@ -74,7 +74,7 @@ class Logs:
         self._ttls = ttls
         self._clock = clock
 
-    async def write(self, entries: Sequence[Entry]) -> WriteResult:
+    async def write(self, entries: Sequence[LogEntry]) -> WriteResult:
         """Store the entries in order. If the store fails midway, the first ones can be stored already.
 
         An entry older than the retention time of its level is rejected, because no query would find it. An entry more
@@ -101,7 +101,7 @@ class Logs:
             await self._insert(documents)
         return WriteResult(len(entries), tuple(rejected))
 
-    def _rejected(self, index: int, entry: Entry, now: datetime) -> RejectedEntry | None:
+    def _rejected(self, index: int, entry: LogEntry, now: datetime) -> RejectedEntry | None:
         if entry.timestamp is None:
             return None
         which = f"entries[{index}] has the time {entry.timestamp}"
@@ -119,7 +119,7 @@ class Logs:
             theirs = {"_id": {"$in": [document["_id"] for document in documents if document["userId"] in late]}}
             await self._store.run("logs.erase", lambda: self._rows.delete_many(theirs))
 
-    def _document(self, entry: Entry, now: datetime) -> Document:
+    def _document(self, entry: LogEntry, now: datetime) -> Document:
         timestamp = now if entry.timestamp is None else to_milliseconds(entry.timestamp)
         return {
             "_id": new_id(),

@@ -3,7 +3,7 @@
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
 from runtime.struct_codec import plain
-from services.notifications.logs.entries import Entry
+from services.notifications.logs.entries import LogEntry
 from services.notifications.logs.levels import Level
 from services.notifications.logs.query import LogFilter
 from services.notifications.store import json_data
@@ -20,10 +20,10 @@ LEVELS: dict["log.LogLevel.ValueType", Level] = {
 LEVEL_NUMBERS = {level: number for number, level in LEVELS.items()}
 
 
-def decode_entry(message: log.LogEntry, index: int) -> Entry:
+def decode_entry(message: log.LogEntry, index: int) -> LogEntry:
     """Return the entry with this index in a batch. Raises InvalidArgument for an invalid time or level."""
     path = f"entries[{index}]"
-    return Entry(
+    return LogEntry(
         message=message.message,
         level=_level(message.level, f"{path}.level") or "info",
         timestamp=time_of(message.timestamp, f"{path}.timestamp") if message.HasField("timestamp") else None,

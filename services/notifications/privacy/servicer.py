@@ -2,7 +2,7 @@
 
 from runtime.paging import page_size
 from runtime.rpc.interceptor_chain import Context
-from services.notifications.privacy.user_data import Record, UserData
+from services.notifications.privacy.user_data import UserData, UserRecord
 from trivet.notifications.v1 import user_data_service_pb2 as data
 from trivet.notifications.v1.user_data_service_pb2_grpc import UserDataServiceServicer
 
@@ -29,7 +29,7 @@ class UserDataServicer(UserDataServiceServicer):
         return data.ExportUserDataResponse(records=records, next_page_token=token)
 
 
-def _encode_record(record: Record) -> data.UserRecord:
+def _encode_record(record: UserRecord) -> data.UserRecord:
     message = data.UserRecord(kind=record.kind)
     message.data.update(record.data)
     return message

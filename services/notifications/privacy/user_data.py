@@ -31,7 +31,7 @@ HIDDEN = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class UserRecord:
     """A record about a user. `data` is JSON."""
 
     kind: str
@@ -99,7 +99,7 @@ class UserData:
         return await self._store.run(f"{kind.collection.name}.erase", erase)
 
     async def page(
-        self, user_id: str, *, size: int, encode: Callable[[Record], M], page_token: str = ""
+        self, user_id: str, *, size: int, encode: Callable[[UserRecord], M], page_token: str = ""
     ) -> tuple[list[M], str]:
         """Return up to `size` records or 1 MiB, each encoded, and the token of the next page.
 
@@ -112,7 +112,7 @@ class UserData:
         if kind.expires:
             theirs["expiresAt"] = {"$gt": self._clock()}
         order = [(kind.time, DESCENDING), ("_id", DESCENDING)]
-        page = Page[Document, M](size, lambda row: encode(Record(kind.kind, _shown(row))))
+        page = Page[Document, M](size, lambda row: encode(UserRecord(kind.kind, _shown(row))))
 
         def find(row: Document | None) -> AsyncCursor[Document]:
             cursor = after if row is None else Cursor(row[kind.time], row["_id"])

@@ -27,7 +27,7 @@ from services.notifications.inbox.preferences import Preferences
 from services.notifications.logs.entries import Logs
 from services.notifications.logs.levels import Level
 from services.notifications.logs.query import LogReader
-from services.notifications.privacy.user_data import Record, UserData
+from services.notifications.privacy.user_data import UserData, UserRecord
 from services.notifications.store.mongo import Document, Store, open_store
 from services.notifications.store.tombstones import Tombstones
 from tests.conftest import Engines
@@ -62,7 +62,7 @@ as_stored = Stored
 class Shown:
     """A record of an export as it is, where a service would make a message."""
 
-    record: Record
+    record: UserRecord
 
     def ByteSize(self) -> int:  # protobuf's name
         return len(encode(self.record.data))
@@ -111,7 +111,7 @@ class House:
         return [row["title"] for row in page.notifications]
 
 
-async def export(at: House, user_id: str, size: int = 100) -> list[Record]:
+async def export(at: House, user_id: str, size: int = 100) -> list[UserRecord]:
     """Return all records that are held of a user, page by page."""
     shown, token = await at.user_data.page(user_id, size=size, encode=Shown)
     while token:

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from runtime.errors import InvalidArgument
-from services.notifications.logs.entries import Entry
+from services.notifications.logs.entries import LogEntry
 from services.notifications.logs.levels import Level
 from services.notifications.logs.query import LogFilter, LogReader, windows
 from tests.conformance.notifications.conftest import LOG_TTLS, House, as_stored
@@ -18,7 +18,7 @@ HOUR = timedelta(hours=1)
 
 async def log(at: House, message: str, ago: timedelta = timedelta(), level: Level = "error", **values: str) -> None:
     """Write an entry that happened `ago`; errors are kept longest."""
-    await at.logs.write([Entry(message, level=level, timestamp=at.clock.now - ago, **values)])  # type: ignore[arg-type]  # each is a str field
+    await at.logs.write([LogEntry(message, level=level, timestamp=at.clock.now - ago, **values)])  # type: ignore[arg-type]  # each is a str field
 
 
 async def found(at: House, wanted: LogFilter, size: int = 50) -> list[str]:
@@ -77,7 +77,7 @@ async def test_too_long_a_text_and_an_empty_range_are_refused(at: House) -> None
 
 
 async def test_pages_hold_each_entry_once_across_windows_and_within_one_instant(at: House) -> None:
-    await at.logs.write([Entry(f"now {number}", level="error") for number in range(5)])
+    await at.logs.write([LogEntry(f"now {number}", level="error") for number in range(5)])
     for hours in (2, 5, 30, 200, 1_000):
         await log(at, str(hours), HOUR * hours)
     seen, token = [], ""

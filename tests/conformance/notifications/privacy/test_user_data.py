@@ -18,7 +18,7 @@ from services.notifications.domains import PERSONAL_DATA
 from services.notifications.inbox.draft import Draft
 from services.notifications.inbox.notifications import Notifications
 from services.notifications.inbox.preferences import Preference, Preferences
-from services.notifications.logs.entries import Entry, Logs
+from services.notifications.logs.entries import LogEntry, Logs
 from services.notifications.privacy.user_data import UserData
 from services.notifications.store.tombstones import Tombstones
 from tests.conformance.notifications.conftest import AUDIT_TTL, LOG_TTLS, SEALED_MAIL, TTL, House, Shown, export
@@ -37,7 +37,7 @@ async def live(at: House, user_id: str, times: int = 3) -> None:
     )
     for topic in ("news", "orders"):
         await at.preferences.set(Preference(user_id, topic, "email", enabled=False))
-    await at.logs.write([Entry("was there", user_id=user_id, endpoint="/v1/me") for _ in range(times)])
+    await at.logs.write([LogEntry("was there", user_id=user_id, endpoint="/v1/me") for _ in range(times)])
     event = AuditEvent(new_id(), at.clock.now, "signed_in", user_id, "", "192.0.2.1", "Firefox", "password")
     await at.audit.record([event])
 
@@ -141,7 +141,7 @@ async def test_a_mail_that_comes_late_is_refused_and_nothing_is_kept_of_it(at: H
 async def test_a_log_line_that_comes_late_is_passed_over(at: House) -> None:
     """The line of the very request that deleted the user comes after it."""
     await at.user_data.erase("ann")
-    entries = [Entry("late", user_id="ann"), Entry("other", user_id="bob"), Entry("nobody's")]
+    entries = [LogEntry("late", user_id="ann"), LogEntry("other", user_id="bob"), LogEntry("nobody's")]
     assert (await at.logs.write(entries)).count == 3
     rows = await at.store.database.logs.find().to_list()
     assert sorted(row["message"] for row in rows) == ["nobody's", "other"]
@@ -195,7 +195,7 @@ async def say(at: House, tombstones: Tombstones) -> None:
 
 
 async def log(at: House, tombstones: Tombstones) -> None:
-    await Logs(at.store, tombstones, LOG_TTLS, clock=at.clock).write([Entry("personal", user_id="ann")])
+    await Logs(at.store, tombstones, LOG_TTLS, clock=at.clock).write([LogEntry("personal", user_id="ann")])
 
 
 async def tell(at: House, tombstones: Tombstones) -> None:

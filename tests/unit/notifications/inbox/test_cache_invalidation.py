@@ -8,7 +8,7 @@ import pytest
 
 from runtime.errors import DeliveryRejectedError, NotFound, ServiceError, Unavailable
 from services.notifications.inbox import cache_invalidation
-from services.notifications.inbox.cache_invalidation import PENDING_SECONDS, CacheInvalidation
+from services.notifications.inbox.cache_invalidation import PENDING_SECONDS, InvalidationRelay
 from tests.harness.waiting import until
 from trivet.client.deadline import remaining, within
 
@@ -48,15 +48,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def kept(cache: Cache, clock: Clock) -> CacheInvalidation:
-    return CacheInvalidation(cache.invalidate, monotonic=clock)
+def kept(cache: Cache, clock: Clock) -> InvalidationRelay:
+    return InvalidationRelay(cache.invalidate, monotonic=clock)
 
 
 async def written() -> str:
     return "written"
 
 
-async def test_after_a_write_the_users_answers_are_dropped(kept: CacheInvalidation, cache: Cache) -> None:
+async def test_after_a_write_the_users_answers_are_dropped(kept: InvalidationRelay, cache: Cache) -> None:
     assert await kept.write_and_invalidate(["unread:ann", "preferences:ann"], written) == "written"
     assert cache.told == [["unread:ann", "preferences:ann"]]
     await kept.relay()
@@ -78,7 +78,7 @@ class Held:
 
 
 async def test_a_call_that_is_cancelled_skips_neither_the_write_nor_the_drop(
-    kept: CacheInvalidation, cache: Cache
+    kept: InvalidationRelay, cache: Cache
 ) -> None:
     """R2."""
     write = Held()
@@ -114,7 +114,7 @@ async def test_in_the_calls_own_task_the_cancel_would_skip_the_drop(cache: Cache
 
 @pytest.mark.parametrize("failure", [Unavailable("STORE_UNAVAILABLE", "away"), NotFound("GONE", "not there")])
 async def test_a_write_of_unknown_outcome_drops_the_answer_too(
-    kept: CacheInvalidation, cache: Cache, failure: ServiceError
+    kept: InvalidationRelay, cache: Cache, failure: ServiceError
 ) -> None:
     async def failing() -> None:
         raise failure
@@ -126,7 +126,7 @@ async def test_a_write_of_unknown_outcome_drops_the_answer_too(
 
 @pytest.mark.parametrize("answer", [False, AWAY])
 async def test_what_is_not_confirmed_is_told_again_until_it_is(
-    kept: CacheInvalidation, cache: Cache, answer: bool | Exception
+    kept: InvalidationRelay, cache: Cache, answer: bool | Exception
 ) -> None:
     """R16: and the call has answered meanwhile."""
     cache.answer = answer
@@ -142,7 +142,7 @@ async def test_what_is_not_confirmed_is_told_again_until_it_is(
 
 
 async def test_what_no_cache_can_hold_any_more_is_not_told_again(
-    kept: CacheInvalidation, cache: Cache, clock: Clock
+    kept: InvalidationRelay, cache: Cache, clock: Clock
 ) -> None:
     cache.answer = AWAY
     await kept.write_and_invalidate(["unread:ann"], written)
@@ -164,7 +164,7 @@ async def test_a_confirmation_of_an_earlier_change_does_not_pay_for_a_later_one(
             return True
         return told > 2
 
-    kept = CacheInvalidation(invalidate, monotonic=clock)
+    kept = InvalidationRelay(invalidate, monotonic=clock)
     first = asyncio.create_task(kept.write_and_invalidate(["unread:ann"], written))
     await until(lambda: told == 1)
     await kept.write_and_invalidate(["unread:ann"], written)
@@ -176,7 +176,7 @@ async def test_a_confirmation_of_an_earlier_change_does_not_pay_for_a_later_one(
 
 
 async def test_a_refusal_is_told_again_and_logged_once(
-    kept: CacheInvalidation, cache: Cache, caplog: pytest.LogCaptureFixture
+    kept: InvalidationRelay, cache: Cache, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A cache that is overloaded, or does not know our key yet, refuses; an answer that it keeps would be wrong."""
     cache.answer = DeliveryRejectedError("RESOURCE_EXHAUSTED")
@@ -200,21 +200,21 @@ async def test_a_cache_that_hangs_holds_an_answer_back_for_a_moment_only(
         return await let.wait()
 
     monkeypatch.setattr(cache_invalidation, "WAIT_SECONDS", 0.01)
-    kept = CacheInvalidation(invalidate, monotonic=clock)
+    kept = InvalidationRelay(invalidate, monotonic=clock)
     assert await kept.write_and_invalidate(["unread:ann"], written) == "written"
     let.set()
     async with kept.running(1):
         pass
 
 
-async def test_a_user_whom_no_key_can_name_is_not_told_of(kept: CacheInvalidation, cache: Cache) -> None:
+async def test_a_user_whom_no_key_can_name_is_not_told_of(kept: InvalidationRelay, cache: Cache) -> None:
     """Else one odd id would have the cache refuse everybody else's in the same call."""
     for user_id in ("a b", "ü", "x" * 513):
         assert await kept.write_and_invalidate([f"unread:{user_id}"], written) == "written"
     assert cache.told == []
 
 
-async def test_the_write_keeps_what_is_left_of_its_calls_time(kept: CacheInvalidation) -> None:
+async def test_the_write_keeps_what_is_left_of_its_calls_time(kept: InvalidationRelay) -> None:
     async def left() -> float:
         return remaining(60)
 
@@ -224,7 +224,7 @@ async def test_the_write_keeps_what_is_left_of_its_calls_time(kept: CacheInvalid
 
 
 async def test_what_is_owed_is_bounded_and_the_oldest_is_let_go(
-    kept: CacheInvalidation, cache: Cache, monkeypatch: pytest.MonkeyPatch
+    kept: InvalidationRelay, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache_invalidation, "MAX_PENDING", 2)
     cache.answer = AWAY
