@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.harness.child_processes import as_child
 from tests.harness.clients import LIMITED
 from tests.harness.processes import ROOT, SECRET
 
@@ -30,7 +31,7 @@ class Stack:
         self._changed = threading.Condition()
         with log.open("ab") as errors:
             self.process = subprocess.Popen(
-                [ROOT / "bin/trivet", "run"],
+                as_child([ROOT / "bin/trivet", "run"]),
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=errors,

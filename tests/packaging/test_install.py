@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from ops.exit_status import status_of
+from tests.harness.child_processes import as_child
 from tests.harness.ports import free_port
 from tests.harness.processes import ROOT
-from tests.harness.stores.engines import other_user, run_as
+from tests.harness.stores.engines import other_user
 
 ABSENT = ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_NO_INDEX", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 
@@ -137,7 +138,7 @@ def clone() -> Iterator[Path]:
 
 def make(clone: Path, user: str | None = None, **extra: str) -> "subprocess.CompletedProcess[str]":
     own = {"PATH": os.environ["PATH"], **extra}
-    command = run_as(user, ["make", "--no-print-directory", "install"])
+    command = as_child(["make", "--no-print-directory", "install"], user=user)
     return subprocess.run(command, cwd=clone, env=own, capture_output=True, text=True, timeout=120)
 
 

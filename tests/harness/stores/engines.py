@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psycopg
 
+from tests.harness.child_processes import as_child
 from tests.harness.ports import free_port
 
 START_SECONDS = 60
@@ -64,17 +65,6 @@ def other_user(*names: str) -> str | None:
     raise MissingEngineError("running as root, and there is no other user to run servers as")
 
 
-def run_as(user: str | None, command: list[str]) -> list[str]:
-    """Return the command that runs `command` as `user`.
-
-    `Popen(user=)` will not do: it forks this whole process where it otherwise would not (vfork), gRPC starts its
-    threads again in the copy, and these end it by SIGSEGV before it has become the server.
-    """
-    if user is None:
-        return command
-    return [find("setpriv"), f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--clear-groups", *command]
-
-
 @contextmanager
 def server_folder(name: str, user: str | None) -> Iterator[Path]:
     """A temporary folder that `user` owns, gone afterwards."""
@@ -88,12 +78,14 @@ def server_folder(name: str, user: str | None) -> Iterator[Path]:
 
 
 @contextmanager
-def running(engine: Engine, command: list[str], port: int, folder: Path) -> Iterator[Engine]:
+def running(
+    engine: Engine, command: list[str], port: int, folder: Path, *, user: str | None = None
+) -> Iterator[Engine]:
     """Start the server, wait until its port answers, and end it afterwards. `engine.restart` starts it anew."""
     log = (folder / "server.log").open("ab")
 
     def start() -> None:
-        engine.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+        engine.process = subprocess.Popen(as_child(command, user=user), stdout=log, stderr=log, cwd=folder)
         wait_for_port(port, engine.process, folder / "server.log")
 
     engine.folder, engine.restart = folder, start
@@ -150,7 +142,7 @@ def mariadb() -> Iterator[Engine]:
     with server_folder("mariadb", user) as folder:
         data, port = folder / "data", free_port()
         making = [install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
-        subprocess.run(run_as(user, making), check=True, capture_output=True)
+        subprocess.run(as_child(making, user=user), check=True, capture_output=True)
         (folder / "init.sql").write_text(OWN_DATABASE)
         command = [
             server,
@@ -167,7 +159,7 @@ def mariadb() -> Iterator[Engine]:
             f"--pid-file={folder}/pid",
             f"--init-file={folder}/init.sql",
         ]
-        with running(Engine("mariadb", ""), run_as(user, command), port, folder) as engine:
+        with running(Engine("mariadb", ""), command, port, folder, user=user) as engine:
             engine.url = f"mariadb://trivet:trivet-test@127.0.0.1:{port}/trivet"
             yield engine
 
@@ -186,10 +178,10 @@ def postgresql() -> Iterator[Engine]:
         if user is not None:
             shutil.chown(password, user)
         making = [initdb, "-D", str(data), "-U", "trivet", "-A", "scram-sha-256", f"--pwfile={password}", "-E", "UTF8"]
-        subprocess.run(run_as(user, making), check=True, capture_output=True)
+        subprocess.run(as_child(making, user=user), check=True, capture_output=True)
         listening = ["-h", "127.0.0.1", "-p", str(port), "-k", str(folder)]
-        command = run_as(user, [server, "-D", str(data), *listening, "-c", "timezone=UTC"])
-        with running(Engine("postgresql", ""), command, port, folder) as engine:
+        command = [server, "-D", str(data), *listening, "-c", "timezone=UTC"]
+        with running(Engine("postgresql", ""), command, port, folder, user=user) as engine:
             engine.url = f"postgresql://trivet:trivet-test@127.0.0.1:{port}/postgres"
             wait_for_postgresql(engine.url)
             yield engine

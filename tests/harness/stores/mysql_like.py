@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
+from tests.harness.child_processes import as_child
 from tests.harness.ports import free_port
 from tests.harness.stores.engines import (
     OWN_DATABASE,
@@ -14,7 +15,6 @@ from tests.harness.stores.engines import (
     MissingEngineError,
     find,
     other_user,
-    run_as,
     running,
     server_folder,
 )
@@ -59,7 +59,7 @@ def own_mysql() -> Iterator[Engine]:
     with server_folder("mysql", user) as folder:
         data, port = folder / "data", free_port()
         making = [server, "--no-defaults", "--initialize-insecure", f"--datadir={data}", f"--log-error={folder}/making"]
-        subprocess.run(run_as(user, making), check=True, capture_output=True)
+        subprocess.run(as_child(making, user=user), check=True, capture_output=True)
         init = folder / "init.sql"
         init.write_text(OWN_DATABASE)
         if user is not None:
@@ -79,7 +79,7 @@ def own_mysql() -> Iterator[Engine]:
             f"--pid-file={folder}/pid",
             f"--init-file={init}",
         ]
-        with running(Engine("mysql", ""), run_as(user, command), port, folder) as engine:
+        with running(Engine("mysql", ""), command, port, folder, user=user) as engine:
             engine.url = f"mysql://trivet:trivet-test@127.0.0.1:{port}/trivet"
             yield engine
 

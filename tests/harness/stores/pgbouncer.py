@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from sqlalchemy.engine import make_url
 
 from tests.harness.ports import free_port
-from tests.harness.stores.engines import Engine, find, other_user, postgresql, run_as, running, server_folder
+from tests.harness.stores.engines import Engine, find, other_user, postgresql, running, server_folder
 
 SERVERS = 3
 CONFIGURATION = """\
@@ -39,7 +39,7 @@ def pgbouncer() -> Iterator[Engine]:
             (folder / name).write_text(content)
             if user is not None:
                 shutil.chown(folder / name, user)
-        command = run_as(user, [program, str(folder / "configuration")])
-        with running(Engine("pgbouncer", ""), command, listens, folder) as engine:
+        command = [program, str(folder / "configuration")]
+        with running(Engine("pgbouncer", ""), command, listens, folder, user=user) as engine:
             engine.url = url.set(host="127.0.0.1", port=listens).render_as_string(hide_password=False)
             yield engine

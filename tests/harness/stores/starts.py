@@ -1,14 +1,14 @@
 """A process of its own whose gRPC is busy, and that starts a program many times: prints how each of them ended.
 
-python -m tests.harness.stores.starts run_as|popen USER
+python -m tests.harness.stores.starts as_child|popen USER
 """
 
 import asyncio
 import contextlib
 import sys
 
+from tests.harness.child_processes import as_child
 from tests.harness.rpc import served
-from tests.harness.stores.engines import run_as
 from trivet.identity.v1.user_service_pb2 import GetUserRequest
 from trivet.identity.v1.user_service_pb2_grpc import UserServiceStub
 
@@ -28,7 +28,7 @@ async def main(way: str, user: str) -> None:
             if way == "popen":
                 started = await asyncio.create_subprocess_exec("true", user=user)
             else:
-                started = await asyncio.create_subprocess_exec(*run_as(user, ["true"]))
+                started = await asyncio.create_subprocess_exec(*as_child(["true"], user=user))
             codes.append(await started.wait())
         for call in calls:
             call.cancel()

@@ -4,8 +4,9 @@ import os
 import subprocess
 import sys
 
+from tests.harness.child_processes import as_child
 from tests.harness.processes import ROOT
-from tests.harness.stores.engines import other_user, run_as
+from tests.harness.stores.engines import other_user
 
 
 def ends(way: str, user: str) -> set[int]:
@@ -18,7 +19,7 @@ def ends(way: str, user: str) -> set[int]:
 
 def test_a_program_starts_as_another_user_beside_busy_grpc() -> None:
     if (user := other_user()) is not None:  # whoever is not root starts nothing as another user
-        assert ends("run_as", user) == {0}
+        assert ends("as_child", user) == {0}
 
 
 def test_by_a_fork_grpcs_threads_would_end_some() -> None:
@@ -28,6 +29,6 @@ def test_by_a_fork_grpcs_threads_would_end_some() -> None:
 
 
 def test_a_program_has_no_right_of_ours() -> None:
-    command = run_as(other_user(), ["sh", "-c", "id -u; id -G"])
+    command = as_child(["sh", "-c", "id -u; id -G"], user=other_user())
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert os.getuid() != 0 or "0" not in done.stdout.split()

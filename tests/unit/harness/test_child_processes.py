@@ -1,0 +1,90 @@
+"""Servers of tests end with the process that started them, however that ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.harness.processes import ROOT
+from tests.harness.stack import is_running
+from tests.harness.stores.engines import other_user
+from tests.harness.waiting import eventually
+
+PATHS = {"PYTHONPATH": f"{ROOT / 'protos'}{os.pathsep}{ROOT}"}
+START = "import subprocess as s, sys; from tests.harness.child_processes import as_child; "
+SLEEP = "['sleep', '600']"
+AS_CHILD = f"as_child({SLEEP}, user=sys.argv[1] or None)"
+SUITE = """
+import os, time
+from pathlib import Path
+
+def test_it_stays(engine):
+    (Path(__file__).parent / f"{os.getpid()}.engine").write_text(str(engine.get("valkey").process.pid))
+    time.sleep(600)
+"""
+
+
+def start(command: str, user: str = "") -> tuple["subprocess.Popen[str]", int]:
+    """Run a program that starts `command` and waits for it; return the program and the pid of what it started."""
+    program = f"{START}started = s.Popen({command}, stdout=s.DEVNULL); print(started.pid, flush=True); started.wait()"
+    running = subprocess.Popen(
+        [sys.executable, "-c", program, user], cwd=ROOT, env=os.environ | PATHS, stdout=subprocess.PIPE, text=True
+    )
+    assert running.stdout is not None
+    server = int(running.stdout.readline())
+    eventually(lambda: Path(f"/proc/{server}/comm").read_text() == "sleep\n", seconds=10)
+    return running, server
+
+
+def kill(running: "subprocess.Popen[str]", signum: signal.Signals) -> None:
+    running.send_signal(signum)
+    running.communicate(timeout=60)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("user", ["", other_user() or ""], ids=["same user", "other user"])
+def test_a_server_ends_with_the_process_that_started_it(user: str, signum: signal.Signals) -> None:
+    running, server = start(AS_CHILD, user)
+    assert is_running(server)
+    kill(running, signum)
+    eventually(lambda: not is_running(server), seconds=10)
+
+
+def test_a_server_that_is_started_plainly_stays() -> None:
+    """With the protection off."""
+    running, server = start(SLEEP)
+    try:
+        kill(running, signal.SIGKILL)
+        assert is_running(server)
+    finally:
+        os.kill(server, signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_engines_end_with_a_parallel_run_that_is_interrupted(signum: signal.Signals, tmp_path: Path) -> None:
+    """Ctrl-C, and the SIGTERM of `timeout`: only the first process of the run gets the signal."""
+    for number in (1, 2):
+        (tmp_path / f"test_{number}.py").write_text(SUITE)
+    options = ["-q", "-n", "2", "-p", "tests.conftest", "-p", "no:cacheprovider", "--import-mode=importlib"]
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("TRIVET_TEST", "PYTEST"))}
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *options, "--rootdir", str(tmp_path), str(tmp_path)],
+        cwd=tmp_path,
+        env=own | PATHS,
+        stdout=subprocess.DEVNULL,
+        process_group=0,
+        text=True,
+    )
+    notes = tmp_path.glob
+    try:
+        eventually(lambda: [note.read_text() != "" for note in notes("*.engine")] == [True, True], seconds=60)
+        engines = [int(note.read_text()) for note in notes("*.engine")]
+        assert all(map(is_running, engines))
+        kill(run, signum)
+        eventually(lambda: not any(map(is_running, engines)), seconds=30)
+    finally:
+        run.kill()
