@@ -24,4 +24,4 @@ def as_child(command: Sequence[str | os.PathLike[str]], *, user: str | None = No
     options = ["--pdeathsig=TERM"]
     if user is not None:
         options += [f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--clear-groups"]
-    return [setpriv, *options, *map(os.fspath, command)]
+    return [setpriv, *options, *[os.fspath(part) for part in command]]
