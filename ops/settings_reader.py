@@ -55,7 +55,7 @@ def is_read(kind: type[Settings], name: str) -> bool:
 def mistakes(kind: type[Settings], environ: Mapping[str, str]) -> list[str]:
     """Return a line for each setting that is wrong, by name; never its value.
 
-    What is wrong by itself is left out for a second look: only then are settings held against each other.
+    A wrong value is removed and the rest is validated again, because rules about several settings are checked last.
     """
     alone = cast(type[Settings], type(kind.__name__, (_GivenAlone, kind), {}))
     given = _named(kind, environ)
@@ -65,7 +65,7 @@ def mistakes(kind: type[Settings], environ: Mapping[str, str]) -> list[str]:
             alone.model_validate(given)
         except ValidationError as error:
             fresh = {
-                name: line for name, line in (_described(kind, each) for each in error.errors()) if name not in found
+                name: line for name, line in (_message(kind, each) for each in error.errors()) if name not in found
             }
             found |= fresh
             given = {name: value for name, value in given.items() if name not in fresh}
@@ -74,7 +74,7 @@ def mistakes(kind: type[Settings], environ: Mapping[str, str]) -> list[str]:
         return list(found.values())
 
 
-def _described(kind: type[Settings], error: ErrorDetails) -> tuple[str, str]:
+def _message(kind: type[Settings], error: ErrorDetails) -> tuple[str, str]:
     message = error["msg"].removeprefix("Value error, ")
     name = ".".join(map(str, error["loc"]))
     # A variable that is not set is named by its field.

@@ -69,7 +69,7 @@ class Calls:
         self._out = PREFACE + frame(SETTINGS, 0, 0, settings) + frame(WINDOW_UPDATE, 0, 0, grown)
         # The first call puts each header into the server's table; the last one put there has the lowest index.
         self._fields = b"".join(b"\x40" + _text(name) + _text(value) for name, value in call.headers)
-        self._indexed = bytes(0x80 | FIRST_DYNAMIC_INDEX + place for place in reversed(range(len(call.headers))))
+        self._indexed = bytes(0x80 | FIRST_DYNAMIC_INDEX + index for index in reversed(range(len(call.headers))))
         self._message = struct.pack(">BI", 0, len(call.content)) + call.content
         self._window = FIRST_WINDOW
         self._stream = 1

@@ -64,11 +64,11 @@ def among_many(testbed: Testbed, effort: Effort) -> Timings:
         bulk_sessions.analyze()
         rounds = _in_turn(testbed, effort, few, replace(ours, many=sessions))
     found: Timings = {}
-    for place, state in enumerate(STATES):
+    for index, state in enumerate(STATES):
         for size, side in ((effort.few_sessions, 0), (effort.many_sessions, 1)):
-            found[f"a check among {size:,} sessions, {state}, ms"] = median(each[side][place] for each in rounds)
-        found[ALIKE[state]] = median(theirs[place] / its[place] for its, theirs in alike)
-        found[MANY[state]] = median(theirs[place] / its[place] for its, theirs in rounds)
+            found[f"a check among {size:,} sessions, {state}, ms"] = median(each[side][index] for each in rounds)
+        found[ALIKE[state]] = median(theirs[index] / its[index] for its, theirs in alike)
+        found[MANY[state]] = median(theirs[index] / its[index] for its, theirs in rounds)
     return found
 
 

@@ -26,13 +26,13 @@ def at_rest(effort: Effort) -> Timings:
             time.sleep(effort.idle_seconds)  # until then memory of the start is returned
             parts = {"trivet run": running.process.pid, **running.children()}
             every = {running.process.pid, *descendants(running.process.pid)}
-            held = {pid: memory(pid, "status", "VmRSS:") for pid in every}
+            resident = {pid: memory(pid, "status", "VmRSS:") for pid in every}
             by_share = [memory(pid, "smaps_rollup", "Pss:") for pid in every]
     start = "warm start" if effort.has_warm_start else "first start"
     return {
         f"{start} to ready, s (wanted: 8 at most)": ready,
-        **{f"at rest, {name}, resident, MB": held[pid] / MEGABYTE for name, pid in parts.items()},
-        MEMORY: sum(held.values()) / MEGABYTE,
+        **{f"at rest, {name}, resident, MB": resident[pid] / MEGABYTE for name, pid in parts.items()},
+        MEMORY: sum(resident.values()) / MEGABYTE,
         BY_SHARE: sum(by_share) / MEGABYTE,
     }
 

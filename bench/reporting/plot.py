@@ -61,7 +61,7 @@ def draw(title: str, under: str, bars: Sequence[Bar]) -> str:
         f'<text class="title" x="12" y="24">{escape(title)}</text>',
         f'<text class="small" x="12" y="44">{escape(under)}</text>',
         *_grid(most, scale, height),
-        *(line for place, bar in enumerate(ordered) for line in _bar(bar, TOP + ROW * place, scale)),
+        *(line for index, bar in enumerate(ordered) for line in _bar(bar, TOP + ROW * index, scale)),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"

@@ -22,9 +22,9 @@ class ExportedUser:
 
 async def pages(database: Database) -> AsyncIterator[list[ExportedUser]]:
     """Yield all users by id. A concurrent change can be missing or included."""
-    users, accounts, place = schema.users, schema.accounts, ""
+    users, accounts, last_id = schema.users, schema.accounts, ""
     while True:
-        following = select(users).where(users.c.id > place).order_by(users.c.id).limit(PAGE)
+        following = select(users).where(users.c.id > last_id).order_by(users.c.id).limit(PAGE)
         rows = [row._mapping for row in await database.rows("export.users", following)]
         if not rows:
             return
@@ -33,4 +33,4 @@ async def pages(database: Database) -> AsyncIterator[list[ExportedUser]]:
         for found in await database.rows("export.accounts", owned):
             theirs[found._mapping["user_id"]].append(found._mapping)
         yield [ExportedUser(row, theirs[row["id"]]) for row in rows]
-        place = rows[-1]["id"]
+        last_id = rows[-1]["id"]

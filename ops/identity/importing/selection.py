@@ -93,8 +93,8 @@ class Selection:
         """Claim the unique values of a row. Reports the row and returns False if one of them is taken."""
         for key, name in keys.items():
             if self._is_claimed(key) or key in self.here:
-                place = IN_SOURCE if self._is_claimed(key) else IN_DATABASE
-                self.report.skip(of, place.format(name), owned.source_id)
+                template = IN_SOURCE if self._is_claimed(key) else IN_DATABASE
+                self.report.skip(of, template.format(name), owned.source_id)
                 return False
         self.claims |= keys.keys()
         return True

@@ -161,17 +161,17 @@ class Source:
 
         A page is larger if several rows have its last key. The engine compares: for MySQL `ABC` equals `abc`.
         """
-        column, place = of.c[key], None
+        column, last_key = of.c[key], None
         while True:
-            after = [column.is_not(None), *where] + ([] if place is None else [column > place])
+            after = [column.is_not(None), *where] + ([] if last_key is None else [column > last_key])
             last = self._connection.execute(select(column).where(*after).order_by(column).offset(size - 1).limit(1))
-            place = last.scalar()
-            if place is not None:
-                after.append(column <= place)
+            last_key = last.scalar()
+            if last_key is not None:
+                after.append(column <= last_key)
             rows = [dict(row) for row in self._connection.execute(select(of).where(*after).order_by(column)).mappings()]
             if rows:
                 yield rows
-            if place is None:
+            if last_key is None:
                 return
 
     def stream(self, statement: Any) -> Iterator[Any]:
