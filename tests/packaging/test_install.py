@@ -102,7 +102,7 @@ def test_an_index_that_breaks_off_is_named(lock: Path) -> None:
     with hanging_up() as port:
         refused = install(lock, PIP_INDEX_URL=f"http://127.0.0.1:{port}/simple")
     assert refused.returncode == 1
-    assert refused.stderr.startswith(f"trivet: the package index http://127.0.0.1:{port}/simple does not answer: look")
+    assert refused.stderr.startswith(f"trivet: the package index http://127.0.0.1:{port}/simple does not answer: check")
 
 
 def test_files_beside_an_index_that_is_away_are_taken(lock: Path) -> None:
