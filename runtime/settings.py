@@ -112,7 +112,9 @@ class Settings(BaseSettings):
     environment: Environment = from_env(
         "TRIVET_ENV", default=Environment.DEVELOPMENT, description="development or production"
     )
-    host: str = from_env("TRIVET_HOST", default="127.0.0.1", description="The address to listen on.")
+    host: str = from_env(
+        "TRIVET_HOST", default="127.0.0.1", description="The address to listen on: IPv4, IPv6 or a name."
+    )
     metrics_port: int = from_env(
         "TRIVET_METRICS_PORT", default=0, ge=0, le=65535, description="The port of /metrics; 0 turns it off."
     )
