@@ -52,7 +52,9 @@ async def test_a_server_that_refuses_the_indexes_is_named_once_as_an_error(
 async def test_what_passes_by_itself_is_a_warning(own_server: Engine, caplog: pytest.LogCaptureFixture) -> None:
     async with open_store(f"{own_server.url}/passing", COLLECTIONS, timeout=2.0) as store:
         async with failing(own_server, "createIndexes", errorCode=91):
-            await until(lambda: any("cannot be created yet" in record.getMessage() for record in caplog.records), 10)
+            await until(
+                lambda: any("cannot create the indexes yet" in record.getMessage() for record in caplog.records), 10
+            )
         await until(lambda: store.is_prepared, 10)
     assert errors(caplog) == []
 
