@@ -1,9 +1,12 @@
 """Exit statuses of the `trivet` command, and the one line that explains a failure."""
 
+import errno
 import sys
 from collections.abc import Callable
 
 from ops.errors import CommandFailed
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def status_of(work: Callable[[], int | None]) -> int:
@@ -15,6 +18,9 @@ def status_of(work: Callable[[], int | None]) -> int:
     except CommandFailed as error:
         return tell(str(error), error.status)
     except OSError as error:
+        if error.errno in FULL:
+            where = error.filename or "the folder of the data (TRIVET_DATA) or of the file that is written"
+            return tell(f"the disk of {where} is full: make room on it, or name a folder on another disk", 1)
         if error.filename is None:
             return _unexpected(error)
         reason = (error.strerror or type(error).__name__).lower()

@@ -81,11 +81,13 @@ def _kept_secret(root: Path) -> str:
         fresh = make_folder(root) / f".secret-{secrets.token_hex(8)}"
         with _as_wrong_settings(root):
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(32) + "\n")
-        # A hard link is atomic: the first of two stacks wins.
-        with contextlib.suppress(FileExistsError):
-            kept.hardlink_to(fresh)
-        fresh.unlink()
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32) + "\n")
+            # A hard link is atomic: the first of two stacks wins.
+            with contextlib.suppress(FileExistsError):
+                kept.hardlink_to(fresh)
+        finally:
+            fresh.unlink()
     with _as_wrong_settings(kept):
         return kept.read_text().strip()

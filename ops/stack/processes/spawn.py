@@ -11,35 +11,78 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 LINE_LIMIT = 1024 * 1024
+RESTART_SECONDS = 0.2
 
 
 class Guard:
-    """A process that ends all children if this process is killed."""
+    """A process that ends all children if this process is killed. `keep` replaces it if it is killed itself."""
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
+    def __init__(self, lock: int) -> None:
+        self._lock = lock
+        self._groups: set[int] = set()
+        self._process: Process | None = None
 
-    def tell(self, sign: str, group: int) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{sign}{group}\n".encode())
+    def began(self, group: int) -> None:
+        self._groups.add(group)
+        self._send(f"+{group}")
+
+    def ended(self, group: int) -> None:
+        self._groups.discard(group)
+        self._send(f"-{group}")
+
+    async def start(self) -> None:
+        """Start the process, and send it every group."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-I", "-S", str(Path(__file__).with_name("guard.py"))),
+            stdin=PIPE,
+            start_new_session=True,
+            pass_fds=(self._lock,),
+        )
+        for group in self._groups:
+            self._send(f"+{group}")
+
+    async def keep(self) -> None:
+        """Start the process again whenever it has ended."""
+        while True:
+            await self.process.wait()
+            await asyncio.sleep(RESTART_SECONDS)
+            with contextlib.suppress(OSError):  # the machine has no room for a process: try again
+                await self.start()
+
+    async def stop(self) -> None:
+        """Close the input of the process, and wait for its end."""
+        self._stdin.close()
+        await self.process.wait()
+
+    @property
+    def process(self) -> Process:
+        assert self._process is not None
+        return self._process
+
+    @property
+    def _stdin(self) -> asyncio.StreamWriter:
+        assert self.process.stdin is not None
+        return self.process.stdin
+
+    def _send(self, line: str) -> None:
+        if not self._stdin.is_closing():  # closed after the end of a guard; the next one gets every group
+            self._stdin.write(f"{line}\n".encode())
 
 
 @asynccontextmanager
 async def guarding(lock: int) -> AsyncIterator[Guard]:
     """Run a guard inside the block. It inherits the lock of the data folder."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-I", "-S", str(Path(__file__).with_name("guard.py"))),
-        stdin=PIPE,
-        start_new_session=True,
-        pass_fds=(lock,),
-    )
+    guard = Guard(lock)
+    await guard.start()
+    keeping = asyncio.create_task(guard.keep())
     try:
-        yield Guard(process)
+        yield guard
     finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        await process.wait()
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
+        await guard.stop()
 
 
 async def spawn(
@@ -61,7 +104,7 @@ async def spawn(
             process_group=0,
             limit=LINE_LIMIT,
         )
-    guard.tell("+", process.pid)
+    guard.began(process.pid)
     return process
 
 
@@ -69,4 +112,4 @@ def end_group(guard: Guard, group: int) -> None:
     """Kill the remaining processes of a group whose leader has ended."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
-    guard.tell("-", group)
+    guard.ended(group)

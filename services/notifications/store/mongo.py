@@ -45,6 +45,7 @@ INDEX_SECONDS = 30.0
 RETRY_SECONDS = 0.3
 PERMANENT_RETRY_SECONDS = 2.0
 OVERRUN_SECONDS = 0.02
+LOG_AGAIN_SECONDS = 60.0
 
 
 class Store:
@@ -68,7 +69,7 @@ class Store:
         self.long_pages = QuerySlots(busy=LONG_PAGES)
         self._tasks = Tasks("mongodb", limit=connections)
         self.is_prepared = False
-        self._has_logged_unauthorized = False
+        self._log_outage_from = 0.0
         self.database = client[database]
         self._collections = tuple(collections)
         self._migrations = tuple(migrations)
@@ -122,22 +123,30 @@ class Store:
             if error.timeout or isinstance(error, ConnectionFailure | WriteConcernError):
                 raise _unavailable() from error
             if server_errors.is_unauthorized(error):
-                if not self._has_logged_unauthorized:
-                    self._has_logged_unauthorized = True
-                    await self._log_failure(error)
-                raise Unavailable(
-                    "STORE_UNAVAILABLE",
-                    "MongoDB denies access: check MONGODB_URI",
-                ) from error
+                await self._log_outage(error)
+                raise Unavailable("STORE_UNAVAILABLE", "MongoDB denies access: check MONGODB_URI") from error
+            if server_errors.is_server_failure(error):
+                await self._log_outage(error)
+                raise Unavailable("STORE_UNAVAILABLE", "MongoDB failed: see its log") from error
             raise  # a bug in this service
+
+    async def _log_outage(self, error: PyMongoError) -> None:
+        """Log an error that affects every call, once in LOG_AGAIN_SECONDS."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._log_outage_from:
+            self._log_outage_from = now + LOG_AGAIN_SECONDS
+            await self._log_failure(error)
 
     async def drain(self) -> None:
         """Wait for driver calls whose callers have left, up to the store's time-out."""
         await self._tasks.drain(self._timeout)
 
     async def ping(self) -> None:
-        """Ping the store. Raises Unavailable if it does not answer, and until the indexes and migrations are done."""
-        await self.run("ping", lambda: self._client.admin.command("ping"))
+        """Read from the store. Raises Unavailable if that fails, and until the indexes and migrations are done.
+
+        A read, because a server whose storage has failed still answers the command `ping`.
+        """
+        await self.run("ping", lambda: self.collection(self._collections[0]).find_one({}, {"_id": 1}))
 
     async def prepare(self) -> None:
         """Create the indexes and run the migrations. Retry until both are done.
@@ -169,9 +178,9 @@ class Store:
     async def _log_failure(self, error: Exception) -> None:
         if not isinstance(error, PyMongoError):
             logger.error("cannot create the indexes or migrate: this is a bug in Trivet", exc_info=error)
-        elif server_errors.is_permanent(error):
+        elif server_errors.is_permanent(error) or server_errors.is_server_failure(error):
             server, mend = await server_errors.server_of(self._client), server_errors.remedy_of(error)
-            logger.error("MongoDB rejects a required command: %s, from %s; %s", _describe(error), server, mend)
+            logger.error("MongoDB fails a required command: %s, from %s; %s", _describe(error), server, mend)
         else:
             logger.warning("cannot create the indexes yet; retrying: %s: %s", type(error).__name__, error)
 

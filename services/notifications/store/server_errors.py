@@ -5,7 +5,7 @@ from typing import Any
 
 import pymongo
 from pymongo import AsyncMongoClient
-from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
+from pymongo.errors import BulkWriteError, ConfigurationError, OperationFailure, PyMongoError
 
 BUILD_INFO_SECONDS = 1.0
 LOGIN_CODES = frozenset({11, 18, 8_000})
@@ -14,6 +14,8 @@ RIGHTS_CODES = frozenset({13})
 """Unauthorized."""
 INDEX_CODES = frozenset({85, 86, 11_000})
 """IndexOptionsConflict, IndexKeySpecsConflict, and duplicate keys that prevent a unique index."""
+FAILED_CODES = frozenset({1, 8, 14_031})
+"""InternalError, UnknownError and OutOfDiskSpace: the server itself failed, whatever the command was."""
 TRANSIENT_CODES = frozenset({24, 46, 112, 117, 262, 276, 314, 11_601, 12_587})
 """Locks, conflicts with concurrent work, and interrupted work."""
 TESTED_SERVERS = "MongoDB, SecantusDB 0.7"
@@ -31,6 +33,13 @@ def is_unauthorized(error: PyMongoError) -> bool:
     return isinstance(error, OperationFailure) and error.code in LOGIN_CODES | RIGHTS_CODES
 
 
+def is_server_failure(error: PyMongoError) -> bool:
+    """Return whether the server failed by itself, in a command or in a write of a batch."""
+    if isinstance(error, BulkWriteError):
+        return any(one.get("code") in FAILED_CODES for one in error.details.get("writeErrors", []))
+    return isinstance(error, OperationFailure) and error.code in FAILED_CODES
+
+
 def remedy_of(error: PyMongoError) -> str:
     """Return the action by which an operator fixes a permanent error."""
     code = error.code if isinstance(error, OperationFailure) else None
@@ -40,6 +49,8 @@ def remedy_of(error: PyMongoError) -> str:
         return "give the user of MONGODB_URI the role readWrite on its database"
     if code in INDEX_CODES:
         return "drop the named index: its definition differs, or existing documents violate it"
+    if is_server_failure(error):
+        return "look at its log and its disk: after a full disk a server can need a restart"
     return f"use a tested server: {TESTED_SERVERS} (docs/engines.md)"
 
 

@@ -83,7 +83,7 @@ BY_CODE: dict[int | str, Diagnosis] = {
     **dict.fromkeys((1040, 1203, 1226, "53300"), TOO_MANY),
     **dict.fromkeys((1290, 1792, 1836, 3100, "25006"), READ_ONLY),
     **dict.fromkeys(("SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY", "SQLITE_PERM"), READ_ONLY_FILE),
-    **dict.fromkeys((1021, 1114, "53100", "SQLITE_FULL"), DISK_FULL),
+    **dict.fromkeys((1021, 1114, "53100", "SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"), DISK_FULL),
     **dict.fromkeys((1053, "57P01", "57P03"), STARTING),
     1129: BLOCKED,
     **dict.fromkeys(("SQLITE_CANTOPEN", "SQLITE_CANTOPEN_ISDIR"), NO_FILE),

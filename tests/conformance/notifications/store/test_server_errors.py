@@ -4,12 +4,14 @@ import logging
 from typing import Any
 
 import pytest
-from pymongo.errors import AutoReconnect, ConfigurationError, ExecutionTimeout, OperationFailure
+from pymongo.errors import AutoReconnect, BulkWriteError, ConfigurationError, ExecutionTimeout, OperationFailure
 
 from runtime.errors import Unavailable
+from runtime.ids import new_id
 from services.notifications.domains import COLLECTIONS
+from services.notifications.store.bulk_writes import insert_missing
 from services.notifications.store.mongo import open_store
-from services.notifications.store.server_errors import TESTED_SERVERS, is_permanent, version_of
+from services.notifications.store.server_errors import TESTED_SERVERS, is_permanent, is_server_failure, version_of
 from tests.conformance.notifications.conftest import failing
 from tests.harness.stores.engines import Engine
 from tests.harness.waiting import until
@@ -72,6 +74,33 @@ async def test_rights_that_are_taken_away_later_are_named_once_and_not_taken_for
     (told,) = errors(caplog)
     assert "Unauthorized 13" in told
     assert "readWrite" in told
+
+
+@pytest.mark.parametrize(("code", "name"), [(1, "InternalError"), (8, "UnknownError"), (14_031, "OutOfDiskSpace")])
+@pytest.mark.parametrize("command", ["find", "insert"])
+async def test_a_server_that_fails_is_unavailable_and_not_our_mistake(
+    own_server: Engine, caplog: pytest.LogCaptureFixture, code: int, name: str, command: str
+) -> None:
+    async with open_store(f"{own_server.url}/failed", COLLECTIONS, timeout=2.0) as store:
+        await until(lambda: store.is_prepared, 10)
+        rows = store.database.notifications
+        work = {"find": lambda: rows.find_one({}), "insert": lambda: insert_missing(rows, [{"_id": new_id()}])}[command]
+        async with failing(own_server, command, errorCode=code):
+            for _ in range(3):
+                with pytest.raises(Unavailable, match="MongoDB failed"):
+                    await store.run("test", work)
+            if command == "find":
+                with pytest.raises(Unavailable):  # health says so too
+                    await store.ping()
+        await store.ping()
+    (told,) = errors(caplog)
+    assert f"{name} {code}" in told
+    assert "look at its log and its disk" in told
+
+
+def test_a_batch_of_which_the_server_failed_to_write_a_part_is_its_failure() -> None:
+    assert is_server_failure(BulkWriteError({"writeErrors": [{"code": 11_000}, {"code": 14_031}]}))
+    assert not is_server_failure(BulkWriteError({"writeErrors": [{"code": 11_000}]}))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import sqlite3
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -295,6 +296,9 @@ def test_what_other_servers_say_is_known_by_its_code() -> None:
     assert diagnose(failed(space)) is diagnosis.DISK_FULL
     assert diagnose(failed(Exception(1030, "Got error 168 from storage engine"))) is None
     assert diagnose(failed(Exception(3159, "insecure transport"))) is diagnosis.TLS_WANTED
+    shared = sqlite3.OperationalError("disk I/O error")
+    shared.sqlite_errorname = "SQLITE_IOERR_SHMSIZE"  # no room for the file beside a write-ahead log
+    assert diagnose(failed(shared)) is diagnosis.DISK_FULL
     error = failed(Exception(2003, "can't connect"))
     error.__cause__ = ssl.SSLCertVerificationError("unable to get local issuer certificate")
     assert diagnose(error) is diagnosis.TLS_UNVERIFIED
