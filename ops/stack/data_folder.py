@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ops.errors import CommandFailed, WrongSettings
-from ops.settings import OpsSettings
+from ops.settings import MIN_SECRET_LENGTH, OpsSettings
 
 WAIT_SECONDS = 2.0
 """How long to wait for a killed stack to release its folder."""
@@ -84,10 +84,18 @@ def _kept_secret(root: Path) -> str:
         try:
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_hex(32) + "\n")
+                file.flush()
+                os.fsync(file.fileno())  # else a power cut can leave the name without the secret
             # A hard link is atomic: the first of two stacks wins.
             with contextlib.suppress(FileExistsError):
                 kept.hardlink_to(fresh)
         finally:
             fresh.unlink()
     with _as_wrong_settings(kept):
-        return kept.read_text().strip()
+        found = kept.read_text(errors="replace").strip()
+    if len(found) < MIN_SECRET_LENGTH:
+        raise WrongSettings(
+            f"{kept} holds no whole secret: put it back from a copy, or remove it. Without it every session ends, "
+            "and mail and provider tokens that are stored cannot be opened"
+        )
+    return found

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ops import ROOT
-from ops.errors import CommandFailed
+from ops.errors import CommandFailed, WrongSettings
 from ops.settings import OpsSettings
 from ops.stack import data_folder
 
@@ -22,6 +22,15 @@ def test_a_secret_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> N
     assert data_folder.secret(own) == first
     assert (tmp_path / "data/secret").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("left", ["", "\n", "short\n", "\0" * 5])
+def test_a_kept_secret_that_is_not_whole_is_named_with_the_mend(tmp_path: Path, left: str) -> None:
+    """A copy that broke off, or a disk that lost what was written last."""
+    (tmp_path / "secret").write_text(left)
+    with pytest.raises(WrongSettings, match=f"{tmp_path}/secret holds no whole secret: put it back from a copy"):
+        data_folder.secret(settings(TRIVET_DATA=str(tmp_path)))
+    assert (tmp_path / "secret").read_text() == left
 
 
 def test_stacks_that_start_together_agree_on_one_secret(tmp_path: Path) -> None:
