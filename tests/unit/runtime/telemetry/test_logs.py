@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from runtime.telemetry.logs import (
     FIELD_LENGTH,
+    OURS,
     BoundedQueueHandler,
     JsonFormatter,
     TerminalFormatter,
@@ -35,12 +36,14 @@ def record(message: str, **extra: object) -> logging.LogRecord:
 
 
 @pytest.fixture(autouse=True)
-def _root_logger_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+def _loggers_as_they_were() -> Iterator[None]:
+    """Undo what a process does once to the root logger, ours and gRPC's: later tests count the lines of these."""
+    loggers = [logging.getLogger(name) for name in ("", "grpc._cython.cygrpc", *OURS)]
+    before = [(logger, logger.level, logger.handlers[:], logger.filters[:]) for logger in loggers]
     yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    for logger, level, handlers, filters in before:
+        logger.setLevel(level)
+        logger.handlers[:], logger.filters[:] = handlers, filters
 
 
 @given(st.text())
