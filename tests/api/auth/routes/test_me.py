@@ -99,7 +99,7 @@ async def test_the_count_is_read_from_memory_and_right_after_every_change(whole:
             await stub.CreateNotification(request)
             for path, name in (("/v1/me", "unreadCount"), ("/v1/notifications:countUnread", "unreadCount")):
                 assert (await browser.get(path)).json()[name] == number
-        await until(lambda: is_held(browser, whole.notifications))
+        await until(lambda: is_held(browser, whole.notifications), 30)
         assert (await browser.post("/v1/notifications:markAllRead", json={})).json()["updatedCount"] == 3
         assert (await browser.get("/v1/notifications:countUnread")).json()["unreadCount"] == 0
 
