@@ -1,1 +1,1 @@
-"""Who people are: users, their credentials and their sessions, in a relational database."""
+"""The identity service: users, credentials and sessions, in a relational database."""

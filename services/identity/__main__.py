@@ -47,7 +47,7 @@ async def main(settings: IdentitySettings) -> None:
             connect(settings.notifications_address, "notifications", signer)
         )
         hasher = stack.enter_context(Hasher(settings.hashing))
-        # Opened after what its tasks use: it closes first, and waits for them.
+        # Opened after everything that its tasks use, so it closes first and waits for them.
         database = await stack.enter_async_context(
             Database.open(settings.store, settings.limits, check_schema=SchemaCheck())
         )

@@ -1,9 +1,9 @@
-"""Who decides, as audit events name them."""
+"""The actor of a call, as audit events name it."""
 
 from runtime.rpc.actor import current_actor
 
 
 def deciding_actor() -> str:
-    """Return the id of the user for whom the call is made; `service:NAME` for a program that speaks for itself."""
+    """Return the id of the user who makes the call, or `service:NAME` for a program that calls for itself."""
     actor = current_actor.get()
     return actor.user_id or f"service:{actor.caller}"

@@ -1,4 +1,4 @@
-"""Converts what the messages of several domains share: ids, URLs, times and custom fields."""
+"""Converts values that the messages of several domains share: ids, URLs, times and custom fields."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -26,9 +26,9 @@ def optional_timestamp(time: datetime | None) -> Timestamp | None:
 
 
 def decode_id(text: str) -> str:
-    """Return the id, or "-", which no row has, for text that cannot be an id.
+    """Return the id, or "-", which matches no row, for text that cannot be an id.
 
-    Such text must not reach SQL: MySQL ignores trailing spaces, and fails on letters that its column cannot hold.
+    Such text must not reach SQL: MySQL ignores trailing spaces, and fails on characters that the column cannot store.
     """
     return text if len(text) <= ID_LENGTH and ID_CHARACTERS.issuperset(text) else "-"
 
@@ -39,16 +39,16 @@ def decode_optional_id(text: str) -> str:
 
 
 def decode_url(text: str, field: str) -> str:
-    """Return a URL that a browser is redirected to, empty if unset. Raises InvalidArgument (INVALID_URL)."""
+    """Return the URL of a redirect, empty if unset. Raises InvalidArgument (INVALID_URL)."""
     if len(text) > URL_LENGTH or CONTROLS.search(text):
         message = f"{field} must have at most {URL_LENGTH} characters and no control characters"
         raise InvalidArgument("INVALID_URL", message, field=field)
     return text
 
 
-def decode_additional(given: Struct, kind: CustomFields, field: str) -> dict[str, Any]:
-    """Return values of custom fields. Raises InvalidArgument for a field or value that the caller cannot set."""
-    return kind.validated(plain(given, field), field, by_person=current_actor.get().is_person)
+def decode_additional(given: Struct, fields: CustomFields, field: str) -> dict[str, Any]:
+    """Return the values of custom fields by name. Raises InvalidArgument as `CustomFields.validated` does."""
+    return fields.validated(plain(given, field), field, by_person=current_actor.get().is_person)
 
 
 def encode_struct(values: dict[str, Any] | None) -> Struct | None:
@@ -60,16 +60,16 @@ def encode_struct(values: dict[str, Any] | None) -> Struct | None:
 
 
 def decode_cursor(after: list[Any] | None) -> tuple[datetime, str] | None:
-    """Return the sort key (time, id) in a page token. Raises InvalidArgument (INVALID_PAGE_TOKEN) for a forged one."""
+    """Return the sort key (time, id) in a page token. Raises InvalidArgument (INVALID_PAGE_TOKEN)."""
     if after is None:
         return None
     try:
         time, row_id = after
-        place = datetime.fromisoformat(time)
-        if place.tzinfo is None:
+        parsed = datetime.fromisoformat(time)
+        if parsed.tzinfo is None:
             raise ValueError
-        # Converted inside the try: the first and last hours of datetime overflow in another zone.
-        return place.astimezone(UTC), decode_id(row_id)
+        # Inside the try: near the limits of datetime, the conversion overflows.
+        return parsed.astimezone(UTC), decode_id(row_id)
     except (ValueError, TypeError, OverflowError):
         raise InvalidArgument(
             "INVALID_PAGE_TOKEN", "page_token is not valid for this request", field="page_token"

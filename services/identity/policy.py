@@ -2,7 +2,7 @@
 
 from runtime.rpc.policy import GATEWAY, OPERATORS, People, Policy, Rule
 
-# The gateway calls these for itself: the user proves a password, a token or a link in the request.
+# The gateway calls these for itself: the request carries a password, a token or a mailed secret.
 FRONT_DOOR = Rule(People.NONE, services=GATEWAY)
 OWN = Rule(People.THEMSELVES, owner="user_id")
 ADMINS = Rule(People.ADMINS)

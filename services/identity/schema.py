@@ -1,4 +1,4 @@
-"""Identity's whole schema: every domain's tables on one metadata. A new `tables.py` is imported here once."""
+"""Identity's whole schema: the tables of all domains. A new `tables.py` is imported here once."""
 
 from services.identity.billing.tables import stripe_events, subscriptions
 from services.identity.outbox.tables import outbox

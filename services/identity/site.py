@@ -1,4 +1,4 @@
-"""What one product decides: its address, its rules for email, and how long a session lives."""
+"""The site's rules: its address, its rules for email, and the lifetimes of sessions."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from services.identity.sessions.session import Lifetimes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """`base_url` is where links in mails lead. The first of `secrets` signs them; all of them verify."""
+    """`base_url` is the target of mailed links. The first of `secrets` signs them; all of them verify."""
 
     base_url: str
     secrets: tuple[str, ...]

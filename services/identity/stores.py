@@ -1,4 +1,4 @@
-"""The stores of one database, which the use cases of every domain share."""
+"""The stores of one database. The use cases of all domains share them."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -16,7 +16,7 @@ from services.identity.users.users import Users
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """A use case takes this group, and from it what it needs."""
+    """The stores that use cases are built on."""
 
     database: Database
     outbox: Outbox

@@ -1,4 +1,4 @@
-"""How identity's use cases are built: on the stores of one database, for one site."""
+"""Builds identity's use cases on the stores of one database, for one site."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from services.identity.users.deletion import UserDeletion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseCases:
-    """What the servicers call. None of them knows a transport."""
+    """The use cases that servicers call. They do not depend on gRPC."""
 
     links: Links
     mailer: Mailer
@@ -32,7 +32,7 @@ class UseCases:
 
 
 def build_use_cases(stores: Stores, site: Site, *, hasher: Hasher, sealer: Sealer) -> UseCases:
-    """Return the use cases; a new domain adds a line."""
+    """Return the use cases. A new domain adds a line."""
     rules, refuse_common = site.rules, site.refuse_common
     links = Links(site.base_url, site.secrets, now=stores.now)
     mailer = Mailer(MailOutbox(stores.outbox, sealer), links, site.base_url)

@@ -242,7 +242,7 @@ def test_rolling_back_too_far_is_one_line(data: Path) -> None:
     assert trivet("db", "migrate", environment=own).returncode == 0
     refused = trivet("db", "rollback", "99", environment=own)
     assert refused.returncode == 1
-    assert refused.stderr == "trivet: there are no 99 migrations to take back\n"
+    assert refused.stderr == "trivet: there are fewer than 99 migrations to roll back\n"
 
 
 @pytest.mark.parametrize("env", ["development", "production"])

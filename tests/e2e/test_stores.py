@@ -65,7 +65,7 @@ def test_a_wrong_password_is_one_line_and_status_2(data: Path, engine: Engines, 
     wrong = engine.get(name).url.replace("trivet-test", "not-the-password")
     refused = trivet("run", environment=environment(data, DATABASE_URL=wrong))
     assert refused.returncode == 2
-    assert "trivet: DATABASE_URL: the server refuses the user or the password: correct them" in refused.stderr
+    assert "trivet: DATABASE_URL: the server rejects the user or the password: correct them" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert "not-the-password" not in refused.stderr
 
@@ -79,7 +79,7 @@ def test_a_missing_database_is_named_with_the_mend(data: Path, engine: Engines, 
         refused = trivet(*command, environment=own)
         assert refused.returncode == 2, refused.stderr
         assert refused.stderr.startswith(
-            "trivet: DATABASE_URL: there is no database of that name on the server: create it (CREATE DATABASE)"
+            "trivet: DATABASE_URL: the server has no database of that name: create it (CREATE DATABASE)"
         )
         assert refused.stderr.count("\n") == 1
         assert "trivet-test" not in refused.stderr

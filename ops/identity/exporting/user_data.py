@@ -115,7 +115,7 @@ def _message_data(row: Any, opens: Sealer | None) -> dict[str, Any] | None:
     try:
         if opens is None or row.topic.endswith(audit.TOPIC):
             return dict(json.loads(note.payload))
-        _, letter = mail.opened(note, opens)
+        _, letter = mail.unseal(note, opens)
     except (ValueError, TypeError, DeliveryRejectedError):
         return None
     return {"to": letter.to, "topic": letter.about, "title": letter.title}

@@ -1,4 +1,4 @@
-"""What must be known afterwards of who came in and what was changed: events that no crash loses."""
+"""Audit events: who signed in and what was changed. They go through the outbox, so a crash loses none."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -14,7 +14,7 @@ TOPIC = "audit.record"
 
 
 class EventKind(Enum):
-    """What an event tells of."""
+    """The kinds of audit events."""
 
     SIGNED_UP = "signed_up"
     SIGNED_IN = "signed_in"
@@ -38,10 +38,10 @@ class EventKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened to a user: an id that is its own, by whom, from where, and in a word how or why.
+    """An event about a user. `detail` says in a word how or why.
 
-    `user_id` is empty for a user who does not exist, and for what concerns no single user. `actor` is a user's id or
-    `service:NAME`, empty for the user.
+    `user_id` is empty for an unknown user, and for an event about no single user. `actor` caused the event: a user's
+    id or `service:NAME`, empty for the user in `user_id`.
     """
 
     happened: EventKind
@@ -52,7 +52,7 @@ class Event:
 
 
 class Audit:
-    """Events on their way to the notifications service, which keeps them."""
+    """Hands audit events to the notifications service, which stores them."""
 
     def __init__(self, database: Database, outbox: Outbox, *, now: Clock = utc_now) -> None:
         self._database = database
@@ -60,11 +60,11 @@ class Audit:
         self._now = now
 
     async def record(self, transaction: Transaction, event: Event) -> None:
-        """Tell of an event if, and only if, the transaction takes place."""
+        """Record an event if the transaction commits."""
         await self._outbox.put(transaction, TOPIC, event.user_id, self._payload(event))
 
     async def record_alone(self, event: Event) -> None:
-        """Tell of an event that changed nothing."""
+        """Record an event in a transaction of its own."""
 
         async def work(transaction: Transaction) -> None:
             await self.record(transaction, event)

@@ -1,4 +1,4 @@
-"""What waits in the outbox, for a person to look at: notes that are due, put off or parked."""
+"""The outbox as operators see it: its messages that are due, retried later or parked."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from services.identity.store.database import Database, Transaction
 
 BATCH = 500
 DETAIL_LENGTH = 512
-"""Of an audit event: longer lists of ids are cut."""
+"""The maximum length of an audit event's detail. Longer lists of ids are cut."""
 IS_PARKED = outbox.c.topic.between(PARKED, PARKED + "\x7f")  # above every topic's letters
 
 parked = Gauge(
-    "trivet_outbox_parked", "Notes that were refused too often: see `trivet outbox list --parked`.", ["topic"]
+    "trivet_outbox_parked", "Messages whose attempts all failed: see `trivet outbox list --parked`.", ["topic"]
 )
 
 
 @dataclass(frozen=True, slots=True)
 class BacklogEntry:
-    """One note, without its payload. `cause` is why it was refused the last time, empty if it was not."""
+    """A message without its payload. `cause` is the reason of the last rejection, empty if there was none."""
 
     id: int
     topic: str
@@ -41,7 +41,7 @@ class BacklogEntry:
 
 @dataclass(frozen=True, slots=True)
 class MessageFilter:
-    """Which notes are meant: these, or all; of one topic, or of any."""
+    """Selects messages by id and topic. Empty fields select all."""
 
     ids: Sequence[int] = ()
     topic: str = ""
@@ -56,11 +56,11 @@ class MessageFilter:
 
 
 RecordChanges = Callable[[Transaction, Sequence[Row[Any]]], Awaitable[None]]
-"""Writes down, in the transaction that changes notes, which ones it changes."""
+"""Records in the same transaction which messages it changes."""
 
 
 class Backlog:
-    """The notes of a database. Every method raises Unavailable when it is gone."""
+    """The messages of a database. Every method raises Unavailable if the database is unreachable."""
 
     def __init__(self, database: Database, *, now: Clock = utc_now) -> None:
         self._database = database
@@ -68,7 +68,7 @@ class Backlog:
         self._seen: frozenset[str] = frozenset()
 
     async def list(self, chosen: MessageFilter, limit: int, *, only_parked: bool = False) -> list[BacklogEntry]:
-        """Return up to `limit` notes, oldest first."""
+        """Return up to `limit` messages, oldest first."""
         conditions = [*chosen.where(), *([IS_PARKED] if only_parked else [])]
         rows = await self._database.rows(
             "outbox.list", select(outbox).where(*conditions).order_by(outbox.c.id).limit(limit)
@@ -88,15 +88,15 @@ class Backlog:
         ]
 
     async def counts(self) -> dict[str, int]:
-        """Return how many notes are parked, by topic."""
-        statement = select(outbox.c.topic, func.count().label("notes")).where(IS_PARKED).group_by(outbox.c.topic)
+        """Return how many messages are parked, by topic."""
+        statement = select(outbox.c.topic, func.count().label("number")).where(IS_PARKED).group_by(outbox.c.topic)
         rows = await self._database.rows("outbox.parked", statement)
-        return {row.topic.removeprefix(PARKED): row.notes for row in rows}
+        return {row.topic.removeprefix(PARKED): row.number for row in rows}
 
     async def retry(self, chosen: MessageFilter, audit: Audit, *, actor: str) -> int:
-        """Have notes that were refused, parked ones too, sent again now, with all their attempts; return how many.
+        """Make rejected messages due now, also parked ones, and reset their attempts; return how many.
 
-        Audit events in the same transactions say whose notes they were.
+        Records audit events about the messages in the same transactions.
         """
         topic = func.substr(outbox.c.topic, len(PARKED) + 1)
         fresh = {"attempts": 0, "next_attempt_at": self._now(), "updated_at": self._now()}
@@ -105,15 +105,15 @@ class Backlog:
         return sent + await self._in_batches(chosen, outbox.c.attempts > 0, update(outbox).values(fresh), record)
 
     async def drop(self, chosen: MessageFilter, audit: Audit, *, actor: str) -> int:
-        """Delete parked notes; return how many. What they say is never delivered.
+        """Delete parked messages, which are then never delivered; return how many.
 
-        Audit events in the same transactions say whose notes they were.
+        Records audit events about the messages in the same transactions.
         """
         record = partial(_record, audit, EventKind.MESSAGES_DROPPED, actor)
         return await self._in_batches(chosen, IS_PARKED, delete(outbox), record)
 
     async def measure(self) -> None:
-        """Set the metric of parked notes."""
+        """Set the metric of parked messages."""
         counts = await self.counts()
         for topic in self._seen | counts.keys():
             parked.labels(topic).set(counts.get(topic, 0))
@@ -122,7 +122,7 @@ class Backlog:
     async def _in_batches(
         self, chosen: MessageFilter, which: ColumnElement[bool], change: Update | Delete, record: RecordChanges
     ) -> int:
-        """Change all that are chosen, a batch in a transaction; a note that is changed is `which` no more."""
+        """Change the chosen messages, a transaction for each batch. A changed message no longer matches `which`."""
         columns = outbox.c.id, outbox.c.topic, outbox.c.key
         found = select(*columns).where(which, *chosen.where()).order_by(outbox.c.id).limit(BATCH).with_for_update()
 
@@ -140,13 +140,13 @@ class Backlog:
 
 
 async def _record(
-    audit: Audit, happened: EventKind, actor: str, transaction: Transaction, notes: Sequence[Row[Any]]
+    audit: Audit, happened: EventKind, actor: str, transaction: Transaction, messages: Sequence[Row[Any]]
 ) -> None:
-    """Note one audit event for each topic and user of the notes. The key of an invalidation is no user."""
+    """Record one audit event for each topic and user. The key of an invalidation is not a user id."""
     ids: dict[tuple[str, str], list[str]] = {}
-    for note in notes:
-        topic = note.topic.removeprefix(PARKED)
-        ids.setdefault((topic, "" if topic == INVALIDATIONS else note.key), []).append(str(note.id))
+    for message in messages:
+        topic = message.topic.removeprefix(PARKED)
+        ids.setdefault((topic, "" if topic == INVALIDATIONS else message.key), []).append(str(message.id))
     for (topic, user_id), own in ids.items():
         detail = f"{len(own)} of {topic}: {' '.join(own)}"
         await audit.record(transaction, Event(happened, user_id, actor, detail=detail[:DETAIL_LENGTH]))

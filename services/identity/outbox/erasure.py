@@ -1,4 +1,4 @@
-"""Having the other services forget a user who was deleted."""
+"""Messages that make other services erase the data of a deleted user."""
 
 import json
 
@@ -9,13 +9,13 @@ TOPIC = "user.erase"
 
 
 def payload(user_id: str) -> str:
-    """Return the payload of an erasure."""
+    """Return the payload of an erasure message."""
     return json.dumps({"user_id": user_id})
 
 
-def user_of(note: OutboxMessage) -> str:
-    """Return whom a note is about. Raises DeliveryRejectedError."""
+def user_of(message: OutboxMessage) -> str:
+    """Return the id of the user to erase. Raises DeliveryRejectedError if the payload is malformed."""
     try:
-        return str(json.loads(note.payload)["user_id"])
+        return str(json.loads(message.payload)["user_id"])
     except (ValueError, KeyError, TypeError):
         raise DeliveryRejectedError("its payload cannot be read") from None

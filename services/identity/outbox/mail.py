@@ -1,4 +1,4 @@
-"""Mail that identity has sent: written with the change it belongs to, its secret sealed until it is delivered."""
+"""Mails in the outbox: stored in the transaction of a change, and sealed until they are delivered."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ PURPOSE = "mail"
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail to one person. `about` is its topic, for example `account.reset-password`; `title` has no secret."""
+    """A mail to one user. `about` is its topic, for example `account.reset-password`. `title` holds no secret."""
 
     user_id: str
     to: str
@@ -27,22 +27,22 @@ class Mail:
 
 
 class MailOutbox:
-    """Mails on their way to the notifications service, which sends them."""
+    """Hands mails to the notifications service, which sends them."""
 
     def __init__(self, outbox: Outbox, sealer: Sealer) -> None:
         self._outbox = outbox
         self._sealer = sealer
 
     async def put(self, transaction: Transaction, mail: Mail) -> None:
-        """Have a mail sent if, and only if, the transaction takes place."""
-        letter = json.dumps(asdict(mail) | {"id": new_id()})
-        await self._outbox.put(transaction, TOPIC, mail.user_id, self._sealer.seal(letter, PURPOSE))
+        """Send a mail if the transaction commits."""
+        payload = json.dumps(asdict(mail) | {"id": new_id()})
+        await self._outbox.put(transaction, TOPIC, mail.user_id, self._sealer.seal(payload, PURPOSE))
 
 
-def opened(note: OutboxMessage, sealer: Sealer) -> tuple[str, Mail]:
-    """Return a mail's own id, by which it is sent once, and the mail. Raises DeliveryRejectedError."""
+def unseal(message: OutboxMessage, sealer: Sealer) -> tuple[str, Mail]:
+    """Return a mail's id, which makes its delivery idempotent, and the mail. Raises DeliveryRejectedError."""
     try:
-        values = json.loads(sealer.open(note.payload, PURPOSE))
+        values = json.loads(sealer.open(message.payload, PURPOSE))
         return values.pop("id"), Mail(**values)
     except BrokenSealError:
         raise DeliveryRejectedError("it was sealed under a key that is not in TRIVET_SEAL_KEYS") from None

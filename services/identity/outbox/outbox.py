@@ -1,4 +1,4 @@
-"""What other services must know of a change: written with it, delivered after it, and again until it is confirmed."""
+"""The transactional outbox: messages to other services, stored with a change and retried until they are confirmed."""
 
 import contextlib
 import json
@@ -29,25 +29,31 @@ KEY_LENGTH = 255
 CAUSE_LENGTH = 255
 BATCH = 100
 RETRY_POLICY = RetryPolicy(attempts=24, first=timedelta(seconds=2), longest=timedelta(hours=1))
-"""How often a note that is refused is sent: its pauses grow to an hour, and add up to some 7 to 13 hours."""
+"""How a rejected message is retried. The pauses grow to an hour and add up to some 7 to 13 hours."""
 PARKED = "parked:"
-"""What the topic of a dead letter begins with: no relay reads there, and the index finds them all."""
+"""The prefix of a dead letter's topic. No relay reads such a topic, and the index finds all of them."""
 
-unconfirmed = Counter("trivet_invalidations_unconfirmed_total", "Invalidations left to the relay by their call.")
-lag = Gauge("trivet_outbox_lag_seconds", "How long the oldest note that is due has waited for its receiver.", ["topic"])
-refused = Counter("trivet_outbox_refused_total", "Attempts to deliver a note that its receiver refused.", ["topic"])
+unconfirmed = Counter(
+    "trivet_invalidations_unconfirmed_total", "Invalidations that were not confirmed at once and are left to the relay."
+)
+lag = Gauge("trivet_outbox_lag_seconds", "How many seconds the oldest due message has waited.", ["topic"])
+refused = Counter("trivet_outbox_refused_total", "Attempts to deliver a message that its receiver rejected.", ["topic"])
 
 
 Invalidate = Callable[[Sequence[str]], Awaitable[bool]]
-"""Drops what caches made of the tags; returns whether all of them have confirmed.
+"""Invalidates tags in the cache; returns whether every cache has confirmed.
 
-Raises Unavailable when the cache cannot be reached, DeliveryRejectedError when it does not take these tags.
+Raises Unavailable if the cache service is unreachable, and DeliveryRejectedError if it rejects the tags.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxMessage:
-    """One row that waits: what it is about, what its receiver is sent, how often it was refused, when it was due."""
+    """A message that waits for delivery.
+
+    `key` says what it is about, for example a user id. `attempts` counts its rejected deliveries. `due_at` is the time
+    of the next delivery, None for a message that was just written.
+    """
 
     id: int
     key: str
@@ -58,17 +64,17 @@ class OutboxMessage:
 
 
 Deliver = Callable[[Sequence[OutboxMessage]], Awaitable[None]]
-"""Sends notes to a receiver, which has confirmed all of them when this returns. It can be sent any of them twice.
+"""Delivers messages. When it returns, the receiver has confirmed all of them. A message can be delivered twice.
 
-Raises Unavailable when the receiver cannot be reached, DeliveryRejectedError when it does not take one of the notes.
+Raises Unavailable if the receiver is unreachable, and DeliveryRejectedError if it rejects one of the messages.
 """
 
 
 @dataclass(slots=True)
 class Invalidation:
-    """Tags that are invalidated after their transaction; `confirmed` once every cache has said so.
+    """An invalidation after a transaction. `confirmed` is true once every cache has confirmed it.
 
-    When the transaction's call goes on, that is so or is left to the relay: see `Database.transaction`.
+    If it is false when `Database.transaction` returns, the relay continues until the caches confirm.
     """
 
     confirmed: bool = False
@@ -76,7 +82,10 @@ class Invalidation:
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """Where a topic's notes go. `at_once`: also straight after the commit, which no answer waits for."""
+    """The receiver of a topic's messages, up to `batch` in one call.
+
+    `at_once`: a message is also delivered directly after its commit, in the background.
+    """
 
     deliver: Deliver
     batch: int = 1
@@ -84,13 +93,12 @@ class Subscriber:
 
 
 class Outbox:
-    """Notes to other services, delivered at least once each, by topic and in no fixed order.
+    """Messages to other services, by topic. Each is delivered at least once, in no fixed order.
 
-    A change adds one in its own transaction. An invalidation is sent after the commit from a task of the service's
-    own, which neither the call's cancel nor its deadline reaches; once it is confirmed, its row is removed. `relay`
-    sends what is left, the longest due first. A receiver that is away holds up its own topic alone, and a note that it
-    cannot answer holds up no other. A note that is refused holds up nothing: it is sent again after growing pauses, and
-    parked after the last of them.
+    A change adds its messages in its own transaction. An invalidation is sent after the commit in a background task,
+    which a cancel or the deadline of the call does not stop. A confirmed message is deleted. `relay` sends the rest,
+    the longest due first. An unreachable receiver delays its own topic only. A rejected message delays no other: it is
+    retried with a back-off, and parked as a dead letter after the last attempt.
     """
 
     def __init__(
@@ -111,25 +119,25 @@ class Outbox:
 
     @property
     def topics(self) -> Sequence[str]:
-        """The topics that have a receiver."""
+        """The topics that have a subscriber."""
         return tuple(self._subscribers)
 
     async def add(self, transaction: Transaction, *tags: str) -> Invalidation:
-        """Have the tags invalidated after the transaction, whatever becomes of the call or this process."""
-        note = await self._insert(transaction, INVALIDATIONS, tags[0], json.dumps({"tags": tags}))
+        """Invalidate the tags after the transaction, even if the call is cancelled or this process ends."""
+        message = await self._insert(transaction, INVALIDATIONS, tags[0], json.dumps({"tags": tags}))
         invalidation = Invalidation()
-        transaction.then(lambda: self._invalidate_now(note.id, tags, invalidation))
+        transaction.then(lambda: self._invalidate_now(message.id, tags, invalidation))
         return invalidation
 
     async def put(self, transaction: Transaction, topic: str, key: str, payload: str) -> None:
-        """Have a note delivered to its topic's receiver after the transaction. Secrets in the payload are sealed."""
-        note = await self._insert(transaction, topic, key, payload)
-        receiver = self._subscribers.get(topic)
-        if receiver is not None and receiver.at_once:
+        """Deliver a message to its topic's receiver after the transaction. The caller seals secrets in the payload."""
+        message = await self._insert(transaction, topic, key, payload)
+        subscriber = self._subscribers.get(topic)
+        if subscriber is not None and subscriber.at_once:
 
             async def send() -> None:
-                with contextlib.suppress(TooManyTasksError):  # then the relay sends it
-                    self._database.tasks.start(self._send_now(topic, receiver, note))
+                with contextlib.suppress(TooManyTasksError):  # the relay sends it
+                    self._database.tasks.start(self._send_now(topic, subscriber, message))
 
             transaction.then(send)
 
@@ -150,21 +158,22 @@ class Outbox:
             return
         invalidation.confirmed = True
         await failpoints.reach("identity.after_invalidation")
-        # The caller need not wait for this: a row that stays is only sent once more.
+        # In the background: if the row is not deleted, the relay sends it again.
         with contextlib.suppress(TooManyTasksError):
             self._database.tasks.start(self._remove([row_id]))
 
-    async def _send_now(self, topic: str, receiver: Subscriber, note: OutboxMessage) -> None:
+    async def _send_now(self, topic: str, subscriber: Subscriber, message: OutboxMessage) -> None:
         try:
-            await self._deliver(topic, receiver, [note])
+            await self._deliver(topic, subscriber, [message])
         except (ServiceError, DeliveryRejectedError):
-            logger.debug("a note of %s is left to the relay", topic)
+            logger.debug("a message of %s is left to the relay", topic)
 
     async def relay(self, *topics: str, older_than: timedelta = timedelta()) -> int:
-        """Send the due notes of these topics, or of all; return how many were confirmed.
+        """Deliver the due messages of these topics, or of all topics; return how many were confirmed.
 
-        Two relays at once send some twice, which does no harm. Raises Unavailable when a receiver or the database is
-        away, after the other topics had their turn.
+        `older_than` leaves out messages that became due later. Two concurrent relays deliver some messages twice,
+        which is harmless. Raises Unavailable if a receiver or the database is unreachable, after the other topics were
+        relayed.
         """
         confirmed, failure = 0, None
         for topic in topics or self.topics:
@@ -177,16 +186,16 @@ class Outbox:
         return confirmed
 
     async def _relay(self, topic: str, older_than: timedelta) -> int:
-        notes = await self._due(topic, older_than)
-        lag.labels(topic).set((self._now() - (notes[0].due_at or self._now())).total_seconds() if notes else 0)
-        # Notes with which the receiver seemed to be away are sent after the others, one by one, the one tried last at
-        # the end: a note that it cannot answer in time, or that ends its process, holds no other.
-        due = {note.id: note for note in notes}
+        messages = await self._due(topic, older_than)
+        lag.labels(topic).set((self._now() - (messages[0].due_at or self._now())).total_seconds() if messages else 0)
+        # A message during which the receiver was unreachable is a suspect: it may exceed the receiver's time or end its
+        # process. Suspects are sent last and one by one, so that they delay no other message.
+        due = {message.id: message for message in messages}
         suspects = self._suspects[topic] = [each for each in self._suspects.get(topic, ()) if each in due]
-        receiver, fresh = self._subscribers[topic], [note for note in notes if note.id not in suspects]
+        subscriber, fresh = self._subscribers[topic], [message for message in messages if message.id not in suspects]
         self._refused.discard(topic)
-        confirmed = await self._deliver_all(topic, receiver, fresh)
-        confirmed += await self._deliver_all(topic, replace(receiver, batch=1), [due[each] for each in suspects])
+        confirmed = await self._deliver_all(topic, subscriber, fresh)
+        confirmed += await self._deliver_all(topic, replace(subscriber, batch=1), [due[each] for each in suspects])
         if confirmed and topic not in self._refused:
             self._causes.pop(topic, None)
         return confirmed
@@ -200,7 +209,7 @@ class Outbox:
             .order_by(outbox.c.next_attempt_at, outbox.c.id)
             .limit(BATCH),
         )
-        # A row of a process before this column was there has been due since it was made.
+        # An older version writes no next_attempt_at: its rows are due since they were created.
         return [
             OutboxMessage(
                 row.id, row.key, row.payload, row.created_at, row.attempts, max(row.created_at, row.next_attempt_at)
@@ -208,42 +217,42 @@ class Outbox:
             for row in rows
         ]
 
-    async def _deliver_all(self, topic: str, receiver: Subscriber, notes: Sequence[OutboxMessage]) -> int:
+    async def _deliver_all(self, topic: str, subscriber: Subscriber, messages: Sequence[OutboxMessage]) -> int:
         confirmed = 0
-        for first in range(0, len(notes), receiver.batch):
-            batch = notes[first : first + receiver.batch]
-            tried = [note.id for note in batch]
+        for first in range(0, len(messages), subscriber.batch):
+            batch = messages[first : first + subscriber.batch]
+            tried = [message.id for message in batch]
             others = [each for each in self._suspects[topic] if each not in tried]
             self._suspects[topic] = others
             try:
-                confirmed += await self._deliver(topic, receiver, batch)
+                confirmed += await self._deliver(topic, subscriber, batch)
             except DeliveryRejectedError as error:
                 if len(batch) == 1:
-                    await self._put_off(topic, batch[0], error)
-                else:  # one of them is refused: the others are not to blame
-                    confirmed += await self._deliver_all(topic, replace(receiver, batch=1), batch)
+                    await self._postpone(topic, batch[0], error)
+                else:  # one of them is rejected: send each alone
+                    confirmed += await self._deliver_all(topic, replace(subscriber, batch=1), batch)
             except Unavailable:
                 self._suspects[topic] = others + tried
                 raise
         return confirmed
 
-    async def _deliver(self, topic: str, receiver: Subscriber, notes: Sequence[OutboxMessage]) -> int:
-        """Send notes and remove them; return how many were confirmed. Raises Unavailable and DeliveryRejectedError."""
+    async def _deliver(self, topic: str, subscriber: Subscriber, messages: Sequence[OutboxMessage]) -> int:
+        """Deliver messages and delete them; return how many. Raises Unavailable and DeliveryRejectedError."""
         try:
-            await receiver.deliver(notes)
+            await subscriber.deliver(messages)
         except _UnconfirmedError:
             return 0
         except (Unavailable, DeliveryRejectedError):
             raise
-        except Exception as error:  # a mistake of ours must not stop the topic
+        except Exception as error:  # a bug must not stop the topic
             raise _UnexpectedError(f"unexpected: {type(error).__name__}") from error
         await failpoints.reach("identity.after_delivery")
-        await self._remove([note.id for note in notes])
-        return len(notes)
+        await self._remove([message.id for message in messages])
+        return len(messages)
 
-    async def _invalidate_all(self, notes: Sequence[OutboxMessage]) -> None:
-        for note in notes:
-            if not await self._invalidate(_tags(note.payload)):
+    async def _invalidate_all(self, messages: Sequence[OutboxMessage]) -> None:
+        for message in messages:
+            if not await self._invalidate(_tags(message.payload)):
                 raise _UnconfirmedError
 
     async def _remove(self, row_ids: Sequence[int]) -> None:
@@ -252,10 +261,10 @@ class Outbox:
 
         await self._database.transaction("outbox.remove", work)
 
-    async def _put_off(self, topic: str, note: OutboxMessage, error: DeliveryRejectedError) -> None:
+    async def _postpone(self, topic: str, message: OutboxMessage, error: DeliveryRejectedError) -> None:
         refused.labels(topic).inc()
         self._refused.add(topic)
-        attempts, now = note.attempts + 1, self._now()
+        attempts, now = message.attempts + 1, self._now()
         is_last = attempts >= RETRY_POLICY.attempts
         values = {
             "topic": PARKED + topic if is_last else topic,
@@ -264,33 +273,39 @@ class Outbox:
             "last_error": str(error)[:CAUSE_LENGTH],
             "updated_at": now,
         }
-        # Of two relays that were refused at once, one counts.
-        same = (outbox.c.id == note.id, outbox.c.topic == topic, outbox.c.attempts == note.attempts)
+        # Of two concurrent relays, one counts the attempt.
+        same = (outbox.c.id == message.id, outbox.c.topic == topic, outbox.c.attempts == message.attempts)
 
         async def work(transaction: Transaction) -> None:
             await transaction.execute(update(outbox).where(*same).values(**values))
 
         await self._database.transaction("outbox.put_off", work)
-        self._tell(topic, note, error, is_parked=is_last)
+        self._log_rejection(topic, message, error, is_parked=is_last)
 
-    def _tell(self, topic: str, note: OutboxMessage, error: DeliveryRejectedError, *, is_parked: bool) -> None:
+    def _log_rejection(
+        self, topic: str, message: OutboxMessage, error: DeliveryRejectedError, *, is_parked: bool
+    ) -> None:
         if is_parked:
-            event = "outbox note %d of %s is parked after its last attempt: %s: see `trivet outbox list --parked`"
-            logger.error(event, note.id, topic, error)
-        elif self._causes.get(topic) != str(error):  # once, however many notes it concerns
+            event = "outbox message %d of %s is parked after its last attempt: %s: see `trivet outbox list --parked`"
+            logger.error(event, message.id, topic, error)
+        elif self._causes.get(topic) != str(error):  # once for all messages with this cause
             self._causes[topic] = str(error)
-            event = "outbox note %d of %s is refused and sent again later: %s: see `trivet outbox list`"
+            event = "outbox message %d of %s is rejected and will be retried: %s: see `trivet outbox list`"
             logger.error(
-                event, note.id, topic, error, exc_info=error.__cause__ if isinstance(error, _UnexpectedError) else None
+                event,
+                message.id,
+                topic,
+                error,
+                exc_info=error.__cause__ if isinstance(error, _UnexpectedError) else None,
             )
 
 
 class _UnexpectedError(DeliveryRejectedError):
-    """Delivering failed by a mistake of ours, which is logged with its traceback."""
+    """The delivery failed because of a bug, which is logged with its traceback."""
 
 
 class _UnconfirmedError(Exception):
-    """A cache has not confirmed yet: the note stays for the next time."""
+    """A cache has not confirmed yet: the message stays for the next relay."""
 
 
 def _tags(payload: str) -> list[str]:

@@ -23,7 +23,7 @@ from trivet.notifications.v1.resources_pb2 import NOTIFICATION_TYPE_EMAIL
 from trivet.notifications.v1.user_data_service_pb2 import EraseUserDataRequest
 from trivet.notifications.v1.user_data_service_pb2_grpc import UserDataServiceStub
 
-Answer = TypeVar("Answer")
+Response = TypeVar("Response")
 
 SECONDS = 2.0
 AUDIT_BATCH = 100
@@ -43,17 +43,17 @@ def subscribers(channel: Channel, sealer: Sealer) -> Mapping[str, Subscriber]:
     }
 
 
-async def _send_mail(stub: NotificationServiceStub, sealer: Sealer, notes: Sequence[OutboxMessage]) -> None:
-    for note in notes:
-        mail_id, letter = mail.opened(note, sealer)
-        if not letter.to:
-            continue  # written only so that the response time does not reveal whether the email is registered
+async def _send_mail(stub: NotificationServiceStub, sealer: Sealer, messages: Sequence[OutboxMessage]) -> None:
+    for message in messages:
+        mail_id, content = mail.unseal(message, sealer)
+        if not content.to:
+            continue  # a decoy: see `Mailer.decoy`
         notification = Notification(
-            user_id=letter.user_id,
+            user_id=content.user_id,
             type=NOTIFICATION_TYPE_EMAIL,
-            title=letter.title,
-            topic=letter.about,
-            email=Email(to=letter.to, subject=letter.subject, text=letter.text, html=letter.html),
+            title=content.title,
+            topic=content.about,
+            email=Email(to=content.to, subject=content.subject, text=content.text, html=content.html),
         )
         request = CreateNotificationRequest(notification=notification, request_id=f"mail:{mail_id}")
         try:
@@ -63,14 +63,14 @@ async def _send_mail(stub: NotificationServiceStub, sealer: Sealer, notes: Seque
                 raise
 
 
-async def _record(stub: AuditServiceStub, notes: Sequence[OutboxMessage]) -> None:
-    events = [_event(note) for note in notes]
+async def _record(stub: AuditServiceStub, messages: Sequence[OutboxMessage]) -> None:
+    events = [_event(message) for message in messages]
     await call(stub.RecordAuditEvents(RecordAuditEventsRequest(events=events), timeout=SECONDS))
 
 
-def _event(note: OutboxMessage) -> AuditEvent:
+def _event(message: OutboxMessage) -> AuditEvent:
     try:
-        values = json.loads(note.payload)
+        values = json.loads(message.payload)
         return AuditEvent(
             id=values["id"],
             time=timestamp(datetime.fromisoformat(values["time"])),
@@ -84,16 +84,16 @@ def _event(note: OutboxMessage) -> AuditEvent:
         raise DeliveryRejectedError("its payload cannot be read") from None
 
 
-async def _erase(stub: UserDataServiceStub, notes: Sequence[OutboxMessage]) -> None:
-    for note in notes:
-        request = EraseUserDataRequest(user_id=erasure.user_of(note))
+async def _erase(stub: UserDataServiceStub, messages: Sequence[OutboxMessage]) -> None:
+    for message in messages:
+        request = EraseUserDataRequest(user_id=erasure.user_of(message))
         if not (await call(stub.EraseUserData(request, timeout=SECONDS))).complete:
-            # The next relay continues, so that one large erasure does not delay the notes of others.
-            raise Unavailable("ERASURE_UNDER_WAY", "there is more to erase than one call has time for")
+            # The next relay continues, so that one large erasure does not delay the messages of others.
+            raise Unavailable("ERASURE_UNDER_WAY", "the erasure takes longer than one call")
 
 
-async def call(rpc: Awaitable[Answer]) -> Answer:
-    """Return the answer of a call to a receiver. Raises Unavailable and DeliveryRejectedError as `Deliver` says."""
+async def call(rpc: Awaitable[Response]) -> Response:
+    """Return the response of an RPC. Raises Unavailable and DeliveryRejectedError as `Deliver` describes."""
     try:
         return await rpc
     except grpc.aio.AioRpcError as error:

@@ -1,4 +1,4 @@
-"""What the outbox does in the background."""
+"""Starts the relays and the metrics of the outbox."""
 
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -12,13 +12,15 @@ from services.identity.store.database import Database
 RELAY_AFTER = timedelta(seconds=1)
 MEASURE_SECONDS = 10.0
 RELAY_PAUSE_SECONDS = 1.0
-"""The longest pause of a relay, also while the cache is away: until it is invalidated, it serves a revoked session."""
+"""The longest pause of a relay, also while the cache is unreachable: a late invalidation serves a revoked session."""
 
 
 async def run_outbox(stack: AsyncExitStack, outbox: Outbox, database: Database, *, relay_seconds: float) -> None:
-    """Relay notes and measure the backlog until the stack ends. Each topic has a task: a slow one delays no other."""
+    """Relay messages and measure the backlog until the stack ends. Each topic has its own task."""
     for topic in outbox.topics:
         relay = partial(outbox.relay, topic, older_than=RELAY_AFTER)
         name = f"relay of {topic}"
         await stack.enter_async_context(periodically(name, relay_seconds, relay, longest=RELAY_PAUSE_SECONDS))
-    await stack.enter_async_context(periodically("count of parked notes", MEASURE_SECONDS, Backlog(database).measure))
+    await stack.enter_async_context(
+        periodically("count of parked messages", MEASURE_SECONDS, Backlog(database).measure)
+    )

@@ -23,25 +23,25 @@ from services.identity.users.users import User, not_found
 ATTEMPTS = 2
 
 Recheck = Callable[[Transaction], Awaitable[None]]
-"""Looks, in the transaction, at what was checked before it. It raises if that does not hold any more."""
+"""Repeats in the transaction a check that was made before it. Raises if the check fails now."""
 
 
 class CheckedWork(Protocol):
-    """Work in a transaction that has to be proved there."""
+    """Work in a transaction. It locks the user and then calls `recheck`."""
 
     async def __call__(self, transaction: Transaction, /, *, recheck: Recheck) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class SignInResult:
-    """A user and a session that was just opened for them."""
+    """A user and the new session."""
 
     user: User
     opened: OpenedSession
 
 
 class Authentication:
-    """Signing in. Every method that hashes raises Unavailable (HASHING_OVERLOADED) before any work."""
+    """Sign-in and password change. A method that hashes raises Unavailable (HASHING_OVERLOADED) before any change."""
 
     def __init__(
         self, stores: Stores, *, hasher: Hasher, mailer: Mailer, rules: EmailRules, refuse_common: bool = True
@@ -59,27 +59,27 @@ class Authentication:
         self._rehash = Rehash(stores.database, stores.credentials, hasher)
 
     async def sign_in(self, email: str, password: str, origin: Origin, *, callback_url: str = "") -> SignInResult:
-        """Open a session for the right email and password, with two statements.
+        """Open a session for an email and its password, with two statements.
 
-        Raises Unauthenticated alike, and after the same work, for an unknown user and a wrong password;
-        PermissionDenied (EMAIL_NOT_VERIFIED, BANNED_USER) after the right one only; InvalidArgument (INVALID_EMAIL,
-        PASSWORD_TOO_LONG).
+        Raises Unauthenticated for an unknown user and for a wrong password, after the same work. Raises
+        PermissionDenied (EMAIL_NOT_VERIFIED, BANNED_USER) only after the right password, and InvalidArgument
+        (INVALID_EMAIL, PASSWORD_TOO_LONG).
         """
         address, candidate = normal_email(email), normal_password(password)
         found = await self._credentials.by_email(address)
         if not await self._hasher.verify(found.password if found else None, candidate) or found is None:
-            # Recorded for an unknown email too, so that both take the same time.
-            await self._note_failure(found, origin, "wrong password" if found else "unknown address")
-            raise _refused()
+            # Recorded for an unknown email too, so that both cases take the same time.
+            await self._record_failure(found, origin, "wrong password" if found else "unknown address")
+            raise _invalid_credentials()
         return await self.open_by_password(found, candidate, origin, callback_url=callback_url)
 
     async def open_by_password(
         self, found: Credential, password: str, origin: Origin, *, callback_url: str = ""
     ) -> SignInResult:
-        """Open a session for the user whose password this was when `found` was read.
+        """Open a session for a user whose password was checked against `found`.
 
-        Raises Unauthenticated if it is not any more, or the user is gone, and PermissionDenied (EMAIL_NOT_VERIFIED,
-        BANNED_USER).
+        Raises Unauthenticated if the password was changed or the user was deleted since then, and PermissionDenied
+        (EMAIL_NOT_VERIFIED, BANNED_USER).
         """
         for _ in range(ATTEMPTS):
             await self._admit(found, origin, callback_url)
@@ -87,31 +87,33 @@ class Authentication:
             if opened is not None:
                 self._rehash.after(found.user.id, found.password or "", password)
                 return SignInResult(found.user, opened)
-            # The user or the hash has changed since it was read. Only the hash changes when it is renewed.
-            found = await self._again(found, password)
-        raise _refused()
+            # The user or the hash has changed since it was read. A rehash changes only the hash.
+            found = await self._reread(found, password)
+        raise _invalid_credentials()
 
-    async def _again(self, found: Credential, password: str) -> Credential:
+    async def _reread(self, found: Credential, password: str) -> Credential:
         now = await self._credentials.by_user(found.user.id)
         if now is None:
-            raise _refused()
+            raise _invalid_credentials()
         if now.password != found.password and not await self._hasher.verify(now.password, password):
-            raise _refused()
+            raise _invalid_credentials()
         return now
 
     async def _admit(self, found: Credential, origin: Origin, callback_url: str) -> None:
         if self._rules.require_verification and not found.user.email_verified:
-            await self._remind(found.user, origin, callback_url)
-            raise PermissionDenied("EMAIL_NOT_VERIFIED", "the address has to be verified first")
+            await self._refuse_unverified(found.user, origin, callback_url)
+            raise PermissionDenied(
+                "EMAIL_NOT_VERIFIED", "the email address is not verified: follow the link in the mail first"
+            )
         if found.user.is_banned_at(self._now()):
-            await self._note_failure(found, origin, "banned")
+            await self._record_failure(found, origin, "banned")
             raise _banned()
 
-    async def _remind(self, user: User, origin: Origin, callback_url: str) -> None:
+    async def _refuse_unverified(self, user: User, origin: Origin, callback_url: str) -> None:
         async def work(transaction: Transaction) -> None:
             found = await self._users.find_locked_by_email(transaction, user.email)
-            if found is None or found.id != user.id:  # deleted, or has another address, since it was read
-                raise _refused()
+            if found is None or found.id != user.id:  # the user was deleted or has another email since
+                raise _invalid_credentials()
             if self._rules.verify_on_sign_in:
                 await self._mailer.verify_email(transaction, user, callback_url)
             event = Event(EventKind.SIGN_IN_FAILED, user.id, origin=origin, detail="address not verified")
@@ -120,7 +122,7 @@ class Authentication:
         await self._database.transaction("users.remind", work)
 
     async def open_by_link(self, transaction: Transaction, user: User, origin: Origin) -> OpenedSession | None:
-        """Open a session for a user who followed a link in a mail to them; None if they are banned."""
+        """Open a session for a user who followed a mailed link. Returns None for a banned user."""
         opened = await self._sessions.open(transaction, Proof(user.id, Method.EMAIL_LINK), origin)
         if opened is not None:
             await self._audit.record(transaction, Event(EventKind.SIGNED_IN, user.id, origin=origin))
@@ -137,12 +139,12 @@ class Authentication:
 
         return await self._database.transaction("sessions.open", work)
 
-    async def _note_failure(self, found: Credential | None, origin: Origin, why: str) -> None:
+    async def _record_failure(self, found: Credential | None, origin: Origin, why: str) -> None:
         user_id = found.user.id if found else ""
         await self._audit.record_alone(Event(EventKind.SIGN_IN_FAILED, user_id, origin=origin, detail=why))
 
     async def verify_password(self, user_id: str, password: str) -> Credential:
-        """Return the user whose password this is.
+        """Check a user's password; return the user and the hash.
 
         Raises InvalidArgument (INVALID_PASSWORD), FailedPrecondition (CREDENTIAL_ACCOUNT_NOT_FOUND), NotFound.
         """
@@ -152,12 +154,13 @@ class Authentication:
         if found.password is None:
             raise FailedPrecondition("CREDENTIAL_ACCOUNT_NOT_FOUND", "this user has no password")
         if not await self._hasher.verify(found.password, normal_password(password)):
-            raise _wrong()
+            raise _wrong_password()
         return found
 
     async def with_password(self, operation: str, user_id: str, password: str, work: CheckedWork) -> None:
-        """Do `work` in a transaction. It calls what it is handed once it has locked the user: the password is looked
-        at again there. Raises what `verify_password` does.
+        """Run `work` in a transaction after the password was checked. Its `recheck` compares the hash again there.
+
+        Raises as `verify_password` does.
         """
 
         async def recheck(transaction: Transaction, found: Credential) -> None:
@@ -171,16 +174,15 @@ class Authentication:
                 return await self._database.transaction(operation, done)
             except _ConcurrentChangeError:
                 continue
-        raise _wrong()
+        raise _wrong_password()
 
     async def change_password(
         self, user_id: str, current: str, new: str, *, end_others: bool | None, keep: str, origin: Origin
     ) -> tuple[User, OpenedSession | None]:
-        """Put a new password in the current one's place; return the user, and the new session if one was asked for.
+        """Change a password; return the user, and the new session if one was opened.
 
         `end_others`: True ends every session and opens a new one, False ends none, None ends all but `keep`.
-        Raises what `verify_password` does, PermissionDenied (BANNED_USER), and InvalidArgument for a new password that
-        is not taken.
+        Raises as `verify_password` does, PermissionDenied (BANNED_USER), and InvalidArgument as `new_password` does.
         """
         password = new_password(new, refuse_common=self._refuse_common, field="new_password")
         found = await self.verify_password(user_id, current)
@@ -189,7 +191,7 @@ class Authentication:
         async def work(transaction: Transaction, old_hash: str) -> OpenedSession | None:
             opened = None
             if end_others:
-                # Before the new password: every transaction locks the user's row before the credential's.
+                # Before the change: every transaction locks the user's row before the credential's.
                 opened = await self._sessions.open(
                     transaction, Proof(user_id, Method.PASSWORD_CHANGE, old_hash), origin
                 )
@@ -209,16 +211,16 @@ class Authentication:
                 change = partial(work, old_hash=found.password or "")
                 return found.user, await self._database.transaction("accounts.change_password", change)
             except _ConcurrentChangeError:
-                # The user or the hash has changed since it was read. Only the hash changes when it is renewed.
+                # The user or the hash has changed since it was read. A rehash changes only the hash.
                 found = await self.verify_password(user_id, current)
-        raise _wrong()
+        raise _wrong_password()
 
 
 class _ConcurrentChangeError(Exception):
-    """Another change was committed since the password was checked."""
+    """Another transaction changed the user or the password since it was checked."""
 
 
-def _refused() -> Unauthenticated:
+def _invalid_credentials() -> Unauthenticated:
     return Unauthenticated("INVALID_EMAIL_OR_PASSWORD", "Invalid email or password")
 
 
@@ -226,5 +228,5 @@ def _banned() -> PermissionDenied:
     return PermissionDenied("BANNED_USER", "This user is banned")
 
 
-def _wrong() -> InvalidArgument:
+def _wrong_password() -> InvalidArgument:
     return InvalidArgument("INVALID_PASSWORD", "Invalid password")

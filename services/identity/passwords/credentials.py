@@ -1,4 +1,4 @@
-"""Credentials: the account of a user that holds their password, stored as a hash."""
+"""Credentials: a user's password account, with the hash of the password."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ CREDENTIAL = "credential"
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A user, and the hash of their password; None if they have none."""
+    """A user and the hash of the password, None without a password."""
 
     user: User
     password: str | None
@@ -43,15 +43,15 @@ class Credentials:
         self._now = now
 
     async def by_email(self, email: str) -> Credential | None:
-        """Return the user with this address and their password's hash, with one statement; None if unknown."""
+        """Return the user with this email and the password hash, with one statement; None if the email is unknown."""
         return _credential(await self._database.first(BY_EMAIL, email=email))
 
     async def by_user(self, user_id: str) -> Credential | None:
-        """Return a user and their password's hash, with one statement; None if unknown."""
+        """Return a user and the password hash, with one statement; None if the user is unknown."""
         return _credential(await self._database.first(BY_USER, user_id=user_id))
 
     async def add_credential(self, transaction: Transaction, user_id: str, password_hash: str) -> None:
-        """Give a user a password. Raises DuplicateError if they have one."""
+        """Add a password to a user. Raises DuplicateError if the user has one."""
         now = self._now()
         await transaction.execute(
             insert(accounts).values(
@@ -77,7 +77,7 @@ class Credentials:
             await self.add_credential(transaction, user_id, password_hash)
 
     async def password_changed_at(self, transaction: Transaction, user_id: str) -> datetime | None:
-        """Return when a user's password was last changed, None if it never was or they have none."""
+        """Return when a user's password was last changed, None if it never was, or without a password."""
         times = select(accounts.c.created_at, accounts.c.updated_at).where(
             accounts.c.user_id == user_id, accounts.c.provider == CREDENTIAL
         )
@@ -85,20 +85,20 @@ class Credentials:
         return row.updated_at if row and row.updated_at > row.created_at else None
 
     async def unlink_providers(self, transaction: Transaction, user_id: str) -> None:
-        """Remove whatever opens a user's account besides a password."""
+        """Delete all accounts of a user at providers. The password stays."""
         await transaction.execute(
             delete(accounts).where(accounts.c.user_id == user_id, accounts.c.provider != CREDENTIAL)
         )
 
     async def has_password(self, transaction: Transaction, user_id: str, password_hash: str) -> bool:
-        """Whether a user has this hash, which does not change before the transaction has ended."""
+        """Whether a user has this password hash. Locks it until the transaction ends."""
         same = select(accounts.c.id).where(
             accounts.c.user_id == user_id, accounts.c.provider == CREDENTIAL, accounts.c.password == password_hash
         )
         return (await transaction.execute(same.with_for_update())).first() is not None
 
     async def replace_password(self, transaction: Transaction, user_id: str, old_hash: str, new_hash: str) -> bool:
-        """Put one hash in another's place; return False if the other is not there any more."""
+        """Replace a password hash. Returns False if the user's hash is no longer `old_hash`."""
         found = await transaction.execute(
             update(accounts)
             .where(accounts.c.user_id == user_id, accounts.c.provider == CREDENTIAL, accounts.c.password == old_hash)

@@ -1,4 +1,4 @@
-"""Hashing passwords beside everything else: in threads of their own, behind a short queue that sheds."""
+"""Password hashing in a thread pool with a bounded queue, which sheds load."""
 
 import asyncio
 import contextlib
@@ -21,16 +21,16 @@ from runtime.errors import Unavailable
 
 T = TypeVar("T")
 NICENESS = 10
-# `SALT:KEY` in hexadecimal; the salt is used as the 32 characters that it is written in.
+# `SALT:KEY` in hexadecimal. The salt is used as these 32 characters, not decoded.
 BETTER_AUTH_SCRYPT = re.compile(r"([0-9a-f]{32}):([0-9a-f]{128})")
 
-shed = Counter("trivet_hashing_shed_total", "Passwords refused unhashed because too many were waiting.")
+shed = Counter("trivet_hashing_shed_total", "Passwords that were not hashed because the queue was full.")
 waiting = Gauge("trivet_hashing_waiting", "Passwords that wait for a thread.")
 
 
 @dataclass(frozen=True)
 class HashingConfig:
-    """Argon2id's parameters (OWASP's numbers), and how many may hash and wait at once."""
+    """Argon2id's parameters, by default OWASP's, the number of threads, and the size of the queue."""
 
     memory_kib: int = 19 * 1024
     passes: int = 2
@@ -40,19 +40,18 @@ class HashingConfig:
 
 
 class Hasher:
-    """Makes and checks password hashes without holding up the event loop.
+    """Makes and checks password hashes without blocking the event loop. Use it as a context manager.
 
-    Memory is bounded by workers x memory_kib. A thread takes the next password itself, without a turn of the event loop
-    in which it would be idle. A call that was cancelled or ran out of time while it waited costs nothing. Use it as a
-    context manager.
+    Memory is bounded by workers x memory_kib. A thread takes the next password without waiting for the event loop. A
+    call that is cancelled while it waits is not hashed.
     """
 
     def __init__(self, cost: HashingConfig | None = None) -> None:
         self._cost = cost or HashingConfig()
         self._argon2 = PasswordHasher(self._cost.passes, self._cost.memory_kib, self._cost.lanes)
         self._unfinished = 0
-        self._threads = ThreadPoolExecutor(self._cost.workers, "hashing", initializer=_step_back)
-        # Checked for users that are unknown or have no password, so that they take as long as all others.
+        self._threads = ThreadPoolExecutor(self._cost.workers, "hashing", initializer=_lower_priority)
+        # Checked for unknown users and users without a password, so that all checks take the same time.
         self._dummy = self._argon2.hash("no user has this password")
 
     def __enter__(self) -> "Hasher":
@@ -66,16 +65,16 @@ class Hasher:
         return await self._in_a_thread(lambda: self._argon2.hash(password))
 
     async def verify(self, stored: str | None, password: str) -> bool:
-        """Whether the password is the stored one, by the scheme it is stored in; None takes as long, and is not.
+        """Whether the password matches the stored hash. None matches no password, and takes the same time.
 
-        The schemes are Argon2 and the scrypt of Better Auth; whatever else is stored matches nothing.
+        The schemes are Argon2 and the scrypt of Better Auth. A hash of another scheme matches no password.
         Raises Unavailable (HASHING_OVERLOADED) before any work.
         """
         right = await self._in_a_thread(lambda: self._matches(stored or self._dummy, password))
         return right and stored is not None
 
     def is_outdated(self, stored: str) -> bool:
-        """Whether a hash is of another scheme than ours, or took less memory or fewer passes than are set now."""
+        """Whether a hash is not Argon2id, or has less memory or fewer passes than the current configuration."""
         try:
             used = extract_parameters(stored)
         except InvalidHashError:
@@ -85,7 +84,7 @@ class Hasher:
 
     @property
     def is_busy(self) -> bool:
-        """Whether passwords wait: what can be done another time should be."""
+        """Whether passwords wait in the queue. Optional work should be postponed then."""
         return self._waiting > 0
 
     def _matches(self, stored: str, password: str) -> bool:
@@ -102,16 +101,18 @@ class Hasher:
     async def _in_a_thread(self, work: Callable[[], T]) -> T:
         if self._waiting >= self._cost.queue:
             shed.inc()
-            raise Unavailable("HASHING_OVERLOADED", "too many passwords wait to be checked: try again", retry_after=1.0)
+            raise Unavailable(
+                "HASHING_OVERLOADED", "too many passwords wait to be hashed: retry later", retry_after=1.0
+            )
         job = self._threads.submit(work)
         done = asyncio.wrap_future(job)
         self._count(1)
-        # The thread is free when it is done, not when its caller has left.
+        # Counted until the thread is free, also if the caller was cancelled.
         done.add_done_callback(lambda _: self._count(-1))
         try:
             return await asyncio.shield(done)
         finally:
-            job.cancel()  # does nothing once a thread has begun
+            job.cancel()  # no effect once a thread has started
 
     def _count(self, change: int) -> None:
         self._unfinished += change
@@ -122,8 +123,8 @@ class Hasher:
         return max(0, self._unfinished - self._cost.workers)
 
 
-def _step_back() -> None:
-    """Let the scheduler prefer everything else of ours; on Linux a thread has a niceness of its own."""
+def _lower_priority() -> None:
+    """Lower this thread's priority below the rest of the process. Only on Linux, a thread has its own niceness."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

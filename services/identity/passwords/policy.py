@@ -1,4 +1,4 @@
-"""Which passwords are taken, and the one form in which they are compared."""
+"""The rules for passwords: length, common passwords, and normalization."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from runtime.errors import InvalidArgument
 MIN_LENGTH = 8
 MAX_LENGTH = 128
 MAX_CHECKED_LENGTH = 1_024
-"""Of a password that is checked, in characters: where users were imported from, more than MAX_LENGTH may be allowed."""
+"""The maximum length of a password that is checked. Imported users can have passwords longer than MAX_LENGTH."""
 COMMON = Path(__file__).with_name("common_passwords.txt")
 
 
 @cache
 def common_passwords() -> frozenset[str]:
-    """Return the 3,000 that are tried first, in lower case."""
+    """Return the 3,000 most common passwords, in lower case."""
     return frozenset(_lines())
 
 
@@ -27,14 +27,14 @@ def _lines() -> Iterator[str]:
 
 
 def utf16_length(text: str) -> int:
-    """Return how many UTF-16 code units a text has, which is JavaScript's `length`: two for an emoji."""
+    """Return the number of UTF-16 code units of a text, which is JavaScript's `length`: two for an emoji."""
     return len(text) + sum(character > "\uffff" for character in text)
 
 
 def normal_password(text: str, *, field: str = "password") -> str:
-    """Return a password to be checked, as it is hashed: NFKC, nothing trimmed.
+    """Return a password to check in its normal form: NFKC, not trimmed.
 
-    The bound is far above that of new passwords, so that nobody who was imported is locked out.
+    The limit is higher than for new passwords, so that imported users can sign in.
     Raises InvalidArgument (PASSWORD_TOO_LONG).
     """
     if len(text) > MAX_CHECKED_LENGTH:
@@ -43,7 +43,7 @@ def normal_password(text: str, *, field: str = "password") -> str:
 
 
 def new_password(text: str, *, refuse_common: bool, field: str = "password") -> str:
-    """Return a password to be set, as it is hashed. Its length is counted as Better Auth does: UTF-16, before NFKC.
+    """Return a new password in its normal form. Its length is counted as in Better Auth: UTF-16, before NFKC.
 
     Raises InvalidArgument: PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG or PASSWORD_TOO_COMMON.
     """

@@ -1,4 +1,4 @@
-"""Rehash: replaces an imported or outdated hash after a sign-in with the right password."""
+"""Rehash: replaces an imported or outdated hash after a successful sign-in."""
 
 from prometheus_client import Counter
 
@@ -9,14 +9,14 @@ from services.identity.passwords.hashing import Hasher
 from services.identity.store.database import Database, Transaction
 
 rehashed = Counter(
-    "trivet_password_hashes_renewed_total", "Outdated password hashes, by what became of them.", ["outcome"]
+    "trivet_password_hashes_renewed_total", "Outdated password hashes after a sign-in, by outcome.", ["outcome"]
 )
 
 
 class Rehash:
-    """Replaces outdated hashes after sign-ins, which neither wait for it nor fail with it.
+    """Replaces outdated hashes in the background. The sign-in does not wait for it or fail with it.
 
-    Whoever is put off, because passwords of others wait to be checked, has another chance at the next sign-in.
+    If passwords of other users wait to be hashed, the rehash is postponed to the next sign-in.
     """
 
     def __init__(self, database: Database, credentials: Credentials, hasher: Hasher) -> None:
@@ -25,7 +25,7 @@ class Rehash:
         self._hasher = hasher
 
     def after(self, user_id: str, stored: str, password: str) -> None:
-        """Begin to replace `stored`, which the password was just found to match, if it is outdated."""
+        """Start to replace the hash `stored` if it is outdated. `password` matches it."""
         if not self._hasher.is_outdated(stored):
             return
         if self._hasher.is_busy:
@@ -43,7 +43,7 @@ class Rehash:
             async def work(transaction: Transaction) -> bool:
                 return await self._credentials.replace_password(transaction, user_id, stored, fresh)
 
-            # False: another sign-in was first, or the password is another by now.
+            # False: another sign-in was first, or the password was changed.
             done = await self._database.transaction("accounts.renew_password", work)
         except ServiceError:
             rehashed.labels("failed").inc()

@@ -1,4 +1,4 @@
-"""Password resets: a mailed link with a token, and the new password that it permits."""
+"""Password resets: a mailed link with a token, and a new password for the token."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ NO_USER = "-"
 
 
 class PasswordResets:
-    """Asking for a reset, and doing it."""
+    """Requests and completes password resets."""
 
     def __init__(
         self, stores: Stores, *, hasher: Hasher, mailer: Mailer, rules: EmailRules, refuse_common: bool = True
@@ -39,9 +39,9 @@ class PasswordResets:
         self._refuse_common = refuse_common
 
     async def request(self, email: str, redirect_url: str) -> None:
-        """Mail a link to the user with this address; for any other address do the same work, and mail nothing.
+        """Mail a link to the user with this email. For an unknown email, do the same work without a mail.
 
-        Links that were mailed before stay good for their hour: a stranger's request must not void them. Raises
+        Earlier links stay valid for their hour, so that a stranger's request cannot void them. Raises
         FailedPrecondition (RESET_PASSWORD_DISABLED) and InvalidArgument (INVALID_EMAIL).
         """
         if not self._rules.password_reset:
@@ -51,8 +51,8 @@ class PasswordResets:
 
         async def work(transaction: Transaction) -> None:
             user = await self._users.find_locked_by_email(transaction, address)
-            whose = user.id if user else NO_USER
-            await self._one_time_secrets.put(transaction, PURPOSE, whose, token, LIFETIME, data=address)
+            subject = user.id if user else NO_USER
+            await self._one_time_secrets.put(transaction, PURPOSE, subject, token, LIFETIME, data=address)
             if user is None:
                 await self._mailer.decoy(transaction, redirect_url)
             else:
@@ -61,15 +61,15 @@ class PasswordResets:
         await self._database.transaction("verifications.request_reset", work)
 
     async def is_valid(self, token: str) -> bool:
-        """Whether a token would be taken."""
+        """Whether a token is valid."""
         return await self._one_time_secrets.find(PURPOSE, token) is not None
 
     async def reset(self, token: str, password: str, origin: Origin) -> None:
-        """Set a password for a token, and end all of the user's sessions and other tokens, in one transaction.
+        """Set a password for a token, and end the user's sessions and other tokens, in one transaction.
 
-        The token is spent by what succeeds alone, and is good only while its user has the address that it was mailed
-        to. If that address was never verified, this is the first proof of it: what others may have linked to the
-        account before goes. Raises InvalidArgument (INVALID_TOKEN, or why the password is not taken) and NotFound.
+        A failure does not use the token up. The token is valid only while its user has the email that it was mailed
+        to. If this email was never verified, the accounts at providers are deleted: a stranger may have linked them.
+        Raises InvalidArgument (INVALID_TOKEN, and as `new_password` does) and NotFound.
         """
         normal = new_password(password, refuse_common=self._refuse_common, field="new_password")
         found = await self._one_time_secrets.find(PURPOSE, token)
@@ -78,7 +78,7 @@ class PasswordResets:
         password_hash = await self._hasher.hash(normal)
 
         async def work(transaction: Transaction) -> None:
-            # The user before the token, as a deletion goes: neither then waits for what the other holds.
+            # Locks the user before the token, as a deletion does, so that the two cannot deadlock.
             user = await self._users.find_locked(transaction, found.subject)
             spent = await self._one_time_secrets.take(transaction, PURPOSE, token)
             if spent is None or user.email != spent.data:

@@ -1,4 +1,4 @@
-"""AuthService: signing up, in and out, and passwords."""
+"""AuthService: sign-up, sign-in, sign-out and passwords."""
 
 from runtime.rpc.actor import current_actor
 from services.identity.messages import Context, decode_id, decode_url

@@ -15,7 +15,7 @@ from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.policy import new_password
 from services.identity.sessions.session import OpenedSession, Origin
 from services.identity.sessions.session_gate import Method, Proof
-from services.identity.store import idempotency as asked_before
+from services.identity.store import idempotency
 from services.identity.store.database import Transaction
 from services.identity.store.faults.errors import DuplicateError
 from services.identity.store.idempotency import IdempotencyKeys, IdempotentRequest
@@ -32,20 +32,20 @@ class NewUser:
     email: str
     password: str
     image: str | None = None
-    callback_url: str = ""  # where the link of the verification mail leads in the end
-    additional: str | None = None  # a JSON object, see `fields.py`
+    callback_url: str = ""  # the page after the link of the verification mail
+    additional: str | None = None  # a JSON object, see `custom_fields.py`
 
 
 @dataclass(frozen=True, slots=True)
 class SignUpResult:
-    """A new user, and their first session if signing up opens one."""
+    """A new user, and the first session if one was opened."""
 
     user: User
     opened: OpenedSession | None
 
 
 class SignUp:
-    """Makes users. Raises Unavailable (HASHING_OVERLOADED) before any work."""
+    """Creates users. Raises Unavailable (HASHING_OVERLOADED) before any change."""
 
     def __init__(
         self,
@@ -70,15 +70,15 @@ class SignUp:
         self._idempotency_keys = IdempotencyKeys(stores.database, now=stores.now)
 
     async def sign_up(self, new: NewUser, origin: Origin, *, caller: str = "", request_id: str = "") -> SignUpResult:
-        """Make a user with a password, and a first session if the rules say so, in one transaction.
+        """Create a user with a password, and a first session if the rules say so, in one transaction.
 
-        With a request id, the same again answers the same user with a new session. Raises AlreadyExists (EMAIL_TAKEN),
-        InvalidArgument (email, password or request id) and FailedPrecondition (REQUEST_ID_REUSED). Where signing up
-        opens no session, an address that is taken is answered with a user who is made up, after the same work.
+        A repeated call with the same `request_id` returns the same user with a new session. Raises AlreadyExists
+        (EMAIL_TAKEN), InvalidArgument (email, password or request id) and FailedPrecondition (REQUEST_ID_REUSED).
+        If a sign-up opens no session, a taken email returns a fictitious user instead, after the same work.
         """
         email = normal_email(new.email)
         password = new_password(new.password, refuse_common=self._refuse_common)
-        asked = asked_before.request(caller, request_id, new.name, email, new.image, new.additional)
+        asked = idempotency.request(caller, request_id, new.name, email, new.image, new.additional)
         if asked is not None and (again := await self._signed_up_before(asked, password, origin)) is not None:
             return again
         is_taken = await self._credentials.by_email(email) is not None
@@ -93,11 +93,11 @@ class SignUp:
             return await self._again_or_taken(new, email, password, origin, asked)
 
     async def _pretend(self, new: NewUser, email: str) -> SignUpResult:
-        """Return an invented user after the work of a real sign-up: the email is taken."""
+        """Return a fictitious user after the work of a real sign-up: the email is taken."""
         user = self._new_user(new, email)
 
         async def work(transaction: Transaction) -> SignUpResult:
-            # Written and taken back before anybody can see it: what is left out here could be timed.
+            # Inserted and deleted in one transaction, so that the response time does not reveal the taken email.
             await self._write(transaction, replace(user, email=user.id), new_id())
             await transaction.execute(delete(users).where(users.c.id == user.id))
             await self._mailer.decoy(transaction, new.callback_url)
@@ -108,7 +108,7 @@ class SignUp:
     async def _again_or_taken(
         self, new: NewUser, email: str, password: str, origin: Origin, asked: IdempotentRequest | None
     ) -> SignUpResult:
-        """Handle a lost race: the same request sent twice at once, or another one with the same email."""
+        """Handle a lost race: a concurrent call with the same request id, or with the same email."""
         if asked is not None and (again := await self._signed_up_before(asked, password, origin)) is not None:
             return again
         if self._rules.signing_up_opens_a_session:
@@ -120,9 +120,9 @@ class SignUp:
         if user_id is None:
             return None
         found = await self._credentials.by_user(user_id)
-        # The password is part of the body, and its hash the only thing kept of it.
+        # The password is part of the request, but only its hash is stored.
         if found is None or not await self._hasher.verify(found.password, password):
-            raise asked_before.reused()
+            raise idempotency.reused()
         if not self._rules.signing_up_opens_a_session:
             return SignUpResult(found.user, None)
         signed_in = await self._authentication.open_by_password(found, password, origin)

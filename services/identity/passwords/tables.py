@@ -1,4 +1,4 @@
-"""The table of accounts: a row for each way in which a user signs in, a password or an identity at a provider."""
+"""The table of accounts. An account is one way to sign in: a password, or an identity at a provider."""
 
 from sqlalchemy import Column, String, Text, UniqueConstraint
 

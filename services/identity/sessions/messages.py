@@ -22,5 +22,5 @@ def encode_session(session: Session) -> resources_pb2.Session:
 
 def decode_origin(origin: resources_pb2.SessionOrigin) -> Origin:
     remember = origin.remember_me if origin.HasField("remember_me") else True
-    # PostgreSQL has no NUL in text; an address or a browser that holds one is not worth refusing a sign-in.
+    # PostgreSQL cannot store NUL in text. It is removed here, so that it does not fail a sign-in.
     return Origin(origin.ip_address.replace("\0", ""), origin.user_agent.replace("\0", ""), remember)

@@ -1,4 +1,4 @@
-"""SessionService: checking, listing and ending sessions."""
+"""SessionService: verifies, refreshes, lists and ends sessions."""
 
 from runtime.clock import timestamp
 from runtime.errors import InvalidArgument
@@ -90,7 +90,9 @@ class SessionServicer(SessionServiceServicer):
         keep = request.keep_session_id or current_actor.get().session_id
         if not keep:
             raise InvalidArgument(
-                "REQUIRED_FIELD_MISSING", "say which session to keep: none asks", field="keep_session_id"
+                "REQUIRED_FIELD_MISSING",
+                "keep_session_id is required if the caller has no session",
+                field="keep_session_id",
             )
         ended = await self._sessions.revoke_others(user_id, decode_id(keep))
         return RevokeOtherSessionsResponse(revoked_count=ended.count, confirmed=ended.confirmed)

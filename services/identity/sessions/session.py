@@ -1,4 +1,4 @@
-"""What a session is: its values, its columns, and the tags of what caches make of it."""
+"""The values of a session, its columns, and its cache tags."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from services.identity.users.users import User
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long a session lives, and how old its last refresh must be before the next."""
+    """The lifetime of a session, and the minimum age of its last refresh before the next."""
 
     expires: timedelta = timedelta(days=7)
     update: timedelta = timedelta(days=1)
@@ -23,7 +23,7 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a session is opened. `remember=False` makes it one of a day that is never refreshed."""
+    """The client that opens a session. `remember=False` opens a session of one day that is never refreshed."""
 
     ip_address: str = ""
     user_agent: str = ""
@@ -32,7 +32,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One signed-in device, as a row holds it but for its token's hash."""
+    """A session, as the row stores it, without the hash of the token."""
 
     id: str
     user_id: str
@@ -42,16 +42,16 @@ class Session:
     user_agent: str
     created_at: datetime
     updated_at: datetime
-    additional: str | None = None  # a JSON object, see `fields.py`
+    additional: str | None = None  # a JSON object, see `custom_fields.py`
 
     def slides_at(self, lifetimes: Lifetimes) -> datetime:
-        """Return from when on a refresh moves its end: Better Auth's rule; never before the end if unremembered."""
+        """Return the time from which a refresh extends the session, as in Better Auth. A session of one day is never extended."""
         return self.expires_at - lifetimes.expires + lifetimes.update if self.remembered else self.expires_at
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """A new session, and the only copy of the token that opens it."""
+    """A new session and its token, which is not stored."""
 
     session: Session
     token: str
@@ -64,7 +64,7 @@ class OpenedSession:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedSession:
-    """A session that is open, whose it is, and from when on a refresh moves its end."""
+    """An active session, its user, and the time from which a refresh extends it."""
 
     session: Session
     user: User
@@ -73,9 +73,9 @@ class VerifiedSession:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """How many sessions were ended, and whether every cache has dropped them by now.
+    """The number of sessions that were ended, and whether every cache has dropped them.
 
-    Where none was, nothing is known: an earlier call may have ended it, and its caches may still have to hear of it.
+    With a count of 0, `confirmed` is False: an earlier call may have ended the session, without confirmation so far.
     """
 
     count: int
@@ -83,7 +83,7 @@ class Revocation:
 
     @classmethod
     def of(cls, outcome: tuple[int, Invalidation | None]) -> "Revocation":
-        """Return the result of a transaction that deleted sessions, after its commit."""
+        """Return the result of a transaction that deleted sessions. Call it after the commit."""
         count, invalidation = outcome
         return cls(count, invalidation is not None and invalidation.confirmed)
 
@@ -92,15 +92,15 @@ COLUMNS = tuple(sessions.c[name] for name in Session.__dataclass_fields__)
 
 
 def session_of(row: Row[Any] | Sequence[Any]) -> Session:
-    """Return the session in the last columns of a row that were selected as COLUMNS."""
+    """Return the session in a row that ends with COLUMNS."""
     return Session(*row[-len(COLUMNS) :])
 
 
 def tag_of(session_id: str) -> str:
-    """Return the tag of everything in caches that is made of a session."""
+    """Return the cache tag of all entries that contain a session."""
     return f"session:{session_id}"
 
 
 def tag_of_all(user_id: str) -> str:
-    """Return the tag of everything in caches that is made of any of a user's sessions."""
+    """Return the cache tag of all entries that contain any session of a user."""
     return f"sessions:{user_id}"

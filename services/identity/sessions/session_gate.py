@@ -1,4 +1,4 @@
-"""The gate to a session: the only statement that inserts one, and the conditions that it checks as it does."""
+"""The session gate: the only statement that inserts a session, and the conditions that it checks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from services.identity.users.tables import users
 
 
 class Method(Enum):
-    """How users prove who they are. A new way to sign in is a new member, and the gate decides what it requires."""
+    """The ways to sign in. A new way is a new member here, and the gate decides what it requires."""
 
     PASSWORD = auto()
     PASSWORD_CHANGE = auto()
@@ -35,7 +35,7 @@ A link verifies the email, a provider has rules of its own (`OAuthRules`), and a
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The user for whom a session is opened, and how they proved who they are.
+    """The user for whom a session is opened, and the method of the sign-in.
 
     `password_hash` is the hash that the password was checked against; None without a password.
     """
@@ -49,9 +49,9 @@ class Proof:
 def writing_for(*, has_password: bool, needs_verified_email: bool) -> StaticInsert:
     """Return the INSERT of a session, which inserts nothing unless the proof holds. Each variant is built once.
 
-    It locks the rows of the user and the password. It waits for a ban, a password change or a deletion that is not
-    committed yet, and a later one finds this session and ends it. Without the lock, an engine that reads committed
-    rows would read the old ones and write a session that the change does not see.
+    It locks the rows of the user and the password. It waits for an uncommitted ban, password change or deletion, and a
+    later one finds this session and ends it. Without the lock, an engine could read the rows before such a change and
+    insert a session that the change does not end.
     """
     values: list[Any] = [bindparam(f"new_{column.name}", type_=column.type) for column in sessions.c]
     source: FromClause = users

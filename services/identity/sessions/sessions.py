@@ -1,4 +1,4 @@
-"""Sessions: opening, checking, refreshing, listing and ending them."""
+"""Opens, verifies, refreshes, lists and ends sessions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -50,7 +50,10 @@ def not_found() -> NotFound:
 
 
 class Sessions:
-    """The sessions of a database. Their ends are told to caches before a method returns, as `Outbox` says."""
+    """The sessions of a database. The end of a session invalidates the caches before a method returns.
+
+    See `Outbox` for an invalidation that the caches do not confirm in time.
+    """
 
     def __init__(
         self,
@@ -83,11 +86,11 @@ class Sessions:
         return OpenedSession(session, new_id())
 
     async def open(self, transaction: Transaction, proof: Proof, origin: Origin) -> OpenedSession | None:
-        """Open a session: every way to sign in calls this, and nothing else inserts one.
+        """Open a session. Every way to sign in calls this, and nothing else inserts a session.
 
-        Returns None if the proof does not hold at this moment: the user is gone or banned, the password was changed,
-        or the email is not verified and has to be. The conditions are in `session_gate.py`. The rows that the proof
-        depends on are locked until the transaction ends; a change that comes later ends this session too.
+        Returns None if the proof does not hold: the user was deleted or banned, the password was changed, or the email
+        must be verified and is not. `session_gate.py` has the conditions. The rows that the proof depends on are locked
+        until the transaction ends, so a later change ends this session too.
         """
         opened = self.prepare(proof.user_id, origin)
         statement, values = insert_if_proved(
@@ -97,19 +100,19 @@ class Sessions:
         return opened if written.rows else None
 
     async def verify(self, token: str) -> VerifiedSession:
-        """Return whose session a token opens, with one statement.
+        """Return the session and the user of a token, with one statement.
 
-        Raises NotFound if it has expired or its user is kept out, Absent if there is none. That may be remembered and
-        hides nothing: a token is drawn at random as its session is written, and nobody has it to ask with before.
+        Raises NotFound if the session has expired or the user is banned, and Absent if the token is unknown. Caches can
+        store this absence: a token is random and is created with its session, so it cannot be looked up before.
         """
         row = await self._database.first(VERIFY, token_hash=token_hash(token))
         await failpoints.reach("sessions.before_fill")
         return self._open(row)
 
     async def refresh(self, token: str) -> tuple[VerifiedSession, bool]:
-        """Move a session's end if its time to slide has come; return it and whether this call moved it.
+        """Extend a session if its `slides_at` has passed; return it and whether this call extended it.
 
-        Of several calls at once one wins. Raises NotFound as `verify` does.
+        Of concurrent calls, one extends it. Raises NotFound as `verify` does.
         """
         statement = BY_TOKEN.params(token_hash=token_hash(token))
 
@@ -132,10 +135,10 @@ class Sessions:
         return await self._database.transaction("sessions.refresh", work)
 
     async def update(self, user_id: str, session_id: str, additional: Mapping[str, Any]) -> Session:
-        """Set additional members of an active session of a user; others stay, also when a concurrent call changes them.
+        """Set custom fields of a user's active session. Other fields keep their values, also under concurrent calls.
 
-        When it was last refreshed stays too: its end is reckoned from there. Raises NotFound, and InvalidArgument for
-        too much.
+        `updated_at` stays, because it is the time of the last refresh. Raises NotFound, and InvalidArgument
+        (ADDITIONAL_TOO_LARGE).
         """
 
         async def work(transaction: Transaction) -> Session:
@@ -152,27 +155,27 @@ class Sessions:
         return await self._database.transaction("sessions.update", work)
 
     async def find(self, user_id: str, session_id: str) -> Session | None:
-        """Return an active session of a user by its id, None if there is none."""
+        """Return a user's active session by its id, None if there is none."""
         row = await self._database.row("sessions.find", self._active(user_id).where(sessions.c.id == session_id))
         return session_of(row) if row else None
 
     async def verify_fresh(self, transaction: Transaction, user_id: str, session_id: str) -> None:
-        """Return if this is an open session of the user's of the last day, which does not end before the transaction.
+        """Lock an active session of the user that was opened less than a day ago.
 
-        Raises FailedPrecondition (SESSION_NOT_FRESH) otherwise.
+        Raises FailedPrecondition (SESSION_NOT_FRESH) if there is none.
         """
         session = await self.find_locked(transaction, user_id, session_id)
         if session is None or not is_fresh(session.created_at, self._now()):
-            raise FailedPrecondition("SESSION_NOT_FRESH", "sign in again first: the session is older than a day")
+            raise FailedPrecondition("SESSION_NOT_FRESH", "the session is older than a day: sign in again first")
 
     async def find_locked(self, transaction: Transaction, user_id: str, session_id: str) -> Session | None:
-        """As `find`; the session does not end before the transaction."""
+        """As `find`, and lock the session until the transaction ends."""
         statement = self._active(user_id).where(sessions.c.id == session_id).with_for_update()
         row = (await transaction.execute(statement)).first()
         return session_of(row) if row else None
 
     async def list(self, user_id: str, limit: int, after: tuple[datetime, str] | None = None) -> list[Session]:
-        """Return up to `limit` active sessions of a user, newest first, behind (created_at, id) if given."""
+        """Return up to `limit` active sessions of a user, newest first, after the sort key (created_at, id) if given."""
         key = (sessions.c.created_at, sessions.c.id)
         statement = self._active(user_id)
         if after is not None:
@@ -184,16 +187,16 @@ class Sessions:
         return select(*COLUMNS).where(sessions.c.user_id == user_id, sessions.c.expires_at > self._now())
 
     async def sign_out(self, token: str) -> Revocation:
-        """End the session that a token opens, if there is one."""
+        """End the session of a token, if there is one."""
         return await self._end_one(sessions.c.token_hash == token_hash(token))
 
     async def revoke(self, user_id: str, *, session_id: str = "", token: str = "") -> Revocation:
-        """End one session of a user, by id or token, if there is one. Another's is none."""
+        """End one session of a user, by id or token. A session that is unknown or of another user is no error."""
         which = sessions.c.id == session_id if session_id else sessions.c.token_hash == token_hash(token)
         return await self._end_one(which & (sessions.c.user_id == user_id))
 
     async def end_one(self, transaction: Transaction, user_id: str, session_id: str) -> int:
-        """End one session of a user within a transaction; return how many, 0 or 1."""
+        """End one session of a user in this transaction; return how many were ended, 0 or 1."""
         mine = (sessions.c.id == session_id) & (sessions.c.user_id == user_id)
         count, _ = await self._delete_one(transaction, mine)
         return count
@@ -211,20 +214,22 @@ class Sessions:
         return gone.rowcount, await self._outbox.add(transaction, tag_of(session_id))
 
     async def revoke_others(self, user_id: str, keep: str) -> Revocation:
-        """End a user's sessions but one.
+        """End all sessions of a user except `keep`.
 
-        Raises InvalidArgument (UNKNOWN_SESSION) if that is none of the user's that are active, and ends nothing.
+        Raises InvalidArgument (UNKNOWN_SESSION), and ends none, unless `keep` is an active session of the user.
         """
 
         async def work(transaction: Transaction) -> tuple[int, Invalidation | None]:
             if (await transaction.execute(self._active(user_id).where(sessions.c.id == keep))).first() is None:
-                raise InvalidArgument("UNKNOWN_SESSION", "the session to keep is not active", field="keep_session_id")
+                raise InvalidArgument(
+                    "UNKNOWN_SESSION", "keep_session_id is not an active session of the user", field="keep_session_id"
+                )
             return await self._end_all(transaction, user_id, keep)
 
         return Revocation.of(await self._database.transaction("sessions.end_all", work))
 
     async def revoke_all(self, user_id: str) -> Revocation:
-        """End a user's sessions. An unknown user has none."""
+        """End all sessions of a user. An unknown user has none."""
 
         async def work(transaction: Transaction) -> tuple[int, Invalidation | None]:
             return await self._end_all(transaction, user_id, "")
@@ -232,7 +237,7 @@ class Sessions:
         return Revocation.of(await self._database.transaction("sessions.end_all", work))
 
     async def end_all(self, transaction: Transaction, user_id: str, *, keep: str = "") -> int:
-        """End a user's sessions within a transaction, all but `keep`; return how many."""
+        """End all sessions of a user except `keep` in this transaction; return how many were ended."""
         count, _ = await self._end_all(transaction, user_id, keep)
         return count
 

@@ -1,6 +1,6 @@
-"""Reading statements that never change: compiled once, run on the driver itself, decoded by their columns' types.
+"""Static SELECT statements: compiled once, run on the driver, and decoded by the types of their columns.
 
-SQLAlchemy's execution (a greenlet, a context, a result, rows with names) costs several times what the driver does.
+SQLAlchemy's execution (a greenlet, a context, a result, named rows) costs several times as much as the driver's.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,14 +16,14 @@ Values = tuple[Any, ...]
 
 @dataclass(frozen=True, eq=False)
 class StaticSelect:
-    """A SELECT whose parameters are texts, and the word for it in metrics."""
+    """A SELECT that never changes, with string parameters. `operation` is its label in metrics."""
 
     operation: str
     statement: Select[Any]
 
 
 class CompiledStatement:
-    """A statement in one engine's words. Its parameters are encoded by their types."""
+    """A statement in one engine's SQL. Its parameters are encoded by their types."""
 
     __slots__ = ("_constants", "_encoders", "_names", "compiler", "text")
 
@@ -39,7 +39,7 @@ class CompiledStatement:
         self._encoders = [(name, encode) for name, encode in encoders if encode is not None]
 
     def parameters(self, values: Mapping[str, Any]) -> Values:
-        """Return the values and the statement's constants in the statement's order."""
+        """Return the values and the statement's constants in the order of its placeholders."""
         known = {**self._constants, **values}
         for name, encode in self._encoders:
             known[name] = encode(known[name])
@@ -47,18 +47,18 @@ class CompiledStatement:
 
 
 class CompiledSelect(CompiledStatement):
-    """A reading in one engine's words."""
+    """A SELECT in one engine's SQL."""
 
     __slots__ = ("_decoders",)
 
-    def __init__(self, reading: StaticSelect, dialect: Dialect) -> None:
-        super().__init__(reading.statement, dialect)
-        types = (column.type.dialect_impl(dialect) for column in reading.statement.selected_columns)
+    def __init__(self, select: StaticSelect, dialect: Dialect) -> None:
+        super().__init__(select.statement, dialect)
+        types = (column.type.dialect_impl(dialect) for column in select.statement.selected_columns)
         decoders = (kind.result_processor(dialect, None) for kind in types)
         self._decoders = [(place, decode) for place, decode in enumerate(decoders) if decode is not None]
 
     def decoded(self, row: Sequence[Any]) -> Values:
-        """Return what the columns' types make of a row."""
+        """Return a row of the driver, decoded by the types of the columns."""
         values = list(row)
         for place, decode in self._decoders:
             values[place] = decode(values[place])
@@ -84,4 +84,4 @@ async def _sqlite(connection: Any, text: str, parameters: Values) -> Sequence[Se
 
 Fetch = Callable[[Any, str, Values], Any]
 FETCH: dict[str, Fetch] = {"mysql": _mysql, "postgresql": _postgresql, "sqlite": _sqlite}
-"""How each engine's driver runs a statement and returns its rows."""
+"""Runs a statement on the driver of each kind of engine, and returns the rows."""

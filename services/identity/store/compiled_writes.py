@@ -1,4 +1,4 @@
-"""Inserts that never change, and the ends of a transaction: run on the driver itself, as readings are."""
+"""Static INSERT statements, BEGIN and COMMIT: run on the driver, as static SELECTs are."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,51 +12,51 @@ from services.identity.store.compiled_reads import CompiledStatement, Values
 
 @dataclass(frozen=True, eq=False)
 class StaticInsert:
-    """An INSERT of one row. Its values are parameters, each with a type."""
+    """An INSERT of one row that never changes. Its values are typed parameters."""
 
     statement: Insert
 
 
 @dataclass(frozen=True, slots=True)
 class InsertResult:
-    """How many rows an insert has written, and the key that the engine counted up for the row; 0 if it counts none."""
+    """How many rows an INSERT wrote, and the generated key of the row, 0 without one."""
 
     rows: int
     key: int
 
 
 class CompiledInsert(CompiledStatement):
-    """A writing in one engine's words."""
+    """An INSERT in one engine's SQL."""
 
     __slots__ = ("returns_key",)
 
-    def __init__(self, writing: StaticInsert, dialect: Dialect) -> None:
-        super().__init__(writing.statement, dialect)
-        self.returns_key = bool(self.compiler.effective_returning)  # only PostgreSQL has no other way to tell the key
+    def __init__(self, insert: StaticInsert, dialect: Dialect) -> None:
+        super().__init__(insert.statement, dialect)
+        self.returns_key = bool(self.compiler.effective_returning)  # only PostgreSQL needs RETURNING for the key
 
 
-async def _mysql(connection: Any, writing: CompiledInsert, parameters: Values) -> InsertResult:
+async def _mysql(connection: Any, insert: CompiledInsert, parameters: Values) -> InsertResult:
     async with connection.cursor() as cursor:
-        await cursor.execute(writing.text, parameters)
+        await cursor.execute(insert.text, parameters)
         return InsertResult(cursor.rowcount, cursor.lastrowid)
 
 
-async def _postgresql(connection: Any, writing: CompiledInsert, parameters: Values) -> InsertResult:
-    if writing.returns_key:
-        keys = await connection.fetch(writing.text, *parameters)
+async def _postgresql(connection: Any, insert: CompiledInsert, parameters: Values) -> InsertResult:
+    if insert.returns_key:
+        keys = await connection.fetch(insert.text, *parameters)
         return InsertResult(len(keys), keys[0][0] if keys else 0)
-    done: str = await connection.execute(writing.text, *parameters)  # "INSERT 0 1": the rows come last
+    done: str = await connection.execute(insert.text, *parameters)  # "INSERT 0 1": the last word is the number of rows
     return InsertResult(int(done.rpartition(" ")[2]), 0)
 
 
-async def _sqlite(connection: Any, writing: CompiledInsert, parameters: Values) -> InsertResult:
-    async with connection.execute(writing.text, parameters) as cursor:
+async def _sqlite(connection: Any, insert: CompiledInsert, parameters: Values) -> InsertResult:
+    async with connection.execute(insert.text, parameters) as cursor:
         return InsertResult(cursor.rowcount, cursor.lastrowid or 0)
 
 
 Write = Callable[[Any, CompiledInsert, Values], Awaitable[InsertResult]]
 WRITE: dict[str, Write] = {"mysql": _mysql, "postgresql": _postgresql, "sqlite": _sqlite}
-"""How each engine's driver runs an insert."""
+"""Runs an INSERT on the driver of each kind of engine."""
 
 
 async def _run_on_mysql(connection: Any, text: str) -> None:
@@ -64,7 +64,7 @@ async def _run_on_mysql(connection: Any, text: str) -> None:
 
 
 async def _run_on_postgresql(connection: Any, text: str) -> None:
-    await connection.execute(text)  # without parameters it is not prepared
+    await connection.execute(text)  # a statement without parameters is not prepared
 
 
 async def _run_on_sqlite(connection: Any, text: str) -> None:
@@ -73,4 +73,4 @@ async def _run_on_sqlite(connection: Any, text: str) -> None:
 
 Run = Callable[[Any, str], Awaitable[None]]
 RUN: dict[str, Run] = {"mysql": _run_on_mysql, "postgresql": _run_on_postgresql, "sqlite": _run_on_sqlite}
-"""How each engine's driver begins and ends a transaction."""
+"""Runs a statement without parameters and rows on the driver of each kind of engine: BEGIN and COMMIT."""

@@ -1,4 +1,4 @@
-"""The connections to the database: a fixed number, each lent to one piece of work at a time."""
+"""The connection pool: a fixed number of connections, each lent to one task at a time."""
 
 import asyncio
 import contextlib
@@ -19,11 +19,11 @@ from services.identity.store.faults.errors import busy, fault_of
 CLOSING_SECONDS = 1.0
 
 CheckSchema = Callable[[AsyncConnection], Awaitable[bool]]
-"""Looks at a database: raises if it is not one to work with, returns whether its schema is exactly ours."""
+"""Checks a database. Raises if the service cannot use it. Returns whether its schema is exactly the expected one."""
 
 
 class LentConnection:
-    """An open connection: SQLAlchemy's, and the driver's own below it."""
+    """A lent connection: SQLAlchemy's, and the driver's connection below it."""
 
     __slots__ = ("_info", "_statement_seconds", "connection", "driver", "idle_since", "is_pooled")
 
@@ -38,14 +38,14 @@ class LentConnection:
         self._statement_seconds = statement_seconds
 
     def begin_statement(self) -> None:
-        """Set when SQLite ends what runs on the driver next; servers have a time-out of their own."""
+        """Start the time limit of the next statement on SQLite. Servers have a time limit of their own."""
         if self._statement_seconds is not None:
             self._info["late_at"] = time.monotonic() + self._statement_seconds
 
     def drop(self) -> asyncio.Future[Any] | None:
-        """Close it at once without telling the server, which may not answer.
+        """Close the connection at once, without a message to the server, which may hang.
 
-        Returns when the thread of an SQLite connection ends; None for a server's connection.
+        Returns a future of the end of an SQLite connection's thread; None for a server's connection.
         """
         connection = self.connection.sync_connection
         assert connection is not None
@@ -59,10 +59,10 @@ class LentConnection:
 
 
 class ConnectionPool:
-    """Lends connections, the one used last first, and opens one when none is idle. Those who wait are served in turn.
+    """Lends the most recently used idle connection, or opens a new one. Waiting tasks are served in their order.
 
-    It takes the place of SQLAlchemy's pool. That one works through greenlets, which cost a read as much as the
-    database does, and lends a connection that comes back to whoever asks next, before those who wait.
+    It replaces SQLAlchemy's pool, which uses greenlets: they cost a read as much as the database does. SQLAlchemy's
+    pool is also unfair: a new task can get a returned connection before the tasks that wait.
     """
 
     def __init__(self, engine: AsyncEngine, kind: str, limits: StoreLimits, check_schema: CheckSchema | None) -> None:
@@ -74,20 +74,21 @@ class ConnectionPool:
         self._statement_seconds = limits.statement_seconds if kind == "sqlite" else None
         self._idle: list[LentConnection] = []
         self._ending: set[asyncio.Future[Any]] = set()
-        self._places = asyncio.Semaphore(limits.connections)
+        self._free = asyncio.Semaphore(limits.connections)
         self.in_use = 0
         store_pool_in_use.labels(kind).set_function(lambda: self.in_use)
         store_pool_size.labels(kind).set_function(lambda: self.in_use + self.idle)
 
     @contextlib.asynccontextmanager
-    async def lend(self, wait: float, *, look: bool = False) -> AsyncIterator[LentConnection]:
-        """Lend a connection for `attempt_seconds`. Raises Unavailable (STORE_BUSY) after `wait` seconds without one.
+    async def lend(self, wait: float, *, check: bool = False) -> AsyncIterator[LentConnection]:
+        """Lend a connection for at most `attempt_seconds`.
 
-        The database must be admitted before: it is looked at for the first work, after a statement that did not fit
-        its tables, after a refusal, and where the caller says so. A connection whose state is unknown afterwards is
-        closed. If the server is gone, or has become read-only, so are those that are idle: they lead there too.
+        Raises Unavailable (STORE_BUSY) if none is free within `wait` seconds. Checks the database before the first use,
+        after a statement that did not fit the tables, after a failed check, and if `check` is set. A connection in an
+        unknown state is closed afterwards. If the server is unreachable or read-only, idle connections are closed too,
+        because they lead to the same server.
         """
-        await self._get_place(wait)
+        await self._wait_for_free(wait)
         self.in_use += 1
         try:
             async with asyncio.timeout(self._limits.attempt_seconds):
@@ -95,20 +96,20 @@ class ConnectionPool:
                 try:
                     if lent.is_pooled:
                         await pooler.enter(lent.connection)
-                    if look or not self._is_admitted:
-                        await self._look(lent.connection)
+                    if check or not self._is_admitted:
+                        await self._check(lent.connection)
                     yield lent
                     if lent.is_pooled:
                         await pooler.leave(lent.connection)
                 except BaseException as error:
-                    await self._settle(lent, error)
+                    await self._give_back_failed(lent, error)
                     raise
-                self._put(lent)
+                self._give_back(lent)
         finally:
             self.in_use -= 1
-            self._places.release()
+            self._free.release()
 
-    async def _look(self, connection: AsyncConnection) -> None:
+    async def _check(self, connection: AsyncConnection) -> None:
         if self._check_schema is not None:
             self._is_admitted = False
             self.has_our_schema = await self._check_schema(connection)
@@ -116,22 +117,22 @@ class ConnectionPool:
 
     @property
     def idle(self) -> int:
-        """How many connections are open and not in use."""
+        """The number of idle connections."""
         return len(self._idle)
 
     def drop_idle(self) -> None:
-        """Close what is idle at once; work goes on with new connections."""
+        """Close all idle connections at once. Later work opens new ones."""
         while self._idle:
             self._drop(self._idle.pop())
 
     async def close(self) -> None:
-        """Close every idle connection, and wait for the threads of SQLite's: they end on this event loop."""
+        """Close every idle connection, and wait for the threads of SQLite's connections."""
         while self._idle:
             lent = self._idle.pop()
             try:
                 async with asyncio.timeout(CLOSING_SECONDS):
                     await lent.connection.close()
-            except Exception:  # whatever a driver raises, the connection is of no further use
+            except Exception:  # of any driver: the connection is not used again
                 self._drop(lent)
         if self._ending:
             await asyncio.wait(self._ending, timeout=self._limits.attempt_seconds)
@@ -141,13 +142,13 @@ class ConnectionPool:
             self._ending.add(ends)
             ends.add_done_callback(self._ending.discard)
 
-    async def _get_place(self, wait: float) -> None:
-        if not self._places.locked():
-            await self._places.acquire()
+    async def _wait_for_free(self, wait: float) -> None:
+        if not self._free.locked():
+            await self._free.acquire()
             return
         try:
             async with asyncio.timeout(wait):
-                await self._places.acquire()
+                await self._free.acquire()
         except TimeoutError:
             raise busy() from None
 
@@ -156,18 +157,18 @@ class ConnectionPool:
             lent = self._idle.pop()
             if time.monotonic() - lent.idle_since <= self._limits.idle_seconds:
                 return lent
-            # A firewall on the way may have forgotten it, and all others, which have been idle for longer.
+            # A firewall may have dropped it, and all others too, which were idle for longer.
             self._drop(lent)
             self.drop_idle()
         connection = await self._engine.connect()
         return LentConnection(connection, await connection.get_raw_connection(), self._statement_seconds)
 
-    def _put(self, lent: LentConnection) -> None:
+    def _give_back(self, lent: LentConnection) -> None:
         lent.idle_since = time.monotonic()
         self._idle.append(lent)
 
-    async def _settle(self, lent: LentConnection, error: BaseException) -> None:
-        if not isinstance(error, Exception):  # cancelled amid an answer of the server's
+    async def _give_back_failed(self, lent: LentConnection, error: BaseException) -> None:
+        if not isinstance(error, Exception):  # cancelled while the server answers
             self._drop(lent)
             return
         fault = fault_of(error)
@@ -177,7 +178,7 @@ class ConnectionPool:
             self._drop(lent)
             self.drop_idle()
         elif await _is_rolled_back(lent):
-            self._put(lent)
+            self._give_back(lent)
         else:
             self._drop(lent)
 
@@ -190,6 +191,6 @@ async def _is_rolled_back(lent: LentConnection) -> bool:
             await pooler.leave(lent.connection, "ROLLBACK")
         else:
             await lent.connection.exec_driver_sql("ROLLBACK")
-    except Exception:  # SQLite says that there is nothing to roll back; whatever it is, it is not used again
+    except Exception:  # also of SQLite, if there is nothing to roll back: the connection is not used again
         return False
     return True

@@ -3,4 +3,4 @@
 import re
 
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-"""What terminals and browsers obey: C0, DEL and C1."""
+"""The control characters C0, DEL and C1, which terminals and browsers interpret."""

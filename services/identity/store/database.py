@@ -1,4 +1,4 @@
-"""The one way to the database: transactions, their retries, and what follows a commit."""
+"""Access to the database: reads, transactions with retries, and follow-ups after a commit."""
 
 import asyncio
 import contextlib
@@ -33,14 +33,14 @@ ATTEMPTS = 5
 BACK_OFF_SECONDS = 0.01
 FOLLOW_UP_SECONDS = 0.2
 
-retried = Counter("trivet_store_retries_total", "Statements and transactions run again, by cause.", ["cause"])
-late = Counter("trivet_follow_ups_late_total", "Answers that did not wait for all that follows their commit.")
+retried = Counter("trivet_store_retries_total", "Statements and transactions that were retried, by cause.", ["cause"])
+late = Counter("trivet_follow_ups_late_total", "Calls that returned before all follow-ups of their commit had ended.")
 
 FollowUp = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Transaction:
-    """What one attempt may do."""
+    """One attempt of a transaction."""
 
     def __init__(self, lent: LentConnection, driver: Driver) -> None:
         self._lent = lent
@@ -48,17 +48,17 @@ class Transaction:
         self.follow_ups: list[FollowUp] = []
 
     async def execute(self, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
-        """Run a statement with these values. Raises DuplicateError and OrphanError where a constraint refuses it."""
-        with _refusals():
+        """Run a statement. Raises DuplicateError and OrphanError if a constraint rejects a row."""
+        with _constraint_errors():
             return await self._lent.connection.execute(statement, values)
 
-    async def write(self, writing: StaticInsert, values: Mapping[str, Any]) -> InsertResult:
-        """Run an insert that never changes with these values. Raises as `execute` does."""
-        with _refusals():
-            return await self._driver.write(self._lent, writing, values)
+    async def write(self, insert: StaticInsert, values: Mapping[str, Any]) -> InsertResult:
+        """Run a static INSERT. Raises as `execute` does."""
+        with _constraint_errors():
+            return await self._driver.write(self._lent, insert, values)
 
     def then(self, follow_up: FollowUp) -> None:
-        """Do this after the commit, also when nobody can tell whether it took place."""
+        """Run `follow_up` after the commit, also if the outcome of the commit is unknown."""
         self.follow_ups.append(follow_up)
 
 
@@ -66,7 +66,7 @@ Work = Callable[[Transaction], Awaitable[T]]
 
 
 class Database:
-    """A pool of connections whose work ends by its own time-outs, never by a caller's cancel.
+    """A database. Its work ends by its own time-outs; a cancel of the caller does not stop it.
 
     Every method raises Unavailable if the database is unreachable (STORE_UNAVAILABLE) or overloaded (STORE_BUSY).
     `check_schema` runs before the first work, at each ping, and after a statement that does not fit the tables. It
@@ -93,8 +93,8 @@ class Database:
         self._detached = detached
         self._failures = FailureLog()
         self._begin = "BEGIN IMMEDIATE" if kind == "sqlite" else "BEGIN"
-        # SQLite has one writer, whose turn is fair here; its own waiting is not. The queue moves, so a call waits in it
-        # for as long as its caller waits.
+        # SQLite has one writer, and its own lock is unfair, so writers queue here. The queue moves, so a call waits in
+        # it for as long as its caller waits.
         self._turn = asyncio.Semaphore(1) if kind == "sqlite" else None
         self._turn_seconds = limits.turn_seconds if kind == "sqlite" else limits.pool_seconds
 
@@ -108,7 +108,7 @@ class Database:
         check_schema: CheckSchema | None = None,
         detached: bool = True,
     ) -> AsyncIterator["Database"]:
-        """Open a database that need not be there yet; at the end, wait for the work under way."""
+        """Open a database, which can still be unreachable. At the end, wait for the work in progress."""
         limits = limits or StoreLimits()
         database = cls(open_engine(store, limits), store.kind, limits, check_schema=check_schema, detached=detached)
         try:
@@ -118,36 +118,37 @@ class Database:
             await database.pool.close()
 
     async def rows(self, operation: str, statement: Executable) -> Sequence[Row[Any]]:
-        """Return what one reading statement finds."""
-        return await self._on_its_own(self._retrying(operation, lambda: self._read(statement)))
+        """Return the rows of a SELECT."""
+        return await self._in_background(self._retrying(operation, lambda: self._read(statement)))
 
     async def row(self, operation: str, statement: Executable) -> Row[Any] | None:
-        """Return the first row that one reading statement finds, None if there is none."""
+        """Return the first row of a SELECT, None if there is none."""
         rows = await self.rows(operation, statement)
         return rows[0] if rows else None
 
-    async def first(self, reading: StaticSelect, **values: str) -> Values | None:
-        """Return the first row that a reading finds with these values of its parameters, None if there is none."""
-        rows = await self._on_its_own(self._retrying(reading.operation, lambda: self._fetch(reading, values)))
+    async def first(self, select: StaticSelect, **values: str) -> Values | None:
+        """Return the first row of a static SELECT with these parameter values, None if there is none."""
+        rows = await self._in_background(self._retrying(select.operation, lambda: self._fetch(select, values)))
         return rows[0] if rows else None
 
     async def transaction(self, operation: str, work: Work[T]) -> T:
-        """Do `work` wholly or not at all; it is run again from its start if the store makes it give way.
+        """Run `work` in a transaction. After a deadlock or a lost race, `work` runs again from its start.
 
-        What `work` hands to `then` has FOLLOW_UP_SECONDS to end before the call answers, and goes on if it needs more.
+        The follow-ups that `work` passes to `then` have FOLLOW_UP_SECONDS before this method returns. A slower one
+        continues in the background.
         """
-        wait = remaining(self._turn_seconds)  # asked here: work of its own knows no deadline
-        return await self._on_its_own(self._retrying(operation, lambda: self._write(work, wait)))
+        wait = remaining(self._turn_seconds)  # here, because a background task has no deadline
+        return await self._in_background(self._retrying(operation, lambda: self._write(work, wait)))
 
     async def ping(self) -> None:
-        """Raise unless the database answers and its schema is one that we know."""
-        await self._on_its_own(self._retrying("ping", self._ping))
+        """Raise unless the database answers and its schema is usable."""
+        await self._in_background(self._retrying("ping", self._ping))
 
     async def _ping(self) -> None:
-        async with self.pool.lend(self._limits.pool_seconds, look=True) as lent:
+        async with self.pool.lend(self._limits.pool_seconds, check=True) as lent:
             await lent.connection.execute(PING)
 
-    async def _on_its_own(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _in_background(self, work: Coroutine[Any, Any, T]) -> T:
         if not self._detached:
             return await work
         try:
@@ -162,15 +163,15 @@ class Database:
                     return await attempt()
             except (ServiceError, DuplicateError, OrphanError):
                 raise
-            except Exception as error:  # of drivers and the network: `fault_of` knows them
+            except Exception as error:  # of drivers and the network: `fault_of` classifies them
                 self._failures.note(error)
-                fault = self._worth_another(error, again)
+                fault = self._retryable(error, again)
                 retried.labels(fault.name).inc()
             await asyncio.sleep(random.uniform(0.5, 1.5) * BACK_OFF_SECONDS * 2**again)  # noqa: S311  # jitter
         raise busy()
 
-    def _worth_another(self, error: Exception, again: int) -> Fault:
-        """Return the fault if it may be gone the next time, else raise what the caller is to know."""
+    def _retryable(self, error: Exception, again: int) -> Fault:
+        """Return the fault if a retry can help. Otherwise raise the error for the caller."""
         fault = fault_of(error)
         if fault is Fault.SCHEMA and again > 0:
             if self.pool.has_our_schema:
@@ -180,8 +181,8 @@ class Database:
             raise error
         if fault is Fault.BUSY:
             raise busy() from error
-        # A connection may be an old one, to a server that has come back or is the primary no more: one more try,
-        # unless time is up.
+        # The connection can be an old one, to a server that was restarted or is no longer the primary: retry once,
+        # unless the time is over.
         if fault in (Fault.GONE, Fault.READ_ONLY) and (again > 0 or isinstance(error, TimeoutError)):
             raise gone() from error
         return fault
@@ -190,9 +191,9 @@ class Database:
         async with self.pool.lend(self._limits.pool_seconds) as lent:
             return (await lent.connection.execute(statement)).all()
 
-    async def _fetch(self, reading: StaticSelect, values: Mapping[str, str]) -> Sequence[Values]:
+    async def _fetch(self, select: StaticSelect, values: Mapping[str, str]) -> Sequence[Values]:
         async with self.pool.lend(self._limits.pool_seconds) as lent:
-            return await self._driver.fetch(lent, reading, values)
+            return await self._driver.fetch(lent, select, values)
 
     async def _write(self, work: Work[T], wait: float) -> T:
         transaction: Transaction | None = None
@@ -209,7 +210,7 @@ class Database:
             if transaction is None or not is_committing:
                 raise
             if (fault := fault_of(error)) in NOT_COMMITTED:
-                _raise_refusal(fault)
+                _raise_constraint_error(fault)
                 raise
             self._failures.note(error)
             await self._follow(transaction)
@@ -226,7 +227,7 @@ class Database:
                 await follow_up()
             return
         tasks = set()
-        with contextlib.suppress(TooManyTasksError):  # the transaction is done: what is left is the relay's
+        with contextlib.suppress(TooManyTasksError):  # the transaction is committed, and the relay does the rest
             for follow_up in transaction.follow_ups:
                 tasks.add(self.tasks.start(follow_up()))
         pending = (await asyncio.wait(tasks, timeout=FOLLOW_UP_SECONDS))[1] if tasks else set()
@@ -250,16 +251,16 @@ class Database:
 
 
 @contextlib.contextmanager
-def _refusals() -> Iterator[None]:
+def _constraint_errors() -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # only two are answered here, the rest goes on to `Database`
-        _raise_refusal(fault_of(error))
+    except Exception as error:  # `Database` handles the others
+        _raise_constraint_error(fault_of(error))
         raise
 
 
-def _raise_refusal(fault: Fault) -> None:
-    """Raise what a constraint says: of a statement, or of the COMMIT where it is checked there."""
+def _raise_constraint_error(fault: Fault) -> None:
+    """Raise the error of a violated constraint, which a statement or the COMMIT reports."""
     if fault is Fault.DUPLICATE:
         raise DuplicateError from None
     if fault is Fault.ORPHAN:

@@ -1,4 +1,4 @@
-"""The driver below SQLAlchemy, for what never changes: readings, writings, and the ends of a transaction."""
+"""Runs static statements, BEGIN and COMMIT on the database driver, without SQLAlchemy's execution."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,32 +11,32 @@ from services.identity.store.connection_pool import LentConnection
 
 
 class Driver:
-    """Runs statements on lent connections. Each is compiled when it first runs. Errors are the driver's own."""
+    """Runs statements on lent connections. Compiles each at its first run. Raises the driver's own errors."""
 
     def __init__(self, kind: str, dialect: Dialect) -> None:
         self._kind = kind
         self._dialect = dialect
-        self._readings: dict[StaticSelect, CompiledSelect] = {}
-        self._writings: dict[StaticInsert, CompiledInsert] = {}
+        self._selects: dict[StaticSelect, CompiledSelect] = {}
+        self._inserts: dict[StaticInsert, CompiledInsert] = {}
 
-    async def fetch(self, lent: LentConnection, reading: StaticSelect, values: Mapping[str, str]) -> Sequence[Values]:
-        """Return the rows that a reading finds with these values."""
-        compiled = self._readings.get(reading)
+    async def fetch(self, lent: LentConnection, select: StaticSelect, values: Mapping[str, str]) -> Sequence[Values]:
+        """Return the rows of a SELECT with these parameter values."""
+        compiled = self._selects.get(select)
         if compiled is None:
-            compiled = self._readings[reading] = CompiledSelect(reading, self._dialect)
+            compiled = self._selects[select] = CompiledSelect(select, self._dialect)
         lent.begin_statement()
         rows = await FETCH[self._kind](lent.driver, compiled.text, compiled.parameters(values))
         return [compiled.decoded(row) for row in rows]
 
-    async def write(self, lent: LentConnection, writing: StaticInsert, values: Mapping[str, Any]) -> InsertResult:
-        """Run a writing with these values."""
-        compiled = self._writings.get(writing)
+    async def write(self, lent: LentConnection, insert: StaticInsert, values: Mapping[str, Any]) -> InsertResult:
+        """Run an INSERT with these parameter values."""
+        compiled = self._inserts.get(insert)
         if compiled is None:
-            compiled = self._writings[writing] = CompiledInsert(writing, self._dialect)
+            compiled = self._inserts[insert] = CompiledInsert(insert, self._dialect)
         lent.begin_statement()
         return await WRITE[self._kind](lent.driver, compiled, compiled.parameters(values))
 
     async def run(self, lent: LentConnection, text: str) -> None:
-        """Run a statement that has no parameters and returns nothing."""
+        """Run a statement without parameters and rows."""
         lent.begin_statement()
         await RUN[self._kind](lent.driver, text)

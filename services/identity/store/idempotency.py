@@ -19,7 +19,10 @@ MAX_LENGTH = 128
 
 @dataclass(frozen=True, slots=True)
 class IdempotentRequest:
-    """Who asked under which id, and a hash of what for; never of a secret, which a fast hash would give away."""
+    """A request with an idempotency key: the caller, the key, and a hash of the body.
+
+    The hashed body must not contain a secret, because a fast hash can be reversed by guessing.
+    """
 
     caller: str
     request_id: str
@@ -27,7 +30,7 @@ class IdempotentRequest:
 
 
 def request(caller: str, request_id: str, *body: str | None) -> IdempotentRequest | None:
-    """Return what makes a call repeatable, None without an id. Raises InvalidArgument (INVALID_REQUEST_ID)."""
+    """Return the request of an idempotency key, None without a key. Raises InvalidArgument (INVALID_REQUEST_ID)."""
     if not request_id:
         return None
     if len(request_id) > MAX_LENGTH or not request_id.isascii() or not request_id.isprintable() or " " in request_id:
@@ -38,7 +41,9 @@ def request(caller: str, request_id: str, *body: str | None) -> IdempotentReques
 
 
 def reused() -> FailedPrecondition:
-    return FailedPrecondition("REQUEST_ID_REUSED", "request_id was used with another body")
+    return FailedPrecondition(
+        "REQUEST_ID_REUSED", "request_id was used with another body: use a new request_id for a new request"
+    )
 
 
 class IdempotencyKeys:
@@ -49,7 +54,10 @@ class IdempotencyKeys:
         self._now = now
 
     async def answer(self, asked: IdempotentRequest) -> str | None:
-        """Return what was answered before, None if nothing. Raises FailedPrecondition if the body was another."""
+        """Return the stored answer, None for a new request.
+
+        Raises FailedPrecondition (REQUEST_ID_REUSED) if the key was used with another body.
+        """
         row = await self._database.row(
             "requests.find",
             select(requests.c.body_hash, requests.c.answer).where(
@@ -63,7 +71,7 @@ class IdempotencyKeys:
         return str(row.answer)
 
     async def keep(self, transaction: Transaction, asked: IdempotentRequest, answer: str) -> None:
-        """Remember an answer with its effect. Raises DuplicateError if another call was first."""
+        """Store the answer in the transaction of its effect. Raises DuplicateError if a concurrent call was first."""
         now = self._now()
         await transaction.execute(
             insert(requests).values(

@@ -1,4 +1,4 @@
-"""Leases: a lease lets one process at a time do what must not run twice at once."""
+"""Leases: while a process holds a lease, no other process runs the same work."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ PAUSE_SECONDS = 0.05
 
 
 class Leases:
-    """Rows that only one can write: unique by their name. The holder's end removes it, or else the clock."""
+    """Leases as rows with a unique name. The holder deletes the row at the end; otherwise it expires."""
 
     def __init__(self, database: Database, *, now: Clock = utc_now, pause: float = PAUSE_SECONDS) -> None:
         self._database = database
@@ -29,9 +29,9 @@ class Leases:
 
     @asynccontextmanager
     async def hold(self, name: str, *, wait: float) -> AsyncIterator[None]:
-        """Hold a lease for what is done inside, LIFETIME at most. Raises Unavailable if it is not free in time."""
+        """Hold a lease during the block, for at most LIFETIME. Raises Unavailable (STORE_BUSY) after `wait` seconds."""
         holder, until = new_id(), time.monotonic() + wait
-        # No attempt is cut short: it might have taken the lease after all.
+        # An attempt is never cancelled: it could have taken the lease already.
         while not await self._take(name, holder):
             if time.monotonic() > until:
                 raise Unavailable("STORE_BUSY", "another process is doing this: try again")
@@ -53,7 +53,7 @@ class Leases:
                     created_at=now,
                     updated_at=now,
                     identifier=identifier,
-                    value=token_hash(identifier),  # the same for all, so that there is one row
+                    value=token_hash(identifier),  # the same value for all holders, so that there is one row
                     expires_at=now + LIFETIME,
                 )
             )

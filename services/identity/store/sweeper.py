@@ -11,7 +11,7 @@ BATCH = 500
 BATCHES = 40
 """The most batches of a table in one sweep: 20,000 rows a minute if the sweep runs once a minute."""
 
-removed = Counter("trivet_expired_rows_removed_total", "Rows removed after their time.", ["table"])
+removed = Counter("trivet_expired_rows_removed_total", "Expired rows that were deleted.", ["table"])
 
 
 class Sweeper:
@@ -49,7 +49,7 @@ class Sweeper:
         is_over = time <= self._now() - expiry.kept
 
         async def work(transaction: Transaction) -> tuple[int, int]:
-            # MySQL takes no LIMIT in a subquery; and ids let the delete lock just these rows.
+            # MySQL allows no LIMIT in a subquery. With ids, the DELETE locks these rows only.
             over = select(table.c.id).where(is_over).order_by(time).limit(BATCH)
             ids = (await transaction.execute(over)).scalars().all()
             if not ids:

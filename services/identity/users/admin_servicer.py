@@ -1,4 +1,4 @@
-"""UserAdminService: what only an administrator may change."""
+"""UserAdminService: changes that only administrators can make."""
 
 from runtime.clock import Clock, utc_now
 from services.identity.actors import deciding_actor

@@ -1,4 +1,4 @@
-"""What administrators and operators do with users: create them, set their role, ban them, end their sessions."""
+"""Administration of users: creation, roles, bans, and the end of sessions."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,16 +22,16 @@ REASON_LENGTH = 512
 
 @dataclass(frozen=True, slots=True)
 class UserChange:
-    """A user after a decision, and how many of their sessions it ended."""
+    """A user after a change, and the number of sessions that it ended."""
 
     user: User
     sessions_ended: int
 
 
 class Administration:
-    """Decisions about users. `actor` is who decides: an administrator's id, or `service:NAME`.
+    """Changes of users by administrators and operators. `actor` is an administrator's id or `service:NAME`.
 
-    One administrator who is not banned always remains: `Users.find_removable`.
+    One administrator who is not banned always remains: see `Users.find_removable`.
     """
 
     def __init__(self, stores: Stores) -> None:
@@ -46,7 +46,7 @@ class Administration:
     async def create(
         self, email: str, name: str, password_hash: str, *, role: Role, email_verified: bool, actor: str
     ) -> User:
-        """Make a user with a password and no session. Raises AlreadyExists (EMAIL_TAKEN), InvalidArgument."""
+        """Create a user with a password, without a session. Raises AlreadyExists (EMAIL_TAKEN) and InvalidArgument."""
         now, user_id = self._now(), new_id()
         user = User(user_id, normal_email(email), name, None, email_verified, role, False, None, None, now, now)
         row = {each: getattr(user, each) for each in User.__dataclass_fields__} | {"role": role.value}
@@ -63,7 +63,7 @@ class Administration:
             raise AlreadyExists("EMAIL_TAKEN", "a user with this email exists already") from None
 
     async def set_role(self, user_id: str, role: Role, *, actor: str) -> UserChange:
-        """Set a user's role and end their sessions, so that a new session has it. The same role changes nothing.
+        """Set a user's role and end the user's sessions. The role that the user already has changes nothing.
 
         Raises NotFound, and FailedPrecondition (LAST_ADMIN).
         """
@@ -81,7 +81,7 @@ class Administration:
         return await self._database.transaction("users.set_role", work)
 
     async def ban(self, user_id: str, reason: str, until: datetime | None, *, actor: str) -> UserChange:
-        """Ban a user, until a time or for ever, and end their sessions. A second ban replaces the first.
+        """Ban a user until a time, or without an end, and end the user's sessions. A second ban replaces the first.
 
         Raises InvalidArgument (INVALID_REASON), NotFound, and FailedPrecondition (CANNOT_BAN_YOURSELF, LAST_ADMIN).
         """
@@ -92,20 +92,20 @@ class Administration:
         async def work(transaction: Transaction) -> UserChange:
             user = (await self._users.find_removable(transaction, user_id)).user
             event = Event(EventKind.BANNED, user_id, actor, detail=reason)
-            kept_out = {"banned": True, "ban_reason": reason or None, "ban_expires": until}
-            return await self._change(transaction, user, event, **kept_out)
+            ban = {"banned": True, "ban_reason": reason or None, "ban_expires": until}
+            return await self._change(transaction, user, event, **ban)
 
         return await self._database.transaction("users.ban", work)
 
     async def unban(self, user_id: str, *, actor: str) -> UserChange:
-        """Unban a user; no error if they are not banned. Raises NotFound."""
+        """Unban a user. A user who is not banned is no error. Raises NotFound."""
 
         async def work(transaction: Transaction) -> UserChange:
             user = await self._users.find_locked(transaction, user_id)
             if not user.banned:
                 return UserChange(user, 0)
-            let_in = {"banned": False, "ban_reason": None, "ban_expires": None}
-            return await self._change(transaction, user, Event(EventKind.UNBANNED, user_id, actor), **let_in)
+            no_ban = {"banned": False, "ban_reason": None, "ban_expires": None}
+            return await self._change(transaction, user, Event(EventKind.UNBANNED, user_id, actor), **no_ban)
 
         return await self._database.transaction("users.unban", work)
 
@@ -121,7 +121,10 @@ class Administration:
         return await self._database.transaction("sessions.end_all", work)
 
     async def end_session(self, user_id: str, session_id: str, *, actor: str) -> UserChange:
-        """End one session of a user; another user's, or none, ends nothing. Raises NotFound for an unknown user."""
+        """End one session of a user. A session that is unknown or of another user is no error.
+
+        Raises NotFound for an unknown user.
+        """
 
         async def work(transaction: Transaction) -> UserChange:
             user = await self._users.find_locked(transaction, user_id)
@@ -134,7 +137,7 @@ class Administration:
         return await self._database.transaction("sessions.end_one", work)
 
     async def _change(self, transaction: Transaction, user: User, event: Event, **values: Any) -> UserChange:
-        """Write new values, end the sessions, and tell the caches and those who must answer for it."""
+        """Write new values, end the sessions, invalidate the caches, and record the audit event."""
         now = self._now()
         await transaction.execute(update(users).where(users.c.id == user.id).values(**values, updated_at=now))
         ended = await self._sessions.end_all(transaction, user.id)
@@ -147,6 +150,6 @@ class Administration:
 
 def _admit_reason(text: str) -> None:
     if len(text) > REASON_LENGTH:
-        raise InvalidArgument("INVALID_REASON", f"reason may have {REASON_LENGTH} characters", field="reason")
+        raise InvalidArgument("INVALID_REASON", f"reason must have at most {REASON_LENGTH} characters", field="reason")
     if CONTROLS.search(text):
-        raise InvalidArgument("INVALID_REASON", "reason must not hold control characters", field="reason")
+        raise InvalidArgument("INVALID_REASON", "reason must not contain control characters", field="reason")

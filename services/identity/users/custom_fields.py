@@ -1,4 +1,4 @@
-"""A product's own fields of users and sessions: what may be set, how it is kept, and what of it is answered."""
+"""Custom fields of users and sessions: validation, storage, and the values that responses contain."""
 
 import json
 from collections.abc import Mapping
@@ -11,22 +11,23 @@ MAX_BYTES = 16 * 1024
 
 
 class CustomFields:
-    """The fields of one table. Values are kept as a JSON object of ASCII, which every engine holds alike."""
+    """The custom fields of one table. Their values are stored as a JSON object in ASCII, the same on every engine."""
 
     def __init__(self) -> None:
         self.declared: Fields = NO_FIELDS
 
-    def returned(self, kept: str | None) -> dict[str, Any] | None:
-        """Return what is answered: every returned field, None where nothing is set. None if no field is declared."""
+    def returned(self, stored: str | None) -> dict[str, Any] | None:
+        """Return the values for a response by name, None for a field without a value. None if no field is declared."""
         if not self.declared:
             return None
-        values = json.loads(kept) if kept else {}
+        values = json.loads(stored) if stored else {}
         return {name: values.get(name, field.default) for name, field in self.declared.items() if field.returned}
 
     def validated(self, given: Mapping[str, Any], where: str, *, by_person: bool) -> dict[str, Any]:
-        """Return the values as they are kept. Raises InvalidArgument for what is not declared or not of its type.
+        """Return the values as they are stored.
 
-        What people may not set is refused if a person sets it; a program may.
+        Raises InvalidArgument (UNKNOWN_FIELD, INVALID_FIELD, and FIELD_NOT_ALLOWED if a person sets a field that only
+        programs can set).
         """
         return {name: self._validated(name, value, where, by_person) for name, value in given.items()}
 
@@ -41,17 +42,22 @@ class CustomFields:
         return normalized(field, value)
 
 
-def merged(kept: str | None, changes: Mapping[str, Any], where: str = "additional") -> str | None:
-    """Return the kept values after the changes, None if there are none. Raises InvalidArgument if it is too much."""
-    values = {**(json.loads(kept) if kept else {}), **changes}
+def merged(stored: str | None, changes: Mapping[str, Any], where: str = "additional") -> str | None:
+    """Return the stored values after the changes, None if there are none.
+
+    Raises InvalidArgument (ADDITIONAL_TOO_LARGE).
+    """
+    values = {**(json.loads(stored) if stored else {}), **changes}
     text = json.dumps(values, separators=(",", ":"))
     if len(text) > MAX_BYTES:
-        raise InvalidArgument("ADDITIONAL_TOO_LARGE", f"{where} may hold {MAX_BYTES} bytes as JSON", field=where)
+        raise InvalidArgument(
+            "ADDITIONAL_TOO_LARGE", f"{where} must have at most {MAX_BYTES} bytes as JSON", field=where
+        )
     return text if values else None
 
 
 fields_of_users, fields_of_sessions = CustomFields(), CustomFields()
-"""What the settings declare, for the whole process: `declare` is called once, before anything is served."""
+"""The custom fields of this process. `declare` sets them once, before the server starts."""
 
 
 def declare(users: Fields, sessions: Fields) -> None:

@@ -1,4 +1,4 @@
-"""Deleting users: at once, or by a link that is mailed to them. Every deletion leaves an audit event."""
+"""Deletes users, at once or by a mailed link, with an audit event for each deletion."""
 
 import secrets
 import string
@@ -21,10 +21,10 @@ ALPHABET = string.digits + string.ascii_lowercase
 
 
 class UserDeletion:
-    """The only way in which a user is deleted.
+    """Deletes users. Nothing else does.
 
-    `actor` is who decides: a user's id, or `service:NAME`; empty for the deleted user. The rules hold up users who
-    delete themselves, nobody else.
+    `actor` is a user's id or `service:NAME`, empty for the deleted user. The site's rules apply only to users who
+    delete themselves.
     """
 
     def __init__(self, stores: Stores, *, authentication: Authentication, mailer: Mailer, rules: EmailRules) -> None:
@@ -40,11 +40,11 @@ class UserDeletion:
     async def delete(
         self, user_id: str, *, actor: str, password: str | None = None, session_id: str | None = None
     ) -> None:
-        """Delete a user with everything that identity holds of them; the other services erase theirs soon after.
+        """Delete a user with all data in identity. The other services erase their data soon after.
 
-        `password` and `session_id`, where given, have to be the user's, and the session opened within the last day;
-        both are looked at in the transaction that deletes. Raises NotFound (USER_NOT_FOUND), FailedPrecondition
-        (LAST_ADMIN, SESSION_NOT_FRESH) and what `Authentication.verify_password` does.
+        A given `password` must be the user's. A given `session_id` must be a session of the user that was opened less
+        than a day ago. Both are checked in the transaction that deletes. Raises NotFound (USER_NOT_FOUND),
+        FailedPrecondition (LAST_ADMIN, SESSION_NOT_FRESH), and as `Authentication.verify_password` does.
         """
 
         async def work(transaction: Transaction, *, recheck: Recheck) -> None:
@@ -57,10 +57,10 @@ class UserDeletion:
     async def request(
         self, user_id: str, password: str, callback_url: str, *, actor: str = "", session_id: str | None = None
     ) -> bool:
-        """Delete a user, or mail them the link that does, as the rules say; return whether they are gone.
+        """Delete a user, or mail a link that does, as the site's rules say. Return whether the user is deleted.
 
-        Without a password a person (`session_id`) has signed in within the last day. Raises FailedPrecondition
-        (DELETE_USER_DISABLED, LAST_ADMIN, SESSION_NOT_FRESH) and what `Authentication.verify_password` does.
+        Without a password, a person's session (`session_id`) must be less than a day old. Raises FailedPrecondition
+        (DELETE_USER_DISABLED, LAST_ADMIN, SESSION_NOT_FRESH), and as `Authentication.verify_password` does.
         """
         self._rules.admit_deletion()
         if self._rules.deletion is DeletionMode.MAIL:
@@ -70,10 +70,10 @@ class UserDeletion:
         return True
 
     async def delete_with_token(self, user_id: str, token: str, password: str = "", *, actor: str = "") -> None:
-        """Delete the user to whom this token was mailed; of many at once one succeeds.
+        """Delete the user to whom this token was mailed. Of concurrent calls, one succeeds.
 
-        Raises NotFound (INVALID_TOKEN, also for another user's token, which stays good for that user),
-        FailedPrecondition (DELETE_USER_DISABLED, LAST_ADMIN) and, if there is a password, what
+        Raises NotFound (INVALID_TOKEN, also for another user's token, which stays valid for that user),
+        FailedPrecondition (DELETE_USER_DISABLED, LAST_ADMIN) and, if a password is given, as
         `Authentication.verify_password` does.
         """
         self._rules.admit_deletion()
@@ -81,7 +81,7 @@ class UserDeletion:
         async def work(transaction: Transaction, *, recheck: Recheck) -> None:
             try:
                 removable = await self._users.find_removable(transaction, user_id)
-            except NotFound:  # deleted by this very link, perhaps
+            except NotFound:  # the user may have followed this link already
                 raise _invalid_token() from None
             await recheck(transaction)
             if await self._one_time_secrets.take(transaction, PURPOSE, token, subject=user_id) is None:
@@ -121,4 +121,4 @@ class UserDeletion:
 
 
 def _invalid_token() -> NotFound:
-    return NotFound("INVALID_TOKEN", "the link is no good: it was spent, or is none of yours")
+    return NotFound("INVALID_TOKEN", "the link is not valid: it was used, has expired, or belongs to another user")

@@ -32,9 +32,11 @@ ORDERS = {
 def decode_filter(request: ListUsersRequest) -> UserFilter:
     """Return which users to list. Raises InvalidArgument (INVALID_EMAIL_PREFIX, INVALID_QUERY, INVALID_ROLE)."""
     if "\0" in request.email_prefix:
-        raise InvalidArgument("INVALID_EMAIL_PREFIX", "email_prefix holds a NUL", field="email_prefix")
+        raise InvalidArgument("INVALID_EMAIL_PREFIX", "email_prefix must not contain NUL", field="email_prefix")
     if "\0" in request.query or len(request.query) > NAME_LENGTH:
-        raise InvalidArgument("INVALID_QUERY", f"query may have {NAME_LENGTH} characters, none a NUL", field="query")
+        raise InvalidArgument(
+            "INVALID_QUERY", f"query must have at most {NAME_LENGTH} characters, without NUL", field="query"
+        )
     return UserFilter(
         request.email_prefix,
         decode_role(request.role) if request.role else None,

@@ -42,16 +42,16 @@ def encode_user(user: User) -> resources_pb2.User:
 
 
 def decode_name(text: str, field: str) -> str:
-    """Return a person's name. Raises InvalidArgument (INVALID_NAME)."""
+    """Return a user's name. Raises InvalidArgument (INVALID_NAME)."""
     if not 1 <= len(text) <= NAME_LENGTH:
         raise InvalidArgument("INVALID_NAME", f"{field} must have 1 to {NAME_LENGTH} characters", field=field)
     if CONTROLS.search(text):
-        raise InvalidArgument("INVALID_NAME", f"{field} must not hold control characters", field=field)
+        raise InvalidArgument("INVALID_NAME", f"{field} must not contain control characters", field=field)
     return text
 
 
 def decode_image(text: str | None, field: str) -> str | None:
-    """Return a picture's address or data URL, None if unset. Raises InvalidArgument (INVALID_IMAGE)."""
+    """Return the URL or data URL of a picture, None if unset. Raises InvalidArgument (INVALID_IMAGE)."""
     if text is not None and not is_image(text):
         raise InvalidArgument("INVALID_IMAGE", f"{field} must be {SHAPE}, without control characters", field=field)
     return text
@@ -89,7 +89,7 @@ def decode_changes(request: UpdateUserRequest) -> tuple[dict[str, str | None], d
     for path in paths:
         if path not in CHANGEABLE:
             raise InvalidArgument(
-                "FIELD_NOT_CHANGEABLE", f"update_mask may hold {', '.join(CHANGEABLE)}", field="update_mask"
+                "FIELD_NOT_CHANGEABLE", f"update_mask can contain {', '.join(CHANGEABLE)}", field="update_mask"
             )
         if path == "additional":
             additional = decode_additional(user.additional, fields_of_users, "user.additional")

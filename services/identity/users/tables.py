@@ -28,5 +28,5 @@ def user_id_column(*, nullable: bool = False) -> Column[str]:
 
 
 def tables_of_users() -> list[Table]:
-    """Return the tables that refer to a user. All domains' tables are known once `services.identity.schema` is."""
+    """Return the tables that refer to a user. Import `services.identity.schema` before: it declares all tables."""
     return [each for each in metadata.sorted_tables if "user_id" in each.c and each.c.user_id.references(users.c.id)]

@@ -43,7 +43,7 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person with an account, as a row holds it."""
+    """A user, as the row stores it."""
 
     id: str
     email: str
@@ -56,7 +56,7 @@ class User:
     ban_expires: datetime | None
     created_at: datetime
     updated_at: datetime
-    additional: str | None = None  # a JSON object, see `fields.py`
+    additional: str | None = None  # a JSON object, see `custom_fields.py`
 
     def is_banned_at(self, now: datetime) -> bool:
         """Whether a ban is in force."""
@@ -68,13 +68,13 @@ BY_ID = StaticSelect("users.find", select(*COLUMNS).where(users.c.id == bindpara
 
 
 def user_of(row: Row[Any] | Sequence[Any]) -> User:
-    """Return the user in the first columns of a row that were selected as COLUMNS."""
+    """Return the user in a row that begins with COLUMNS."""
     id_, email, name, image, verified, role, banned, reason, expires, created, updated, more = row[: len(COLUMNS)]
     return User(id_, email, name, image, verified, Role(role), banned, reason, expires, created, updated, more)
 
 
 def tag_of(user_id: str) -> str:
-    """Return the tag of everything in caches that is made of a user."""
+    """Return the cache tag of all entries that contain a user."""
     return f"user:{user_id}"
 
 
@@ -83,7 +83,7 @@ def not_found() -> NotFound:
 
 
 class Order(Enum):
-    """How a list is sorted: by column, and whether backwards. The id settles ties."""
+    """The order of a list: the column, and whether it is descending. Rows with equal values are sorted by id."""
 
     NEWEST = ("created_at", True)
     OLDEST = ("created_at", False)
@@ -95,14 +95,14 @@ class Order(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RemovableUser:
-    """A locked user whose deletion, ban or demotion leaves an administrator: `Users.find_removable` alone makes it."""
+    """A locked user whose deletion, ban or demotion leaves an administrator. Only `Users.find_removable` creates it."""
 
     user: User
 
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
-    """Which users a list holds; what is None or empty does not matter."""
+    """A filter of users. A field that is None or empty matches all."""
 
     email_prefix: str = ""
     role: Role | None = None
@@ -112,7 +112,7 @@ class UserFilter:
 
 
 class Users:
-    """The users of a database. Their changes are told to caches before a method returns, as `Outbox` says."""
+    """The users of a database. A change invalidates the caches before a method returns, as `Outbox` describes."""
 
     def __init__(self, database: Database, outbox: Outbox, *, now: Clock = utc_now) -> None:
         self._database = database
@@ -127,9 +127,10 @@ class Users:
     async def update(
         self, user_id: str, changes: Mapping[str, Any], additional: Mapping[str, Any] = MappingProxyType({})
     ) -> User:
-        """Set the columns in `changes` and the members in `additional`, and return the user.
+        """Set the columns in `changes` and the custom fields in `additional`; return the user.
 
-        Other members stay, also when a concurrent call changes them. Raises NotFound, and InvalidArgument for too much.
+        Other custom fields keep their values, also those that a concurrent call sets. Raises NotFound, and
+        InvalidArgument (ADDITIONAL_TOO_LARGE).
         """
 
         async def work(transaction: Transaction) -> User:
@@ -147,12 +148,12 @@ class Users:
         return await self._database.transaction("users.update", work)
 
     async def remove(self, transaction: Transaction, removable: RemovableUser) -> None:
-        """Remove a user with sessions, accounts and subscriptions, and have the other services forget them.
+        """Delete a user with all sessions, accounts and subscriptions, and make other services erase the user's data.
 
-        Only `UserDeletion` calls it, which audits every deletion.
+        Only `UserDeletion` calls it, which records an audit event.
         """
         user_id = removable.user.id
-        # Explicitly, while the user is locked: TiDB's cascade can miss a row that is inserted at this moment.
+        # Explicitly, while the user is locked: TiDB's cascade can miss a row that is inserted concurrently.
         for table in tables_of_users():
             await transaction.execute(delete(table).where(table.c.user_id == user_id))
         await transaction.execute(delete(users).where(users.c.id == user_id))
@@ -160,25 +161,27 @@ class Users:
         await self._outbox.add(transaction, tag_of(user_id))
 
     async def find_locked(self, transaction: Transaction, user_id: str) -> User:
-        """Return a user who changes no more before the transaction has ended. Raises NotFound."""
+        """Return a user, locked until the transaction ends. Raises NotFound."""
         row = (await transaction.execute(select(*COLUMNS).where(users.c.id == user_id).with_for_update())).first()
         if row is None:
             raise not_found()
         return user_of(row)
 
     async def find_removable(self, transaction: Transaction, user_id: str) -> RemovableUser:
-        """Lock a user who is about to be deleted, banned or demoted.
+        """Lock a user who will be deleted, banned or demoted.
 
-        Raises NotFound, and FailedPrecondition (LAST_ADMIN) if no other administrator who is not banned would be left.
+        Raises NotFound, and FailedPrecondition (LAST_ADMIN) if no other administrator who is not banned would remain.
         """
         role = (await transaction.execute(select(users.c.role).where(users.c.id == user_id))).scalar()
-        # Administrators are locked in one order: of two who put each other out the second waits, and is refused.
+        # Administrators are locked in one order: of two who demote each other, the second waits and then fails.
         admins = await self._locked_admins(transaction) if role == Role.ADMIN.value else set()
         user = await self.find_locked(transaction, user_id)
         if user.role is Role.ADMIN and role != Role.ADMIN.value:  # promoted between the two statements
             admins = await self._locked_admins(transaction)
         if admins == {user_id}:
-            raise FailedPrecondition("LAST_ADMIN", "this is the last administrator: make another one first")
+            raise FailedPrecondition(
+                "LAST_ADMIN", "this is the last administrator: make another user an administrator first"
+            )
         return RemovableUser(user)
 
     async def _locked_admins(self, transaction: Transaction) -> set[str]:
@@ -189,12 +192,12 @@ class Users:
         return {row.id for row in rows if not row.banned or (row.ban_expires is not None and row.ban_expires <= now)}
 
     async def find_locked_by_email(self, transaction: Transaction, email: str) -> User | None:
-        """Return the user with an address, who does not change before the transaction has ended; None if unknown."""
+        """Return the user with an email address, locked until the transaction ends; None if there is none."""
         row = (await transaction.execute(select(*COLUMNS).where(users.c.email == email).with_for_update())).first()
         return user_of(row) if row else None
 
     async def verify_email(self, transaction: Transaction, user_id: str) -> User:
-        """Write that a user's address is proved; return the user. Raises NotFound."""
+        """Mark a user's email as verified; return the user. Raises NotFound."""
         return await self._set(transaction, user_id, email_verified=True)
 
     async def change_email(self, transaction: Transaction, user_id: str, new_email: str) -> User:
@@ -215,12 +218,12 @@ class Users:
         after: tuple[datetime | str, str] | None = None,
         offset: int = 0,
     ) -> list[User]:
-        """Return up to `limit` users behind the sort key `after` (the ordered column and the id), or the `offset`th."""
+        """Return up to `limit` users after the sort key `after` (the sorted column and the id), or after `offset` users."""
         column, backwards = order.value
-        key = (users.c.email,) if column == "email" else (users.c[column], users.c.id)  # an address has no ties
+        key = (users.c.email,) if column == "email" else (users.c[column], users.c.id)  # emails are unique
         statement = _matching(select(*COLUMNS), wanted)
         if after is not None:
-            statement = statement.where(*_behind(key, after, backwards=backwards))
+            statement = statement.where(*_after(key, after, backwards=backwards))
         direction = desc if backwards else asc
         statement = statement.order_by(*(direction(part) for part in key)).limit(limit).offset(offset)
         return [user_of(row) for row in await self._database.rows("users.list", statement)]
@@ -231,21 +234,23 @@ class Users:
         return int(row[0]) if row else 0
 
 
-def _behind(
+def _after(
     key: Sequence[Column[Any]], after: Sequence[datetime | str], *, backwards: bool
 ) -> list[ColumnElement[bool]]:
-    """Return the conditions of being behind a place. MariaDB enters no index at a tuple, only at one of its parts."""
+    """Return the conditions for rows after a sort key. MariaDB uses the index only for a condition on one column."""
     if len(key) == 1:
         return [key[0] < after[0] if backwards else key[0] > after[0]]
-    place = tuple_(*after, types=[part.type for part in key])
+    sort_key = tuple_(*after, types=[part.type for part in key])
     if backwards:
-        return [key[0] <= after[0], tuple_(*key) < place]
-    return [key[0] >= after[0], tuple_(*key) > place]
+        return [key[0] <= after[0], tuple_(*key) < sort_key]
+    return [key[0] >= after[0], tuple_(*key) > sort_key]
 
 
 def _begins(column: Column[Any], prefix: str) -> ColumnElement[bool]:
-    """Return that a text begins with a prefix: a range, where no character has a meaning of its own (as in LIKE), and
-    which every engine serves from an index."""
+    """Return the condition that a text begins with a prefix.
+
+    It is a range, which every engine serves from an index, and in which no character is a wildcard, as in LIKE.
+    """
     return and_(column >= prefix, column < prefix + LAST_CHARACTER)
 
 

@@ -57,7 +57,7 @@ async def test_a_rollback_under_the_running_service_is_unavailable_until_the_mig
         assert running.output().count("trivet db migrate") == 1
 
 
-REFUSED = "the database of DATABASE_URL cannot be used: the server refuses the user or the password"
+REFUSED = "the database of DATABASE_URL cannot be used: the server rejects the user or the password"
 
 
 @pytest.mark.parametrize("name", ["mariadb", "postgresql"])
@@ -97,7 +97,7 @@ async def test_the_separate_mysql_settings_lead_to_the_same_database(engine: Eng
     [
         ({}, "DATABASE_URL is missing"),
         ({"DATABASE_URL": "mongodb://u:hidden@h/x"}, "DATABASE_URL: expected mysql://"),
-        ({"DATABASE_URL": "mysql://u:hidden@h"}, "lacks a host or the database's name"),
+        ({"DATABASE_URL": "mysql://u:hidden@h"}, "lacks the host or the name of the database"),
         ({"DATABASE_URL": "postgresql://u:hidden@h/x?sslmode=maybe"}, "TLS mode"),
         ({"DATABASE_URL": "sqlite:///x", "TRIVET_IDENTITY_PORT": "high"}, "TRIVET_IDENTITY_PORT"),
     ],

@@ -65,7 +65,7 @@ class Mailing:
         rows = await self.identity.database.rows(
             "tests.mails", statement.where(outbox.c.topic == mail.TOPIC).order_by(outbox.c.id)
         )
-        opened = [mail.opened(OutboxMessage(row.id, row.key, row.payload, row.created_at), SEALER)[1] for row in rows]
+        opened = [mail.unseal(OutboxMessage(row.id, row.key, row.payload, row.created_at), SEALER)[1] for row in rows]
         return [letter for letter in opened if letter.to]
 
     async def last_link(self) -> str:

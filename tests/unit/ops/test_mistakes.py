@@ -81,7 +81,7 @@ def test_a_database_file_that_is_none_is_one_line_and_status_2(tmp_path: Path, a
     refused = trivet("db", *arguments, environment=environment(tmp_path))
     assert refused.returncode == 2
     assert refused.stderr.startswith(
-        f"trivet: {tmp_path}/trivet.db: the file is no database, or a damaged one: move it ("
+        f"trivet: {tmp_path}/trivet.db: the file is not a database, or is damaged: move it away, or restore a backup ("
     )
     assert refused.stderr.count("\n") == 1
 

@@ -1,4 +1,4 @@
-"""How each kind of database is connected to: its driver and its limits of time."""
+"""Opens the engine of each kind of database, with its driver and time-outs."""
 
 import logging
 import time
@@ -16,7 +16,7 @@ SQLITE_STEPS = 20_000
 
 
 class _AsDebug(logging.Filter):
-    """Turns what a driver logs into debug lines: a server's warnings about a statement that it has carried out."""
+    """Logs a driver's records as DEBUG: they are a server's warnings about successful statements."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.levelno, record.levelname = logging.DEBUG, "DEBUG"
@@ -28,7 +28,7 @@ _AS_DEBUG = _AsDebug()
 
 @dataclass(frozen=True)
 class StoreLimits:
-    """How much of the database is ours, and how long it may take. All times are below a caller's usual 2 s."""
+    """The limits of connections and times, in seconds. All times are below a caller's usual deadline of 2 s."""
 
     connections: int = 10
     idle_seconds: float = 60.0
@@ -41,10 +41,10 @@ class StoreLimits:
 
 
 def open_engine(store: StoreUrl, limits: StoreLimits) -> AsyncEngine:
-    """Return an engine that connects when it is first used.
+    """Return an engine that connects at its first use.
 
-    Every connection commits by itself: a single statement costs one round trip, and `Database` says BEGIN and
-    COMMIT where several belong together.
+    Connections are in autocommit mode, so a single statement costs one round trip. `Database` sends BEGIN and COMMIT
+    around a transaction.
     """
     url, arguments = store.for_service()
     if store.kind == "postgresql":
@@ -55,7 +55,7 @@ def open_engine(store: StoreUrl, limits: StoreLimits) -> AsyncEngine:
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         hide_parameters=True,
-        poolclass=NullPool,  # `ConnectionPool` keeps them
+        poolclass=NullPool,  # `ConnectionPool` pools them
     )
     if store.parameters.is_pooled:
         engine.sync_engine.dialect.is_pooled = True  # type: ignore[attr-defined]  # PooledDialect's
@@ -69,7 +69,7 @@ def open_engine(store: StoreUrl, limits: StoreLimits) -> AsyncEngine:
 
 def _driver_limits(store: StoreUrl, limits: StoreLimits) -> dict[str, Any]:
     if store.kind == "mysql":
-        # No read_timeout: `ConnectionPool` ends an attempt, and the driver would begin a task for every wait.
+        # No read_timeout: `ConnectionPool` limits an attempt, and the driver would start a task for every read.
         return {"connect_timeout": limits.connect_seconds, "charset": "utf8mb4"}
     if store.kind == "postgresql":
         milliseconds = str(int(limits.statement_seconds * 1000))
@@ -82,7 +82,7 @@ def _driver_limits(store: StoreUrl, limits: StoreLimits) -> dict[str, Any]:
                 "jit": "off",
                 "statement_timeout": milliseconds,
                 "idle_in_transaction_session_timeout": milliseconds,
-                # Above the second after which PostgreSQL looks for a deadlock, or both sides would give way.
+                # Above 1 s, after which PostgreSQL looks for a deadlock: otherwise both transactions would fail.
                 "lock_timeout": str(int(limits.lock_seconds * 1000)),
                 **store.session_settings,
             },
@@ -91,7 +91,7 @@ def _driver_limits(store: StoreUrl, limits: StoreLimits) -> dict[str, Any]:
 
 
 def _session_setup(kind: str, limits: StoreLimits) -> Any:
-    """Return what is said to the database on every new connection."""
+    """Return a listener that sets up every new connection."""
 
     def setup(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
@@ -104,7 +104,7 @@ def _session_setup(kind: str, limits: StoreLimits) -> Any:
 
 def _setup_statements(kind: str, limits: StoreLimits, cursor: Any) -> list[str]:
     if kind == "sqlite":
-        # FULL: a commit that was acknowledged survives a loss of power too.
+        # FULL: an acknowledged commit also survives a power failure.
         return ["PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON"]
     if kind == "postgresql":
         return []
@@ -113,7 +113,7 @@ def _setup_statements(kind: str, limits: StoreLimits, cursor: Any) -> list[str]:
     own = {
         "mariadb": f"max_statement_time={limits.statement_seconds}",  # every statement, in seconds
         "mysql": f"max_execution_time={milliseconds}",  # only reads, in milliseconds
-        # A cluster can be set to optimistic transactions, where a lock is none and a key is checked at COMMIT.
+        # A cluster can default to optimistic transactions, which take no locks and check keys at COMMIT.
         "tidb": f"max_execution_time={milliseconds}, tidb_txn_mode='pessimistic'",
     }[server_of(cursor.fetchone()[0])]
     return [
@@ -124,13 +124,13 @@ def _setup_statements(kind: str, limits: StoreLimits, cursor: Any) -> list[str]:
 
 
 def server_of(version: str) -> Literal["mariadb", "mysql", "tidb"]:
-    """Return which server of MySQL's protocol calls itself this version."""
+    """Return which server a version string of MySQL's protocol belongs to."""
     lower = version.lower()
     return "mariadb" if "mariadb" in lower else "tidb" if "tidb" in lower else "mysql"
 
 
 def _end_long_statements(engine: AsyncEngine, seconds: float) -> None:
-    """Give SQLite, which has none, a time-out: it asks after so many steps whether to go on."""
+    """Add a statement time-out to SQLite: it calls `is_late` every SQLITE_STEPS steps."""
 
     def connected(connection: Any, record: Any) -> None:
         def is_late() -> bool:

@@ -1,4 +1,4 @@
-"""The operator's way to the database, for migrations, imports and exports: one connection at a time, and no pool."""
+"""The engine of the operator's commands (migrations, imports, exports): one connection at a time, without a pool."""
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import NullPool
@@ -9,7 +9,7 @@ from services.identity.store.engine.store_url import StoreUrl
 def operator_engine(store: StoreUrl) -> Engine:
     """Return an engine of the synchronous driver.
 
-    On PostgreSQL, each transaction has its own settings: behind a pooler, a session goes on to other clients.
+    On PostgreSQL, the settings are set in each transaction: behind a pooler, other clients use the same session.
     """
     url, arguments = store.for_operator()
     engine = create_engine(url, connect_args=arguments, poolclass=NullPool, hide_parameters=True)

@@ -1,8 +1,8 @@
-"""PostgreSQL behind PgBouncer or another pooler in transaction mode: the server changes between two transactions.
+"""PostgreSQL behind PgBouncer or another pooler in transaction mode, where each transaction can get another server.
 
-There, a named prepared statement is missing at random, a session's settings are those of other clients, and even an
-unnamed statement that is sent in two steps can end on another server. So behind a pooler every connection is lent out
-within a transaction, no statement is kept, and the settings are the transaction's own.
+Behind a pooler, a named prepared statement can be missing, session settings come from other clients, and even an
+unnamed statement that is sent in two steps can be split over two servers. So every connection is lent within a
+transaction, no prepared statement is cached, and settings are set in the transaction.
 """
 
 from typing import Any
@@ -16,23 +16,23 @@ registry.register("postgresql.pooled", "services.identity.store.engine.pooled_di
 
 
 def is_pooled(connection: AsyncConnection) -> bool:
-    """Whether this connection is lent out within a transaction."""
+    """Whether this connection goes through a pooler."""
     return bool(getattr(connection.dialect, "is_pooled", False))
 
 
 async def enter(connection: AsyncConnection) -> None:
-    """Begin the transaction that everything on a connection behind a pooler is in."""
+    """Begin the transaction that contains all work on a lent connection behind a pooler."""
     await _run(connection, connection.dialect.begin)  # type: ignore[attr-defined]  # PooledDialect's
 
 
 async def leave(connection: AsyncConnection, end: str = "COMMIT") -> None:
-    """End that transaction, unless the work did."""
+    """End this transaction, unless the work has ended it."""
     if (await _driver(connection)).is_in_transaction():
         await _run(connection, end)
 
 
 async def _run(connection: AsyncConnection, statements: str) -> None:
-    """Send statements in one message, unprepared. Errors are SQLAlchemy's, as for any other statement."""
+    """Send statements in one message, unprepared. Raises SQLAlchemy's errors, as other statements do."""
     driver = await _driver(connection)
     try:
         await driver.execute(statements)

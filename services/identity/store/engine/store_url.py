@@ -1,4 +1,4 @@
-"""What a DATABASE_URL means to the drivers: which of them, and how the way to the server is protected."""
+"""Parses a database URL: the drivers, their arguments, and TLS."""
 
 import ipaddress
 import ssl
@@ -38,7 +38,7 @@ LIBPQ = {
 
 @dataclass(frozen=True)
 class StoreUrl:
-    """A database: its kind, where it is, and what the parameters of its address ask for."""
+    """A parsed database URL: the kind of database, the address, and the parameters."""
 
     kind: str
     url: URL = field(repr=False)
@@ -46,7 +46,7 @@ class StoreUrl:
 
     @property
     def is_unencrypted_remote(self) -> bool:
-        """Whether what is said to the server can be read on the way."""
+        """Whether the connection goes to another host without TLS."""
         if self.kind == "sqlite" or self.parameters.socket.startswith("/") or _is_local(self.url.host or ""):
             return False
         return self._mode in UNPROTECTED
@@ -60,9 +60,9 @@ class StoreUrl:
         return self.parameters.tls
 
     def for_service(self) -> tuple[URL, dict[str, Any]]:
-        """Return the address and the arguments of the asynchronous driver.
+        """Return the URL and the arguments of the asynchronous driver.
 
-        Raises ValueError for certificates that cannot be read.
+        Raises ValueError if a certificate or key cannot be read.
         """
         url = self.url.set(drivername=f"{self.kind}+{DRIVERS[self.kind][0]}")
         arguments = self._tls_argument() | self._socket_argument()
@@ -73,32 +73,32 @@ class StoreUrl:
         return url, arguments
 
     def for_operator(self) -> tuple[URL, dict[str, Any]]:
-        """Return the address and the arguments of the synchronous driver: see `operator_engine`."""
+        """Return the URL and the arguments of the synchronous driver: see `operator_engine`."""
         url = self.url.set(drivername=f"{self.kind}+{DRIVERS[self.kind][1]}")
         if self.kind != "postgresql":
             return url, self._tls_argument() | self._socket_argument()
-        # libpq reads these itself.
+        # libpq reads the files itself.
         names = {"ca": "sslrootcert", "cert": "sslcert", "key": "sslkey", "password": "sslpassword"}
         query = {names[name]: value for name, value in self._tls.items() if name in names}
         if mode := self._tls.get("mode"):
             query["sslmode"] = LIBPQ.get(mode, mode)
         if query.get("sslmode") == "verify-full" and "sslrootcert" not in query:
-            # Where the other driver looks by default.
+            # The default of the asynchronous driver.
             query["sslrootcert"] = ssl.get_default_verify_paths().cafile or "system"
         settings = {name: value for name, value in self.parameters.session.items() if name != "search_path"}
         query |= settings | {"target_session_attrs": self.parameters.target}
-        # Behind a pooler a named statement is missing in the next transaction.
+        # Behind a pooler, a named prepared statement is missing in the next transaction.
         own = {"prepare_threshold": None}
         return url.update_query_dict({name: value for name, value in query.items() if value}), own
 
     @property
     def session_settings(self) -> dict[str, str]:
-        """The settings of a session on PostgreSQL."""
+        """The session settings on PostgreSQL."""
         return self.parameters.session | ({"search_path": self.search_path} if self.search_path else {})
 
     @property
     def search_path(self) -> str:
-        """Where PostgreSQL looks for tables, in its own spelling; empty for its default."""
+        """PostgreSQL's search_path, quoted; empty for the server's default."""
         schema = self.parameters.schema.replace('"', '""')
         return f'"{schema}"' if schema else self.parameters.session.get("search_path", "")
 
@@ -107,12 +107,12 @@ class StoreUrl:
 
     def _tls_argument(self) -> dict[str, Any]:
         if self.kind == "postgresql" and self._mode in REFUSED:
-            return {"ssl": False}  # else asyncpg tries TLS first
+            return {"ssl": False}  # otherwise asyncpg tries TLS first
         if self.kind == "sqlite" or self._mode in UNPROTECTED:
             return {}
         try:
             return {"ssl": self._context()}
-        except OSError as error:  # of the file system or of OpenSSL
+        except OSError as error:  # of the file system or OpenSSL
             why = (error.strerror or str(error)).lower()
             raise ValueError(f"a certificate or key that it names cannot be read: {why}") from None
 
@@ -128,14 +128,14 @@ class StoreUrl:
 
 
 def parse_usable(text: str) -> StoreUrl:
-    """Read an address and the certificates that it names. Raises ValueError, as `parse` does."""
+    """Parse a URL and read the certificates that it names. Raises ValueError, as `parse` does."""
     store = parse(text)
     store.for_service()
     return store
 
 
 def parse(text: str) -> StoreUrl:
-    """Read an address as people write it. Raises ValueError that never repeats the address: it may hold a password."""
+    """Parse a database URL. Raises ValueError without the URL in its message, because it can contain a password."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -154,7 +154,7 @@ def parse(text: str) -> StoreUrl:
     if parameters.password:
         url = url.set(password=parameters.password)
     if not url.database or (kind != "sqlite" and not url.host):
-        raise ValueError("the address lacks a host or the database's name")
+        raise ValueError("the URL lacks the host or the name of the database")
     return StoreUrl(kind, url, parameters)
 
 

@@ -1,14 +1,14 @@
-"""What the parameters of a database URL mean, as libpq, Prisma, SQLAlchemy, Go and the cloud providers write them.
+"""Parses the parameters of a database URL in the spellings of libpq, Prisma, SQLAlchemy, Go and cloud providers.
 
-Each parameter is honored, or has no meaning here and is said to have none, or is refused by its name: a misspelled
-`sslmode` must not pass for one. Names are compared without case, dashes and underscores.
+Each parameter is applied, or ignored with a warning, or rejected: a misspelled `sslmode` must not be ignored. Names
+are compared without case, dashes and underscores.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-# Names of parameters to what they are here, for every kind of database.
+# Parameter names to their key in `Parameters.tls`, for every kind of server.
 TLS = {
     "ssl": "mode",
     "sslmode": "mode",
@@ -25,22 +25,24 @@ CONNECTIONS = ("connectionlimit", "poolsize", "maxpoolsize")
 SOCKETS = {"mysql": ("socket", "unixsocket", "socketpath"), "postgresql": ("host",), "sqlite": ()}
 SESSION = {"applicationname": "application_name", "options": "options", "searchpath": "search_path"}
 TIME_ZONE = ("timezone", "servertimezone")
-OWN_TIMES = "Trivet has its own time-outs"
-OWN_LETTERS = "Trivet always speaks UTF-8"
-OWN_STATEMENTS = "Trivet finds out by itself whether a pooler is between"
-BOUND = "the drivers here have no channel binding; sslmode=verify-full proves the server too"
-WITHOUT_MEANING = {
-    **dict.fromkeys(["connecttimeout", "pooltimeout", "sockettimeout", "statementtimeout", "timeout"], OWN_TIMES),
-    **dict.fromkeys(["commandtimeout", "acquiretimeout", "readtimeout", "writetimeout", "tcpusertimeout"], OWN_TIMES),
-    **dict.fromkeys(["keepalives", "keepalivesidle", "keepalivesinterval", "keepalivescount"], OWN_TIMES),
+OWN_TIMEOUTS = "Trivet has its own time-outs"
+OWN_ENCODING = "Trivet always speaks UTF-8"
+DETECTED = "Trivet detects a pooler automatically"
+NO_CHANNEL_BINDING = "the drivers have no channel binding; sslmode=verify-full authenticates the server too"
+IGNORED = {
+    **dict.fromkeys(["connecttimeout", "pooltimeout", "sockettimeout", "statementtimeout", "timeout"], OWN_TIMEOUTS),
     **dict.fromkeys(
-        ["charset", "characterencoding", "useunicode", "encoding", "clientencoding", "collation"], OWN_LETTERS
+        ["commandtimeout", "acquiretimeout", "readtimeout", "writetimeout", "tcpusertimeout"], OWN_TIMEOUTS
     ),
-    **dict.fromkeys(["statementcachesize", "preparedstatementcachesize", "supa"], OWN_STATEMENTS),
-    **dict.fromkeys(["preparethreshold", "preparedstatements"], OWN_STATEMENTS),
-    **dict.fromkeys((*TIME_ZONE, "parsetime", "loc"), "Trivet keeps UTC"),
-    **dict.fromkeys(["gssencmode", "sslcompression", "sslsni"], "sslmode alone says how TLS is used"),
-    **dict.fromkeys(["allowpublickeyretrieval", "autoreconnect", "reconnect"], "the driver does so anyway"),
+    **dict.fromkeys(["keepalives", "keepalivesidle", "keepalivesinterval", "keepalivescount"], OWN_TIMEOUTS),
+    **dict.fromkeys(
+        ["charset", "characterencoding", "useunicode", "encoding", "clientencoding", "collation"], OWN_ENCODING
+    ),
+    **dict.fromkeys(["statementcachesize", "preparedstatementcachesize", "supa"], DETECTED),
+    **dict.fromkeys(["preparethreshold", "preparedstatements"], DETECTED),
+    **dict.fromkeys((*TIME_ZONE, "parsetime", "loc"), "Trivet stores times in UTC"),
+    **dict.fromkeys(["gssencmode", "sslcompression", "sslsni"], "only sslmode controls TLS"),
+    **dict.fromkeys(["allowpublickeyretrieval", "autoreconnect", "reconnect"], "the driver always does this"),
 }
 REFUSED = ("disable", "disabled", "false", "0")
 UNPROTECTED = ("", "allow", "prefer", "preferred", *REFUSED)
@@ -55,31 +57,31 @@ GO = {"true": "verify-full", "skip-verify": "require", "preferred": "prefer", "f
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a URL's parameters ask for."""
+    """The parsed parameters of a database URL."""
 
     tls: dict[str, str] = field(default_factory=dict, repr=False)
-    """`mode`, `ca`, `cert`, `key` and the key's `password`, as far as they were given."""
+    """`mode`, `ca`, `cert`, `key` and the key's `password`, if they were given."""
     connections: int | None = None
-    """The most connections of a process."""
+    """The maximum number of connections of a process."""
     schema: str = ""
-    """Where PostgreSQL looks for tables."""
+    """PostgreSQL's schema, which becomes its search_path."""
     session: dict[str, str] = field(default_factory=dict)
-    """Settings of a session on PostgreSQL."""
+    """Session settings on PostgreSQL."""
     target: str = ""
-    """Which of several servers of PostgreSQL is wanted."""
+    """PostgreSQL's target_session_attrs: which of several servers to use."""
     is_pooled: bool = False
-    """Whether the address says that a pooler is between; identity notices most by itself."""
+    """Whether the URL names a pooler. Identity also detects most poolers itself."""
     socket: str = ""
     user: str = ""
     password: str = field(default="", repr=False)
     time_zone: str = ""
-    """The time zone that an app gives its driver. Only imports and exports read it."""
+    """The time zone of the application's driver. Only imports and exports use it."""
     ignored: dict[str, str] = field(default_factory=dict)
-    """Parameters that change nothing here, and why."""
+    """Ignored parameters, each with the reason."""
 
 
 def parse_parameters(kind: str, query: Mapping[str, str | Sequence[str]]) -> Parameters:
-    """Return what the parameters of a kind's URL mean. Raises ValueError that names what is wrong, never a value."""
+    """Parse the parameters of a URL. Raises ValueError with the parameter's name, never with its value."""
     given = {name: value if isinstance(value, str) else value[-1] for name, value in query.items()}
     tls: dict[str, str] = {}
     found: dict[str, str] = {}
@@ -91,17 +93,17 @@ def parse_parameters(kind: str, query: Mapping[str, str | Sequence[str]]) -> Par
             tls[TLS[plain]] = value
         elif (known := _known(kind, plain)) is not None:
             found[known] = value
-        elif plain in WITHOUT_MEANING or (kind == "sqlite" and plain in CONNECTIONS):
-            ignored[name] = WITHOUT_MEANING.get(plain, "SQLite has one writer")
+        elif plain in IGNORED or (kind == "sqlite" and plain in CONNECTIONS):
+            ignored[name] = IGNORED.get(plain, "SQLite has one writer")
         elif kind == "postgresql" and plain == "channelbinding":
-            ignored |= {name: BOUND} if value == "require" else {}
+            ignored |= {name: NO_CHANNEL_BINDING} if value == "require" else {}
         else:
             unknown.append(name)
         if plain in TIME_ZONE:
             found["time_zone"] = value
     if unknown:
         raise ValueError(
-            f"{', '.join(sorted(unknown))}: no such parameter is known here. Known are sslmode, sslrootcert, sslcert, "
+            f"{', '.join(sorted(unknown))}: unknown parameter. Known are sslmode, sslrootcert, sslcert, "
             f"sslkey, connection_limit{_also(kind)}; leave the others out"
         )
     return Parameters(
@@ -120,7 +122,7 @@ def parse_parameters(kind: str, query: Mapping[str, str | Sequence[str]]) -> Par
 
 
 def _known(kind: str, plain: str) -> str | None:
-    """Return the part of `Parameters` that a parameter is, None if it is none."""
+    """Return the field of `Parameters` for a parameter, None if there is none."""
     if plain in SOCKETS[kind]:
         return "socket"
     if kind == "sqlite":
@@ -155,7 +157,7 @@ def _count(text: str | None) -> int | None:
 
 
 def _tls(given: Mapping[str, str]) -> dict[str, str]:
-    """Return TLS as libpq would name it; the strictest of what was asked for counts."""
+    """Return TLS in libpq's terms. The strictest of the given modes counts."""
     found = {name: value for name, value in given.items() if name in ("ca", "cert", "key", "password")}
     if "cert" in found and "key" not in found and "ca" not in found:
         found["ca"] = found.pop("cert")  # Prisma's name for the authority's certificate
@@ -170,14 +172,14 @@ def _tls(given: Mapping[str, str]) -> dict[str, str]:
     if "accept" in given:
         modes.append(ACCEPT.get(given["accept"].lower().replace("_", ""), "unknown"))
     if not set(modes) <= set(MODES):
-        raise ValueError("its TLS mode is none of disable, require, verify-ca and verify-full")
+        raise ValueError("the TLS mode must be disable, require, verify-ca or verify-full")
     if modes:
         found["mode"] = max(modes, key=_strictness)
     return found
 
 
 def _json_mode(text: str) -> str | None:
-    """Read `ssl={"rejectUnauthorized":true}`, as drivers of Node take it."""
+    """Parse `ssl={"rejectUnauthorized":true}`, the form of Node's drivers."""
     if not text.startswith("{"):
         return None
     try:

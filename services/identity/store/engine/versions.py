@@ -1,4 +1,4 @@
-"""The oldest server of each kind that Trivet works with."""
+"""The oldest supported server of each kind."""
 
 from sqlalchemy import Connection
 
@@ -7,7 +7,7 @@ NAMES = {"sqlite": "SQLite", "mariadb": "MariaDB", "mysql": "MySQL", "postgresql
 
 
 class TooOldError(Exception):
-    """The server is older than the oldest that is known to work; the text is for the operator."""
+    """The server is older than the oldest supported one. The message is for the operator."""
 
 
 def check_version(connection: Connection) -> None:
@@ -16,7 +16,7 @@ def check_version(connection: Connection) -> None:
     version = tuple(part for part in dialect.server_version_info or () if isinstance(part, int))
     kind = dialect.name
     if getattr(dialect, "is_mariadb", False):
-        kind, version = "mariadb", version[-3:]  # some answer 5.5.5-10.6.12
+        kind, version = "mariadb", version[-3:]  # some report 5.5.5-10.6.12
     if version < OLDEST[kind]:
         raise TooOldError(
             f"{NAMES[kind]} {_text(version)} is too old: upgrade the server to {_text(OLDEST[kind])} or later"

@@ -1,4 +1,4 @@
-"""What each server's error codes mean: the only place that knows their numbers, each with its source.
+"""The meaning of each server's error codes, each with its source.
 
 Sources: MySQL's "Server Error Message Reference" (MariaDB and TiDB keep its numbers), MariaDB's "Error Codes",
 TiDB's "Error Codes and Troubleshooting", PostgreSQL's appendix A, SQLite's "Result and Extended Result Codes".
@@ -10,26 +10,26 @@ from typing import NamedTuple
 
 
 class Fault(Enum):
-    """What to do about an error."""
+    """The kinds of database errors, by what the service does about them."""
 
-    DUPLICATE = "something that must be unique is there already"
-    ORPHAN = "the row that another refers to is gone"
-    RACE = "the store chose this transaction to give way and undid it; it can be run again"
-    READ_ONLY = "this server takes no writes: connect again, to the primary"
-    BUSY = "the store takes no more work now"
-    GONE = "the store cannot be reached or does not answer"
-    SCHEMA = "the statement does not fit the tables: the schema is another one, or the statement is wrong"
+    DUPLICATE = "a unique constraint rejected the row"
+    ORPHAN = "a foreign key rejected the row: the row that it refers to does not exist"
+    RACE = "the database rolled this transaction back because of a conflict with another one: retry"
+    READ_ONLY = "this server is read-only: reconnect to the primary"
+    BUSY = "the database is overloaded"
+    GONE = "the database is unreachable or does not answer"
+    SCHEMA = "the statement does not fit the tables: the schema has another version, or the statement is wrong"
     BUG = "the statement is wrong"
 
 
-# At COMMIT these say that nothing was committed. After any other error the outcome is unknown.
+# After one of these faults at COMMIT, nothing is committed. After any other fault the outcome is unknown.
 NOT_COMMITTED = frozenset({Fault.DUPLICATE, Fault.ORPHAN, Fault.RACE, Fault.READ_ONLY})
 
 
 class Code(NamedTuple):
-    """A code of a server: a number or a SQLSTATE or SQLite's name, what it means, and who sends it by what name.
+    """An error code: a number, an SQLSTATE or SQLite's name. `source` names the server and its name of the error.
 
-    Where one number stands for many errors, `words` are those of the message that mean this one.
+    If one code stands for many errors, `words` is the part of the message that identifies this one.
     """
 
     code: int | str
@@ -89,7 +89,7 @@ CODES = (
     Code(1048, Fault.SCHEMA, "MySQL ER_BAD_NULL_ERROR"),
     Code(1054, Fault.SCHEMA, "MySQL ER_BAD_FIELD_ERROR"),
     Code(1146, Fault.SCHEMA, "MySQL ER_NO_SUCH_TABLE"),
-    Code(1364, Fault.SCHEMA, "MySQL ER_NO_DEFAULT_FOR_FIELD: a newer schema has a column that wants a value"),
+    Code(1364, Fault.SCHEMA, "MySQL ER_NO_DEFAULT_FOR_FIELD: a newer schema has a column that requires a value"),
     Code(1406, Fault.SCHEMA, "MySQL ER_DATA_TOO_LONG: the column of an older schema was shorter"),
     Code("22001", Fault.SCHEMA, "PostgreSQL string_data_right_truncation: as MySQL's 1406"),
     Code("23502", Fault.SCHEMA, "PostgreSQL not_null_violation: as MySQL's 1048 and 1364"),
@@ -100,8 +100,8 @@ CODES = (
     Code("SQLITE_ERROR", Fault.BUG, "SQLite"),
 )
 SQLITE_SCHEMA_WORDS = re.compile(r"no such (table|column)|has no column named")
-"""SQLite has one code for all wrong statements: its words tell those that do not fit the tables."""
+"""SQLite has one code for all wrong statements. These messages mean that a statement does not fit the tables."""
 FAULTS = {each.code: each.fault for each in CODES if not each.words}
 BY_WORDS = tuple(each for each in CODES if each.words)
-# PostgreSQL's classes of errors that no retry mends: bad data, constraints, syntax and privileges.
+# PostgreSQL's error classes that no retry helps: bad data, constraints, syntax and privileges.
 POSTGRESQL_BUGS = ("22", "23", "42")

@@ -1,6 +1,6 @@
-"""What is wrong with a failing database, and what to do: the words of the log and of the command line.
+"""Explains database errors to operators: the problem and the remedy, for the log and the command line.
 
-`store_codes.py` says what the program does about an error; here is what its operator does.
+`codes.py` says what the program does about an error. This file says what the operator can do.
 """
 
 import re
@@ -15,62 +15,62 @@ from services.identity.store.faults.errors import code_of
 
 
 class Diagnosis(NamedTuple):
-    """What is wrong and the mend, and whether it can pass without help."""
+    """A problem of a database, and its remedy. `is_transient`: the problem can end without the operator."""
 
     problem: str
     remedy: str
     is_transient: bool = False
 
 
-NO_DATABASE = Diagnosis(
-    "there is no database of that name on the server", "create it (CREATE DATABASE), or correct the name"
-)
+NO_DATABASE = Diagnosis("the server has no database of that name", "create it (CREATE DATABASE), or correct the name")
 NO_SCHEMA = Diagnosis(
-    "there is no schema of that name in the database", "create it (CREATE SCHEMA), or correct the parameter `schema`"
+    "the database has no schema of that name", "create it (CREATE SCHEMA), or correct the parameter `schema`"
 )
 WRONG_PASSWORD = Diagnosis(
-    "the server refuses the user or the password",
-    "correct them; a server that wants TLS of this user says the same: then add sslmode=require",
+    "the server rejects the user or the password",
+    "correct them; if this user must connect with TLS, add sslmode=require",
 )
 NOT_ADMITTED = Diagnosis(
-    "the server does not admit this user from here in this way",
-    "look at its rules (pg_hba.conf, the user's host); if it wants TLS, add sslmode=require",
+    "the server does not accept this user from this host",
+    "check its access rules (pg_hba.conf, the user's host); if it requires TLS, add sslmode=require",
 )
-NO_RIGHT = Diagnosis("the user lacks a right on this database", "GRANT it: migrations create and alter tables")
+NO_RIGHT = Diagnosis("the user lacks a privilege on this database", "GRANT it: migrations create and alter tables")
 TLS_REFUSED = Diagnosis(
-    "the server does not take part in TLS as the address asks for it",
-    "turn TLS on there, or correct sslmode in the address",
+    "the server does not support TLS as the URL requires",
+    "turn TLS on at the server, or correct sslmode in the URL",
 )
 TLS_UNVERIFIED = Diagnosis(
-    "the server's certificate is not proved by the authorities that are trusted here",
-    "name its authority with sslrootcert=FILE, or correct the host's name",
+    "the server's certificate is not trusted",
+    "name its certificate authority with sslrootcert=FILE, or correct the host name",
 )
-TLS_WANTED = Diagnosis(
-    "the server takes no connection without TLS", "add sslmode=require, or verify-full, to the address"
-)
+TLS_WANTED = Diagnosis("the server requires TLS", "add sslmode=require or verify-full to the URL")
 TOO_MANY = Diagnosis(
-    "the server has as many connections as it takes",
-    "raise its limit (max_connections), or lower MYSQL_POOL_MAX_CONNECTIONS of what connects to it",
+    "the server has too many connections",
+    "raise its limit (max_connections), or lower MYSQL_POOL_MAX_CONNECTIONS",
     is_transient=True,
 )
-READ_ONLY = Diagnosis("this server takes no writes", "the address must lead to the primary", is_transient=True)
-READ_ONLY_FILE = Diagnosis("the database file cannot be written", "make the file and its folder writable for this user")
+READ_ONLY = Diagnosis("this server is read-only", "change the URL to the primary", is_transient=True)
+READ_ONLY_FILE = Diagnosis("the database file is read-only", "make the file and its folder writable for this user")
 DISK_FULL = Diagnosis(
-    "the disk of the database is full", "make room on it; what was not committed is lost", is_transient=True
+    "the disk of the database is full", "free space on it; uncommitted changes are lost", is_transient=True
 )
-STARTING = Diagnosis("the server starts or shuts down", "wait for it", is_transient=True)
-BLOCKED = Diagnosis("the server has blocked this host", "say FLUSH HOSTS there, and look why connections broke off")
-NO_SUCH_HOST = Diagnosis("the host's name is not known", "correct it, or look at the name service", is_transient=True)
+STARTING = Diagnosis("the server is starting or shutting down", "wait until it is ready", is_transient=True)
+BLOCKED = Diagnosis(
+    "the server has blocked this host", "run FLUSH HOSTS at the server, and find out why connections failed"
+)
+NO_SUCH_HOST = Diagnosis("the host name cannot be resolved", "correct it, or check DNS", is_transient=True)
 NOTHING_LISTENS = Diagnosis(
-    "nothing listens at the host and port", "start the server, or correct the address", is_transient=True
+    "nothing listens at the host and port", "start the server, or correct the URL", is_transient=True
 )
 NO_ANSWER = Diagnosis(
-    "the server does not answer in time", "look whether it runs, and what lies between", is_transient=True
+    "the server does not answer in time", "check that it runs, and the network and firewalls between", is_transient=True
 )
-NO_FILE = Diagnosis("the database file cannot be opened", "its folder must be there, and both must be this user's")
-NO_DATABASE_FILE = Diagnosis("the file is no database, or a damaged one", "move it")
+NO_FILE = Diagnosis(
+    "the database file cannot be opened", "check that its folder exists, and that this user can write both"
+)
+NO_DATABASE_FILE = Diagnosis("the file is not a database, or is damaged", "move it away, or restore a backup")
 NO_SPACE = re.compile(r"\b(errcode: 28|error 28)\b", re.IGNORECASE)
-"""How MySQL words the operating system's ENOSPC in its errors 3, 1026 and 1030."""
+"""ENOSPC of the operating system, as the messages of MySQL's errors 3, 1026 and 1030 name it."""
 
 BY_CODE: dict[int | str, Diagnosis] = {
     **dict.fromkeys((1049, "3D000"), NO_DATABASE),
@@ -89,15 +89,15 @@ BY_CODE: dict[int | str, Diagnosis] = {
     **dict.fromkeys(("SQLITE_CANTOPEN", "SQLITE_CANTOPEN_ISDIR"), NO_FILE),
     **dict.fromkeys(("SQLITE_NOTADB", "SQLITE_CORRUPT"), NO_DATABASE_FILE),
 }
-"""By the codes of MySQL and MariaDB, PostgreSQL's SQLSTATEs and SQLite's names; sources as in `store_codes.py`."""
+"""By the codes of MySQL and MariaDB, PostgreSQL's SQLSTATEs and SQLite's names; sources as in `codes.py`."""
 
 
 def diagnose(error: BaseException) -> Diagnosis | None:
-    """Return what an error of SQLAlchemy, a driver or the network means to an operator, None if that is not known."""
+    """Return the explanation of an error of SQLAlchemy, a driver or the network, None if it is unknown."""
     for each in _causes(error):
         if isinstance(each, ssl.SSLCertVerificationError):
             return TLS_UNVERIFIED
-        if isinstance(each, ssl.SSLError) or "rejected SSL upgrade" in str(each):  # asyncpg's words
+        if isinstance(each, ssl.SSLError) or "rejected SSL upgrade" in str(each):  # asyncpg's message
             return TLS_REFUSED
         if isinstance(each, socket.gaierror):
             return NO_SUCH_HOST
@@ -113,7 +113,7 @@ def diagnose(error: BaseException) -> Diagnosis | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what led to it: SQLAlchemy's, the driver's, then the network's."""
+    """Yield an error and its causes: SQLAlchemy's, then the driver's, then the network's."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:

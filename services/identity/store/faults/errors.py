@@ -1,4 +1,4 @@
-"""What an error of SQLAlchemy, a driver or the network means, by the codes of `store_codes.py`."""
+"""Classifies errors of SQLAlchemy, drivers and the network, by the codes of `codes.py`."""
 
 import sqlite3
 
@@ -12,19 +12,19 @@ MOST_WORDS = 300
 
 
 class DuplicateError(Exception):
-    """A unique constraint refused a row."""
+    """A unique constraint rejected a row."""
 
 
 class OrphanError(Exception):
-    """A foreign key refused a row."""
+    """A foreign key rejected a row."""
 
 
 def code_of(error: BaseException) -> int | str | None:
-    """Return the driver's number or word for an error, None if it has none."""
+    """Return the driver's error code, None if the error has none."""
     cause = error.driver_exception if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         return getattr(cause, "sqlite_errorname", None)
-    # Before the SQLSTATE: one of MySQL's stands for many of its numbers.
+    # Before the SQLSTATE: one SQLSTATE of MySQL stands for many of its numbers.
     if cause.args and isinstance(cause.args[0], int) and not isinstance(cause, OSError):
         return cause.args[0]
     state = getattr(cause, "sqlstate", None)
@@ -32,7 +32,7 @@ def code_of(error: BaseException) -> int | str | None:
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Return what an error of SQLAlchemy, a driver or the network means."""
+    """Return the kind of an error of SQLAlchemy, a driver or the network."""
     if isinstance(error, PoolTimeoutError):
         return Fault.BUSY
     code = code_of(error)
@@ -46,7 +46,7 @@ def fault_of(error: BaseException) -> Fault:
         return Fault.BUG
     if isinstance(code, str) and not code.startswith("SQLITE_"):
         return Fault.BUG if code[:2] in POSTGRESQL_BUGS else Fault.GONE
-    if type(error).__name__ in ("OperationalError", "InterfaceError"):  # a driver's own, or SQLAlchemy's around it
+    if type(error).__name__ in ("OperationalError", "InterfaceError"):  # the driver's, or SQLAlchemy's wrapper
         return Fault.GONE
     if isinstance(error, DBAPIError):
         return Fault.GONE if error.connection_invalidated else Fault.BUG
@@ -54,9 +54,9 @@ def fault_of(error: BaseException) -> Fault:
 
 
 def words_of(error: BaseException) -> str:
-    """Return the driver's own words about an error and its code, on one line.
+    """Return the driver's message and code of an error, on one line.
 
-    PostgreSQL's DETAIL stays out: it can hold a row's values.
+    Leaves out PostgreSQL's DETAIL, which can contain values of a row.
     """
     cause = error.driver_exception if isinstance(error, DBAPIError) else error
     said = " ".join(str(part) for part in cause.args if part != code_of(error)) or str(cause)
@@ -66,12 +66,14 @@ def words_of(error: BaseException) -> str:
 
 
 def too_new() -> ServiceError:
-    return Unavailable("SCHEMA_TOO_NEW", "the database's schema is newer than this service, which cannot do this on it")
+    return Unavailable(
+        "SCHEMA_TOO_NEW", "the database has a newer schema, with which this service cannot do this: upgrade the service"
+    )
 
 
 def busy() -> ServiceError:
-    return Unavailable("STORE_BUSY", "the database takes no more work now")
+    return Unavailable("STORE_BUSY", "the database is overloaded: retry later")
 
 
 def gone() -> ServiceError:
-    return Unavailable("STORE_UNAVAILABLE", "the database does not answer")
+    return Unavailable("STORE_UNAVAILABLE", "the database does not answer: retry later")

@@ -1,4 +1,4 @@
-"""What the log says about a failing database: what is wrong, the mend, and always the driver's own words."""
+"""Logs database failures: the problem, the remedy, and the driver's message."""
 
 import logging
 import time
@@ -9,19 +9,19 @@ from services.identity.store.faults.errors import code_of, fault_of, words_of
 
 logger = logging.getLogger(__name__)
 SILENT_SECONDS = 10.0
-# A race is run again and counted; a bug goes on to the concern that logs its traceback.
+# A race is retried and counted. An interceptor logs a bug with its traceback.
 LOGGED = (Fault.GONE, Fault.BUSY, Fault.READ_ONLY, Fault.SCHEMA)
 
 
 class FailureLog:
-    """Logs the failures of one database. An outage is many failures: each kind is logged once in ten seconds."""
+    """Logs the failures of one database. An outage causes many failures, so each kind is logged once in 10 seconds."""
 
     def __init__(self) -> None:
         self._silent_until: dict[tuple[type[BaseException], int | str | None], float] = {}
         self._logged: set[Diagnosis] = set()
 
     def note(self, error: BaseException) -> None:
-        """Log a failure of the store. An error that is none of the store's, or that is run again, is left out."""
+        """Log a failure of the database. Ignores other errors, and errors that are retried."""
         diagnosis, fault = diagnose(error), fault_of(error)
         if fault not in LOGGED and diagnosis is not NO_RIGHT:
             return
@@ -33,7 +33,7 @@ class FailureLog:
             return
         self._silent_until[kind] = now + SILENT_SECONDS
         if fault is Fault.SCHEMA:
-            event = "a statement does not fit the database's schema: look at `trivet db status` (%s)"
+            event = "a statement does not fit the database's schema: run `trivet db status` (%s)"
             logger.warning(event, words_of(error))
         elif diagnosis is None:
             logger.warning("the database failed: %s", words_of(error))
@@ -41,7 +41,7 @@ class FailureLog:
             logger.warning("the database failed: %s: %s (%s)", diagnosis.problem, diagnosis.remedy, words_of(error))
 
     def _note_once(self, diagnosis: Diagnosis, error: BaseException) -> None:
-        """Log once what no waiting mends."""
+        """Log a permanent problem once."""
         if diagnosis not in self._logged:
             self._logged.add(diagnosis)
             logger.error(

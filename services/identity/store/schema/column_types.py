@@ -1,4 +1,4 @@
-"""Column types that hold the same values, and compare them alike, on every engine."""
+"""Column types that store and compare the same values on every engine."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware time in UTC, to the millisecond; stored without a zone where the engine knows none."""
+    """A timezone-aware time in UTC, in milliseconds. An engine without time zones stores it without one."""
 
     impl = DateTime
     cache_ok = True
@@ -34,7 +34,7 @@ class Moment(TypeDecorator[datetime]):
 
 
 class Ascii(TypeDecorator[str]):
-    """Ids, hashes and words of ours, compared byte by byte."""
+    """ASCII text, compared byte by byte: ids, hashes and keywords."""
 
     impl = String
     cache_ok = True
@@ -44,7 +44,7 @@ class Ascii(TypeDecorator[str]):
 
 
 class Exact(TypeDecorator[str]):
-    """Text that is compared byte by byte: MySQL's default would find `jose@x.io` for `josé@x.io`."""
+    """Unicode text, compared byte by byte. With MySQL's default, `jose@x.io` would equal `josé@x.io`."""
 
     impl = String
     cache_ok = True
@@ -63,10 +63,10 @@ def _bytewise(dialect: Dialect, plain: TypeEngine[Any], charset: str, collation:
 
 
 def growing_integer() -> TypeEngine[int]:
-    """Return the type of a key that the engine counts up; SQLite does so for INTEGER alone."""
+    """Return the type of an auto-increment key. SQLite supports INTEGER only."""
     return BigInteger().with_variant(Integer(), "sqlite")
 
 
 def picture() -> TypeEngine[str]:
-    """Return the type of a picture's address or data URL. MySQL's TEXT is too short; SQLite bounds no text."""
+    """Return the type of a picture's URL or data URL. MySQL's TEXT is too short; SQLite does not limit text."""
     return Text().with_variant(mysql.MEDIUMTEXT(), "mysql").with_variant(String(2048), "sqlite")

@@ -1,7 +1,7 @@
-"""How a domain declares a table: the shared metadata, and what every table has.
+"""Declares tables: the shared metadata, and the columns that every table has.
 
 Each domain declares its tables in its own `tables.py`. `services/identity/schema.py` imports them all, `migrations/`
-brings a database to them, and a test compares the two on every engine.
+creates them, and a test compares the two on every engine.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ metadata = MetaData(
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """Which rows of a table the sweeper deletes: those whose time in `column` is more than `kept` ago.
+    """The rows of a table that the sweeper deletes: those whose time in `column` is more than `kept` ago.
 
     The column has an index of its own. A row with no time in it is never swept.
     """

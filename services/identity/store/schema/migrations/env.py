@@ -1,4 +1,4 @@
-"""How Alembic runs a migration here: on the connection that `migrate.py` has opened and locked."""
+"""Runs a migration on the connection that `migrate.py` has opened and locked."""
 
 from alembic import context
 

@@ -46,14 +46,14 @@ async def test_what_orms_write_is_taken_by_both_drivers(engine: Engines, folder:
 @pytest.mark.parametrize("name", ["sslmod", "pool", "foo", "sslidentity"])
 def test_what_is_not_known_is_named_without_its_value(kind: str, name: str) -> None:
     """A misspelled `sslmode` is no `sslmode`."""
-    with pytest.raises(ValueError, match=f"^{name}: no such parameter is known here. Known are sslmode") as caught:
+    with pytest.raises(ValueError, match=f"^{name}: unknown parameter. Known are sslmode") as caught:
         store_url.parse(f"{kind}://h/d?{name}=hidden")
     assert "hidden" not in str(caught.value)
 
 
 @pytest.mark.parametrize("query", ["ssl={", 'ssl={"ca":"x"}', "sslaccept=perhaps", "tls=custom", "sslmode=on"])
 def test_a_mode_that_is_not_understood_is_refused(query: str) -> None:
-    with pytest.raises(ValueError, match="its TLS mode is none of"):
+    with pytest.raises(ValueError, match="the TLS mode must be"):
         store_url.parse(f"mysql://h/d?{query}")
 
 

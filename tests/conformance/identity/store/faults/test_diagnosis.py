@@ -214,8 +214,8 @@ async def test_sqlite_names_a_full_disk(tmp_path: Path, caplog: pytest.LogCaptur
         migrate.upgrade(url)
         fill = "CREATE TABLE of_a_test AS SELECT randomblob(4000000)"
         refusal, line = await told(url, caplog, fill)
-        assert str(refusal).startswith(f"{disk}/trivet.db: the disk of the database is full: make room on it")
-        assert "the disk of the database is full: make room on it" in line
+        assert str(refusal).startswith(f"{disk}/trivet.db: the disk of the database is full: free space on it")
+        assert "the disk of the database is full: free space on it" in line
 
 
 @contextmanager

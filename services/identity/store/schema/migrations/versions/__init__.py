@@ -1,1 +1,1 @@
-"""One file per step; each knows the one before it."""
+"""The migrations, one file each. Each names the one before it."""
