@@ -1,1 +1,1 @@
-"""Subscriptions, as Stripe's events report them."""
+"""Billing: subscriptions, as Stripe's events report them."""

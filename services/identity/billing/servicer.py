@@ -1,4 +1,4 @@
-"""SubscriptionService: who pays for what."""
+"""SubscriptionService: reads subscriptions and applies Stripe's events."""
 
 from runtime.errors import Absent
 from services.identity.billing.messages import encode_subscription
@@ -28,4 +28,4 @@ class SubscriptionServicer(SubscriptionServiceServicer):
         return encode_subscription(found)
 
     async def ApplyStripeEvent(self, request: ApplyStripeEventRequest, context: Context) -> ApplyStripeEventResponse:
-        return ApplyStripeEventResponse(applied=await self._webhook.take(request.payload, request.signature))
+        return ApplyStripeEventResponse(applied=await self._webhook.apply(request.payload, request.signature))

@@ -1,4 +1,4 @@
-"""Reading objects at Stripe: one GET, a short deadline, a bounded answer."""
+"""Reads objects from Stripe's API, with a short deadline and a limit on the response size."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ MAX_BYTES = 1024 * 1024
 
 
 class StripeApi:
-    """Stripe's API under one key."""
+    """A client of Stripe's API with one API key. `seconds` is the time limit of a call."""
 
     def __init__(self, client: httpx.AsyncClient, *, seconds: float) -> None:
         self._client = client
@@ -29,21 +29,21 @@ class StripeApi:
     @classmethod
     @asynccontextmanager
     async def open(cls, base: str, key: str, *, seconds: float = TOTAL_SECONDS) -> AsyncIterator[Self]:
-        """Open the client; nothing is sent before it is asked something."""
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each call, with its address
+        """Open the client. It connects at its first call."""
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it logs the URL of every call
         limits = httpx.Limits(max_connections=CONNECTIONS)
         headers = {"authorization": f"Bearer {key}"}
         async with httpx.AsyncClient(base_url=base, headers=headers, limits=limits, timeout=seconds) as client:
             yield cls(client, seconds=seconds)
 
     async def subscription(self, subscription_id: str) -> Mapping[str, Any] | None:
-        """Return a subscription as it is now, None if this key's account has none such. Raises as `read` does."""
+        """Return the current state of a subscription, None if the account does not have it. Raises as `read`."""
         return await self.read("subscriptions", subscription_id)
 
     async def read(self, collection: str, object_id: str) -> Mapping[str, Any] | None:
-        """Return an object of a collection as it is now, None if this key's account has none such.
+        """Return the current state of an object, None if the account of this key does not have it.
 
-        Raises Unavailable (STRIPE_UNAVAILABLE): Stripe is to send the event again.
+        Raises Unavailable (STRIPE_UNAVAILABLE), after which Stripe sends the event again.
         """
         try:
             async with asyncio.timeout(remaining(self._seconds)):
@@ -58,8 +58,8 @@ class StripeApi:
             if status == httpx.codes.NOT_FOUND:
                 return None
             if status != httpx.codes.OK:
-                mend = ": is TRIVET_STRIPE_API_KEY right?" if status in (401, 403) else ""
-                logger.warning("Stripe's API answers %d%s", status, mend)
+                advice = ": check TRIVET_STRIPE_API_KEY" if status in (401, 403) else ""
+                logger.warning("Stripe's API returned status %d%s", status, advice)
                 raise _unavailable()
             body = bytearray()
             async for chunk in response.aiter_bytes():
@@ -73,4 +73,4 @@ class StripeApi:
 
 
 def _unavailable() -> Unavailable:
-    return Unavailable("STRIPE_UNAVAILABLE", "Stripe cannot be asked about this now: send it again later")
+    return Unavailable("STRIPE_UNAVAILABLE", "Stripe's API does not answer: send the event again later")

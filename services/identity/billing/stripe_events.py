@@ -1,4 +1,4 @@
-"""What an event of Stripe's means for a subscription, in its older and newer shapes (docs.stripe.com/api/events)."""
+"""Parses Stripe's events about subscriptions, in older and newer shapes (docs.stripe.com/api/events)."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -18,14 +18,14 @@ NO_USER = "-"
 LAST_SECOND = 253_402_300_799
 MAX_SEATS = 2**31 - 1
 NAMES_OF_A_USER = ("referenceId", "userId", "user_id")
-"""Keys of metadata: whose a subscription is, and who bought it, as Better Auth's plugin writes; and the plain one."""
+"""Keys of metadata that name the user: the owner and the buyer, as Better Auth's plugin writes them, and `user_id`."""
 
 Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ThinEvent:
-    """An event that only names the object that has changed: `collection` and `object_id` say where it is read."""
+    """An event that only names the changed object. `collection` and `object_id` say where to read it."""
 
     event_id: str
     created: int
@@ -35,17 +35,17 @@ class ThinEvent:
 
 
 class _MalformedError(Exception):
-    """An event has not the shape that Stripe documents."""
+    """An event does not have the shape that Stripe documents."""
 
 
 WRONG_SHAPE = (ValueError, KeyError, TypeError, IndexError, AttributeError, _MalformedError)
 
 
 def read_event(text: str, plans: Mapping[str, str]) -> SubscriptionEvent | ThinEvent | None:
-    """Return what a signed event says of a subscription, None if it is of no concern.
+    """Parse a signed event; None if its type is ignored.
 
-    A type that we do not know is of no concern whatever its shape: Stripe turns an endpoint off that refuses events.
-    Raises InvalidArgument for a known type in another shape.
+    An unknown type is ignored in every shape, because Stripe switches off an endpoint that rejects events. Raises
+    InvalidArgument (INVALID_EVENT) for a known type in another shape.
     """
     try:
         event = json_text.parse(text)
@@ -56,27 +56,31 @@ def read_event(text: str, plans: Mapping[str, str]) -> SubscriptionEvent | ThinE
             return None
         return READERS[kind](_word(event, "id"), _second(event["created"]), _object(event["data"]["object"]), plans)
     except WRONG_SHAPE:
-        raise InvalidArgument("INVALID_EVENT", "this is no event as Stripe documents it", field="payload") from None
+        raise InvalidArgument(
+            "INVALID_EVENT", "the event does not have the shape that Stripe documents", field="payload"
+        ) from None
 
 
 def read_object(thin: ThinEvent, found: Object, plans: Mapping[str, str]) -> SubscriptionEvent | None:
-    """Return what a thin event says of a subscription, by the object that it names. Raises InvalidArgument."""
+    """Parse the object that a thin event names. Raises InvalidArgument (INVALID_EVENT)."""
     try:
         return READERS[thin.kind](thin.event_id, thin.created, found, plans)
     except WRONG_SHAPE:
-        raise InvalidArgument("INVALID_EVENT", "this is no object as Stripe documents it") from None
+        raise InvalidArgument("INVALID_EVENT", "the object does not have the shape that Stripe documents") from None
 
 
 def terms_of(subscription: Object, plans: Mapping[str, str]) -> Terms:
-    """Return the terms in a subscription of Stripe's. Raises InvalidArgument."""
+    """Return the terms of a subscription object. Raises InvalidArgument (INVALID_EVENT)."""
     try:
         return _terms(subscription, plans)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, _MalformedError):
-        raise InvalidArgument("INVALID_EVENT", "this is no subscription as Stripe documents it") from None
+        raise InvalidArgument(
+            "INVALID_EVENT", "the subscription does not have the shape that Stripe documents"
+        ) from None
 
 
 def user_of(subscription: Object) -> str:
-    """Return the user that the metadata of an object names, empty if none."""
+    """Return the user id in the metadata of an object, empty if there is none."""
     metadata = subscription.get("metadata")
     if not isinstance(metadata, Mapping):
         return ""
@@ -84,15 +88,15 @@ def user_of(subscription: Object) -> str:
 
 
 def _user(value: Any) -> str:
-    """Return a user's id, empty for none; what cannot be one is an id that nobody has."""
+    """Return a user id, empty if there is none. An invalid id becomes NO_USER, which matches no user."""
     if not value:
         return ""
     return value if isinstance(value, str) and USER_ID.fullmatch(value) else NO_USER
 
 
-def _subscription(event_id: str, created: int, told: Object, plans: Mapping[str, str]) -> SubscriptionEvent:
-    customer, user_id = _id(told.get("customer")), user_of(told)
-    return SubscriptionEvent(event_id, created, _word(told, "id"), customer, user_id, terms=_terms(told, plans))
+def _subscription(event_id: str, created: int, data: Object, plans: Mapping[str, str]) -> SubscriptionEvent:
+    customer, user_id = _id(data.get("customer")), user_of(data)
+    return SubscriptionEvent(event_id, created, _word(data, "id"), customer, user_id, terms=_terms(data, plans))
 
 
 def _thin(event: Object, kind: str) -> ThinEvent:
@@ -101,27 +105,27 @@ def _thin(event: Object, kind: str) -> ThinEvent:
     return ThinEvent(_word(event, "id"), _second(created), kind, collection, _word(event["related_object"], "id"))
 
 
-def _checkout(event_id: str, created: int, told: Object, _: Mapping[str, str]) -> SubscriptionEvent | None:
-    subscription_id = _id(told.get("subscription"))
+def _checkout(event_id: str, created: int, data: Object, _: Mapping[str, str]) -> SubscriptionEvent | None:
+    subscription_id = _id(data.get("subscription"))
     if not subscription_id:  # a single payment
         return None
-    user_id = _user(told.get("client_reference_id")) or user_of(told)
-    return SubscriptionEvent(event_id, created, subscription_id, _id(told.get("customer")), user_id)
+    user_id = _user(data.get("client_reference_id")) or user_of(data)
+    return SubscriptionEvent(event_id, created, subscription_id, _id(data.get("customer")), user_id)
 
 
 def _invoice(*, paid: bool) -> Callable[[str, int, Object, Mapping[str, str]], SubscriptionEvent | None]:
-    def tell(event_id: str, created: int, told: Object, _: Mapping[str, str]) -> SubscriptionEvent | None:
-        # Since 2025-03-31 an invoice names its subscription as one of several kinds of parent.
-        parent = _object(told.get("parent") or {})
-        details = _object(parent.get("subscription_details") or told.get("subscription_details") or {})
-        subscription_id = _id(told.get("subscription") or details.get("subscription"))
+    def read(event_id: str, created: int, data: Object, _: Mapping[str, str]) -> SubscriptionEvent | None:
+        # Since 2025-03-31 the subscription of an invoice is one of several kinds of parent.
+        parent = _object(data.get("parent") or {})
+        details = _object(parent.get("subscription_details") or data.get("subscription_details") or {})
+        subscription_id = _id(data.get("subscription") or details.get("subscription"))
         if not subscription_id:
             return None
         return SubscriptionEvent(
-            event_id, created, subscription_id, _id(told.get("customer")), user_of(details), paid=paid
+            event_id, created, subscription_id, _id(data.get("customer")), user_of(details), paid=paid
         )
 
-    return tell
+    return read
 
 
 READERS: Mapping[str, Callable[[str, int, Object, Mapping[str, str]], SubscriptionEvent | None]] = {
@@ -136,49 +140,49 @@ READERS: Mapping[str, Callable[[str, int, Object, Mapping[str, str]], Subscripti
     "invoice.payment_succeeded": _invoice(paid=True),
     "invoice.payment_failed": _invoice(paid=False),
 }
-"""By type; any other is of no concern."""
+"""The parsers by type of event. Other types are ignored."""
 
 THIN_PREFIX = "v1."
-"""What the type of a thin event about an object of API v1 begins with (docs.stripe.com/events/how-events-work)."""
+"""The prefix of a thin event's type, about an object of API v1 (docs.stripe.com/events/how-events-work)."""
 
 COLLECTIONS = {
     "checkout.session.": "checkout/sessions",
     "customer.subscription.": "subscriptions",
     "invoice.": "invoices",
 }
-"""Where the objects of an event are read, by what its type begins with."""
+"""The collections of the API by the prefix of an event's type."""
 
 
-def _terms(told: Object, plans: Mapping[str, str]) -> Terms:
-    items = told.get("items") or {}
+def _terms(data: Object, plans: Mapping[str, str]) -> Terms:
+    items = data.get("items") or {}
     item = _item(items["data"], plans) if items.get("data") else None
     if item is None:  # a subscription without items has no plan
-        return _terms_of_item(told, {}, "")
-    return _terms_of_item(told, item, _plan(item, plans))
+        return _terms_of_item(data, {}, "")
+    return _terms_of_item(data, item, _plan(item, plans))
 
 
-def _terms_of_item(told: Object, item: Object, plan: str) -> Terms:
-    # Since 2025-03-31 the items have periods, of which all are the same but where they are billed apart.
-    start, end = (item.get(name) or told.get(name) for name in ("current_period_start", "current_period_end"))
-    ends_with_period = bool(told.get("cancel_at_period_end")) or (end is not None and told.get("cancel_at") == end)
+def _terms_of_item(data: Object, item: Object, plan: str) -> Terms:
+    # Since 2025-03-31 the items have the periods. They are equal unless the items are billed separately.
+    start, end = (item.get(name) or data.get(name) for name in ("current_period_start", "current_period_end"))
+    ends_with_period = bool(data.get("cancel_at_period_end")) or (end is not None and data.get("cancel_at") == end)
     return Terms(
         plan=plan,
-        status=_matching(STATUS, told["status"]),
+        status=_matching(STATUS, data["status"]),
         period_start=_moment(start),
         period_end=_moment(end),
-        trial_end=_moment(told.get("trial_end")),
+        trial_end=_moment(data.get("trial_end")),
         cancel_at_period_end=ends_with_period,
         seats=_seats(item.get("quantity")),
     )
 
 
 def _item(items: list[Object], plans: Mapping[str, str]) -> Object:
-    """Return the item that has a plan's name, the first one if none has: others may be seats or usage."""
+    """Return the first item with a configured plan, or else the first item. Other items can be seats or usage."""
     return next((item for item in items if any(name in plans for name in _names(item))), items[0])
 
 
 def _names(item: Object) -> list[str]:
-    """Return what an item's plan may be known by: product and price by their ids, and the price's own name."""
+    """Return the names of an item's plan: the ids of product and price, and the price's lookup_key."""
     price = _object(item.get("price") or item["plan"])
     own = price.get("lookup_key")
     names = [_id(price.get("product")), _word(price, "id")]
@@ -211,7 +215,7 @@ def _object(value: Any) -> Object:
 
 
 def _id(value: Any) -> str:
-    """Return the id of an object that is named or, as Stripe says, expanded; empty if there is none."""
+    """Return the id of an object, given as an id or expanded; empty if there is none."""
     if value is None:
         return ""
     return _word(value, "id") if isinstance(value, dict) else _matching(WORD, value)

@@ -1,4 +1,4 @@
-"""What is known of a subscription of Stripe's, and how news of it adds up in whatever order it comes."""
+"""The state of a Stripe subscription, and how events merge into it in any order."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -6,13 +6,13 @@ from typing import Any
 
 FINAL = ("incomplete_expired", "canceled")
 STATUSES = ("incomplete", "trialing", "active", "past_due", "unpaid", "paused", *FINAL)
-"""As a subscription goes through them: of two that Stripe tells within one second, the later one here is believed."""
+"""In the order of a subscription's life. Of two events of the same second, the later status in this list wins."""
 BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a subscription is, as one look at it shows."""
+    """The terms of a subscription: its plan, status and periods."""
 
     plan: str
     status: str
@@ -25,10 +25,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionEvent:
-    """What one event says of one subscription: all of it (`terms`), or that an invoice was paid or not (`paid`).
+    """An event about one subscription: its terms (`terms`), or the result of an invoice (`paid`).
 
-    `created` is Stripe's time of the event in Unix seconds; `user_id` is empty if it does not say whose it is. `read`
-    marks terms that were read after the event, which have no rival.
+    `created` is Stripe's time of the event in Unix seconds. `user_id` is empty if the event names no user. `read` marks
+    terms that were read from the API after the event: they replace all others.
     """
 
     event_id: str
@@ -46,43 +46,43 @@ NO_TERMS = Terms(plan="", status="incomplete")
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionState:
-    """What all events so far say together; the times are Stripe's, None for what no event has told."""
+    """The merged state of all events so far. Times are Stripe's, in Unix seconds; None without such an event."""
 
     terms: Terms = NO_TERMS
-    told_at: int | None = None
+    terms_at: int | None = None
     invoice_at: int | None = None
     invoice_paid: bool | None = None
 
     @property
     def status(self) -> str:
-        """The subscription's status, with what its newest invoice says if that is the newer news."""
+        """The status of the subscription. The newest invoice overrides it if it is newer than the terms."""
         said = self.terms.status
-        if self.invoice_at is None or self.invoice_at <= (self.told_at or 0):
+        if self.invoice_at is None or self.invoice_at <= (self.terms_at or 0):
             return said
         if self.invoice_paid:
             return "active" if said in ("incomplete", "past_due", "unpaid") else said
         return "past_due" if said == "active" else said
 
-    def after(self, news: SubscriptionEvent) -> "SubscriptionState":
-        """Return what is known once the news is; the order of several, and how often each comes, do not matter.
+    def after(self, event: SubscriptionEvent) -> "SubscriptionState":
+        """Return the state after an event. The order and the repetition of events do not matter.
 
-        Of all terms the newest stay, but nothing follows an end. What was read after its event replaces all.
+        The newest terms win, but no terms replace a final status. Terms that were read from the API replace all.
         """
-        known = self
-        if news.terms is not None:
-            if news.read:
-                return SubscriptionState(news.terms, max(news.created, self.told_at or 0))
-            if self.told_at is None or _rank(news.terms, news.created) > _rank(self.terms, self.told_at):
-                known = replace(known, terms=news.terms, told_at=news.created)
-        if news.paid is not None:
-            said = (news.created, news.paid)
+        state = self
+        if event.terms is not None:
+            if event.read:
+                return SubscriptionState(event.terms, max(event.created, self.terms_at or 0))
+            if self.terms_at is None or _rank(event.terms, event.created) > _rank(self.terms, self.terms_at):
+                state = replace(state, terms=event.terms, terms_at=event.created)
+        if event.paid is not None:
+            said = (event.created, event.paid)
             if self.invoice_at is None or said > (self.invoice_at, bool(self.invoice_paid)):
-                known = replace(known, invoice_at=news.created, invoice_paid=news.paid)
-        return known
+                state = replace(state, invoice_at=event.created, invoice_paid=event.paid)
+        return state
 
 
 def _rank(terms: Terms, created: int) -> tuple[Any, ...]:
-    """Return what is greater for the terms to be believed; equal only for terms that are equal."""
+    """Return a sort key of terms. The greater one wins; only equal terms have equal keys."""
     place = STATUSES.index(terms.status) if terms.status in STATUSES else -1
     times = (terms.period_end or BEFORE_ALL, terms.period_start or BEFORE_ALL, terms.trial_end or BEFORE_ALL)
     seats = -1 if terms.seats is None else terms.seats

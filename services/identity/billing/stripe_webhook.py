@@ -1,4 +1,4 @@
-"""Taking an event of Stripe's: checked, read, looked up again where that is possible, applied once."""
+"""Applies Stripe's webhook events: verifies, parses, reads the current object if possible, and applies it once."""
 
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,17 +24,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 ATTEMPTS = 5
 
-taken = Counter(
-    "trivet_stripe_events_total", "Events of Stripe's that were taken, by what became of them.", ["outcome"]
-)
+taken = Counter("trivet_stripe_events_total", "Stripe events by outcome.", ["outcome"])
 
 
 @asynccontextmanager
 async def open_webhook(subscriptions: Subscriptions, settings: StripeSettings) -> "AsyncIterator[StripeWebhook]":
-    """Open what the settings say, with Stripe's API if there is a key for it."""
+    """Open the webhook, with Stripe's API if an API key is configured."""
     secrets = [secret.get_secret_value() for secret in settings.stripe_webhook_secrets]
     if secrets:
-        import_module("stripe")  # which takes a while: now, and not as the first event comes
+        import_module("stripe")  # slow: at the start, not at the first event
     if not (key := settings.stripe_api_key.get_secret_value()):
         yield StripeWebhook(subscriptions, secrets, settings.stripe_plans)
         return
@@ -45,10 +43,10 @@ async def open_webhook(subscriptions: Subscriptions, settings: StripeSettings) -
 
 
 class StripeWebhook:
-    """What Stripe sends. Whatever is not applied by fault of ours is raised, so that Stripe sends it again.
+    """Applies events. A failure of ours raises, so that Stripe sends the event again.
 
-    With an `api`, an event says only that something has changed: the subscription is read anew, outside of any
-    transaction. Without one, events add up by their own times.
+    With an `api`, an event only says that something has changed: the subscription is read from Stripe, outside of a
+    transaction. Without an `api`, events are merged by their own times.
     """
 
     def __init__(
@@ -67,57 +65,57 @@ class StripeWebhook:
         self._warned = False
         self._now = now
 
-    async def take(self, payload: bytes, signature: str) -> bool:
+    async def apply(self, payload: bytes, signature: str) -> bool:
         """Apply an event; return whether it changed anything.
 
-        Raises InvalidArgument for what Stripe has not signed, FailedPrecondition (STRIPE_NOT_CONFIGURED) without a
-        secret, Unavailable if Stripe's API was to be asked and does not answer.
+        Raises InvalidArgument if the signature or the payload is invalid, FailedPrecondition (STRIPE_NOT_CONFIGURED)
+        without a secret, and Unavailable (STRIPE_UNAVAILABLE) if Stripe's API does not answer.
         """
         if not self._secrets:
             raise FailedPrecondition(
-                "STRIPE_NOT_CONFIGURED", "set TRIVET_STRIPE_WEBHOOK_SECRETS to take Stripe's events"
+                "STRIPE_NOT_CONFIGURED", "no webhook secret is configured: set TRIVET_STRIPE_WEBHOOK_SECRETS"
             )
-        news = stripe_events.read_event(verify(payload, signature, self._secrets, self._now()), self._plans)
-        if isinstance(news, ThinEvent):
-            news = await self._told(news)
-        if news is None:
+        event = stripe_events.read_event(verify(payload, signature, self._secrets, self._now()), self._plans)
+        if isinstance(event, ThinEvent):
+            event = await self._read_thin_event(event)
+        if event is None:
             taken.labels("of_no_concern").inc()
             return False
         outcome = await (
-            self._subscriptions.apply(news) if self._api is None else self._read_and_apply(news, self._api)
+            self._subscriptions.apply(event) if self._api is None else self._read_and_apply(event, self._api)
         )
         taken.labels(outcome.value).inc()
         if outcome is EventOutcome.UNKNOWN_USER:
-            logger.warning("Stripe's event %s is about a user whom we do not have", news.event_id)
+            logger.warning("Stripe event %s names an unknown user", event.event_id)
         return outcome in (EventOutcome.APPLIED, EventOutcome.UNCLAIMED)
 
-    async def _told(self, thin: ThinEvent) -> SubscriptionEvent | None:
-        """Return what a thin event says, by reading its object; None if that is gone, or there is no key to read it."""
+    async def _read_thin_event(self, thin: ThinEvent) -> SubscriptionEvent | None:
+        """Read the object of a thin event; None if it does not exist, or without an API key."""
         if self._api is None:
             if not self._warned:
                 logger.warning(
-                    "Stripe sends thin events, which hold no data, and they are ignored: set TRIVET_STRIPE_API_KEY, "
-                    "or have the event destination send snapshots"
+                    "Stripe sends thin events, which contain no data, and they are ignored: set TRIVET_STRIPE_API_KEY, "
+                    "or configure snapshot events at Stripe"
                 )
             self._warned = True
             return None
         found = await self._api.read(thin.collection, thin.object_id)
         return None if found is None else stripe_events.read_object(thin, found, self._plans)
 
-    async def _read_and_apply(self, news: SubscriptionEvent, api: "StripeApi") -> EventOutcome:
-        """Apply what the subscription is now. Of two who look at once, the later look is the one that stays."""
+    async def _read_and_apply(self, event: SubscriptionEvent, api: "StripeApi") -> EventOutcome:
+        """Read the subscription from Stripe and apply it. Of two concurrent reads, the later one wins."""
         for _ in range(ATTEMPTS):
-            seen = await self._subscriptions.row_version(news)
+            seen = await self._subscriptions.row_version(event)
             if seen is None:
                 return EventOutcome.REPEATED
-            found = await api.subscription(news.subscription_id)
-            now = news if found is None else self._read(news, found)
+            found = await api.subscription(event.subscription_id)
+            now = event if found is None else self._read(event, found)
             try:
                 return await self._subscriptions.apply(now, seen=seen)
             except RowChangedError:
                 continue
         raise events_race()
 
-    def _read(self, news: SubscriptionEvent, found: Mapping[str, object]) -> SubscriptionEvent:
-        user_id = news.user_id or stripe_events.user_of(found)
-        return replace(news, terms=stripe_events.terms_of(found, self._plans), user_id=user_id, read=True)
+    def _read(self, event: SubscriptionEvent, found: Mapping[str, object]) -> SubscriptionEvent:
+        user_id = event.user_id or stripe_events.user_of(found)
+        return replace(event, terms=stripe_events.terms_of(found, self._plans), user_id=user_id, read=True)

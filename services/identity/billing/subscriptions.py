@@ -1,4 +1,4 @@
-"""Subscriptions: what Stripe has told of them, and whose they are."""
+"""Stores subscriptions: the state that Stripe reports, and their users."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -26,10 +26,10 @@ TICK = timedelta(milliseconds=1)
 
 
 class EventOutcome(Enum):
-    """What became of an event's news."""
+    """The outcome of an event."""
 
     APPLIED = "applied"
-    UNCLAIMED = "unclaimed"  # kept until an event says whose it is
+    UNCLAIMED = "unclaimed"  # stored until an event names its user
     NOTHING_NEW = "nothing_new"
     REPEATED = "repeated"
     UNKNOWN_USER = "unknown_user"
@@ -37,7 +37,7 @@ class EventOutcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A user's plan; `status` is Stripe's word, with what the newest invoice says."""
+    """A user's subscription. `status` is Stripe's, corrected by the newest invoice."""
 
     id: str
     user_id: str
@@ -47,30 +47,30 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class RowVersion:
-    """When a subscription's row was last written, as somebody saw it; None for no row."""
+    """The version of a subscription's row: the time of its last write, None without a row."""
 
     at: datetime | None
 
 
 class RowChangedError(Exception):
-    """The row was written since it was seen."""
+    """The row was written since its version was read."""
 
 
 class _RepeatedError(DuplicateError):
-    """The event has been applied."""
+    """The event was applied before."""
 
 
 def tag_of(user_id: str) -> str:
-    """Return the tag of what caches hold of a user's subscription."""
+    """Return the cache tag of a user's subscription."""
     return f"subscription:{user_id}"
 
 
 def events_race() -> Aborted:
-    return Aborted("EVENTS_RACE", "other events of this subscription came at the same time: send it again")
+    return Aborted("EVENTS_RACE", "concurrent events changed this subscription: send the event again")
 
 
 class Subscriptions:
-    """The subscriptions of a database. An event's effect, its id and word of it to the caches are one transaction."""
+    """The subscriptions of a database. The effect of an event, its id and the invalidation are one transaction."""
 
     def __init__(self, database: Database, outbox: Outbox, *, now: Clock = utc_now) -> None:
         self._database = database
@@ -78,7 +78,7 @@ class Subscriptions:
         self._now = now
 
     async def find(self, user_id: str) -> Subscription | None:
-        """Return a user's subscription, None without one: the newest that is live, else the newest."""
+        """Return a user's newest live subscription, or else the newest one; None if there is none."""
         rows = await self._database.rows(
             "subscriptions.find",
             select(subscriptions).where(subscriptions.c.user_id == user_id).limit(MAX_OF_A_USER),
@@ -89,17 +89,17 @@ class Subscriptions:
         row, known = max(found, key=lambda each: (each[1].status in LIVE, each[0].created_at, each[0].id))
         return Subscription(row.id, row.user_id, known.status, known.terms)
 
-    async def row_version(self, news: SubscriptionEvent) -> RowVersion | None:
-        """Return how the row of the news' subscription was seen, None if the event has been applied."""
+    async def row_version(self, event: SubscriptionEvent) -> RowVersion | None:
+        """Return the version of the row of the event's subscription, None if the event was applied before."""
         if await self._database.row(
-            "stripe_events.find", select(stripe_events.c.id).where(stripe_events.c.id == news.event_id)
+            "stripe_events.find", select(stripe_events.c.id).where(stripe_events.c.id == event.event_id)
         ):
             return None
-        statement = select(subscriptions.c.updated_at).where(_is(news.subscription_id))
+        statement = select(subscriptions.c.updated_at).where(_is(event.subscription_id))
         row = await self._database.row("subscriptions.seen", statement)
         return RowVersion(row.updated_at if row else None)
 
-    async def apply(self, news: SubscriptionEvent, *, seen: RowVersion | None = None) -> EventOutcome:
+    async def apply(self, event: SubscriptionEvent, *, seen: RowVersion | None = None) -> EventOutcome:
         """Merge an event into the stored state, once.
 
         An event of an unknown user changes nothing. An event without a user is stored until another event, or another
@@ -108,29 +108,29 @@ class Subscriptions:
         """
         for _ in range(RACES):
             try:
-                return await self._database.transaction("subscriptions.apply", lambda tx: self._apply(tx, news, seen))
+                return await self._database.transaction("subscriptions.apply", lambda tx: self._apply(tx, event, seen))
             except _RepeatedError:
                 return EventOutcome.REPEATED
-            except OrphanError:  # the user has just been deleted
+            except OrphanError:  # the user was deleted concurrently
                 return EventOutcome.UNKNOWN_USER
-            except DuplicateError:  # two first events of one subscription at once
+            except DuplicateError:  # two concurrent first events of one subscription
                 continue
         raise events_race()
 
-    async def _apply(self, transaction: Transaction, news: SubscriptionEvent, seen: RowVersion | None) -> EventOutcome:
-        await self._note_event(transaction, news)
+    async def _apply(self, transaction: Transaction, event: SubscriptionEvent, seen: RowVersion | None) -> EventOutcome:
+        await self._note_event(transaction, event)
         row = (
-            await transaction.execute(select(subscriptions).where(_is(news.subscription_id)).with_for_update())
+            await transaction.execute(select(subscriptions).where(_is(event.subscription_id)).with_for_update())
         ).first()
         if seen is not None and seen.at != (row.updated_at if row else None):
             raise RowChangedError
-        owner = await self._owner(transaction, row, news)
+        owner = await self._owner(transaction, row, event)
         before = SubscriptionState() if row is None else _known(row)
-        after = before.after(news)
-        customer = news.customer_id or (row and row.stripe_customer_id) or None
+        after = before.after(event)
+        customer = event.customer_id or (row and row.stripe_customer_id) or None
         if row is not None and (after, owner, customer) == (before, row.user_id, row.stripe_customer_id):
             return EventOutcome.NOTHING_NEW
-        await self._write(transaction, row, news.subscription_id, after, user_id=owner, stripe_customer_id=customer)
+        await self._write(transaction, row, event.subscription_id, after, user_id=owner, stripe_customer_id=customer)
         if owner is None:
             return EventOutcome.UNCLAIMED
         if customer is not None:
@@ -138,27 +138,33 @@ class Subscriptions:
         await self._outbox.add(transaction, tag_of(owner))
         return EventOutcome.APPLIED
 
-    async def _note_event(self, transaction: Transaction, news: SubscriptionEvent) -> None:
+    async def _note_event(self, transaction: Transaction, event: SubscriptionEvent) -> None:
         now = self._now()
-        values = {"id": news.event_id, "created": news.created, "applied_at": now, "created_at": now, "updated_at": now}
+        values = {
+            "id": event.event_id,
+            "created": event.created,
+            "applied_at": now,
+            "created_at": now,
+            "updated_at": now,
+        }
         try:
             await transaction.execute(insert(stripe_events).values(values))
         except DuplicateError:
             raise _RepeatedError from None
 
-    async def _owner(self, transaction: Transaction, row: Row[Any] | None, news: SubscriptionEvent) -> str | None:
-        """Return whose the subscription is, None if nobody knows. Raises OrphanError for a user who is not there.
+    async def _owner(self, transaction: Transaction, row: Row[Any] | None, event: SubscriptionEvent) -> str | None:
+        """Return the id of the subscription's user, None if it is unknown. Raises OrphanError for an unknown user.
 
-        The first who is named keeps it: an event that names another does not move it.
+        The first named user keeps the subscription, even if a later event names another one.
         """
         if row is not None and row.user_id is not None:
             return str(row.user_id)
-        if news.user_id:
-            statement = select(users.c.id).where(users.c.id == news.user_id)
+        if event.user_id:
+            statement = select(users.c.id).where(users.c.id == event.user_id)
             if (await transaction.execute(statement)).first() is None:
                 raise OrphanError
-            return news.user_id
-        customer = news.customer_id or (row and row.stripe_customer_id)
+            return event.user_id
+        customer = event.customer_id or (row and row.stripe_customer_id)
         if not customer:
             return None
         theirs = select(subscriptions.c.user_id).where(
@@ -175,25 +181,25 @@ class Subscriptions:
         **owner: str | None,
     ) -> None:
         now = self._now()
-        told = {"told_at": known.told_at, "invoice_at": known.invoice_at, "invoice_paid": known.invoice_paid}
+        told = {"told_at": known.terms_at, "invoice_at": known.invoice_at, "invoice_paid": known.invoice_paid}
         values = asdict(known.terms) | told | owner
         if row is None:
             values |= {"id": new_id(), "stripe_subscription_id": subscription_id, "created_at": now, "updated_at": now}
             await transaction.execute(insert(subscriptions).values(values))
             return
-        # Never the same time twice: by it `RowVersion` knows that nobody has written.
+        # Never the same time twice, because the time is the row's version.
         values |= {"updated_at": max(now, row.updated_at + TICK)}
         await transaction.execute(update(subscriptions).where(subscriptions.c.id == row.id).values(values))
 
     async def _claim(self, transaction: Transaction, customer: str, user_id: str) -> None:
-        """Give a user the customer's other subscriptions that nobody was named for."""
+        """Assign the customer's other subscriptions without a user to this user."""
         unclaimed = update(subscriptions).where(
             subscriptions.c.stripe_customer_id == customer, subscriptions.c.user_id.is_(None)
         )
         await transaction.execute(unclaimed.values(user_id=user_id))
 
     async def sweep(self) -> int:
-        """Remove a batch of subscriptions that nobody was named for in a month; return how many went."""
+        """Delete a batch of subscriptions that had no user for 30 days; return how many were deleted."""
 
         async def work(transaction: Transaction) -> int:
             is_over = subscriptions.c.user_id.is_(None), subscriptions.c.updated_at <= self._now() - UNCLAIMED_KEPT

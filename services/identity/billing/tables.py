@@ -23,7 +23,7 @@ subscriptions = table(
     Column("trial_end", Moment),
     Column("cancel_at_period_end", Boolean, nullable=False),
     Column("seats", Integer),
-    Column("told_at", BigInteger),  # `created` of Stripe's newest event with the whole subscription, in Unix seconds
+    Column("told_at", BigInteger),  # `created` of the newest event with the terms, in Unix seconds
     Column("invoice_at", BigInteger),  # `created` of the newest event about one of its invoices, in Unix seconds
     Column("invoice_paid", Boolean),  # whether that invoice was paid
 )

@@ -15,7 +15,7 @@ from trivet.identity.v1.subscription_service_pb2_grpc import add_SubscriptionSer
 async def open_billing(
     stack: AsyncExitStack, stores: Stores, settings: StripeSettings, *, sweep_seconds: float
 ) -> SubscriptionServicer:
-    """Start what billing does in the background, until the stack ends; return its servicer."""
+    """Open the webhook and start the sweeper, until the stack ends; return the servicer."""
     subscriptions = Subscriptions(stores.database, stores.outbox)
     webhook = await stack.enter_async_context(open_webhook(subscriptions, settings))
     await stack.enter_async_context(periodically("sweeper of subscriptions", sweep_seconds, subscriptions.sweep))

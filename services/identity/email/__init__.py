@@ -1,1 +1,1 @@
-"""Email addresses: their verification, their change, and the mails about them."""
+"""Email addresses: verification, change, and mails."""

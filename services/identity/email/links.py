@@ -1,7 +1,7 @@
-"""Links that are mailed, and the stateless proof of an address that some of them carry.
+"""Mailed links, and the stateless tokens of email verification.
 
-The proof is a JWT (RFC 7519, RFC 7515) exactly as Better Auth 1.7 writes it, so that links of either are good at the
-other under one secret: header `{"alg":"HS256"}`, payload `{email, updateTo?, requestType?, userId, iat, exp}`.
+A token is a JWT (RFC 7519, RFC 7515) in the form of Better Auth 1.7. With the same secret, each accepts the links of
+the other: header `{"alg":"HS256"}`, payload `{email, updateTo?, requestType?, userId, iat, exp}`.
 """
 
 import base64
@@ -25,7 +25,7 @@ BASE_PATH = "/api/auth"
 
 
 class LinkPurpose(Enum):
-    """What a proof of an address is for, as `requestType` says."""
+    """The purpose of an email token: the values of `requestType`."""
 
     VERIFY = ""
     CONFIRM_CHANGE = "change-email-confirmation"
@@ -34,9 +34,9 @@ class LinkPurpose(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LinkClaims:
-    """Says that whoever holds it reads the mail of an address. `new_email` is the one that is to take its place.
+    """The claims of an email token, which proves access to the mailbox of `email`.
 
-    `issued_at` is in Unix seconds, set on one that was read.
+    `new_email` is the address to change to. `issued_at` is in Unix seconds, and set only by `Links.read`.
     """
 
     email: str
@@ -47,16 +47,16 @@ class LinkClaims:
 
 
 class Links:
-    """Makes the links of mails: they lead to the configured address and nowhere else."""
+    """Makes mailed links, which lead to the site's base URL, and signs and verifies their tokens."""
 
     def __init__(self, base_url: str, secrets: Sequence[str], *, now: Clock = utc_now) -> None:
-        """`secrets`: the first one signs, proofs under any of them are good."""
+        """The first of `secrets` signs; all of them verify."""
         self._base = base_url.rstrip("/") + BASE_PATH
         self._keys = tuple(secret.encode() for secret in secrets)
         self._now = now
 
-    def verify_email(self, proof: LinkClaims, callback_url: str) -> str:
-        return f"{self._base}/verify-email?token={self.sign(proof)}&callbackURL={_encoded(callback_url or '/')}"
+    def verify_email(self, claims: LinkClaims, callback_url: str) -> str:
+        return f"{self._base}/verify-email?token={self.sign(claims)}&callbackURL={_encoded(callback_url or '/')}"
 
     def reset_password(self, token: str, redirect_url: str) -> str:
         return f"{self._base}/reset-password/{token}?callbackURL={_encoded(redirect_url)}"
@@ -64,52 +64,54 @@ class Links:
     def delete_user(self, token: str, callback_url: str) -> str:
         return f"{self._base}/delete-user/callback?token={token}&callbackURL={_encoded(callback_url or '/')}"
 
-    def sign(self, proof: LinkClaims) -> str:
-        """Return a proof as a JWT that is good for an hour."""
+    def sign(self, claims: LinkClaims) -> str:
+        """Return a JWT with these claims, valid for an hour."""
         now = int(self._now().timestamp())
-        change = {"updateTo": proof.new_email, "requestType": proof.purpose.value} if proof.new_email else {}
+        change = {"updateTo": claims.new_email, "requestType": claims.purpose.value} if claims.new_email else {}
         times = {"iat": now, "exp": now + int(LIFETIME.total_seconds())}
-        payload: dict[str, object] = {"email": proof.email, **change, "userId": proof.user_id, **times}
+        payload: dict[str, object] = {"email": claims.email, **change, "userId": claims.user_id, **times}
         signed = f"{HEADER}.{_base64url(json.dumps(payload, separators=(',', ':'), ensure_ascii=False).encode())}"
         return f"{signed}.{_mac(self._keys[0], signed)}"
 
     def read(self, token: str) -> LinkClaims:
-        """Return what a JWT proves. Raises InvalidArgument: TOKEN_EXPIRED, or INVALID_TOKEN for whatever else."""
+        """Return the claims of a JWT. Raises InvalidArgument (TOKEN_EXPIRED, INVALID_TOKEN)."""
         signed, _, signature = token.rpartition(".")
         header, _, payload = signed.partition(".")
-        # The header is ours or none: no other algorithm, no key of the sender's choice, no critical extension.
+        # Only our header is valid: no other algorithm, no key that the sender chose, no critical extension.
         if len(token) > MAX_LENGTH or not token.isascii() or header != HEADER:
             raise invalid_token()
         matches = [hmac.compare_digest(_mac(key, signed), signature) for key in self._keys]
         if not any(matches):
             raise invalid_token()
-        return self._proof(_decoded(payload))
+        return self._parse(_decoded(payload))
 
-    def _proof(self, claims: dict[str, Any]) -> LinkClaims:
-        email, user_id, expires = claims.get("email"), claims.get("userId", ""), claims.get("exp")
-        new_email, step = claims.get("updateTo", ""), claims.get("requestType", "")
-        if not all(isinstance(text, str) for text in (email, user_id, new_email, step)) or type(expires) is not int:
-            raise invalid_token()  # for example the session of a front end's cookie, which the same secret signs
-        issued = claims.get("iat", 0)
+    def _parse(self, payload: dict[str, Any]) -> LinkClaims:
+        email, user_id, expires = payload.get("email"), payload.get("userId", ""), payload.get("exp")
+        new_email, purpose = payload.get("updateTo", ""), payload.get("requestType", "")
+        if not all(isinstance(text, str) for text in (email, user_id, new_email, purpose)) or type(expires) is not int:
+            raise invalid_token()  # for example a `session_data` cookie, which the same secret signs
+        issued = payload.get("iat", 0)
         if type(issued) is not int:
             raise invalid_token()
         if expires <= self._now().timestamp():
-            raise InvalidArgument("TOKEN_EXPIRED", "the link has expired: ask for another one", field="token")
-        # A change has two steps and names its user. A change of one step, as former versions had, is none.
+            raise InvalidArgument("TOKEN_EXPIRED", "the link has expired: request a new one", field="token")
+        # An email change has two steps and names its user. The one-step change of earlier versions is not valid.
         if (
-            step not in STEPS
-            or bool(new_email) != (STEPS[step] is not LinkPurpose.VERIFY)
+            purpose not in PURPOSES
+            or bool(new_email) != (PURPOSES[purpose] is not LinkPurpose.VERIFY)
             or (new_email and not user_id)
         ):
             raise invalid_token()
-        return LinkClaims(str(email), user_id, STEPS[step], new_email, issued)
+        return LinkClaims(str(email), user_id, PURPOSES[purpose], new_email, issued)
 
 
-STEPS = {step.value: step for step in LinkPurpose}
+PURPOSES = {purpose.value: purpose for purpose in LinkPurpose}
 
 
 def invalid_token() -> InvalidArgument:
-    return InvalidArgument("INVALID_TOKEN", "the link is no good: it was spent, or is none of ours", field="token")
+    return InvalidArgument(
+        "INVALID_TOKEN", "the link is not valid: it was used or changed, or is from another site", field="token"
+    )
 
 
 def _base64url(data: bytes) -> str:
@@ -120,7 +122,7 @@ HEADER = _base64url(b'{"alg":"HS256"}')
 
 
 def _mac(key: bytes, signed: str) -> str:
-    # Signatures are compared as texts: the last letter has spare bits, which could be flipped.
+    # Signatures are compared in base64: its last character has unused bits, which could be changed.
     return _base64url(hmac.digest(key, signed.encode(), hashlib.sha256))
 
 
@@ -135,5 +137,5 @@ def _decoded(payload: str) -> dict[str, Any]:
 
 
 def _encoded(url: str) -> str:
-    """Return a text as JavaScript's encodeURIComponent writes it."""
+    """Encode a text as JavaScript's encodeURIComponent does."""
     return quote(url, safe="!~*'()")

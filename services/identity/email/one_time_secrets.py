@@ -1,4 +1,4 @@
-"""One-time secrets: stored as SHA-256 for one purpose and subject, and used up by the first caller."""
+"""One-time secrets: stored as SHA-256 for one purpose and subject, and used up by one call."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +20,7 @@ OF_USERS = (RESET_PASSWORD, DELETE_ACCOUNT, CHANGE_CONFIRMED)
 
 @dataclass(frozen=True, slots=True)
 class OneTimeSecret:
-    """What a secret stands for: whose it is, and what was kept with it."""
+    """The subject of a secret, for example a user id, and the data that was stored with it."""
 
     subject: str
     data: str
@@ -29,7 +29,7 @@ class OneTimeSecret:
 class OneTimeSecrets:
     """The one-time secrets of a database. A purpose is a word without a colon, for example `reset-password`.
 
-    Several may be waiting for one purpose and subject; `void` ends them all.
+    Several secrets can exist for one purpose and subject; `void` deletes them all.
     """
 
     def __init__(self, database: Database, *, now: Clock = utc_now) -> None:
@@ -39,7 +39,7 @@ class OneTimeSecrets:
     async def put(
         self, transaction: Transaction, purpose: str, subject: str, secret: str, lifetime: timedelta, *, data: str = ""
     ) -> None:
-        """Keep a secret's hash for some time. Raises DuplicateError if this very one is kept already."""
+        """Store a secret's hash for `lifetime`. Raises DuplicateError if this secret is stored already."""
         now = self._now()
         await transaction.execute(
             insert(verifications).values(
@@ -54,16 +54,16 @@ class OneTimeSecrets:
         )
 
     async def find(self, purpose: str, secret: str) -> OneTimeSecret | None:
-        """Return what a secret stands for without spending it; None if it is unknown, spent or expired."""
+        """Return a secret's subject and data without using it up; None if it is unknown, used or expired."""
         row = await self._database.row("verifications.find", self._open(secret))
         return _verification(row.identifier, row.data, purpose) if row else None
 
     async def take(
         self, transaction: Transaction, purpose: str, secret: str, *, subject: str | None = None
     ) -> OneTimeSecret | None:
-        """Spend a secret and return what it stood for; None if it is unknown, spent, expired or another subject's.
+        """Use a secret up and return its subject and data; None if it is unknown, used, expired or of another subject.
 
-        Of many at once one is given it. It is spent only if the transaction takes place.
+        Of concurrent calls, one gets it. The secret is used up only if the transaction commits.
         """
         row = (await transaction.execute(self._open(secret))).first()
         found = _verification(row.identifier, row.data, purpose) if row else None
@@ -74,11 +74,11 @@ class OneTimeSecrets:
         return found if gone.rowcount else None
 
     async def void(self, transaction: Transaction, purpose: str, subject: str) -> None:
-        """End whatever is waiting for a purpose and a subject."""
+        """Delete all secrets of a purpose and a subject."""
         await transaction.execute(delete(verifications).where(verifications.c.identifier == f"{purpose}:{subject}"))
 
     async def forget(self, transaction: Transaction, user_id: str) -> None:
-        """Delete every secret of a user, whatever its purpose."""
+        """Delete every secret of a user, for all purposes in OF_USERS."""
         identifiers = [f"{purpose}:{user_id}" for purpose in OF_USERS]
         await transaction.execute(delete(verifications).where(verifications.c.identifier.in_(identifiers)))
 

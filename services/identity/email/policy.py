@@ -1,4 +1,4 @@
-"""The rules of a site for emails: whether they must be verified, and what a mailed link can do."""
+"""The site's rules for email: verification, and what a mailed link can do."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -7,7 +7,7 @@ from runtime.errors import FailedPrecondition
 
 
 class DeletionMode(Enum):
-    """How people may delete their own account: at once, by a link that is mailed to them, or not at all."""
+    """How users can delete their own account: at once, by a mailed link, or not at all."""
 
     ON = "on"
     MAIL = "mail"
@@ -16,7 +16,7 @@ class DeletionMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EmailRules:
-    """The decisions, as TRIVET_* settings make them."""
+    """The rules, as the settings of `EmailSettings` set them."""
 
     require_verification: bool = False
     auto_sign_in: bool = True
@@ -33,12 +33,14 @@ class EmailRules:
         return self.auto_sign_in and not self.require_verification
 
     def admit_deletion(self) -> None:
-        """Raise FailedPrecondition (DELETE_USER_DISABLED) if people may not delete their own account."""
+        """Raise FailedPrecondition (DELETE_USER_DISABLED) if users cannot delete their own account."""
         if self.deletion is DeletionMode.OFF:
-            raise FailedPrecondition("DELETE_USER_DISABLED", "people do not delete their own account here")
+            raise FailedPrecondition("DELETE_USER_DISABLED", "users cannot delete their own account on this site")
 
     def admit_deletion_at_once(self) -> None:
-        """As `admit_deletion`; raise FailedPrecondition (DELETE_USER_BY_MAIL) too if it takes a mail."""
+        """As `admit_deletion`, and raise FailedPrecondition (DELETE_USER_BY_MAIL) if a deletion needs a mailed link."""
         self.admit_deletion()
         if self.deletion is DeletionMode.MAIL:
-            raise FailedPrecondition("DELETE_USER_BY_MAIL", "ask for the mail: VerificationService.RequestUserDeletion")
+            raise FailedPrecondition(
+                "DELETE_USER_BY_MAIL", "a deletion needs a mailed link: call VerificationService.RequestUserDeletion"
+            )

@@ -1,4 +1,4 @@
-"""VerificationService: what is proved by following a link in a mail."""
+"""VerificationService: mailed links, and what they verify or confirm."""
 
 from runtime.rpc.actor import current_actor, subject
 from services.identity.actors import deciding_actor
@@ -97,6 +97,6 @@ class VerificationServicer(VerificationServiceServicer):
 
 
 def _session_of(user_id: str) -> str | None:
-    """Return the session id of a caller who asks for themselves; None if another caller asks."""
+    """Return the caller's session id if the caller is this user, else None."""
     actor = current_actor.get()
     return decode_id(actor.session_id) if actor.user_id == user_id else None

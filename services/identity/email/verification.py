@@ -19,7 +19,7 @@ from services.identity.users.users import User, not_found
 
 
 class LinkOutcome(Enum):
-    """What following a link has done."""
+    """The effect of a followed link."""
 
     VERIFIED = auto()
     ALREADY_VERIFIED = auto()
@@ -29,7 +29,7 @@ class LinkOutcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LinkResult:
-    """Whose link was followed, what that did, and the session that it opened, if any."""
+    """The user of a followed link, its effect, and the new session if one was opened."""
 
     user: User
     outcome: LinkOutcome
@@ -54,19 +54,19 @@ class EmailVerification:
         self._rules = rules
 
     async def send(self, email: str, callback_url: str, *, user_id: str = "") -> None:
-        """Mail a link that proves an address, if somebody has it who has not proved it; else only do the work.
+        """Mail a verification link if a user has this unverified email. Otherwise do the same work without a mail.
 
-        For a user who asks for their own it says what is wrong: InvalidArgument (EMAIL_MISMATCH), FailedPrecondition
-        (EMAIL_ALREADY_VERIFIED). Raises InvalidArgument (INVALID_EMAIL).
+        Raises InvalidArgument (INVALID_EMAIL). With `user_id`, the signed-in user, it also raises InvalidArgument
+        (EMAIL_MISMATCH) and FailedPrecondition (EMAIL_ALREADY_VERIFIED).
         """
         address = normal_email(email)
 
         async def work(transaction: Transaction) -> None:
             user = await self._users.find_locked_by_email(transaction, address)
             if user_id and (user is None or user.id != user_id):
-                raise InvalidArgument("EMAIL_MISMATCH", "this is not the address of who is signed in", field="email")
+                raise InvalidArgument("EMAIL_MISMATCH", "email is not the address of the signed-in user", field="email")
             if user_id and user is not None and user.email_verified:
-                raise FailedPrecondition("EMAIL_ALREADY_VERIFIED", "the address is verified already")
+                raise FailedPrecondition("EMAIL_ALREADY_VERIFIED", "the email address is already verified")
             if user is None or user.email_verified:
                 await self._mailer.decoy(transaction, callback_url)
             else:
@@ -77,16 +77,16 @@ class EmailVerification:
     async def request_change(
         self, user_id: str, new_email: str, callback_url: str, *, session_id: str | None = None
     ) -> None:
-        """Mail what a change of address takes: the old one's consent if it is verified, then the new one's proof.
+        """Mail the first link of an email change: to the current address if it is verified, else to the new one.
 
-        A person (`session_id`) who has not verified the old one has signed in within the last day. An address that
-        somebody has is answered alike. Raises FailedPrecondition (CHANGE_EMAIL_DISABLED, SESSION_NOT_FRESH),
-        InvalidArgument (INVALID_EMAIL, EMAIL_IS_THE_SAME) and NotFound.
+        If the current address is not verified, a person's session (`session_id`) must be less than a day old. A taken
+        address has the same result without a mail. Raises FailedPrecondition (CHANGE_EMAIL_DISABLED,
+        SESSION_NOT_FRESH), InvalidArgument (INVALID_EMAIL, EMAIL_IS_THE_SAME) and NotFound.
         """
         if not self._rules.change_email:
-            raise FailedPrecondition("CHANGE_EMAIL_DISABLED", "addresses are not changed here")
+            raise FailedPrecondition("CHANGE_EMAIL_DISABLED", "users cannot change their email address on this site")
         address = normal_email(new_email)
-        # Read before the transaction: it only decides whether a mail is sent. Following the link asks again.
+        # Read before the transaction: it only decides whether a mail is sent. The link checks it again.
         is_taken = await self._credentials.by_email(address) is not None
 
         async def work(transaction: Transaction) -> None:
@@ -105,28 +105,28 @@ class EmailVerification:
         await self._database.transaction("users.request_email_change", work)
 
     async def follow(self, token: str, callback_url: str, *, visitor: str, origin: Origin) -> LinkResult:
-        """Do what a mailed link is for; a second time it changes nothing. `visitor` is the user who is signed in.
+        """Apply a mailed link. A second call changes nothing. `visitor` is the id of the signed-in user, or empty.
 
         Raises InvalidArgument (INVALID_TOKEN, TOKEN_EXPIRED), NotFound (USER_NOT_FOUND) and PermissionDenied
-        (INVALID_USER if a change is not the visitor's own).
+        (INVALID_USER for an email change of another user than the visitor).
         """
-        proof = self._links.read(token)
-        if proof.purpose is LinkPurpose.VERIFY:
-            return await self._verify(proof, visitor, origin)
-        if proof.purpose is LinkPurpose.CONFIRM_CHANGE:
-            return await self._confirm(proof, token, callback_url, visitor)
-        return await self._change(proof, visitor, origin)
+        claims = self._links.read(token)
+        if claims.purpose is LinkPurpose.VERIFY:
+            return await self._verify(claims, visitor, origin)
+        if claims.purpose is LinkPurpose.CONFIRM_CHANGE:
+            return await self._confirm(claims, token, callback_url, visitor)
+        return await self._change(claims, visitor, origin)
 
-    async def _verify(self, proof: LinkClaims, visitor: str, origin: Origin) -> LinkResult:
-        found = await self._credentials.by_email(proof.email)
+    async def _verify(self, claims: LinkClaims, visitor: str, origin: Origin) -> LinkResult:
+        found = await self._credentials.by_email(claims.email)
         if found is None:
             raise not_found()
-        if proof.user_id and found.user.id != proof.user_id:
+        if claims.user_id and found.user.id != claims.user_id:
             raise invalid_token()
 
         async def work(transaction: Transaction) -> LinkResult:
             user = await self._users.find_locked(transaction, found.user.id)
-            if user.email != proof.email:
+            if user.email != claims.email:
                 raise invalid_token()
             if user.email_verified:
                 return LinkResult(user, LinkOutcome.ALREADY_VERIFIED)
@@ -139,46 +139,48 @@ class EmailVerification:
 
         return await self._database.transaction("users.verify_email", work)
 
-    async def _confirm(self, proof: LinkClaims, token: str, callback_url: str, visitor: str) -> LinkResult:
+    async def _confirm(self, claims: LinkClaims, token: str, callback_url: str, visitor: str) -> LinkResult:
         async def work(transaction: Transaction) -> LinkResult:
-            user = await self._bound(transaction, proof, visitor)
-            # The JWT keeps no state; this does, so that following it again sends no further mail to a stranger.
+            user = await self._find_user_of_change(transaction, claims, visitor)
+            # A JWT has no state. This secret has, so that a second call does not send another mail.
             await self._one_time_secrets.put(transaction, CHANGE_CONFIRMED, user.id, token, LIFETIME)
-            await self._mailer.verify_change(transaction, user, proof.new_email, callback_url)
+            await self._mailer.verify_change(transaction, user, claims.new_email, callback_url)
             return LinkResult(user, LinkOutcome.CHANGE_CONFIRMED)
 
         async def again(transaction: Transaction) -> LinkResult:
-            return LinkResult(await self._bound(transaction, proof, visitor), LinkOutcome.CHANGE_CONFIRMED)
+            return LinkResult(
+                await self._find_user_of_change(transaction, claims, visitor), LinkOutcome.CHANGE_CONFIRMED
+            )
 
         try:
             return await self._database.transaction("users.confirm_email_change", work)
         except DuplicateError:
             return await self._database.transaction("users.confirm_email_change", again)
 
-    async def _change(self, proof: LinkClaims, visitor: str, origin: Origin) -> LinkResult:
+    async def _change(self, claims: LinkClaims, visitor: str, origin: Origin) -> LinkResult:
         async def work(transaction: Transaction) -> LinkResult:
-            user = await self._bound(transaction, proof, visitor)
-            # Whether it is verified stays as it was: Better Auth's rule.
-            changed = await self._users.change_email(transaction, user.id, proof.new_email)
-            await self._mailer.email_changed(transaction, user, proof.new_email)
+            user = await self._find_user_of_change(transaction, claims, visitor)
+            # `email_verified` keeps its value, as in Better Auth.
+            changed = await self._users.change_email(transaction, user.id, claims.new_email)
+            await self._mailer.email_changed(transaction, user, claims.new_email)
             await self._audit.record(transaction, Event(EventKind.EMAIL_CHANGED, user.id, origin=origin))
             return LinkResult(changed, LinkOutcome.CHANGED)
 
         try:
             return await self._database.transaction("users.change_email", work)
-        except DuplicateError:  # the email was taken meanwhile, which the response does not reveal
+        except DuplicateError:  # another user took the email, which the response does not reveal
             raise invalid_token() from None
 
-    async def _bound(self, transaction: Transaction, proof: LinkClaims, visitor: str) -> User:
-        """Return the user whose change a proof is for, while they still have the address and password of its time.
+    async def _find_user_of_change(self, transaction: Transaction, claims: LinkClaims, visitor: str) -> User:
+        """Return the user of an email change, locked. The email and the password must be unchanged since the mail.
 
-        A link that a stranger asked for must not outlive the password by which the owner shut them out.
+        If a stranger requested the change, the owner stops it with a new password.
         """
-        user = await self._users.find_locked(transaction, proof.user_id)
-        if user.email != proof.email:
+        user = await self._users.find_locked(transaction, claims.user_id)
+        if user.email != claims.email:
             raise invalid_token()
         changed_at = await self._credentials.password_changed_at(transaction, user.id)
-        if changed_at is not None and proof.issued_at < changed_at.timestamp():
+        if changed_at is not None and claims.issued_at < changed_at.timestamp():
             raise invalid_token()
         if visitor and visitor != user.id:
             raise PermissionDenied("INVALID_USER", "the link belongs to another user than the one who is signed in")

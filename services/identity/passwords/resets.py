@@ -45,7 +45,7 @@ class PasswordResets:
         FailedPrecondition (RESET_PASSWORD_DISABLED) and InvalidArgument (INVALID_EMAIL).
         """
         if not self._rules.password_reset:
-            raise FailedPrecondition("RESET_PASSWORD_DISABLED", "passwords are not reset here")
+            raise FailedPrecondition("RESET_PASSWORD_DISABLED", "password resets are switched off on this site")
         address = normal_email(email)
         token = new_id()[:LENGTH]
 

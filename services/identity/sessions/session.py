@@ -45,7 +45,7 @@ class Session:
     additional: str | None = None  # a JSON object, see `custom_fields.py`
 
     def slides_at(self, lifetimes: Lifetimes) -> datetime:
-        """Return the time from which a refresh extends the session, as in Better Auth. A session of one day is never extended."""
+        """Return the time from which a refresh extends the session. A session of one day is never extended."""
         return self.expires_at - lifetimes.expires + lifetimes.update if self.remembered else self.expires_at
 
 

@@ -175,7 +175,7 @@ class Sessions:
         return session_of(row) if row else None
 
     async def list(self, user_id: str, limit: int, after: tuple[datetime, str] | None = None) -> list[Session]:
-        """Return up to `limit` active sessions of a user, newest first, after the sort key (created_at, id) if given."""
+        """Return up to `limit` active sessions of a user, newest first, after the sort key (created_at, id)."""
         key = (sessions.c.created_at, sessions.c.id)
         statement = self._active(user_id)
         if after is not None:

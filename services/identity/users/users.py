@@ -218,7 +218,7 @@ class Users:
         after: tuple[datetime | str, str] | None = None,
         offset: int = 0,
     ) -> list[User]:
-        """Return up to `limit` users after the sort key `after` (the sorted column and the id), or after `offset` users."""
+        """Return up to `limit` users after the sort key `after`, or after the first `offset` users."""
         column, backwards = order.value
         key = (users.c.email,) if column == "email" else (users.c[column], users.c.id)  # emails are unique
         statement = _matching(select(*COLUMNS), wanted)
@@ -237,7 +237,7 @@ class Users:
 def _after(
     key: Sequence[Column[Any]], after: Sequence[datetime | str], *, backwards: bool
 ) -> list[ColumnElement[bool]]:
-    """Return the conditions for rows after a sort key. MariaDB uses the index only for a condition on one column."""
+    """Return the conditions for rows after a sort key. MariaDB uses an index only for a condition on one column."""
     if len(key) == 1:
         return [key[0] < after[0] if backwards else key[0] > after[0]]
     sort_key = tuple_(*after, types=[part.type for part in key])

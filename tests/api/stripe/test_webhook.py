@@ -238,7 +238,7 @@ async def test_no_secret_and_nothing_of_a_body_is_in_any_log(running: Whole, ann
     for process in ("identity", "gateway", "cache"):
         output = running[process].output()
         assert not any(secret in output for secret in (SECRET, OLD_SECRET, canary)), process
-    assert "is about a user whom we do not have" in running["identity"].output()
+    assert "names an unknown user" in running["identity"].output()
 
 
 async def test_without_a_secret_set_the_route_names_the_setting(stores: Stores) -> None:

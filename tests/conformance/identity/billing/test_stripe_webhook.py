@@ -59,7 +59,7 @@ class Stage:
 
     async def send(self, kind: str, told: dict[str, Any], event_id: str = "evt_1", created: int = NOW) -> bool:
         body = event(kind, told, event_id=event_id, created=created)
-        return await self.webhook.take(body, signed(body))
+        return await self.webhook.apply(body, signed(body))
 
     async def shown(self) -> tuple[str, str] | None:
         found = await self.subscriptions.find(self.user_id)
@@ -103,12 +103,12 @@ async def test_a_checkout_or_an_invoice_alone_brings_the_whole_subscription(stag
 
 async def test_a_thin_event_is_taken_by_what_it_names(stage: Stage) -> None:
     body = thin_event("v1.customer.subscription.updated", "sub_1")
-    assert await stage.webhook.take(body, signed(body))
+    assert await stage.webhook.apply(body, signed(body))
     assert await stage.shown() == ("pro", "active")
-    assert not await stage.webhook.take(body, signed(body)), "once"
+    assert not await stage.webhook.apply(body, signed(body)), "once"
     stage.api.status = 404
     body = thin_event("v1.invoice.paid", "in/../1", id="evt_2")
-    assert not await stage.webhook.take(body, signed(body)), "it is another account's, or gone"
+    assert not await stage.webhook.apply(body, signed(body)), "it is another account's, or gone"
     assert "GET /v1/invoices/in%2F..%2F1 " in stage.api.asked[-1]
 
 
@@ -118,7 +118,7 @@ async def test_without_a_key_thin_events_are_ignored_and_the_log_says_what_to_do
     webhook = StripeWebhook(stage.subscriptions, [SECRET], PLANS, now=lambda: datetime.fromtimestamp(NOW, UTC))
     for number in range(3):
         body = thin_event("v1.customer.subscription.updated", "sub_1", id=f"evt_{number}")
-        assert not await webhook.take(body, signed(body))
+        assert not await webhook.apply(body, signed(body))
     [said] = [record.getMessage() for record in caplog.records if "thin events" in record.getMessage()]
     assert "TRIVET_STRIPE_API_KEY" in said
 
@@ -234,7 +234,7 @@ async def test_what_stripe_did_not_sign_is_not_even_looked_up(stage: Stage) -> N
     """P1."""
     body = event(UPDATED, subscription())
     with pytest.raises(InvalidArgument):
-        await stage.webhook.take(body, signed(body, "whsec_somebody_elses_0123456789"))
+        await stage.webhook.apply(body, signed(body, "whsec_somebody_elses_0123456789"))
     assert (stage.api.asked, await stage.shown()) == ([], None)
 
 
@@ -252,4 +252,4 @@ async def test_without_a_secret_nobody_is_believed(identity: Identity) -> None:
     body = event(UPDATED, subscription())
     store = Subscriptions(identity.database, identity.outbox)
     with pytest.raises(FailedPrecondition, match="TRIVET_STRIPE_WEBHOOK_SECRETS"):
-        await StripeWebhook(store, [], {}, now=identity.clock).take(body, signed(body, ""))
+        await StripeWebhook(store, [], {}, now=identity.clock).apply(body, signed(body, ""))

@@ -173,5 +173,5 @@ def test_an_event_in_no_shape_of_stripes_is_refused(told: dict[str, Any]) -> Non
 )
 def test_what_is_no_event_is_refused(text: str) -> None:
     """P4."""
-    with pytest.raises(InvalidArgument, match="no event as Stripe documents it"):
+    with pytest.raises(InvalidArgument, match="does not have the shape that Stripe documents"):
         read_event(text, PLANS)

@@ -48,7 +48,7 @@ def test_it_is_the_newest_that_stays(several: list[tuple[Terms, str]]) -> None:
     news = [SubscriptionEvent("evt", at, "sub", terms=each) for at, (each, _) in enumerate(several)]
     ended = [each for each in news if each.terms is not None and each.terms.status in FINAL]
     found = known(*reversed(news))
-    assert (found.terms, found.told_at) == ((ended or news)[-1].terms, (ended or news)[-1].created)
+    assert (found.terms, found.terms_at) == ((ended or news)[-1].terms, (ended or news)[-1].created)
 
 
 def at(created: int, status: str) -> SubscriptionEvent:
@@ -85,4 +85,4 @@ def test_what_was_read_after_its_event_replaces_all() -> None:
     """P3: "when in doubt, fetch again": even an end, which was the test clock's, or a later second of Stripe's."""
     read = SubscriptionEvent("evt", 1, "sub", terms=Terms("team", "active"), read=True)
     found = known(at(2, "canceled"), paid(3, False), read)
-    assert (found.terms.plan, found.status, found.told_at) == ("team", "active", 2)
+    assert (found.terms.plan, found.status, found.terms_at) == ("team", "active", 2)
