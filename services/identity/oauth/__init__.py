@@ -1,1 +1,1 @@
-"""Signing in at providers: OAuth 2.1 and OpenID Connect, as a client."""
+"""Sign-in at providers: an OAuth 2.1 and OpenID Connect client."""

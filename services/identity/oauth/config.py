@@ -1,4 +1,4 @@
-"""What the operator configures about sign-in at providers."""
+"""The configuration of sign-in at providers."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -12,10 +12,10 @@ from services.identity.oauth.providers.settings import OAuthRules
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuthConfig:
-    """What the operator configures. `loopback` permits plain http to this machine.
+    """The configuration. `loopback` permits plain http to this machine.
 
-    `error_url` is where a failed flow leads that has no error page of its own; empty for the gateway's page. When the
-    process ends, a token refresh has `grace_seconds`: the provider may have replaced the only refresh token.
+    `error_url` is the page after a failed flow without an error page of its own; empty for the gateway's page. At the
+    end of the process, a token refresh has `grace_seconds` to finish, so that a new refresh token is not lost.
     """
 
     providers: Sequence[Provider]

@@ -1,8 +1,11 @@
-"""How a sign-in at a provider fails: the protocol's word for it, which the browser is told."""
+"""The errors of a sign-in at a provider."""
 
 
 class OAuthError(Exception):
-    """A transaction that ends without a session. The text holds no code, token or address of the provider's."""
+    """A flow that ends without a session. `code` is the protocol's error code, which the browser receives.
+
+    The message contains no authorization code, token or URL of the provider.
+    """
 
     def __init__(self, code: str, description: str = "") -> None:
         super().__init__(code)
@@ -11,7 +14,7 @@ class OAuthError(Exception):
 
 
 class ExchangeError(Exception):
-    """A provider did not answer as it should. `refused` says that it understood, and said no."""
+    """A provider's response is missing or not usable. `refused`: the provider rejected the request."""
 
     def __init__(self, message: str, *, refused: bool = False) -> None:
         super().__init__(message)
@@ -19,8 +22,8 @@ class ExchangeError(Exception):
 
 
 class UnansweredError(Exception):
-    """No answer came; the text is the kind of failure, and nothing of what was sent."""
+    """A provider did not respond. The message is the kind of failure, without content of the request."""
 
 
 class BadTokenError(Exception):
-    """An id token that proves nothing; the text says which claim, never its value."""
+    """An id token is not valid. The message names the claim, never its value."""

@@ -30,7 +30,7 @@ class ProviderIdentity:
 
 @dataclass(frozen=True, slots=True)
 class LinkedAccount:
-    """An account of a user's, less its tokens and password."""
+    """An account of a user, without its tokens and password."""
 
     id: str
     user_id: str
@@ -61,7 +61,7 @@ class LinkedAccounts:
         self._sealer = sealer
 
     async def list(self, user_id: str, limit: int, after: tuple[datetime, str] | None = None) -> list[LinkedAccount]:
-        """Return up to `limit` accounts of a user, oldest first, behind (created_at, id) if given."""
+        """Return up to `limit` accounts of a user, oldest first, after the sort key (created_at, id) if given."""
         key = (accounts.c.created_at, accounts.c.id)
         statement = select(accounts).where(accounts.c.user_id == user_id)
         if after is not None:
@@ -81,13 +81,13 @@ class LinkedAccounts:
     async def unlink(
         self, user_id: str, row_id: str, *, session_id: str | None = None, origin: Origin | None = None
     ) -> None:
-        """Remove one of a user's accounts. A person (`session_id`) has signed in within the last day.
+        """Delete one of a user's accounts. A person's session (`session_id`) must be less than a day old.
 
         Raises NotFound (ACCOUNT_NOT_FOUND) and FailedPrecondition (FAILED_TO_UNLINK_LAST_ACCOUNT, SESSION_NOT_FRESH).
         """
 
         async def work(transaction: Transaction) -> None:
-            # Of two who remove the last two accounts at once, the second must see that one is left.
+            # Of two concurrent calls that delete the last two accounts, the second must see that one is left.
             owner = select(users.c.id).where(users.c.id == user_id).with_for_update()
             await transaction.execute(owner)
             if session_id is not None:
@@ -109,9 +109,9 @@ class LinkedAccounts:
         await self._database.transaction("accounts.unlink", work)
 
     async def find_locked(self, transaction: Transaction, identity: ProviderIdentity) -> RowMapping | None:
-        """Return the row of an identity, None if it is not linked.
+        """Return the row of an identity, locked; None if it is not linked.
 
-        A row without an issuer was imported, from where providers alone told accounts apart: it is this issuer's.
+        A row without an issuer was imported from a system without issuers. It counts as a row of this issuer.
         """
         found = await transaction.execute(
             select(accounts)
@@ -156,7 +156,7 @@ class LinkedAccounts:
         issuer: str | None = None,
         more_scopes: Sequence[str] = (),
     ) -> None:
-        """Put new tokens in a row, and seal those that stay under the key in use; scopes are only ever added."""
+        """Store new tokens in a row, and reseal the others under the current key. Scopes are only added."""
         older = opened_tokens(self._sealer, row)
         scopes = dict.fromkeys((*older.scopes, *more_scopes))
         values = sealed_columns(self._sealer, row["id"], tokens.over(older))
@@ -172,7 +172,7 @@ class LinkedAccounts:
         )
 
     async def store_refreshed_tokens(self, row_id: str, tokens: Tokens) -> Tokens:
-        """Keep what a refresh gave; return all of the account's tokens. Raises NotFound if it is gone meanwhile."""
+        """Store the tokens of a refresh; return all tokens of the account. Raises NotFound if it was deleted."""
 
         async def work(transaction: Transaction) -> Tokens:
             found = await transaction.execute(select(accounts).where(accounts.c.id == row_id).with_for_update())

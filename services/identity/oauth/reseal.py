@@ -32,10 +32,10 @@ RecordBatch = Callable[[Transaction, Resealed], Awaitable[None]]
 
 
 async def reseal_all(database: Database, sealer: Sealer, audit: Audit, *, actor: str, batch: int = BATCH) -> Resealed:
-    """Seal every token that an older key sealed under the first one, a batch and a transaction at a time.
+    """Reseal every token of an older key under the current key, in batches, each in a transaction.
 
-    Each batch that changes tokens notes an audit event. It may run beside the service, and again after it was stopped.
-    A token that cannot be decrypted stays as it is. Raises Unavailable if the database is unreachable.
+    A batch that changes tokens records an audit event. The function can run beside the service, and again after an
+    interruption. A token that cannot be decrypted stays as it is. Raises Unavailable if the database is unreachable.
     """
     total, last = Resealed(), ""
     while True:
@@ -48,7 +48,7 @@ async def reseal_all(database: Database, sealer: Sealer, audit: Audit, *, actor:
 async def _batch(
     database: Database, sealer: Sealer, record: RecordBatch, after: str, size: int
 ) -> tuple[Resealed, str]:
-    """Do the next accounts behind an id; return what was done, and the last id, empty at the end."""
+    """Reseal the next accounts after an id; return the counts and the last id, empty at the end."""
 
     async def work(transaction: Transaction) -> tuple[Resealed, str]:
         columns = [accounts.c[name] for name in SEALED]

@@ -1,4 +1,4 @@
-"""AccountService: signing in at providers, and the accounts that are linked to a user."""
+"""AccountService: sign-in at providers, and linked accounts."""
 
 from google.protobuf.empty_pb2 import Empty
 
@@ -98,7 +98,7 @@ class AccountServicer(AccountServiceServicer):
 
 
 def _own(asked: str) -> str:
-    """Return whose account is meant. Administrators see that others have accounts, and never get at their tokens."""
+    """Return the id of the owner. Administrators cannot read the tokens of other users."""
     user_id = decode_id(subject(asked))
     actor = current_actor.get()
     if actor.is_person and actor.user_id != user_id:

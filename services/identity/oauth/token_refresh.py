@@ -1,4 +1,4 @@
-"""Returns the provider tokens of an account, and refreshes them when they expire: one caller at a time."""
+"""Returns the provider's tokens of an account, and refreshes them when they expire, in single flight."""
 
 import asyncio
 import logging
@@ -22,12 +22,12 @@ logger = logging.getLogger(__name__)
 SOON = timedelta(seconds=5)
 LEASE_WAIT_SECONDS = 4.0
 REFRESH_SECONDS = 10.0
-"""The longest that a refresh takes, its turn included. It outlives its caller, and is shorter than a lease."""
+"""The time limit of a refresh, with the wait for the lease. It can outlive its caller, and is shorter than a lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class FreshTokens:
-    """An account, and tokens that are good now."""
+    """An account and its valid tokens."""
 
     account: LinkedAccount
     tokens: Tokens
@@ -55,7 +55,7 @@ class TokenRefresh:
         self._now = now
 
     async def get(self, user_id: str, row_id: str) -> FreshTokens:
-        """Return an account's tokens, refreshed if the access token is about to expire and can be.
+        """Return an account's tokens, refreshed if the access token expires soon and there is a refresh token.
 
         Raises FailedPrecondition (PROVIDER_NOT_SUPPORTED, FAILED_TO_GET_ACCESS_TOKEN).
         """
@@ -83,7 +83,7 @@ class TokenRefresh:
             raise FailedPrecondition("FAILED_TO_REFRESH_ACCESS_TOKEN", "Failed to refresh access token") from None
 
     async def look_up(self, user_id: str, row_id: str) -> tuple[LinkedAccount, Profile]:
-        """Return an account and what its provider says of the person.
+        """Return an account and the user's current profile at its provider.
 
         Raises FailedPrecondition (PROVIDER_NOT_CONFIGURED, ACCESS_TOKEN_NOT_FOUND, FAILED_TO_GET_ACCESS_TOKEN) and
         Unauthenticated (FAILED_TO_GET_USER_INFO).
@@ -117,15 +117,15 @@ class TokenRefresh:
         return tokens.access_expires_at is not None and tokens.access_expires_at - self._now() < SOON
 
     async def _refreshed(self, user_id: str, kept: AccountTokens, provider: Provider) -> Tokens:
-        """Return new tokens; callers at once share one refresh. Raises _NoTokensError, NotFound and Unavailable."""
+        """Return new tokens. Concurrent callers share one refresh. Raises _NoTokensError, NotFound and Unavailable."""
         row_id = kept.account.id
         task = self._refreshing.get(row_id)
         if task is None:
             try:
-                # In a task of its own: a caller that leaves must not lose the only copy of a new refresh token.
+                # In a background task: a cancelled caller must not lose the only copy of a new refresh token.
                 task = self._tasks.start(self._settled(user_id, kept, provider))
             except TooManyTasksError:
-                raise Unavailable("STORE_BUSY", "too many tokens are being refreshed, try again") from None
+                raise Unavailable("STORE_BUSY", "too many tokens are being refreshed: retry later") from None
             self._refreshing[row_id] = task
             task.add_done_callback(lambda _: self._refreshing.pop(row_id, None))
         outcome = await asyncio.shield(task)
@@ -137,13 +137,13 @@ class TokenRefresh:
         try:
             with within(REFRESH_SECONDS):
                 return await self._refresh(user_id, kept, provider)
-        except ServiceError as error:  # the outcome of those who wait: no background work has failed
+        except ServiceError as error:  # returned, because the callers that wait handle it
             return error
 
     async def _refresh(self, user_id: str, seen: AccountTokens, provider: Provider) -> Tokens:
         async with self._leases.hold(f"refresh:{seen.account.id}", wait=LEASE_WAIT_SECONDS):
             kept = await self._linked.find(user_id, seen.account.id)
-            # Another process was first: providers that rotate refresh tokens end them all if one comes twice.
+            # Another process was first. With rotation, a refresh token that is used twice revokes all tokens.
             if kept.tokens.access_token != seen.tokens.access_token:
                 return kept.tokens
             try:
@@ -155,7 +155,7 @@ class TokenRefresh:
 
 
 class _NoTokensError(FailedPrecondition):
-    """The provider gives no tokens."""
+    """The provider refused to refresh the tokens."""
 
     def __init__(self) -> None:
-        super().__init__("NO_TOKENS", "the provider gives no tokens")
+        super().__init__("NO_TOKENS", "the provider refused to refresh the tokens")

@@ -1,4 +1,4 @@
-"""A provider's tokens: as its token endpoint gives them, and as a row of ours holds them, sealed."""
+"""A provider's tokens: parsed from its token endpoint, and sealed in the columns of an account."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping
 from runtime.sealing import BrokenSealError, Sealer
 
 MAX_LENGTH = 32_768
-"""Of one token: sealed, it still fits the smallest of the engines' text columns."""
+"""The maximum length of a token. Sealed, it fits the smallest text column of all engines."""
 
 MAX_SECONDS = 10 * 365 * 86_400
 SEALED = ("access_token", "refresh_token", "id_token")
@@ -17,7 +17,7 @@ SEALED = ("access_token", "refresh_token", "id_token")
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a provider gave; empty and None for what it did not."""
+    """A provider's tokens. Empty or None if the provider sent none."""
 
     access_token: str = field(default="", repr=False)
     refresh_token: str = field(default="", repr=False)
@@ -27,7 +27,7 @@ class Tokens:
     scopes: tuple[str, ...] = ()
 
     def over(self, older: "Tokens") -> "Tokens":
-        """Return these, and of the older ones what these lack. The scopes stay those that were granted first."""
+        """Return these tokens, completed by older ones. The scopes are those of the older ones."""
         return replace(
             self,
             access_token=self.access_token or older.access_token,
@@ -40,7 +40,7 @@ class Tokens:
 
 
 def read_tokens(answer: Any, now: datetime) -> Tokens | None:
-    """Return the tokens of a token endpoint's answer (RFC 6749, 5.1); None for an error or what is no answer at all."""
+    """Return the tokens in a response of a token endpoint (RFC 6749, 5.1); None for an error or another response."""
     if not isinstance(answer, dict) or "error" in answer:
         return None
     access, refresh, proof = (answer.get(name) for name in SEALED)
@@ -61,21 +61,21 @@ def read_tokens(answer: Any, now: datetime) -> Tokens | None:
 
 def _after(now: datetime, seconds: object) -> datetime | None:
     if isinstance(seconds, str) and seconds.isdecimal() and len(seconds) < 12:
-        seconds = int(seconds)  # some providers write numbers as texts
+        seconds = int(seconds)  # some providers send numbers as strings
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < MAX_SECONDS:
         return None
     return now + timedelta(seconds=int(seconds))
 
 
 def _scopes(scope: object) -> tuple[str, ...]:
-    """Return the granted scopes: a text with spaces, as RFC 6749 has it, or a list, as some send."""
+    """Return the granted scopes. RFC 6749 has a string with spaces; some providers send a list."""
     words = scope.split() if isinstance(scope, str) else scope if isinstance(scope, list) else []
-    # GitHub parts them by commas, and so do our rows.
+    # GitHub separates scopes by commas, as our column does.
     return tuple(part for word in words if isinstance(word, str) for part in word.split(",") if part.strip())
 
 
 def sealed_columns(sealer: Sealer, account_id: str, tokens: Tokens) -> dict[str, Any]:
-    """Return the columns of an account's row that hold its tokens; each opens for its row and column alone."""
+    """Return the token columns of an account. Each token is sealed for its row and column only."""
     values = {name: getattr(tokens, name) for name in SEALED}
     columns: dict[str, Any] = {
         name: sealer.seal(value, purpose(account_id, name)) if value else None for name, value in values.items()
@@ -87,7 +87,7 @@ def sealed_columns(sealer: Sealer, account_id: str, tokens: Tokens) -> dict[str,
 
 
 def opened_tokens(sealer: Sealer, row: RowMapping) -> Tokens:
-    """Return the tokens of an account's row; one that no key of ours opens is as good as none."""
+    """Return the tokens of an account's row. A token that no key unseals counts as missing."""
     access, refresh, proof = (_opened(sealer, row[name], purpose(row["id"], name)) for name in SEALED)
     return Tokens(
         access,
@@ -100,12 +100,12 @@ def opened_tokens(sealer: Sealer, row: RowMapping) -> Tokens:
 
 
 def purpose(account_id: str, column: str) -> str:
-    """Return what a token is sealed for."""
+    """Return the purpose for which a token is sealed: its row and column."""
     return f"accounts:{account_id}:{column}"
 
 
 def split_scopes(scope: str | None) -> tuple[str, ...]:
-    """Return the scopes of a row, which are parted by commas."""
+    """Return the scopes of a row, which are separated by commas."""
     return tuple(filter(None, (part.strip() for part in (scope or "").split(","))))
 
 

@@ -1,4 +1,4 @@
-"""How sign-in at providers is built, and serves AccountService."""
+"""Builds sign-in at providers, and serves AccountService."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ from trivet.identity.v1.account_service_pb2_grpc import add_AccountServiceServic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuth:
-    """What AccountService calls."""
+    """The use cases of AccountService."""
 
     redirect_flow: RedirectFlow
     id_token_sign_in: IdTokenSignIn

@@ -188,7 +188,7 @@ class Outbox:
     async def _relay(self, topic: str, older_than: timedelta) -> int:
         messages = await self._due(topic, older_than)
         lag.labels(topic).set((self._now() - (messages[0].due_at or self._now())).total_seconds() if messages else 0)
-        # A message during which the receiver was unreachable is a suspect: it may exceed the receiver's time or end its
+        # A message during which the receiver was unreachable is a suspect: it can exceed the receiver's time or end its
         # process. Suspects are sent last and one by one, so that they delay no other message.
         due = {message.id: message for message in messages}
         suspects = self._suspects[topic] = [each for each in self._suspects.get(topic, ()) if each in due]

@@ -43,7 +43,7 @@ class LentConnection:
             self._info["late_at"] = time.monotonic() + self._statement_seconds
 
     def drop(self) -> asyncio.Future[Any] | None:
-        """Close the connection at once, without a message to the server, which may hang.
+        """Close the connection at once, without a message to the server, which can hang.
 
         Returns a future of the end of an SQLite connection's thread; None for a server's connection.
         """
@@ -157,7 +157,7 @@ class ConnectionPool:
             lent = self._idle.pop()
             if time.monotonic() - lent.idle_since <= self._limits.idle_seconds:
                 return lent
-            # A firewall may have dropped it, and all others too, which were idle for longer.
+            # A firewall can have dropped it, and all others too, which were idle for longer.
             self._drop(lent)
             self.drop_idle()
         connection = await self._engine.connect()

@@ -1,4 +1,4 @@
-"""Idempotency keys: the response to a request id is kept for a day and returned again."""
+"""Idempotency keys: the response to a request id is stored for a day and returned again."""
 
 import hashlib
 import json

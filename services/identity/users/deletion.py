@@ -81,7 +81,7 @@ class UserDeletion:
         async def work(transaction: Transaction, *, recheck: Recheck) -> None:
             try:
                 removable = await self._users.find_removable(transaction, user_id)
-            except NotFound:  # the user may have followed this link already
+            except NotFound:  # the user has probably followed this link before
                 raise _invalid_token() from None
             await recheck(transaction)
             if await self._one_time_secrets.take(transaction, PURPOSE, token, subject=user_id) is None:

@@ -45,7 +45,7 @@ class ProviderSignIn:
 
 
 class AccountLinking:
-    """The rules. An email that the provider has not verified gives no access to an existing account."""
+    """Applies the rules. An email that the provider has not verified gives no access to an existing user."""
 
     def __init__(
         self, stores: Stores, *, linked: LinkedAccounts, rules: OAuthRules, verify_new: VerifyNew | None = None
@@ -64,8 +64,8 @@ class AccountLinking:
     ) -> ProviderSignIn:
         """Open a session for the user with this identity. If there is none, link it by verified email or create a user.
 
-        `callback_url` is where the verification mail leads, which a new user gets if the provider has not verified the
-        email.
+        `callback_url` is the page after the link of the verification mail, which a new user gets if the provider has
+        not verified the email.
         Raises OAuthError (email_not_found, account_not_linked, signup_disabled) and PermissionDenied (BANNED_USER).
         """
         if not assertion.profile.email:
@@ -98,13 +98,13 @@ class AccountLinking:
         *,
         session_id: str | None = None,
     ) -> None:
-        """Link an identity to a user who asks for it; if it is linked already, store its new tokens and scopes.
+        """Link an identity to a user. If it is linked already, store its new tokens and scopes.
 
-        `email` is the address that the user had when they asked, None for the one that they have. A
-        session that was signed out since it asked (`session_id`) links nothing. Raises OAuthError
+        `email` is the user's email at the time of the request, None for the current one. If the session of the request
+        (`session_id`) has ended since, nothing is linked. Raises OAuthError
         (unable_to_link_account, email_does_not_match, account_already_linked_to_different_user).
         """
-        if not self._is_vouched_for(assertion):
+        if not self.has_verified_email(assertion):
             raise OAuthError("unable_to_link_account")
 
         async def work(transaction: Transaction) -> None:
@@ -127,16 +127,13 @@ class AccountLinking:
 
         return await self._database.transaction("oauth.owner", work)
 
-    def is_vouched_for(self, assertion: ProviderAssertion) -> bool:
-        """Whether the email counts as verified: the provider says so, or is trusted without that."""
-        return self._is_vouched_for(assertion)
+    def has_verified_email(self, assertion: ProviderAssertion) -> bool:
+        """Whether the email counts as verified: the provider has verified it, or is trusted."""
+        return assertion.profile.email_verified or assertion.identity.provider in self._rules.trusted
 
-    def takes_address(self, assertion: ProviderAssertion, email: str) -> bool:
+    def allows_email(self, assertion: ProviderAssertion, email: str) -> bool:
         """Whether an identity with the provider's email can be linked to a user with `email`."""
         return self._rules.links_different_emails or assertion.profile.email == email
-
-    def _is_vouched_for(self, assertion: ProviderAssertion) -> bool:
-        return assertion.profile.email_verified or assertion.identity.provider in self._rules.trusted
 
     async def _sign_in(
         self, transaction: Transaction, assertion: ProviderAssertion, origin: Origin, *, may_sign_up: bool
@@ -150,14 +147,16 @@ class AccountLinking:
             user = await self._user(transaction, users.c.email == assertion.profile.email)
             if user is None:
                 return await self._sign_up(transaction, assertion, origin, may_sign_up=may_sign_up)
-            if not self._is_vouched_for(assertion) or (self._rules.requires_verified_user and not user.email_verified):
+            if not self.has_verified_email(assertion) or (
+                self._rules.requires_verified_user and not user.email_verified
+            ):
                 raise OAuthError("account_not_linked")
             await self._insert(transaction, assertion, user.id, origin)
         user = await self._verified(transaction, user, assertion.profile)
         return await self._open(transaction, assertion, user, origin)
 
     async def _user(self, transaction: Transaction, which: Any) -> User | None:
-        """Return a user who is not banned, None if unknown. Raises _BannedError, which rolls the transaction back."""
+        """Return a user, locked; None if there is none. Raises _BannedError, which rolls the transaction back."""
         row = (await transaction.execute(select(*COLUMNS).where(which).with_for_update())).first()
         user = user_of(row) if row else None
         if user is not None and user.is_banned_at(self._now()):
@@ -216,7 +215,7 @@ class AccountLinking:
             raise OAuthError("unable_to_link_account")
         if session_id is not None and await self._sessions.find_locked(transaction, user_id, session_id) is None:
             raise OAuthError("unable_to_link_account")
-        if not self.takes_address(assertion, user.email if email is None else email):
+        if not self.allows_email(assertion, user.email if email is None else email):
             raise OAuthError("email_does_not_match")
         row = await self._linked.find_locked(transaction, assertion.identity)
         if row is None:

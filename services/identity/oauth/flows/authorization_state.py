@@ -1,4 +1,4 @@
-"""Authorization state: what a sign-in at a provider keeps, sealed and for one use, until its callback."""
+"""Authorization state: the sealed, one-time data of a sign-in between its start and the provider's callback."""
 
 import json
 import secrets
@@ -29,7 +29,7 @@ class LinkRequest:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationState:
-    """What is kept of an authorization request until its callback. The verifier and the nonce are secrets."""
+    """The data of an authorization request until its callback. The verifier and the nonce are secrets."""
 
     provider: str
     callback_url: str
@@ -55,7 +55,7 @@ class AuthorizationStates:
         self._sealer = sealer
 
     async def create(self, authorization: AuthorizationState) -> str:
-        """Keep a state for ten minutes; return its `state` parameter, by which the callback finds it."""
+        """Store a state for 10 minutes; return its `state` parameter, which the callback carries."""
         state = random_text(STATE_LENGTH)
         data = self._sealer.seal(json.dumps(asdict(authorization)), _purpose(state))
 
@@ -68,7 +68,7 @@ class AuthorizationStates:
     async def find(self, state: str) -> AuthorizationState | None:
         """Return a state without using it up; None if it is unknown, expired or used."""
         found = await self._verifications.find(PURPOSE, state)
-        return self._opened(found.data, state) if found else None
+        return self._unseal(found.data, state) if found else None
 
     async def take(self, state: str) -> AuthorizationState | None:
         """Use a state up and return it; None as above. Of several concurrent calls one gets it."""
@@ -78,15 +78,15 @@ class AuthorizationStates:
             return found.data if found else None
 
         data = await self._database.transaction("oauth.spend", work)
-        return self._opened(data, state) if data is not None else None
+        return self._unseal(data, state) if data is not None else None
 
-    def _opened(self, data: str, state: str) -> AuthorizationState | None:
+    def _unseal(self, data: str, state: str) -> AuthorizationState | None:
         try:
             values = json.loads(self._sealer.open(data, _purpose(state)))
             link = values.pop("link")
             return AuthorizationState(**values, link=LinkRequest(**link) if link else None)
         except (BrokenSealError, ValueError, TypeError, KeyError):
-            return None  # sealed under a key that is gone, or by a version that is
+            return None  # sealed under a removed key, or in the form of another version
 
 
 def _purpose(state: str) -> str:

@@ -1,4 +1,4 @@
-"""Signing in and linking with an id token that an application got from the provider directly."""
+"""Sign-in and linking with an id token that an application received directly from the provider."""
 
 import logging
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PresentedIdToken:
-    """An id token that an application got from the provider directly, and what came with it."""
+    """An id token that an application received directly from the provider, and the data that came with it."""
 
     provider: str
     token: str = field(repr=False)
@@ -86,9 +86,9 @@ class IdTokenSignIn:
 
     async def _check_link(self, assertion: ProviderAssertion, user_id: str) -> None:
         user = await self._users.find(user_id)
-        if user is None or not self._linking.is_vouched_for(assertion):
+        if user is None or not self._linking.has_verified_email(assertion):
             raise Unauthenticated("LINKING_NOT_ALLOWED", "Account not linked - linking not allowed")
-        if not self._linking.takes_address(assertion, user.email):
+        if not self._linking.allows_email(assertion, user.email):
             raise Unauthenticated(
                 "LINKING_DIFFERENT_EMAILS_NOT_ALLOWED", "Account not linked - different emails not allowed"
             )

@@ -27,7 +27,7 @@ from services.identity.sessions.session import Origin
 from services.identity.users.users import Users
 
 logger = logging.getLogger(__name__)
-completed = Counter("trivet_oauth_callbacks_total", "Sign-ins at providers that ended, by how.", ["outcome"])
+completed = Counter("trivet_oauth_callbacks_total", "Completed sign-ins at providers, by outcome.", ["outcome"])
 BANNED = "You have been banned from this application. Please contact support if you believe this is an error."
 MAX_CODE = 128
 MAX_DESCRIPTION = 512
@@ -37,7 +37,7 @@ NAME_PARTS = ("firstName", "lastName")
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """What BeginOAuth is called with: the provider, and where the flow leads."""
+    """The parameters of BeginOAuth: the provider, and the pages after the flow."""
 
     provider: str
     callback_url: str = ""
@@ -75,7 +75,7 @@ class FlowResult:
 
 
 class RedirectFlow:
-    """The flow. `base_url` is the gateway's address; a failed flow without an error page leads to `error_url`."""
+    """The redirect flow. `base_url` is the gateway's URL. `error_url` is the page after a flow that failed."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class RedirectFlow:
         self._error_url = error_url
 
     async def begin(self, request: AuthorizationRequest) -> tuple[str, str]:
-        """Start a flow; return the address of the provider's page and the state.
+        """Start a flow; return the URL of the provider's page and the state.
 
         Raises NotFound (PROVIDER_NOT_FOUND, USER_NOT_FOUND) and Unavailable (PROVIDER_UNAVAILABLE).
         """
@@ -157,13 +157,13 @@ class RedirectFlow:
         if len(callback.state) != STATE_LENGTH or not callback.state.isascii():
             raise OAuthError("state_mismatch")
         if callback.state != callback.browser_state:
-            # Another browser: it learns nothing, and the browser that started the flow can still finish it.
+            # Another browser: the state is not used up, so that the browser that started the flow can still finish it.
             found = await self._states.find(callback.state)
             raise _StateMismatchError(found.error_url if found else "")
         saved = await self._states.take(callback.state)
         if saved is None:
             raise OAuthError("state_mismatch")
-        if saved.provider != callback.provider:  # the callback of another provider: a mix-up attack
+        if saved.provider != callback.provider:  # the callback came from another provider: a mix-up attack
             raise _StateMismatchError(saved.error_url)
         return saved
 
@@ -197,12 +197,12 @@ class RedirectFlow:
         signed_in = await self._linking.sign_in(
             assertion, origin, may_sign_up=may_sign_up, callback_url=saved.callback_url
         )
-        there = saved.new_user_url if signed_in.created and saved.new_user_url else saved.callback_url
-        return FlowResult(there, signed_in)
+        page = saved.new_user_url if signed_in.created and saved.new_user_url else saved.callback_url
+        return FlowResult(page, signed_in)
 
     def _failed(self, error_url: str, error: OAuthError) -> FlowResult:
-        said = {"error": error.code} | ({"error_description": error.description} if error.description else {})
-        return FlowResult(with_query(error_url, said), error=error.code)
+        parameters = {"error": error.code} | ({"error_description": error.description} if error.description else {})
+        return FlowResult(with_query(error_url, parameters), error=error.code)
 
 
 COUNTED_CODES = frozenset(
@@ -230,7 +230,7 @@ COUNTED_CODES = frozenset(
 
 
 class _StateMismatchError(Exception):
-    """The flow was not started by this browser, or at another provider."""
+    """The flow was started by another browser, or at another provider."""
 
     def __init__(self, error_url: str) -> None:
         super().__init__()
@@ -238,7 +238,7 @@ class _StateMismatchError(Exception):
 
 
 def with_query(url: str, parameters: Mapping[str, str]) -> str:
-    """Return a URL or path with more query parameters before its fragment. The rest stays byte for byte."""
+    """Return a URL or path with more query parameters before its fragment. The rest of the URL stays unchanged."""
     rest, mark, fragment = url.partition("#")
     path, _, query = rest.partition("?")
     if BARE_ORIGIN.fullmatch(path):
@@ -256,7 +256,7 @@ def _check_issuer(ready: ResolvedProvider, iss: str) -> None:
 
 
 def _name_of(user_json: str) -> str:
-    """Return the name in what Apple sends at the first sign-in, empty if there is none."""
+    """Return the name in the JSON that Apple posts at the first sign-in, empty if there is none."""
     try:
         name = json_text.parse(user_json or "{}").get("name") or {}
         return " ".join(part for key in NAME_PARTS if isinstance(part := name.get(key), str) and part)

@@ -26,7 +26,7 @@ HOUR = 3_600
 
 
 class ClientAuth(Enum):
-    """How we prove to a token endpoint who we are."""
+    """The client authentication at a token endpoint."""
 
     POST = "client_secret_post"
     BASIC = "client_secret_basic"
@@ -34,7 +34,7 @@ class ClientAuth(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where a provider is asked; `userinfo` are the documents that its profile is read from, in order."""
+    """A provider's endpoints. `userinfo` lists the URLs that the profile is read from, in order."""
 
     authorization: str
     token: str
@@ -44,7 +44,7 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True)
 class ClientRegistration:
-    """What the operator has of a provider: our name there, and what proves it."""
+    """Our client registration at a provider: the client id, its secret or key, and scopes."""
 
     client_id: str
     client_secret: str = field(default="", repr=False)
@@ -57,15 +57,15 @@ class ClientRegistration:
 
 
 IssuerRule = Callable[[Claims], str]
-"""Returns the issuer that an id token's accounts are filed under. Raises BadTokenError if it may not speak here."""
+"""Returns the issuer of an id token, in the spelling that accounts store. Raises BadTokenError for another issuer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One place to sign in at.
+    """A provider.
 
-    `endpoints` is None where they are read from the metadata of `issuer`. `issuer` is what accounts are filed under,
-    and what the callback's `iss` must be; empty where only the id token tells (Entra's tenants), or nothing does.
+    `endpoints` is None if they are read from the metadata of `issuer`. Accounts store the `issuer`, and the callback's
+    `iss` must be equal to it. It is empty if it depends on the id token (Entra's tenants) or does not exist.
     """
 
     id: str
@@ -74,13 +74,15 @@ class Provider:
     scopes: tuple[str, ...]
     issuer: str = ""
     endpoints: Endpoints | None = None
-    issuer_rule: IssuerRule | None = None  # of those that issue id tokens
+    issuer_rule: IssuerRule | None = None  # None if the provider issues no id tokens
     algorithms: tuple[str, ...] = ("RS256",)
     auth: ClientAuth = ClientAuth.POST
-    modes: Mapping[str, str] = field(default_factory=dict)  # of the provider's page: how it asks, and how it answers
+    modes: Mapping[str, str] = field(
+        default_factory=dict
+    )  # parameters of the provider's page: prompt and response_mode
     extra: Mapping[str, str] = field(default_factory=dict)
-    is_nonce_hashed: bool = False  # whether applications send the SHA-256 of the nonce that they tell us
-    token_age_seconds: int = HOUR  # of id tokens that an application brings
+    is_nonce_hashed: bool = False  # whether the id token has the SHA-256 of the nonce
+    token_age_seconds: int = HOUR  # the maximum age of id tokens from applications
 
     @property
     def is_openid(self) -> bool:
@@ -88,7 +90,7 @@ class Provider:
         return self.issuer_rule is not None
 
     def secret(self, now: Callable[[], float] = time.time) -> str:
-        """Return what proves to the token endpoint who we are."""
+        """Return the client secret for the token endpoint; for Apple, a new signed JWT."""
         own = self.registration
         if not own.private_key:
             return own.client_secret
@@ -98,18 +100,18 @@ class Provider:
 
 
 def exact_issuer(*issuers: str) -> IssuerRule:
-    """Return the rule that a token's issuer is one of these, spelled so; the first is what accounts are filed under."""
+    """Return a rule that accepts exactly these issuers. Accounts store the first one."""
 
     def rule(claims: Claims) -> str:
         if claims.get("iss") not in issuers:
-            raise BadTokenError("iss is another")
+            raise BadTokenError("iss is not the provider's issuer")
         return issuers[0]
 
     return rule
 
 
 def tenant_issuer(authority: str, tenant: str) -> IssuerRule:
-    """Return Entra's rule: the issuer names the token's own tenant, and that one is let in."""
+    """Return Entra's rule: the issuer contains the token's tenant, and `tenant` permits it."""
 
     def rule(claims: Claims) -> str:
         own = claims.get("tid")
@@ -118,9 +120,9 @@ def tenant_issuer(authority: str, tenant: str) -> IssuerRule:
             raise BadTokenError("iss is not the token's tenant")
         is_personal = own == MICROSOFT_PERSONAL
         if (tenant == "organizations" and is_personal) or (tenant == "consumers" and not is_personal):
-            raise BadTokenError("tid is of a class of accounts that is not let in")
+            raise BadTokenError("tid is of a class of accounts that is not permitted")
         if tenant not in MANY_TENANTS and own != tenant:
-            raise BadTokenError("tid is another")
+            raise BadTokenError("tid is not the configured tenant")
         return issuer
 
     return rule
@@ -205,11 +207,11 @@ def gitlab(own: ClientRegistration) -> Provider:
 
 
 def openid_provider(name: str, own: ClientRegistration) -> Provider:
-    """Return any OpenID Connect provider, whose metadata tells the rest."""
+    """Return an OpenID Connect provider whose endpoints are read from its metadata."""
     scopes = own.scopes or ("openid", "profile", "email")
     if "openid" not in scopes:
         scopes = ("openid", *scopes)
-    # The rule comes with the metadata: until then no token is believed.
+    # The metadata replaces this rule.
     return Provider(name, own, profiles.openid, scopes, own.issuer, issuer_rule=exact_issuer(own.issuer))
 
 
@@ -222,4 +224,4 @@ BUILT_IN: Mapping[str, MakeProvider] = {
     "google": google,
     "microsoft": microsoft,
 }
-"""How each provider that is known by name is made of its registration."""
+"""The built-in providers: functions that make a provider from its registration."""

@@ -1,4 +1,4 @@
-"""What providers publish: OpenID Connect metadata (Discovery 1.0) and signing keys, kept and refreshed."""
+"""The providers' metadata (OpenID Connect Discovery 1.0) and signing keys, cached and refreshed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ from services.identity.oauth.providers.ttl_value import TtlValue
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""What an id token may be signed with: each proves a private key, which `none` and HS256 do not."""
+"""The accepted signature algorithms of id tokens. All use a private key, unlike `none` and HS256."""
 MAX_KEYS = 50
 AGAIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedProvider:
-    """A provider whose addresses are known. `sends_iss`: its callbacks carry `iss` (RFC 9207)."""
+    """A provider with known endpoints. `sends_iss`: its callbacks carry `iss` (RFC 9207)."""
 
     provider: Provider
     endpoints: Endpoints
@@ -31,14 +31,14 @@ class ResolvedProvider:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A published key, and the name that tokens call it by."""
+    """A published key and its key id."""
 
     kid: str
     key: Key
 
 
 class Discovery:
-    """The metadata and keys of the providers that are set up, and of no others: there is a bound."""
+    """The metadata and keys of the configured providers. There are no others, so the cache is bounded."""
 
     def __init__(self, http: ProviderHttp, providers: Sequence[Provider], tasks: Tasks) -> None:
         self._http = http
@@ -49,15 +49,15 @@ class Discovery:
             self._ready[provider.id] = TtlValue(self._loader(provider), self._tasks)
 
     async def resolve(self, provider: Provider) -> ResolvedProvider:
-        """Return a provider with its addresses, read from its metadata if need be. Raises ExchangeError."""
+        """Return a provider with its endpoints, from its metadata if necessary. Raises ExchangeError."""
         if provider.endpoints is not None:
             return ResolvedProvider(provider, provider.endpoints)
         return await self._ready[provider.id].get()
 
     async def keys(self, ready: ResolvedProvider, kid: str) -> Sequence[Key]:
-        """Return the keys that may have signed a token; one with an unknown name has the keys read again.
+        """Return the keys with this key id. An unknown key id reloads the keys.
 
-        Raises ExchangeError.
+        Raises ExchangeError if they cannot be loaded.
         """
         kept = self._keys.get(ready.provider.id)
         if kept is None:
@@ -76,10 +76,10 @@ class Discovery:
         return load
 
     def _read(self, provider: Provider, document: dict[str, Any]) -> ResolvedProvider:
-        """Return the provider as its metadata describes it. Raises ExchangeError if that is another's, or unsafe."""
+        """Return the provider as its metadata describes it. Raises ExchangeError if the metadata is wrong or unsafe."""
         issuer = document.get("issuer")
         if not isinstance(issuer, str) or issuer.rstrip("/") != provider.issuer.rstrip("/"):
-            raise ExchangeError(f"the metadata of {provider.id} is another issuer's")
+            raise ExchangeError(f"the metadata of {provider.id} has another issuer")
         authorization, token, jwks = (
             document.get(f"{name}") for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")
         )
@@ -89,7 +89,7 @@ class Discovery:
         signed = _words(document.get("id_token_signing_alg_values_supported")) or ("RS256",)
         algorithms = tuple(each for each in ALGORITHMS if each in signed)
         if not algorithms:
-            raise ExchangeError(f"{provider.id} signs its id tokens in no way that proves anything")
+            raise ExchangeError(f"{provider.id} supports no accepted signature algorithm")
         methods = _words(document.get("token_endpoint_auth_methods_supported")) or (ClientAuth.BASIC.value,)
         return ResolvedProvider(
             replace(
@@ -115,7 +115,7 @@ class Discovery:
 
 
 def _signing_keys(published: Sequence[Any]) -> list[SigningKey]:
-    """Return those keys that can check a signature; a kind that we do not know is left out, and so are secrets."""
+    """Return the keys that can verify a signature. Leaves out unknown kinds and symmetric keys."""
     keys = []
     for each in published:
         if not isinstance(each, dict) or each.get("use", "sig") != "sig" or each.get("kty") not in ("RSA", "EC", "OKP"):

@@ -20,7 +20,7 @@ MAX_LENGTH = 32_768
 
 
 class IdTokens:
-    """Checks id tokens. The claims that it returns have `iss` in the one spelling that accounts are filed under."""
+    """Verifies id tokens. The returned claims have `iss` in the spelling that accounts store."""
 
     def __init__(self, discovery: Discovery, *, now: Callable[[], float] = time.time) -> None:
         self._discovery = discovery
@@ -31,8 +31,8 @@ class IdTokens:
     ) -> Claims:
         """Return the claims of a token that the provider signed for this client and this nonce.
 
-        A token that comes `from_application`, not from the token endpoint, must be young; an empty `nonce` is not
-        checked then. Raises BadTokenError; ExchangeError when the provider's keys cannot be had.
+        `from_application`: the token does not come from the token endpoint. It must be recent, and an empty `nonce` is
+        not checked. Raises BadTokenError, and ExchangeError if the provider's keys cannot be loaded.
         """
         if len(token) > MAX_LENGTH:
             raise BadTokenError("the token is too long")
@@ -50,9 +50,9 @@ class IdTokens:
     async def _signed(self, ready: ResolvedProvider, token: str) -> dict[str, Any]:
         algorithms = ready.provider.algorithms
         header = _header(token)
-        # Pinned by what the provider publishes, never by what the token says of itself.
+        # The provider's metadata decides the algorithms, never the token.
         if header.get("alg") not in algorithms:
-            raise BadTokenError("alg is none that the provider signs with")
+            raise BadTokenError("alg is not an algorithm of the provider")
         kid = header.get("kid", "")
         for key in await self._discovery.keys(ready, kid if isinstance(kid, str) else ""):
             try:
@@ -60,23 +60,23 @@ class IdTokens:
             except (JoseError, ValueError, TypeError):
                 continue
             return dict(unchecked(token))
-        raise BadTokenError("no key of the provider's has signed it")
+        raise BadTokenError("no key of the provider matches the signature")
 
     def _check_times(self, claims: Claims, oldest: int | None) -> None:
         now = self._now()
         expires, issued, begins = (_time(claims, name) for name in ("exp", "iat", "nbf"))
         if expires is None or expires <= now - LEEWAY_SECONDS:
-            raise BadTokenError("exp is over")
+            raise BadTokenError("exp is in the past")
         if issued is None or issued > now + LEEWAY_SECONDS:
-            raise BadTokenError("iat is missing or to come")
+            raise BadTokenError("iat is missing or in the future")
         if begins is not None and begins > now + LEEWAY_SECONDS:
-            raise BadTokenError("nbf is to come")
+            raise BadTokenError("nbf is in the future")
         if oldest is not None and issued < now - oldest - LEEWAY_SECONDS:
-            raise BadTokenError("iat is too long ago")
+            raise BadTokenError("iat is too old")
 
 
 def unchecked(token: str) -> Claims:
-    """Return the claims of a token that was verified when it was stored; nothing if it is none."""
+    """Return the claims of a stored token, which was verified before; empty if it is malformed."""
     try:
         claims = json_text.parse(_decoded(token.split(".")[1]))
     except (ValueError, IndexError):
@@ -88,9 +88,9 @@ def _header(token: str) -> dict[str, Any]:
     try:
         header = json_text.parse(_decoded(token.split(".")[0]))
     except ValueError:
-        raise BadTokenError("it is no signed token") from None
+        raise BadTokenError("the token is malformed") from None
     if not isinstance(header, dict):
-        raise BadTokenError("it is no signed token")
+        raise BadTokenError("the token is malformed")
     return header
 
 
@@ -102,9 +102,9 @@ def _check_audience(claims: Claims, client_id: str) -> None:
     given = claims.get("aud")
     audience = [given] if isinstance(given, str) else given if isinstance(given, list) else []
     if client_id not in audience:
-        raise BadTokenError("aud is another")
+        raise BadTokenError("aud is not the client id")
     if claims.get("azp", None if len(audience) > 1 else client_id) != client_id:
-        raise BadTokenError("azp is another")
+        raise BadTokenError("azp is not the client id")
 
 
 def _check_nonce(claims: Claims, nonce: str, *, hashed: bool) -> None:
@@ -113,7 +113,7 @@ def _check_nonce(claims: Claims, nonce: str, *, hashed: bool) -> None:
         raise BadTokenError("nonce is missing")
     wanted = [nonce, hashlib.sha256(nonce.encode()).hexdigest()] if hashed else [nonce]
     if not any(hmac.compare_digest(given.encode(), each.encode()) for each in wanted):
-        raise BadTokenError("nonce is another")
+        raise BadTokenError("nonce does not match")
 
 
 def _time(claims: Claims, name: str) -> float | None:

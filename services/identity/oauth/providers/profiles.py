@@ -1,6 +1,6 @@
-"""Reads the profiles of providers into one shape, from the fields that better-auth 1.7.24 reads.
+"""Reads the profiles of providers into one form, from the fields that better-auth 1.7.24 reads.
 
-A reader is given the documents that its provider's addresses answered, or the claims of a verified id token alone.
+A reader takes the documents of the provider's userinfo URLs, or only the claims of a verified id token.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ Claims = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A person as a provider knows them. `email` is as we store it, empty if there is none that we could store."""
+    """A user's profile at a provider. `email` is in its stored form, empty if it is missing or not valid."""
 
     account_id: str
     email: str
@@ -31,7 +31,7 @@ class Profile:
 
     @property
     def has_identity(self) -> bool:
-        """Whether the id is one that every engine tells from all others: MySQL ignores spaces at an end."""
+        """Whether every engine can distinguish the account id from others: MySQL ignores trailing spaces."""
         account_id = self.account_id
         return (
             0 < len(account_id) <= ACCOUNT_ID_LENGTH
@@ -45,7 +45,7 @@ ReadProfile = Callable[[Sequence[Any]], Profile]
 
 
 def github(documents: Sequence[Any]) -> Profile:
-    """Read /user and /user/emails; the primary address stands in for a hidden one."""
+    """Read /user and /user/emails. The primary address replaces a hidden one."""
     user = _object(documents[0])
     emails = [each for each in _list(documents[1] if len(documents) > 1 else None) if isinstance(each, dict)]
     email = user.get("email")
@@ -75,7 +75,7 @@ def gitlab(documents: Sequence[Any]) -> Profile:
 
 
 def discord(documents: Sequence[Any]) -> Profile:
-    """Read /users/@me; who has no picture has one of the default ones."""
+    """Read /users/@me. A user without a picture gets one of the default pictures."""
     user = _object(documents[0])
     return _profile(
         user,
@@ -111,7 +111,7 @@ def openid(documents: Sequence[Any]) -> Profile:
 
 
 def microsoft(documents: Sequence[Any]) -> Profile:
-    """Read an Entra token: `oid` is the person, whichever application asks; few tenants prove addresses."""
+    """Read an Entra token. `oid` identifies the person for every application. Few tenants verify email addresses."""
     claims = _object(documents[0])
     email = claims.get("email")
     verified = claims.get("email_verified")
@@ -128,7 +128,7 @@ def microsoft(documents: Sequence[Any]) -> Profile:
 
 
 def _profile(claims: Claims, *, account_id: object, verified: object, name: object, image: object) -> Profile:
-    # A boolean is an int, and neither it nor a fraction is an id.
+    # An id is a string or an int. A bool is an int too, but no id.
     known = isinstance(account_id, str) or (isinstance(account_id, int) and not isinstance(account_id, bool))
     email = claims.get("email")
     return Profile(

@@ -1,4 +1,4 @@
-"""Requests to providers: over https, in forms and JSON, within the caller's deadline."""
+"""HTTP requests to providers: https only, forms and JSON, within the caller's deadline."""
 
 import asyncio
 from base64 import b64encode
@@ -14,17 +14,17 @@ from services.identity.oauth.errors import ExchangeError, UnansweredError
 from trivet.client.deadline import remaining
 
 TOTAL_SECONDS = 5.0
-"""How long a provider can take for one answer. The RPCs that ask providers have deadlines for several."""
+"""The time limit of one request. The RPCs that call providers have deadlines for several requests."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Fetch = Callable[[str, str, Mapping[str, str], bytes | None], Awaitable[tuple[int, bytes]]]
-"""Answers a method, an address, headers and a body with a status and a body, or raises UnansweredError."""
+"""Sends a method, URL, headers and body; returns the status and the body. Raises UnansweredError."""
 
-exchanged = Counter("trivet_oauth_exchanges_total", "What was asked of providers, by what became of it.", ["outcome"])
+exchanged = Counter("trivet_oauth_exchanges_total", "Requests to providers, by outcome.", ["outcome"])
 
 
 class ProviderHttp:
-    """HTTP to providers. Every method raises ExchangeError, whatever fails.
+    """HTTP requests to providers. Every method raises ExchangeError if the request fails.
 
     A call takes at most `seconds`, or what is left of the caller's deadline. `loopback` permits plain http to this
     machine, which development and tests need.
@@ -37,11 +37,11 @@ class ProviderHttp:
 
     @classmethod
     def disabled(cls) -> Self:
-        """Return one that sends nothing and fails every call: no provider is configured."""
+        """Return a client that fails every call, for a site without providers."""
         return cls(_send_nothing, loopback=False)
 
     def is_allowed(self, url: object) -> bool:
-        """Whether an address may be asked, or a browser be sent there."""
+        """Whether a URL is safe to request or to redirect a browser to: https, without credentials and fragment."""
         try:
             parts = urlsplit(url) if isinstance(url, str) else None
             if parts is None or not parts.hostname or parts.username is not None or parts.fragment:
@@ -51,7 +51,7 @@ class ProviderHttp:
         return parts.scheme == "https" or (self._loopback and parts.scheme == "http" and parts.hostname in LOOPBACK)
 
     async def get(self, url: str, *, bearer: str = "") -> Any:
-        """Return the JSON at an address, asked for with an access token if one is given."""
+        """Return the JSON at a URL, requested with an access token if one is given."""
         return await self._exchange("GET", url, {"authorization": f"Bearer {bearer}"} if bearer else {})
 
     async def post(self, url: str, form: Mapping[str, str], *, basic: tuple[str, str] | None = None) -> Any:
@@ -67,7 +67,7 @@ class ProviderHttp:
 
     async def _exchange(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None = None) -> Any:
         if not self.is_allowed(url):
-            raise ExchangeError("a provider's address is not https")
+            raise ExchangeError("a provider's URL is not https")
         try:
             async with asyncio.timeout(remaining(self._seconds)):
                 answer = _value(*await self._fetch(method, url, headers, content))
@@ -82,14 +82,14 @@ class ProviderHttp:
 
 
 def _value(status: int, body: bytes) -> Any:
-    """Return an answer's JSON. Raises ExchangeError if it is none, or refuses."""
+    """Return the JSON of a response. Raises ExchangeError for an error status or a body that is not JSON."""
     try:
         value = json_text.parse(body)
     except ValueError:
-        raise ExchangeError(f"a provider's answer with status {status} is no JSON") from None
+        raise ExchangeError(f"a provider's response with status {status} is not JSON") from None
     if status != HTTPStatus.OK:
         is_no = 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS
-        raise ExchangeError(f"a provider refuses with status {status}", refused=is_no)
+        raise ExchangeError(f"a provider responded with status {status}", refused=is_no)
     return value
 
 

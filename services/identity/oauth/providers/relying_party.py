@@ -23,16 +23,16 @@ from trivet.client.deadline import time_left, within
 
 logger = logging.getLogger(__name__)
 ANSWER_SECONDS = 2.0
-"""What a call keeps of its time for the database and its answer, after the provider was asked."""
+"""The part of a call's deadline that is reserved for the database and the response, after the provider's."""
 
 RESERVED = frozenset(
     {"state", "client_id", "redirect_uri", "response_type", "code_challenge", "code_challenge_method", "nonce", "scope"}
 )
-"""Parameters of the provider's page that are ours alone."""
+"""Parameters of the provider's page that callers cannot set."""
 
 
 class RelyingParty:
-    """The client of all providers. What is wrong with an answer is told to the log by kind, never by content."""
+    """The client of all providers. Logs only the kind of a wrong response, never its content."""
 
     def __init__(
         self,
@@ -51,11 +51,11 @@ class RelyingParty:
         self._seconds = seconds
 
     def redirect_uri(self, provider: Provider) -> str:
-        """Return where the provider sends the browser back to: an address that no other provider shares."""
+        """Return the redirect URI of a provider. Each provider has its own."""
         return f"{self._redirect_base}/callback/{provider.id}"
 
     async def resolve(self, provider: Provider) -> ResolvedProvider:
-        """Return a provider with its addresses. Raises ExchangeError when its metadata cannot be had."""
+        """Return a provider with its endpoints. Raises ExchangeError if its metadata cannot be loaded."""
         return await self._discovery.resolve(provider)
 
     def authorization_url(
@@ -69,9 +69,9 @@ class RelyingParty:
         login_hint: str = "",
         extra: Mapping[str, str] | None = None,
     ) -> str:
-        """Return the address of the provider's sign-in page. `verifier` is the one of PKCE, which `redeem` sends."""
+        """Return the URL of the provider's sign-in page. `verifier` is PKCE's, which `redeem` sends later."""
         provider = ready.provider
-        # In the order of better-auth 1.7.24, whose clients' tests compare whole addresses.
+        # In the order of better-auth 1.7.24, because tests of its clients compare whole URLs.
         parameters = {
             "response_type": "code",
             "client_id": provider.registration.client_id,
@@ -116,7 +116,7 @@ class RelyingParty:
             form["scope"] = " ".join(provider.scopes)  # Entra requires it; elsewhere absent means the scopes granted
         tokens = await self._token_request(ready, form)
         if tokens is None:
-            raise ExchangeError("a provider's token endpoint gives no tokens", refused=True)
+            raise ExchangeError("a provider's token endpoint returned no tokens", refused=True)
         return await self._with_good_id_token(ready, tokens)
 
     async def identify(
@@ -144,9 +144,9 @@ class RelyingParty:
     async def identify_by_id_token(
         self, ready: ResolvedProvider, token: str, *, nonce: str, access_token: str, name: str
     ) -> tuple[Profile, str]:
-        """Return whom an id token names that an application brought, and its issuer.
+        """Return the profile in an id token from an application, and its issuer.
 
-        Raises BadTokenError; ExchangeError when the provider cannot be asked; OAuthError for no usable identity.
+        Raises BadTokenError, ExchangeError if the provider cannot be reached, and OAuthError without a usable identity.
         """
         claims = dict(await self._id_tokens.verify(ready, token, nonce=nonce, from_application=True))
         if name:
@@ -156,7 +156,7 @@ class RelyingParty:
         return _checked(ready.provider.read([claims])), claims["iss"]
 
     async def look_up(self, provider: Provider, tokens: Tokens) -> Profile:
-        """Return a person as the provider knows them now, or knew them at the last sign-in. Raises ExchangeError."""
+        """Return the current profile at the provider, or that of the last sign-in. Raises ExchangeError."""
         ready = await self.resolve(provider)
         if not provider.is_openid:
             return provider.read(await self._documents(ready, tokens.access_token))
@@ -179,7 +179,7 @@ class RelyingParty:
         return read_tokens(answer, self._now())
 
     async def _with_good_id_token(self, ready: ResolvedProvider, tokens: Tokens) -> Tokens:
-        """Return refreshed tokens, without an id token that would not be believed at a sign-in."""
+        """Return refreshed tokens, without an id token that is not valid."""
         if not tokens.id_token:
             return tokens
         try:
@@ -197,7 +197,7 @@ class RelyingParty:
     async def _with_userinfo(
         self, ready: ResolvedProvider, claims: dict[str, Any], access_token: str
     ) -> dict[str, Any]:
-        """Return claims with those of the userinfo endpoint, where the token itself names no address."""
+        """Return claims, completed by the userinfo endpoint if the token has no email."""
         if "email" in claims or not ready.endpoints.userinfo or not access_token:
             return claims
         (document,) = await self._documents(ready, access_token)
@@ -219,14 +219,17 @@ def _checked(profile: Profile) -> Profile:
 
 @contextmanager
 def in_time() -> Iterator[None]:
-    """End what is asked of a provider ANSWER_SECONDS before the call's deadline, so that the caller gets an answer."""
+    """End requests to a provider ANSWER_SECONDS before the call's deadline, so that the caller gets a response."""
     left = time_left()
     with within(None if left is None else left - ANSWER_SECONDS):
         yield
 
 
 async def resolve_provider(relying_party: RelyingParty, provider: Provider | None) -> ResolvedProvider:
-    """Return a provider that can be asked. Raises NotFound (PROVIDER_NOT_FOUND), Unavailable (PROVIDER_UNAVAILABLE)."""
+    """Return a provider with its endpoints.
+
+    Raises NotFound (PROVIDER_NOT_FOUND) and Unavailable (PROVIDER_UNAVAILABLE).
+    """
     if provider is None:
         raise NotFound("PROVIDER_NOT_FOUND", "Provider not found")
     try:
@@ -234,4 +237,6 @@ async def resolve_provider(relying_party: RelyingParty, provider: Provider | Non
             return await relying_party.resolve(provider)
     except ExchangeError as error:
         logger.warning("provider %s cannot be reached: %s", provider.id, error)
-        raise Unavailable("PROVIDER_UNAVAILABLE", f"{provider.id} cannot be reached now") from None
+        raise Unavailable(
+            "PROVIDER_UNAVAILABLE", f"the provider {provider.id} cannot be reached: retry later"
+        ) from None

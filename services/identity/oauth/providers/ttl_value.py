@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 class TtlValue(Generic[T]):
-    """What `load` returns, for `seconds`. It is loaded at most every `again_seconds`, also when that fails.
+    """The value of `load`, cached for `seconds`. It is loaded at most every `again_seconds`, also after a failure.
 
-    An old value stands in for one that cannot be loaded, for `stale_seconds`.
+    If a load fails, the old value is used for `stale_seconds` more.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class TtlValue(Generic[T]):
         self._loading: asyncio.Task[None] | None = None
 
     async def get(self) -> T:
-        """Return the value. Raises ExchangeError when there is none yet and none can be loaded in the caller's time."""
+        """Return the value. Raises ExchangeError if there is none and it cannot be loaded before the deadline."""
         late: ExchangeError | None = None
         if self._value is None or self._monotonic() - self._value[1] >= self._seconds:
             try:
@@ -49,19 +49,19 @@ class TtlValue(Generic[T]):
                 late = error
         if self._value is not None and self._monotonic() - self._value[1] < self._seconds + self._stale:
             return self._value[0]
-        raise late or self._failure or ExchangeError("a provider is asked too often")
+        raise late or self._failure or ExchangeError("the last load failed; the next one is not due yet")
 
     async def reload(self) -> bool:
-        """Load the value again unless that has just been tried; return whether a load has ended meanwhile.
+        """Load the value again, unless the last load was less than `again_seconds` ago; return whether a load ended.
 
-        Raises ExchangeError when the caller's deadline passes first; the load goes on for the others.
+        Raises ExchangeError if the caller's deadline passes first. The load continues for the other callers.
         """
         if self._loading is None or self._loading.done():
             if self._monotonic() - self._tried < self._again:
                 return False
             self._tried = self._monotonic()
             try:
-                # In a task of its own: the first caller can be cancelled while others still wait.
+                # In a background task: the first caller can be cancelled while others wait.
                 self._loading = self._tasks.start(self._load_once())
             except TooManyTasksError:
                 return False

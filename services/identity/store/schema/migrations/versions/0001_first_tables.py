@@ -1,4 +1,4 @@
-"""Users, what opens their accounts, and what has to be told to others."""
+"""Tables of users, accounts, sessions, subscriptions, the outbox, idempotency keys and one-time secrets."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Fields of the product, news of subscriptions, an outbox with topics, and events that are swept by age."""
+"""Custom fields, subscription events that can come in any order, outbox topics, and the sweep of Stripe's events."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Users are found and sorted by name, byte by byte on every engine."""
+"""Users can be searched and sorted by name, compared by bytes on every engine."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,7 @@ release = "0.1.0"
 
 
 def upgrade() -> None:
-    if op.get_context().dialect.name == "postgresql":  # the others compare it so already
+    if op.get_context().dialect.name == "postgresql":  # the other engines do so already
         op.alter_column("users", "name", type_=Exact(255), existing_type=sa.String(255), existing_nullable=False)
     op.create_index("ix_users_name", "users", ["name", "id"])
 

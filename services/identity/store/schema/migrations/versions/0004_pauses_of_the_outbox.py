@@ -1,4 +1,4 @@
-"""A note of the outbox that was refused has a time for its next attempt, and the cause."""
+"""Outbox messages have the time of their next attempt and the cause of the last rejection."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 release = "0.1.0"
 
-BEFORE_ALL = sa.text("'1970-01-01 00:00:00'")  # due at once: rows that are there, and those of an older process
+BEFORE_ALL = sa.text("'1970-01-01 00:00:00'")  # due at once: existing rows, and rows that an older process writes
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
-"""A foreign key is served by the index that we declare for it, and by no second one.
+"""Each foreign key has exactly one index, the one that its table declares.
 
 TiDB makes an index for a foreign key, as MySQL and MariaDB do, but keeps it when one of ours comes to the same column.
 Its planner then takes either.
@@ -26,4 +26,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """The second index was none of ours."""
+    """Do nothing: the second index did not come from a migration."""

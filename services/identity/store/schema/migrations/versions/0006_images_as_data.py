@@ -1,4 +1,4 @@
-"""A user's picture may be a data URL, which is longer than an address."""
+"""A user's picture can be a data URL, which is longer than a URL."""
 
 import sqlalchemy as sa
 from alembic import op
