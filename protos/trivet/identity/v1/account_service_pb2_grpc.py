@@ -167,9 +167,8 @@ class AccountServiceServicer:
     def RefreshAccessToken(self, request, context):
         """Refreshes a provider's access token now. Concurrent calls share one refresh.
         Callers: the user.
-        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED, TOKEN_REFRESH_NOT_SUPPORTED,
-        REFRESH_TOKEN_NOT_FOUND, FAILED_TO_REFRESH_ACCESS_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's
-        account).
+        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED, REFRESH_TOKEN_NOT_FOUND,
+        FAILED_TO_REFRESH_ACCESS_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's account).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -67,9 +67,8 @@ class AccountServiceStub:
     RefreshAccessToken: _aio.UnaryUnaryMultiCallable[_account_service_pb2.RefreshAccessTokenRequest, _account_service_pb2.RefreshAccessTokenResponse]
     """Refreshes a provider's access token now. Concurrent calls share one refresh.
     Callers: the user.
-    Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED, TOKEN_REFRESH_NOT_SUPPORTED,
-    REFRESH_TOKEN_NOT_FOUND, FAILED_TO_REFRESH_ACCESS_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's
-    account).
+    Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED, REFRESH_TOKEN_NOT_FOUND,
+    FAILED_TO_REFRESH_ACCESS_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's account).
     """
     GetAccountInfo: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetAccountInfoRequest, _account_service_pb2.GetAccountInfoResponse]
     """Reads the user's profile at the provider of a linked account.
@@ -178,9 +177,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_account_service_pb2.RefreshAccessTokenResponse]:
         """Refreshes a provider's access token now. Concurrent calls share one refresh.
         Callers: the user.
-        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED, TOKEN_REFRESH_NOT_SUPPORTED,
-        REFRESH_TOKEN_NOT_FOUND, FAILED_TO_REFRESH_ACCESS_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's
-        account).
+        Fails with NOT_FOUND (ACCOUNT_NOT_FOUND), FAILED_PRECONDITION (PROVIDER_NOT_SUPPORTED, REFRESH_TOKEN_NOT_FOUND,
+        FAILED_TO_REFRESH_ACCESS_TOKEN) and PERMISSION_DENIED (NOT_YOURS for another user's account).
         """
 
     @_abc_1.abstractmethod

@@ -84,9 +84,8 @@ class UserServiceServicer:
         """Changes the fields in the mask: name, image and additional. The members of `additional` are changed one by one.
         Callers: the user, administrators.
         Fails with NOT_FOUND (USER_NOT_FOUND), PERMISSION_DENIED (NOT_YOURS for another user) and INVALID_ARGUMENT
-        (NO_FIELDS_TO_UPDATE for an empty mask, FIELD_NOT_CHANGEABLE, INVALID_NAME, INVALID_IMAGE, INVALID_URL; for
-        additional fields UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE, and FIELD_NOT_ALLOWED for one that users
-        cannot set).
+        (NO_FIELDS_TO_UPDATE for an empty mask, FIELD_NOT_CHANGEABLE, INVALID_NAME, INVALID_IMAGE; for additional fields
+        UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE, and FIELD_NOT_ALLOWED for one that users cannot set).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

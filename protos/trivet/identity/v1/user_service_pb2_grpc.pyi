@@ -32,9 +32,8 @@ class UserServiceStub:
     """Changes the fields in the mask: name, image and additional. The members of `additional` are changed one by one.
     Callers: the user, administrators.
     Fails with NOT_FOUND (USER_NOT_FOUND), PERMISSION_DENIED (NOT_YOURS for another user) and INVALID_ARGUMENT
-    (NO_FIELDS_TO_UPDATE for an empty mask, FIELD_NOT_CHANGEABLE, INVALID_NAME, INVALID_IMAGE, INVALID_URL; for
-    additional fields UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE, and FIELD_NOT_ALLOWED for one that users
-    cannot set).
+    (NO_FIELDS_TO_UPDATE for an empty mask, FIELD_NOT_CHANGEABLE, INVALID_NAME, INVALID_IMAGE; for additional fields
+    UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE, and FIELD_NOT_ALLOWED for one that users cannot set).
     """
     DeleteUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.DeleteUserRequest, _empty_pb2.Empty]
     """Deletes a user with all sessions, accounts and subscriptions. A user who calls this gives the password, or has a
@@ -81,9 +80,8 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         """Changes the fields in the mask: name, image and additional. The members of `additional` are changed one by one.
         Callers: the user, administrators.
         Fails with NOT_FOUND (USER_NOT_FOUND), PERMISSION_DENIED (NOT_YOURS for another user) and INVALID_ARGUMENT
-        (NO_FIELDS_TO_UPDATE for an empty mask, FIELD_NOT_CHANGEABLE, INVALID_NAME, INVALID_IMAGE, INVALID_URL; for
-        additional fields UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE, and FIELD_NOT_ALLOWED for one that users
-        cannot set).
+        (NO_FIELDS_TO_UPDATE for an empty mask, FIELD_NOT_CHANGEABLE, INVALID_NAME, INVALID_IMAGE; for additional fields
+        UNKNOWN_FIELD, INVALID_FIELD, ADDITIONAL_TOO_LARGE, and FIELD_NOT_ALLOWED for one that users cannot set).
         """
 
     @_abc_1.abstractmethod
