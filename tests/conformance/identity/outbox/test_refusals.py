@@ -97,7 +97,7 @@ async def test_a_mistake_of_ours_stops_no_topic_and_is_logged_once(
     await put(outbox, identity, "poison 1", "a", "poison 2", "b")
     assert await outbox.relay() == 2
     assert sent == ["a", "b"]
-    [said] = [record for record in caplog.records if "is refused" in record.getMessage()]
+    [said] = [record for record in caplog.records if "is rejected" in record.getMessage()]
     assert "unexpected: ZeroDivisionError" in said.getMessage()
     assert said.exc_info
 

@@ -75,7 +75,7 @@ def test_what_changes_nothing_is_said_with_the_reason() -> None:
     found = store_url.parse("postgresql://h/d?pool_timeout=3&sslmode=require&channel_binding=require").parameters
     assert found.ignored == {
         "pool_timeout": "Trivet has its own time-outs",
-        "channel_binding": "the drivers here have no channel binding; sslmode=verify-full proves the server too",
+        "channel_binding": "the drivers have no channel binding; sslmode=verify-full authenticates the server too",
     }
 
 

@@ -180,4 +180,4 @@ async def test_a_server_that_stays_read_only_is_unavailable_and_named(
     (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert "in the server's words" in line
     assert "code 1290" in line
-    assert "the address must lead to the primary" in line
+    assert "change the URL to the primary" in line
