@@ -29,7 +29,7 @@ class MailTemplate(Enum):
     CONFIRM_EMAIL_CHANGE = ("confirm-email-change", "Confirm the change of your email address", "Confirm the change")
     VERIFY_EMAIL_CHANGE = ("verify-email-change", "Verify your new email address", "Verify this address")
     EMAIL_CHANGED = ("email-changed", "Your email address was changed", "")
-    DELETE_ACCOUNT = ("delete-account", "Confirm that your account is to be deleted", "Delete my account")
+    DELETE_ACCOUNT = ("delete-account", "Confirm the deletion of your account", "Delete my account")
 
 
 class Mailer:
