@@ -114,7 +114,7 @@ def _taken(connection: Connection, count: int) -> list[Step]:
     current = _current(connection, every)
     found = [step for step in every if current is not None and step.revision <= current]
     if len(found) < count:
-        raise ValueError(f"there are no {count} migrations to take back")
+        raise ValueError(f"there are fewer than {count} migrations to roll back")
     return found[-count:][::-1]
 
 
