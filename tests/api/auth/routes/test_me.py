@@ -54,6 +54,11 @@ def whole(breakable: Whole) -> Iterator[Whole]:
     breakable.site.restore()
     breakable.notifications.restore()
     wait_until(lambda: is_ready(breakable.gateway))
+    with httpx.Client(base_url=f"http://{breakable.gateway.address}", headers={"origin": ORIGIN}) as browser:
+        body = {"name": "Ann", "email": new_email(), "password": PASSWORD}
+        browser.post("/api/auth/sign-up/email", json=body).raise_for_status()
+        # Its channel to a service that was killed waits before it connects again.
+        wait_until(lambda: browser.get("/v1/me").json()["missing"] == [], seconds=30)
 
 
 async def all_cached(whole: Whole, browser: httpx.AsyncClient) -> bool:

@@ -10,6 +10,7 @@ from runtime.clock import timestamp, utc_now
 from runtime.ids import new_id, token_hash
 from tests.api.auth.conftest import ORIGIN, PASSWORD, Site, new_email
 from tests.harness.processes import Process, client
+from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import Entry, GetRequest, SetRequest
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.identity.v1.resources_pb2 import Session, User
@@ -17,10 +18,18 @@ from trivet.identity.v1.session_service_pb2 import VerifySessionResponse
 
 
 @pytest.fixture
-async def asking(gateway: Process) -> AsyncIterator[httpx.AsyncClient]:
+async def asking(site: Site, gateway: Process) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a gateway that reads from the cache: late answers in an earlier test can have stopped that."""
     url = f"http://{gateway.address}/api/auth"
     async with httpx.AsyncClient(base_url=url, headers={"origin": ORIGIN}) as opened:
+        await until(lambda: is_cache_read(site, opened), 10)
         yield opened
+
+
+async def is_cache_read(site: Site, client: httpx.AsyncClient) -> bool:
+    token = new_id()
+    await put_into_cache(site, token, cached(timedelta(minutes=1)))
+    return (await client.get("/get-session", headers={"authorization": f"Bearer {token}"})).json() is not None
 
 
 async def put_into_cache(site: Site, token: str, value: bytes) -> None:
