@@ -90,7 +90,7 @@ def test_figures_around_a_failure_are_written_and_the_failure_is_named(tmp_path:
     assert [case["name"] for case in found["cases"]] == ["session check (HTTP)"]
     assert set(found["failed"]) == {
         "measuring one that fails",
-        "measuring sign-ins of nobody",
+        "measuring sign-ins of an unknown user",
         "measuring a flood of sign-ins",
         "measuring a check among many sessions",
     }
