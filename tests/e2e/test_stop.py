@@ -71,10 +71,11 @@ def test_a_killed_stack_leaves_nothing_running_and_can_be_started_again(data: Pa
 
 
 def test_without_the_guard_a_killed_stack_leaves_its_children(data: Path) -> None:
-    """The damage that the guard prevents: this kills it first."""
+    """The damage that the guard prevents: this kills it first, while the stack cannot start another one."""
     with stack(data) as running:
         children = descendants(running.process.pid)
         guard = next(pid for pid, command in children.items() if "ops/stack/processes/guard.py" in command)
+        running.process.send_signal(signal.SIGSTOP)
         signal_to(guard, signal.SIGKILL)
         running.process.kill()
         running.process.wait()
