@@ -5,6 +5,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
+from ops.backup.command import app as backup
 from ops.errors import WRONG
 from ops.exit_status import status_of, tell
 from ops.identity.exporting.command import app as exporting
@@ -16,7 +17,7 @@ from ops.keys.keyring import actor
 from ops.schema.command import app as database
 
 app = typer.Typer(
-    help="Run Trivet, migrate its database, manage its users and sign calls.",
+    help="Run Trivet, migrate and back up its database, manage its users and sign calls.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command()(actor)
 app.add_typer(keys, name="keys")
 app.add_typer(database, name="db")
+app.add_typer(backup, name="backup")
 app.add_typer(users, name="users")
 app.add_typer(outbox, name="outbox")
 app.add_typer(importing, name="import")

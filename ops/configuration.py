@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from ops import ROOT
+from ops.backup.settings import BackupSettings
 from ops.settings import StackSettings
 from ops.stack.environment import PROCESSES, settings_of
 from runtime.settings import Settings
@@ -31,6 +32,7 @@ TITLES = {
     "CacheSettings": "The cache",
     "OpsSettings": "The trivet command and the whole stack",
     "StackSettings": "The trivet command and the whole stack",
+    "BackupSettings": "Backups",
 }
 """The section of the settings that a class declares, in the order of the page."""
 HEAD = """# Configuration
@@ -51,6 +53,8 @@ These variables are not in the tables:
 - `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector that receives traces by OTLP over gRPC. Without it no traces are made.
 - `TRIVET_IMPORT_FROM` and `TRIVET_EXPORT_TO`: the database of `bin/trivet import` and `bin/trivet export`, in place
   of `--from` and `--to`, so that no password stands on a command line.
+- `TRIVET_VERIFY_DATABASE_URL`, `TRIVET_VERIFY_MONGODB_URI` and `TRIVET_VERIFY_PASSWORD`: the scratch stores of
+  `bin/trivet backup verify`, and the password of its `--sign-in`.
 - `TRIVET_OAUTH_<PROVIDER>_CLIENT_ID` and its siblings: one group for each provider, see [the Better Auth
   protocol](better-auth.md#providers).
 """
@@ -122,7 +126,8 @@ def variables() -> dict[tuple[str, ...], Variable]:
             names = tuple(map(str, alias.choices))
             owner = next(base for base in reversed(kind.__mro__) if name in getattr(base, "model_fields", ()))
             entry = found.setdefault(names, Variable(names, TITLES[owner.__name__], declared))
-            entry.read_by.append(reader)
+            if reader not in entry.read_by:
+                entry.read_by.append(reader)
     return found
 
 
@@ -141,6 +146,7 @@ def _readers() -> Iterator[tuple[str, type[Settings]]]:
     for process in ("gateway", *(name for name in PROCESSES if name != "gateway")):
         yield process, settings_of(process)
     yield COMMAND, StackSettings
+    yield COMMAND, BackupSettings
 
 
 if __name__ == "__main__":

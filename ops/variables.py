@@ -17,8 +17,9 @@ from runtime.failpoints import VARIABLE as FAILPOINTS
 from runtime.misspelled_variables import PREFIX
 from runtime.settings import Settings
 
-BESIDES = (FAILPOINTS, "TRIVET_PYTHON", "TRIVET_PROCESS", "TRIVET_TEST_*")
-"""Variables outside the settings: failpoints, the Python of bin/trivet, the process of an image, and tests."""
+BESIDES = (FAILPOINTS, "TRIVET_PYTHON", "TRIVET_PROCESS", "TRIVET_TEST_*", "TRIVET_VERIFY_PASSWORD")
+"""Variables outside the settings: failpoints, the Python of bin/trivet, the process of an image, tests, and the
+password of `trivet backup verify`."""
 
 
 def names() -> list[str]:

@@ -27,8 +27,8 @@ class Sealer:
     def __init__(self, keys: Sequence[bytes]) -> None:
         if not keys or any(len(key) != KEY_LENGTH for key in keys):
             raise ValueError(f"sealing takes one key or more, each of {KEY_LENGTH} bytes")
-        self._current = _name(keys[0])
-        self._ciphers = {_name(key): AESGCM(key) for key in reversed(keys)}
+        self._current = key_id(keys[0])
+        self._ciphers = {key_id(key): AESGCM(key) for key in reversed(keys)}
 
     def seal(self, secret: str, purpose: str) -> str:
         """Return the encrypted secret."""
@@ -54,5 +54,6 @@ class Sealer:
         return sealed.startswith(f"{VERSION}.{self._current}.")
 
 
-def _name(key: bytes) -> str:
+def key_id(key: bytes) -> str:
+    """Return the name of a key, which tells nothing of it: the first 8 digits of its SHA-256."""
     return hashlib.sha256(key).hexdigest()[:8]

@@ -38,7 +38,7 @@ class Layout:
     @property
     def running(self) -> Running:
         services = {name: authority(self._host, port) for name, port in self.ports.services.items()}
-        return Running(self.stack_id, self._url, services)
+        return Running(self.stack_id, self._url, services, self.stores.environment)
 
     def addresses(self, folder: Path) -> list[tuple[str, str]]:
         """Return labels and addresses for the operator. `folder` is the data folder."""

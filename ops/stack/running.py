@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 NAME = "running.json"
@@ -20,6 +20,8 @@ class Running:
     stack_id: str
     url: str
     services: Mapping[str, str]
+    stores: Mapping[str, str] = field(default_factory=dict)
+    """The addresses of the embedded stores, by the variables that services read them from."""
 
 
 def new_stack_id() -> str:

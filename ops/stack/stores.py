@@ -45,7 +45,7 @@ def choose(settings: StackSettings, folder: Path, ports: Ports, environ: Mapping
         stores.environment["DATABASE_URL"] = sqlite_url(folder)
         stores.shown["sql"] = f"SQLite {_short(sqlite_file(folder))}"
     if "MONGODB_URI" in missing:
-        stores.processes.append(_secantusdb(folder, ports.stores["secantusdb"]))
+        stores.processes.append(secantusdb(folder, ports.stores["secantusdb"]))
         stores.environment["MONGODB_URI"] = f"mongodb://{HOST}:{ports.stores['secantusdb']}"
         stores.shown["mongodb"] = f"SecantusDB mongodb://{HOST}:{ports.stores['secantusdb']}"
     if "REDIS_URL" in missing:
@@ -63,7 +63,7 @@ def sqlite_url(folder: Path) -> str:
     return f"sqlite:///{sqlite_file(folder)}"
 
 
-def _secantusdb(folder: Path, port: int) -> ProcessSpec:
+def secantusdb(folder: Path, port: int) -> ProcessSpec:
     program = Path(sys.executable).parent / "secantusd-py"
     if not program.exists():
         raise WrongSettings(f"SecantusDB is not installed: {HINT}, or set MONGODB_URI")

@@ -19,9 +19,9 @@ from gateway.api.query_decoding import SECRETS
 from gateway.api.transcoder import USER_FIELDS
 from gateway.http.errors import Cause
 from gateway.http.etag import is_cacheable
+from runtime.version import VERSION
 
 COMMENTS = Path(__file__).parents[3] / "protos" / "comments.json"
-VERSION = "0.1.0"
 SECURITY: list[Json] = [{"session": []}, {"bearer": []}]
 ABOUT = """Accounts, notifications, logs and a cache.
 

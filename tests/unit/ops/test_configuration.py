@@ -9,7 +9,10 @@ from ops.configuration import PAGE, default, page, values, variables
 from ops.variables import BESIDES, names
 from runtime.settings import Environment, from_env
 
-PROSE = {"TRIVET_EXPORT_TO", "TRIVET_IMPORT_FROM", "TRIVET_OAUTH_*"}
+PROSE = {
+    *("TRIVET_EXPORT_TO", "TRIVET_IMPORT_FROM", "TRIVET_OAUTH_*"),
+    *("TRIVET_VERIFY_DATABASE_URL", "TRIVET_VERIFY_MONGODB_URI"),
+}
 """Named above the tables: options of commands, and a group of variables for each provider."""
 
 

@@ -1,0 +1,1 @@
+"""`trivet backup`: backups of all stores, verified by restoring them."""

@@ -1,0 +1,1 @@
+"""Backups of MongoDB: its documents as BSON, a part for each collection."""

@@ -1,0 +1,1 @@
+"""Scratch servers: databases that exist for one verification."""

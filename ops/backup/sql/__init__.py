@@ -1,0 +1,1 @@
+"""Backups of the relational database, by the engine's own tool."""

@@ -1,0 +1,140 @@
+"""MariaDB and MySQL: dumped by mariadb-dump or mysqldump in one transaction, restored by their client.
+
+Two sessions cannot share a snapshot there. So the checksums are made of the rows in the dump itself, and those of a
+restored database of the rows in a dump of it.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ops.backup.manifest import Checksum
+from ops.backup.sql.client_files import mysql_options
+from ops.backup.sql.database import SqlDatabase, drop_tables, look_at, refuse_sessions_of_others
+from ops.backup.sql.dump import Dump
+from ops.backup.streams import CHUNK, Sink, Source
+from ops.backup.tools import find, running, version_of
+from ops.errors import CommandFailed
+from services.identity.store.engine.store_url import StoreUrl
+
+DUMPERS = {"mariadb": ("mariadb-dump", "mysqldump"), "mysql": ("mysqldump", "mariadb-dump")}
+CLIENTS = {"mariadb": ("mariadb", "mysql"), "mysql": ("mysql", "mariadb")}
+PACKAGE = "mariadb-client or mysql-client"
+OPTIONS = (
+    *("--single-transaction", "--quick", "--skip-lock-tables"),
+    *("--order-by-primary", "--hex-blob", "--no-tablespaces", "--skip-comments"),
+    *("--default-character-set=utf8mb4",),
+)
+OF_MYSQL = ("--set-gtid-purged=OFF", "--column-statistics=0")
+"""Options that MariaDB's tools do not know."""
+TUPLE = re.compile(rb"\((?:[^'()]|'(?:[^'\\]|\\.|'')*')*\)", re.DOTALL)
+"""A row within the one line that MySQL's tool writes for many. MariaDB's writes a line for each."""
+
+
+OTHERS = "SELECT count(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+"""Counts the other sessions, as far as this user can see them."""
+
+
+class RowSums:
+    """Passes a dump on, and makes the checksums of the rows in it."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._rest = b""
+        self._table = ""
+        self._hashes: dict[str, tuple[int, Any]] = {}
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._source.read(size)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        rows: list[bytes] = []
+        for line in lines:
+            if line[:1] == b"(":
+                rows.append(line[:-1])  # without the comma or semicolon
+            elif line[:1] in b"IC":
+                self._add(rows)
+                rows = self._begin(line)
+        self._add(rows)
+        return data
+
+    def checksums(self) -> tuple[Checksum, ...]:
+        return tuple(Checksum(name, count, made.hexdigest()) for name, (count, made) in self._hashes.items())
+
+    def _begin(self, line: bytes) -> list[bytes]:
+        """Note which table the rows are of that follow; return those in the line itself."""
+        if line.startswith(b"CREATE TABLE `"):
+            self._table = line.split(b"`")[1].decode()
+            self._hashes[self._table] = (0, hashlib.sha256())
+        elif line.startswith(b"INSERT INTO `"):
+            return TUPLE.findall(line, line.find(b" VALUES "))
+        return []
+
+    def _add(self, rows: Sequence[bytes]) -> None:
+        if rows:
+            count, made = self._hashes[self._table]
+            made.update(b"\n".join([*rows, b""]))
+            self._hashes[self._table] = (count + len(rows), made)
+
+
+class MysqlBackup:
+    """Backs up one database of MariaDB or MySQL."""
+
+    suffix = "sql"
+
+    def __init__(self, store: StoreUrl) -> None:
+        self._store = store
+
+    def refuse_if_in_use(self) -> None:
+        """Raise CommandFailed if other sessions use the database, as far as this user can see them."""
+        refuse_sessions_of_others(self._store, OTHERS)
+
+    def clear(self, found: SqlDatabase) -> None:
+        """Drop Trivet's tables."""
+        drop_tables(self._store, found)
+
+    @contextmanager
+    def dump(self, found: SqlDatabase) -> Iterator[Dump]:
+        """Dump Trivet's tables. Raises CommandFailed, also if a migration ran meanwhile."""
+        with _dumping(self._store, found, found.tables) as sums:
+
+            def checksums() -> tuple[Checksum, ...]:
+                if look_at(self._store).revision != found.revision:
+                    raise CommandFailed("a migration ran during the backup: run the backup again")
+                return sums.checksums()
+
+            yield Dump(sums, checksums)
+
+    @contextmanager
+    def load(self, found: SqlDatabase) -> Iterator[Sink]:
+        """Take a dump.
+
+        The table of the revision is its last, so every process refuses a database that is half restored.
+        """
+        program = find(CLIENTS[found.engine], PACKAGE)
+        with mysql_options(self._store, is_mariadb=_is_of_mariadb(program)) as options:
+            command = [program, f"--defaults-extra-file={options}", "--batch", self._store.url.database or ""]
+            with running(command, {}, feeds=True) as tool:
+                yield tool
+
+    def checksums(self, found: SqlDatabase, tables: Sequence[str]) -> tuple[Checksum, ...]:
+        """Return the checksums of tables that are there."""
+        with _dumping(self._store, found, [name for name in tables if name in found.tables]) as sums:
+            while sums.read(CHUNK):
+                pass
+            return sums.checksums()
+
+
+@contextmanager
+def _dumping(store: StoreUrl, found: SqlDatabase, tables: Sequence[str]) -> Iterator[RowSums]:
+    program = find(DUMPERS[found.engine], PACKAGE)
+    is_mariadb = _is_of_mariadb(program)
+    with mysql_options(store, is_mariadb=is_mariadb) as options:
+        command = [program, f"--defaults-extra-file={options}", *OPTIONS, *(() if is_mariadb else OF_MYSQL)]
+        with running([*command, store.url.database or "", *tables], {}) as tool:
+            yield RowSums(tool)
+
+
+def _is_of_mariadb(program: str) -> bool:
+    return "mariadb" in version_of(program).lower()

@@ -1,0 +1,131 @@
+"""Backups that do not end as they should: killed at any moment, without room, with a tool that fails."""
+
+import os
+import random
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from ops.backup.check import check_files
+from ops.backup.creation import create
+from ops.backup.destinations.folder import FolderDestination
+from ops.backup.sql.database import drop_tables, engine_of, look_at
+from ops.backup.sql.engines import backup_of
+from ops.backup.streams import CHUNK
+from ops.errors import CommandFailed
+from services.identity.store.schema.schema_check import VERSION_TABLE
+from tests.conformance.backup.conftest import Backups, rows_of
+from tests.harness.processes import ROOT
+from tests.harness.stack import trivet
+
+KILLS = 20
+SMALL = "1m"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sql_engine", ["mariadb"])
+def test_a_backup_that_is_killed_at_any_moment_is_never_listed(backups: Backups) -> None:
+    good = backups.create()
+    began = time.monotonic()
+    whole = [good.backup_id, *_made(backups)]
+    seconds = time.monotonic() - began
+    times = random.Random(12)  # the same moments in each run, as far as a machine repeats itself
+    for _ in range(KILLS):
+        process = subprocess.Popen([ROOT / "bin/trivet", "backup", "create"], env=backups.environment)
+        try:
+            process.wait(times.uniform(seconds / 4, seconds * 1.1))
+        except subprocess.TimeoutExpired:
+            process.kill()
+        process.wait()
+        listed = list(backups.destination.ids())
+        assert listed[: len(whole)] == whole
+        for backup_id in listed[len(whole) :]:  # it was whole before it was killed
+            manifest = backups.destination.manifest(backup_id)
+            check_files(backups.destination, manifest, manifest.parts, None)
+        whole = listed
+    _made(backups)
+    assert not list(backups.root.glob(".partial-*"))
+    check_files(backups.destination, good, good.parts, None)
+
+
+def _made(backups: Backups) -> list[str]:
+    done = trivet("backup", "create", environment=backups.environment)
+    assert done.returncode == 0, done.stderr
+    return [backups.destination.ids()[-1]]
+
+
+@pytest.mark.parametrize("sql_engine", ["sqlite"])
+def test_a_full_disk_ends_a_backup_with_one_line_and_leaves_the_last_good_one(backups: Backups, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no disk can be mounted here: that takes root")
+    try:
+        destination = FolderDestination(disk)
+        good = create(destination, backups.source)
+        (disk / "filler").write_bytes(os.urandom(1 << 19))
+        environment = backups.environment | {"TRIVET_BACKUP_TO": str(disk)}
+        with engine_of(backups.source.store) as engine, engine.begin() as connection:
+            for _ in range(40):
+                text = os.urandom(20_000).hex()
+                connection.exec_driver_sql("UPDATE outbox SET payload = payload || ? WHERE id = 1", (text,))
+        refused = trivet("backup", "create", environment=environment)
+        assert refused.returncode == 1
+        assert refused.stderr == (
+            f"trivet: {disk} is full: make room there, or choose another folder; older backups are untouched\n"
+        )
+        assert list(destination.ids()) == [good.backup_id]
+        assert not list(disk.glob(".partial-*"))
+        check_files(destination, good, good.parts, None)
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.mark.parametrize(("sql_engine", "tool"), [("mariadb", "mariadb-dump"), ("postgresql", "pg_dump")])
+def test_a_tool_that_fails_ends_the_backup_with_its_own_words(backups: Backups, tool: str, tmp_path: Path) -> None:
+    """It writes something first, as a dump does whose server goes away."""
+    (tmp_path / "tools").mkdir()
+    program = tmp_path / "tools" / tool
+    program.write_text("#!/bin/sh\necho half a dump\necho 'error: the server went away' >&2\nexit 3\n")
+    program.chmod(0o755)
+    environment = backups.environment
+    environment["PATH"] = f"{program.parent}{os.pathsep}{environment['PATH']}"
+    refused = trivet("backup", "create", environment=environment)
+    assert refused.stderr == f"trivet: {tool} failed: error: the server went away\n"
+    assert refused.returncode == 1
+    assert backups.destination.ids() == []
+
+
+@pytest.mark.parametrize("sql_engine", ["sqlite"])
+def test_two_backups_at_once_do_not_meet(backups: Backups) -> None:
+    another = backups.destination.begin("20260101T000000000Z-00000000")
+    with another, pytest.raises(CommandFailed, match="another backup is being written to"):
+        backups.create()
+    backups.create()
+
+
+@pytest.mark.parametrize("sql_engine", ["mariadb"])
+def test_a_database_that_is_half_restored_is_refused_by_every_process(backups: Backups) -> None:
+    """The client ends at the middle of the dump: there are tables, but not that of the revision."""
+    target, half = backups.fresh(), b""
+    source = backups.source.store
+    with backup_of(source).dump(look_at(source)) as dump:
+        while data := dump.source.read(CHUNK):
+            half += data
+    with backup_of(target.store).load(look_at(target.store)) as sink:
+        sink.write(half[: half.index(f"`{VERSION_TABLE.name}`".encode())].rpartition(b"\n")[0])
+    found = look_at(target.store)
+    assert found.tables
+    assert found.revision is None
+    refused = trivet("db", "status", "--check", environment=backups.environment_of(target))
+    assert refused.returncode == 1
+    manifest = backups.create()
+    backups.restore(manifest, target, replace=True)
+    assert rows_of(target) == rows_of(backups.source)
+    drop_tables(target.store, look_at(target.store))
+    assert look_at(target.store).tables == ()
