@@ -8,6 +8,7 @@ from gateway.backends import Backends
 from gateway.http.access_log import AccessLogWriter
 from gateway.http.origins import Origins
 from gateway.http.rate_limiter import RateLimiter
+from gateway.server.worker_link import SupervisorLink
 from gateway.sessions.reader import Reader
 from gateway.sessions.token_guesses import TokenGuesses
 from gateway.settings import GatewaySettings
@@ -25,6 +26,8 @@ class Deps:
     near: NearCache = field(default_factory=NearCache)
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
+    link: SupervisorLink | None = None
+    """None if this process is the only worker."""
 
     @cached_property
     def token_guesses(self) -> TokenGuesses | None:

@@ -22,7 +22,7 @@ class Liveness(msgspec.Struct):
 class Readiness(msgspec.Struct):
     """Whether requests can be served, and which services fail."""
 
-    status: Literal["ok", "degraded", "down", "draining"]
+    status: Literal["ok", "degraded", "down", "starting", "draining"]
     degraded: list[str]
 
 
@@ -37,13 +37,16 @@ def routes(deps: Deps) -> list[BaseRoute]:
 
     @Description(name="getReadiness", answers=(Readiness,), answers_by={503: Readiness})
     async def readyz(_: Request) -> Response:
-        """Report whether this process can serve requests. `degraded` names the services that fail.
+        """Report whether this gateway can serve requests. `degraded` names the services that fail.
 
-        It can while identity answers and it is not about to end. Without the cache or notifications it is slower, or
+        It can while identity answers and it is not about to end. Of several workers each must have reached identity
+        once. Without the cache or notifications it is slower, or
         has no notifications, and people still sign in. The metrics port has the details.
         """
         if deps.draining.is_set():
             return _answer("draining", 503)
+        if deps.link is not None and deps.link.is_starting:
+            return _answer("starting", 503)
         found = await readiness.report()
         if not found.is_able:
             return _answer("down", 503, found.degraded)

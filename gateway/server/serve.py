@@ -20,6 +20,7 @@ from gateway.server.granian_version import NOTHING_FAST, FastHandlers, supports_
 from gateway.server.rlimit import most_connections
 from gateway.server.sockets import BACKLOG, GRACE_SECONDS, LINGER_SECONDS, bound
 from gateway.settings import GatewaySettings
+from runtime import failpoints
 from runtime.listening import authority
 
 logger = logging.getLogger(__name__)
@@ -70,15 +71,16 @@ class GranianServer(Server):
 
         It waits for a moment in which no connection waits to be accepted: such a connection would be lost.
         """
+        self._listener.close()  # `_accepting` is the same socket
         waiting = select.poll()
-        waiting.register(self._listener, select.POLLIN)
-        for _ in range(MAX_BACKLOG_POLLS):
-            if not waiting.poll(0):
-                break
-            await asyncio.sleep(BACKLOG_POLL_SECONDS)
+        waiting.register(self._accepting, select.POLLIN)
         with socket.socket() as unreachable:
+            for _ in range(MAX_BACKLOG_POLLS):
+                if not waiting.poll(0):
+                    break
+                await asyncio.sleep(BACKLOG_POLL_SECONDS)
+            # The next statement after the poll closes the listener: a connection in between would be lost.
             os.dup2(unreachable.fileno(), self._accepting, inheritable=False)
-        self._listener.close()
 
 
 class ClosableApp:
@@ -169,8 +171,9 @@ async def serve(
         closable.close_connections()
         if not signals.has_announced:
             await asyncio.sleep(settings.drain_seconds)
-        await server.accept_no_more()
-        await asyncio.sleep(LINGER_SECONDS)
+        if not failpoints.is_on("gateway.no_hand_over"):
+            await server.accept_no_more()
+            await asyncio.sleep(LINGER_SECONDS)
         server.stop()  # type: ignore[no-untyped-call]  # granian's own
         await asyncio.wait((serving,), timeout=GRACE_SECONDS - LINGER_SECONDS)
 

@@ -5,13 +5,16 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import Mapping
 
 from gateway.server.sockets import GRACE_SECONDS, bound
+from gateway.server.worker_link import Startup
 from gateway.settings import GatewaySettings
 from runtime.background.restart_backoff import CALM_SECONDS, delay_after, how_it_ended
+from runtime.background.tasks import end
 from runtime.telemetry.logs import logging_to_stderr
 
 logger = logging.getLogger(__name__)
@@ -26,8 +29,15 @@ class Worker:
     """A worker by its number: started, and restarted when it ends."""
 
     def __init__(
-        self, place: int, settings: GatewaySettings, port: int, environ: Mapping[str, str] = os.environ
+        self,
+        place: int,
+        settings: GatewaySettings,
+        port: int,
+        startup: Startup,
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
+        self._place = place
+        self._startup = startup
         self._name = f"gateway worker {place + 1}"
         self._environment = {**environ, "TRIVET_GATEWAY_WORKERS": "1", "TRIVET_HTTP_PORT": str(port)}
         if settings.metrics_port:
@@ -60,15 +70,23 @@ class Worker:
     async def _live(self, restarts: int) -> int | None:
         """Start it and wait for its end. Returns its status, or None if it could not be started."""
         command = (sys.executable, "-m", "gateway.server.worker", str(restarts))
+        ours, workers = socket.socketpair()
         try:
-            # When the supervisor dies, the worker's standard input ends. Nothing is ever written to it.
-            self._process = await asyncio.create_subprocess_exec(*command, env=self._environment, stdin=PIPE)
+            with workers:
+                self._process = await asyncio.create_subprocess_exec(
+                    *command, env=self._environment, stdin=workers.fileno()
+                )
         except OSError as error:  # for example no memory, or too many processes
+            ours.close()
             logger.error("%s: %s", self._name, error.strerror)
             return None
         if self._stopping.is_set():  # it was stopped during the start
             self.signal(signal.SIGTERM)
-        return await self._process.wait()
+        following = asyncio.create_task(self._startup.follow(self._place, ours))
+        try:
+            return await self._process.wait()
+        finally:
+            await end(following)
 
     def signal(self, signum: signal.Signals) -> None:
         """Send a signal to the process, if there is one."""
@@ -86,7 +104,8 @@ class Supervisor:
 
     def __init__(self, settings: GatewaySettings, port: int) -> None:
         self._drain_seconds = settings.drain_seconds
-        self._workers = [Worker(place, settings, port) for place in range(settings.workers)]
+        startup = Startup(settings.workers)
+        self._workers = [Worker(place, settings, port, startup) for place in range(settings.workers)]
         self._asked_to_stop = asyncio.Event()
 
     async def run(self) -> None:

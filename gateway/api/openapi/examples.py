@@ -192,7 +192,7 @@ SENTENCES: dict[str, str] = {
     "AuthResetPassword.token": "The token of the mailed link. It can be in the query instead.",
     "Callback.token": "The token of the mailed link.",
     "Liveness.status": "`ok`.",
-    "Readiness.status": "`ok` and `degraded` serve requests; `down` and `draining` do not.",
+    "Readiness.status": "`ok` and `degraded` serve requests; `down`, `starting` and `draining` do not.",
     "Readiness.degraded": "The services that fail.",
     "Applied.applied": "False if the event changes nothing: it is old, already applied, or of another kind.",
     "Mail.to": "The recipient.",

@@ -24,6 +24,7 @@ class Proxy:
         self._passes = asyncio.Event()
         self._passes.set()
         self._is_cut = False
+        self._let_through = 0
         self._open: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -59,6 +60,10 @@ class Proxy:
         self._is_cut = True
         self.reset()
 
+    def let_one_through(self) -> None:
+        """Let the next connection be made, and no other until `restore`."""
+        self._let_through += 1
+
     def restore(self) -> None:
         """Let connections be made again."""
         self._is_cut = False
@@ -69,9 +74,10 @@ class Proxy:
             _reset(writer)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._is_cut:
+        if self._is_cut and not self._let_through:
             _reset(writer)
             return
+        self._let_through = max(0, self._let_through - 1)
         task = asyncio.create_task(self._link(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -1,1 +1,0 @@
-"""The schema of MongoDB: indexes and validators, and the numbered migrations that make them."""
