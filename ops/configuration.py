@@ -27,6 +27,7 @@ TITLES = {
     "OAuthSettings": "Identity: sign-in at providers",
     "StripeSettings": "Identity: Stripe",
     "StoreSettings": "Identity: the database",
+    "MongoSettings": "Notifications",
     "NotificationsSettings": "Notifications",
     "MailSettings": "Notifications: the mail server",
     "CacheSettings": "The cache",

@@ -5,31 +5,51 @@ SQLAlchemy and Alembic are imported in the functions that use them, so that othe
 
 import sys
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.errors import WRONG, CommandFailed
+from ops.errors import WRONG, CommandFailed, WrongSettings
 from ops.identity.database import once_there, url
 from ops.output import note
+from ops.schema import mongo
 from ops.schema.guard import OPTION, confirm_deletion, refuse_in_production
 from ops.schema.release import this_release
-from ops.schema.status import show, summary
+from ops.schema.status import show, summary_of_mongo, summary_of_sql
 from ops.settings import OpsSettings
 from ops.settings_reader import read_settings
+
+if TYPE_CHECKING:
+    from services.notifications.store.schema.history import MigrationStatus as MongoStatus
 
 app = typer.Typer(help="Manage the schema of the stores.", no_args_is_help=True, rich_markup_mode=None)
 Name = Annotated[str, typer.Argument(help="A short description, for example `add seats`.")]
 DeleteEverything = Annotated[bool, typer.Option(OPTION, help="Do not ask; in production, type the database's name.")]
 
 
+class Store(Enum):
+    """A store with a schema."""
+
+    SQL = "sql"
+    MONGODB = "mongodb"
+
+
 @app.command()
 def migrate(
     to: Annotated[str | None, typer.Option("--to", metavar="N", help="The last migration to run, by number.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until the database answers.")] = False,
+    store: Annotated[Store | None, typer.Option(help="The store to migrate; all without it, or SQL with --to.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the stores answer.")] = False,
 ) -> None:
-    """Run the missing migrations."""
+    """Run the missing migrations of the database and of MongoDB."""
+    if store is not Store.MONGODB:
+        _migrate_sql(to, wait=wait)
+    if store is Store.MONGODB or (store is None and to is None):
+        _migrate_mongo(to, wait=wait, is_asked=store is Store.MONGODB)
+
+
+def _migrate_sql(to: str | None, *, wait: bool) -> None:
     from services.identity.store.schema.migrate import status, upgrade
 
     address = url(may_be_new=True)
@@ -39,19 +59,48 @@ def migrate(
         print(f"migrated from {before.current or 'an empty database'} to {now}", file=sys.stderr)
 
 
+def _migrate_mongo(to: str | None, *, wait: bool, is_asked: bool) -> None:
+    """Migrate MongoDB if there is one. An embedded one that does not run is migrated when it starts."""
+    address = mongo.required_uri() if is_asked else mongo.uri()
+    if address is None:
+        return
+    from services.notifications.store.schema.migrate import upgrade
+
+    number = _number(to)
+    before = mongo.with_mongo(
+        lambda database: upgrade(database, number, on_wait=_note_wait, on_change=note), address, wait=wait
+    )
+    if before.pending and (number is None or number > before.current):
+        print(f"migrated MongoDB from {before.current or 'an empty database'}", file=sys.stderr)
+
+
 @app.command()
 def rollback(
     steps: Annotated[int, typer.Argument(min=1, metavar="[N]", help="The number of migrations to roll back.")] = 1,
+    store: Annotated[Store, typer.Option(help="The store to roll back.")] = Store.SQL,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Roll back the last migrations after a confirmation. The data in the columns and tables they added is lost."""
+    if store is Store.MONGODB:
+        _roll_mongo_back(steps)
+        return
     from services.identity.store.schema.migrate import downgrade, last
 
     address = url()
     names = once_there(lambda: last(address, steps), address)
     if not yes:
         _ask(address, names)
-    print(summary(once_there(lambda: downgrade(address, steps, on_wait=_note_wait), address)))
+    print(summary_of_sql(once_there(lambda: downgrade(address, steps, on_wait=_note_wait), address)))
+
+
+def _roll_mongo_back(steps: int) -> None:
+    """Roll MongoDB's last migrations back: indexes and validators, so no document is lost, and nothing is asked."""
+    from services.notifications.store.schema.migrate import downgrade
+
+    found = mongo.with_mongo(
+        lambda database: downgrade(database, steps, on_wait=_note_wait, on_change=note), mongo.required_uri()
+    )
+    print(summary_of_mongo(found))
 
 
 def _ask(address: str, names: Sequence[str]) -> None:
@@ -78,35 +127,57 @@ def status(
 
     address = url()
     found = once_there(lambda: status(address), address)
-    show(found, json=json)
-    if check and found.pending:
-        raise CommandFailed(f"{len(found.pending)} migrations are missing: run `trivet db migrate`")
+    of_mongo = _mongo_status()
+    show(found, of_mongo, json=json)
+    pending = len(found.pending) + (len(of_mongo.pending) if of_mongo else 0)
+    if check and pending:
+        raise CommandFailed(f"{pending} migrations are missing: run `trivet db migrate`")
+
+
+def _mongo_status() -> "MongoStatus | None":
+    if (address := mongo.uri()) is None:
+        note(f"MongoDB is not shown: {mongo.ABSENT}")
+        return None
+    from services.notifications.store.schema.history import status
+    from services.notifications.store.schema.steps import steps
+
+    found = mongo.with_mongo(lambda database: status(database, steps()), address)
+    if found.is_newer:
+        raise CommandFailed(
+            f"MongoDB's schema is {found.current}, which this version does not know ({found.head} is its newest): use "
+            "the version that migrated the database"
+        )
+    return found
 
 
 @app.command()
 def generate(name: Name) -> None:
-    """Write a migration from the difference between the tables in the code and the database, to be reviewed.
+    """Write migrations from the difference between the code and the stores, to be reviewed.
 
-    A database whose tables were pushed is not compared: what the migrations make is.
+    The tables in code are compared with the database, and the collections with what the migrations make. A database
+    whose tables were pushed is not compared.
     """
+    from ops.schema import mongo_generate
     from ops.schema.generate import generate
 
     address = url(may_be_new=True)
     is_there = not address.startswith("sqlite") or Path(address.partition("///")[2]).exists()
-    written = once_there(lambda: generate(name, this_release(), address if is_there else None), address)
-    if written is None:
-        note("the tables in the code are those of the database: nothing was written")
-    else:
-        print(written)
-        note("review it, and run `make check`; then `trivet db migrate`")
+    of_sql = once_there(lambda: generate(name, this_release(), address if is_there else None), address)
+    written = [path for path in (of_sql, mongo_generate.generate(name, this_release())) if path is not None]
+    if not written:
+        note("the tables and collections in the code are those of the stores: nothing was written")
+        return
+    print("\n".join(map(str, written)))
+    note("review it, and run `make check`; then `trivet db migrate`")
 
 
 @app.command()
-def create(name: Name) -> None:
+def create(name: Name, store: Annotated[Store, typer.Option(help="The store to migrate.")] = Store.SQL) -> None:
     """Write a migration that does nothing yet, to be filled by hand."""
-    from ops.schema.generate import create
+    from ops.schema import generate, mongo_generate
 
-    print(create(name, this_release()))
+    is_mongo = store is Store.MONGODB
+    print(mongo_generate.write(name, this_release(), ()) if is_mongo else generate.create(name, this_release()))
 
 
 @app.command()
@@ -122,13 +193,23 @@ def push() -> None:
 
 @app.command()
 def reset(yes: DeleteEverything = False) -> None:
-    """Delete all tables with their data, and make them again."""
-    from ops.schema.reset import reset
+    """Delete all tables and collections with their data, and make them again."""
+    from ops.schema import reset
 
-    address = url(may_be_new=True)
-    confirm_deletion(address, "this deletes all users, sessions and other data of Trivet", yes=yes)
-    dropped = once_there(lambda: reset(address, on_wait=_note_wait), address)
+    address, of_mongo = url(may_be_new=True), mongo.uri()
+    confirm_deletion(address, "this deletes all users, sessions, notifications and other data of Trivet", yes=yes)
+    dropped = once_there(lambda: reset.reset(address, on_wait=_note_wait), address)
+    if of_mongo is None:
+        note(f"MongoDB is left as it is: {mongo.ABSENT}")
+    else:
+        dropped += mongo.with_mongo(lambda database: reset.reset_mongo(database, on_wait=_note_wait), of_mongo)
     print(f"deleted {', '.join(dropped) or 'nothing'}, and migrated", file=sys.stderr)
+
+
+def _number(to: str | None) -> int | None:
+    if to is not None and not to.isdigit():
+        raise WrongSettings(f"--to takes the number of a migration, and {to} is none")
+    return None if to is None else int(to)
 
 
 def _note_wait(holder: str) -> None:

@@ -16,6 +16,16 @@ from services.identity.schema import metadata
 from services.identity.store.schema import history
 from services.identity.store.schema.migrate import configured
 from services.identity.store.schema.steps import Step, order, steps
+from services.notifications.store.schema.changes import (
+    AddIndex,
+    Change,
+    DropIndex,
+    Migration,
+    Schema,
+    SetValidator,
+    name_of,
+)
+from services.notifications.store.schema.steps import steps as mongo_steps
 
 
 @dataclass(frozen=True)
@@ -132,7 +142,45 @@ def on_sqlite(every: Collection[Step] | None = None) -> list[str]:
         )
 
 
+def of_mongo(every: Sequence[Migration]) -> Iterator[str]:
+    """Yield what the migrations of MongoDB break, a line each.
+
+    Older code misses an index that is dropped, and writes what a new rule or a unique index refuses. So it must be
+    refused itself (`needs`), and the release that rolls out must not be the first that can do without.
+    """
+    releases = {step.number: step.release for step in every}
+    first = min(map(order, releases.values()), default=())
+    for step in every:
+        if order(step.release) == first:
+            continue  # no release was before it
+        before = Schema.after(each for each in every if each.number < step.number)
+        needed = releases.get(step.needs)
+        if needed is not None and order(needed) < order(step.release):
+            continue
+        for change in step.changes:
+            if said := _narrows(change, before, step):
+                yield (
+                    f"{step.number:04} of MongoDB {said}, which code of the release before {step.release} does not "
+                    "know: name in `needs` the migration of an earlier release whose code does"
+                )
+
+
+def _narrows(change: Change, before: Schema, step: Migration) -> str | None:
+    """Say what a change takes from older code, None if it takes nothing."""
+    match change:
+        case DropIndex(collection, index):
+            is_built_again = any(isinstance(each, AddIndex) and each.collection == collection for each in step.changes)
+            return None if is_built_again else f"drops the index {name_of(index)} of {collection}"
+        case AddIndex(collection, index):
+            is_new = collection not in before.indexes
+            return None if is_new or not index.document.get("unique") else f"makes {name_of(index)} unique"
+        case SetValidator(collection, validator, _):
+            old = before.validators.get(collection, {})
+            is_looser = not validator or all(old.get(key) == rule for key, rule in validator.items())
+            return None if is_looser else f"adds rules to the validator of {collection}"
+
+
 if __name__ == "__main__":
-    found = on_sqlite()
+    found = [*on_sqlite(), *of_mongo(mongo_steps())]
     print("\n".join(found), file=sys.stderr, end="\n" if found else "")
     sys.exit(1 if found else 0)

@@ -15,7 +15,7 @@ from runtime.telemetry.tracing import start_tracing
 from services.notifications.audit.wiring import add_audit
 from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.wiring import add_mailbox, mail_delivery
-from services.notifications.domains import COLLECTIONS, MIGRATIONS, NOT_IMPLEMENTED, PERSONAL_DATA
+from services.notifications.domains import MIGRATIONS, NOT_IMPLEMENTED, PERSONAL_DATA
 from services.notifications.inbox.cache_invalidation import InvalidationRelay
 from services.notifications.inbox.wiring import add_inbox
 from services.notifications.logs.wiring import add_logs
@@ -33,7 +33,7 @@ async def main(settings: NotificationsSettings) -> None:
     uri, timeout = settings.mongodb_uri.get_secret_value(), settings.store_timeout
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
-            open_store(uri, COLLECTIONS, MIGRATIONS, pool_size=settings.pool_size, timeout=timeout)
+            open_store(uri, MIGRATIONS, pool_size=settings.pool_size, timeout=timeout)
         )
         signer = Signer("notifications", settings.call_keys)
         cache = CacheServiceStub(await stack.enter_async_context(connect(settings.cache_address, "cache", signer)))

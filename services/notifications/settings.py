@@ -2,19 +2,13 @@
 
 from datetime import timedelta
 
-from pydantic import SecretStr, field_validator
-from pymongo.errors import PyMongoError
-from pymongo.uri_parser import parse_uri
-
 from runtime.settings import Address, SealKeysField, ServiceSettings, from_env
 from services.notifications.delivery.email.settings import MailSettings
 from services.notifications.logs.levels import Level
-
-DEFAULT_DATABASE = "trivet"
-SCHEMES = ("mongodb://", "mongodb+srv://")
+from services.notifications.store.settings import MongoSettings
 
 
-class NotificationsSettings(ServiceSettings, MailSettings):
+class NotificationsSettings(MongoSettings, ServiceSettings, MailSettings):
     """The settings of the notifications service, in addition to those of every service."""
 
     port: int = from_env("TRIVET_NOTIFICATIONS_PORT", default=50052, ge=0, le=65535, description="The gRPC port.")
@@ -22,11 +16,6 @@ class NotificationsSettings(ServiceSettings, MailSettings):
         "TRIVET_CACHE_ADDRESS",
         default="127.0.0.1:50053",
         description="The gRPC address of the cache service: HOST:PORT.",
-    )
-    mongodb_uri: SecretStr = from_env(
-        "MONGODB_URI",
-        "MONGODB_URL",
-        description="MongoDB: mongodb://USER:PASSWORD@HOST:PORT/DATABASE or mongodb+srv://..., with TLS by ?tls=true.",
     )
     seal_keys: SealKeysField = from_env(
         "TRIVET_SEAL_KEYS",
@@ -84,19 +73,6 @@ class NotificationsSettings(ServiceSettings, MailSettings):
     audit_days: float = from_env(
         "TRIVET_AUDIT_DAYS", default=365, gt=0, le=3_650, description="How long audit events are kept, in days."
     )
-
-    @field_validator("mongodb_uri")
-    @classmethod
-    def _is_a_uri(cls, value: SecretStr) -> SecretStr:
-        uri = value.get_secret_value()
-        if not uri.startswith(SCHEMES):
-            raise ValueError("must begin with mongodb:// or mongodb+srv://")
-        if uri.startswith(SCHEMES[0]):  # mongodb+srv:// needs DNS, which can be down at the start
-            try:
-                parse_uri(uri)
-            except (PyMongoError, ValueError):  # their texts quote the URI with the password
-                raise ValueError("is not a MongoDB URI: mongodb://USER:PASSWORD@HOST:PORT/DATABASE?OPTIONS") from None
-        return value
 
     @property
     def store_timeout(self) -> float:

@@ -18,9 +18,9 @@ from ops.backup.documents.bson_stream import BsonSource
 from ops.backup.manifest import Checksum
 from ops.errors import CommandFailed, WrongSettings
 from services.notifications.domains import COLLECTIONS
-from services.notifications.settings import DEFAULT_DATABASE
 from services.notifications.store.indexes import EXPIRY
 from services.notifications.store.mongo import DURABLE
+from services.notifications.store.settings import DEFAULT_DATABASE
 
 BATCH = 1_000
 SELECTION_MS = 5_000

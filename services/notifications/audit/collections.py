@@ -2,7 +2,7 @@
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from services.notifications.store.indexes import EXPIRY, Collection
+from services.notifications.store.indexes import EXPIRY, Collection, types
 from services.notifications.store.personal_data import PersonalData
 
 AUDIT = Collection(
@@ -13,6 +13,7 @@ AUDIT = Collection(
         IndexModel([("kind", ASCENDING), ("time", DESCENDING), ("_id", DESCENDING)], name="by_kind"),
         EXPIRY,
     ),
+    validator=types(userId="string", kind="string", time="date", expiresAt="date"),
 )
 COLLECTIONS = (AUDIT,)
 # An erasure keeps the event without its personal part. Until an event expires, the audit must show what was done to an

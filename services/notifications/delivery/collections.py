@@ -2,7 +2,7 @@
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from services.notifications.store.indexes import EXPIRY, Collection
+from services.notifications.store.indexes import EXPIRY, Collection, types
 from services.notifications.store.personal_data import PersonalData
 
 DELIVERIES = Collection(
@@ -29,6 +29,14 @@ DELIVERIES = Collection(
             partialFilterExpression={"nextAttemptAt": {"$exists": True}},
         ),
         EXPIRY,
+    ),
+    validator=types(
+        notificationId="string",
+        userId="string",
+        status="string",
+        createdAt="date",
+        nextAttemptAt="date",
+        expiresAt="date",
     ),
 )
 COLLECTIONS = (DELIVERIES,)

@@ -2,7 +2,7 @@
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from services.notifications.store.indexes import EXPIRY, Collection
+from services.notifications.store.indexes import EXPIRY, Collection, types
 from services.notifications.store.personal_data import PersonalData
 
 NOTIFICATIONS = Collection(
@@ -31,6 +31,7 @@ NOTIFICATIONS = Collection(
         IndexModel([("status", ASCENDING)], name="unmigrated", partialFilterExpression={"status": {"$exists": True}}),
         EXPIRY,
     ),
+    validator=types(userId="string", read="bool", createdAt="date", expiresAt="date"),
 )
 PREFERENCES = Collection(
     "preferences",
@@ -38,6 +39,7 @@ PREFERENCES = Collection(
         # A user's preferences, for the pages of an export. The id of each is made of channel, topic and user.
         IndexModel([("userId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)], name="by_user"),
     ),
+    validator=types(userId="string", topic="string", enabled="bool", createdAt="date"),
 )
 COLLECTIONS = (NOTIFICATIONS, PREFERENCES)
 PERSONAL_DATA = (

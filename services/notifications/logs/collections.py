@@ -2,7 +2,7 @@
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from services.notifications.store.indexes import EXPIRY, Collection
+from services.notifications.store.indexes import EXPIRY, Collection, types
 from services.notifications.store.personal_data import PersonalData
 
 LOGS = Collection(
@@ -18,6 +18,7 @@ LOGS = Collection(
         EXPIRY,
     ),
     is_durable=False,
+    validator=types(userId="string", level="string", timestamp="date", expiresAt="date"),
 )
 COLLECTIONS = (LOGS,)
 PERSONAL_DATA = (PersonalData("log", LOGS, "timestamp"),)

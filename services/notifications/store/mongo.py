@@ -18,11 +18,13 @@ from runtime.background.tasks import Tasks, end
 from runtime.errors import DeadlineExceeded, Unavailable
 from runtime.paging import FIRST_CHUNK, M, Page
 from runtime.telemetry.tracing import store_call
-from services.notifications.settings import DEFAULT_DATABASE
 from services.notifications.store import pymongo_patch, server_errors
 from services.notifications.store.indexes import Collection
 from services.notifications.store.pool_metrics import PoolGauges
 from services.notifications.store.query_slots import LONG_PAGES, QuerySlots
+from services.notifications.store.schema.migrate import BUILD_SECONDS
+from services.notifications.store.schema.schema_check import SchemaCheck, SchemaTooNewError
+from services.notifications.store.settings import DEFAULT_DATABASE
 from trivet.client.deadline import remaining
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ SERVER_SELECTION_MS = 1_000
 HEARTBEAT_MS = 500
 INDEX_SECONDS = 30.0
 RETRY_SECONDS = 0.3
+PING = "ping"
 PERMANENT_RETRY_SECONDS = 2.0
 OVERRUN_SECONDS = 0.02
 LOG_AGAIN_SECONDS = 60.0
@@ -55,7 +58,6 @@ class Store:
         self,
         client: AsyncMongoClient[Document],
         database: str,
-        collections: Iterable[Collection],
         migrations: Iterable["Migration"] = (),
         *,
         timeout: float,
@@ -70,8 +72,8 @@ class Store:
         self._tasks = Tasks("mongodb", limit=connections)
         self.is_prepared = False
         self._log_outage_from = 0.0
+        self._schema = SchemaCheck()
         self.database = client[database]
-        self._collections = tuple(collections)
         self._migrations = tuple(migrations)
 
     def collection(self, declared: Collection) -> AsyncCollection[Document]:
@@ -87,7 +89,11 @@ class Store:
         deadline ends first. After either, a write can have been done.
         """
         if not self.is_prepared:
-            raise Unavailable("STORE_UNAVAILABLE", "not ready: waiting for MongoDB or a migration")
+            raise self._schema.refusal or Unavailable(
+                "STORE_UNAVAILABLE", "not ready: waiting for MongoDB or a migration"
+            )
+        if self._schema.refusal is not None and operation != PING:
+            raise self._schema.refusal
         limit = remaining(self._timeout)
         if limit <= 0:
             raise _deadline_exceeded()
@@ -137,6 +143,11 @@ class Store:
             self._log_outage_from = now + LOG_AGAIN_SECONDS
             await self._log_failure(error)
 
+    @property
+    def schema_refusal(self) -> Unavailable | None:
+        """Why the schema cannot be worked with, None if it can."""
+        return self._schema.refusal
+
     async def drain(self) -> None:
         """Wait for driver calls whose callers have left, up to the store's time-out."""
         await self._tasks.drain(self._timeout)
@@ -144,9 +155,10 @@ class Store:
     async def ping(self) -> None:
         """Read from the store. Raises Unavailable if that fails, and until the indexes and migrations are done.
 
-        A read, because a server whose storage has failed still answers the command `ping`.
+        A read, because a server whose storage has failed still answers the command `ping`. It reads the schema's
+        history, and raises Unavailable for a schema that this code cannot work with.
         """
-        await self.run("ping", lambda: self.collection(self._collections[0]).find_one({}, {"_id": 1}))
+        await self.run(PING, lambda: self._schema.look(self.database))
 
     async def prepare(self) -> None:
         """Create the indexes and run the migrations. Retry until both are done.
@@ -156,12 +168,13 @@ class Store:
         last = ""
         while not self.is_prepared:
             try:
-                with pymongo.timeout(INDEX_SECONDS):
-                    for each in self._collections:
-                        await self.collection(each).create_indexes(list(each.indexes))
+                with pymongo.timeout(BUILD_SECONDS):
+                    await self._schema.prepare(self.database)
                 for migrate in self._migrations:
                     await self._migrate(migrate)
                 self.is_prepared = True
+            except SchemaTooNewError:  # the log has it
+                await asyncio.sleep(PERMANENT_RETRY_SECONDS)
             except Exception as error:  # whatever fails, the next attempt can succeed
                 pause = PERMANENT_RETRY_SECONDS if server_errors.is_permanent(error) else RETRY_SECONDS
                 if (reason := f"{type(error).__name__} {getattr(error, 'code', '')}") != last:
@@ -208,7 +221,6 @@ beside other processes of this version and the previous one."""
 @asynccontextmanager
 async def open_store(
     uri: str,
-    collections: Iterable[Collection],
     migrations: Iterable[Migration] = (),
     *,
     pool_size: int = 20,
@@ -229,7 +241,7 @@ async def open_store(
         event_listeners=[PoolGauges()],
     )
     database = urlsplit(uri).path.strip("/") or DEFAULT_DATABASE
-    store = Store(client, database, collections, migrations, timeout=timeout, connections=pool_size)
+    store = Store(client, database, migrations, timeout=timeout, connections=pool_size)
     preparing = asyncio.create_task(store.prepare())
     try:
         yield store

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 from runtime.clock import Clock, utc_now
 from runtime.errors import FailedPrecondition
-from services.notifications.store.indexes import EXPIRY, Collection
+from services.notifications.store.indexes import EXPIRY, Collection, types
 from services.notifications.store.mongo import Store
 
-TOMBSTONES = Collection("erasures", (EXPIRY,))
+TOMBSTONES = Collection("erasures", (EXPIRY,), validator=types(erasedAt="date", expiresAt="date"))
 COLLECTIONS = (TOMBSTONES,)
 
 

@@ -20,7 +20,7 @@ from services.notifications.delivery.email.mail_policy import MailPolicy
 from services.notifications.delivery.email.mailbox import Mailbox
 from services.notifications.delivery.email.sealed_mail import SealedMail
 from services.notifications.delivery.queue import Queue
-from services.notifications.domains import COLLECTIONS, PERSONAL_DATA
+from services.notifications.domains import PERSONAL_DATA
 from services.notifications.inbox.draft import Draft
 from services.notifications.inbox.notifications import Notifications, Selection
 from services.notifications.inbox.preferences import Preferences
@@ -199,6 +199,6 @@ async def drop(server: Engine, name: str) -> None:
 
 @pytest.fixture
 async def at(database_url: str) -> AsyncIterator[House]:
-    async with open_store(database_url, COLLECTIONS, timeout=10.0) as store:
+    async with open_store(database_url, timeout=10.0) as store:
         await until(lambda: store.is_prepared, 10)
         yield house(store)

@@ -9,7 +9,7 @@ from pymongo.errors import DuplicateKeyError
 from runtime.ids import new_id
 from services.notifications.delivery.deliveries import BATCH, Deliveries, migrate
 from services.notifications.delivery.email.message import Email
-from services.notifications.domains import COLLECTIONS, MIGRATIONS
+from services.notifications.domains import MIGRATIONS
 from services.notifications.inbox.draft import Draft
 from services.notifications.inbox.messages import encode_notification
 from services.notifications.store.mongo import Document, open_store
@@ -245,7 +245,7 @@ async def test_a_mail_whose_older_worker_died_is_due_once_its_lease_has_ended(at
 async def test_more_than_one_batch_is_migrated_before_the_store_is_ready(at: House, database_url: str) -> None:
     for _ in range(BATCH + 1):
         await waiting(at)
-    async with open_store(database_url, COLLECTIONS, MIGRATIONS, timeout=10.0) as store:
+    async with open_store(database_url, MIGRATIONS, timeout=10.0) as store:
         await until(lambda: store.is_prepared, 30)
         assert await store.database.deliveries.count_documents({}) == BATCH + 1
 

@@ -8,7 +8,6 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
-from services.notifications.domains import COLLECTIONS
 from services.notifications.store.mongo import Document, Store
 
 READS = ("find", "aggregate")
@@ -51,7 +50,7 @@ class Plan:
 async def recorded_store(url: str, name: str) -> AsyncIterator[tuple[Store, Recorder]]:
     recorder = Recorder()
     client: AsyncMongoClient[Document] = AsyncMongoClient(url, tz_aware=True, event_listeners=[recorder])
-    store = Store(client, name, COLLECTIONS, timeout=10.0, connections=20)
+    store = Store(client, name, timeout=10.0, connections=20)
     await store.prepare()
     try:
         yield store, recorder

@@ -12,7 +12,6 @@ from pymongo.monitoring import ConnectionCreatedEvent
 from runtime.errors import DeadlineExceeded, Unavailable
 from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import MailPolicy
-from services.notifications.domains import COLLECTIONS
 from services.notifications.inbox.notifications import Notifications
 from services.notifications.inbox.preferences import Preferences
 from services.notifications.store.mongo import Store, open_store
@@ -47,7 +46,7 @@ def created(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 async def store(created: list[int], database_url: str) -> AsyncIterator[Store]:
-    async with open_store(database_url, COLLECTIONS, pool_size=POOL, timeout=10.0) as opened:
+    async with open_store(database_url, pool_size=POOL, timeout=10.0) as opened:
         await until(lambda: opened.is_prepared, 10)
         yield opened
 
@@ -125,7 +124,7 @@ async def test_a_deadline_that_is_the_callers_is_not_blamed_on_the_store(
     own_server: Engine,
 ) -> None:
     """R5: the store takes a second, and the caller has less."""
-    async with open_store(f"{own_server.url}/trivet", COLLECTIONS, timeout=10.0) as store:
+    async with open_store(f"{own_server.url}/trivet", timeout=10.0) as store:
         await until(lambda: store.is_prepared, 10)
         async with failing(own_server, "find", blockConnection=True, blockTimeMS=1_000):
             with pytest.raises(DeadlineExceeded), within(0.005 + milliseconds / 1_000):
@@ -133,7 +132,7 @@ async def test_a_deadline_that_is_the_callers_is_not_blamed_on_the_store(
 
 
 async def test_a_time_out_that_is_the_stores_is_unavailable(own_server: Engine) -> None:
-    async with open_store(f"{own_server.url}/trivet", COLLECTIONS, timeout=0.3) as store:
+    async with open_store(f"{own_server.url}/trivet", timeout=0.3) as store:
         await until(lambda: store.is_prepared, 10)
         async with failing(own_server, "find", blockConnection=True, blockTimeMS=1_000):
             with pytest.raises(Unavailable), within(5):

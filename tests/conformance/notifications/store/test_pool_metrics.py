@@ -4,7 +4,6 @@ import asyncio
 
 from prometheus_client import REGISTRY
 
-from services.notifications.domains import COLLECTIONS
 from services.notifications.store.mongo import open_store
 from tests.harness.waiting import until
 
@@ -16,7 +15,7 @@ def gauge(name: str) -> float:
 async def test_connections_are_counted_while_they_are_held_and_while_they_are_open(database_url: str) -> None:
     """2.8: pool use; never more than the pool may have."""
     open_before, held_before, most = gauge("size"), gauge("in_use"), 0.0
-    async with open_store(database_url, COLLECTIONS, pool_size=3, timeout=10.0) as store:
+    async with open_store(database_url, pool_size=3, timeout=10.0) as store:
         await until(lambda: store.is_prepared, 10)
         pings = [asyncio.create_task(store.ping()) for _ in range(30)]
         while not all(ping.done() for ping in pings):

@@ -11,7 +11,6 @@ import pytest
 from runtime.errors import ServiceError, Unavailable
 from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import MailPolicy
-from services.notifications.domains import COLLECTIONS
 from services.notifications.inbox.notifications import Notifications, Selection
 from services.notifications.inbox.preferences import Preferences
 from services.notifications.logs.query import LogFilter, LogReader
@@ -31,7 +30,7 @@ DAY = timedelta(days=1)
 @pytest.fixture
 async def slow(own_server: Engine) -> AsyncIterator[Store]:
     """A store that takes a second for every search of ours, and few connections to it."""
-    async with open_store(f"{own_server.url}/trivet", COLLECTIONS, pool_size=POOL) as store:
+    async with open_store(f"{own_server.url}/trivet", pool_size=POOL) as store:
         await until(lambda: store.is_prepared, 10)
         async with failing(own_server, "find", blockConnection=True, blockTimeMS=SLOW_MS):
             yield store

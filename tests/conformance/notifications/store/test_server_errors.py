@@ -8,7 +8,6 @@ from pymongo.errors import AutoReconnect, BulkWriteError, ConfigurationError, Ex
 
 from runtime.errors import Unavailable
 from runtime.ids import new_id
-from services.notifications.domains import COLLECTIONS
 from services.notifications.store.bulk_writes import insert_missing
 from services.notifications.store.mongo import open_store
 from services.notifications.store.server_errors import TESTED_SERVERS, is_permanent, is_server_failure, version_of
@@ -39,7 +38,7 @@ async def test_a_server_that_refuses_the_indexes_is_named_once_as_an_error(
     name: str,
     mend: str,
 ) -> None:
-    async with open_store(f"{own_server.url}/refusals{code}", COLLECTIONS, timeout=2.0) as store:
+    async with open_store(f"{own_server.url}/refusals{code}", timeout=2.0) as store:
         async with failing(own_server, "createIndexes", errorCode=code):
             await until(lambda: bool(errors(caplog)), 10)
             with pytest.raises(Unavailable):
@@ -52,7 +51,7 @@ async def test_a_server_that_refuses_the_indexes_is_named_once_as_an_error(
 
 
 async def test_what_passes_by_itself_is_a_warning(own_server: Engine, caplog: pytest.LogCaptureFixture) -> None:
-    async with open_store(f"{own_server.url}/passing", COLLECTIONS, timeout=2.0) as store:
+    async with open_store(f"{own_server.url}/passing", timeout=2.0) as store:
         async with failing(own_server, "createIndexes", errorCode=91):
             await until(
                 lambda: any("cannot create the indexes yet" in record.getMessage() for record in caplog.records), 10
@@ -65,7 +64,7 @@ async def test_rights_that_are_taken_away_later_are_named_once_and_not_taken_for
     own_server: Engine,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with open_store(f"{own_server.url}/rights", COLLECTIONS, timeout=2.0) as store:
+    async with open_store(f"{own_server.url}/rights", timeout=2.0) as store:
         await until(lambda: store.is_prepared, 10)
         async with failing(own_server, "find", errorCode=13):
             for _ in range(3):
@@ -81,7 +80,7 @@ async def test_rights_that_are_taken_away_later_are_named_once_and_not_taken_for
 async def test_a_server_that_fails_is_unavailable_and_not_our_mistake(
     own_server: Engine, caplog: pytest.LogCaptureFixture, code: int, name: str, command: str
 ) -> None:
-    async with open_store(f"{own_server.url}/failed", COLLECTIONS, timeout=2.0) as store:
+    async with open_store(f"{own_server.url}/failed", timeout=2.0) as store:
         await until(lambda: store.is_prepared, 10)
         rows = store.database.notifications
         work = {"find": lambda: rows.find_one({}), "insert": lambda: insert_missing(rows, [{"_id": new_id()}])}[command]

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 
 import pytest
+from pymongo import IndexModel
 from sqlalchemy import MetaData
 
-from ops.schema.expand_contract import Field, Snapshot, breaches, on_sqlite
+from ops.schema.expand_contract import Field, Snapshot, breaches, of_mongo, on_sqlite
 from services.identity.store.schema.steps import Step
+from services.notifications.store.schema.changes import AddIndex, Change, DropIndex, Migration, SetValidator
+from services.notifications.store.schema.steps import steps as mongo_steps
 
 NULL = Field(is_optional=True, is_nullable=True)
 NEEDED = Field(is_optional=False, is_nullable=False)
@@ -85,3 +88,29 @@ def test_what_is_retired_is_there_and_need_not_be_written() -> None:
 def test_a_drop_that_is_named_and_not_done_is_refused() -> None:
     (line,) = found((step("0001", "0.1.0", drops=("users.nickname",)), FIRST))
     assert line == "0001 names users.nickname in `drops` and does not drop it"
+
+
+UNIQUE = AddIndex("logs", IndexModel([("traceId", 1)], name="by_trace", unique=True))
+DROPPED = DropIndex("logs", IndexModel([("level", 1)], name="by_level"))
+RULES = SetValidator("logs", {"required": ["level"]}, {})
+
+
+def test_the_migrations_of_mongodb_break_nothing() -> None:
+    assert list(of_mongo(mongo_steps())) == []
+
+
+@pytest.mark.parametrize("change", [UNIQUE, DROPPED, RULES])
+def test_what_older_code_cannot_live_with_needs_code_of_an_earlier_release(change: Change) -> None:
+    first = Migration(1, "", "0.1.0", (AddIndex("logs", IndexModel([("level", 1)], name="by_level")),))
+    (line,) = of_mongo([first, Migration(2, "", "0.2.0", (change,))])
+    assert "which code of the release before 0.2.0 does not know" in line
+    assert list(of_mongo([first, Migration(2, "", "0.2.0", (change,), needs=1)])) == []
+    (line,) = of_mongo([first, Migration(2, "", "0.2.0", ()), Migration(3, "", "0.2.0", (change,), needs=2)])
+    assert "of MongoDB" in line
+
+
+def test_a_rule_that_goes_and_an_index_that_is_added_break_nothing() -> None:
+    first = Migration(1, "", "0.1.0", (RULES,))
+    looser = SetValidator("logs", {}, RULES.validator)
+    added = AddIndex("logs", IndexModel([("traceId", 1)], name="by_trace"))
+    assert list(of_mongo([first, Migration(2, "", "0.2.0", (looser, added))])) == []

@@ -1,0 +1,1 @@
+"""The schema of MongoDB: indexes and validators, and the numbered migrations that make them."""

@@ -1,0 +1,62 @@
+"""Whether MongoDB's schema is one that this code can work with."""
+
+import logging
+
+from runtime.errors import Unavailable
+from services.notifications.store.schema import history, migrate
+from services.notifications.store.schema.history import Database, MigrationStatus
+from services.notifications.store.schema.steps import steps
+
+logger = logging.getLogger(__name__)
+NEWER = "MongoDB's schema is %s, later than this version's %s; its history says that this version can work on it"
+TOO_NEW = (
+    "MongoDB's schema is %s, which this version cannot work with: it was made for %s. Run the version that migrated "
+    "the database, or take its migrations back with that version's `trivet db rollback`"
+)
+OUTDATED = "MongoDB's schema is %s and must be %s: run `trivet db migrate`, or restart the service"
+
+
+class SchemaTooNewError(Exception):
+    """A later version has migrated the database, and its history does not say that it serves this code."""
+
+
+class SchemaCheck:
+    """Migrates the schema at the start, and looks at it with every ping. The log says once what is wrong."""
+
+    def __init__(self) -> None:
+        self.refusal: Unavailable | None = None
+        self._logged = 0
+
+    async def prepare(self, database: Database) -> None:
+        """Run the missing migrations. Raises SchemaTooNewError, and the driver's errors."""
+        found = await history.status(database, steps())
+        if not found.is_newer:
+            await migrate.upgrade(database)
+            found = await history.status(database, steps())
+        self._judge(found)
+        if self.refusal is not None and found.is_newer:
+            raise SchemaTooNewError
+
+    async def look(self, database: Database) -> None:
+        """Raise Unavailable while the schema is not one to work with (SCHEMA_OUTDATED, SCHEMA_TOO_NEW).
+
+        A service that runs does not migrate again: the operator rolled back for a reason.
+        """
+        self._judge(await history.status(database, steps()))
+        if self.refusal is not None:
+            raise self.refusal
+
+    def _judge(self, found: MigrationStatus) -> None:
+        is_new, self._logged = found.current != self._logged, found.current
+        self.refusal = None
+        if found.is_newer and found.serves_this_code:
+            if is_new:
+                logger.warning(NEWER, found.current, found.head)
+        elif found.is_newer:
+            self.refusal = Unavailable("SCHEMA_TOO_NEW", "MongoDB's schema is newer than this service can work with")
+            if is_new:
+                logger.error(TOO_NEW, found.current, found.head)
+        elif found.pending:
+            self.refusal = Unavailable("SCHEMA_OUTDATED", "MongoDB's schema is older than this service")
+            if is_new:
+                logger.error(OUTDATED, found.current, found.head)
