@@ -5,7 +5,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from ops.backup.command import app as backup
+from ops.backup.commands import app as backup
 from ops.errors import WRONG
 from ops.exit_status import status_of, tell
 from ops.identity.exporting.command import app as exporting

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator
 
+from ops.backup.retention import DEFAULT, Rules, rules_in
+from ops.errors import WrongSettings
 from ops.settings import OpsSettings
 from runtime.settings import Words, from_env
 
@@ -20,6 +22,16 @@ class BackupSettings(OpsSettings):
     identity: Path | None = from_env(
         "TRIVET_BACKUP_IDENTITY", default=None, description="The file with the private key that opens backups."
     )
+    every_hours: float = from_env(
+        "TRIVET_BACKUP_EVERY_HOURS",
+        default=0,
+        ge=0,
+        le=8_760,
+        description="The hours between two backups that `trivet run` makes. 0 makes none.",
+    )
+    keep: str = from_env(
+        "TRIVET_BACKUP_KEEP", default=DEFAULT, description="Which backups stay: the newest of each hour, day and so on."
+    )
     mongodb_uri: SecretStr = from_env(
         "MONGODB_URI",
         "MONGODB_URL",
@@ -30,3 +42,16 @@ class BackupSettings(OpsSettings):
         "REDIS_URL", default=SecretStr(""), description="Redis: redis://, rediss:// (TLS) or unix://."
     )
     prefix: str = from_env("TRIVET_CACHE_PREFIX", default="trivet:", description="The prefix of all keys in Redis.")
+
+    @field_validator("keep")
+    @classmethod
+    def _says_what_to_keep(cls, value: str) -> str:
+        try:
+            rules_in(value)
+        except WrongSettings as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @property
+    def rules(self) -> Rules:
+        return rules_in(self.keep)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ops import ROOT
+from ops.backup.settings import BackupSettings
+from ops.backup.stack_process import process_of
 from ops.keys.pair_keys import SERVICES
 from ops.settings import StackSettings
 from ops.stack import environment
@@ -29,11 +31,13 @@ class Layout:
     ports: Ports
     stores: Stores
     on_terminal: bool
+    backup: BackupSettings
     stack_id: str = field(default_factory=new_stack_id)
 
     def tiers(self) -> list[list[ProcessSpec]]:
         """Return the processes in the order of shutdown."""
-        return [[self._process("gateway")], [self._process(name) for name in SERVICES], self.stores.processes]
+        first = [self._process("gateway"), *self._backup()]
+        return [first, [self._process(name) for name in SERVICES], self.stores.processes]
 
     @property
     def running(self) -> Running:
@@ -42,7 +46,9 @@ class Layout:
 
     def addresses(self, folder: Path) -> list[tuple[str, str]]:
         """Return labels and addresses for the operator. `folder` is the data folder."""
-        metrics = self.ports.metrics | {
+        backup = {"backup": self.ports.backup_metrics} if self.backup.every_hours else {}
+        metrics = self.ports.metrics | backup
+        metrics |= {
             f"gateway-{worker + 1}": self.ports.metrics["gateway"] + worker
             for worker in range(1, self.settings.gateway_workers)
         }
@@ -61,6 +67,17 @@ class Layout:
         if name == "gateway":
             return ProcessSpec(name, command, own, self._host, self.ports.http, probes.is_ready)
         return ProcessSpec(name, command, own, self._host, self.ports.services[name], probes.serves)
+
+    def _backup(self) -> list[ProcessSpec]:
+        """Return the process that makes the backups, if there is a schedule."""
+        settings = self.settings
+        made = {
+            **self.stores.environment,
+            "TRIVET_ENV": settings.environment.value,
+            "TRIVET_SECRET": secret(settings),
+            "TRIVET_DATA": str(settings.data_folder),
+        }
+        return process_of(self.backup, made, self._host, self.ports.backup_metrics)
 
     def _made(self, name: str) -> dict[str, str]:
         """Return the variables that the stack sets for a process."""

@@ -27,6 +27,8 @@ class Ports:
     metrics: dict[str, int]
     """The gateway's port is that of its first worker. Those of further workers follow it."""
     stores: dict[str, int]
+    backup_metrics: int
+    """The port of /metrics of the process that makes the backups."""
     moved: dict[str, tuple[int, int]]
     """Services whose default port was in use: that port, and the free one instead."""
 
@@ -87,6 +89,7 @@ def choose(settings: StackSettings) -> Ports:
             "gateway": first + count,
         },
         stores={name: next(spare) for name in ("secantusdb", "valkey")},
+        backup_metrics=next(spare),
         moved=moved,
     )
 

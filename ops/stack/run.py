@@ -2,7 +2,9 @@
 
 import time
 
+from ops.backup.settings import BackupSettings
 from ops.settings import StackSettings
+from ops.settings_reader import read_settings
 from ops.stack import environment, ports, stack_plan, stores
 from ops.stack.console import StackConsole
 from ops.stack.data_folder import locked
@@ -13,12 +15,17 @@ from ops.stack.stack_plan import StackPlan
 def main() -> None:
     """Read the settings, make the plan, and become the program that runs it. Raises CommandFailed."""
     settings = environment.read(StackSettings)
+    backup = read_settings(BackupSettings)
+    if backup.every_hours:
+        from ops.backup.destinations.addresses import destination_at
+
+        destination_at(backup.to)
     began = time.monotonic()
     console = StackConsole()
     chosen = ports.choose(settings)
     folder = settings.data_folder
     with locked(folder) as lock:
-        layout = Layout(settings, chosen, stores.choose(settings, folder, chosen), console.is_terminal)
+        layout = Layout(settings, chosen, stores.choose(settings, folder, chosen), console.is_terminal, backup)
         for name, (taken, instead) in chosen.moved.items():
             console.say(f"port {taken} is taken, {name} listens on {instead}")
         plan = StackPlan(
