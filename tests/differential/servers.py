@@ -14,7 +14,7 @@ import httpx
 
 from tests.differential.normal import SECRET
 from tests.differential.site import BASE_URL, Mail
-from tests.harness.child_processes import as_child
+from tests.harness.child_processes import start
 from tests.harness.clients import UNLIMITED
 from tests.harness.processes import ROOT
 from tests.harness.whole import Stores, Whole, whole
@@ -88,7 +88,7 @@ def original(variant: str, database_url: str) -> Iterator[Server]:
     environment = {"PATH": os.environ["PATH"], "NODE_ENV": "production"}
     with (
         tempfile.TemporaryFile("w+") as log,  # it writes a stack for whatever it refuses
-        subprocess.Popen(as_child(command), env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+        start(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as process,
     ):
         assert process.stdout is not None
         try:

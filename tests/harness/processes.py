@@ -19,7 +19,7 @@ from grpc_health.v1 import health_pb2
 
 from ops.keys.pair_keys import SEALING, SERVICES, accept_keys, pair_key, seal_keys
 from ops.stack.environment import SIGNING
-from tests.harness.child_processes import as_child
+from tests.harness.child_processes import start
 from tests.harness.ports import free_port
 from trivet.client import Channel, Signer, connect
 
@@ -45,8 +45,8 @@ class Process:
     def start(self) -> None:
         module = "gateway" if self.name == "gateway" else f"services.{self.name}"
         with self.log.open("ab") as log:
-            self.popen = subprocess.Popen(
-                as_child([sys.executable, "-m", module]), env=dict(self.environment), stdout=log, stderr=log, cwd=ROOT
+            self.popen = start(
+                [sys.executable, "-m", module], env=dict(self.environment), stdout=log, stderr=log, cwd=ROOT
             )
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.harness.child_processes import as_child
+from tests.harness.child_processes import start
 from tests.harness.clients import LIMITED
 from tests.harness.processes import ROOT, SECRET
 
@@ -30,8 +30,8 @@ class Stack:
         self._printed: list[str] = []
         self._changed = threading.Condition()
         with log.open("ab") as errors:
-            self.process = subprocess.Popen(
-                as_child([ROOT / "bin/trivet", "run"]),
+            self.process: subprocess.Popen[str] = start(
+                [ROOT / "bin/trivet", "run"],
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -52,7 +52,7 @@ class DeleteUser(msgspec.Struct):
 @Description(
     answers=(Deletion,),
     calls=("VerificationService.RequestUserDeletion", "VerificationService.DeleteUserWithToken"),
-    without_body={404: "Without a body, if users cannot delete their own account here."},
+    without_body={404: "The answer has no body if users cannot delete their own account here."},
 )
 async def delete_user(context: AuthContext, body: DeleteUser) -> Response:
     """Delete the caller's account, or mail a link for that. It takes a password, a mailed token or a fresh session."""

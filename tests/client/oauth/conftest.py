@@ -13,7 +13,7 @@ import pytest
 
 from tests.api.auth.conftest import ORIGIN, Site, running_site
 from tests.conftest import Engines
-from tests.harness.child_processes import as_child
+from tests.harness.child_processes import start
 from tests.harness.processes import Process
 from tests.oauth.browsing import Visitor, visitor
 from tests.oauth.conftest import named
@@ -63,7 +63,7 @@ def certified(node: str) -> Iterator[str]:
     """Run an oidc-provider; yield its issuer."""
     command = [node, str(HERE / "server.mjs"), CLIENT_ID, CLIENT_SECRET, *REDIRECTS]
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
-    with subprocess.Popen(as_child(command), stdout=subprocess.PIPE, text=True, env=environment) as running:
+    with start(command, stdout=subprocess.PIPE, text=True, env=environment) as running:
         try:
             assert running.stdout is not None
             issuer = running.stdout.readline().strip()

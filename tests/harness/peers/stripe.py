@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from stripe import WebhookSignature
 
-from tests.harness.child_processes import as_child
+from tests.harness.child_processes import start
 from tests.harness.ports import free_port
 from tests.harness.waiting import eventually
 
@@ -120,7 +120,7 @@ def localstripe() -> Iterator[Stripe]:
     """Run localstripe on a free port."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    running = subprocess.Popen(as_child([sys.executable, "-c", RUN, str(port)]), stdout=subprocess.DEVNULL)
+    running = start([sys.executable, "-c", RUN, str(port)], stdout=subprocess.DEVNULL)
     try:
         with httpx.Client(base_url=url, auth=(API_KEY, ""), timeout=10) as client:
             eventually(lambda: is_up(client), seconds=20)

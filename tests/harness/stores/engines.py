@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.harness.child_processes import as_child
+from tests.harness.child_processes import as_child, start
 from tests.harness.ports import free_port
 
 START_SECONDS = 60
@@ -84,13 +84,13 @@ def running(
     """Start the server, wait until its port answers, and end it afterwards. `engine.restart` starts it anew."""
     log = (folder / "server.log").open("ab")
 
-    def start() -> None:
-        engine.process = subprocess.Popen(as_child(command, user=user), stdout=log, stderr=log, cwd=folder)
+    def restart() -> None:
+        engine.process = start(command, user=user, stdout=log, stderr=log, cwd=folder)
         wait_for_port(port, engine.process, folder / "server.log")
 
-    engine.folder, engine.restart = folder, start
+    engine.folder, engine.restart = folder, restart
     try:
-        start()
+        restart()
         yield engine
     finally:
         if engine.process is not None:

@@ -4,15 +4,19 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.harness import child_processes
+from tests.harness.child_processes import NoSetprivError, as_child, find_setpriv, start
 from tests.harness.processes import ROOT
 from tests.harness.stack import is_running
 from tests.harness.stores.engines import other_user
 from tests.harness.waiting import eventually
 
+needs_setpriv = pytest.mark.skipif(find_setpriv() is None, reason="setpriv of util-linux is missing")
 PATHS = {"PYTHONPATH": f"{ROOT / 'protos'}{os.pathsep}{ROOT}"}
 START = "import subprocess as s, sys; from tests.harness.child_processes import as_child; "
 SLEEP = "['sleep', '600']"
@@ -29,7 +33,7 @@ def test_it_stays(engine):
 """
 
 
-def start(command: str, user: str = "") -> tuple["subprocess.Popen[str]", int]:
+def started_by_a_program(command: str, user: str = "") -> tuple["subprocess.Popen[str]", int]:
     """Run a program that starts `command` and waits for it; return the program and the pid of what it started."""
     program = f"{START}started = s.Popen({command}, stdout=s.DEVNULL); print(started.pid, flush=True); started.wait()"
     running = subprocess.Popen(
@@ -37,8 +41,13 @@ def start(command: str, user: str = "") -> tuple["subprocess.Popen[str]", int]:
     )
     assert running.stdout is not None
     server = int(running.stdout.readline())
-    eventually(lambda: Path(f"/proc/{server}/comm").read_text() == "sleep\n", seconds=10)
+    wait_until_asleep(server)
     return running, server
+
+
+def wait_until_asleep(pid: int) -> None:
+    """Wait until setpriv has become the program: before, the kernel does not know what to end."""
+    eventually(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n", seconds=10)
 
 
 def kill(running: "subprocess.Popen[str]", signum: signal.Signals) -> None:
@@ -46,10 +55,11 @@ def kill(running: "subprocess.Popen[str]", signum: signal.Signals) -> None:
     running.communicate(timeout=60)
 
 
+@needs_setpriv
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("user", ["", other_user() or ""], ids=["same user", "other user"])
 def test_a_server_ends_with_the_process_that_started_it(user: str, signum: signal.Signals) -> None:
-    running, server = start(AS_CHILD, user)
+    running, server = started_by_a_program(AS_CHILD, user)
     assert is_running(server)
     kill(running, signum)
     eventually(lambda: not is_running(server), seconds=10)
@@ -57,7 +67,7 @@ def test_a_server_ends_with_the_process_that_started_it(user: str, signum: signa
 
 def test_a_server_that_is_started_plainly_stays() -> None:
     """With the protection off."""
-    running, server = start(SLEEP)
+    running, server = started_by_a_program(SLEEP)
     try:
         kill(running, signal.SIGKILL)
         assert is_running(server)
@@ -65,6 +75,32 @@ def test_a_server_that_is_started_plainly_stays() -> None:
         os.kill(server, signal.SIGKILL)
 
 
+@needs_setpriv
+def test_a_server_outlives_the_thread_that_asked_for_it() -> None:
+    """With the protection off, a program that the thread itself started ends with it."""
+    with ThreadPoolExecutor(1) as threads:
+        server = threads.submit(start, ["sleep", "600"]).result()
+        unprotected = threads.submit(subprocess.Popen, as_child(["sleep", "600"])).result()
+        wait_until_asleep(server.pid)
+        wait_until_asleep(unprotected.pid)
+    try:
+        assert unprotected.wait(10) == -signal.SIGTERM
+        assert server.poll() is None
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_without_setpriv_a_program_starts_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS; a change of the user needs setpriv."""
+    monkeypatch.setattr(child_processes, "find_setpriv", lambda: None)
+    assert as_child(["sleep", Path("600")]) == ["sleep", "600"]
+    assert start(["true"]).wait(10) == 0
+    with pytest.raises(NoSetprivError, match="install util-linux"):
+        as_child(["true"], user="nobody")
+
+
+@needs_setpriv
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_engines_end_with_a_parallel_run_that_is_interrupted(signum: signal.Signals, tmp_path: Path) -> None:

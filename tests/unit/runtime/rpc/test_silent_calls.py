@@ -26,7 +26,8 @@ GET_USER = f"/{SERVICE}/GetUser"
 CHECK = "/grpc.health.v1.Health/Check"
 WATCH = "/grpc.health.v1.Health/Watch"
 REFLECT = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
-SOON = 3.0
+SOON = 9.0
+"""Shorter than TRIVET_CALL_LIMIT_SECONDS is by default."""
 
 
 def silent(channel: aio.Channel, method: str, metadata: Any = ()) -> Any:
