@@ -30,6 +30,7 @@ TITLES = {
     "MongoSettings": "Notifications",
     "NotificationsSettings": "Notifications",
     "MailSettings": "Notifications: the mail server",
+    "RedisSettings": "The cache",
     "CacheSettings": "The cache",
     "OpsSettings": "The trivet command and the whole stack",
     "StackSettings": "The trivet command and the whole stack",

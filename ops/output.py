@@ -27,16 +27,16 @@ def moment(time: datetime | None) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S}" if time else "-"
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under headings. Colors are used only on a terminal."""
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str | None] = ()) -> None:
+    """Print rows under headings. Colors are used only on a terminal; `styles` has those of each row, if any."""
     console = Console(highlight=False, emoji=False, markup=False)
     if not console.is_terminal:
         console.width = WIDE
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         shown.add_column(heading, overflow="fold")
-    for row in rows:
-        shown.add_row(*(Text(plain(cell)) for cell in row))
+    for place, row in enumerate(rows):
+        shown.add_row(*(Text(plain(cell)) for cell in row), style=styles[place] if styles else None)
     console.print(shown)
 
 

@@ -181,6 +181,14 @@ def create(name: Name, store: Annotated[Store, typer.Option(help="The store to m
 
 
 @app.command()
+def stats(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Print the rows and bytes of tables, collections and Redis, their growth, and how often indexes are used."""
+    from ops.schema.stats.command import show
+
+    show(json=json)
+
+
+@app.command()
 def push() -> None:
     """Bring the tables to the code without a migration. Only in development; data of dropped columns is lost."""
     refuse_in_production("push", "write a migration with `trivet db generate`, and run `trivet db migrate`")

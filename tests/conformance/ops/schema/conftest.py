@@ -3,6 +3,7 @@
 import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,13 +28,19 @@ def empty_url(request: pytest.FixtureRequest, engine: Engines, tmp_path: Path) -
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/trivet.db"
         return
-    server = engine.get(request.param).url
+    with empty_database(engine.get(request.param).url) as url:
+        yield url
+
+
+@contextmanager
+def empty_database(server: str) -> Iterator[str]:
+    """An empty database on a server, by its address."""
     name = f"schema_{secrets.token_hex(4)}"
     operate(server, f"CREATE DATABASE {name}")
     try:
         yield make_url(server).set(database=name).render_as_string(hide_password=False)
     finally:
-        force = " WITH (FORCE)" if request.param == "postgresql" else ""
+        force = " WITH (FORCE)" if server.startswith("postgresql") else ""
         operate(server, f"DROP DATABASE {name}{force}")
 
 

@@ -1,0 +1,1 @@
+"""The sizes of what the stores hold: `trivet db stats`."""
