@@ -10,7 +10,7 @@ import aiosqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
 
-from runtime.telemetry.tracing import store_pool_in_use, store_pool_size
+from runtime.telemetry.tracing import store_pool_in_use, store_pool_limit, store_pool_size, store_pool_wait
 from services.identity.store.engine import pooler
 from services.identity.store.engine.engine import StoreLimits
 from services.identity.store.faults.codes import Fault
@@ -75,7 +75,9 @@ class ConnectionPool:
         self._idle: list[LentConnection] = []
         self._ending: set[asyncio.Future[Any]] = set()
         self._free = asyncio.Semaphore(limits.connections)
-        self.in_use = 0
+        self.in_use = self.waiting = 0
+        self._wait_times = store_pool_wait.of(kind)
+        store_pool_limit.labels(kind).set(limits.connections)
         store_pool_in_use.labels(kind).set_function(lambda: self.in_use)
         store_pool_size.labels(kind).set_function(lambda: self.in_use + self.idle)
 
@@ -146,11 +148,16 @@ class ConnectionPool:
         if not self._free.locked():
             await self._free.acquire()
             return
+        began = time.monotonic()
+        self.waiting += 1
         try:
             async with asyncio.timeout(wait):
                 await self._free.acquire()
         except TimeoutError:
             raise busy() from None
+        finally:
+            self.waiting -= 1
+            self._wait_times.observe(time.monotonic() - began)
 
     async def _take(self) -> LentConnection:
         if self._idle:

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from services.identity.store.engine.store_url import StoreUrl
 from services.identity.store.faults.codes import NOT_COMMITTED, Fault
 from services.identity.store.faults.errors import DuplicateError, OrphanError, busy, fault_of, gone, too_new
 from services.identity.store.faults.failure_log import FailureLog
+from services.identity.store.statement_times import StatementTimes, verb_of
 from trivet.client.deadline import remaining
 
 T = TypeVar("T")
@@ -42,20 +44,31 @@ FollowUp = Callable[[], Coroutine[Any, Any, None]]
 class Transaction:
     """One attempt of a transaction."""
 
-    def __init__(self, lent: LentConnection, driver: Driver) -> None:
+    def __init__(self, lent: LentConnection, driver: Driver, times: StatementTimes, operation: str) -> None:
         self._lent = lent
         self._driver = driver
+        self._times = times
+        self._operation = operation
         self.follow_ups: list[FollowUp] = []
 
     async def execute(self, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
         """Run a statement. Raises DuplicateError and OrphanError if a constraint rejects a row."""
-        with _constraint_errors():
+        began = time.perf_counter()
+        try:
             return await self._lent.connection.execute(statement, values)
+        except Exception as error:  # `Database` handles the others
+            _raise_constraint_error(fault_of(error))
+            raise
+        finally:
+            self._times.note(self._operation, verb_of(statement), began, statement, values)
 
     async def write(self, insert: StaticInsert, values: Mapping[str, Any]) -> InsertResult:
         """Run a static INSERT. Raises as `execute` does."""
-        with _constraint_errors():
-            return await self._driver.write(self._lent, insert, values)
+        try:
+            return await self._driver.write(self._lent, self._operation, insert, values)
+        except Exception as error:  # `Database` handles the others
+            _raise_constraint_error(fault_of(error))
+            raise
 
     def then(self, follow_up: FollowUp) -> None:
         """Run `follow_up` after the commit, also if the outcome of the commit is unknown."""
@@ -87,8 +100,11 @@ class Database:
         self.engine = engine
         self.kind = kind
         self.pool = ConnectionPool(engine, kind, limits, check_schema)
-        self._driver = Driver(kind, engine.dialect)
         self.tasks = Tasks("database")
+        self._times = StatementTimes(
+            kind, engine.dialect, self.pool, self.tasks, slow_seconds=limits.slow_seconds, wait=limits.pool_seconds
+        )
+        self._driver = Driver(kind, engine.dialect, self._times)
         self._limits = limits
         self._detached = detached
         self._failures = FailureLog()
@@ -119,7 +135,7 @@ class Database:
 
     async def rows(self, operation: str, statement: Executable) -> Sequence[Row[Any]]:
         """Return the rows of a SELECT."""
-        return await self._in_background(self._retrying(operation, lambda: self._read(statement)))
+        return await self._in_background(self._retrying(operation, lambda: self._read(operation, statement)))
 
     async def row(self, operation: str, statement: Executable) -> Row[Any] | None:
         """Return the first row of a SELECT, None if there is none."""
@@ -138,7 +154,7 @@ class Database:
         continues in the background.
         """
         wait = remaining(self._turn_seconds)  # here, because a background task has no deadline
-        return await self._in_background(self._retrying(operation, lambda: self._write(work, wait)))
+        return await self._in_background(self._retrying(operation, lambda: self._write(operation, work, wait)))
 
     async def ping(self) -> None:
         """Raise unless the database answers and its schema is usable."""
@@ -187,25 +203,29 @@ class Database:
             raise gone() from error
         return fault
 
-    async def _read(self, statement: Executable) -> Sequence[Row[Any]]:
+    async def _read(self, operation: str, statement: Executable) -> Sequence[Row[Any]]:
         async with self.pool.lend(self._limits.pool_seconds) as lent:
-            return (await lent.connection.execute(statement)).all()
+            began = time.perf_counter()
+            try:
+                return (await lent.connection.execute(statement)).all()
+            finally:
+                self._times.note(operation, "select", began, statement, None)
 
     async def _fetch(self, select: StaticSelect, values: Mapping[str, str]) -> Sequence[Values]:
         async with self.pool.lend(self._limits.pool_seconds) as lent:
             return await self._driver.fetch(lent, select, values)
 
-    async def _write(self, work: Work[T], wait: float) -> T:
+    async def _write(self, operation: str, work: Work[T], wait: float) -> T:
         transaction: Transaction | None = None
         is_committing = False
         try:
             async with self._my_turn(wait), self.pool.lend(wait) as lent:
-                transaction = Transaction(lent, self._driver)
+                transaction = Transaction(lent, self._driver, self._times, operation)
                 if not lent.is_pooled:
                     await self._driver.run(lent, self._begin)
                 result = await work(transaction)
                 is_committing = True
-                await self._driver.run(lent, "COMMIT")
+                await self._driver.commit(lent, operation)
         except Exception as error:
             if transaction is None or not is_committing:
                 raise
@@ -248,15 +268,6 @@ class Database:
             yield
         finally:
             self._turn.release()
-
-
-@contextlib.contextmanager
-def _constraint_errors() -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # `Database` handles the others
-        _raise_constraint_error(fault_of(error))
-        raise
 
 
 def _raise_constraint_error(fault: Fault) -> None:

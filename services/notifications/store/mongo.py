@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any, TypeVar
@@ -17,7 +18,7 @@ from pymongo.errors import ConnectionFailure, PyMongoError, WriteConcernError
 from runtime.background.tasks import Tasks, end
 from runtime.errors import DeadlineExceeded, Unavailable
 from runtime.paging import FIRST_CHUNK, M, Page
-from runtime.telemetry.tracing import store_call
+from runtime.telemetry.tracing import store_call, store_pool_limit, store_pool_wait
 from services.notifications.store import pymongo_patch, server_errors
 from services.notifications.store.indexes import Collection
 from services.notifications.store.pool_metrics import PoolGauges
@@ -50,6 +51,8 @@ PERMANENT_RETRY_SECONDS = 2.0
 OVERRUN_SECONDS = 0.02
 LOG_AGAIN_SECONDS = 60.0
 
+wait_times = store_pool_wait.of("mongodb")
+
 
 class Store:
     """The database. Until it is reachable and prepared, calls raise Unavailable."""
@@ -67,6 +70,7 @@ class Store:
         self._timeout = timeout
         # Calls wait here for a connection, because a cancelled wait here costs no connection.
         self._free_connections = asyncio.Semaphore(connections)
+        store_pool_limit.labels("mongodb").set(connections)
         # For pages that take several statements. Many at once would slow the store until other calls time out.
         self.long_pages = QuerySlots(busy=LONG_PAGES)
         self._tasks = Tasks("mongodb", limit=connections)
@@ -99,10 +103,20 @@ class Store:
             raise _deadline_exceeded()
         try:
             async with asyncio.timeout(limit):
-                await self._free_connections.acquire()
+                await self._wait_for_connection()
                 return await self._tasks.apart(self._limited(operation, work), self._free_connections.release)
         except TimeoutError:
             raise (_unavailable() if limit >= self._timeout else _deadline_exceeded()) from None
+
+    async def _wait_for_connection(self) -> None:
+        if not self._free_connections.locked():
+            await self._free_connections.acquire()
+            return
+        began = time.monotonic()
+        try:
+            await self._free_connections.acquire()
+        finally:
+            wait_times.observe(time.monotonic() - began)
 
     async def read(self, operation: str, page: Page[Document, M], find: Query) -> None:
         """Fill a page with the rows of a query. A page of many rows takes several statements.

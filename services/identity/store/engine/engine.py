@@ -38,6 +38,8 @@ class StoreLimits:
     statement_seconds: float = 1.2
     attempt_seconds: float = 1.5
     lock_seconds: float = 1.1
+    slow_seconds: float = 0.0
+    """A statement that takes longer is logged with its plan. 0 logs none."""
 
 
 def open_engine(store: StoreUrl, limits: StoreLimits) -> AsyncEngine:

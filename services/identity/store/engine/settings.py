@@ -71,6 +71,13 @@ class StoreSettings(Settings):
         le=60_000,
         description="A transaction that takes longer is aborted and its connection is closed, in milliseconds.",
     )
+    slow_ms: int = from_env(
+        "TRIVET_STORE_SLOW_MS",
+        default=200,
+        ge=0,
+        le=60_000,
+        description="A statement that takes this many milliseconds or longer is logged with its plan; 0 logs none.",
+    )
 
     @model_validator(mode="after")
     def _ends_in_order(self) -> Self:
@@ -119,4 +126,5 @@ class StoreSettings(Settings):
             statement_seconds=self.statement_ms / 1000,
             lock_seconds=self.lock_ms / 1000,
             attempt_seconds=self.attempt_ms / 1000,
+            slow_seconds=self.slow_ms / 1000,
         )

@@ -88,7 +88,7 @@ class Looking(Transaction):
     """Tells when its first statement has been answered."""
 
     def __init__(self, transaction: Transaction, looked: asyncio.Event) -> None:
-        super().__init__(transaction._lent, transaction._driver)
+        super().__init__(transaction._lent, transaction._driver, transaction._times, transaction._operation)
         self._looked = looked
 
     async def execute(self, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
