@@ -17,6 +17,7 @@ from ops.stack.environment import PROCESSES, settings_of
 from tests.harness.processes import ROOT, SECRET
 
 BIN = Path(sys.executable).parent
+FITS = (str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec")
 FILES = ("compose.yaml", "compose.development.yaml", "compose.production.yaml")
 ONE_SHOT = ("migrate", "trivet")
 """Services that end: others wait for their exit, or nothing waits for them."""
@@ -40,7 +41,7 @@ SERVICES_OF_COMPOSE = read("compose.yaml")["services"]
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_compose_file_fits_the_schema_of_compose(name: str) -> None:
-    command = [BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", ROOT / "deploy" / name]
+    command = [*FITS, str(ROOT / "deploy" / name)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
@@ -48,7 +49,7 @@ def test_a_compose_file_fits_the_schema_of_compose(name: str) -> None:
 def test_a_compose_file_with_a_mistake_does_not_fit(tmp_path: Path) -> None:
     wrong = tmp_path / "compose.yaml"
     wrong.write_text((ROOT / "deploy/compose.yaml").read_text().replace("read_only:", "readonly:"))
-    command = [BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", wrong]
+    command = [*FITS, str(wrong)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 1
     assert "readonly" in checked.stdout
