@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 # Uses the index, proxy and certificates of pip's configuration on this machine.
 INSTALL = $(BIN)/python -I ops/install.py
 RUN_LOCKS := requirements/ops.txt requirements/embedded.txt
+S3_LOCKS := requirements/s3.txt
 TOOLS_LOCKS := requirements/tools.txt
 DEV_LOCKS := requirements/dev.txt
 NODE_LOCKS := requirements/node.txt
@@ -56,6 +57,10 @@ install: $(VENV)/.for-run ## Create .venv with the packages for `bin/trivet`
 .PHONY: run
 run: $(VENV)/.for-run ## Run the whole stack until Ctrl-C
 	@bin/trivet run
+
+.PHONY: s3
+s3: $(VENV)/.for-run ## Install what backups in an S3-compatible bucket need
+	@$(INSTALL) $(S3_LOCKS)
 
 .PHONY: tools
 tools: $(VENV)/.for-tools ## Install grpcurl and buf into .venv/bin

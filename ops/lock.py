@@ -9,7 +9,7 @@ from ops import ROOT
 
 GROUPS = (
     *("dev", "identity", "notifications", "cache", "gateway"),
-    *("ops", "embedded", "tools", "node", "generators", "peers"),
+    *("ops", "s3", "embedded", "tools", "node", "generators", "peers"),
 )
 APART = ("generators",)
 """Groups with an interpreter of their own, which can have other versions than dev.txt."""

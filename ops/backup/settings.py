@@ -13,7 +13,14 @@ from runtime.settings import Words, from_env
 class BackupSettings(OpsSettings):
     """Where backups are kept, for whom they are encrypted, and the stores beside the database."""
 
-    to: str = from_env("TRIVET_BACKUP_TO", default="", description="The folder that backups are kept in.")
+    prefixes = ("AWS_",)
+    """Variables that boto3 reads."""
+
+    to: str = from_env(
+        "TRIVET_BACKUP_TO",
+        default="",
+        description="Where backups are kept: a folder, or s3://BUCKET/PREFIX with the AWS_ variables of boto3.",
+    )
     recipients: Words = from_env(
         "TRIVET_BACKUP_RECIPIENTS",
         default=(),

@@ -59,4 +59,7 @@ async def test_a_stack_with_a_schedule_makes_backups_and_serves_their_metrics(tm
 def test_a_schedule_without_a_destination_stops_the_start(tmp_path: Path) -> None:
     refused = trivet("run", environment=environment(tmp_path / "data", TRIVET_BACKUP_EVERY_HOURS="24"))
     assert refused.returncode == 2
-    assert refused.stderr == "trivet: set TRIVET_BACKUP_TO, or give --to: a folder for the backups\n"
+    assert (
+        refused.stderr
+        == "trivet: set TRIVET_BACKUP_TO, or give --to: a folder for the backups, or s3://BUCKET/PREFIX\n"
+    )

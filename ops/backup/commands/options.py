@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Back up all stores, and restore them.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
-To = Annotated[str, typer.Option("--to", metavar="FOLDER", help="Where the backups are. Defaults to TRIVET_BACKUP_TO.")]
+To = Annotated[
+    str, typer.Option("--to", metavar="PLACE", help="A folder or s3://BUCKET/PREFIX. Defaults to TRIVET_BACKUP_TO.")
+]
 From = Annotated[
-    str, typer.Option("--from", metavar="FOLDER", help="Where the backups are. Defaults to TRIVET_BACKUP_TO.")
+    str, typer.Option("--from", metavar="PLACE", help="A folder or s3://BUCKET/PREFIX. Defaults to TRIVET_BACKUP_TO.")
 ]
 BackupId = Annotated[str, typer.Argument(metavar="[BACKUP]", help="The id of a backup, or `latest`.")]
 Identity = Annotated[
