@@ -57,7 +57,7 @@ class Suites:
             terminalreporter.line(self._line(suite))
 
     def _line(self, suite: str) -> str:
-        counts = ", ".join(f"{count} {category}" for category, count in sorted(self._outcomes[suite].items()))
+        counts = ", ".join(f"{count} {category}" for category, count in sorted(self._outcomes.get(suite, {}).items()))
         return f"{suite:{WIDTH}} {self._seconds[suite]:7.1f} s  {counts}"
 
     def _write(self, line: str) -> None:

@@ -21,6 +21,11 @@ PATHS = {"PYTHONPATH": f"{ROOT / 'protos'}{os.pathsep}{ROOT}"}
 START = "import subprocess as s, sys; from tests.harness.child_processes import as_child; "
 SLEEP = "['sleep', '600']"
 AS_CHILD = f"as_child({SLEEP}, user=sys.argv[1] or None)"
+PYTEST = """
+import signal, sys, pytest
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts jobs in the background with SIGINT ignored
+sys.exit(pytest.main(sys.argv[1:]))
+"""
 SUITE = """
 import contextlib, os, time
 from pathlib import Path
@@ -50,9 +55,10 @@ def wait_until_asleep(pid: int) -> None:
     eventually(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n", seconds=10)
 
 
-def kill(running: "subprocess.Popen[str]", signum: signal.Signals) -> None:
+def kill(running: "subprocess.Popen[str]", signum: signal.Signals) -> str:
+    """Send the signal, wait until the program has ended, and return what it printed."""
     running.send_signal(signum)
-    running.communicate(timeout=60)
+    return running.communicate(timeout=60)[0]
 
 
 @needs_setpriv
@@ -110,10 +116,11 @@ def test_engines_end_with_a_parallel_run_that_is_interrupted(signum: signal.Sign
     options = ["-q", "-n", "2", "-p", "tests.conftest", "-p", "no:cacheprovider", "--import-mode=importlib"]
     own = {name: value for name, value in os.environ.items() if not name.startswith(("TRIVET_TEST", "PYTEST"))}
     run = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *options, "--rootdir", str(tmp_path), str(tmp_path)],
+        [sys.executable, "-c", PYTEST, *options, "--rootdir", str(tmp_path), str(tmp_path)],
         cwd=tmp_path,
         env=own | PATHS,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         process_group=0,
         text=True,
     )
@@ -122,7 +129,7 @@ def test_engines_end_with_a_parallel_run_that_is_interrupted(signum: signal.Sign
         eventually(lambda: [note.read_text() != "" for note in notes("*.engine")] == [True, True], seconds=60)
         engines = [int(note.read_text()) for note in notes("*.engine")]
         assert all(map(is_running, engines))
-        kill(run, signum)
-        eventually(lambda: not any(map(is_running, engines)), seconds=30)
+        assert "Traceback" not in kill(run, signum)
+        eventually(lambda: not any(map(is_running, engines)), seconds=60)
     finally:
         run.kill()
