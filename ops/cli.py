@@ -6,6 +6,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ops.backup.commands import app as backup
+from ops.doctor.command import doctor
 from ops.errors import WRONG
 from ops.exit_status import status_of, tell
 from ops.identity.exporting.command import app as exporting
@@ -23,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(actor)
+app.command()(doctor)
 app.add_typer(keys, name="keys")
 app.add_typer(database, name="db")
 app.add_typer(backup, name="backup")

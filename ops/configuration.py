@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 from ops import ROOT
 from ops.backup.settings import BackupSettings
 from ops.settings import StackSettings
+from ops.stack.endpoints import EndpointSettings
 from ops.stack.environment import PROCESSES, settings_of
 from runtime.settings import Settings
 
@@ -35,6 +36,7 @@ TITLES = {
     "OpsSettings": "The trivet command and the whole stack",
     "StackSettings": "The trivet command and the whole stack",
     "BackupSettings": "Backups",
+    "EndpointSettings": "The trivet command and the whole stack",
 }
 """The section of the settings that a class declares, in the order of the page."""
 HEAD = """# Configuration
@@ -149,6 +151,7 @@ def _readers() -> Iterator[tuple[str, type[Settings]]]:
         yield process, settings_of(process)
     yield COMMAND, StackSettings
     yield COMMAND, BackupSettings
+    yield COMMAND, EndpointSettings
 
 
 if __name__ == "__main__":

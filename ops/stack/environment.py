@@ -61,10 +61,10 @@ def keys(process: str, secret: str, programs: tuple[str, ...], old: Sequence[str
     return {name: value for name, value in own.items() if value}
 
 
-def read(kind: type[StackSettings], environ: Mapping[str, str] = os.environ) -> StackSettings:
-    """Read the stack's settings and check those of every process. Raises WrongSettings that names all mistakes.
+def problems(kind: type[Settings], environ: Mapping[str, str] = os.environ) -> tuple[list[str], list[str]]:
+    """Return a line for each wrong setting of the stack and of every process, and a line for each misspelled variable.
 
-    A TRIVET_ variable that nothing reads stops the start in production, and causes a warning in development.
+    A line begins with the name of the variable and a colon, and never shows a value.
     """
     placeholder = "a-placeholder-0123456789-abcdefghij"
     supplied = {"DATABASE_URL": "sqlite:////tmp/x", "MONGODB_URI": "mongodb://x", "REDIS_URL": "redis://x"}
@@ -72,7 +72,15 @@ def read(kind: type[StackSettings], environ: Mapping[str, str] = os.environ) -> 
     for process in PROCESSES:
         made = keys(process, placeholder, ("ops",))
         found += mistakes(settings_of(process), {**supplied, **made, **environment(process, made, environ)})
-    misspelled = KNOWN_VARIABLES.unread(environ)
+    return list(dict.fromkeys(found)), KNOWN_VARIABLES.unread(environ)
+
+
+def read(kind: type[StackSettings], environ: Mapping[str, str] = os.environ) -> StackSettings:
+    """Read the stack's settings and check those of every process. Raises WrongSettings that names all mistakes.
+
+    A TRIVET_ variable that nothing reads stops the start in production, and causes a warning in development.
+    """
+    found, misspelled = problems(kind, environ)
     refuse([*found, *misspelled] if found else ())
     settings = kind()
     if settings.is_production:

@@ -42,23 +42,26 @@ class Layout:
     @property
     def running(self) -> Running:
         services = {name: authority(self._host, port) for name, port in self.ports.services.items()}
-        return Running(self.stack_id, self._url, services, self.stores.environment)
+        metrics = {name: authority(self._host, port) for name, port in self._metrics_ports.items()}
+        return Running(self.stack_id, self._url, services, self.stores.environment, metrics)
 
     def addresses(self, folder: Path) -> list[tuple[str, str]]:
         """Return labels and addresses for the operator. `folder` is the data folder."""
-        backup = {"backup": self.ports.backup_metrics} if self.backup.every_hours else {}
-        metrics = self.ports.metrics | backup
-        metrics |= {
-            f"gateway-{worker + 1}": self.ports.metrics["gateway"] + worker
-            for worker in range(1, self.settings.gateway_workers)
-        }
         return [
             ("docs", f"{self._url}/docs"),
             *self.running.services.items(),
-            *((f"{name} metrics", f"http://{authority(self._host, port)}/metrics") for name, port in metrics.items()),
+            *((f"{name} metrics", f"http://{where}/metrics") for name, where in self.running.metrics.items()),
             *self.stores.shown.items(),
             ("data", str(folder)),
         ]
+
+    @property
+    def _metrics_ports(self) -> dict[str, int]:
+        """The port of /metrics of each process, of each further worker of the gateway, and of scheduled backups."""
+        backup = {"backup": self.ports.backup_metrics} if self.backup.every_hours else {}
+        first = self.ports.metrics["gateway"]
+        further = {f"gateway-{worker + 1}": first + worker for worker in range(1, self.settings.gateway_workers)}
+        return self.ports.metrics | backup | further
 
     def _process(self, name: str) -> ProcessSpec:
         own = environment.environment(name, self._made(name))

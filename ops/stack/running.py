@@ -22,6 +22,8 @@ class Running:
     services: Mapping[str, str]
     stores: Mapping[str, str] = field(default_factory=dict)
     """The addresses of the embedded stores, by the variables that services read them from."""
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    """The addresses of /metrics, by process. A gateway of several workers has one for each: gateway, gateway-2, ..."""
 
 
 def new_stack_id() -> str:

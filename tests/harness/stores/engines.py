@@ -11,7 +11,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,8 +136,11 @@ def end(process: "subprocess.Popen[bytes]") -> None:
 
 
 @contextmanager
-def mariadb() -> Iterator[Engine]:
-    """MariaDB, with a database `trivet` and a user of its own."""
+def mariadb(configure: Callable[[Path], Sequence[str]] = lambda _: ()) -> Iterator[Engine]:
+    """MariaDB, with a database `trivet` and a user of its own.
+
+    `configure` returns further options of the server, and can write files that they name into its folder.
+    """
     server, install, user = find("mariadbd"), find("mariadb-install-db"), other_user("mysql")
     with server_folder("mariadb", user) as folder:
         data, port = folder / "data", free_port()
@@ -147,6 +150,7 @@ def mariadb() -> Iterator[Engine]:
         command = [
             server,
             "--no-defaults",
+            *configure(folder),
             f"--datadir={data}",
             f"--socket={folder}/s",
             f"--tmpdir={folder}",  # a server that starts removes the temporary tables of all others in its own
