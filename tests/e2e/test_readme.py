@@ -1,6 +1,7 @@
 """README's tour, run line by line against a real stack: a line that does not do what stands there fails."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,8 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     """A shell in a folder that looks like the clone, beside a stack of its own: the tour makes an administrator."""
     folder = tmp_path / "clone"
     folder.mkdir()
-    with run_stack(tmp_path / "data") as running:
-        shell = Shell(folder, running)
+    with run_stack(tmp_path / "data") as running, closing(Shell(folder, running)) as shell:
         yield shell
-        shell.close()
 
 
 def test_every_line_of_the_tour_does_what_stands_there(shell: Shell) -> None:

@@ -4,6 +4,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,13 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     """A shell with the page's programs in its folder, beside a stack with the page's settings."""
     folder = tmp_path / "clone"
     folder.mkdir()
-    with run_stack(tmp_path / "data", **dict(SETTINGS.findall(PAGE))) as running:
-        shell = Shell(folder, running)
+    settings = dict(SETTINGS.findall(PAGE))
+    with run_stack(tmp_path / "data", **settings) as running, closing(Shell(folder, running)) as shell:
         for name, program in PROGRAM.findall(PAGE):
             (folder / name).write_text(shell.localized(program), encoding="utf-8")
         # The wheel's content, as `pip install` would bring it.
         shell.run(f'python() {{ PYTHONPATH={shlex.quote(str(ROOT / "protos"))} {shlex.quote(sys.executable)} "$@"; }}')
         yield shell
-        shell.close()
 
 
 def test_the_programs_and_lines_of_the_page_do_what_stands_there(shell: Shell) -> None:
@@ -45,10 +45,11 @@ def test_a_program_without_rights_is_refused(tmp_path: Path) -> None:
     """The rights of the page are what lets its programs call: without them the first call fails."""
     folder = tmp_path / "clone"
     folder.mkdir()
-    with run_stack(tmp_path / "data", TRIVET_PROGRAMS="ops,billing") as running:
-        shell = Shell(folder, running)
+    with (
+        run_stack(tmp_path / "data", TRIVET_PROGRAMS="ops,billing") as running,
+        closing(Shell(folder, running)) as shell,
+    ):
         (folder / "prices.py").write_text(shell.localized(dict(PROGRAM.findall(PAGE))["prices.py"]), encoding="utf-8")
         shell.run(tour(PAGE)[0].command)
         printed = shell.run(f"PYTHONPATH={ROOT / 'protos'} timeout 5 {sys.executable} prices.py 2>&1; echo status $?")
-        shell.close()
     assert "CALLER_NOT_ALLOWED" in printed or "PERMISSION_DENIED" in printed, printed

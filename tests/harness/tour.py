@@ -1,10 +1,14 @@
 """Console blocks of a page: their commands, and one shell that runs them beside a stack."""
 
+import contextlib
+import os
 import re
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.harness.child_processes import start
 from tests.harness.processes import ROOT
 from tests.harness.stack import Stack
 
@@ -51,7 +55,7 @@ class Shell:
         }
         for name in ("bin", ".venv"):
             (folder / name).symlink_to(ROOT / name)
-        self._process = subprocess.Popen(
+        self._process: subprocess.Popen[str] = start(
             ["bash"],
             cwd=folder,
             env=stack.environment,
@@ -59,6 +63,7 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            process_group=0,
         )
 
     def localized(self, text: str) -> str:
@@ -82,8 +87,6 @@ class Shell:
         return "".join(printed)
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-        self._process.stdout.close()
+        """End the shell, and with it a program that hangs."""
+        with self._process, contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
