@@ -22,9 +22,9 @@ FILES = ("compose.yaml", "compose.development.yaml", "compose.production.yaml")
 ONE_SHOT = ("migrate", "trivet")
 """Services that end: others wait for their exit, or nothing waits for them."""
 STORES = {
-    "mysql": {"migrate", "identity", "trivet"},
-    "postgresql": {"migrate", "identity", "trivet"},
-    "mongodb": {"migrate", "notifications", "trivet"},
+    "mysql": {"migrate", "identity", "trivet", "backup"},
+    "postgresql": {"migrate", "identity", "trivet", "backup"},
+    "mongodb": {"migrate", "notifications", "trivet", "backup"},
     "redis": {"cache", "trivet"},
 }
 """The services that must reach each store. No other service shares a network with it."""
@@ -68,7 +68,7 @@ def test_the_dockerfile_passes_hadolint() -> None:
 def test_every_image_is_pinned_by_its_version() -> None:
     tags = {name: service["image"].rpartition(":")[2] for name, service in SERVICES_OF_COMPOSE.items()}
     own = {name for name, service in SERVICES_OF_COMPOSE.items() if service["image"].startswith("trivet")}
-    assert own == {*PROCESSES, *ONE_SHOT}
+    assert own == {*PROCESSES, *ONE_SHOT, "backup"}
     assert {name for name, tag in tags.items() if name not in own and tag.count(".") < 1} == set()
 
 
@@ -89,7 +89,7 @@ def test_every_dependency_waits_for_health_or_for_the_migration() -> None:
     for (name, on), condition in waits.items():
         wanted = "service_completed_successfully" if on == "migrate" else "service_healthy"
         assert condition == wanted, f"{name} on {on}"
-    assert {name for name, on in waits if on == "migrate"} == {"identity", "notifications"}
+    assert {name for name, on in waits if on == "migrate"} == {"identity", "notifications", "backup"}
 
 
 def test_only_the_gateway_has_a_port_in_production_and_on_loopback_alone() -> None:
@@ -113,7 +113,7 @@ def test_only_who_must_shares_a_network_with_a_store() -> None:
     assert [name for name, network in inner.items() if not network.get("internal")] == ["outside"]
 
 
-@pytest.mark.parametrize("name", [*PROCESSES, *ONE_SHOT])
+@pytest.mark.parametrize("name", [*PROCESSES, *ONE_SHOT, "backup"])
 def test_a_process_has_no_rights_and_a_root_that_it_cannot_write(name: str) -> None:
     service = SERVICES_OF_COMPOSE[name]
     assert service["read_only"] is True
@@ -121,7 +121,7 @@ def test_a_process_has_no_rights_and_a_root_that_it_cannot_write(name: str) -> N
     assert service["security_opt"] == ["no-new-privileges:true"]
 
 
-def make_env(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def make_env(folder: Path, *arguments: str, **stores: str) -> "subprocess.CompletedProcess[str]":
     """Run a copy of make-env.sh, whose secrets then are in `folder`."""
     (folder / "deploy").mkdir(exist_ok=True)
     script = folder / "deploy/make-env.sh"
@@ -131,6 +131,7 @@ def make_env(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]
         "TRIVET": str(ROOT / "bin/trivet"),
         "TRIVET_PYTHON": sys.executable,
         "TRIVET_SECRET": SECRET,
+        **stores,
     }
     return subprocess.run(["sh", script, *arguments], env=environ, capture_output=True, text=True, check=False)
 
@@ -149,11 +150,21 @@ def test_the_secrets_of_a_deployment_start_every_process(tmp_path: Path, databas
     for name in PROCESSES:
         given = {"TRIVET_ENV": "production"} | composed[name]["environment"] | variables(env / f"{name}.env")
         assert mistakes(settings_of(name), given) == [], name
-    assert mistakes(OpsSettings, {"TRIVET_ENV": "production"} | variables(env / "trivet.env")) == []
+    assert mistakes(OpsSettings, {"TRIVET_ENV": "production"} | variables(env / "command.env")) == []
     assert variables(env / "identity.env")["DATABASE_URL"].startswith(f"{database}://trivet:")
     assert (tmp_path / "deploy/.env").read_text() == f"COMPOSE_PROFILES={database}\n"
     assert {stat.S_IMODE(each.stat().st_mode) for each in env.iterdir()} == {0o600}
     assert stat.S_IMODE(env.stat().st_mode) == 0o700
+
+
+def test_addresses_of_managed_stores_are_taken_and_no_database_is_started(tmp_path: Path) -> None:
+    stores = {"DATABASE_URL": "mysql://a:b@db.internal/app", "MONGODB_URI": "mongodb://m.internal/app"}
+    assert make_env(tmp_path, "https://app.example.com", **stores).returncode == 0
+    env = tmp_path / "deploy/env"
+    assert variables(env / "identity.env")["DATABASE_URL"] == stores["DATABASE_URL"]
+    assert variables(env / "notifications.env")["MONGODB_URI"] == stores["MONGODB_URI"]
+    assert stores.items() <= variables(env / "command.env").items()
+    assert (tmp_path / "deploy/.env").read_text() == "COMPOSE_PROFILES=\n"
 
 
 def test_each_process_gets_its_own_keys_and_only_signers_the_secret(tmp_path: Path) -> None:
@@ -161,7 +172,8 @@ def test_each_process_gets_its_own_keys_and_only_signers_the_secret(tmp_path: Pa
     found = {name: variables(tmp_path / f"deploy/env/{name}.env") for name in PROCESSES}
     assert {name for name, own in found.items() if "TRIVET_SECRET" in own} == {"gateway", "identity"}
     assert {name for name, own in found.items() if "TRIVET_ACCEPT_KEYS" in own} == set(SERVICES)
-    assert {name for name, own in found.items() if "DATABASE_URL" in own} == {"identity"}
+    for store, process in (("DATABASE_URL", "identity"), ("MONGODB_URI", "notifications"), ("REDIS_URL", "cache")):
+        assert {name for name, own in found.items() if store in own} == {process}
 
 
 @pytest.mark.parametrize(
