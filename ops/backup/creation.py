@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from enum import Enum
 
 from ops.backup.addresses import StoreAddresses
+from ops.backup.cache_store import logical, rdb
+from ops.backup.cache_store.server import opened
 from ops.backup.destinations.destination import Destination, NewBackup
 from ops.backup.documents import mongodb
 from ops.backup.documents.bson_stream import BsonSource
@@ -13,6 +16,17 @@ from ops.backup.sql.engines import backup_of
 from ops.backup.streams import Source, pack, recipient
 from runtime.clock import Clock, utc_now
 from runtime.version import VERSION
+
+RDB = "redis.rdb"
+
+
+class RedisDump(Enum):
+    """How Redis is backed up."""
+
+    NONE = "none"
+    LOGICAL = "logical"
+    RDB = "rdb"
+
 
 Describe = Callable[[], tuple[Checksum, ...]]
 
@@ -47,6 +61,20 @@ class Creation:
                 file = f"mongodb.{name}.bson"
                 self._pack("mongodb", file, source, lambda: (source.checksum(),), found.engine, found.version)  # noqa: B023  # called within the turn
 
+    def redis(self, addresses: StoreAddresses, how: RedisDump, prefix: str) -> None:
+        """Back up Redis as far as that is wanted."""
+        if how is RedisDump.NONE:
+            self.notes.append("Redis is left out: it holds a cache, which fills itself")
+            return
+        with opened(addresses.redis) as server:
+            if how is RedisDump.LOGICAL:
+                source = BsonSource("keys", logical.batches(server, prefix))
+                named = (server.engine, server.version)
+                self._pack("redis", "redis.keys.bson", source, lambda: (source.checksum(),), *named)
+            else:
+                with rdb.dump(addresses.redis) as dump:
+                    self._pack("redis", RDB, dump, tuple, server.engine, server.version)
+
     def _pack(
         self, store: str, file: str, source: Source, describe: Describe, engine: str, engine_version: str
     ) -> None:
@@ -78,6 +106,8 @@ def create(
     addresses: StoreAddresses,
     recipients: Sequence[str] = (),
     *,
+    redis: RedisDump = RedisDump.NONE,
+    prefix: str = "",
     key_id: str = "",
     now: Clock = utc_now,
 ) -> Manifest:
@@ -91,7 +121,7 @@ def create(
         snapshot_at = now()
         revision = creation.sql(addresses)
         creation.mongodb(addresses)
-        creation.notes.append("Redis is left out: it holds a cache, which fills itself")
+        creation.redis(addresses, redis, prefix)
         manifest = Manifest(
             backup_id=backup_id,
             version=VERSION,

@@ -1,10 +1,14 @@
 """Restores a backup: checks all of it first, then loads the database, then MongoDB, and compares both with it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ops.backup.addresses import StoreAddresses
+from ops.backup.cache_store import logical
+from ops.backup.cache_store.server import RedisServer, opened
 from ops.backup.check import check_files, check_schema, check_server, read_part
 from ops.backup.destinations.destination import Destination
 from ops.backup.documents import mongodb
@@ -15,7 +19,8 @@ from ops.backup.sql.database import SqlDatabase, broken_references, look_at
 from ops.backup.sql.engines import backup_of
 from ops.errors import CommandFailed
 
-STORES = ("sql", "mongodb")
+STORES = ("sql", "mongodb", "redis")
+LOGICAL = "redis.keys"
 
 
 @dataclass(slots=True)
@@ -24,6 +29,7 @@ class Restored:
 
     rows: int = 0
     documents: int = 0
+    keys: int = 0
     of_unknown_users: int = 0
     """Documents that were left out, because the database did not know their user yet."""
     emptied: int = 0
@@ -32,7 +38,6 @@ class Restored:
     """Documents that were left out, because another one has their unique key."""
     deleted_again: int = 0
     """Users who were deleted after the database's part was made, and so were deleted again."""
-    notes: list[str] = field(default_factory=list)
 
 
 class Restoration:
@@ -46,6 +51,7 @@ class Restoration:
         identities: Sequence[Any] | None,
         *,
         replace: bool = False,
+        prefix: str = "",
         only: Sequence[str] = STORES,
     ) -> None:
         self._destination = destination
@@ -53,6 +59,7 @@ class Restoration:
         self._addresses = addresses
         self._identities = identities
         self._replace = replace
+        self._prefix = prefix
         self._only = only
         self.restored = Restored()
 
@@ -61,17 +68,42 @@ class Restoration:
         check_schema(self._manifest)
         parts = [part for part in self._manifest.parts if part.store in self._only]
         check_files(self._destination, self._manifest, parts, self._identities)
-        found = look_at(self._addresses.store)
-        with mongodb.opened(self._addresses.mongodb) as target:
-            if "sql" in self._only:
-                self._check_sql(found)
-            if "mongodb" in self._only:
-                self._check_mongodb(target)
-            if "sql" in self._only:
-                self._restore_sql(found)
-            if "mongodb" in self._only:
-                self._restore_mongodb(target)
+        with ExitStack() as stack:
+            steps = [step(stack) for store, step in self._steps().items() if store in self._only]
+            for restore in steps:  # every target has been checked
+                restore()
         return self.restored
+
+    def _steps(self) -> dict[str, Callable[[ExitStack], Callable[[], None]]]:
+        """Return what checks a store as a target, and returns what restores it; in this order."""
+        return {"sql": self._sql, "mongodb": self._mongodb, "redis": self._redis}
+
+    def _sql(self, stack: ExitStack) -> Callable[[], None]:
+        found = look_at(self._addresses.store)
+        self._check_sql(found)
+        return lambda: self._restore_sql(found)
+
+    def _mongodb(self, stack: ExitStack) -> Callable[[], None]:
+        target = stack.enter_context(mongodb.opened(self._addresses.mongodb))
+        self._check_mongodb(target)
+        return lambda: self._restore_mongodb(target)
+
+    def _redis(self, stack: ExitStack) -> Callable[[], None]:
+        parts = [part for part in self._manifest.of("redis") if part.file.startswith(LOGICAL)]
+        if not parts:
+            return lambda: None  # it is left out, or in a format that only a server's start reads
+        server = stack.enter_context(opened(self._addresses.redis))
+        if not self._replace and not logical.is_empty(server, self._prefix):
+            raise CommandFailed("REDIS_URL: there are keys: give --replace to delete them, or use --only")
+        return lambda: self._restore_redis(server, parts[0])
+
+    def _restore_redis(self, server: RedisServer, part: Part) -> None:
+        if self._replace:
+            logical.clear(server, self._prefix)
+        sink = BsonSink(partial(logical.write, server))
+        read_part(self._destination, self._manifest, part, sink, self._identities)
+        sink.finish()
+        self.restored.keys = sum(each.count for each in part.checksums)
 
     def _check_sql(self, found: SqlDatabase) -> None:
         (part,) = self._manifest.of("sql")

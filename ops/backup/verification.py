@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops.backup.addresses import StoreAddresses
+from ops.backup.check import check_files
 from ops.backup.destinations.destination import Destination
 from ops.backup.manifest import Manifest
 from ops.backup.restoration import Restoration, Restored
@@ -52,7 +53,8 @@ def verify(
 ) -> Restored:
     """Restore into scratch stores, compare, bring the schema to this version, and sign in. Raises CommandFailed."""
     with scratch_stores(manifest, sql, mongodb) as addresses:
-        restored = Restoration(destination, manifest, addresses, identities).run()
+        restored = Restoration(destination, manifest, addresses, identities, only=("sql", "mongodb")).run()
+        check_files(destination, manifest, manifest.of("redis"), identities)
         with explained(addresses.sql, "the scratch database"):
             upgrade(addresses.sql)
             asyncio.run(_sign_in(addresses, sign_in))

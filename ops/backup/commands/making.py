@@ -1,6 +1,7 @@
 """`trivet backup create | list | show`."""
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from ops.backup.settings import BackupSettings
 
 
+class Redis(Enum):
+    """How Redis is backed up, as `ops.backup.creation` has it, which takes long to import."""
+
+    NONE = "none"
+    LOGICAL = "logical"
+    RDB = "rdb"
+
+
 @app.command()
 def create(
     to: To = "",
@@ -27,16 +36,24 @@ def create(
             "TRIVET_BACKUP_RECIPIENTS.",
         ),
     ] = None,
+    redis: Annotated[
+        Redis,
+        typer.Option(
+            "--redis",
+            help="Back up Redis too: `logical` is restored into any Redis or Valkey, `rdb` is the engine's own format.",
+        ),
+    ] = Redis.NONE,
     json: Json = False,
 ) -> None:
     """Back up the relational database and MongoDB while they are in use, and print the new backup.
 
-    Redis is left out, because it holds a cache. A backup that fails or is killed is never listed.
+    Redis is left out unless it is asked for, because it holds a cache. A backup that fails or is killed is never
+    listed.
     """
     from ops.backup.destinations.addresses import destination_at
 
     settings = read_backup_settings()
-    made = created(settings, destination_at(to or settings.to), recipient or ())
+    made = created(settings, destination_at(to or settings.to), recipient or (), redis=redis.value)
     print_manifest(made, json=json)
 
 
@@ -67,13 +84,24 @@ def show(backup: BackupId = "latest", at: From = "", json: Json = False) -> None
     print_manifest(chosen(destination_at(at or read_backup_settings().to), backup), json=json)
 
 
-def created(settings: "BackupSettings", destination: "Destination", recipients: "Sequence[str]" = ()) -> "Manifest":
+def created(
+    settings: "BackupSettings", destination: "Destination", recipients: "Sequence[str]" = (), *, redis: str = "none"
+) -> "Manifest":
+    """Make a backup of the stack's stores."""
     from ops.backup.addresses import of_stack
+    from ops.backup.creation import RedisDump
     from ops.backup.creation import create as create_backup
     from ops.identity.database_failures import explained
 
     with of_stack(settings) as addresses, explained(addresses.sql):
-        return create_backup(destination, addresses, recipients or settings.recipients, key_id=key_ids(settings)[0])
+        return create_backup(
+            destination,
+            addresses,
+            recipients or settings.recipients,
+            redis=RedisDump(redis),
+            prefix=settings.prefix,
+            key_id=key_ids(settings)[0],
+        )
 
 
 def _readable(read: "Callable[[str], Manifest]", backup_id: str) -> "Manifest | str":

@@ -17,6 +17,7 @@ class Only(Enum):
 
     SQL = "sql"
     MONGODB = "mongodb"
+    REDIS = "redis"
 
 
 @app.command()
@@ -100,7 +101,9 @@ def restore(
     keys = identities_of(identity or settings.identity)
     stores = (only.value,) if only else STORES
     with of_stack(settings, stopped=True) as addresses, explained(addresses.sql):
-        restored = Restoration(destination, manifest, addresses, keys, replace=replace, only=stores).run()
+        restored = Restoration(
+            destination, manifest, addresses, keys, replace=replace, prefix=settings.prefix, only=stores
+        ).run()
         if addresses.redis and not begin_epoch(addresses.redis, settings.prefix):
             note("Redis does not answer: the cache service invalidates all of it when it starts")
     if manifest.key_id and manifest.key_id not in key_ids(settings):
@@ -109,4 +112,6 @@ def restore(
             "TRIVET_SECRETS_OLD, or provider tokens and waiting mails cannot be decrypted"
         )
     print_differences(restored)
-    print(f"restored {manifest.backup_id}: {restored.rows} rows and {restored.documents} documents; nothing differs")
+    keys_too = f", {restored.keys} keys" if restored.keys else ""
+    counts = f"{restored.rows} rows, {restored.documents} documents{keys_too}"
+    print(f"restored {manifest.backup_id}: {counts}; nothing differs")

@@ -20,7 +20,7 @@ def wait_for_port(port: int, process: "subprocess.Popen[bytes]") -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.02)
-    raise CommandFailed(f"{_name(process)} did not start on this machine: give --sql-url and --mongodb-uri instead")
+    raise CommandFailed(f"{_name(process)} does not start on this machine: see its log")
 
 
 @contextmanager
