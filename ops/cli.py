@@ -1,5 +1,6 @@
 """The `trivet` command and its subcommands."""
 
+import os
 import sys
 
 import typer
@@ -7,7 +8,7 @@ from typer.exceptions import TyperException
 
 from ops.backup.commands import app as backup
 from ops.doctor.command import doctor
-from ops.errors import WRONG
+from ops.errors import WRONG, WrongSettings
 from ops.exit_status import status_of, tell
 from ops.identity.exporting.command import app as exporting
 from ops.identity.importing.command import app as importing
@@ -16,6 +17,7 @@ from ops.identity.reseal import app as keys
 from ops.identity.users import app as users
 from ops.keys.keyring import actor
 from ops.schema.command import app as database
+from runtime import credentials
 
 app = typer.Typer(
     help="Run Trivet, migrate and back up its database, manage its users and sign calls.",
@@ -48,6 +50,10 @@ def main() -> None:
 
 
 def _run() -> int:
+    try:
+        credentials.load(os.environ)
+    except credentials.UnreadableCredentialsError as error:
+        raise WrongSettings(str(error)) from None
     try:
         return app(prog_name="trivet", standalone_mode=False) or 0
     except TyperException as error:

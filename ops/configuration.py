@@ -55,6 +55,8 @@ processes, and in development also the secret and the stores; a process that is 
 These variables are not in the tables:
 
 - `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector that receives traces by OTLP over gRPC. Without it no traces are made.
+- `CREDENTIALS_DIRECTORY`: systemd's folder of credentials. Every `*.env` file in it is read as lines NAME=VALUE. A
+  variable of the environment wins.
 - `TRIVET_IMPORT_FROM` and `TRIVET_EXPORT_TO`: the database of `bin/trivet import` and `bin/trivet export`, in place
   of `--from` and `--to`, so that no password stands on a command line.
 - `TRIVET_VERIFY_DATABASE_URL`, `TRIVET_VERIFY_MONGODB_URI` and `TRIVET_VERIFY_PASSWORD`: the scratch stores of

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from runtime import credentials
 from runtime.listening import authority
 from runtime.misspelled_variables import KnownVariables
 from runtime.rpc import rights
@@ -251,6 +252,10 @@ def read(kind: type[S], known: KnownVariables) -> S:
 
     A TRIVET_ variable that is not `known` stops the start in production, and causes a warning in development.
     """
+    try:
+        credentials.load(os.environ)
+    except credentials.UnreadableCredentialsError as error:
+        raise refused([str(error)]) from None
     misspelled = known.unread(os.environ)
     try:
         settings = kind()
