@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Manage the schema of the stores.", no_args_is_help=True, rich_markup_mode=None)
 Name = Annotated[str, typer.Argument(help="A short description, for example `add seats`.")]
+SqlOnly = Annotated[bool, typer.Option("--sql-only", help="Leave MongoDB out.")]
 DeleteEverything = Annotated[bool, typer.Option(OPTION, help="Do not ask; in production, type the database's name.")]
 
 
@@ -203,6 +204,7 @@ def push() -> None:
 def reset(yes: DeleteEverything = False) -> None:
     """Delete all tables and collections with their data, and make them again."""
     from ops.schema import reset
+    from ops.seed.command import forget_caches
 
     address, of_mongo = url(may_be_new=True), mongo.uri()
     confirm_deletion(address, "this deletes all users, sessions, notifications and other data of Trivet", yes=yes)
@@ -211,7 +213,29 @@ def reset(yes: DeleteEverything = False) -> None:
         note(f"MongoDB is left as it is: {mongo.ABSENT}")
     else:
         dropped += mongo.with_mongo(lambda database: reset.reset_mongo(database, on_wait=_note_wait), of_mongo)
+    forget_caches()
     print(f"deleted {', '.join(dropped) or 'nothing'}, and migrated", file=sys.stderr)
+
+
+@app.command()
+def seed(
+    users: Annotated[int, typer.Option(min=10, max=1_000_000, help="How many users.")] = 1_000,
+    number: Annotated[int, typer.Option("--seed", min=0, max=999_999_999, help="The same seed, the same users.")] = 1,
+    sql_only: SqlOnly = False,
+) -> None:
+    """Make users with sessions, accounts, subscriptions, notifications and logs. Only in development."""
+    refuse_in_production("seed", "its users have a known password")
+    from ops.seed.command import seed
+
+    seed(users, number, sql_only=sql_only)
+
+
+@app.command()
+def clear(yes: DeleteEverything = False, sql_only: SqlOnly = False) -> None:
+    """Delete the users that tests and seeds made: those with addresses that are reserved for examples and tests."""
+    from ops.seed.command import clear
+
+    clear(yes=yes, sql_only=sql_only)
 
 
 def _number(to: str | None) -> int | None:

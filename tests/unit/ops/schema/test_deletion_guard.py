@@ -39,8 +39,8 @@ def test_development_asks_or_takes_the_option(tmp_path: Path) -> None:
     assert done.stderr.endswith("\ndeleted nothing, and migrated\n")
 
 
-@pytest.mark.parametrize("command", ["push"])
-def test_a_push_in_production_is_refused(tmp_path: Path, command: str) -> None:
+@pytest.mark.parametrize("command", ["push", "seed"])
+def test_a_push_or_seed_in_production_is_refused(tmp_path: Path, command: str) -> None:
     own = environment(tmp_path, TRIVET_ENV="production", DATABASE_URL=f"sqlite:///{tmp_path}/trivet.db")
     refused = trivet("db", command, environment=own)
     assert refused.returncode == 2

@@ -1,0 +1,1 @@
+"""Data for development and measurements: `trivet db seed` and `trivet db clear`."""
