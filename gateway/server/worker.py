@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 
 from gateway.app import build_app, fast_handlers
 from gateway.backends import Backends, open_backends
+from gateway.certificate import EVERY_SECONDS, FIRST_SECONDS, CertificateExpiry
 from gateway.deps import Deps
 from gateway.http.access_log import LAST_WRITE_SECONDS, open_access_log
 from gateway.http.origins import Origins
@@ -21,6 +22,7 @@ from gateway.sessions.near_cache_metrics import NearCacheMetrics
 from gateway.settings import GatewaySettings
 from known_variables import KNOWN_VARIABLES
 from runtime import failpoints
+from runtime.background.periodic import periodically
 from runtime.background.tasks import end
 from runtime.settings import read
 from runtime.telemetry.logs import logging_to_stderr
@@ -53,6 +55,10 @@ async def main(settings: GatewaySettings, link: SupervisorLink | None) -> None:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(watching(backends.cache, near))
             await stack.enter_async_context(measured_lag())
+            certificate = CertificateExpiry(settings.base_url)
+            if certificate.is_https:
+                expiry = periodically("certificate", EVERY_SECONDS, certificate.measure, first=FIRST_SECONDS)
+                await stack.enter_async_context(expiry)
             if link is not None:  # others answer meanwhile
                 await backends.connected(CONNECT_SECONDS)
                 reporting = asyncio.create_task(_report(backends, link))

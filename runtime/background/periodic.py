@@ -15,21 +15,28 @@ LONGEST_SECONDS = 30.0
 
 @asynccontextmanager
 async def periodically(
-    name: str, seconds: float, work: Callable[[], Awaitable[object]], *, longest: float = LONGEST_SECONDS
+    name: str,
+    seconds: float,
+    work: Callable[[], Awaitable[object]],
+    *,
+    longest: float = LONGEST_SECONDS,
+    first: float | None = None,
 ) -> AsyncIterator[None]:
-    """Do `work` every `seconds` inside the block. Exceptions do not end it.
+    """Do `work` every `seconds` inside the block. Exceptions do not end it. `first` is the pause before the first time.
 
     Each failure doubles the next pause, up to `longest`. Repeated equal failures are logged once.
     """
-    task = asyncio.create_task(_repeat(name, seconds, work, max(seconds, longest)))
+    task = asyncio.create_task(_repeat(name, seconds, work, max(seconds, longest), seconds if first is None else first))
     try:
         yield
     finally:
         await end(task)
 
 
-async def _repeat(name: str, seconds: float, work: Callable[[], Awaitable[object]], longest: float) -> None:
-    pause, logged = seconds, ""
+async def _repeat(
+    name: str, seconds: float, work: Callable[[], Awaitable[object]], longest: float, first: float
+) -> None:
+    pause, logged = first, ""
     while True:
         await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311  # jitter, so that replicas spread
         failure = await _failure(work)

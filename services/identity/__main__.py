@@ -26,6 +26,7 @@ from services.identity.schema import metadata
 from services.identity.sessions.wiring import add_sessions
 from services.identity.settings import IdentitySettings
 from services.identity.store.database import Database
+from services.identity.store.measurements import run_measurements
 from services.identity.store.schema.schema_check import SchemaCheck
 from services.identity.store.sweeper import Sweeper
 from services.identity.stores import Stores
@@ -60,6 +61,7 @@ async def main(settings: IdentitySettings) -> None:
         await run_outbox(stack, outbox, database, relay_seconds=settings.relay_seconds)
         sweeper = Sweeper(database, metadata)
         await stack.enter_async_context(periodically("sweeper", settings.sweep_seconds, sweeper.sweep))
+        await run_measurements(stack, database, metadata, settings.replicas)
         fills = CacheFills(cache, await stack.enter_async_context(Tasks.draining("cache fills", FILL_SECONDS)))
         server = Server("identity", settings, settings.port, policy=POLICY, ping=database.ping, fills=fills)
         add_passwords(server, stores, cases)

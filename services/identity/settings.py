@@ -3,8 +3,10 @@
 import logging
 from datetime import timedelta
 
+from pydantic import SecretStr, field_validator
+
 from identity_rules.custom_fields import NO_FIELDS, SESSION_FIELDS, USER_FIELDS, SessionFields, UserFields
-from runtime.settings import Address, SealKeysField, ServiceSettings, SiteSettings, from_env
+from runtime.settings import Address, SealKeysField, Secrets, ServiceSettings, SiteSettings, from_env
 from services.identity.billing.settings import StripeSettings
 from services.identity.email.settings import EmailSettings
 from services.identity.oauth.config import OAuthConfig
@@ -12,7 +14,9 @@ from services.identity.oauth.providers.settings import OAuthSettings
 from services.identity.passwords.hashing import HashingConfig
 from services.identity.sessions.session import Lifetimes
 from services.identity.site import Site
+from services.identity.store.engine import store_url
 from services.identity.store.engine.settings import StoreSettings
+from services.identity.store.engine.store_url import StoreUrl
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +87,23 @@ class IdentitySettings(ServiceSettings, SiteSettings, StoreSettings, EmailSettin
         gt=0,
         description="The seconds between two deliveries of outbox messages that wait, such as invalidations.",
     )
+    replica_urls: Secrets = from_env(
+        "TRIVET_REPLICA_URLS",
+        default=(),
+        description="Replicas of MySQL or MariaDB whose lag is measured, as mysql://USER:PASSWORD@HOST/DATABASE, by "
+        "comma. PostgreSQL's primary reports its replicas itself.",
+    )
+
+    @field_validator("replica_urls")
+    @classmethod
+    def _are_replicas(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(store_url.parse_usable(each.get_secret_value()).kind != "mysql" for each in value):
+            raise ValueError("each must be mysql://... or mariadb://...")
+        return value
+
+    @property
+    def replicas(self) -> list[StoreUrl]:
+        return [store_url.parse(each.get_secret_value()) for each in self.replica_urls]
 
     @property
     def site(self) -> Site:

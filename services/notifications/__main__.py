@@ -15,13 +15,14 @@ from runtime.telemetry.tracing import start_tracing
 from services.notifications.audit.wiring import add_audit
 from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.wiring import add_mailbox, mail_delivery
-from services.notifications.domains import MIGRATIONS, NOT_IMPLEMENTED, PERSONAL_DATA
+from services.notifications.domains import COLLECTIONS, MIGRATIONS, NOT_IMPLEMENTED, PERSONAL_DATA
 from services.notifications.inbox.cache_invalidation import InvalidationRelay
 from services.notifications.inbox.wiring import add_inbox
 from services.notifications.logs.wiring import add_logs
 from services.notifications.policy import POLICY
 from services.notifications.privacy.wiring import add_user_data
 from services.notifications.settings import NotificationsSettings
+from services.notifications.store.measurements import run_measurements
 from services.notifications.store.mongo import open_store
 from services.notifications.store.tombstones import Tombstones
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
@@ -41,6 +42,7 @@ async def main(settings: NotificationsSettings) -> None:
         await stack.enter_async_context(invalidation.running(settings.grace_seconds))
         deliveries = Deliveries(store)
         mail_policy = await stack.enter_async_context(mail_delivery(store, deliveries, settings))
+        await run_measurements(stack, store, COLLECTIONS)
         fills = CacheFills(cache, await stack.enter_async_context(Tasks.draining("cache fills", FILL_SECONDS)))
         # A late message about an erased user can arrive as long as audit events are kept.
         tombstones = Tombstones(store, ttl=settings.audit_ttl)

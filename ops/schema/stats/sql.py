@@ -9,27 +9,11 @@ from sqlalchemy.exc import DBAPIError
 from ops.schema.stats.sizes import EXACT_ROWS, IndexSize, Size
 from services.identity.schema import metadata
 from services.identity.store.schema.migrate import opened
+from services.identity.store.sizes import COUNTERS, TABLES, USES
 
 Rows = Sequence[Row[Any]]
 NOT_COUNTED = "MariaDB does not count the uses of indexes: SET GLOBAL userstat = 1, and look again later"
 
-TABLES = {
-    "postgresql": (
-        "SELECT c.relname, c.reltuples::bigint, pg_table_size(c.oid), pg_indexes_size(c.oid) FROM pg_class c "
-        "JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE c.relkind = 'r' AND n.nspname = ANY(current_schemas(false))"
-    ),
-    "mysql": (
-        "SELECT table_name, table_rows, data_length, index_length FROM information_schema.tables "
-        "WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
-    ),
-    "sqlite": (
-        "SELECT m.name, -1, (SELECT sum(pgsize) FROM dbstat d WHERE d.name = m.name), "
-        "(SELECT sum(pgsize) FROM dbstat d JOIN sqlite_master i ON i.name = d.name "
-        "WHERE i.type = 'index' AND i.tbl_name = m.name) FROM sqlite_master m WHERE m.type = 'table'"
-    ),
-}
-"""Each table's name, estimated rows (negative if there is no estimate), bytes, and bytes of indexes."""
 INDEX_BYTES = {
     "postgresql": (
         "SELECT relname, indexrelname, pg_relation_size(indexrelid) FROM pg_stat_user_indexes "
@@ -42,20 +26,6 @@ INDEX_BYTES = {
     "sqlite": (
         "SELECT m.tbl_name, m.name, sum(d.pgsize) FROM sqlite_master m JOIN dbstat d ON d.name = m.name "
         "WHERE m.type = 'index' GROUP BY m.tbl_name, m.name"
-    ),
-}
-USES = {
-    "postgresql": (
-        "SELECT relname, indexrelname, idx_scan FROM pg_stat_user_indexes "
-        "WHERE schemaname = ANY(current_schemas(false))"
-    ),
-    "userstat": (
-        "SELECT table_name, index_name, rows_read FROM information_schema.index_statistics "
-        "WHERE table_schema = DATABASE()"
-    ),
-    "performance_schema": (
-        "SELECT object_name, index_name, count_star FROM performance_schema.table_io_waits_summary_by_index_usage "
-        "WHERE object_schema = DATABASE() AND index_name IS NOT NULL"
     ),
 }
 
@@ -143,7 +113,7 @@ def _indexes_of(table: Table) -> list[tuple[str, bool]]:
 def _source_of_uses(dialect: str, asked: Callable[[str], Rows | None]) -> str | None:
     if dialect != "mysql":
         return dialect if dialect in USES else None
-    for variable in ("userstat", "performance_schema"):
+    for variable in COUNTERS:
         if (found := asked(f"SELECT @@{variable}")) and found[0][0]:
             return variable
     return None

@@ -1,6 +1,6 @@
 """The outbox as operators see it: its messages that are due, retried later or parked."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -16,6 +16,7 @@ from services.identity.outbox.tables import outbox
 from services.identity.store.database import Database, Transaction
 
 BATCH = 500
+MOST_COUNTED = 10_000
 DETAIL_LENGTH = 512
 """The maximum length of an audit event's detail. Longer lists of ids are cut."""
 IS_PARKED = outbox.c.topic.between(PARKED, PARKED + "\x7f")  # above every topic's letters
@@ -23,6 +24,7 @@ IS_PARKED = outbox.c.topic.between(PARKED, PARKED + "\x7f")  # above every topic
 parked = Gauge(
     "trivet_outbox_parked", "Messages whose attempts all failed: see `trivet outbox list --parked`.", ["topic"]
 )
+length = Gauge("trivet_outbox_length", "Messages that wait for delivery, up to 10,000.", ["topic"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,12 @@ class Backlog:
         record = partial(_record, audit, EventKind.MESSAGES_DROPPED, actor)
         return await self._in_batches(chosen, IS_PARKED, delete(outbox), record)
 
-    async def measure(self) -> None:
-        """Set the metric of parked messages."""
+    async def measure(self, topics: Iterable[str] = ()) -> None:
+        """Set the metrics of parked messages, and of those that wait of these topics."""
+        for topic in topics:
+            some = select(outbox.c.id).where(outbox.c.topic == topic).limit(MOST_COUNTED).subquery()
+            rows = await self._database.rows("outbox.length", select(func.count()).select_from(some))
+            length.labels(topic).set(rows[0][0])
         counts = await self.counts()
         for topic in self._seen | counts.keys():
             parked.labels(topic).set(counts.get(topic, 0))

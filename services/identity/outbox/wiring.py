@@ -21,6 +21,5 @@ async def run_outbox(stack: AsyncExitStack, outbox: Outbox, database: Database, 
         relay = partial(outbox.relay, topic, older_than=RELAY_AFTER)
         name = f"relay of {topic}"
         await stack.enter_async_context(periodically(name, relay_seconds, relay, longest=RELAY_PAUSE_SECONDS))
-    await stack.enter_async_context(
-        periodically("count of parked messages", MEASURE_SECONDS, Backlog(database).measure)
-    )
+    measure = partial(Backlog(database).measure, outbox.topics)
+    await stack.enter_async_context(periodically("count of waiting messages", MEASURE_SECONDS, measure))

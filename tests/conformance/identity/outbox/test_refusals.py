@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from runtime.errors import DeliveryRejectedError, Unavailable
 from services.identity import schema
-from services.identity.outbox.backlog import Backlog, MessageFilter, parked
+from services.identity.outbox.backlog import Backlog, MessageFilter, length, parked
 from services.identity.outbox.outbox import INVALIDATIONS, RETRY_POLICY, Outbox, OutboxMessage, Subscriber, refused
 from tests.conformance.identity.conftest import OPERATOR, Identity
 from tests.conformance.identity.outbox.rows import (
@@ -41,6 +41,21 @@ async def test_a_row_that_is_refused_for_good_is_parked_and_the_others_go_on(ide
     await notes.drop(MessageFilter(), audit_of(identity), actor=OPERATOR)
     await notes.measure()
     assert parked.labels(INVALIDATIONS)._value.get() == 0
+
+
+async def test_waiting_messages_are_counted_by_topic_and_parked_ones_are_not(identity: Identity) -> None:
+    backlog, topics = Backlog(identity.database, now=identity.clock), identity.outbox.topics
+    identity.cache.error = AWAY
+    await add(identity.outbox, identity, "user:a")
+    await add(identity.outbox, identity, "user:b")
+    await backlog.measure(topics)
+    assert length.labels(INVALIDATIONS)._value.get() == 2
+    identity.cache.error = None
+    await insert_rows(identity, "not json", attempts=RETRY_POLICY.attempts)
+    assert await identity.outbox.relay() == 2
+    await backlog.measure(topics)
+    assert length.labels(INVALIDATIONS)._value.get() == 0
+    assert parked.labels(INVALIDATIONS)._value.get() == 1
 
 
 async def test_a_dead_letter_of_a_former_version_is_parked_at_its_next_refusal(identity: Identity) -> None:
