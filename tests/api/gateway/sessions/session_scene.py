@@ -14,6 +14,7 @@ from gateway.deps import Deps
 from runtime.ids import token_hash
 from tests.api.gateway.serving import serving
 from tests.api.gateway.stand_ins import TOKENS, StandIns, verify
+from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import GetRequest, GetResponse, Lookup, Position
 from trivet.client import NearCache
 from trivet.identity.v1.session_service_pb2 import VerifySessionRequest, VerifySessionResponse
@@ -47,9 +48,13 @@ class Scene:
         return await self.http.get(PATH, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
     async def warmed(self) -> "Scene":
-        """Hold the session of TOKEN, and forget the calls that it took."""
-        await self.check(**self.cookie)
-        assert len(self.near) == 1
+        """Hold the session of TOKEN, and forget the calls that it took: on a busy machine a lookup can time out."""
+
+        async def is_held() -> bool:
+            await self.check(**self.cookie)
+            return len(self.near) == 1
+
+        await until(is_held, 20)
         self.services.calls.clear()
         return self
 
