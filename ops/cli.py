@@ -17,15 +17,17 @@ from ops.identity.reseal import app as keys
 from ops.identity.users import app as users
 from ops.keys.keyring import actor
 from ops.schema.command import app as database
+from ops.status.command import status
 from runtime import credentials
 
 app = typer.Typer(
-    help="Run Trivet, migrate and back up its database, manage its users and sign calls.",
+    help="Run Trivet, watch it, migrate and back up its database, manage its users and sign calls.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
 )
 app.command()(actor)
+app.command()(status)
 app.command()(doctor)
 app.add_typer(keys, name="keys")
 app.add_typer(database, name="db")

@@ -17,11 +17,11 @@ from ops.doctor import (
     tls,
     weak_secrets,
 )
-from ops.doctor.clocks import Clock, utc_now
 from ops.doctor.examination import Check
 from ops.errors import WrongSettings
 from ops.settings_reader import read_settings
 from ops.stack.endpoints import Endpoints, EndpointSettings, endpoints
+from runtime.clock import Clock, utc_now
 from services.identity.store.engine import store_url
 from services.notifications.delivery.email.settings import MailSettings
 

@@ -1,10 +1,10 @@
 """How far the clocks of stores and processes are from this machine's clock."""
 
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from ops.doctor.finding import Finding, error, warning
+from runtime.clock import Clock
 from trivet.client.actor import LIFETIME_SECONDS
 
 CHECK = "clocks"
@@ -12,13 +12,6 @@ MOST_SECONDS = 2.0
 REFUSED_SECONDS = LIFETIME_SECONDS / 2
 """From here on calls between machines are refused: a signed actor is valid for LIFETIME_SECONDS."""
 REMEDY = "synchronize the clocks of all machines (NTP)"
-
-Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    """Return this machine's time."""
-    return datetime.now(UTC)
 
 
 class Comparison:

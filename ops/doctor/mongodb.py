@@ -9,10 +9,10 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from ops.doctor import clocks, disk, end_of_life
-from ops.doctor.clocks import Clock
 from ops.doctor.examination import Check, outcome
 from ops.doctor.finding import Finding, error
 from ops.schema.mongo import database_of
+from runtime.clock import Clock
 from services.notifications.domains import COLLECTIONS
 from services.notifications.store.indexes import Collection
 from services.notifications.store.schema import history

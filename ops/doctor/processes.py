@@ -9,8 +9,8 @@ from grpc_health.v1 import health_pb2
 from prometheus_client.parser import text_string_to_metric_families
 
 from ops.doctor import clocks, file_limits
-from ops.doctor.clocks import Clock
 from ops.doctor.finding import Finding, error, warning
+from runtime.clock import Clock
 
 CHECK = "processes"
 TIMEOUT_SECONDS = 1.5

@@ -6,8 +6,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 from ops.doctor import clocks, end_of_life
-from ops.doctor.clocks import Clock
 from ops.doctor.finding import Finding, error
+from runtime.clock import Clock
 from services.cache.redis.connections import ClusterError, Connections, ReplicaError
 from services.cache.redis.sentinels import NoPrimaryError
 from services.cache.redis.wire import close, read_response, send

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Inspector, inspect, text
 
 from ops.doctor import clocks, collations, end_of_life
-from ops.doctor.clocks import Clock
 from ops.doctor.examination import failed, in_thread
 from ops.doctor.finding import Finding, error, warning
 from ops.errors import CommandFailed
 from ops.identity.database_failures import explained
+from runtime.clock import Clock
 from services.identity.schema import metadata
 from services.identity.store.engine import store_url
 from services.identity.store.engine.engine import server_of

@@ -7,13 +7,15 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import Counter, make_wsgi_app
+from prometheus_client import Counter, Info, make_wsgi_app
 
 from runtime.unread_answers import limit_unread_answers
+from runtime.version import VERSION
 
 MAX_CONNECTIONS = 16
 CONNECTION_SECONDS = 5.0
 
+Info("trivet_build", "The version of this process.").info({"version": VERSION})
 refused = Counter("trivet_metrics_connections_refused_total", "Connections to /metrics closed: too many were open.")
 
 

@@ -14,11 +14,11 @@ from sqlalchemy import make_url
 
 from ops.doctor import certificates, redis
 from ops.doctor.certificates import after_mysql, after_postgresql, after_smtp, at_once
-from ops.doctor.clocks import utc_now
 from ops.doctor.examination import examine
 from ops.doctor.finding import Severity
 from ops.doctor.tls import checks
 from ops.stack.endpoints import Endpoints
+from runtime.clock import utc_now
 from tests.conformance.ops.schema.conftest import operate
 from tests.conftest import Engines
 from tests.harness.ports import free_port

@@ -9,8 +9,8 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from ops.doctor import clocks, disk, end_of_life, mongodb
-from ops.doctor.clocks import utc_now
 from ops.doctor.finding import Finding, Severity
+from runtime.clock import utc_now
 from services.notifications.domains import COLLECTIONS
 from services.notifications.store.schema import migrate
 from tests.conftest import Engines

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from ops.doctor import clocks, end_of_life, redis
-from ops.doctor.clocks import utc_now
 from ops.doctor.finding import Severity
+from runtime.clock import utc_now
 from services.cache.redis.connections import Connections
 from services.cache.redis.wire import close
 from tests.conftest import Engines

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import make_url
 
 from ops.doctor import clocks, collations, end_of_life, sql
-from ops.doctor.clocks import utc_now
 from ops.doctor.examination import Check, examine
 from ops.doctor.finding import Finding, Severity
+from runtime.clock import utc_now
 from services.identity.store.schema import migrate
 from tests.conformance.ops.schema.conftest import operate
 from tests.conftest import Engines

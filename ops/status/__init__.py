@@ -1,0 +1,1 @@
+"""`trivet status`: one screen of a running system."""
