@@ -50,6 +50,8 @@ class Creation:
         engine = backup_of(store)
         with engine.dump(found) as dump:
             self._pack("sql", f"sql.{engine.suffix}", dump.source, dump.checksums, found.engine, found.version)
+            if position := dump.position():
+                self.notes.append(f"the binary log stood at {position} at the moment of the database's part")
         return revision
 
     def mongodb(self, addresses: StoreAddresses) -> None:

@@ -16,6 +16,8 @@ class Dump:
 
     source: Source
     checksums: Callable[[], tuple[Checksum, ...]]
+    position: Callable[[], str] = str
+    """Where the server's binary log stood at that moment; empty if it is not known. Point-in-time recovery needs it."""
 
 
 class SqlBackup(Protocol):

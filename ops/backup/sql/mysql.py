@@ -10,9 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
 from ops.backup.manifest import Checksum
 from ops.backup.sql.client_files import mysql_options
-from ops.backup.sql.database import SqlDatabase, drop_tables, look_at, refuse_sessions_of_others
+from ops.backup.sql.database import SqlDatabase, drop_tables, engine_of, look_at, refuse_sessions_of_others
 from ops.backup.sql.dump import Dump
 from ops.backup.streams import CHUNK, Sink, Source
 from ops.backup.tools import find, running, version_of
@@ -29,6 +32,9 @@ OPTIONS = (
 )
 OF_MYSQL = ("--set-gtid-purged=OFF", "--column-statistics=0")
 """Options that MariaDB's tools do not know."""
+WITH_POSITION = "--master-data=2"
+"""Has MariaDB's tool write the position of the binary log, without a lock, as a comment."""
+POSITION = re.compile(rb"CHANGE MASTER TO MASTER_LOG_FILE='([^']+)', MASTER_LOG_POS=(\d+)")
 TUPLE = re.compile(rb"\((?:[^'()]|'(?:[^'\\]|\\.|'')*')*\)", re.DOTALL)
 """A row within the one line that MySQL's tool writes for many. MariaDB's writes a line for each."""
 
@@ -44,6 +50,7 @@ class RowSums:
         self._source = source
         self._rest = b""
         self._table = ""
+        self.position = ""
         self._hashes: dict[str, tuple[int, Any]] = {}
 
     def read(self, size: int = -1, /) -> bytes:
@@ -53,7 +60,7 @@ class RowSums:
         for line in lines:
             if line[:1] == b"(":
                 rows.append(line[:-1])  # without the comma or semicolon
-            elif line[:1] in b"IC":
+            elif line[:1] in b"IC-":
                 self._add(rows)
                 rows = self._begin(line)
         self._add(rows)
@@ -67,6 +74,8 @@ class RowSums:
         if line.startswith(b"CREATE TABLE `"):
             self._table = line.split(b"`")[1].decode()
             self._hashes[self._table] = (0, hashlib.sha256())
+        elif match := POSITION.search(line):
+            self.position = f"{match[1].decode()}:{match[2].decode()}"
         elif line.startswith(b"INSERT INTO `"):
             return TUPLE.findall(line, line.find(b" VALUES "))
         return []
@@ -97,14 +106,14 @@ class MysqlBackup:
     @contextmanager
     def dump(self, found: SqlDatabase) -> Iterator[Dump]:
         """Dump Trivet's tables. Raises CommandFailed, also if a migration ran meanwhile."""
-        with _dumping(self._store, found, found.tables) as sums:
+        with _dumping(self._store, found, found.tables, *_position_option(self._store, found)) as sums:
 
             def checksums() -> tuple[Checksum, ...]:
                 if look_at(self._store).revision != found.revision:
                     raise CommandFailed("a migration ran during the backup: run the backup again")
                 return sums.checksums()
 
-            yield Dump(sums, checksums)
+            yield Dump(sums, checksums, lambda: sums.position)
 
     @contextmanager
     def load(self, found: SqlDatabase) -> Iterator[Sink]:
@@ -127,13 +136,30 @@ class MysqlBackup:
 
 
 @contextmanager
-def _dumping(store: StoreUrl, found: SqlDatabase, tables: Sequence[str]) -> Iterator[RowSums]:
+def _dumping(store: StoreUrl, found: SqlDatabase, tables: Sequence[str], *more: str) -> Iterator[RowSums]:
     program = find(DUMPERS[found.engine], PACKAGE)
     is_mariadb = _is_of_mariadb(program)
     with mysql_options(store, is_mariadb=is_mariadb) as options:
-        command = [program, f"--defaults-extra-file={options}", *OPTIONS, *(() if is_mariadb else OF_MYSQL)]
+        command = [program, f"--defaults-extra-file={options}", *OPTIONS, *(more if is_mariadb else OF_MYSQL)]
         with running([*command, store.url.database or "", *tables], {}) as tool:
             yield RowSums(tool)
+
+
+def _position_option(store: StoreUrl, found: SqlDatabase) -> Sequence[str]:
+    """Return the option that notes the binary log's position, if there is such a log and this user can ask for it.
+
+    MySQL's tool would take a lock for it.
+    """
+    if found.engine != "mariadb":
+        return ()
+    with engine_of(store) as engine, engine.connect() as connection:
+        if not connection.scalar(text("SELECT @@log_bin")):
+            return ()
+        try:
+            connection.execute(text("SHOW MASTER STATUS"))
+        except DBAPIError:
+            return ()
+    return (WITH_POSITION,)
 
 
 def _is_of_mariadb(program: str) -> bool:
