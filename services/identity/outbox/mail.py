@@ -45,6 +45,8 @@ def unseal(message: OutboxMessage, sealer: Sealer) -> tuple[str, Mail]:
         values = json.loads(sealer.open(message.payload, PURPOSE))
         return values.pop("id"), Mail(**values)
     except BrokenSealError:
-        raise DeliveryRejectedError("it was sealed under a key that is not in TRIVET_SEAL_KEYS") from None
+        raise DeliveryRejectedError(
+            "the mail was sealed under a key that is not in TRIVET_SEAL_KEYS: add the key"
+        ) from None
     except (ValueError, KeyError, TypeError):
         raise DeliveryRejectedError("its payload cannot be read") from None
