@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeVar
 
@@ -36,6 +38,7 @@ from runtime.rpc.rights import UnknownRpcError, with_rights
 from runtime.settings import ServiceSettings, refused
 from runtime.telemetry import tracing
 from runtime.telemetry.loop_lag import measured_lag
+from trivet.client.retry import CALLS
 
 logger = logging.getLogger(__name__)
 Servicer = TypeVar("Servicer")
@@ -60,6 +63,9 @@ MAX_CONCURRENT_RPCS = 2_000
 
 STATUS = {True: health_pb2.HealthCheckResponse.SERVING, False: health_pb2.HealthCheckResponse.NOT_SERVING}
 
+QUIET_SECONDS = 0.1
+"""How long no call has come in when the server stops accepting calls."""
+
 STACK = "stack/{}"
 """A health name that all services of one stack answer. It proves to a command which stack it has reached."""
 
@@ -69,11 +75,13 @@ Ping = Callable[[], Awaitable[None]]
 class Health(health.aio.HealthServicer):
     """The standard health service. `Check` of the name `store` asks the store itself; `Watch` reports what is known."""
 
-    _server_status: MutableMapping[str, int]  # the published types leave it out
+    _server_status: MutableMapping[str, int]  # the published types leave these out
+    _server_watchers: MutableMapping[str, asyncio.Condition]
 
     def __init__(self, ping: Ping) -> None:
         super().__init__()
         self._ping = ping
+        self._ended = asyncio.Event()
 
     async def store_serves(self) -> bool:
         """Whether the store answers now, within the time a probe has."""
@@ -94,6 +102,26 @@ class Health(health.aio.HealthServicer):
         if request.service not in self._server_status:
             raise NotFound("UNKNOWN_SERVICE", "this service is not served here")
         return await super().Check(request, context)
+
+    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802  # the proto's name
+        """Report the changes until `end_watches`: an open watch would use all of the grace."""
+        watching = asyncio.create_task(super().Watch(request, context))
+        ended = asyncio.create_task(self._ended.wait())
+        try:
+            await asyncio.wait((watching, ended), return_when=asyncio.FIRST_COMPLETED)
+            if watching.done():
+                await watching
+        finally:
+            await end(ended)
+            await end(watching)
+
+    def is_watched(self, name: str) -> bool:
+        """Whether a client watches a name."""
+        return name in self._server_watchers
+
+    def end_watches(self) -> None:
+        """End the open watches, and those that begin."""
+        self._ended.set()
 
     async def List(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's name
         each = {name: health_pb2.HealthCheckResponse(status=status) for name, status in self._server_status.items()}
@@ -120,8 +148,9 @@ class Server:
     ) -> None:
         self._name = name
         self._settings = settings
+        self._telemetry = Telemetry(settings.trace_ratio)
         self._interceptors: Sequence[Interceptor] = (
-            Telemetry(settings.trace_ratio),
+            self._telemetry,
             ErrorStatus(),
             Deadlines(settings.call_limit_seconds),
             Authentication(Verifier(name, settings.accept_keys, people_callers=settings.people_callers)),
@@ -181,13 +210,18 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Serve inside the block. At its end health reports NOT_SERVING, and open calls can end within the grace."""
+        """Serve inside the block. At its end health reports NOT_SERVING, and open calls can end within the grace.
+
+        Clients of several replicas watch CALLS and call another one then. So calls are accepted until none comes: gRPC
+        cancels a call that reaches a server that stops.
+        """
         if self._settings.reflection_on:
             reflection.serve((*self._services, health.SERVICE_NAME), self._server)
         if self._settings.metrics_port:
             tracing.start_metrics(self._settings.host, self._settings.metrics_port)
         for service in self._healths:  # gRPC's initial status is SERVING, before the store was checked
             await self._health.set(service, STATUS[False])
+        await self._health.set(CALLS, STATUS[True])
         if self._settings.stack_id:
             await self._health.set(STACK.format(self._settings.stack_id), STATUS[True])
         await self._server.start()
@@ -198,9 +232,19 @@ class Server:
         finally:
             await end(watching)
             await self._health.enter_graceful_shutdown()
-            for end_streams in self._at_drain:
+            left = self._settings.grace_seconds - await self._calls_have_ceased(self._settings.grace_seconds / 2)
+            for end_streams in (*self._at_drain, self._health.end_watches):
                 end_streams()
-            await self._server.stop(self._settings.grace_seconds)
+            await self._server.stop(left)
+
+    async def _calls_have_ceased(self, limit: float) -> float:
+        """Wait until no call has come for QUIET_SECONDS, `limit` seconds at most. Return how long that took."""
+        began = now = time.perf_counter()
+        last = began if self._health.is_watched(CALLS) else -math.inf
+        while now - began < limit and now - max(last, self._telemetry.last_began) < QUIET_SECONDS:
+            await asyncio.sleep(QUIET_SECONDS / 10)
+            now = time.perf_counter()
+        return now - began
 
     def _on_signal(self, stopping: asyncio.Event) -> None:
         if stopping.is_set():

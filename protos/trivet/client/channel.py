@@ -43,6 +43,9 @@ def connect(
 ) -> "Channel":
     """Open a channel to the process `audience` at `target` (HOST:PORT). It connects in the background and reconnects.
 
+    A target such as `dns:///HOST:PORT` or `ipv4:HOST:PORT,HOST:PORT` can name several replicas, which are called in
+    turn.
+
     The deadline of a call is the one that the .proto declares for its RPC, else `timeout` seconds. It never exceeds
     the current deadline (`within`). With `lengthens`, an RPC that declares a deadline gets all of that time, and the
     current deadline moves later by the time that the call took. Close the channel, or use it as an async context
@@ -80,7 +83,7 @@ class Channel(aio.Channel):
         lengthens: bool = False,
     ) -> Self:
         """Open a channel, see `connect`."""
-        options = (*OPTIONS, ("grpc.service_config", service_config(audience)))
+        options = (*OPTIONS, ("grpc.service_config", service_config(audience, target)))
         if credentials is None:
             inner = aio.insecure_channel(target, options=options)
         else:

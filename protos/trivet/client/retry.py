@@ -1,4 +1,4 @@
-"""gRPC's retry policy, made from the .proto files: only repeatable RPCs are retried."""
+"""gRPC's service config: retries, made from the .proto files, and the spreading of calls over replicas."""
 
 import json
 from typing import Any
@@ -16,11 +16,27 @@ POLICY = {
 THROTTLING = {"maxTokens": 10, "tokenRatio": 0.1}
 
 
-def service_config(audience: str) -> str:
-    """Return gRPC's service config for the RPCs of a process: retries of repeatable RPCs, within a budget."""
+CALLS = "calls"
+"""The health name that is SERVING until the server drains, whatever the state of its store."""
+SEVERAL = ("dns:", "ipv4:", "ipv6:")
+"""The schemes of targets that can name several replicas."""
+
+
+def service_config(audience: str, target: str = "") -> str:
+    """Return gRPC's service config for the RPCs of a process: retries of repeatable RPCs, within a budget.
+
+    If `target` can name several replicas, calls go to all of them in turn, and not to one that drains. A server that
+    does not know the health name CALLS is not called through such a target.
+    """
     names: list[dict[str, Any]] = [
         {"service": method.containing_service.full_name, "method": method.name}
         for method in methods(audience)
         if is_repeatable(method)
     ]
-    return json.dumps({"methodConfig": [{"name": names, "retryPolicy": POLICY}], "retryThrottling": THROTTLING})
+    config: dict[str, Any] = {
+        "methodConfig": [{"name": names, "retryPolicy": POLICY}],
+        "retryThrottling": THROTTLING,
+    }
+    if target.startswith(SEVERAL):
+        config |= {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": CALLS}}
+    return json.dumps(config)

@@ -22,6 +22,7 @@ from trivet.cache.v1.cache_pb2 import WatchRequest, WatchResponse
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceServicer, CacheServiceStub, add_CacheServiceServicer_to_server
 from trivet.client import Signer, reason_of
 from trivet.client.actor import METADATA_KEY
+from trivet.client.retry import CALLS
 from trivet.identity.v1.resources_pb2 import User
 from trivet.identity.v1.user_service_pb2 import DeleteUserRequest, GetUserRequest, UpdateUserRequest
 from trivet.identity.v1.user_service_pb2_grpc import UserServiceStub, add_UserServiceServicer_to_server
@@ -154,7 +155,7 @@ async def test_both_health_calls_know_the_same_names() -> None:
     async with served() as running, aio.insecure_channel(running.address) as channel:
         everything: Any = health_pb2.HealthListRequest()  # type: ignore[attr-defined]  # newer than its types
         names = (await health_stub(channel).List(everything)).statuses
-        assert set(names) == {"", "store", SERVICE}
+        assert set(names) == {"", "store", CALLS, SERVICE}
         for name in (*names, "nothing"):
             watched = aiter(health_stub(channel).Watch(health_pb2.HealthCheckRequest(service=name), timeout=5))
             known = (await anext(watched)).status != health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
