@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import math
 import os
 import signal
 import time
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 from google.protobuf import descriptor_pool
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from prometheus_client import Gauge
 
 from runtime.background.tasks import end, is_asked_to_end
 from runtime.errors import NotFound
@@ -61,9 +61,12 @@ OPTIONS: tuple[tuple[str, Any], ...] = (
 )
 MAX_CONCURRENT_RPCS = 2_000
 
+clients = Gauge(
+    "trivet_rpc_clients", "Clients of several replicas that are connected to this one, and call it unless it drains."
+)
 STATUS = {True: health_pb2.HealthCheckResponse.SERVING, False: health_pb2.HealthCheckResponse.NOT_SERVING}
 
-QUIET_SECONDS = 0.1
+QUIET_SECONDS = 0.3
 """How long no call has come in when the server stops accepting calls."""
 
 STACK = "stack/{}"
@@ -107,11 +110,14 @@ class Health(health.aio.HealthServicer):
         """Report the changes until `end_watches`: an open watch would use all of the grace."""
         watching = asyncio.create_task(super().Watch(request, context))
         ended = asyncio.create_task(self._ended.wait())
+        is_client = request.service == CALLS
+        clients.inc(is_client)
         try:
             await asyncio.wait((watching, ended), return_when=asyncio.FIRST_COMPLETED)
             if watching.done():
                 await watching
         finally:
+            clients.dec(is_client)
             await end(ended)
             await end(watching)
 
@@ -221,7 +227,7 @@ class Server:
             tracing.start_metrics(self._settings.host, self._settings.metrics_port)
         for service in self._healths:  # gRPC's initial status is SERVING, before the store was checked
             await self._health.set(service, STATUS[False])
-        await self._health.set(CALLS, STATUS[True])
+        await self._health.set(CALLS, STATUS[False])
         if self._settings.stack_id:
             await self._health.set(STACK.format(self._settings.stack_id), STATUS[True])
         await self._server.start()
@@ -238,10 +244,16 @@ class Server:
             await self._server.stop(left)
 
     async def _calls_have_ceased(self, limit: float) -> float:
-        """Wait until no call has come for QUIET_SECONDS, `limit` seconds at most. Return how long that took."""
+        """Wait until no call has come for QUIET_SECONDS, `limit` seconds at most. Return how long that took.
+
+        It does not wait if no client watches: then none would call another replica.
+        """
         began = now = time.perf_counter()
-        last = began if self._health.is_watched(CALLS) else -math.inf
-        while now - began < limit and now - max(last, self._telemetry.last_began) < QUIET_SECONDS:
+        while (
+            self._health.is_watched(CALLS)
+            and now - began < limit
+            and now - max(began, self._telemetry.last_began) < QUIET_SECONDS
+        ):
             await asyncio.sleep(QUIET_SECONDS / 10)
             now = time.perf_counter()
         return now - began
@@ -260,6 +272,8 @@ class Server:
                 logger.info("%s: its store %s", self._name, "answers" if serves else "does not answer")
                 for service in self._healths:
                     await self._health.set(service, STATUS[serves])
+                if serves:  # from then on the calls themselves report that the store is down
+                    await self._health.set(CALLS, STATUS[True])
                 last = serves
             await asyncio.sleep(1.0 if serves else 0.25)
 

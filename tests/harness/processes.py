@@ -51,7 +51,7 @@ class Process:
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.environment.get('TRIVET_HOST', '127.0.0.1')}:{self.port}"
 
     def signal(self, signum: signal.Signals) -> None:
         self.popen.send_signal(signum)

@@ -14,10 +14,12 @@ POLICY = {
 }
 # gRFC A6: retries stop while half of the tokens are used up, so a dead service does not get three times the calls.
 THROTTLING = {"maxTokens": 10, "tokenRatio": 0.1}
+TOKENS_OF_SEVERAL = 100
+"""The tokens if there are several replicas: another one can answer all calls that a killed one had."""
 
 
 CALLS = "calls"
-"""The health name that is SERVING until the server drains, whatever the state of its store."""
+"""The health name that is SERVING from the first answer of the server's store until the server drains."""
 SEVERAL = ("dns:", "ipv4:", "ipv6:")
 """The schemes of targets that can name several replicas."""
 
@@ -38,5 +40,7 @@ def service_config(audience: str, target: str = "") -> str:
         "retryThrottling": THROTTLING,
     }
     if target.startswith(SEVERAL):
-        config |= {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": CALLS}}
+        config["loadBalancingConfig"] = [{"round_robin": {}}]
+        config["healthCheckConfig"] = {"serviceName": CALLS}
+        config["retryThrottling"] = THROTTLING | {"maxTokens": TOKENS_OF_SEVERAL}
     return json.dumps(config)
