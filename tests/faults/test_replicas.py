@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import Any
 
 import pytest
 from grpc import aio
@@ -60,7 +61,7 @@ class Replicas:
 @pytest.fixture
 async def replicas(engine: Engines) -> AsyncIterator[Replicas]:
     port, metrics_port = free_port(), free_port()
-    given = {"REDIS_URL": engine.get("valkey").url, "TRIVET_CACHE_PREFIX": f"t:{new_id()}:"}
+    given: dict[str, Any] = {"REDIS_URL": engine.get("valkey").url, "TRIVET_CACHE_PREFIX": f"t:{new_id()}:"}
     given["TRIVET_METRICS_PORT"] = str(metrics_port)
     async with AsyncExitStack() as stack:
         running = {host: stack.enter_context(process("cache", port=port, TRIVET_HOST=host, **given)) for host in HOSTS}
