@@ -23,7 +23,7 @@ PAGES = (
 QUOTED = re.compile(r"`([\w./*-]+)`")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 ANCHORED = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
-MADE = (".data/", ".venv/", "bench/.work", "dist/", "tests/client/node_modules")
+MADE = (".data/", ".venv/", "bench/.work", "deploy/env", "dist/", "tests/client/node_modules")
 """Folders that exist once something has run."""
 SOURCE = re.compile(r"`([\w-]+\.(?:py|js|jsx|lua|proto|toml))`")
 """A file that a page names without its folder."""
