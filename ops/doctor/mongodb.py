@@ -8,16 +8,14 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
-from ops.doctor import clocks, disk, end_of_life
+from ops.doctor import clocks, disk, end_of_life, schema
 from ops.doctor.examination import Check, outcome
 from ops.doctor.finding import Finding, error
 from ops.schema.mongo import database_of
 from runtime.clock import Clock
 from services.notifications.domains import COLLECTIONS
 from services.notifications.store.indexes import Collection
-from services.notifications.store.schema import history
 from services.notifications.store.schema.history import Database
-from services.notifications.store.schema.steps import steps
 
 CHECK = "mongodb"
 PART_SECONDS = 1.0
@@ -36,7 +34,7 @@ async def examine(uri: str, now: Clock) -> list[Finding]:
         found = await asyncio.gather(
             outcome(Check(end_of_life.CHECK, lambda: _version(client, now)), PART_SECONDS),
             outcome(Check(disk.CHECK, lambda: _disk(database)), PART_SECONDS),
-            outcome(Check("migrations", lambda: _migrations(database)), PART_SECONDS),
+            outcome(Check(schema.CHECK, lambda: schema.of_mongodb(database)), PART_SECONDS),
             outcome(Check("indexes", lambda: _indexes(database)), PART_SECONDS),
         )
         theirs = hello["localTime"].astimezone(UTC)
@@ -68,17 +66,6 @@ async def _disk(database: Database) -> list[Finding]:
     stats = await database.command("dbStats")
     total = float(stats.get("fsTotalSize", 0))  # another server can leave it out
     return disk.judge("MongoDB", total - float(stats.get("fsUsedSize", 0)), total)
-
-
-async def _migrations(database: Database) -> list[Finding]:
-    found = await history.status(database, steps())
-    if found.is_newer:
-        problem = f"MongoDB's schema is {found.current}, and this version knows {found.head}"
-        return [error("migrations", problem, "use the version that migrated the database")]
-    if not found.pending:
-        return []
-    problem = f"MongoDB is at {found.current or 'no migration'}; {len(found.pending)} are missing"
-    return [error("migrations", problem, "run `trivet db migrate`")]
 
 
 async def _indexes(database: Database) -> list[Finding]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Inspector, inspect, text
 
-from ops.doctor import clocks, collations, end_of_life
+from ops.doctor import clocks, collations, end_of_life, schema
 from ops.doctor.examination import failed, in_thread
 from ops.doctor.finding import Finding, error, warning
 from ops.errors import CommandFailed
@@ -16,7 +16,6 @@ from services.identity.store.engine import store_url
 from services.identity.store.engine.engine import server_of
 from services.identity.store.engine.operator_engine import operator_engine
 from services.identity.store.engine.versions import NAMES, TooOldError, check_version
-from services.identity.store.schema.migrate import NewerSchemaError, status_of
 
 CHECK = "sql"
 UTC_NAMES = ("UTC", "Etc/UTC", "GMT", "Etc/GMT", "Universal", "Zulu", "+00:00", "UCT", "Etc/UCT", "Etc/Universal")
@@ -54,7 +53,7 @@ def _parts(now: Clock) -> dict[str, Part]:
         end_of_life.CHECK: lambda connection: _version(connection, now()),
         clocks.CHECK: lambda connection: _clock(connection, now),
         "time zones": _time_zone,
-        "migrations": _migrations,
+        schema.CHECK: schema.of_sql,
         "indexes": _indexes,
         collations.CHECK: collations.examine,
     }
@@ -114,18 +113,6 @@ def _time_zone(connection: Connection) -> list[Finding]:
         return []
     problem = f"the database's time zone is {zone}: times in its log, and of other programs, are not in UTC"
     return [warning("time zones", problem, remedy)]
-
-
-def _migrations(connection: Connection) -> list[Finding]:
-    try:
-        found = status_of(connection)
-    except NewerSchemaError as refusal:
-        problem, _, remedy = str(refusal).rpartition(": ")
-        return [error("migrations", problem, remedy)]
-    if not found.pending:
-        return []
-    problem = f"the database is at {found.current or 'no migration'}; {len(found.pending)} are missing"
-    return [error("migrations", problem, "run `trivet db migrate`")]
 
 
 def _indexes(connection: Connection) -> list[Finding]:

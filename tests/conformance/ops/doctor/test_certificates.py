@@ -21,10 +21,13 @@ from ops.stack.endpoints import Endpoints
 from runtime.clock import utc_now
 from tests.conformance.ops.schema.conftest import operate
 from tests.conftest import Engines
+from tests.harness.peers.smtp import mail_server
 from tests.harness.ports import free_port
 from tests.harness.stores.engines import Engine, find, mariadb, running, server_folder
 
 LATER = datetime.now(UTC) + timedelta(days=365 * 90)
+YEAR_3001 = datetime(3001, 1, 1, tzinfo=UTC)
+"""After the end of the certificates that the mail server of the tests has."""
 NOTHING = Endpoints(is_running=False, url="", services={}, metrics={}, sql="", mongodb="", redis="")
 
 
@@ -100,6 +103,14 @@ async def test_the_certificate_of_postgresql_is_read_after_its_request(engine: E
         shutil.rmtree(place)
     (finding,) = found
     assert "the certificate of the database has expired" in finding.problem
+
+
+@pytest.mark.parametrize("tls", ["starttls", "tls"])
+async def test_the_certificate_of_the_mail_server_is_read(tls: str) -> None:
+    with mail_server(tls=tls) as server:
+        opening = after_smtp if tls == "starttls" else at_once
+        (finding,) = await certificates.shown("the mail server", "127.0.0.1", server.port, YEAR_3001, opening)
+    assert "the certificate of the mail server has expired" in finding.problem
 
 
 async def test_a_server_without_tls_or_without_an_answer_has_no_certificate(engine: Engines) -> None:

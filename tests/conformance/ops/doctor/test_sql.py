@@ -5,13 +5,14 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from ops.doctor import clocks, collations, end_of_life, sql
 from ops.doctor.examination import Check, examine
 from ops.doctor.finding import Finding, Severity
 from runtime.clock import utc_now
-from services.identity.store.schema import migrate
+from services.identity.store.schema import history, migrate
+from services.identity.store.schema.schema_check import revisions
 from tests.conformance.ops.schema.conftest import operate
 from tests.conftest import Engines
 from tests.harness.ports import free_port
@@ -41,6 +42,15 @@ async def test_a_schema_of_a_later_release_is_an_error(url: str) -> None:
     (finding,) = [each for each in await _found(url) if each.check == "migrations"]
     assert "9999" in finding.problem
     assert finding.severity is Severity.ERROR
+
+
+async def test_a_schema_of_a_later_release_that_serves_this_code_is_a_note(url: str) -> None:
+    head, _ = revisions()
+    with migrate.opened(url) as engine, engine.begin() as connection:
+        history.record(connection, "9999", "add seats", head)
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    (finding,) = [each for each in await _found(url) if each.check == "migrations"]
+    assert finding.severity is Severity.NOTE
 
 
 async def test_a_missing_index_is_named(url: str) -> None:
