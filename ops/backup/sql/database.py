@@ -1,6 +1,7 @@
 """One relational database for backups: which tables of ours it holds, at which schema, and who else uses it."""
 
 import sqlite3
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from services.identity.store.schema.history import HISTORY
 from services.identity.store.schema.schema_check import VERSION_TABLE, current_revision, revisions
 from services.identity.users.tables import users
 
+CLOSING_SECONDS = 2.0
+PAUSE_SECONDS = 0.05
 BATCH = 5_000
 """The most parameters of a statement; SQLite takes 32,766."""
 
@@ -80,12 +83,17 @@ def check_revision(revision: str | None, what: str) -> str:
 
 
 def refuse_sessions_of_others(store: StoreUrl, query: str) -> None:
-    """Raise CommandFailed if a query counts sessions of others."""
+    """Raise CommandFailed if a query goes on to count sessions of others. One that was just closed is still counted."""
+    deadline = time.monotonic() + CLOSING_SECONDS
     with engine_of(store) as engine, engine.connect() as connection:
-        if count := connection.scalar(text(query)):
-            raise CommandFailed(
-                f"DATABASE_URL: the database is in use ({count} other sessions): stop Trivet's processes, then restore"
-            )
+        while count := connection.scalar(text(query)):
+            if time.monotonic() > deadline:
+                raise CommandFailed(
+                    f"DATABASE_URL: the database is in use ({count} other sessions): stop Trivet's processes, then "
+                    "restore"
+                )
+            connection.rollback()  # a transaction sees the sessions of its beginning
+            time.sleep(PAUSE_SECONDS)
 
 
 def drop_tables(store: StoreUrl, found: SqlDatabase) -> None:
