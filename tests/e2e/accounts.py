@@ -14,9 +14,9 @@ def sign_up(url: str, email: str) -> str:
     return str(answer.json()["user"]["id"])
 
 
-def sign_in(url: str, email: str) -> int:
-    """Return the status of a sign-in with the right password."""
-    return _post(url, "sign-in", {"email": email, "password": PASSWORD}).status_code
+def sign_in(url: str, email: str, password: str = PASSWORD) -> int:
+    """Return the status of a sign-in, by default with the password of `sign_up`."""
+    return _post(url, "sign-in", {"email": email, "password": password}).status_code
 
 
 def _post(url: str, verb: str, body: dict[str, str]) -> httpx.Response:
