@@ -1,6 +1,6 @@
 """Migrates a database to the tables of `services/identity/schema.py` and back: what `trivet db` does."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +8,14 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from services.identity.store.engine import store_url
 from services.identity.store.engine.operator_engine import operator_engine
 from services.identity.store.engine.versions import check_version
+from services.identity.store.faults.codes import Fault
+from services.identity.store.faults.diagnosis import diagnose
+from services.identity.store.faults.errors import fault_of, words_of
 from services.identity.store.schema import history
 from services.identity.store.schema.history import Applied
 from services.identity.store.schema.lock import MigrationLockError, OnWait, ignore, lock_whole_transactions, only_one
@@ -19,6 +23,7 @@ from services.identity.store.schema.schema_check import current_revision
 from services.identity.store.schema.steps import Step, alembic_config, script_directory, steps
 
 __all__ = [
+    "MigrationFailedError",
     "MigrationLockError",
     "MigrationStatus",
     "NewerSchemaError",
@@ -28,6 +33,9 @@ __all__ = [
     "status",
     "upgrade",
 ]
+
+OF_STATEMENTS = (Fault.BUG, Fault.SCHEMA, Fault.DUPLICATE, Fault.ORPHAN)
+"""Faults of a statement, where those of a server pass."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,10 @@ class MigrationStatus:
     pending: tuple[str, ...]
     steps: tuple[Step, ...] = ()
     applied: dict[str, Applied] | None = None
+
+
+class MigrationFailedError(ValueError):
+    """The database refused a statement of a migration. The text says which migration, and what is left of it."""
 
 
 class NewerSchemaError(ValueError):
@@ -62,7 +74,8 @@ def upgrade(url: str, to: str | None = None, *, on_wait: OnWait = ignore) -> Mig
                 "the tables of this database were pushed, so migrations do not fit it: run `trivet db push` again, or "
                 "`trivet db reset`"
             )
-        command.upgrade(config, target)
+        with _explained(connection, config, before.pending):
+            command.upgrade(config, target)
         return before
 
 
@@ -96,6 +109,22 @@ def status_of(connection: Connection) -> MigrationStatus:
     current = _current(connection, every)
     pending = tuple(step.revision for step in every if current is None or step.revision > current)
     return MigrationStatus(current, every[-1].revision, pending, every, history.applied(connection))
+
+
+@contextmanager
+def _explained(connection: Connection, config: Config, pending: Sequence[str]) -> Iterator[None]:
+    """Raise MigrationFailedError for a statement that the database refuses; a database that is gone raises as it is."""
+    try:
+        yield
+    except DBAPIError as error:
+        if diagnose(error) is not None or fault_of(error) not in OF_STATEMENTS:
+            raise
+        failed = next((each for each in pending if each not in config.attributes["done"]), "")
+        if connection.dialect.name == "mysql":
+            left = "the server keeps what it had done of it: undo that by hand before the next try"
+        else:
+            left = "nothing was changed"
+        raise MigrationFailedError(f"migration {failed} failed ({words_of(error)}); {left}") from error
 
 
 def _current(connection: Connection, every: tuple[Step, ...]) -> str | None:
@@ -141,6 +170,7 @@ def configured(connection: Connection) -> Config:
     config = alembic_config()
     config.attributes["connection"] = connection
     every = {step.revision: step for step in steps()}
+    done_steps: list[str] = []
 
     def note(*, step: Any, **_: object) -> None:
         if step.is_stamp:
@@ -148,10 +178,12 @@ def configured(connection: Connection) -> Config:
         if step.is_upgrade:
             done = every[step.up_revision_id]
             history.record(connection, done.revision, done.name, done.oldest_code)
+            done_steps.append(done.revision)
         else:
             history.forget(connection, step.up_revision_id)
 
     config.attributes["applied"] = note
+    config.attributes["done"] = done_steps
     return config
 
 

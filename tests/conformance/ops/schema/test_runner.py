@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import MetaData
@@ -154,3 +155,36 @@ def test_the_oldest_code_of_a_schema_is_noted(url: str) -> None:
     with migrate.opened(url) as engine, engine.connect() as connection:
         assert history.oldest_code(connection, "0006") == "0001"
         assert history.oldest_code(connection, "9999") is None
+
+
+BROKEN = """
+revision, down_revision, branch_labels, depends_on, release = "0007", "0006", None, None, "0.2.0"
+
+
+def upgrade():
+    op.add_column("users", sa.Column("nickname", sa.String(64)))
+    op.execute("UPDATE absent SET nickname = NULL")
+
+
+def downgrade():
+    op.drop_column("users", "nickname")
+"""
+
+
+def test_a_migration_that_fails_midway_is_named_with_what_is_left_of_it(
+    url: str, tables: MetaData, tmp_path: Path
+) -> None:
+    file = tmp_path / "migrations/versions/0007_broken.py"
+    file.write_text(f"import sqlalchemy as sa\nfrom alembic import op\n{BROKEN}")
+    keeps = url.startswith(("mariadb", "mysql"))
+    left = "the server keeps what it had done" if keeps else "nothing was changed"
+    with pytest.raises(migrate.MigrationFailedError, match=rf"^migration 0007 failed \(.*absent.*\); {left}"):
+        migrate.upgrade(url)
+    found = migrate.status(url)
+    assert (found.current, found.pending) == ("0006", ("0007",))
+    assert difference_of(url) == (["remove column users nickname"] if keeps else [])
+    if keeps:
+        operate(url, "ALTER TABLE users DROP COLUMN nickname")
+    file.write_text(file.read_text().replace("UPDATE absent", "UPDATE users"))
+    migrate.upgrade(url)
+    assert migrate.status(url).pending == ()
