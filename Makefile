@@ -95,6 +95,10 @@ test-quick: $(VENV)/.for-dev ## Run quick tests, on SQLite and Valkey: unit test
 test-client: $(VENV)/.for-dev $(CLIENT)/node_modules/.installed ## Test with npm's unmodified client in Node and Chromium, and with the original server
 	@$(WITH_NODE) $(BIN)/python -m pytest -q $(CLIENT) $(ARGS)
 
+.PHONY: test-images
+test-images: $(VENV)/.for-dev ## Build and run the images, as root with Debian's buildah and debootstrap
+	@$(BIN)/python -m pytest -q tests/images $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.for-dev ## Measure the stack into bench/results.json; PEERS=1 measures other products too
 	@$(PY) -m bench $(if $(PEERS),--peers) $(ARGS)

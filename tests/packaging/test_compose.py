@@ -73,7 +73,7 @@ def test_every_image_is_pinned_by_its_version() -> None:
 
 
 def test_every_service_that_stays_has_a_health_check() -> None:
-    """The processes have that of their image, which tests/packaging/test_image.py runs."""
+    """The processes have that of their image, which tests/images/test_image.py runs."""
     without = {name for name, service in SERVICES_OF_COMPOSE.items() if "healthcheck" not in service}
     assert without == {*PROCESSES, *ONE_SHOT}
     assert "HEALTHCHECK" in (ROOT / "deploy/Dockerfile").read_text()
