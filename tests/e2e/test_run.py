@@ -52,7 +52,7 @@ def test_a_page_of_a_dev_server_signs_up_and_stays_signed_in(stack: Stack) -> No
 def test_a_page_under_another_name_of_this_machine_is_warned_of_with_the_mend(stack: Stack) -> None:
     address = stack.url.replace("localhost", "127.0.0.1")
     httpx.get(f"{address}/api/auth/ok", headers={"origin": "http://localhost:5174"})
-    eventually(lambda: f"set the client's baseURL to {stack.url}" in stack.log, seconds=5)
+    eventually(lambda: f"set the client's baseURL to {stack.url}" in stack.log, seconds=20)
 
 
 def test_the_embedded_database_is_in_wal_mode(stack: Stack) -> None:

@@ -44,7 +44,7 @@ def test_a_stack_waits_for_a_database_that_is_down_and_becomes_ready_by_itself(d
         assert httpx.get(f"http://127.0.0.1:{http}/readyz", timeout=5).status_code == 503
         database.restart()
         running.wait_until_ready()
-        eventually(lambda: httpx.get(f"{running.url}/readyz", timeout=5).status_code == 200, seconds=5)
+        eventually(lambda: httpx.get(f"{running.url}/readyz", timeout=5).status_code == 200, seconds=20)
     finally:
         running.stop()
         if database.process.poll() is not None:

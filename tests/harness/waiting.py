@@ -9,7 +9,7 @@ from contextlib import contextmanager
 PAUSE_SECONDS = 0.01
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 5.0) -> float:
+async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 20.0) -> float:
     """Ask until the condition holds; return how long that took. Raises TimeoutError after `seconds`."""
     began = time.monotonic()
     while True:

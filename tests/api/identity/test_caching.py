@@ -30,7 +30,7 @@ async def _cached_session(api: Api, reader: Reader, made: SignUpResponse) -> Loo
     key = token_hash(made.token)
     lease = await reader.lease("sessions", key)
     await api.sessions.VerifySession(VerifySessionRequest(token=made.token), metadata=lease)
-    await until(lambda: _is_cached(reader, "sessions", key), 2)
+    await until(lambda: _is_cached(reader, "sessions", key))
     return await reader.look("sessions", key)
 
 
@@ -45,7 +45,7 @@ async def test_a_miss_is_filled_with_the_answer_itself(api: Api, reader: Reader)
     assert 0 < lookup.ttl.ToMilliseconds() <= 30_000
     lease = await reader.lease("profiles", made.user.id)
     user = await api.users.GetUser(GetUserRequest(user_id=made.user.id), metadata=lease)
-    await until(lambda: _is_cached(reader, "profiles", made.user.id), 2)
+    await until(lambda: _is_cached(reader, "profiles", made.user.id))
     lookup = await reader.look("profiles", made.user.id)
     assert resources_pb2.User.FromString(lookup.value) == user
     assert 30_000 < lookup.ttl.ToMilliseconds() <= 300_000
@@ -68,7 +68,7 @@ async def test_a_token_that_opens_nothing_is_remembered_for_a_while(api: Api, re
     lease = await reader.lease("sessions", key)
     with pytest.raises(AioRpcError, match="the token opens no session"):
         await api.sessions.VerifySession(VerifySessionRequest(token="nothing"), metadata=lease)
-    await until(lambda: _is_cached(reader, "sessions", key), 2)
+    await until(lambda: _is_cached(reader, "sessions", key))
     lookup = await reader.look("sessions", key)
     assert (lookup.absent, lookup.value) == (True, b"")
     assert 0 < lookup.ttl.ToMilliseconds() <= 5_000
@@ -82,7 +82,7 @@ async def test_a_session_that_has_ended_is_not_kept_as_one_that_never_was(api: A
     lease = await reader.lease("sessions", token_hash(made.token))
     with pytest.raises(AioRpcError):
         await api.sessions.VerifySession(VerifySessionRequest(token=made.token), metadata=lease)
-    await until(lambda: _is_cached(reader, "sessions", token_hash(made.token)), 2)
+    await until(lambda: _is_cached(reader, "sessions", token_hash(made.token)))
     assert (await reader.look("sessions", token_hash(made.token))).absent
 
 
@@ -142,7 +142,7 @@ async def test_a_reader_that_missed_before_a_change_cannot_put_the_old_value_bac
     async def is_refused() -> bool:
         return await reader.refusals("profiles") == refusals + 1
 
-    await until(is_refused, 2)
+    await until(is_refused)
     assert not (await reader.look("profiles", made.user.id)).found
 
 
@@ -164,13 +164,13 @@ async def test_a_client_that_leaves_after_the_commit_leaves_no_old_entry(
             gate.unlink()
             (tmp_path / "gate.reached").unlink()
             call = api.auth.SignOut(SignOutRequest(token=made.token))
-            await until((tmp_path / "gate.reached").exists, 3)
+            await until((tmp_path / "gate.reached").exists)
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
             assert await _is_cached(reader, "sessions", token_hash(made.token))
             gate.touch()
-            await until(lambda: _is_gone(reader, made), 2)
+            await until(lambda: _is_gone(reader, made))
 
 
 async def _is_gone(reader: Reader, made: SignUpResponse) -> bool:
@@ -194,7 +194,7 @@ async def test_a_crash_around_the_invalidation_leaves_it_to_the_next_life(
     if failpoint == "identity.after_commit":
         assert await _is_cached(reader, "sessions", token_hash(made.token))
     with identity_on(database, TRIVET_CACHE_ADDRESS=cache.address, TRIVET_RELAY_SECONDS="0.1"):
-        await until(lambda: _is_gone(reader, made), 5)
+        await until(lambda: _is_gone(reader, made))
 
 
 async def test_a_promotion_reaches_the_cache_through_the_relay(cache: Process, reader: Reader, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ async def test_a_promotion_reaches_the_cache_through_the_relay(cache: Process, r
             made = await stubs(channel).sign_up("root@x.io")
             await _cached_session(stubs(channel), reader, made)
             await promote(f"sqlite:///{database}", "Root@X.io")
-            await until(lambda: _is_gone(reader, made), 5)
+            await until(lambda: _is_gone(reader, made))
             user = await stubs(channel).users.GetUser(GetUserRequest(user_id=made.user.id))
             assert user.role == resources_pb2.ROLE_ADMIN
 

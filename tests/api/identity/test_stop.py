@@ -36,7 +36,7 @@ async def test_a_follow_up_under_way_at_the_end_still_reaches_the_cache(cache: P
         async with client(identity) as channel:
             request = RevokeAllSessionsRequest(user_id=made.user.id)
             call = asyncio.create_task(_result(stubs(channel).sessions.RevokeAllSessions(request)))
-            await until((tmp_path / "gate.reached").exists, 5)
+            await until((tmp_path / "gate.reached").exists)
             identity.signal(signal.SIGTERM)
             assert await call != "OK", "its grace is over"
             assert identity.popen.poll() is None, "it waits for what the call began"

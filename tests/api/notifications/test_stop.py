@@ -31,7 +31,7 @@ async def test_a_change_under_way_at_the_end_still_reaches_the_cache(
             await Api(channel).notifications.CountUnread(pb.CountUnreadRequest(user_id=user), metadata=lease)
             await until(lambda: _is_held(reader, lookup))
             call = asyncio.create_task(_created(channel, user))
-            await until((tmp_path / "gate.reached").exists, 5)
+            await until((tmp_path / "gate.reached").exists)
             call.cancel()
             running.signal(signal.SIGTERM)
             await until(lambda: _refuses(channel), 10)

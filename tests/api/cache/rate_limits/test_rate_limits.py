@@ -38,10 +38,12 @@ async def limits(cache_process: Process) -> AsyncIterator[RateLimitServiceStub]:
 async def test_fifty_at_once_are_allowed_exactly_the_limit(limits: RateLimitServiceStub) -> None:
     """H6."""
     request = wanted(subject=new_id(), limit=10)
+    began = time.monotonic()
     answers = await asyncio.gather(*(limits.Acquire(request) for _ in range(50)))
+    taken = 1_000 * (time.monotonic() - began)
     assert [answer.allowed for answer in answers].count(True) == 10
     waits = [answer.retry_after.ToMilliseconds() for answer in answers if not answer.allowed]
-    assert all(59_000 < wait <= 60_000 for wait in waits)
+    assert all(59_000 - taken < wait <= 60_000 for wait in waits)
     assert not any(answer.HasField("retry_after") for answer in answers if answer.allowed)
 
 

@@ -18,7 +18,7 @@ async def test_an_entry_says_who_asked_for_which_route_and_what_came_of_it(
     http: httpx.AsyncClient, services: StandIns
 ) -> None:
     await http.get("/v1/notifications/n1", headers={**USER, "x-request-id": "req-1"})
-    await until(lambda: bool(services.log_entries("req-1")), 5)
+    await until(lambda: bool(services.log_entries("req-1")))
     (entry,) = services.log_entries("req-1")
     assert (entry.user_id, entry.endpoint, entry.method, entry.status) == (
         USER_ID, "/v1/notifications/{notification_id}", "GET", 200,
@@ -34,14 +34,14 @@ async def test_an_entry_names_the_trace_of_the_caller(http: httpx.AsyncClient, s
     trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
     headers = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-00", "x-request-id": "req-2"}
     await http.get("/v1/nowhere", headers=headers)
-    await until(lambda: bool(services.log_entries("req-2")), 5)
+    await until(lambda: bool(services.log_entries("req-2")))
     assert services.log_entries("req-2")[0].trace_id == trace_id
 
 
 async def test_probes_leave_no_entry(http: httpx.AsyncClient, services: StandIns) -> None:
     for path in ("/healthz", "/readyz", "/v1/nowhere"):
         await http.get(path, headers={"x-request-id": "req-3"})
-    await until(lambda: bool(services.log_entries("req-3")), 5)
+    await until(lambda: bool(services.log_entries("req-3")))
     assert [entry.endpoint for entry in services.log_entries("req-3")] == ["unmatched"]
 
 
@@ -52,7 +52,7 @@ async def test_nothing_that_a_caller_wrote_reaches_entry_log_or_metric(gateway: 
     await http.get(f"/{CANARY}", headers={"authorization": f"Bearer {CANARY}", "x-request-id": "req-4"})
     await http.post(f"/v1/notifications/{CANARY}:markRead", headers=headers, json={CANARY: CANARY})
     await http.request(CANARY.upper(), "/v1/users", headers=headers)
-    await until(lambda: len(gateway.services.log_entries("req-4")) == 4, 5)
+    await until(lambda: len(gateway.services.log_entries("req-4")) == 4)
     assert CANARY not in str(gateway.services.log_entries("req-4")).lower()
     assert CANARY not in gateway.process.output().lower()
     async with httpx.AsyncClient() as metrics:
@@ -78,7 +78,7 @@ async def test_entries_that_are_lost_are_counted(stand_ins: StandIns) -> None:
         async def all_counted() -> bool:
             return await gateway.metric("trivet_request_log_dropped_total") == 5
 
-        await until(all_counted, 5)
+        await until(all_counted)
 
 
 async def test_the_last_entries_are_written_before_the_process_ends(stand_ins: StandIns) -> None:

@@ -33,5 +33,5 @@ class Kept:
     async def fill(self, user: str) -> bytes:
         """Miss, have the answer filled, and return what the cache then holds."""
         await self.ask(user, await self.lease(user))
-        await until(lambda: self.is_cacheable(user), 2)
+        await until(lambda: self.is_cacheable(user))
         return (await self.look(user)).value

@@ -57,7 +57,7 @@ async def held(cache: Cache, lookups: LookupBatcher, *keys: str) -> list["asynci
     """Return lookups of these keys: the first one under way and held there, the others waiting behind it."""
     cache.open.clear()
     first = asyncio.create_task(lookups.get(keys[0]))
-    await until(lambda: bool(cache.calls), 5)
+    await until(lambda: bool(cache.calls))
     others = [asyncio.create_task(lookups.get(key)) for key in keys[1:]]
     await asyncio.sleep(0)
     return [first, *others]
@@ -126,7 +126,7 @@ async def test_a_callback_may_begin_the_next_lookup(failure: Exception | None) -
             lookups.begin(f"{len(answers)}", then)
 
     lookups.begin("0", then)
-    await until(lambda: len(answers) == 3, 5)
+    await until(lambda: len(answers) == 3)
     assert cache.calls == [["0"], ["1"], ["2"]]
     assert [isinstance(answer, Lookup) for answer in answers] == [failure is None, True, True]
 
@@ -159,7 +159,7 @@ async def test_waiting_for_a_turn_is_a_part_of_a_lookups_time() -> None:
     tasks = await held(cache, cache.lookups, "a", "b")
     loop = asyncio.get_running_loop()
     began = loop.time()
-    await until(lambda: loop.time() - began > 0.05, 5)
+    await until(lambda: loop.time() - began > 0.05)
     cache.open.set()
     await asyncio.gather(*tasks)
     assert cache.seconds[0] <= LOOKUP_SECONDS

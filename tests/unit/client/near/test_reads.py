@@ -213,7 +213,7 @@ async def test_who_gives_up_takes_nobody_along(cancelled: int) -> None:
     tasks = [asyncio.create_task(reads.get("a", slow)) for _ in range(3)]
     await begun.wait()
     tasks[cancelled].cancel()
-    await until(tasks[cancelled].done, 5)
+    await until(tasks[cancelled].done)
     go_on.set()
     left = [task for index, task in enumerate(tasks) if index != cancelled]
     assert await asyncio.gather(*left) == ["from its owner"] * 2

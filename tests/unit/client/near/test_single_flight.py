@@ -32,7 +32,7 @@ class Work:
 async def test_those_that_come_while_a_call_is_under_way_share_the_next() -> None:
     work, flights = Work(), SingleFlight[int]()
     first = asyncio.create_task(flights.join("a", work))
-    await until(lambda: work.begun == 1, 5)
+    await until(lambda: work.begun == 1)
     others = [asyncio.create_task(flights.join("a", work)) for _ in range(500)]
     await asyncio.sleep(0)
     work.open.set()
@@ -45,7 +45,7 @@ async def test_whoever_comes_as_a_call_ends_does_not_wait_for_ever() -> None:
     """The next call is made ready, the one before it ends, and only then does the next one begin to wait for it."""
     work, flights = Work(), SingleFlight[int]()
     first = asyncio.create_task(flights.join("a", work))
-    await until(lambda: work.begun == 1, 5)
+    await until(lambda: work.begun == 1)
     late = asyncio.create_task(flights.join("a", work))
     work.open.set()  # its turn in the loop is behind that of whoever comes late, and before that of the next call
     assert [await asyncio.wait_for(each, 5) for each in (first, late)] == [1, 2]
@@ -55,7 +55,7 @@ async def test_whoever_comes_as_a_call_ends_does_not_wait_for_ever() -> None:
 async def test_keys_do_not_wait_for_each_other() -> None:
     work, flights = Work(), SingleFlight[int]()
     tasks = [asyncio.create_task(flights.join(key, work)) for key in "ab"]
-    await until(lambda: work.begun == 2, 5)
+    await until(lambda: work.begun == 2)
     work.open.set()
     assert await asyncio.gather(*tasks) == [1, 2]
 
@@ -63,7 +63,7 @@ async def test_keys_do_not_wait_for_each_other() -> None:
 async def test_a_call_goes_on_when_whoever_began_it_leaves() -> None:
     work, flights = Work(), SingleFlight[int]()
     first = asyncio.create_task(flights.join("a", work))
-    await until(lambda: work.begun == 1, 5)
+    await until(lambda: work.begun == 1)
     second = asyncio.create_task(flights.join("a", work))
     await asyncio.sleep(0)
     first.cancel()

@@ -139,7 +139,7 @@ async def test_what_is_counted_here_while_the_cache_is_asked_counts_for_it_too(c
     own, limit = RateLimiter(monotonic=clock), Limit(10, 10)
     shared = SharedRateLimiter(cast(RateLimitServiceStub, cache), own)
     asked = [asyncio.create_task(shared.acquire("r", "a", limit)) for _ in range(10)]
-    await until(lambda: len(cache.asked) == 10, 5)
+    await until(lambda: len(cache.asked) == 10)
     hits = [own.acquire("r|a", limit) for _ in range(6)]
     assert [*hits, *await asyncio.gather(*asked)].count(0) == 10
 

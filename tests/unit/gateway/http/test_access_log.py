@@ -80,7 +80,7 @@ async def test_entries_are_sent_in_batches_and_a_full_one_at_once() -> None:
     running = asyncio.create_task(slow_to_send.run())
     for _ in range(BATCH_SIZE):
         slow_to_send.add(LogEntry())
-    await until(lambda: bool(logs.batches), 5)
+    await until(lambda: bool(logs.batches))
     assert len(logs.batches[0]) == BATCH_SIZE
     running.cancel()
 
@@ -92,13 +92,13 @@ async def test_entries_that_come_while_a_batch_is_written_wait_for_the_next_batc
     running = asyncio.create_task(slow_to_send.run())
     for _ in range(BATCH_SIZE):
         slow_to_send.add(LogEntry())
-    await until(lambda: logs.asked == 1, 5)
+    await until(lambda: logs.asked == 1)
     slow_to_send.add(LogEntry())
     logs.open.set()
-    await until(lambda: len(logs.batches) == 1, 5)
+    await until(lambda: len(logs.batches) == 1)
     for _ in range(BATCH_SIZE - 1):
         slow_to_send.add(LogEntry())
-    await until(lambda: len(logs.batches) == 2, 5)
+    await until(lambda: len(logs.batches) == 2)
     assert [len(batch) for batch in logs.batches] == [BATCH_SIZE, BATCH_SIZE]
     running.cancel()
 
@@ -111,7 +111,7 @@ async def test_no_batch_is_larger_than_the_log_store_takes_in_its_time() -> None
     running = asyncio.create_task(full.run())
     for _ in range(5 * BATCH_SIZE + 7):
         full.add(LogEntry())
-    await until(lambda: sum(map(len, logs.batches)) == 5 * BATCH_SIZE + 7, 5)
+    await until(lambda: sum(map(len, logs.batches)) == 5 * BATCH_SIZE + 7)
     assert max(map(len, logs.batches)) == BATCH_SIZE
     running.cancel()
 
@@ -123,12 +123,12 @@ async def test_the_bound_holds_while_a_batch_is_under_way_and_all_that_is_lost_i
     running = asyncio.create_task(bounded.run())
     for _ in range(BATCH_SIZE):
         bounded.add(LogEntry())
-    await until(lambda: logs.asked == 1, 5)
+    await until(lambda: logs.asked == 1)
     for _ in range(3 * BATCH_SIZE):
         bounded.add(LogEntry())
     assert lost("queue_full") + lost("write_failed") == before + BATCH_SIZE
     logs.open.set()
-    await until(lambda: sum(map(len, logs.batches)) == 3 * BATCH_SIZE, 5)
+    await until(lambda: sum(map(len, logs.batches)) == 3 * BATCH_SIZE)
     running.cancel()
 
 
@@ -137,7 +137,7 @@ async def test_a_batch_that_is_under_way_when_the_process_ends_is_not_lost() -> 
     logs.open.clear()
     async with open_access_log(logs.stub) as request_log:
         request_log.add(LogEntry(message="last"))
-        await until(lambda: logs.asked == 1, 5)
+        await until(lambda: logs.asked == 1)
         logs.open.set()
     assert [entry.message for batch in logs.batches for entry in batch] == ["last"]
 

@@ -63,7 +63,7 @@ async def test_one_more_than_the_bound_is_refused_at_once_in_the_routes_shape(pa
     slow, before = Slow(), shed()
     async with admitting(slow, working=3) as http:
         pending = [asyncio.create_task(http.get("/v1/users")) for _ in range(3)]
-        await until(lambda: slow.at_work == 3, 5)
+        await until(lambda: slow.at_work == 3)
         assert gauge("working") == 3
         answer = await http.get(path)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
@@ -81,7 +81,7 @@ async def test_the_probes_are_answered_however_much_is_in_flight(path: str) -> N
     slow = Slow()
     async with admitting(slow, working=1) as http:
         pending = asyncio.create_task(http.get("/v1/users"))
-        await until(lambda: slow.at_work == 1, 5)
+        await until(lambda: slow.at_work == 1)
         assert (await http.get(path)).status_code == 200
         slow.release.set()
         await pending
@@ -93,7 +93,7 @@ async def test_a_body_that_does_not_come_takes_no_place_at_work() -> None:
     slow.release.set()
     async with admitting(slow, working=2, receiving=5) as http:
         senders = [asyncio.create_task(http.post("/v1/users", content=body_until(sent))) for _ in range(5)]
-        await until(lambda: gauge("receiving") == 5, 5)
+        await until(lambda: gauge("receiving") == 5)
         assert gauge("working") == 0
         assert (await http.get("/v1/users")).status_code == 200
         assert (await http.post("/v1/users", content=b"{}")).status_code == 503, "their number is bounded too"
@@ -107,9 +107,9 @@ async def test_bodies_that_come_together_do_not_break_the_bound() -> None:
     slow, sent = Slow(), asyncio.Event()
     async with admitting(slow, working=2, receiving=5) as http:
         senders = [asyncio.create_task(http.post("/v1/users", content=body_until(sent))) for _ in range(5)]
-        await until(lambda: gauge("receiving") == 5, 5)
+        await until(lambda: gauge("receiving") == 5)
         sent.set()
-        await until(lambda: slow.at_work == 2 and sum(sender.done() for sender in senders) == 3, 5)
+        await until(lambda: slow.at_work == 2 and sum(sender.done() for sender in senders) == 3)
         slow.release.set()
         statuses = sorted([(await sender).status_code for sender in senders])
     assert statuses == [200, 200, 503, 503, 503]
@@ -122,6 +122,6 @@ async def test_without_admission_all_are_worked_on_at_once() -> None:
     app: Any = RequestId(ErrorHandler(slow))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://trivet") as http:
         pending = [asyncio.create_task(http.get("/v1/users")) for _ in range(100)]
-        await until(lambda: slow.at_work == 100, 5)
+        await until(lambda: slow.at_work == 100)
         slow.release.set()
         await asyncio.gather(*pending)

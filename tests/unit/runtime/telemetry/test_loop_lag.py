@@ -19,7 +19,7 @@ async def test_a_loop_that_is_blocked_is_late_by_as_much() -> None:
         await asyncio.sleep(0)
         count, total = seen()
         time.sleep(EVERY_SECONDS + 0.2)  # noqa: ASYNC251  # the very thing that nobody should do
-        await until(lambda: seen()[0] > count, 5)
+        await until(lambda: seen()[0] > count)
     assert seen()[1] - total >= 0.19
 
 
