@@ -15,8 +15,8 @@ in_namespace() {
     kubectl --namespace "$namespace" "$@"
 }
 
-kubectl apply -f "$manifests" --selector 'app.kubernetes.io/component=foundation'
-kubectl apply -f "$manifests" --selector 'app.kubernetes.io/component in (mysql,mongodb,redis)'
+# The three stores are those of the development overlay. The job below waits for the database by itself.
+kubectl apply -f "$manifests" --selector 'app.kubernetes.io/component in (foundation,mysql,mongodb,redis)'
 # The job of the release before: a job cannot be changed.
 in_namespace delete job migrate --ignore-not-found --wait
 kubectl apply -f "$manifests" --selector 'app.kubernetes.io/component=migrate'

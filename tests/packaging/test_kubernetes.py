@@ -1,5 +1,6 @@
 """The manifests for Kubernetes: valid against its schemas, restricted, and open only between callers and called."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -213,6 +214,21 @@ def test_the_migration_runs_before_the_processes_change() -> None:
     applied, waited = script.index("component=migrate'"), script.index("--for=condition=complete")
     everything = script.index('kubectl apply -f "$manifests"\n')
     assert script.index("delete job migrate") < applied < waited < everything < script.index("rollout status")
+
+
+def test_every_step_of_a_roll_has_something_to_apply(manifests: list[Manifest]) -> None:
+    """`kubectl apply` fails if its selector finds nothing."""
+    script = (ROOT / "deploy/kubernetes/roll.sh").read_text()
+    steps = re.findall(rf"--selector '{re.escape(COMPONENT)}(?:=| in \()([\w,]+)\)?'", script)
+    assert len(steps) == script.count("--selector")
+    components = {each["metadata"]["labels"].get(COMPONENT) for each in manifests}
+    for step in steps:
+        assert components & set(step.split(",")), step
+    assert None not in components, "roll.sh finds each by its component"
+    first = steps[0].split(",")
+    kinds = {each["kind"] for each in manifests if each["metadata"]["labels"][COMPONENT] in first}
+    assert kinds >= {"Namespace", "ServiceAccount", "ConfigMap", "NetworkPolicy", "PersistentVolumeClaim"}
+    assert not kinds & {"Deployment", "Job", "CronJob"}
 
 
 def test_a_roll_applies_nothing_if_the_migration_fails(tmp_path: Path) -> None:
