@@ -14,6 +14,7 @@ from known_variables import KNOWN_VARIABLES
 from ops.keys.pair_keys import CALLS, SERVICES
 from ops.settings_reader import mistakes
 from ops.stack.environment import PROCESSES, keys, settings_of
+from runtime.rpc.server import STACK
 from tests.harness.processes import ROOT, SECRET
 
 BIN = Path(sys.executable).parent
@@ -119,7 +120,7 @@ def test_every_process_has_replicas_a_budget_and_its_own_probes(production: list
         own = pod["containers"][0]
         if name in SERVICES:
             assert own["readinessProbe"]["grpc"] == {"port": PORTS[name]}
-            assert own["livenessProbe"]["grpc"] == {"port": PORTS[name], "service": "stack/kubernetes"}
+            assert own["livenessProbe"]["grpc"] == {"port": PORTS[name], "service": STACK.format("kubernetes")}
             assert {"name": "TRIVET_STACK_ID", "value": "kubernetes"} in own["env"]
         else:
             assert own["readinessProbe"]["httpGet"]["path"] == "/readyz"
