@@ -11,13 +11,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psycopg
 
 from ops.backup.addresses import StoreAddresses
 from ops.backup.manifest import Manifest
 from ops.backup.scratch.processes import START_SECONDS, ended, wait_for_port
+from ops.backup.temporary import temporary_folder
 from ops.backup.tools import find, inherited
 from ops.errors import CommandFailed
 from ops.stack import stores
@@ -120,9 +120,9 @@ SQL_SERVERS = {"sqlite": _sqlite, "mariadb": _mariadb, "mysql": _mysql, "postgre
 
 @contextmanager
 def _folder(user: str) -> Iterator[Path]:
-    with TemporaryDirectory(prefix="trivet-verify-", ignore_cleanup_errors=True) as name:
-        _give(Path(name), user)
-        yield Path(name)
+    with temporary_folder() as folder:
+        _give(folder, user)
+        yield folder
 
 
 @contextmanager

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from ops.backup.temporary import temporary_folder
 from services.identity.store.engine.store_url import StoreUrl
 from services.identity.store.engine.url_parameters import CHAIN_IS_VERIFIED, NAME_IS_VERIFIED, UNPROTECTED
 
@@ -33,7 +33,7 @@ def mysql_options(store: StoreUrl, *, is_mariadb: bool) -> Iterator[str]:
     elif mode not in UNPROTECTED:
         options |= {"ssl": "1", "ssl-verify-server-cert": str(int(mode in NAME_IS_VERIFIED))}
     lines = [f'{name}="{value.translate(ESCAPES)}"' for name, value in options.items() if value]
-    with _folder() as folder:
+    with temporary_folder() as folder:
         yield str(_written(folder / "my.cnf", "\n".join(["[client]", *lines, ""])))
 
 
@@ -46,7 +46,7 @@ def libpq_environment(store: StoreUrl) -> Iterator[Mapping[str, str]]:
     options |= {"dbname": url.database or "", **query}
     lines = [f"{name}={value}" for name, value in options.items() if value]
     password = str(url.password or "").replace("\\", "\\\\").replace(":", "\\:")
-    with _folder() as folder:
+    with temporary_folder() as folder:
         yield {
             "PGSERVICEFILE": str(_written(folder / "service.conf", "\n".join(["[trivet]", *lines, ""]))),
             "PGPASSFILE": str(_written(folder / "pgpass", f"*:*:*:*:{password}\n")),
@@ -60,12 +60,6 @@ def _ssl_mode(mode: str) -> str:
     if mode in CHAIN_IS_VERIFIED:
         return "VERIFY_CA"
     return "PREFERRED" if mode in UNPROTECTED else "REQUIRED"
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="trivet-backup-") as name:  # mode 0700
-        yield Path(name)
 
 
 def _written(path: Path, text: str) -> Path:

@@ -10,12 +10,12 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ops.backup.manifest import Checksum
 from ops.backup.sql.database import SqlDatabase
 from ops.backup.sql.dump import Dump
 from ops.backup.streams import Sink
+from ops.backup.temporary import temporary_folder
 from ops.errors import CommandFailed
 from services.identity.store.engine.store_url import StoreUrl
 
@@ -33,8 +33,8 @@ class SqliteBackup:
     @contextmanager
     def dump(self, found: SqlDatabase) -> Iterator[Dump]:
         """Copy the database. Raises CommandFailed."""
-        with TemporaryDirectory(prefix="trivet-backup-") as folder:
-            copy = Path(folder) / "copy.db"
+        with temporary_folder() as folder:
+            copy = folder / "copy.db"
             try:
                 with closing(_opened(self._path, "ro")) as source, closing(sqlite3.connect(copy)) as target:
                     source.backup(target)

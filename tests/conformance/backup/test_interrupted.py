@@ -3,7 +3,10 @@
 import os
 import random
 import subprocess
+import sys
+import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from ops.backup.destinations.folder import FolderDestination
 from ops.backup.sql.database import drop_tables, engine_of, look_at
 from ops.backup.sql.engines import backup_of
 from ops.backup.streams import CHUNK
+from ops.backup.temporary import temporary_folder
 from ops.errors import CommandFailed
 from services.identity.store.schema.schema_check import VERSION_TABLE
 from tests.conformance.backup.conftest import Backups, rows_of
@@ -129,3 +133,40 @@ def test_a_database_that_is_half_restored_is_refused_by_every_process(backups: B
     assert rows_of(target) == rows_of(backups.source)
     drop_tables(target.store, look_at(target.store))
     assert look_at(target.store).tables == ()
+
+
+HELD = """
+import sys
+from ops.backup.temporary import temporary_folder
+with temporary_folder() as folder:
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_temporary_folder_of_a_killed_process_is_removed_and_that_of_a_living_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They hold a password, or a copy of all data."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'protos'}{os.pathsep}{ROOT}", "TMPDIR": str(tmp_path)}
+    with ExitStack() as stack:
+        command = [sys.executable, "-c", HELD]
+        killed, living = (
+            stack.enter_context(
+                subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            )
+            for _ in range(2)
+        )
+        folders = []
+        for process in (killed, living):
+            assert process.stdout is not None
+            folders.append(Path(process.stdout.readline().decode().strip()))
+        killed.kill()
+        killed.wait()
+        assert all(folder.exists() for folder in folders)
+        with temporary_folder() as own:
+            assert own.stat().st_mode & 0o077 == 0
+            assert sorted(tmp_path.iterdir()) == sorted([folders[1], own])
+        living.communicate()
+    assert list(tmp_path.iterdir()) == []
