@@ -20,7 +20,7 @@ from ops.doctor import (
 from ops.doctor.examination import Check
 from ops.errors import WrongSettings
 from ops.settings_reader import read_settings
-from ops.stack.endpoints import Endpoints, EndpointSettings, endpoints
+from ops.stack.endpoints import Endpoints, EndpointSettings
 from runtime.clock import Clock, utc_now
 from services.identity.store.engine import store_url
 from services.notifications.delivery.email.settings import MailSettings
@@ -29,7 +29,7 @@ from services.notifications.delivery.email.settings import MailSettings
 def checks(environ: Mapping[str, str] = os.environ, now: Clock = utc_now) -> list[Check]:
     """Return the checks that the settings ask for. A store or process without an address has none."""
     chosen, rest = settings.readable(environ)
-    known = endpoints(chosen, rest)
+    known = settings.addresses(chosen, rest, environ)
     return [
         Check(settings.CHECK, partial(settings.wrong, environ)),
         Check(settings.CHECK, partial(settings.unknown_addresses, known, is_production=chosen.is_production)),

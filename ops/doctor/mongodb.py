@@ -18,6 +18,8 @@ from services.notifications.store.indexes import Collection
 from services.notifications.store.schema.history import Database
 
 CHECK = "mongodb"
+OTHERS = {"secantus": "SecantusDB"}
+"""The names of other engines, by the field of buildInfo with their version."""
 PART_SECONDS = 1.0
 CONNECT_MS = 1_000
 
@@ -48,12 +50,10 @@ async def examine(uri: str, now: Clock) -> list[Finding]:
 
 def engine_and_version(build: Mapping[str, Any]) -> tuple[str, str]:
     """Return the engine and its version, by its answer to buildInfo. Others speak MongoDB's protocol too."""
-    own = [
-        name for name in build if name.lower().endswith("version") and name.lower() not in ("version", "maxwireversion")
-    ]
-    for name in own:
-        if isinstance(build[name], str) and "git" not in name.lower():
-            return name[: -len("version")].strip("_") or "MongoDB", str(build[name])
+    for name, value in build.items():
+        engine = name.removesuffix("Version")
+        if engine not in ("", name, "git") and isinstance(value, str):
+            return OTHERS.get(engine, engine), value
     return "MongoDB", str(build.get("version", ""))
 
 

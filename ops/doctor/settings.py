@@ -1,12 +1,15 @@
 """Wrong and misspelled settings, and those without which a store was not checked."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ops.doctor.finding import Finding, error, note, warning
-from ops.settings import OpsSettings
+from ops.errors import WrongSettings
+from ops.settings import STORE_VARIABLES, OpsSettings
 from ops.settings_reader import mistakes, read_settings
-from ops.stack.endpoints import Endpoints, EndpointSettings
+from ops.stack.endpoints import Endpoints, EndpointSettings, endpoints
 from ops.stack.environment import problems
+from ops.stack.stores import is_given
 
 CHECK = "settings"
 PLACEHOLDER = "a-placeholder-0123456789-abcdefghij"
@@ -29,13 +32,28 @@ async def wrong(environ: Mapping[str, str]) -> list[Finding]:
 
 def readable(environ: Mapping[str, str]) -> tuple[EndpointSettings, dict[str, str]]:
     """Read the settings without those that are wrong; return the rest of the environment too."""
-    found = {
-        line.partition(":")[0] for line in [*mistakes(EndpointSettings, environ), *problems(OpsSettings, environ)[0]]
-    }
+    lines = [*mistakes(EndpointSettings, environ), *problems(OpsSettings, environ)[0]]
+    found = {line.partition(":")[0] for line in lines}
     rest = {name: value for name, value in environ.items() if name not in found}
     if "TRIVET_SECRET" in found:
         rest["TRIVET_SECRET"] = PLACEHOLDER
     return read_settings(EndpointSettings, rest), rest
+
+
+def addresses(chosen: EndpointSettings, rest: Mapping[str, str], environ: Mapping[str, str]) -> Endpoints:
+    """Return where everything is. A store whose settings are wrong has no address: no other store stands for it."""
+    try:
+        known = endpoints(chosen, rest)
+    except WrongSettings:  # a rule about several settings of the database
+        rest = {name: value for name, value in rest.items() if name not in STORE_VARIABLES["sql"]}
+        known = endpoints(chosen, rest)
+    usable = {kind: is_given(kind, rest) or not is_given(kind, environ) for kind in STORE_VARIABLES}
+    return replace(
+        known,
+        sql=known.sql if usable["sql"] else "",
+        mongodb=known.mongodb if usable["mongodb"] else "",
+        redis=known.redis if usable["redis"] else "",
+    )
 
 
 async def unknown_addresses(known: Endpoints, *, is_production: bool) -> list[Finding]:

@@ -69,6 +69,20 @@ def test_settings_that_are_wrong_are_findings_and_the_rest_is_checked(sound: dic
     assert found["status"] == 2
 
 
+def test_a_database_whose_settings_are_wrong_is_a_finding_and_no_other_database_stands_for_it(
+    sound: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "trivet.db").write_bytes(b"not a database")  # where an embedded stack would have its own
+    for wrong in ({"TRIVET_STORE_STATEMENT_MS": "5000"}, {"DATABASE_URL": "oracle://trivet:keep-this@db/trivet"}):
+        done = _doctor({**sound, **wrong}, "--json")
+        answer = json.loads(done.stdout)
+        assert done.returncode == 2
+        assert any(name in each["problem"] for each in answer["findings"] for name in wrong)
+        assert "sql" not in answer["checks"]
+        assert "redis" in answer["checks"]
+        assert "keep-this" not in done.stdout + done.stderr
+
+
 def test_production_without_addresses_names_what_it_did_not_check(sound: dict[str, str]) -> None:
     production = {name: value for name, value in sound.items() if name != "REDIS_URL"}
     names = ("identity", "notifications", "cache")

@@ -69,6 +69,9 @@ async def test_a_dead_port_is_one_finding_without_the_password() -> None:
     assert "keep-this" not in finding.problem + finding.remedy
 
 
-def test_a_server_that_speaks_the_protocol_has_its_own_name() -> None:
+async def test_an_engine_that_speaks_the_protocol_has_its_own_name(engine: Engines) -> None:
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(engine.get("secantusdb").url)
+    build = await client.admin.command("buildInfo")
+    await client.close()
+    assert mongodb.engine_and_version(build)[0] == "SecantusDB"
     assert mongodb.engine_and_version({"version": "8.0.4", "gitVersion": "abc"}) == ("MongoDB", "8.0.4")
-    assert mongodb.engine_and_version({"version": "7.0.0", "secantusVersion": "0.7"})[0] != "MongoDB"
