@@ -23,7 +23,6 @@ from services.notifications.store import pymongo_patch, server_errors
 from services.notifications.store.indexes import Collection
 from services.notifications.store.pool_metrics import PoolGauges
 from services.notifications.store.query_slots import LONG_PAGES, QuerySlots
-from services.notifications.store.schema.migrate import BUILD_SECONDS
 from services.notifications.store.schema.schema_check import SchemaCheck, SchemaTooNewError
 from services.notifications.store.settings import DEFAULT_DATABASE
 from trivet.client.deadline import remaining
@@ -182,8 +181,7 @@ class Store:
         last = ""
         while not self.is_prepared:
             try:
-                with pymongo.timeout(BUILD_SECONDS):
-                    await self._schema.prepare(self.database)
+                await self._schema.prepare(self.database)
                 for migrate in self._migrations:
                     await self._migrate(migrate)
                 self.is_prepared = True

@@ -2,12 +2,16 @@
 
 import logging
 
+import pymongo
+
 from runtime.errors import Unavailable
 from services.notifications.store.schema import history, migrate
 from services.notifications.store.schema.history import Database, MigrationStatus
 from services.notifications.store.schema.steps import steps
 
 logger = logging.getLogger(__name__)
+READ_SECONDS = 30
+"""The time limit at the start, when the server can be busy."""
 NEWER = "MongoDB's schema is %s, later than this version's %s; its history says that this version can work on it"
 TOO_NEW = (
     "MongoDB's schema is %s, which this version cannot work with: it was made for %s. Run the version that migrated "
@@ -29,13 +33,18 @@ class SchemaCheck:
 
     async def prepare(self, database: Database) -> None:
         """Run the missing migrations. Raises SchemaTooNewError, and the driver's errors."""
-        found = await history.status(database, steps())
-        if not found.is_newer:
-            await migrate.upgrade(database)
-            found = await history.status(database, steps())
+        found = await self._read(database)
+        if found.pending and not found.is_newer:
+            with pymongo.timeout(migrate.BUILD_SECONDS):
+                await migrate.upgrade(database)
+            found = await self._read(database)
         self._judge(found)
         if self.refusal is not None and found.is_newer:
             raise SchemaTooNewError
+
+    async def _read(self, database: Database) -> MigrationStatus:
+        with pymongo.timeout(READ_SECONDS):
+            return await history.status(database, steps())
 
     async def look(self, database: Database) -> None:
         """Raise Unavailable while the schema is not one to work with (SCHEMA_OUTDATED, SCHEMA_TOO_NEW).
