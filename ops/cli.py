@@ -10,6 +10,7 @@ from ops.backup.commands import app as backup
 from ops.doctor.command import doctor
 from ops.errors import WRONG, WrongSettings
 from ops.exit_status import status_of, tell
+from ops.grants.command import grants
 from ops.identity.exporting.command import app as exporting
 from ops.identity.importing.command import app as importing
 from ops.identity.outbox import app as outbox
@@ -30,6 +31,7 @@ app.command()(actor)
 app.command()(status)
 app.command()(doctor)
 app.add_typer(keys, name="keys")
+database.command()(grants)
 app.add_typer(database, name="db")
 app.add_typer(backup, name="backup")
 app.add_typer(users, name="users")

@@ -11,6 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from ops import ROOT
 from ops.backup.settings import BackupSettings
+from ops.grants.settings import GrantsSettings
 from ops.settings import StackSettings
 from ops.stack.endpoints import EndpointSettings
 from ops.stack.environment import PROCESSES, settings_of
@@ -37,6 +38,7 @@ TITLES = {
     "StackSettings": "The trivet command and the whole stack",
     "BackupSettings": "Backups",
     "EndpointSettings": "The trivet command and the whole stack",
+    "GrantsSettings": "Users of the stores",
 }
 """The section of the settings that a class declares, in the order of the page."""
 HEAD = """# Configuration
@@ -154,6 +156,7 @@ def _readers() -> Iterator[tuple[str, type[Settings]]]:
     yield COMMAND, StackSettings
     yield COMMAND, BackupSettings
     yield COMMAND, EndpointSettings
+    yield COMMAND, GrantsSettings
 
 
 if __name__ == "__main__":

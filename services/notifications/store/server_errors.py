@@ -46,7 +46,7 @@ def remedy_of(error: PyMongoError) -> str:
     if code in LOGIN_CODES:
         return "check the user and the password in MONGODB_URI"
     if code in RIGHTS_CODES:
-        return "give the user of MONGODB_URI the role readWrite on its database"
+        return "give the user of MONGODB_URI its rights by `trivet db grants`; a missing migration needs the migrator's"
     if code in INDEX_CODES:
         return "drop the named index: its definition differs, or existing documents violate it"
     if is_server_failure(error):

@@ -26,7 +26,7 @@ START_SECONDS = 60
 OWN_DATABASE = (
     "CREATE DATABASE IF NOT EXISTS trivet;\n"
     "CREATE USER IF NOT EXISTS 'trivet'@'127.0.0.1' IDENTIFIED BY 'trivet-test';\n"
-    "GRANT ALL ON *.* TO 'trivet'@'127.0.0.1';\n"
+    "GRANT ALL ON *.* TO 'trivet'@'127.0.0.1' WITH GRANT OPTION;\n"
 )
 
 
@@ -223,26 +223,20 @@ def _redis_like(name: str, server: str) -> Iterator[Engine]:
 @contextmanager
 def secantusdb() -> Iterator[Engine]:
     """SecantusDB, MongoDB's wire protocol over WiredTiger."""
+    with server_folder("secantusdb", None) as folder:
+        port = free_port()
+        command = secantusdb_command(folder, port)
+        with running(Engine("secantusdb", f"mongodb://127.0.0.1:{port}"), command, port, folder) as engine:
+            yield engine
+
+
+def secantusdb_command(folder: Path, port: int) -> list[str]:
+    """Return the command that runs SecantusDB. Raises MissingEngineError."""
     program = Path(sys.executable).parent / "secantusd-py"
     if not program.exists():
         raise MissingEngineError("secantusdb is not installed: requirements/embedded.txt")
-    with server_folder("secantusdb", None) as folder:
-        port = free_port()
-        command = [
-            str(program),
-            "--port",
-            str(port),
-            "--storage-path",
-            str(folder / "data"),
-            "--cache-size",
-            "64M",
-            "--sync-on-commit",
-            "--enable-test-commands",
-            "--log-level",
-            "WARNING",
-        ]
-        with running(Engine("secantusdb", f"mongodb://127.0.0.1:{port}"), command, port, folder) as engine:
-            yield engine
+    options = ["--cache-size", "64M", "--sync-on-commit", "--enable-test-commands", "--log-level", "WARNING"]
+    return [str(program), "--port", str(port), "--storage-path", str(folder / "data"), *options]
 
 
 @contextmanager

@@ -34,7 +34,10 @@ NOT_ADMITTED = Diagnosis(
     "the server does not accept this user from this host",
     "check its access rules (pg_hba.conf, the user's host); if it requires TLS, add sslmode=require",
 )
-NO_RIGHT = Diagnosis("the user lacks a privilege on this database", "GRANT it: migrations create and alter tables")
+NO_RIGHT = Diagnosis(
+    "the user lacks a privilege on this database",
+    "GRANT it: `trivet db grants` gives Trivet's users what they need, also after a migration",
+)
 TLS_REFUSED = Diagnosis(
     "the server does not support TLS as the URL requires",
     "turn TLS on at the server, or correct sslmode in the URL",

@@ -26,7 +26,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
         (238, "NotImplemented", TESTED_SERVERS),
         (59, "CommandNotFound", TESTED_SERVERS),
         (67, "CannotCreateIndex", TESTED_SERVERS),
-        (13, "Unauthorized", "readWrite"),
+        (13, "Unauthorized", "trivet db grants"),
         (18, "AuthenticationFailed", "MONGODB_URI"),
         (85, "IndexOptionsConflict", "drop the named index"),
     ],
@@ -72,7 +72,7 @@ async def test_rights_that_are_taken_away_later_are_named_once_and_not_taken_for
                     await store.run("test.find", lambda: store.database.notifications.find_one({}))
     (told,) = errors(caplog)
     assert "Unauthorized 13" in told
-    assert "readWrite" in told
+    assert "trivet db grants" in told
 
 
 @pytest.mark.parametrize(("code", "name"), [(1, "InternalError"), (8, "UnknownError"), (14_031, "OutOfDiskSpace")])

@@ -1,0 +1,1 @@
+"""Users of the stores with the least rights: `trivet db grants`."""
