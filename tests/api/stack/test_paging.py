@@ -60,7 +60,8 @@ def running(engine: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     sql = f"sqlite:///{tmp_path_factory.mktemp('pages') / 'trivet.db'}"
     mongodb = f"{engine.get('secantusdb').url}/trivet_pages_{new_id()}"
     fields = {"TRIVET_USER_FIELDS": FIELDS, "TRIVET_SESSION_FIELDS": FIELDS}
-    with whole(Stores(sql, mongodb, engine.get("valkey").url), *SERVICES, **fields) as processes:
+    slow = {"TRIVET_MONGODB_TIMEOUT_MS": "8000"}  # a busy machine takes long over the largest rows
+    with whole(Stores(sql, mongodb, engine.get("valkey").url), *SERVICES, **fields, **slow) as processes:
         fill_sql(sql)
         yield processes
 
