@@ -124,6 +124,10 @@ variables: $(VENV)/.for-dev ## Write the names of all TRIVET_ variables
 configuration: $(VENV)/.for-dev ## Write docs/configuration.md from the settings' descriptions
 	@$(PY) -m ops.configuration
 
+.PHONY: dashboards
+dashboards: $(VENV)/.for-dev ## Write the Grafana dashboards from deploy/grafana/generate.py
+	@$(PY) deploy/grafana/generate.py
+
 .PHONY: lock
 lock: $(VENV)/.for-dev ## Write the files in requirements/ from pyproject.toml
 	@$(PY) -m ops.lock
