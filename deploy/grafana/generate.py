@@ -178,6 +178,8 @@ OVERVIEW = Dashboard(
             {"{{instance}}": 'rate(process_cpu_seconds_total{job="trivet"}[$__rate_interval])'},
             "1 is one core.",
         ),
+        Panel("Versions", "short", {"{{instance}} {{version}}": "trivet_build_info"}),
+        Panel("Clients of a service", "short", {"{{instance}}": "sum by (instance) (trivet_rpc_clients)"}),
         Panel("Memory", "bytes", {"{{instance}}": 'process_resident_memory_bytes{job="trivet"}'}),
         Panel("Open files", "short", {"{{instance}}": 'process_open_fds{job="trivet"}'}),
         Panel(
