@@ -24,7 +24,7 @@ from runtime import credentials
 from runtime.listening import authority
 from runtime.misspelled_variables import KnownVariables
 from runtime.rpc import rights
-from trivet.client.actor import decode_pair_keys
+from trivet.client.actor import decode_all_pair_keys, decode_pair_keys
 
 MIN_SECRET_LENGTH = 32
 SEAL_KEY_LENGTH = 32
@@ -51,6 +51,20 @@ class Keys(dict[str, bytes]):
 
 PairKeysField = Annotated[
     Keys, NoDecode, BeforeValidator(lambda value: Keys(decode_pair_keys(value)) if isinstance(value, str) else value)
+]
+
+
+class FormerKeys(tuple[tuple[str, bytes], ...]):
+    """Pair keys of former secrets, with the name of their peer. Their text representation has no key."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} former keys>"
+
+
+FormerKeysField = Annotated[
+    FormerKeys,
+    NoDecode,
+    BeforeValidator(lambda value: FormerKeys(decode_all_pair_keys(value)) if isinstance(value, str) else value),
 ]
 
 
@@ -202,6 +216,11 @@ class ServiceSettings(Settings):
 
     accept_keys: PairKeysField = from_env(
         "TRIVET_ACCEPT_KEYS", description="CALLER=HEX,...: the key shared with each caller; see `trivet keys`."
+    )
+    accept_keys_old: FormerKeysField = from_env(
+        "TRIVET_ACCEPT_KEYS_OLD",
+        default=FormerKeys(),
+        description="CALLER=HEX,...: keys of former secrets that are accepted too; see `trivet keys`.",
     )
     call_keys: PairKeysField = from_env(
         "TRIVET_CALL_KEYS",

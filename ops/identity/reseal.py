@@ -1,5 +1,6 @@
 """`trivet keys`: print the keys of the processes, and re-encrypt data under the current secret."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -8,9 +9,12 @@ from ops.errors import CommandFailed
 from ops.identity.database import url
 from ops.identity.sealing import SealingSettings, sealer
 from ops.keys import keyring
+from ops.keys import rotation as rotating
 from ops.settings_reader import read_settings
 
-app = typer.Typer(help="Print the keys of each process, or re-encrypt stored tokens.", rich_markup_mode=None)
+app = typer.Typer(
+    help="Print the keys of each process, replace the secret, or re-encrypt stored tokens.", rich_markup_mode=None
+)
 
 
 @app.callback(invoke_without_command=True)
@@ -23,6 +27,26 @@ def keys(
     """Print the TRIVET_*_KEYS variables of each process, as lines for its environment."""
     if context.invoked_subcommand is None:
         keyring.keys(process)
+
+
+@app.command()
+def rotate() -> None:
+    """Replace the secret: do the next step, or print what to set and restart. Run it until the rotation is over."""
+    settings = read_settings(rotating.RotationSettings)
+    rotation = rotating.begun(settings)
+    step = rotating.next_step(settings, rotation, datetime.now(UTC))
+    print(f"step {step.number} of {rotating.STEPS}: {step.title}")
+    if step.reseals:
+        reseal()
+    if step.variables and rotating.is_kept(settings):
+        rotating.apply(settings, step)
+        print("done: restart `trivet run`, and run this again")
+        return
+    for name, value in step.variables.items():
+        print(f"{name}={value}")
+    if step.number == rotating.STEPS and not step.variables:
+        rotating.end(settings)
+    print(f"then: {step.then}" if step.variables else step.then)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from identity_rules.custom_fields import NO_FIELDS, USER_FIELDS, UserFields
 from ops.keys.pair_keys import seal_keys
 from ops.settings import OpsSettings
-from ops.stack.data_folder import secret
+from ops.stack.data_folder import former_secrets, secret
 from runtime.sealing import Sealer
 from runtime.settings import SealKeys, SealKeysField, from_env
 
@@ -21,5 +21,5 @@ def sealer(settings: SealingSettings) -> Sealer:
     """Return the sealer that the identity service uses."""
     if settings.seal_keys is not None:
         return Sealer(settings.seal_keys)
-    made = seal_keys([secret(settings), *settings.former_secrets], "identity")
+    made = seal_keys([secret(settings), *former_secrets(settings)], "identity")
     return Sealer(SealKeys(bytes.fromhex(key) for key in made.split(",")))

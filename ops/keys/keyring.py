@@ -12,7 +12,7 @@ from ops.keys.pair_keys import CALLS, SERVICES, pair_key
 from ops.settings import OpsSettings
 from ops.settings_reader import read_settings
 from ops.stack import environment
-from ops.stack.data_folder import secret
+from ops.stack.data_folder import former_secrets, secret
 from trivet.client.actor import LIFETIME_SECONDS, METADATA_KEY, Actor, sign
 
 NAME = re.compile(r"[!-\-/-~]+")
@@ -56,8 +56,8 @@ def keys(
     for name in [process] if process else [*CALLS, *settings.programs]:
         if process is None:
             print(f"# {name}")
-        own = environment.keys(name, secret(settings), settings.programs, settings.former_secrets)
-        for variable in ("TRIVET_ACCEPT_KEYS", "TRIVET_CALL_KEYS", "TRIVET_SEAL_KEYS"):
+        own = environment.keys(name, secret(settings), settings.programs, former_secrets(settings))
+        for variable in ("TRIVET_ACCEPT_KEYS", "TRIVET_ACCEPT_KEYS_OLD", "TRIVET_CALL_KEYS", "TRIVET_SEAL_KEYS"):
             if variable in own:
                 print(f"{variable}={own[variable]}")
 

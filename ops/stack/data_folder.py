@@ -12,6 +12,7 @@ from pathlib import Path
 from ops.errors import CommandFailed, WrongSettings
 from ops.settings import MIN_SECRET_LENGTH, OpsSettings
 
+FORMER = "secrets-old"
 WAIT_SECONDS = 2.0
 """How long to wait for a killed stack to release its folder."""
 
@@ -73,6 +74,30 @@ def secret(settings: OpsSettings) -> str:
     """Return TRIVET_SECRET. Its default in development is a file beside the data, made at the first run (mode 0600)."""
     given = settings.secret.get_secret_value()
     return given or _kept_secret(settings.data_root)
+
+
+def former_secrets(settings: OpsSettings) -> tuple[str, ...]:
+    """Return TRIVET_SECRETS_OLD, and the former secrets that `trivet keys rotate` kept beside the kept secret."""
+    kept = settings.data_root / FORMER
+    if settings.secret.get_secret_value() or not kept.exists():
+        return settings.former_secrets
+    with _as_wrong_settings(kept):
+        return (*settings.former_secrets, *kept.read_text(errors="replace").split())
+
+
+def keep(path: Path, text: str) -> None:
+    """Replace a file that holds secrets (mode 0600). After a kill or a power cut it is whole, or as it was before."""
+    fresh = make_folder(path.parent) / f".{path.name}-{secrets.token_hex(8)}"
+    with _as_wrong_settings(path):
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def _kept_secret(root: Path) -> str:

@@ -17,7 +17,14 @@ SIGNING = ("gateway", "identity")
 """The processes that need the secret: the gateway signs cookies, identity signs links in mails."""
 COMMON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
 COMMON_PREFIXES = ("OTEL_", "PYTHON", "GRPC_", "TRIVET_FAILPOINTS")
-OF_THE_STACK = ("TRIVET_ACCEPT_KEYS", "TRIVET_CALL_KEYS", "TRIVET_METRICS_PORT", "TRIVET_SEAL_KEYS", "TRIVET_STACK_ID")
+OF_THE_STACK = (
+    "TRIVET_ACCEPT_KEYS",
+    "TRIVET_ACCEPT_KEYS_OLD",
+    "TRIVET_CALL_KEYS",
+    "TRIVET_METRICS_PORT",
+    "TRIVET_SEAL_KEYS",
+    "TRIVET_STACK_ID",
+)
 """Variables that the stack sets per process. The operator's values for them are ignored."""
 
 
@@ -49,15 +56,18 @@ def environment(process: str, made: Mapping[str, str], environ: Mapping[str, str
 def keys(process: str, secret: str, programs: tuple[str, ...], old: Sequence[str] = ()) -> dict[str, str]:
     """Return the keys of one process. Processes that sign cookies or links also get the secret.
 
-    `old` are former secrets. Data that was sealed with them can still be decrypted.
+    `old` are former secrets. Data that was sealed with them can be decrypted, and calls, cookies and links that were
+    signed with them are accepted.
     """
     own = {"TRIVET_CALL_KEYS": call_keys(secret, process)}
     if process in SERVICES:
         own["TRIVET_ACCEPT_KEYS"] = accept_keys(secret, process, programs)
+        own["TRIVET_ACCEPT_KEYS_OLD"] = ",".join(accept_keys(former, process, programs) for former in old)
     if process in SEALING:
         own["TRIVET_SEAL_KEYS"] = seal_keys([secret, *old], process)
     if process in SIGNING:
         own["TRIVET_SECRET"] = secret
+        own["TRIVET_SECRETS_OLD"] = ",".join(old)
     return {name: value for name, value in own.items() if value}
 
 

@@ -11,7 +11,7 @@ from ops.backup.stack_process import process_of
 from ops.keys.pair_keys import SERVICES
 from ops.settings import StackSettings
 from ops.stack import environment
-from ops.stack.data_folder import secret
+from ops.stack.data_folder import former_secrets, secret
 from ops.stack.ports import Ports
 from ops.stack.processes import probes
 from ops.stack.processes.process_spec import ProcessSpec
@@ -87,7 +87,7 @@ class Layout:
         settings = self.settings
         made = {
             **self.stores.environment,
-            **environment.keys(name, secret(settings), settings.programs, settings.former_secrets),
+            **environment.keys(name, secret(settings), settings.programs, former_secrets(settings)),
             "TRIVET_ENV": settings.environment.value,
             "TRIVET_HTTP_PORT": str(self.ports.http),
             "TRIVET_METRICS_PORT": str(self.ports.metrics[name]),

@@ -3,7 +3,7 @@
 import hmac
 import re
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable
 from contextvars import ContextVar
 
 from runtime.errors import InvalidArgument, Unauthenticated
@@ -20,7 +20,7 @@ current_actor: ContextVar[Actor] = ContextVar("trivet_actor")
 
 
 class Verifier:
-    """Holds the keys that this service (`audience`) shares with its callers.
+    """Holds the keys that this service (`audience`) shares with its callers. `former` keys are accepted too.
 
     Only `people_callers` can call for a person.
     """
@@ -30,12 +30,15 @@ class Verifier:
         audience: str,
         keys: PairKeys,
         *,
+        former: Iterable[tuple[str, bytes]] = (),
         people_callers: Collection[str] = ("gateway",),
         now: Callable[[], float] = time.time,
     ) -> None:
         self._audience = audience
         self._people_callers = frozenset(people_callers)
-        self._keys: Mapping[str, bytes] = dict(keys)
+        self._keys: dict[str, tuple[bytes, ...]] = {caller: (key,) for caller, key in keys.items()}
+        for caller, key in former:
+            self._keys[caller] = (*self._keys.get(caller, ()), key)
         self._now = now
         self._known: dict[str, tuple[Actor, int]] = {}
 
@@ -66,9 +69,9 @@ class Verifier:
         if len(parts) != 7 or parts[0] != VERSION or not _EXPIRES.fullmatch(parts[3]):
             raise self._refused("the actor is malformed", "key")
         _, caller, audience, expires, user_id, role, session_id = parts
-        key = self._keys.get(caller)
         # The same error for an unknown caller and a wrong signature, so that names of callers cannot be guessed.
-        if key is None or not signature.isascii() or not hmac.compare_digest(mac(key, claim), signature):
+        macs = (mac(key, claim) for key in self._keys.get(caller, ()))
+        if not signature.isascii() or not any(hmac.compare_digest(each, signature) for each in macs):
             raise self._refused("the actor's signature is not valid here", "key")
         if audience != self._audience:
             raise self._refused(f"the actor is meant for another service than {self._audience}", "key")

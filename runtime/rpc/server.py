@@ -159,7 +159,14 @@ class Server:
             self._telemetry,
             ErrorStatus(),
             Deadlines(settings.call_limit_seconds),
-            Authentication(Verifier(name, settings.accept_keys, people_callers=settings.people_callers)),
+            Authentication(
+                Verifier(
+                    name,
+                    settings.accept_keys,
+                    former=settings.accept_keys_old,
+                    people_callers=settings.people_callers,
+                )
+            ),
             RequestDecoding(),
             Authorization(_granted(policy, settings)),
             RequiredFields(),

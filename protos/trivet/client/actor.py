@@ -64,7 +64,12 @@ def sign(actor: Actor, audience: str, key: bytes, *, expires: int) -> str:
 
 def decode_pair_keys(text: str) -> dict[str, bytes]:
     """Decode the setting `PEER=HEX,PEER=HEX`. Raises ValueError, whose message never contains a key."""
-    keys = {}
+    return dict(decode_all_pair_keys(text))
+
+
+def decode_all_pair_keys(text: str) -> list[tuple[str, bytes]]:
+    """Decode as `decode_pair_keys`, with every key of a peer that is named several times."""
+    keys = []
     for item in filter(None, (part.strip() for part in text.split(","))):
         peer, equals, value = item.partition("=")
         try:
@@ -75,7 +80,7 @@ def decode_pair_keys(text: str) -> dict[str, bytes]:
             # An item without an equals sign can be a bare key.
             where = f"at {peer!r}" if equals and peer else "in an item without a peer"
             raise ValueError(f"expected PEER=HEX with at least 32 bytes of key, {where}")
-        keys[peer] = key
+        keys.append((peer, key))
     return keys
 
 

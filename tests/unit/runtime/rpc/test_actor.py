@@ -147,3 +147,15 @@ def test_signatures_that_were_found_valid_are_remembered_up_to_a_bound() -> None
         remembering(signed(Actor("gateway", f"user{number}", "user")))
     assert len(remembering._known) == MAX_KNOWN
     assert remembering(signed(Actor("gateway", "user0", "user"))).user_id == "user0"
+
+
+def test_a_key_of_a_former_secret_is_accepted_and_no_other() -> None:
+    """O5: also of a caller that has no current key."""
+    former = [("gateway", OTHER_KEY), ("gateway", b"p" * 32), ("ops", OTHER_KEY)]
+    rotating = Verifier("identity", {"gateway": KEY}, former=former, now=lambda: NOW)
+    for key in (KEY, OTHER_KEY, b"p" * 32):
+        assert rotating(signed(key=key)) == GATEWAY
+    assert rotating(signed(Actor("ops"), key=OTHER_KEY)) == Actor("ops")
+    for wrong in (signed(key=b"q" * 32), signed(Actor("ops"), key=KEY)):
+        with pytest.raises(Unauthenticated, match="signature"):
+            rotating(wrong)
