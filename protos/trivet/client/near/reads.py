@@ -109,6 +109,7 @@ class NearReads(Generic[T]):
         """
         if self._reads.is_bypassed or not KEY.fullmatch(key):
             return False
+        self._near.misses += 1
         self._batcher.begin(key, partial(self._finish_lookup, self._near.monotonic(), then))
         return True
 
@@ -123,7 +124,8 @@ class NearReads(Generic[T]):
         `looked` is a lookup that the request made before. If several requests miss the same key, one calls the owner
         and the others wait for its answer. A request never gets an answer from before the request.
         """
-        if (found := self._near.get(self._prefix + key)) is not None:
+        find = self._near.get if looked is None else self._near.peek  # a lookup was counted as a miss
+        if (found := find(self._prefix + key)) is not None:
             return found.value  # type: ignore[return-value]  # what `decode` made
         if trace.get_current_span().is_recording():  # a shared read has no parent span
             return await self._read(key, ask)

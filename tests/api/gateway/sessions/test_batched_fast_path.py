@@ -57,6 +57,18 @@ async def test_a_session_that_the_cache_service_has_is_answered_without_the_appl
     assert scene.calls == ["Get"]
 
 
+@pytest.mark.parametrize("way", ["ahead"], indirect=True)
+@pytest.mark.parametrize("answer", [None, GetResponse()], ids=["found", "unknown"])
+async def test_a_read_that_memory_cannot_answer_is_counted_as_one_miss(scene: Scene, answer: Any) -> None:
+    """Also if the application goes on with the lookup."""
+    scene.near.invalidate(near_cache.StreamPosition("e", 1), ["session:s"])
+    if answer is not None:
+        scene.services.answers["Get"] = answer
+    before = scene.near.misses
+    assert (await scene.check(**scene.cookie)).status_code == 200
+    assert scene.near.misses == before + 1
+
+
 @pytest.mark.parametrize("scene", [{}, LIMITED], indirect=True, ids=["unlimited", "limited"])
 async def test_many_at_once_are_all_answered_in_few_calls(scene: Scene, http: httpx.AsyncClient) -> None:
     answers = await asyncio.gather(*(http.get(PATH) for _ in range(50)))
