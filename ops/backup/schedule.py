@@ -25,7 +25,8 @@ newest_at = Gauge("trivet_backup_newest_timestamp_seconds", "When the newest who
 overdue = Gauge("trivet_backup_overdue", "1 if the newest whole backup is older than one and a half periods.")
 failures = Counter("trivet_backup_failures_total", "Backups that failed.")
 duration = Gauge("trivet_backup_duration_seconds", "How long the newest backup of this process took.")
-size = Gauge("trivet_backup_bytes", "The size of the newest backup of this process.")
+failed_in_a_row = Gauge("trivet_backup_failed_in_a_row", "Backups that failed since the last success; 0 after one.")
+size = Gauge("trivet_backup_bytes", "The size of the newest whole backup; 0 if it is not known.")
 
 
 class Schedule:
@@ -70,6 +71,7 @@ class Schedule:
                 self._back_up()
                 left = self._left()
             self._failed_in_a_row = 0
+            failed_in_a_row.set(0)
         except (CommandFailed, OSError) as error:
             return self._failed(str(error))
         except Exception as error:  # the next one can succeed
@@ -78,14 +80,21 @@ class Schedule:
 
     def _left(self) -> float:
         ids = self._destination.ids()
+        self._measure(ids[-1] if ids else "")
         self._newest = time_of(ids[-1]).timestamp() if ids else 0.0
         return self._newest + self._every.total_seconds() - self._now().timestamp()
+
+    def _measure(self, backup_id: str) -> None:
+        """Set the size of the newest backup. One whose manifest is damaged does not prevent the next."""
+        try:
+            size.set(self._destination.manifest(backup_id).stored_bytes if backup_id else 0)
+        except CommandFailed:
+            size.set(0)
 
     def _back_up(self) -> None:
         began = time.monotonic()
         made = self._create()
         duration.set(time.monotonic() - began)
-        size.set(made.stored_bytes)
         note(f"made the backup {made.backup_id} ({made.stored_bytes} bytes)")
         for backup_id in prune(self._destination, self._rules):
             note(f"deleted the backup {backup_id}")
@@ -95,4 +104,5 @@ class Schedule:
         note(f"the backup failed: {why}")
         pause: float = min(FIRST_RETRY * 2.0**self._failed_in_a_row, LONGEST_RETRY, self._every.total_seconds())
         self._failed_in_a_row += 1
+        failed_in_a_row.set(self._failed_in_a_row)
         return pause

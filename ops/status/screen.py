@@ -9,7 +9,7 @@ from rich.text import Text
 from ops.output import moment, plain
 from ops.status.process_rows import UP
 from ops.status.snapshot import Snapshot
-from ops.status.units import bytes_of, duration, number, rate
+from ops.status.units import UNKNOWN, bytes_of, duration, number, rate
 
 STYLES = {UP: "green", "degraded": "yellow", "failing": "red", "gone": "bold red"}
 Row = tuple[str, Sequence[str]]
@@ -118,8 +118,16 @@ def _queues(shown: Snapshot) -> Table:
 
 def _backup(shown: Snapshot) -> Table:
     row = shown.backup
-    cells = (moment(row.newest_at), duration(row.age_seconds), number(row.failures), row.problem)
-    return _table(("LAST BACKUP (UTC)", "AGE", "FAILED", ""), [("yellow" if row.problem else "", cells)])
+    cells = (
+        moment(row.newest_at),
+        duration(row.age_seconds),
+        bytes_of(row.size_bytes),
+        number(row.failed_in_a_row),
+        row.place or UNKNOWN,
+        row.problem,
+    )
+    headings = ("LAST BACKUP (UTC)", "AGE", "SIZE", "FAILED SINCE", "PLACE", "")
+    return _table(headings, [("yellow" if row.problem else "", cells)])
 
 
 def _problems(shown: Snapshot) -> Iterable[Text]:

@@ -30,5 +30,7 @@ def number(value: float | None) -> str:
 
 
 def bytes_of(value: float | None) -> str:
-    """Return a size in MB."""
-    return UNKNOWN if value is None else f"{value / 1e6:,.0f} MB"
+    """Return a size in MB, or in kB below 1 MB."""
+    if value is None:
+        return UNKNOWN
+    return f"{value / 1e6:,.0f} MB" if value >= 1e6 else f"{value / 1e3:,.0f} kB"

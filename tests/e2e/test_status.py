@@ -60,7 +60,9 @@ def test_the_last_backup_is_shown(stack: Stack, tmp_path: Path) -> None:
     assert made.returncode == 0, made.stderr
     backup = _status(kept)[1]["backup"]
     assert 0 < backup["age_seconds"] < 600
-    assert backup["problem"] == ""
+    assert backup["size_bytes"] > 1_000
+    assert (backup["place"], backup["is_overdue"], backup["problem"]) == (kept["TRIVET_BACKUP_TO"], None, "")
+    assert kept["TRIVET_BACKUP_TO"] in trivet("status", "--once", environment=kept).stdout
 
 
 def test_a_process_that_is_gone_is_shown_with_what_to_do(tmp_path: Path) -> None:

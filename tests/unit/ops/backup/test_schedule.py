@@ -83,6 +83,18 @@ def test_a_backup_that_another_process_has_made_counts(schedule: Schedule, creat
     assert creation.made == []
 
 
+def test_the_size_of_the_newest_is_known_also_of_another_process(
+    schedule: Schedule, creation: Creation, make: Make, root: Path
+) -> None:
+    made = make(creation.clock.time, stored_bytes=7_000)
+    schedule.turn()
+    assert metric("bytes") == 7_000
+    (root / made.backup_id / "manifest.json").write_text("{")
+    creation.clock.time += timedelta(hours=1)
+    assert schedule.turn() == timedelta(hours=23).total_seconds()  # and the schedule goes on
+    assert metric("bytes") == 0
+
+
 def test_failures_are_counted_printed_and_tried_again_after_growing_pauses(
     schedule: Schedule, creation: Creation, destination: FolderDestination, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,6 +106,7 @@ def test_failures_are_counted_printed_and_tried_again_after_growing_pauses(
     assert pauses[:3] == [FIRST_RETRY, 2 * FIRST_RETRY, 4 * FIRST_RETRY]
     assert pauses[-1] == LONGEST_RETRY
     assert metric("failures_total") == before + 9
+    assert metric("failed_in_a_row") == 9
     assert "trivet: the backup failed: pg_dump failed: the server went away\n" in capsys.readouterr().err
     assert list(destination.ids()) == good
     creation.error = RuntimeError("a bug")
@@ -101,6 +114,7 @@ def test_failures_are_counted_printed_and_tried_again_after_growing_pauses(
     assert "unexpected error, please report it: RuntimeError: a bug" in capsys.readouterr().err
     creation.error = None
     assert schedule.turn() == DAY.total_seconds()
+    assert metric("failed_in_a_row") == 0
 
 
 def test_a_missed_backup_is_overdue_until_there_is_one(schedule: Schedule, creation: Creation, clock: Clock) -> None:
