@@ -123,7 +123,7 @@ class MysqlBackup:
         """
         program = find(CLIENTS[found.engine], PACKAGE)
         with mysql_options(self._store, is_mariadb=_is_of_mariadb(program)) as options:
-            command = [program, f"--defaults-extra-file={options}", "--batch", self._store.url.database or ""]
+            command = [program, f"--defaults-file={options}", "--batch", self._store.url.database or ""]
             with running(command, {}, feeds=True) as tool:
                 yield tool
 
@@ -140,7 +140,7 @@ def _dumping(store: StoreUrl, found: SqlDatabase, tables: Sequence[str], *more: 
     program = find(DUMPERS[found.engine], PACKAGE)
     is_mariadb = _is_of_mariadb(program)
     with mysql_options(store, is_mariadb=is_mariadb) as options:
-        command = [program, f"--defaults-extra-file={options}", *OPTIONS, *(more if is_mariadb else OF_MYSQL)]
+        command = [program, f"--defaults-file={options}", *OPTIONS, *(more if is_mariadb else OF_MYSQL)]
         with running([*command, store.url.database or "", *tables], {}) as tool:
             yield RowSums(tool)
 

@@ -83,7 +83,7 @@ def test_mariadb_comes_back_to_the_second_before_a_bad_delete(fresh: MakeStores,
                 [find("mariadb-binlog"), *select_events, "--database=trivet", *logs], capture_output=True, check=True
             )
             with mysql_options(target.store, is_mariadb=True) as options:
-                client = [find("mariadb"), f"--defaults-extra-file={options}", "trivet"]
+                client = [find("mariadb"), f"--defaults-file={options}", "trivet"]
                 subprocess.run(client, input=replayed.stdout, capture_output=True, check=True)
             assert count_of(target.sql) == USERS + 1
 
