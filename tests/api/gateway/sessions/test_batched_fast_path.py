@@ -15,7 +15,7 @@ from tests.api.gateway.serving import serving
 from tests.api.gateway.sessions.session_scene import PATH, TOKEN, Scene, holding, session
 from tests.harness.waiting import until
 from trivet.cache.v1.cache_pb2 import GetResponse
-from trivet.client.near import near_cache
+from trivet.client.near import lookup_batcher, near_cache
 
 LIMITED: dict[str, Any] = {"rate_limit": "on"}
 
@@ -37,8 +37,9 @@ def way(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def http(scene: Scene) -> AsyncIterator[httpx.AsyncClient]:
-    """Ask granian before an application that knows no session."""
+async def http(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+    """Ask granian before an application that knows no session. A lookup has the time of a busy machine."""
+    monkeypatch.setattr(lookup_batcher, "LOOKUP_SECONDS", 10.0)
     scene.near.invalidate(near_cache.StreamPosition("e", 1), ["session:s"])
     async with (
         serving(Application(), fast_handlers(scene.deps)) as running,
