@@ -184,3 +184,28 @@ def test_identity_writes_every_table(shared: Shared) -> None:
     _, users = shared
     for table in metadata.sorted_tables:
         execute(users["identity"], f"SELECT * FROM {table.name}", f"DELETE FROM {table.name}")
+
+
+def test_an_administrator_of_postgresql_need_not_be_a_superuser(database: Database) -> None:
+    """As at providers: a role that can make roles, and owns the database."""
+    if database.engine != "postgresql":
+        pytest.skip("MariaDB and MySQL have no such difference")
+    owner, name = f"{database.prefix}_owner", make_url(database.admin).database
+    execute(
+        database.admin,
+        f"CREATE ROLE {owner} LOGIN CREATEROLE PASSWORD 'owner'",
+        f"ALTER DATABASE {name} OWNER TO {owner}",
+    )
+    plain = make_url(database.admin).set(username=owner, password="owner").render_as_string(hide_password=False)
+    try:
+        users = migrated(replace(database, admin=plain))
+        execute(users["identity"], "SELECT * FROM users")
+        assert refusal(users["identity"], "DROP TABLE sessions") in DENIED["postgresql"]
+    finally:
+        execute(
+            database.admin,
+            f"ALTER DATABASE {name} OWNER TO CURRENT_USER",
+            f"REASSIGN OWNED BY {owner} TO CURRENT_USER",
+            f"DROP OWNED BY {owner}",
+            f"DROP ROLE {owner}",
+        )
