@@ -3,7 +3,9 @@
 import os
 import re
 import sys
+from collections.abc import Mapping
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -26,6 +28,7 @@ from runtime.misspelled_variables import KnownVariables
 from runtime.rpc import rights
 from trivet.client.actor import decode_all_pair_keys, decode_pair_keys
 
+SETTINGS_FILE = "TRIVET_SETTINGS_FILE"
 MIN_SECRET_LENGTH = 32
 SEAL_KEY_LENGTH = 32
 ADDRESS = re.compile(r"(?:(?:dns|ipv4|ipv6|unix):.+)|(?:[^\s:/@]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
@@ -124,6 +127,11 @@ class Settings(BaseSettings):
     prefixes: ClassVar[tuple[str, ...]] = ()
     """Variables whose names begin with one of these are read too."""
 
+    settings_file: str = from_env(
+        SETTINGS_FILE,
+        default="",
+        description="A file of NAME=VALUE lines for variables that are unset. It is read at the start and on SIGHUP.",
+    )
     environment: Environment = from_env(
         "TRIVET_ENV", default=Environment.DEVELOPMENT, description="development or production"
     )
@@ -264,6 +272,29 @@ class ServiceSettings(Settings):
 
 
 S = TypeVar("S", bound=Settings)
+OWN_ENVIRONMENT: Mapping[str, str] = dict(os.environ)
+"""The environment that the process began with, without the variables of TRIVET_SETTINGS_FILE."""
+
+
+def use_settings_file() -> None:
+    """Set the variables of TRIVET_SETTINGS_FILE that the process was not given itself.
+
+    Raises OSError if the file cannot be read, and ValueError for a line that is not NAME=VALUE.
+    """
+    path = OWN_ENVIRONMENT.get(SETTINGS_FILE, "")
+    if not path:
+        return
+    found = {}
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+        name, equals, value = map(str.strip, line.partition("="))
+        if name.startswith("#") or not line.strip():
+            continue
+        if not equals or not name:
+            raise ValueError(f"line {number} of {path} is not NAME=VALUE")
+        found[name] = value
+    given = {name: value for name, value in OWN_ENVIRONMENT.items() if value or name not in found}
+    os.environ.clear()
+    os.environ.update(found | given)
 
 
 def read(kind: type[S], known: KnownVariables) -> S:
@@ -275,6 +306,10 @@ def read(kind: type[S], known: KnownVariables) -> S:
         credentials.load(os.environ)
     except credentials.UnreadableCredentialsError as error:
         raise refused([str(error)]) from None
+    try:
+        use_settings_file()
+    except (OSError, ValueError) as error:
+        raise refused([f"{SETTINGS_FILE}: {error}"]) from None
     misspelled = known.unread(os.environ)
     try:
         settings = kind()

@@ -24,6 +24,10 @@ class Origins:
     """
 
     def __init__(self, settings: GatewaySettings) -> None:
+        self.use(settings)
+
+    def use(self, settings: GatewaySettings) -> None:
+        """Decide by these settings from now on."""
         self._patterns = tuple(map(pattern_of, (origin_of(settings.base_url), *settings.trusted_origins)))
         self._trusts_loopback = settings.trusts_loopback
         # Attackers choose the origins, so the memory is bounded.

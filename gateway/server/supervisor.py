@@ -15,6 +15,7 @@ from gateway.server.worker_link import Startup
 from gateway.settings import GatewaySettings
 from runtime.background.restart_backoff import CALM_SECONDS, delay_after, how_it_ended
 from runtime.background.tasks import end
+from runtime.settings import OWN_ENVIRONMENT
 from runtime.telemetry.logs import logging_to_stderr
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class Worker:
         settings: GatewaySettings,
         port: int,
         startup: Startup,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] = OWN_ENVIRONMENT,
     ) -> None:
         self._place = place
         self._startup = startup
@@ -113,10 +114,15 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, self._on_signal)
+        loop.add_signal_handler(signal.SIGHUP, self._signal_all, signal.SIGHUP)
         running = [asyncio.create_task(worker.run()) for worker in self._workers]
         await self._asked_to_stop.wait()
         await self._stop()
         await asyncio.gather(*running)
+
+    def _signal_all(self, signum: signal.Signals) -> None:
+        for worker in self._workers:
+            worker.signal(signum)
 
     def _on_signal(self) -> None:
         if self._asked_to_stop.is_set():

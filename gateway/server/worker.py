@@ -24,6 +24,7 @@ from known_variables import KNOWN_VARIABLES
 from runtime import failpoints
 from runtime.background.periodic import periodically
 from runtime.background.tasks import end
+from runtime.reload import reload_on_sighup
 from runtime.settings import read
 from runtime.telemetry.logs import logging_to_stderr
 from runtime.telemetry.loop_lag import measured_lag
@@ -63,6 +64,7 @@ async def main(settings: GatewaySettings, link: SupervisorLink | None) -> None:
                 await backends.connected(CONNECT_SECONDS)
                 reporting = asyncio.create_task(_report(backends, link))
                 stack.push_async_callback(end, reporting)
+            reload_on_sighup(settings, dict.fromkeys(("trusted_origins", "trust_loopback"), deps.origins.use))
             app, fast = build_app(deps), fast_handlers(deps)
             gc.collect()
             gc.freeze()  # loaded modules stay: a full collection then takes some 6 ms instead of 36

@@ -17,6 +17,7 @@ from prometheus_client import Gauge
 from runtime.background.tasks import end, is_asked_to_end
 from runtime.errors import NotFound
 from runtime.listening import authority
+from runtime.reload import reload_on_sighup
 from runtime.rpc import reflection, unimplemented
 from runtime.rpc.actor import Verifier
 from runtime.rpc.caching.fills import CacheFills
@@ -218,6 +219,7 @@ class Server:
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, self._on_signal, stopping)
+        reload_on_sighup(self._settings)
         async with measured_lag(), self.serving():
             await stopping.wait()
 

@@ -107,6 +107,13 @@ def _visible(line: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
 
 
+def set_level(level: str) -> None:
+    """Set the lowest level that is logged."""
+    logging.getLogger().setLevel("INFO" if level == "DEBUG" else level)
+    for name in OURS:
+        logging.getLogger(name).setLevel(level)
+
+
 @contextmanager
 def logging_to_stderr(service: str, *, json_lines: bool, level: str = "INFO") -> Iterator[None]:
     """Send this process's logs to standard error until the end, when the queue is emptied.
@@ -119,10 +126,9 @@ def logging_to_stderr(service: str, *, json_lines: bool, level: str = "INFO") ->
     listener = Writer(lines, stream)
     handler = BoundedQueueHandler(lines)
     handler.setFormatter(logging.Formatter("%(message)s"))
-    logging.basicConfig(level="INFO" if level == "DEBUG" else level, handlers=[handler], force=True)
+    logging.basicConfig(handlers=[handler], force=True)
     logging.getLogger("grpc._cython.cygrpc").addFilter(without_traceback_of_disconnect)
-    for name in OURS:
-        logging.getLogger(name).setLevel(level)
+    set_level(level)
     listener.start()
     try:
         yield
