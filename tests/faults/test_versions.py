@@ -49,15 +49,15 @@ def gateways(earlier: Path) -> Iterator[list[str]]:
         found = []
         trees = {"new": ROOT, "old": earlier}
         path = {name: f"{tree / 'protos'}{os.pathsep}{tree}" for name, tree in trees.items()}
-        for version, tree in trees.items():
+        for version in trees:
             ports = {name: free_port() for name in SERVICES}
             addresses = {f"TRIVET_{name.upper()}_ADDRESS": f"127.0.0.1:{port}" for name, port in ports.items()}
             for name, port in ports.items():
                 own_given = {**given, **addresses, "PYTHONPATH": path[version]}
-                stack.enter_context(process(name, port=port, root=tree, **own_given))
-            for other, its_tree in trees.items():
+                stack.enter_context(process(name, port=port, **own_given))
+            for other in trees:
                 own_given = {**given, **addresses, "PYTHONPATH": path[other]}
-                running = stack.enter_context(process("gateway", root=its_tree, **own_given))
+                running = stack.enter_context(process("gateway", **own_given))
                 found.append(f"http://{running.address}")
         yield found
 

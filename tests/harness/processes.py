@@ -40,15 +40,19 @@ class Process:
     port: int
     environment: Mapping[str, str]
     log: Path
-    root: Path = ROOT
     popen: "subprocess.Popen[bytes]" = field(init=False)
 
     def start(self) -> None:
         module = "gateway" if self.name == "gateway" else f"services.{self.name}"
         with self.log.open("ab") as log:
             self.popen = start(
-                [sys.executable, "-m", module], env=dict(self.environment), stdout=log, stderr=log, cwd=self.root
+                [sys.executable, "-m", module], env=dict(self.environment), stdout=log, stderr=log, cwd=self.tree
             )
+
+    @property
+    def tree(self) -> str:
+        """The folder of its code, which PYTHONPATH names last."""
+        return self.environment["PYTHONPATH"].rpartition(os.pathsep)[2]
 
     @property
     def address(self) -> str:
@@ -121,16 +125,11 @@ def _services(name: str) -> list[str]:
 
 
 @contextmanager
-def process(
-    name: str, *, port: int | None = None, wait: bool = True, root: Path = ROOT, **extra: str
-) -> Iterator[Process]:
-    """Run one process with `extra` in its environment, ended afterwards. With `wait`, return once it answers.
-
-    `root` is the tree of its code.
-    """
+def process(name: str, *, port: int | None = None, wait: bool = True, **extra: str) -> Iterator[Process]:
+    """Run one process with `extra` in its environment, ended afterwards. With `wait`, return once it answers."""
     port = port or free_port()
     with tempfile.TemporaryDirectory(prefix=f"trivet-{name}-") as folder:
-        running = Process(name, port, environment(name, port, **extra), Path(folder) / f"{name}.log", root)
+        running = Process(name, port, environment(name, port, **extra), Path(folder) / f"{name}.log")
         running.start()
         try:
             if wait:
