@@ -18,6 +18,7 @@ from tests.harness.people import FAST_HASHING, browser, new_email, sign_up
 from tests.harness.ports import free_port
 from tests.harness.processes import ROOT, process
 from tests.harness.stores import engines
+from tests.harness.waiting import until
 from tests.harness.whole import SERVICES
 
 EARLIER = "804944d"
@@ -64,6 +65,7 @@ def gateways(earlier: Path) -> Iterator[list[str]]:
 
 async def test_both_versions_serve_the_same_users_side_by_side(gateways: list[str]) -> None:
     """A user of any gateway is signed in at all, a change is seen by all, and a sign-out ends the session at all."""
+    await until(lambda: _are_ready(gateways), 30)
     for first in gateways:
         async with AsyncExitStack() as stack:
             clients: list[httpx.AsyncClient] = [await stack.enter_async_context(browser(url)) for url in gateways]
@@ -85,3 +87,8 @@ async def test_both_versions_serve_the_same_users_side_by_side(gateways: list[st
             assert ended.status_code == 200, ended.text
             for client in clients:
                 assert (await client.get("/api/auth/get-session")).json() is None
+
+
+async def _are_ready(gateways: list[str]) -> bool:
+    async with httpx.AsyncClient() as http:
+        return all([(await http.get(f"{url}/readyz")).json()["status"] == "ok" for url in gateways])
