@@ -62,6 +62,7 @@ class Restoration:
         self._prefix = prefix
         self._only = only
         self.restored = Restored()
+        self._marked: mongodb.MongoDatabase | None = None
 
     def run(self) -> Restored:
         """Restore. Raises CommandFailed before anything is changed if the backup or a target does not fit."""
@@ -70,6 +71,8 @@ class Restoration:
         check_files(self._destination, self._manifest, parts, self._identities)
         with ExitStack() as stack:
             steps = [step(stack) for store, step in self._steps().items() if store in self._only]
+            if self._marked is not None:  # before SQL: a kill between the two leaves MongoDB refused
+                self._marked.begin_restore()
             for restore in steps:  # every target has been checked
                 restore()
         return self.restored
@@ -86,6 +89,7 @@ class Restoration:
     def _mongodb(self, stack: ExitStack) -> Callable[[], None]:
         target = stack.enter_context(mongodb.opened(self._addresses.mongodb))
         self._check_mongodb(target)
+        self._marked = target
         return lambda: self._restore_mongodb(target)
 
     def _redis(self, stack: ExitStack) -> Callable[[], None]:
@@ -146,6 +150,7 @@ class Restoration:
             for part in self._manifest.of("mongodb"):
                 self._restore_collection(target, part, users)
             self.restored.deleted_again = users.delete_erased(target)
+        target.end_restore()
 
     def _restore_collection(self, target: mongodb.MongoDatabase, part: Part, users: Users) -> None:
         (expected,) = part.checksums

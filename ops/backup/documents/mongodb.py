@@ -17,9 +17,11 @@ from pymongo.errors import PyMongoError
 from ops.backup.documents.bson_stream import BsonSource
 from ops.backup.manifest import Checksum
 from ops.errors import CommandFailed, WrongSettings
+from runtime.clock import utc_now
 from services.notifications.domains import COLLECTIONS
 from services.notifications.store.indexes import EXPIRY
 from services.notifications.store.mongo import DURABLE
+from services.notifications.store.schema import history
 from services.notifications.store.settings import DEFAULT_DATABASE
 
 BATCH = 1_000
@@ -44,12 +46,26 @@ class MongoDatabase:
         yield from found
 
     def is_empty(self) -> bool:
-        return all(self.database[name].find_one({}, {"_id": 1}) is None for name in BY_NAME)
+        return not self.is_half_restored and all(
+            self.database[name].find_one({}, {"_id": 1}) is None for name in BY_NAME
+        )
 
     def clear(self) -> None:
         """Drop Trivet's collections."""
         for name in BY_NAME:
             self.database.drop_collection(name)
+
+    def begin_restore(self) -> None:
+        """Have every process refuse this database until `end_restore`, also if this process is killed."""
+        self.database[history.NAME].replace_one({"_id": history.RESTORE}, {"begunAt": utc_now()}, upsert=True)
+
+    def end_restore(self) -> None:
+        self.database[history.NAME].delete_one({"_id": history.RESTORE})
+
+    @property
+    def is_half_restored(self) -> bool:
+        """Whether a restore into this database runs, or was interrupted."""
+        return self.database[history.NAME].find_one({"_id": history.RESTORE}) is not None
 
     def checksum(self, name: str) -> Checksum:
         """Return the checksum of a collection as it is."""

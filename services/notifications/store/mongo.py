@@ -23,7 +23,7 @@ from services.notifications.store import pymongo_patch, server_errors
 from services.notifications.store.indexes import Collection
 from services.notifications.store.pool_metrics import PoolGauges
 from services.notifications.store.query_slots import LONG_PAGES, QuerySlots
-from services.notifications.store.schema.schema_check import SchemaCheck, SchemaTooNewError
+from services.notifications.store.schema.schema_check import RefusedSchemaError, SchemaCheck
 from services.notifications.store.settings import DEFAULT_DATABASE
 from trivet.client.deadline import remaining
 
@@ -185,7 +185,7 @@ class Store:
                 for migrate in self._migrations:
                     await self._migrate(migrate)
                 self.is_prepared = True
-            except SchemaTooNewError:  # the log has it
+            except RefusedSchemaError:  # the log has it
                 await asyncio.sleep(PERMANENT_RETRY_SECONDS)
             except Exception as error:  # whatever fails, the next attempt can succeed
                 pause = PERMANENT_RETRY_SECONDS if server_errors.is_permanent(error) else RETRY_SECONDS

@@ -8,23 +8,32 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymongo import AsyncMongoClient
 
 from ops.backup.check import check_files
 from ops.backup.creation import create
 from ops.backup.destinations.folder import FolderDestination
+from ops.backup.documents.mongodb import opened
 from ops.backup.sql.database import drop_tables, engine_of, look_at
 from ops.backup.sql.engines import backup_of
 from ops.backup.streams import CHUNK
 from ops.backup.temporary import temporary_folder
 from ops.errors import CommandFailed
+from runtime.errors import Unavailable
 from services.identity.store.schema.schema_check import VERSION_TABLE
-from tests.conformance.backup.conftest import Backups, rows_of
+from services.notifications.store.schema import history
+from services.notifications.store.schema.schema_check import RefusedSchemaError, SchemaCheck
+from services.notifications.store.schema.steps import steps
+from tests.conformance.backup.conftest import Backups, documents_of, rows_of
 from tests.harness.processes import ROOT
 from tests.harness.stack import trivet
+from tests.harness.waiting import eventually
 
 KILLS = 20
+RESTORE_KILLS = 10
 SMALL = "1m"
 
 
@@ -58,6 +67,67 @@ def _made(backups: Backups) -> list[str]:
     done = trivet("backup", "create", environment=backups.environment)
     assert done.returncode == 0, done.stderr
     return [backups.destination.ids()[-1]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sql_engine", ["mariadb"])
+def test_a_restore_that_is_killed_at_any_moment_is_refused_and_the_next_one_makes_it_whole(
+    backups: Backups,
+) -> None:
+    """Each store is whole or refused. The first kill is at the first write, and so finds MongoDB refused."""
+    manifest, target = backups.create(), backups.fresh()
+    environment = backups.environment_of(target)
+    command = [ROOT / "bin/trivet", "backup", "restore", "--replace", manifest.backup_id]
+    backups.restore(manifest, target)
+    expected = rows_of(backups.source), documents_of(backups.source)
+    seconds, halves = 0.0, 0
+    with opened(target.mongodb) as database:
+        for place in range(RESTORE_KILLS + 1):
+            database.end_restore()  # what an earlier kill left; what follows is of this one
+            process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            eventually(lambda: database.is_half_restored, seconds=120)
+            began = time.monotonic()
+            if place == 0:
+                assert process.wait(120) == 0
+                seconds = time.monotonic() - began
+                continue
+            try:
+                process.wait(seconds * (place - 1) / RESTORE_KILLS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            process.wait()
+            half_sql, half_mongodb = look_at(target.store).revision is None, database.is_half_restored
+            halves += half_sql or half_mongodb
+            assert half_sql or rows_of(target) == expected[0]
+            assert half_mongodb or documents_of(target) == expected[1]
+            if half_mongodb:
+                with pytest.raises(CommandFailed, match="not empty"):
+                    backups.restore(manifest, target, only=("mongodb",))
+        assert halves > 0
+        assert trivet(*map(str, command[1:]), environment=environment).returncode == 0
+        assert not database.is_half_restored
+    assert (rows_of(target), documents_of(target)) == expected
+
+
+@pytest.mark.parametrize("sql_engine", ["sqlite"])
+async def test_notifications_refuses_a_mongodb_that_is_half_restored_until_it_is_whole(
+    backups: Backups, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(backups.source.mongodb) as database:
+        database.begin_restore()
+        check = SchemaCheck()
+        async with AsyncMongoClient[dict[str, Any]](backups.source.mongodb) as client:
+            notifications = client.get_default_database()
+            with pytest.raises(RefusedSchemaError):
+                await check.prepare(notifications)
+            assert "trivet backup restore --replace" in caplog.text
+            with pytest.raises(Unavailable, match="half restored"):
+                await check.look(notifications)
+            assert (await history.status(notifications, steps())).applied == {}  # it has not migrated
+            manifest = backups.create()
+            backups.restore(manifest, backups.source, replace=True)
+            await check.prepare(notifications)
+            await check.look(notifications)
 
 
 @pytest.mark.parametrize("sql_engine", ["sqlite"])

@@ -14,6 +14,8 @@ from runtime.clock import utc_now
 from services.notifications.store.schema.changes import Migration
 
 NAME = "schema_history"
+RESTORE = "restore"
+"""The id of the document that is there while `trivet backup restore` writes, and stays if that is killed."""
 Database = AsyncDatabase[dict[str, Any]]
 
 
@@ -33,6 +35,7 @@ class MigrationStatus:
 
     applied: dict[int, Applied]
     steps: tuple[Migration, ...]
+    is_half_restored: bool = False
 
     @property
     def pending(self) -> tuple[Migration, ...]:
@@ -61,9 +64,10 @@ class MigrationStatus:
 
 async def status(database: Database, steps: Sequence[Migration]) -> MigrationStatus:
     """Return the state of a database."""
-    rows = await database[NAME].find({"_id": {"$type": "number"}}).to_list()
-    found = (Applied(row["_id"], row["appliedAt"], row["appliedBy"], row["needs"]) for row in rows)
-    return MigrationStatus({each.number: each for each in sorted(found, key=lambda each: each.number)}, tuple(steps))
+    rows = await database[NAME].find({"$or": [{"_id": {"$type": "number"}}, {"_id": RESTORE}]}).to_list()
+    by_number = sorted((row for row in rows if row["_id"] != RESTORE), key=lambda row: row["_id"])
+    applied = {row["_id"]: Applied(row["_id"], row["appliedAt"], row["appliedBy"], row["needs"]) for row in by_number}
+    return MigrationStatus(applied, tuple(steps), is_half_restored=len(applied) < len(rows))
 
 
 async def record(database: Database, step: Migration, needs: int) -> None:

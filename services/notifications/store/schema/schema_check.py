@@ -18,10 +18,14 @@ TOO_NEW = (
     "the database, or take its migrations back with that version's `trivet db rollback`"
 )
 OUTDATED = "MongoDB's schema is %s and must be %s: run `trivet db migrate`, or restart the service"
+HALF_RESTORED = (
+    "MongoDB is half restored: a restore runs, or was interrupted. Stop the service, and run `trivet backup restore "
+    "--replace` to its end"
+)
 
 
-class SchemaTooNewError(Exception):
-    """A later version has migrated the database, and its history does not say that it serves this code."""
+class RefusedSchemaError(Exception):
+    """No migration of this version can mend the database: it is half restored, or of a later version."""
 
 
 class SchemaCheck:
@@ -29,18 +33,18 @@ class SchemaCheck:
 
     def __init__(self) -> None:
         self.refusal: Unavailable | None = None
-        self._logged = 0
+        self._logged = (0, False)
 
     async def prepare(self, database: Database) -> None:
-        """Run the missing migrations. Raises SchemaTooNewError, and the driver's errors."""
+        """Run the missing migrations. Raises RefusedSchemaError, and the driver's errors."""
         found = await self._read(database)
-        if found.pending and not found.is_newer:
+        if found.pending and not (found.is_newer or found.is_half_restored):
             with pymongo.timeout(migrate.BUILD_SECONDS):
                 await migrate.upgrade(database)
             found = await self._read(database)
         self._judge(found)
-        if self.refusal is not None and found.is_newer:
-            raise SchemaTooNewError
+        if self.refusal is not None and (found.is_newer or found.is_half_restored):
+            raise RefusedSchemaError
 
     async def _read(self, database: Database) -> MigrationStatus:
         with pymongo.timeout(READ_SECONDS):
@@ -56,9 +60,14 @@ class SchemaCheck:
             raise self.refusal
 
     def _judge(self, found: MigrationStatus) -> None:
-        is_new, self._logged = found.current != self._logged, found.current
+        seen = (found.current, found.is_half_restored)
+        is_new, self._logged = seen != self._logged, seen
         self.refusal = None
-        if found.is_newer and found.serves_this_code:
+        if found.is_half_restored:
+            self.refusal = Unavailable("STORE_UNAVAILABLE", "MongoDB is half restored")
+            if is_new:
+                logger.error(HALF_RESTORED)
+        elif found.is_newer and found.serves_this_code:
             if is_new:
                 logger.warning(NEWER, found.current, found.head)
         elif found.is_newer:
