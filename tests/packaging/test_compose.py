@@ -121,6 +121,21 @@ def test_a_process_has_no_rights_and_a_root_that_it_cannot_write(name: str) -> N
     assert service["security_opt"] == ["no-new-privileges:true"]
 
 
+@pytest.mark.parametrize("name", ["trivet", "backup"])
+def test_backups_are_made_and_read_on_one_volume(name: str) -> None:
+    service = SERVICES_OF_COMPOSE[name]
+    assert service["environment"]["TRIVET_BACKUP_TO"] == "/backups"
+    assert service["volumes"] == ["backups:/backups"]
+
+
+def test_the_image_of_the_command_has_what_backups_need() -> None:
+    *_, image = (ROOT / "deploy/Dockerfile").read_text().partition(" AS trivet\n")
+    assert "mariadb-client postgresql-client" in image
+    assert "install -d -o 10001 -g 10001 /backups" in image
+    packages = (ROOT / "requirements/ops.txt").read_text()
+    assert all(f"\n{name}==" in packages for name in ("zstandard", "pyrage"))
+
+
 def make_env(folder: Path, *arguments: str, **stores: str) -> "subprocess.CompletedProcess[str]":
     """Run a copy of make-env.sh, whose secrets then are in `folder`."""
     (folder / "deploy").mkdir(exist_ok=True)
