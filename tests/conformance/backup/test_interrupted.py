@@ -77,7 +77,7 @@ def test_a_restore_that_is_killed_at_any_moment_is_refused_and_the_next_one_make
     """Each store is whole or refused. The first kill is at the first write, and so finds MongoDB refused."""
     manifest, target = backups.create(), backups.fresh()
     environment = backups.environment_of(target)
-    command = [ROOT / "bin/trivet", "backup", "restore", "--replace", manifest.backup_id]
+    command = [str(ROOT / "bin/trivet"), "backup", "restore", "--replace", manifest.backup_id]
     backups.restore(manifest, target)
     expected = rows_of(backups.source), documents_of(backups.source)
     seconds, halves = 0.0, 0
@@ -104,7 +104,7 @@ def test_a_restore_that_is_killed_at_any_moment_is_refused_and_the_next_one_make
                 with pytest.raises(CommandFailed, match="not empty"):
                     backups.restore(manifest, target, only=("mongodb",))
         assert halves > 0
-        assert trivet(*map(str, command[1:]), environment=environment).returncode == 0
+        assert trivet(*command[1:], environment=environment).returncode == 0
         assert not database.is_half_restored
     assert (rows_of(target), documents_of(target)) == expected
 
