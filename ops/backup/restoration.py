@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from ops.backup.addresses import StoreAddresses
@@ -38,6 +39,11 @@ class Restored:
     """Documents that were left out, because another one has their unique key."""
     deleted_again: int = 0
     """Users who were deleted after the database's part was made, and so were deleted again."""
+    brought_back: Sequence[str] | None = ()
+    """The ids of users whom a restore of SQL alone brought back, though MongoDB remembers their erasure.
+
+    None if MongoDB did not answer.
+    """
 
 
 class Restoration:
@@ -142,6 +148,15 @@ class Restoration:
         lines += broken_references(store, now.tables)
         _raise(lines, "the database")
         self.restored.rows = sum(each.count for each in part.checksums)
+        if "mongodb" not in self._only:
+            self.restored.brought_back = self._brought_back()
+
+    def _brought_back(self) -> Sequence[str] | None:
+        try:
+            with mongodb.opened(self._addresses.mongodb) as remembering, Users.of(self._addresses.store) as users:
+                return sorted(chain.from_iterable(users.erased(remembering)))
+        except CommandFailed:  # the restore is whole without it
+            return None
 
     def _restore_mongodb(self, target: mongodb.MongoDatabase) -> None:
         if self._replace:

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from ops.backup.manifest import Manifest
     from ops.backup.restoration import Restored
 
+SHOWN = 100
+"""The most ids in one line."""
+
 
 def print_list(found: "Sequence[Manifest | str]", *, json: bool) -> None:
     if json:
@@ -51,6 +54,14 @@ def print_differences(restored: "Restored") -> None:
     for line, count in lines.items():
         if count:
             note(f"{count} {line}")
+    if restored.brought_back is None:
+        note("warning: MongoDB does not answer, so it is not known whether erased users were brought back")
+    elif erased := restored.brought_back:
+        more = f" and {len(erased) - SHOWN} more" if len(erased) > SHOWN else ""
+        note(
+            f"warning: {len(erased)} user(s) were brought back whose erasure MongoDB remembers: delete them again by "
+            f"DELETE /v1/users/ID: {', '.join(erased[:SHOWN])}{more}"
+        )
 
 
 def _count(manifest: "Manifest", store: str) -> int:

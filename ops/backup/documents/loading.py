@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Self
 
 import bson
@@ -45,20 +46,21 @@ class Users:
 
         Each was deleted between the two parts of the backup. Their data in MongoDB is gone, and they had asked for it.
         """
-        count, batch = 0, []
-        for row in target.database[TOMBSTONES.name].find({}, {"_id": 1}):
-            batch.append(str(row["_id"]))
-            if len(batch) == BATCH:
-                count += self._delete(batch)
-                batch = []
-        return count + self._delete(batch)
-
-    def _delete(self, user_ids: Sequence[str]) -> int:
-        with self._engine.begin() as connection:
-            found = known_users(connection, user_ids)
-            if found:
+        count = 0
+        for found in self.erased(target):
+            with self._engine.begin() as connection:
                 delete_users(connection, found)
-        return len(found)
+            count += len(found)
+        return count
+
+    def erased(self, target: MongoDatabase) -> Iterator[set[str]]:
+        """Yield the users whom MongoDB remembers as erased, in batches."""
+        rows = target.database[TOMBSTONES.name].find({}, {"_id": 1})
+        while batch := [str(row["_id"]) for row in islice(rows, BATCH)]:
+            with self._engine.connect() as connection:
+                found = known_users(connection, batch)
+            if found:
+                yield found
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """What is written between the two parts of a backup: how the restored stores agree again."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ from ops.backup.manifest import Manifest
 from ops.backup.sql.database import engine_of
 from services.identity.schema import outbox, users
 from tests.conformance.backup.conftest import Backups, documents, documents_of, rows_of, sign_up, write_documents
+from tests.harness.stack import trivet
 
 
 class Between:
@@ -80,6 +82,22 @@ def test_a_user_who_was_deleted_meanwhile_is_deleted_again(
     assert restored.deleted_again == 1
     assert rows_of(target) == rows_of(backups.source)  # sessions and accounts went with the user
     assert documents_of(target) == documents_of(backups.source)
+
+
+def test_a_restore_of_sql_alone_warns_of_erased_users_whom_it_brings_back(backups: Backups) -> None:
+    manifest = backups.create()
+    with documents(backups.source) as database:
+        erased = {"erasedAt": datetime(2026, 3, 2, tzinfo=UTC), "expiresAt": datetime(2126, 1, 1, tzinfo=UTC)}
+        database["erasures"].insert_many([{"_id": each} | erased for each in ("user-0003", "unknown")])
+    command = ("backup", "restore", "--only", "sql", "--replace", manifest.backup_id)
+    done = trivet(*command, environment=backups.environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith(
+        "warning: 1 user(s) were brought back whose erasure MongoDB remembers: delete them again by "
+        "DELETE /v1/users/ID: user-0003\n"
+    )
+    away = replace(backups.source, mongodb="mongodb://127.0.0.1:1/x")
+    assert backups.restore(manifest, away, only=("sql",), replace=True).brought_back is None
 
 
 def test_what_the_outbox_had_not_sent_is_sent_again_after_a_restore(
