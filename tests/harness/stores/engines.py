@@ -77,6 +77,13 @@ def server_folder(name: str, user: str | None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def prepare(command: list[str], user: str | None) -> None:
+    """Run the program that makes a server's data. Raises RuntimeError with its output if it fails."""
+    made = subprocess.run(as_child(command, user=user), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if made.returncode != 0:
+        raise RuntimeError(f"{command!r} ended with status {made.returncode}:\n{made.stdout[-2000:]}")
+
+
 @contextmanager
 def running(
     engine: Engine, command: list[str], port: int, folder: Path, *, user: str | None = None
@@ -144,8 +151,9 @@ def mariadb(configure: Callable[[Path], Sequence[str]] = lambda _: ()) -> Iterat
     server, install, user = find("mariadbd"), find("mariadb-install-db"), other_user("mysql")
     with server_folder("mariadb", user) as folder:
         data, port = folder / "data", free_port()
-        making = [install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
-        subprocess.run(as_child(making, user=user), check=True, capture_output=True)
+        making = [install, "--no-defaults", f"--datadir={data}", f"--tmpdir={folder}"]
+        making.append("--auth-root-authentication-method=normal")
+        prepare(making, user)
         (folder / "init.sql").write_text(OWN_DATABASE)
         command = [
             server,
@@ -182,7 +190,7 @@ def postgresql() -> Iterator[Engine]:
         if user is not None:
             shutil.chown(password, user)
         making = [initdb, "-D", str(data), "-U", "trivet", "-A", "scram-sha-256", f"--pwfile={password}", "-E", "UTF8"]
-        subprocess.run(as_child(making, user=user), check=True, capture_output=True)
+        prepare(making, user)
         listening = ["-h", "127.0.0.1", "-p", str(port), "-k", str(folder)]
         command = [server, "-D", str(data), *listening, "-c", "timezone=UTC"]
         with running(Engine("postgresql", ""), command, port, folder, user=user) as engine:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-from tests.harness.child_processes import as_child
 from tests.harness.ports import free_port
 from tests.harness.stores.engines import (
     OWN_DATABASE,
@@ -15,6 +14,7 @@ from tests.harness.stores.engines import (
     MissingEngineError,
     find,
     other_user,
+    prepare,
     running,
     server_folder,
 )
@@ -58,8 +58,8 @@ def own_mysql() -> Iterator[Engine]:
         raise MissingEngineError("no mysqld of MySQL's is on this machine")
     with server_folder("mysql", user) as folder:
         data, port = folder / "data", free_port()
-        making = [server, "--no-defaults", "--initialize-insecure", f"--datadir={data}", f"--log-error={folder}/making"]
-        subprocess.run(as_child(making, user=user), check=True, capture_output=True)
+        making = [server, "--no-defaults", "--initialize-insecure", f"--datadir={data}", f"--tmpdir={folder}"]
+        prepare(making, user)
         init = folder / "init.sql"
         init.write_text(OWN_DATABASE)
         if user is not None:
