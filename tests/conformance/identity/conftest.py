@@ -130,7 +130,9 @@ async def database(store: StoreUrl, request: pytest.FixtureRequest) -> AsyncIter
 # TiDB answers more slowly than one machine: an operator sets TRIVET_STORE_WAIT_MS and those beside it.
 TIDB_LIMITS = StoreLimits(connect_seconds=5.0, pool_seconds=5.0, statement_seconds=4.0, attempt_seconds=5.0)
 # Limits for what no service does: a test fills and empties whole tables.
-PATIENT = StoreLimits(connections=1, statement_seconds=60.0, attempt_seconds=90.0, turn_seconds=90.0, lock_seconds=20.0)
+PATIENT = StoreLimits(
+    connections=1, pool_seconds=20.0, statement_seconds=60.0, attempt_seconds=90.0, turn_seconds=90.0, lock_seconds=20.0
+)
 
 
 async def empty(store: StoreUrl) -> None:
