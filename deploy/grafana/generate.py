@@ -194,6 +194,7 @@ OVERVIEW = Dashboard(
             {
                 "seconds": "max(trivet_backup_duration_seconds)",
                 "failures in a day": "sum(increase(trivet_backup_failures_total[1d]))",
+                "failures in a row": "max(trivet_backup_failed_in_a_row)",
             },
         ),
         Panel("Backup is overdue", "short", {"overdue": "max(trivet_backup_overdue)"}),

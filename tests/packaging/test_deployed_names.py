@@ -20,7 +20,7 @@ PAGES = (ROOT / "docs/deploying.md", ROOT / "docs/scaling.md", ROOT / "docs/oper
 DEPLOYMENT = tuple(file for file in sorted((ROOT / "deploy").rglob("*")) if file.is_file() and "/env/" not in str(file))
 SETTING = re.compile(r"\b(?:TRIVET|MYSQL|MONGODB|REDIS)_[A-Z_]*[A-Z]\b|\bDATABASE_URL\b")
 METRIC = re.compile(
-    r"\btrivet_[a-z_]+(?:seconds|total|bytes|up|parked|overdue|rows|depth|count|bucket|sum|timestamp)\b"
+    r"\btrivet_(?:[a-z]+_)*(?:seconds|total|bytes|up|parked|overdue|rows|depth|count|bucket|sum|timestamp)\b"
 )
 OF_CONTAINERS = {"MYSQL_RANDOM_ROOT_PASSWORD", "MYSQL_PWD"}
 """Variables of MySQL's own image and client, beside MYSQL_USER and the others that identity reads too."""
@@ -58,6 +58,7 @@ def test_every_setting_and_metric_that_is_named_exists(file: Path) -> None:
 def test_a_name_that_does_not_exist_would_be_found() -> None:
     assert SETTING.findall("`TRIVET_GATEWAY_WORKER`, MYSQL_HOSTS") == ["TRIVET_GATEWAY_WORKER", "MYSQL_HOSTS"]
     assert METRIC.findall("rate(trivet_http_request_total[5m])") == ["trivet_http_request_total"]
+    assert METRIC.findall("GRANT SELECT ON trivet.* TO trivet_backup") == []
     assert not is_exported("trivet_http_request_total", exported())
     assert is_exported("trivet_http_requests_total", exported())
 
