@@ -101,6 +101,10 @@ class Balancer(httpx.AsyncBaseTransport):
             httpx.Request(request.method, url, headers=headers, stream=request.stream, extensions=request.extensions)
         )
 
+    async def close(self) -> None:
+        """Close the connections. The people, who share them, close nothing when they go."""
+        await self._inner.aclose()
+
     def has(self, gateway: str) -> bool:
         return gateway in self._ready
 
@@ -176,4 +180,4 @@ async def people(running: Replicas, count: int) -> AsyncIterator[Load]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await balancer.aclose()
+        await balancer.close()
