@@ -1,120 +1,34 @@
-"""Settings that processes share, and the function that reads settings."""
+"""Settings that processes share."""
 
-import os
-import re
 import sys
-from collections.abc import Mapping
 from enum import Enum
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    AliasChoices,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from runtime import credentials
 from runtime.listening import authority
-from runtime.misspelled_variables import KnownVariables
 from runtime.rpc import rights
-from trivet.client.actor import decode_all_pair_keys, decode_pair_keys
+from runtime.settings.fields import (
+    MIN_SECRET_LENGTH,
+    FormerKeys,
+    FormerKeysField,
+    Keys,
+    PairKeysField,
+    Secrets,
+    Words,
+    from_env,
+    long_enough,
+)
 
 SETTINGS_FILE = "TRIVET_SETTINGS_FILE"
-MIN_SECRET_LENGTH = 32
-SEAL_KEY_LENGTH = 32
-ADDRESS = re.compile(r"(?:(?:dns|ipv4|ipv6|unix):.+)|(?:[^\s:/@]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 LOCAL_HOSTS = ("127.0.0.1", "0.0.0.0", "::1", "::", "localhost", "")  # noqa: S104  # compared, not bound
 
 
 class Environment(Enum):
     DEVELOPMENT = "development"
     PRODUCTION = "production"
-
-
-def from_env(name: str, *aliases: str, **field: Any) -> Any:
-    """Return a field read from the environment variable `name`; Trivet's own names begin with TRIVET_."""
-    return Field(validation_alias=AliasChoices(name, *aliases), **field)
-
-
-class Keys(dict[str, bytes]):
-    """Pair keys. Their text representation has no key."""
-
-    def __repr__(self) -> str:
-        return f"<keys for {', '.join(sorted(self)) or 'no service'}>"
-
-
-PairKeysField = Annotated[
-    Keys, NoDecode, BeforeValidator(lambda value: Keys(decode_pair_keys(value)) if isinstance(value, str) else value)
-]
-
-
-class FormerKeys(tuple[tuple[str, bytes], ...]):
-    """Pair keys of former secrets, with the name of their peer. Their text representation has no key."""
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} former keys>"
-
-
-FormerKeysField = Annotated[
-    FormerKeys,
-    NoDecode,
-    BeforeValidator(lambda value: FormerKeys(decode_all_pair_keys(value)) if isinstance(value, str) else value),
-]
-
-
-def split_words(value: Any) -> Any:
-    """Split a text at commas. Returns other values unchanged."""
-    return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
-
-
-def _address(value: str) -> str:
-    if not ADDRESS.fullmatch(value):
-        raise ValueError("must be HOST:PORT, for example 127.0.0.1:50051, or a target such as dns:///HOST:PORT")
-    return value
-
-
-Address = Annotated[str, AfterValidator(_address)]
-"""The gRPC address of a service."""
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split_words)]
-
-
-def long_enough(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    """Return former secrets. Raises ValueError for a short one, because its signatures are still accepted."""
-    if any(len(secret.get_secret_value()) < MIN_SECRET_LENGTH for secret in secrets):
-        raise ValueError(f"each must have at least {MIN_SECRET_LENGTH} characters, or be left out")
-    return secrets
-
-
-class SealKeys(tuple[bytes, ...]):
-    """Keys of a `Sealer`. Their text representation has no key."""
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} keys>"
-
-
-def _seal_keys(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        keys = SealKeys(bytes.fromhex(word) for word in split_words(value))
-    except ValueError:
-        keys = SealKeys()
-    if not keys or any(len(key) != SEAL_KEY_LENGTH for key in keys):
-        raise ValueError("must be keys of 64 hexadecimal digits, by comma: `trivet keys` prints them")
-    return keys
-
-
-SealKeysField = Annotated[SealKeys, NoDecode, BeforeValidator(_seal_keys)]
 
 
 class Settings(BaseSettings):
@@ -269,65 +183,3 @@ class ServiceSettings(Settings):
     @property
     def reflection_on(self) -> bool:
         return self.reflection if self.reflection is not None else not self.is_production
-
-
-S = TypeVar("S", bound=Settings)
-OWN_ENVIRONMENT: Mapping[str, str] = dict(os.environ)
-"""The environment that the process began with, without the variables of TRIVET_SETTINGS_FILE."""
-
-
-def use_settings_file() -> None:
-    """Set the variables of TRIVET_SETTINGS_FILE that the process was not given itself.
-
-    Raises OSError if the file cannot be read, and ValueError for a line that is not NAME=VALUE.
-    """
-    path = OWN_ENVIRONMENT.get(SETTINGS_FILE, "")
-    if not path:
-        return
-    found = {}
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
-        name, equals, value = map(str.strip, line.partition("="))
-        if name.startswith("#") or not line.strip():
-            continue
-        if not equals or not name:
-            raise ValueError(f"line {number} of {path} is not NAME=VALUE")
-        found[name] = value
-    given = {name: value for name, value in OWN_ENVIRONMENT.items() if value or name not in found}
-    os.environ.clear()
-    os.environ.update(found | given)
-
-
-def read(kind: type[S], known: KnownVariables) -> S:
-    """Read a process's settings from the environment. Report all mistakes together, by name, and exit with 2.
-
-    A TRIVET_ variable that is not `known` stops the start in production, and causes a warning in development.
-    """
-    try:
-        credentials.load(os.environ)
-    except credentials.UnreadableCredentialsError as error:
-        raise refused([str(error)]) from None
-    try:
-        use_settings_file()
-    except (OSError, ValueError) as error:
-        raise refused([f"{SETTINGS_FILE}: {error}"]) from None
-    misspelled = known.unread(os.environ)
-    try:
-        settings = kind()
-    except ValidationError as error:
-        raise refused([*map(_told, error.errors()), *misspelled]) from None
-    if misspelled and settings.is_production:
-        raise refused(misspelled)
-    for line in misspelled:
-        print(f"trivet: warning: {line}", file=sys.stderr)
-    return settings
-
-
-def _told(mistake: ErrorDetails) -> str:
-    name = ".".join(map(str, mistake["loc"])) or "settings"
-    return f"{name}: {mistake['msg'].removeprefix('Value error, ')}"
-
-
-def refused(lines: list[str]) -> SystemExit:
-    """Print which settings are wrong. Return the exception that ends the process with 2: a restart cannot help."""
-    print("trivet: these settings are wrong:", *(f"  {line}" for line in lines), sep="\n", file=sys.stderr)
-    return SystemExit(2)
