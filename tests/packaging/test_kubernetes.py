@@ -14,7 +14,7 @@ from known_variables import KNOWN_VARIABLES
 from ops.keys.pair_keys import CALLS, SERVICES
 from ops.settings_reader import mistakes
 from ops.stack.environment import PROCESSES, keys, settings_of
-from runtime.rpc.server import STACK
+from runtime.rpc.health import STACK
 from tests.harness.processes import ROOT, SECRET
 
 BIN = Path(sys.executable).parent

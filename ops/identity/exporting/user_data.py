@@ -15,7 +15,7 @@ from ops.keys.pair_keys import pair_key
 from ops.stack.data_folder import secret
 from ops.stack.running import Running, found
 from runtime.errors import DeliveryRejectedError
-from runtime.rpc.server import STACK
+from runtime.rpc.health import STACK
 from runtime.sealing import Sealer
 from runtime.settings import from_env
 from runtime.struct_codec import number, plain

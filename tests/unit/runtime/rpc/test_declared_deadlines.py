@@ -8,8 +8,8 @@ from gateway.http.rate_limiter import SharedRateLimiter
 from gateway.middleware.deadline import REQUEST_SECONDS
 from gateway.readiness import PROBE_SECONDS
 from runtime.rpc.caching import fills, invalidations
+from runtime.rpc.health import STORE_CHECK_SECONDS
 from runtime.rpc.interceptors import Deadlines
-from runtime.rpc.server import STORE_CHECK_SECONDS
 from runtime.settings import ServiceSettings
 from services.cache.invalidation.servicer import CONFIRM_SECONDS
 from services.cache.redis import store as cache_store
