@@ -7,7 +7,8 @@ from starlette.types import Message, Scope
 
 from gateway.deps import Deps
 from gateway.middleware.metrics import duration, handled
-from gateway.sessions.fast_path import LOOKED_UP, MAX_READING, PATH, SERIES, Recorder, SessionCheck, SessionChecks
+from gateway.sessions.fast_path import LOOKED_UP, MAX_READING, SERIES, Recorder
+from gateway.sessions.session_checks import PATH, SessionCheck, SessionChecks
 from gateway.sessions.token_guesses import BARE, SIGNED
 from trivet.client.near.reads import TimedLookup
 
