@@ -21,7 +21,8 @@ from runtime.settings import from_env
 from runtime.struct_codec import number, plain
 from services.identity import schema
 from services.identity.outbox import audit, mail
-from services.identity.outbox.outbox import PARKED, OutboxMessage
+from services.identity.outbox.delivery import OutboxMessage
+from services.identity.outbox.outbox import PARKED
 from services.identity.store.database import Database
 from trivet.client import Channel, Signer, connect
 from trivet.notifications.v1.user_data_service_pb2 import ExportUserDataRequest

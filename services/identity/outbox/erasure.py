@@ -3,7 +3,7 @@
 import json
 
 from runtime.errors import DeliveryRejectedError
-from services.identity.outbox.outbox import OutboxMessage
+from services.identity.outbox.delivery import OutboxMessage
 
 TOPIC = "user.erase"
 

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from runtime.errors import DeliveryRejectedError
 from runtime.ids import new_id
 from runtime.sealing import BrokenSealError, Sealer
-from services.identity.outbox.outbox import Outbox, OutboxMessage
+from services.identity.outbox.delivery import OutboxMessage
+from services.identity.outbox.outbox import Outbox
 from services.identity.store.database import Transaction
 
 TOPIC = "mail.send"

@@ -13,7 +13,7 @@ from runtime.delivery_errors import delivery_error
 from runtime.errors import DeliveryRejectedError, Unavailable
 from runtime.sealing import Sealer
 from services.identity.outbox import audit, erasure, mail
-from services.identity.outbox.outbox import OutboxMessage, Subscriber
+from services.identity.outbox.delivery import OutboxMessage, Subscriber
 from trivet.client import Channel
 from trivet.notifications.v1.audit_service_pb2 import AuditEvent, RecordAuditEventsRequest
 from trivet.notifications.v1.audit_service_pb2_grpc import AuditServiceStub

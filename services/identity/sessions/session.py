@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from runtime.ids import token_hash
-from services.identity.outbox.outbox import Invalidation
+from services.identity.outbox.delivery import Invalidation
 from services.identity.sessions.tables import sessions
 from services.identity.users.users import User
 

@@ -12,7 +12,8 @@ from runtime import failpoints
 from runtime.clock import Clock, utc_now
 from runtime.errors import Absent, FailedPrecondition, InvalidArgument, NotFound
 from runtime.ids import new_id, token_hash
-from services.identity.outbox.outbox import Invalidation, Outbox
+from services.identity.outbox.delivery import Invalidation
+from services.identity.outbox.outbox import Outbox
 from services.identity.sessions.session import (
     COLUMNS,
     Lifetimes,

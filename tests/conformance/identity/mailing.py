@@ -14,8 +14,8 @@ from services.identity.email.one_time_secrets import OneTimeSecrets
 from services.identity.email.policy import EmailRules
 from services.identity.email.verification import EmailVerification
 from services.identity.outbox import mail
+from services.identity.outbox.delivery import OutboxMessage
 from services.identity.outbox.mail import Mail
-from services.identity.outbox.outbox import OutboxMessage
 from services.identity.passwords.authentication import Authentication
 from services.identity.passwords.hashing import Hasher
 from services.identity.passwords.resets import PasswordResets

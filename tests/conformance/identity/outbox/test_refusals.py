@@ -12,7 +12,8 @@ from sqlalchemy import select
 from runtime.errors import DeliveryRejectedError, Unavailable
 from services.identity import schema
 from services.identity.outbox.backlog import Backlog, MessageFilter, length, parked
-from services.identity.outbox.outbox import INVALIDATIONS, RETRY_POLICY, Outbox, OutboxMessage, Subscriber, refused
+from services.identity.outbox.delivery import OutboxMessage, Subscriber
+from services.identity.outbox.outbox import INVALIDATIONS, RETRY_POLICY, Outbox, refused
 from tests.conformance.identity.conftest import OPERATOR, Identity
 from tests.conformance.identity.outbox.rows import (
     AWAY,
