@@ -1,10 +1,10 @@
 """The notifications of users: create, list, mark as read, delete and count."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from datetime import timedelta
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from pymongo import DESCENDING
 from pymongo.asynchronous.cursor import AsyncCursor
@@ -21,6 +21,7 @@ from services.notifications.inbox.cache_invalidation import NO_CACHE, Invalidati
 from services.notifications.inbox.collections import NOTIFICATIONS
 from services.notifications.inbox.draft import Channel, Draft
 from services.notifications.inbox.new_notification import is_same_request, new_document
+from services.notifications.inbox.pages import NotificationPage, Selection
 from services.notifications.inbox.preferences import Preferences
 from services.notifications.store import keyset
 from services.notifications.store.keyset import Cursor, older_than
@@ -32,27 +33,6 @@ T = TypeVar("T")
 MAX_COUNT = 1_000
 MAX_BATCH = 1_000
 NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The filter of a list of a user's notifications. A `channel` of None matches all channels."""
-
-    user_id: str
-    unread_only: bool = False
-    channel: Channel | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NotificationPage(Generic[M]):
-    """Notifications, newest first, and the token of the next page, which is empty on the last page.
-
-    `total_size` is the number of all that match if the page was read by number, else None.
-    """
-
-    notifications: list[M]
-    next_page_token: str
-    total_size: int | None = None
 
 
 class Notifications:

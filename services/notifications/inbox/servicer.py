@@ -8,7 +8,8 @@ from runtime.paging import page_number, page_size
 from runtime.rpc.actor import current_actor, scope, subject
 from runtime.rpc.interceptor_chain import Context
 from services.notifications.inbox import messages
-from services.notifications.inbox.notifications import Notifications, Selection
+from services.notifications.inbox.notifications import Notifications
+from services.notifications.inbox.pages import Selection
 from trivet.notifications.v1 import notification_service_pb2 as pb
 from trivet.notifications.v1.notification_service_pb2_grpc import NotificationServiceServicer
 

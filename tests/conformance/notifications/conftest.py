@@ -22,7 +22,8 @@ from services.notifications.delivery.email.sealed_mail import SealedMail
 from services.notifications.delivery.queue import Queue
 from services.notifications.domains import PERSONAL_DATA
 from services.notifications.inbox.draft import Draft
-from services.notifications.inbox.notifications import Notifications, Selection
+from services.notifications.inbox.notifications import Notifications
+from services.notifications.inbox.pages import Selection
 from services.notifications.inbox.preferences import Preferences
 from services.notifications.logs.entries import Logs
 from services.notifications.logs.levels import Level

@@ -13,7 +13,8 @@ from services.notifications.delivery.email.mail_policy import MailPolicy
 from services.notifications.delivery.email.message import Email
 from services.notifications.delivery.email.sealed_mail import SealedMail
 from services.notifications.inbox.draft import Draft
-from services.notifications.inbox.notifications import Notifications, Selection
+from services.notifications.inbox.notifications import Notifications
+from services.notifications.inbox.pages import Selection
 from tests.conformance.notifications.conftest import SEALED_MAIL, TTL, House, as_stored
 
 CANARY = "canary-0123456789"

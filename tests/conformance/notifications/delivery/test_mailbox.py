@@ -14,7 +14,8 @@ from services.notifications.delivery.email.messages import encode_mailbox_messag
 from services.notifications.delivery.email.sealed_mail import SealedMail
 from services.notifications.inbox.draft import Draft
 from services.notifications.inbox.messages import KEYS, encode_notification
-from services.notifications.inbox.notifications import Notifications, Selection
+from services.notifications.inbox.notifications import Notifications
+from services.notifications.inbox.pages import Selection
 from tests.conformance.notifications.conftest import SEALED_MAIL, TTL, House, as_stored
 from trivet.notifications.v1.mailbox_service_pb2 import MailboxMessage
 

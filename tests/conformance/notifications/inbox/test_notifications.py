@@ -10,7 +10,8 @@ from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import MailPolicy
 from services.notifications.delivery.email.message import Email
 from services.notifications.inbox.draft import Channel, Draft
-from services.notifications.inbox.notifications import Notifications, Selection
+from services.notifications.inbox.notifications import Notifications
+from services.notifications.inbox.pages import Selection
 from tests.conformance.notifications.conftest import SEALED_MAIL, TTL, House, as_stored
 
 MILLISECOND = timedelta(milliseconds=1)

@@ -15,7 +15,7 @@ from runtime.ids import new_id
 from runtime.paging import encode_token
 from services.notifications.audit.events import AuditFilter
 from services.notifications.delivery.email.messages import encode_mailbox_message
-from services.notifications.inbox.notifications import NotificationPage, Selection
+from services.notifications.inbox.pages import NotificationPage, Selection
 from services.notifications.logs.query import LogFilter, LogPage
 from services.notifications.store.mongo import Document
 from tests.conformance.notifications.conftest import ENGINES, House, Shown, Stored, as_stored, drop, house

@@ -11,7 +11,8 @@ import pytest
 from runtime.errors import ServiceError, Unavailable
 from services.notifications.delivery.deliveries import Deliveries
 from services.notifications.delivery.email.mail_policy import MailPolicy
-from services.notifications.inbox.notifications import Notifications, Selection
+from services.notifications.inbox.notifications import Notifications
+from services.notifications.inbox.pages import Selection
 from services.notifications.inbox.preferences import Preferences
 from services.notifications.logs.query import LogFilter, LogReader
 from services.notifications.store.mongo import Store, open_store
