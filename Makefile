@@ -125,8 +125,8 @@ configuration: $(VENV)/.for-dev ## Write docs/configuration.md from the settings
 	@$(PY) -m ops.configuration
 
 .PHONY: dashboards
-dashboards: $(VENV)/.for-dev ## Write the Grafana dashboards from deploy/grafana/generate.py
-	@$(PY) deploy/grafana/generate.py
+dashboards: $(VENV)/.for-dev ## Write the Grafana dashboards from deploy/grafana/panels
+	@$(PY) -m deploy.grafana.generate
 
 .PHONY: lock
 lock: $(VENV)/.for-dev ## Write the files in requirements/ from pyproject.toml

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.grafana.generate import DASHBOARDS, FOLDER, Dashboard, rendered
+from deploy.grafana.generate import DASHBOARDS, FOLDER, rendered
+from deploy.grafana.panels.panel import Dashboard
 from tests.harness.declared_metrics import declared, stored_names
 from tests.harness.processes import ROOT
 
@@ -41,7 +42,7 @@ def test_a_dashboard_reads_metrics_of_the_code(dashboard: Dashboard) -> None:
 def test_each_metric_of_the_code_is_on_a_dashboard() -> None:
     shown = {name for dashboard in DASHBOARDS for query in queries(dashboard) for name in METRIC.findall(query)}
     missing = {each.name for each in declared() if not each.series & shown} - SHOWN_NOWHERE.keys()
-    assert missing == set(), "add a panel in deploy/grafana/generate.py"
+    assert missing == set(), "add a panel in deploy/grafana/panels"
 
 
 def test_grafana_is_given_every_dashboard() -> None:
