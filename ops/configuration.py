@@ -36,6 +36,7 @@ TITLES = {
     "CacheSettings": "The cache",
     "OpsSettings": "The trivet command and the whole stack",
     "StackSettings": "The trivet command and the whole stack",
+    "StoreUrlSettings": "The trivet command and the whole stack",
     "BackupSettings": "Backups",
     "EndpointSettings": "The trivet command and the whole stack",
     "GrantsSettings": "Users of the stores",

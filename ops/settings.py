@@ -83,6 +83,21 @@ class OpsSettings(Settings):
         return self.data or ROOT / ".data" / str(self.http_port)
 
 
+class StoreUrlSettings(OpsSettings):
+    """The stores beside the database, for subcommands that use all of them."""
+
+    mongodb_uri: SecretStr = from_env(
+        "MONGODB_URI",
+        "MONGODB_URL",
+        default=SecretStr(""),
+        description="MongoDB: mongodb://USER:PASSWORD@HOST:PORT/DATABASE or mongodb+srv://..., with TLS by ?tls=true.",
+    )
+    redis_url: SecretStr = from_env(
+        "REDIS_URL", default=SecretStr(""), description="Redis: redis://, rediss:// (TLS) or unix://."
+    )
+    prefix: str = from_env("TRIVET_CACHE_PREFIX", default="trivet:", description="The prefix of all keys in Redis.")
+
+
 class StackSettings(OpsSettings):
     """Settings of `trivet run`."""
 

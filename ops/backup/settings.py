@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from pydantic import SecretStr, field_validator
+from pydantic import field_validator
 
 from ops.backup.retention import DEFAULT, Rules, rules_in
 from ops.errors import WrongSettings
-from ops.settings import OpsSettings
+from ops.settings import StoreUrlSettings
 from runtime.settings import Words, from_env
 
 
-class BackupSettings(OpsSettings):
+class BackupSettings(StoreUrlSettings):
     """Where backups are kept, for whom they are encrypted, and the stores beside the database."""
 
     prefixes = ("AWS_",)
@@ -39,16 +39,6 @@ class BackupSettings(OpsSettings):
     keep: str = from_env(
         "TRIVET_BACKUP_KEEP", default=DEFAULT, description="Which backups stay: the newest of each hour, day and so on."
     )
-    mongodb_uri: SecretStr = from_env(
-        "MONGODB_URI",
-        "MONGODB_URL",
-        default=SecretStr(""),
-        description="MongoDB: mongodb://USER:PASSWORD@HOST:PORT/DATABASE or mongodb+srv://..., with TLS by ?tls=true.",
-    )
-    redis_url: SecretStr = from_env(
-        "REDIS_URL", default=SecretStr(""), description="Redis: redis://, rediss:// (TLS) or unix://."
-    )
-    prefix: str = from_env("TRIVET_CACHE_PREFIX", default="trivet:", description="The prefix of all keys in Redis.")
 
     @field_validator("keep")
     @classmethod

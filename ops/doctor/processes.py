@@ -5,35 +5,29 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 from grpc import StatusCode, aio
-from grpc_health.v1 import health_pb2
 from prometheus_client.parser import text_string_to_metric_families
 
 from ops.doctor import clocks, file_limits
 from ops.doctor.finding import Finding, error, warning
+from ops.stack.processes.probes import health_serves
 from runtime.clock import Clock
 
 CHECK = "processes"
 TIMEOUT_SECONDS = 1.5
-LOCAL = (("grpc.use_local_subchannel_pool", 1),)
 START = "start it (`trivet run`, or its container), or correct {setting}"
 
 
 async def service(name: str, address: str) -> list[Finding]:
     """Check the health of a gRPC service."""
     setting = f"TRIVET_{name.upper()}_ADDRESS"
-    async with aio.insecure_channel(address, options=LOCAL) as channel:
-        try:
-            answer = await channel.unary_unary(
-                "/grpc.health.v1.Health/Check",
-                health_pb2.HealthCheckRequest.SerializeToString,
-                health_pb2.HealthCheckResponse.FromString,
-            )(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
-        except aio.AioRpcError as failure:
-            what = f"{name} at {address} does not answer ({failure.code().name})"
-            if failure.code() is StatusCode.DEADLINE_EXCEEDED:
-                return [error(CHECK, what, "it hangs, or the network does: see its log and its load, then restart it")]
-            return [error(CHECK, what, START.format(setting=setting))]
-    if answer.status != health_pb2.HealthCheckResponse.SERVING:
+    try:
+        serves = await health_serves(address, TIMEOUT_SECONDS)
+    except aio.AioRpcError as failure:
+        what = f"{name} at {address} does not answer ({failure.code().name})"
+        if failure.code() is StatusCode.DEADLINE_EXCEEDED:
+            return [error(CHECK, what, "it hangs, or the network does: see its log and its load, then restart it")]
+        return [error(CHECK, what, START.format(setting=setting))]
+    if not serves:
         remedy = "see the findings about its store, and its log"
         return [error(CHECK, f"{name} at {address} serves no calls: it waits for its store", remedy)]
     return []

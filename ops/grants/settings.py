@@ -4,7 +4,7 @@ import re
 
 from pydantic import SecretStr, field_validator
 
-from ops.settings import OpsSettings
+from ops.settings import StoreUrlSettings
 from runtime.settings import from_env
 
 ROLES = ("identity", "migrator", "backup", "notifications", "cache")
@@ -20,7 +20,7 @@ def _password(variable: str, user: str) -> SecretStr:
     return found
 
 
-class GrantsSettings(OpsSettings):
+class GrantsSettings(StoreUrlSettings):
     """The passwords of the users that `trivet db grants` makes, and the stores beside the database."""
 
     identity_password: SecretStr = _password("TRIVET_GRANTS_IDENTITY_PASSWORD", "identity")
@@ -28,22 +28,12 @@ class GrantsSettings(OpsSettings):
     backup_password: SecretStr = _password("TRIVET_GRANTS_BACKUP_PASSWORD", "backup")
     notifications_password: SecretStr = _password("TRIVET_GRANTS_NOTIFICATIONS_PASSWORD", "notifications")
     cache_password: SecretStr = _password("TRIVET_GRANTS_CACHE_PASSWORD", "cache")
-    mongodb_uri: SecretStr = from_env(
-        "MONGODB_URI",
-        "MONGODB_URL",
-        default=SecretStr(""),
-        description="MongoDB: mongodb://USER:PASSWORD@HOST:PORT/DATABASE or mongodb+srv://..., with TLS by ?tls=true.",
-    )
-    redis_url: SecretStr = from_env(
-        "REDIS_URL", default=SecretStr(""), description="Redis: redis://, rediss:// (TLS) or unix://."
-    )
     redis_host: str = from_env(
         "REDIS_HOST", default="127.0.0.1", description="The host of Redis. Used only if REDIS_URL is unset."
     )
     redis_port: int = from_env(
         "REDIS_PORT", default=6379, ge=1, le=65535, description="The port of Redis. Used only if REDIS_URL is unset."
     )
-    prefix: str = from_env("TRIVET_CACHE_PREFIX", default="trivet:", description="The prefix of all keys in Redis.")
 
     @field_validator(*(f"{role}_password" for role in ROLES))
     @classmethod

@@ -4,20 +4,18 @@ SQLAlchemy and Alembic are imported in the functions that use them, so that othe
 """
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from ops.errors import CommandFailed, WrongSettings
-from ops.output import note
+from ops.errors import WrongSettings
 from ops.settings import OpsSettings
 from ops.settings_reader import read_settings
 from ops.stack.data_folder import make_folder
 from ops.stack.stores import is_given, sqlite_file, sqlite_url
+from ops.store_wait import once_it_answers
 
 T = TypeVar("T")
-TRY_EVERY_SECONDS = 0.5
 
 
 def url(*, may_be_new: bool = False) -> str:
@@ -54,23 +52,8 @@ def once_there(work: Callable[[], T], address: str, *, wait: bool = False) -> T:
     from ops.identity.database_failures import explained
     from services.identity.store.schema.lock import MigrationLockError
 
-    said = ""
-    while True:
-        try:
-            with explained(address):
-                return work()
-        except MigrationLockError as error:
-            raise CommandFailed(
-                f"another migration has been under way for over a minute, by {error}: try again when it ends"
-            ) from None
-        except ValueError as error:
-            raise CommandFailed(str(error)) from None
-        except WrongSettings:
-            raise
-        except CommandFailed as refusal:
-            if not wait:
-                raise
-            if str(refusal) != said:
-                said = str(refusal)
-                note(f"waiting for the database to answer: {said}")
-        time.sleep(TRY_EVERY_SECONDS)
+    def explained_work() -> T:
+        with explained(address):
+            return work()
+
+    return once_it_answers("the database", explained_work, locked=MigrationLockError, wait=wait)

@@ -2,17 +2,16 @@
 
 import asyncio
 import os
-import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from ops.errors import CommandFailed, WrongSettings
-from ops.output import note
 from ops.settings import OpsSettings
 from ops.settings_reader import read_settings
 from ops.stack.running import found as running_stack
 from ops.stack.stores import is_given
+from ops.store_wait import once_it_answers
 
 if TYPE_CHECKING:
     from services.notifications.store.schema.history import Database
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SELECTION_MS = 3_000
 TIMEOUT_MS = 30_000
-RETRY_SECONDS = 0.5
 ABSENT = "set MONGODB_URI, or start the stack with `trivet run`"
 
 
@@ -52,25 +50,7 @@ def with_mongo(work: "Callable[[Database], Awaitable[T]]", address: str, *, wait
     """Do the work on the database, with `wait` once it answers. Raises CommandFailed with advice for the operator."""
     from services.notifications.store.schema.lock import MigrationLockError
 
-    said = ""
-    while True:
-        try:
-            return asyncio.run(_work(work, address))
-        except MigrationLockError as error:
-            raise CommandFailed(
-                f"another migration has been under way for over a minute, by {error}: try again when it ends"
-            ) from None
-        except ValueError as error:
-            raise CommandFailed(str(error)) from None
-        except WrongSettings:
-            raise
-        except CommandFailed as refusal:
-            if not wait:
-                raise
-            if str(refusal) != said:
-                said = str(refusal)
-                note(f"waiting for MongoDB to answer: {said}")
-        time.sleep(RETRY_SECONDS)
+    return once_it_answers("MongoDB", lambda: asyncio.run(_work(work, address)), locked=MigrationLockError, wait=wait)
 
 
 async def _work(work: "Callable[[Database], Awaitable[T]]", address: str) -> T:

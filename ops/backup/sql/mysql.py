@@ -15,8 +15,9 @@ from sqlalchemy.exc import DBAPIError
 
 from ops.backup.manifest import Checksum
 from ops.backup.sql.client_files import mysql_options
-from ops.backup.sql.database import SqlDatabase, drop_tables, engine_of, look_at, refuse_sessions_of_others
+from ops.backup.sql.database import SqlDatabase, engine_of, look_at
 from ops.backup.sql.dump import Dump
+from ops.backup.sql.server import ServerBackup
 from ops.backup.streams import CHUNK, Sink, Source
 from ops.backup.tools import find, running, version_of
 from ops.errors import CommandFailed
@@ -87,21 +88,11 @@ class RowSums:
             self._hashes[self._table] = (count + len(rows), made)
 
 
-class MysqlBackup:
+class MysqlBackup(ServerBackup):
     """Backs up one database of MariaDB or MySQL."""
 
     suffix = "sql"
-
-    def __init__(self, store: StoreUrl) -> None:
-        self._store = store
-
-    def refuse_if_in_use(self) -> None:
-        """Raise CommandFailed if other sessions use the database, as far as this user can see them."""
-        refuse_sessions_of_others(self._store, OTHERS)
-
-    def clear(self, found: SqlDatabase) -> None:
-        """Drop Trivet's tables."""
-        drop_tables(self._store, found)
+    other_sessions = OTHERS
 
     @contextmanager
     def dump(self, found: SqlDatabase) -> Iterator[Dump]:

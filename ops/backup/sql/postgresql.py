@@ -13,8 +13,9 @@ from sqlalchemy import Connection, inspect, text
 
 from ops.backup.manifest import Checksum
 from ops.backup.sql.client_files import libpq_environment
-from ops.backup.sql.database import SqlDatabase, drop_tables, engine_of, refuse_sessions_of_others
+from ops.backup.sql.database import SqlDatabase, engine_of
 from ops.backup.sql.dump import Dump
+from ops.backup.sql.server import ServerBackup
 from ops.backup.streams import Sink
 from ops.backup.tools import find, running
 from services.identity.store.engine.store_url import StoreUrl
@@ -32,21 +33,11 @@ SESSION = (
 )
 
 
-class PostgresqlBackup:
+class PostgresqlBackup(ServerBackup):
     """Backs up one database of PostgreSQL."""
 
     suffix = "pgdump"
-
-    def __init__(self, store: StoreUrl) -> None:
-        self._store = store
-
-    def refuse_if_in_use(self) -> None:
-        """Raise CommandFailed if other sessions use the database."""
-        refuse_sessions_of_others(self._store, OTHERS)
-
-    def clear(self, found: SqlDatabase) -> None:
-        """Drop Trivet's tables."""
-        drop_tables(self._store, found)
+    other_sessions = OTHERS
 
     @contextmanager
     def dump(self, found: SqlDatabase) -> Iterator[Dump]:

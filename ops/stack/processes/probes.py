@@ -35,17 +35,22 @@ async def answers_ping(host: str, port: int) -> None:
 async def serves(host: str, port: int) -> None:
     """Check that the health of a gRPC service is SERVING."""
     await accepts(host, port)
-    async with aio.insecure_channel(authority(host, port), options=(("grpc.use_local_subchannel_pool", 1),)) as channel:
-        try:
-            answer = await channel.unary_unary(
-                "/grpc.health.v1.Health/Check",
-                health_pb2.HealthCheckRequest.SerializeToString,
-                health_pb2.HealthCheckResponse.FromString,
-            )(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
-        except aio.AioRpcError as error:
-            raise Unready(f"its health check answers {error.code().name}") from None
-    if answer.status != health_pb2.HealthCheckResponse.SERVING:
-        raise Unready("it waits for its store")
+    try:
+        if not await health_serves(authority(host, port)):
+            raise Unready("it waits for its store")
+    except aio.AioRpcError as error:
+        raise Unready(f"its health check answers {error.code().name}") from None
+
+
+async def health_serves(address: str, seconds: float = TIMEOUT_SECONDS) -> bool:
+    """Ask a gRPC service for its health; return whether it is SERVING. Raises AioRpcError."""
+    async with aio.insecure_channel(address, options=(("grpc.use_local_subchannel_pool", 1),)) as channel:
+        answer = await channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            health_pb2.HealthCheckRequest.SerializeToString,
+            health_pb2.HealthCheckResponse.FromString,
+        )(health_pb2.HealthCheckRequest(), timeout=seconds)
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 async def is_ready(host: str, port: int) -> None:

@@ -4,14 +4,8 @@ import pytest
 from grpc import StatusCode
 from grpc.aio import AioRpcError, Metadata
 
+from tests.harness.clock import Clock
 from trivet.client.circuit_breaker import OPEN_SECONDS, TIMEOUTS_IN_A_ROW, CircuitBreaker
-
-
-class Clock:
-    now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -4,17 +4,8 @@ import math
 
 import pytest
 
+from tests.harness.clock import Clock
 from trivet.client.near.near_cache import ENTRY_BYTES, SERVE_SECONDS, NearCache, StreamPosition
-
-
-class Clock:
-    """A monotonic clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
