@@ -17,7 +17,7 @@ from tests.harness.metrics import metric
 from tests.harness.peers.dns import resolving
 from tests.harness.ports import free_port
 from tests.harness.processes import SECRET, Process, process, wait_until_up
-from tests.harness.waiting import until
+from tests.harness.waiting import end_all, until
 from trivet.cache.v1.cache_pb2 import GetRequest
 from trivet.cache.v1.cache_pb2_grpc import CacheServiceStub
 from trivet.cache.v1.rate_limit_service_pb2 import AcquireRequest
@@ -99,9 +99,7 @@ async def calling(call: Callable[[], Awaitable[object]]) -> AsyncIterator[Calls]
         await calls.more()
         yield calls
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_all(tasks)
 
 
 async def test_calls_are_spread_over_the_replicas_of_a_name(replicas: Replicas) -> None:

@@ -16,7 +16,7 @@ from tests.harness.metrics import metric
 from tests.harness.people import new_email, sign_in, sign_up
 from tests.harness.ports import free_port
 from tests.harness.processes import Process, process, wait_until_up
-from tests.harness.waiting import until
+from tests.harness.waiting import end_all, until
 from tests.harness.whole import SERVICES, Stores
 
 REPLICAS = 2
@@ -177,7 +177,5 @@ async def people(running: Replicas, count: int) -> AsyncIterator[Load]:
         await load.more()
         yield load
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_all(tasks)
         await balancer.close()

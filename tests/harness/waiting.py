@@ -3,8 +3,9 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 PAUSE_SECONDS = 0.01
 
@@ -22,6 +23,13 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float 
         if taken > seconds:
             raise TimeoutError(f"it did not become true in {seconds} s: {condition}")
         await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def end_all(tasks: Collection["asyncio.Task[Any]"]) -> None:
+    """Cancel the tasks, and wait until they have ended."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def eventually(claim: Callable[[], bool], *, seconds: float) -> None:

@@ -126,32 +126,20 @@ def house(store: Store) -> House:
     clock = MovedClock()
     tombstones = Tombstones(store, ttl=AUDIT_TTL, clock=clock)
     preferences = Preferences(store, tombstones, clock=clock)
+
+    def notifications(policy: MailPolicy) -> Notifications:
+        return Notifications(store, policy, Deliveries(store), tombstones, preferences, ttl=TTL, clock=clock)
+
     return House(
         store,
         clock,
-        Notifications(
-            store,
-            MailPolicy(SEALED_MAIL, keeps_mail=True),
-            Deliveries(store),
-            tombstones,
-            preferences,
-            ttl=TTL,
-            clock=clock,
-        ),
+        notifications(MailPolicy(SEALED_MAIL, keeps_mail=True)),
         Mailbox(store, SEALED_MAIL, on=True),
         Logs(store, tombstones, LOG_TTLS, clock=clock),
         LogReader(store, max(LOG_TTLS.values()), clock=clock),
         Audit(store, tombstones, ttl=AUDIT_TTL, clock=clock),
         Queue(store, lease=LEASE, clock=clock),
-        Notifications(
-            store,
-            MailPolicy(SEALED_MAIL, sends_mail=True),
-            Deliveries(store),
-            tombstones,
-            preferences,
-            ttl=TTL,
-            clock=clock,
-        ),
+        notifications(MailPolicy(SEALED_MAIL, sends_mail=True)),
         tombstones,
         preferences,
         UserData(store, tombstones, PERSONAL_DATA, clock=clock),

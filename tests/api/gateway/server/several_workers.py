@@ -11,7 +11,7 @@ from tests.api.gateway.stand_ins import StandIns
 from tests.api.gateway.wire import head
 from tests.harness.metrics import metric
 from tests.harness.stack import descendants
-from tests.harness.waiting import until
+from tests.harness.waiting import end_all, until
 
 WORKERS = 2
 CLIENTS = 12
@@ -59,9 +59,7 @@ class Load:
         await until(lambda: self.answered >= wanted, 30)
 
     async def end(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_all(self._tasks)
 
 
 @asynccontextmanager

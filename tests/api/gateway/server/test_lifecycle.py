@@ -2,9 +2,11 @@
 
 import asyncio
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.api.gateway.conftest import running
+from tests.api.gateway.conftest import Gateway, running
 from tests.api.gateway.stand_ins import USER, StandIns
 from tests.api.gateway.wire import connection, head, status
 from tests.harness.processes import process
@@ -48,13 +50,20 @@ async def test_readiness_fails_before_connections_are_refused(stand_ins: StandIn
         assert (await gateway.http.get("/v1/notifications", headers=USER)).status_code == 200
 
 
-async def test_a_request_that_never_ends_does_not_keep_the_process(stand_ins: StandIns) -> None:
-    stand_ins.reset()
-    async with running(stand_ins) as gateway, connection(gateway.port) as (_, writer):
+@asynccontextmanager
+async def half_a_request(gateway: Gateway) -> AsyncIterator[None]:
+    """Keep a request open whose body never comes."""
+    async with connection(gateway.port) as (_, writer):
         length = "content-length: 10"
         writer.write(head("POST", "/api/auth/sign-in/email", "content-type: application/json", length))
         await writer.drain()
         await gateway.http.get("/healthz")
+        yield
+
+
+async def test_a_request_that_never_ends_does_not_keep_the_process(stand_ins: StandIns) -> None:
+    stand_ins.reset()
+    async with running(stand_ins) as gateway, half_a_request(gateway):
         with taking(0.5, 15):  # the request has its time
             gateway.process.signal(signal.SIGTERM)
             assert await asyncio.to_thread(gateway.process.popen.wait, 20) == 0
@@ -73,11 +82,7 @@ async def test_an_idle_connection_does_not_keep_the_process(stand_ins: StandIns)
 
 async def test_a_second_signal_ends_the_process_at_once(stand_ins: StandIns) -> None:
     stand_ins.reset()
-    async with running(stand_ins) as gateway, connection(gateway.port) as (_, writer):
-        length = "content-length: 10"
-        writer.write(head("POST", "/api/auth/sign-in/email", "content-type: application/json", length))
-        await writer.drain()
-        await gateway.http.get("/healthz")
+    async with running(stand_ins) as gateway, half_a_request(gateway):
         gateway.process.signal(signal.SIGTERM)
         await until(lambda: _refuses(gateway.port), 3)
         with taking(0, 2.5):  # less than the request's time

@@ -1,14 +1,12 @@
 """What is told of session checks that were answered from memory: counts, entries in the request log, and traces."""
 
 import pytest
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 from prometheus_client import REGISTRY
 
 from tests.api.gateway.sessions.session_scene import LONG_WAY, PATH, Scene, session
+from tests.harness.spans import recorded
 
 
 async def test_hits_are_counted_like_every_other_request(scene: Scene) -> None:
@@ -38,11 +36,7 @@ async def test_at_one_every_hit_enters_the_request_log(scene: Scene) -> None:
 
 @pytest.fixture
 def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    """Where spans of what is built from now on go."""
-    provider, exporter = TracerProvider(), InMemorySpanExporter()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
-    return exporter
+    return recorded(monkeypatch)
 
 
 @pytest.mark.parametrize(("scene", "spans"), [({"trace_ratio": "0"}, 0), ({"trace_ratio": "1"}, 3)], indirect=["scene"])

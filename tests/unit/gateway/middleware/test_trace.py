@@ -3,8 +3,6 @@
 import httpx
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,6 +12,7 @@ from gateway.middleware import trace as middleware
 from gateway.middleware.request_id import RequestId
 from gateway.middleware.trace import Trace
 from runtime.telemetry.sampling import Parent, parent_of
+from tests.harness.spans import recorded
 
 TRACE_ID, SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 NO_TRACE = f"{'0' * 32}/"
@@ -31,10 +30,7 @@ async def tells_its_trace(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    provider, exporter = TracerProvider(), InMemorySpanExporter()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
-    return exporter
+    return recorded(monkeypatch)
 
 
 async def ask(app: ASGIApp, headers: dict[str, str] | None = None) -> httpx.Response:
