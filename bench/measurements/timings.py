@@ -25,9 +25,9 @@ Timings = dict[str, float]
 def enumeration(testbed: Testbed, generator: Generator, effort: Effort) -> Timings:
     """Measure sign-ins and password resets of unknown and known addresses, in turn (promise A3: within 5 %)."""
     wrong = "not the right password"
-    attempts = [testbed.sign_in("nobody@example.com", wrong), testbed.sign_in(USER["email"], wrong)]
+    attempts = [testbed.sign_in("unknown@example.com", wrong), testbed.sign_in(USER["email"], wrong)]
     unknown, known = (median(each) for each in generator.run("in_turn", attempts, effort.samples))
-    resets = [testbed.reset("nobody@example.com"), testbed.reset(USER["email"])]
+    resets = [testbed.reset("unknown@example.com"), testbed.reset(USER["email"])]
     # Each takes half a second by design, so a tenth of the samples.
     unknown, known = (median(each) for each in generator.run("in_turn", resets, max(1, effort.samples // 10)))
     return {

@@ -64,7 +64,7 @@ class Creation:
                 self._pack("mongodb", file, source, lambda: (source.checksum(),), found.engine, found.version)  # noqa: B023  # called within the turn
 
     def redis(self, addresses: StoreAddresses, how: RedisDump, prefix: str) -> None:
-        """Back up Redis as far as that is wanted."""
+        """Back up Redis if this was asked for, in the format that was asked for."""
         if how is RedisDump.NONE:
             self.notes.append("Redis is left out: it holds a cache, which fills itself")
             return

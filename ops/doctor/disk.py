@@ -25,7 +25,7 @@ async def free_space(folder: Path) -> list[Finding]:
 
 
 def judge(name: str, free: float, total: float) -> list[Finding]:
-    """Return the finding about a disk with so many free bytes. A large disk can have a small share free."""
+    """Return the finding about a disk, by its free and its total bytes. A large disk needs a smaller share free."""
     if total <= 0 or (free >= FEW_BYTES and free >= min(FEW_SHARE * total, 20 * GIB)):
         return []
     problem = f"the disk of {name} has {free / GIB:.2f} GiB free of {total / GIB:.1f}"

@@ -20,7 +20,7 @@ from services.notifications.store.schema.steps import steps
 def reset(url: str, *, on_wait: OnWait) -> list[str]:
     """Drop our tables and run all migrations; return the names of the dropped ones. Tables of others stay.
 
-    It also resets a database whose schema is newer than this version, as far as it knows the tables.
+    It also resets a database whose schema is newer than this version. Tables that this version does not know stay.
     """
     with migrating(url, on_wait) as (connection, _):
         dropped = _drop(connection)

@@ -112,7 +112,7 @@ def _readable(read: "Callable[[str], Manifest]", backup_id: str) -> "Manifest | 
 
 
 def _refuse_older(found: "Sequence[Manifest]", hours: float) -> None:
-    """Raise CommandFailed if no backup is younger than so many hours."""
+    """Raise CommandFailed if the newest backup is older than this number of hours, or if there is none."""
     from ops.backup.manifest import time_of
     from runtime.clock import utc_now
 

@@ -7,7 +7,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 PART_BYTES = 8 * 1024 * 1024
 LARGER_EVERY = 1_000
-"""After so many parts they get larger by one `PART_BYTES`: the 10,000 parts that S3 takes hold 440 GiB, in 80 MiB."""
+"""With every 1,000 parts a part becomes one `PART_BYTES` larger. So the 10,000 parts that S3 takes hold 429 GiB.
+
+The last ones need 80 MiB of memory.
+"""
 
 
 class Upload:

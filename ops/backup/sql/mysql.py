@@ -41,7 +41,7 @@ TUPLE = re.compile(rb"\((?:[^'()]|'(?:[^'\\]|\\.|'')*')*\)", re.DOTALL)
 
 
 OTHERS = "SELECT count(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
-"""Counts the other sessions, as far as this user can see them."""
+"""Counts the other sessions that this user can see."""
 
 
 class RowSums:

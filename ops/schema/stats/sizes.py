@@ -61,7 +61,7 @@ class Growth:
 
 @dataclass
 class Stats:
-    """What all stores hold, and remarks on what is not shown."""
+    """The sizes of all stores, and notes on stores and sizes that are missing."""
 
     sizes: list[Size] = field(default_factory=list)
     indexes: list[IndexSize] = field(default_factory=list)

@@ -44,7 +44,7 @@ def test_a_backup_that_is_killed_at_any_moment_is_never_listed(backups: Backups)
     began = time.monotonic()
     whole = [good.backup_id, *_made(backups)]
     seconds = time.monotonic() - began
-    times = random.Random(12)  # the same moments in each run, as far as a machine repeats itself
+    times = random.Random(12)  # the same delays in each run
     for _ in range(KILLS):
         process = subprocess.Popen([ROOT / "bin/trivet", "backup", "create"], env=backups.environment)
         try:

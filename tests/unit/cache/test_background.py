@@ -1,4 +1,4 @@
-"""What runs in the background of the cache service outlives answers that nobody expected, and says so once."""
+"""What runs in the background of the cache service survives unexpected answers, and says so once."""
 
 import asyncio
 import logging

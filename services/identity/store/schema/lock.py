@@ -15,7 +15,7 @@ LOCK_NAME = "trivet-migrate"
 LOCK_NUMBER = 0x7472_6976_6574  # "trivet"
 LOCK_SECONDS = 60
 SHORT_SECONDS = 1
-"""After this time the operator is told who holds the lock."""
+"""How long a migrator waits before it names the holder of the lock to the operator."""
 RETRY_SECONDS = 0.1
 LOCK_NOT_AVAILABLE = "55P03"
 

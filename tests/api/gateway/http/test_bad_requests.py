@@ -86,7 +86,7 @@ async def test_a_wrong_method_is_405_and_names_the_right_ones(
 async def test_a_secret_in_a_url_is_refused_before_anybody_is_asked(
     http: httpx.AsyncClient, services: StandIns, method: str, path: str, name: str
 ) -> None:
-    """L2, A4: it would be kept in logs and histories, and nobody counts the tries."""
+    """L2, A4: it would be kept in logs and histories, and no limit counts the tries."""
     answer = await http.request(method, path, headers=USER, params={name: "correct horse battery"})
     assert answer.status_code == 400
     assert error_of(answer)["details"][0]["reason"] == "SECRET_IN_URL"

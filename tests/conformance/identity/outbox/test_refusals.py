@@ -100,7 +100,7 @@ async def test_a_refused_note_is_sent_for_hours_before_it_is_parked(identity: Id
 async def test_a_mistake_of_ours_stops_no_topic_and_is_logged_once(
     identity: Identity, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A note whose receiver raises something that nobody expected is refused like any other."""
+    """A message whose receiver raises an unexpected exception is rejected like any other."""
     sent: list[str] = []
 
     async def deliver(notes: Sequence[OutboxMessage]) -> None:

@@ -154,7 +154,7 @@ async def test_what_cannot_be_written_at_the_end_is_counted() -> None:
 AWAY = aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, aio.Metadata(), aio.Metadata())
 
 
-@pytest.mark.parametrize("failure", [AWAY, ValueError("nobody expected it")], ids=["away", "unexpected"])
+@pytest.mark.parametrize("failure", [AWAY, ValueError("an unexpected failure")], ids=["away", "unexpected"])
 async def test_a_log_service_that_is_away_is_logged_once_and_once_when_it_is_back(
     failure: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
