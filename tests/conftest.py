@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from tests.harness.stores.engines import Engine, MissingEngineError
 
 pytest_plugins = ["tests.suites", "tests.parallel"]
 
-STARTERS: dict[str, Callable[[], object]] = {
+STARTERS: dict[str, Callable[[], AbstractContextManager[Engine]]] = {
     "mariadb": engines.mariadb,
     "mysql": mysql_like.mysql,
     "own mysql": mysql_like.own_mysql,
@@ -45,7 +45,7 @@ class Engines:
             pytest.skip(f"--engines leaves {name} out")
         if name not in self._running:
             try:
-                self._running[name] = self._stack.enter_context(STARTERS[name]())  # type: ignore[arg-type]
+                self._running[name] = self._stack.enter_context(STARTERS[name]())
             except MissingEngineError as error:
                 found[name] = f"missing: {error}"
                 if os.environ.get("TRIVET_TEST_REQUIRE") == "all":

@@ -3,8 +3,8 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,6 +27,8 @@ from trivet.notifications.v1.notification_service_pb2_grpc import NotificationSe
 
 NOTIFICATIONS = 20
 TRACE_RATIO = 0.01
+
+Starter = Callable[[], AbstractContextManager[Engine]]
 
 
 @contextmanager
@@ -69,15 +71,19 @@ def started(attempts: Attempts, *, embedded: bool, peers: bool = False) -> Itera
         yield testbed
 
 
-REAL = {"sql": (engines.mariadb,), "mongodb": (engines.secantusdb,), "redis": (engines.redis, engines.valkey)}
-EMBEDDED = {"sql": (), "mongodb": (engines.secantusdb,), "redis": (engines.valkey,)}
+REAL: dict[str, tuple[Starter, ...]] = {
+    "sql": (engines.mariadb,),
+    "mongodb": (engines.secantusdb,),
+    "redis": (engines.redis, engines.valkey),
+}
+EMBEDDED: dict[str, tuple[Starter, ...]] = {"sql": (), "mongodb": (engines.secantusdb,), "redis": (engines.valkey,)}
 
 
-def _engine(stack: ExitStack, *starters: object) -> Engine | None:
+def _engine(stack: ExitStack, *starters: Starter) -> Engine | None:
     """Start the first engine that is installed."""
     for starter in starters:
         try:
-            return stack.enter_context(starter())  # type: ignore[operator, no-any-return]  # each is a context manager
+            return stack.enter_context(starter())
         except MissingEngineError:
             continue
     return None

@@ -7,7 +7,7 @@ three fraction digits: the Better Auth client reads the fraction as whole millis
 import base64
 import math
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any
 
@@ -19,7 +19,8 @@ from google.protobuf.message import Message
 from runtime.struct_codec import whole
 
 Convert = Callable[[Any], Any]
-EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # UTC, written without an offset
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+"""Times are UTC, and written without an offset."""
 LONG = frozenset({FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64})
 PLAIN = frozenset({FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_BOOL})
 

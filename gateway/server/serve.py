@@ -64,7 +64,7 @@ class GranianServer(Server):
         async def working(worker_id: int, stop: Any, app: ASGIApp, *rest: Any) -> None:
             await work(app, FastHandlers(self._closable.off_loop, self._closable.batched), worker_id, stop, *rest)
 
-        return super()._spawn_worker(idx, AsyncWorker.wrap_target(working), callback_loader)  # type: ignore[no-untyped-call]
+        return super()._spawn_worker(idx, AsyncWorker.wrap_target(working), callback_loader)  # type: ignore[no-untyped-call]  # granian's
 
     async def accept_no_more(self) -> None:
         """Stop accepting, and go on serving the open connections: an unreachable socket replaces the listener.

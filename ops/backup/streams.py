@@ -54,7 +54,7 @@ class Measured:
         assert self._source is not None
         try:
             data = self._source.read(size)
-        except BaseException as error:
+        except BaseException as error:  # kept, and raised again: the other end reports it
             self.error = error
             raise
         self._note(data)
@@ -64,7 +64,7 @@ class Measured:
         try:
             if self._sink is not None:
                 self._sink.write(data)
-        except BaseException as error:
+        except BaseException as error:  # kept, and raised again: the other end reports it
             self.error = error
             raise
         self._note(data)

@@ -108,7 +108,7 @@ async def _settle(outcome: "asyncio.Future[T]", work: Coroutine[Any, Any, T]) ->
     except Exception as error:  # raised in the caller
         if not outcome.done():
             outcome.set_exception(error)
-    except BaseException:
+    except BaseException:  # a cancelled task: its caller is cancelled too
         outcome.cancel()
         raise
     else:

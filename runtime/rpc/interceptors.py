@@ -89,7 +89,7 @@ class Telemetry(Interceptor):
                 answer = await proceed(call)
             code = grpc.StatusCode.OK
             return answer
-        except BaseException as error:
+        except BaseException as error:  # a cancelled call is counted too
             code = code_of(error, call.context)
             raise
         finally:
@@ -111,7 +111,7 @@ class Telemetry(Interceptor):
                 code = grpc.StatusCode.OK
                 try:
                     return await proceed(call)
-                except BaseException as error:
+                except BaseException as error:  # the span of a cancelled call has its code too
                     code = code_of(error, call.context)
                     raise
                 finally:

@@ -3,7 +3,7 @@
 from typing import Any
 
 USER_ID = "wd5PFv3bLFxHe5DDv9S154UfFAdP7wwe"
-TOKEN = "j6WKcQRHgMNwvtetGxBcNnUAKd2D8wDb"  # noqa: S105  # of a recording
+TOKEN = "j6WKcQRHgMNwvtetGxBcNnUAKd2D8wDb"  # noqa: S105  # from a recorded exchange, it opens no session
 ID = "Qm3xB7cVfJ2pT9sLd5KzRw8NhYg4EaUi"
 PAGE = "https://app.example.com"
 MADE = "2026-11-22T01:53:07.953Z"

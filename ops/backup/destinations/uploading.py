@@ -35,7 +35,7 @@ class Upload:
             if kind is None:
                 self._complete()
                 return
-        except BaseException:
+        except BaseException:  # also after Ctrl-C: parts that stay cost money
             self._abort()
             raise
         self._abort()

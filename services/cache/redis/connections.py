@@ -92,7 +92,7 @@ class Connections:
         try:
             await connection.connect()
             return connection, await inspect_server(connection)
-        except BaseException:
+        except BaseException:  # also after a cancellation
             await close(connection)
             raise
 
@@ -144,8 +144,7 @@ class Connections:
         except ResponseError:
             await self._give_back(connection, generation)
             raise
-        except BaseException:
-            # This includes a cancellation. The response can still arrive, so the connection cannot be used again.
+        except BaseException:  # also after a cancellation: the response can still arrive on this connection
             await close(connection)
             raise
         await self._give_back(connection, generation)

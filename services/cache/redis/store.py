@@ -190,7 +190,7 @@ class Store:
         needed, self._needs_epoch = self._needs_epoch, False
         try:
             await run(connection, ENSURE_EPOCH, (self.stream, self.watchers), server_id, int(needed))
-        except BaseException:
+        except BaseException:  # also after a cancellation
             self._needs_epoch |= needed
             await close(connection)
             raise

@@ -103,7 +103,7 @@ class ConnectionPool:
                     yield lent
                     if lent.is_pooled:
                         await pooler.leave(lent.connection)
-                except BaseException as error:
+                except BaseException as error:  # a cancelled statement can leave the connection in use
                     await self._give_back_failed(lent, error)
                     raise
                 self._give_back(lent)

@@ -226,7 +226,7 @@ class Database:
                 result = await work(transaction)
                 is_committing = True
                 await self._driver.commit(lent, operation)
-        except Exception as error:
+        except Exception as error:  # of any kind: what matters is whether the commit was sent
             if transaction is None or not is_committing:
                 raise
             if (fault := fault_of(error)) in NOT_COMMITTED:

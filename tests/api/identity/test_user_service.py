@@ -106,18 +106,18 @@ async def test_users_are_listed_by_token_and_by_number(api: Api) -> None:
     emails = [f"list-{letter}@x.io" for letter in "edcba"]
     for email in emails:
         await api.sign_up(email)
-    wanted = {"email_prefix": "LIST-", "order": USER_ORDER_EMAIL_ASC, "page_size": 2}
+    wanted: dict[str, Any] = {"email_prefix": "LIST-", "order": USER_ORDER_EMAIL_ASC, "page_size": 2}
     found, token = [], ""
     while True:
-        page = await api.users.ListUsers(ListUsersRequest(page_token=token, **wanted))  # type: ignore[arg-type]
+        page = await api.users.ListUsers(ListUsersRequest(page_token=token, **wanted))
         found += [user.email for user in page.users]
         if not (token := page.next_page_token):
             break
     assert found == sorted(emails)
-    second = await api.users.ListUsers(ListUsersRequest(page=2, **wanted))  # type: ignore[arg-type]
+    second = await api.users.ListUsers(ListUsersRequest(page=2, **wanted))
     assert [user.email for user in second.users] == found[2:4]
     assert second.total_size == 5
-    assert not (await api.users.ListUsers(ListUsersRequest(page=4, **wanted))).users  # type: ignore[arg-type]
+    assert not (await api.users.ListUsers(ListUsersRequest(page=4, **wanted))).users
 
 
 @pytest.mark.parametrize(

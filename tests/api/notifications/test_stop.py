@@ -52,7 +52,7 @@ async def _created(channel: grpc.aio.Channel, user: str) -> None:
 
 async def _refuses(channel: grpc.aio.Channel) -> bool:
     try:
-        await Api(channel).notifications.CountUnread(pb.CountUnreadRequest(user_id="x"), timeout=0.5)  # type: ignore[arg-type]
+        await Api(channel).notifications.CountUnread(pb.CountUnreadRequest(user_id="x"), timeout=0.5)  # type: ignore[arg-type]  # a channel of ours
     except grpc.aio.AioRpcError:
         return True
     return False

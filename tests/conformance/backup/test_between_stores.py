@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import delete
@@ -25,9 +26,9 @@ class Between:
     def create(self, monkeypatch: pytest.MonkeyPatch) -> Manifest:
         mongodb = Creation.mongodb
 
-        def later(creation: Creation, addresses: object) -> None:
+        def later(creation: Creation, addresses: Any) -> None:
             self.before_mongodb()
-            mongodb(creation, addresses)  # type: ignore[arg-type]
+            mongodb(creation, addresses)
 
         monkeypatch.setattr(Creation, "mongodb", later)
         return self._backups.create()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -75,9 +76,9 @@ def test_a_damaged_manifest_is_named_and_hides_no_other(backups: Backups, damage
     assert f"{path} is damaged" in listed.stderr
 
 
-def rewritten(backups: Backups, manifest: Manifest, **changes: object) -> Manifest:
+def rewritten(backups: Backups, manifest: Manifest, **changes: Any) -> Manifest:
     """Write a manifest of another server or schema, as a backup of such a one would have."""
-    other = replace(manifest, **changes)  # type: ignore[arg-type]
+    other = replace(manifest, **changes)
     (backups.root / manifest.backup_id / "manifest.json").write_bytes(other.encode())
     return other
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -87,12 +88,12 @@ def test_a_logical_dump_crosses_from_redis_to_valkey_and_back(
     restored = Restoration(backups.destination, manifest, target, None, prefix=prefix).run()
     assert restored.keys == 4
     assert keys_of(other, prefix) == before
-    only = {"prefix": prefix, "only": ("redis",)}
+    only: dict[str, Any] = {"prefix": prefix, "only": ("redis",)}
     with pytest.raises(CommandFailed, match=r"^REDIS_URL: there are keys: give --replace"):
-        Restoration(backups.destination, manifest, target, None, **only).run()  # type: ignore[arg-type]
+        Restoration(backups.destination, manifest, target, None, **only).run()
     with redis.Redis.from_url(other.url) as client:
         client.set(f"{prefix}later", b"x")
-        Restoration(backups.destination, manifest, target, None, replace=True, **only).run()  # type: ignore[arg-type]
+        Restoration(backups.destination, manifest, target, None, replace=True, **only).run()
         assert client.get(f"{prefix}later") is None
     assert keys_of(other, prefix) == before
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,9 +86,9 @@ class Identity:
     cache: Listener
     clock: Clock
 
-    async def sign_up(self, email: str = "ann@x.io", **origin: object) -> tuple[User, str]:
+    async def sign_up(self, email: str = "ann@x.io", **origin: Any) -> tuple[User, str]:
         """Sign a user up; return the user and the token of the first session."""
-        done = await self.sign_ups.sign_up(NewUser("Ann", email, PASSWORD), Origin(**origin))  # type: ignore[arg-type]
+        done = await self.sign_ups.sign_up(NewUser("Ann", email, PASSWORD), Origin(**origin))
         assert done.opened is not None
         return done.user, done.opened.token
 

@@ -67,15 +67,15 @@ def fill(original: Original, pick: random.Random, run: int) -> None:
         for number in range(25):
             provider = pick.choice(["credential", "github", "github", "github ", None])
             original.account(
-                pick.choice(owners),  # type: ignore[arg-type]
+                pick.choice(owners),  # type: ignore[arg-type]  # also what the original would not write
                 pick.choice([SCRYPT, SCRYPT, "$2b$12$x", None]),
                 id=pick.choice([f"a{run}-{number}", f"b{run}-{number}", "a", "not ours", None]),
                 providerId=provider,
                 accountId=pick.choice([*map(str, range(9)), "3 ", None]),
             )
             original.session(
-                pick.choice(owners),  # type: ignore[arg-type]
-                pick.choice([f"t{run}-{number}", f"u{run}-{number}", "t", None]),  # type: ignore[arg-type]
+                pick.choice(owners),  # type: ignore[arg-type]  # also what the original would not write
+                pick.choice([f"t{run}-{number}", f"u{run}-{number}", "t", None]),  # type: ignore[arg-type]  # also what the original would not write
                 id=pick.choice([f"s{run}-{number}", f"r{run}-{number}", "s", "not ours", None]),
                 expiresAt=pick.choice([PAST, LATER, LATER]),
             )

@@ -36,7 +36,7 @@ async def _run(connection: AsyncConnection, statements: str) -> None:
     driver = await _driver(connection)
     try:
         await driver.execute(statements)
-    except Exception as error:
+    except Exception as error:  # the errors of the drivers have no common base class
         if driver.is_closed():
             await connection.invalidate(error)
         raise OperationalError(statements, None, error, connection_invalidated=driver.is_closed()) from error

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from copy import copy
 from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, func, select, update
@@ -28,15 +29,15 @@ NEW_PASSWORD = "a better horse battery"
 HERE = Origin("10.0.0.1", "tests")
 
 
-async def _count(identity: Identity, table: object) -> int:
-    row = await identity.database.row("tests.count", select(func.count()).select_from(table))  # type: ignore[arg-type]
+async def _count(identity: Identity, table: Any) -> int:
+    row = await identity.database.row("tests.count", select(func.count()).select_from(table))
     assert row is not None
     return int(row[0])
 
 
-async def _reason(call: object) -> str:
+async def _reason(call: Any) -> str:
     with pytest.raises(ServiceError) as caught:
-        await call  # type: ignore[misc]
+        await call
     return caught.value.reason
 
 

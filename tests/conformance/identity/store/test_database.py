@@ -74,7 +74,7 @@ async def test_a_failure_leaves_nothing_behind(database: Database) -> None:
 async def test_a_transaction_that_must_give_way_is_run_again_from_its_start(database: Database) -> None:
     """R20: two transactions that lock the same rows the other way round; neither fails, no effect is partial."""
     for email in ("a@x.io", "b@x.io"):
-        await database.transaction("tests.add", lambda transaction, e=email: _insert_user(transaction, e))  # type: ignore[misc]
+        await database.transaction("tests.add", lambda transaction, e=email: _insert_user(transaction, e))  # type: ignore[misc]  # e is bound to this turn
     attempts = 0
     both_hold_one = asyncio.Barrier(2)
 

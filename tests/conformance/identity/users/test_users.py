@@ -1,5 +1,7 @@
 """Users on every engine."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import func, insert, select
 
@@ -27,8 +29,8 @@ async def _add(identity: Identity, *emails: str, **values: object) -> None:
     await identity.database.transaction("tests.add", work)
 
 
-async def _emails(identity: Identity, prefix: str = "", order: Order = Order.EMAIL, **wanted: object) -> list[str]:
-    found = await identity.users.list(UserFilter(prefix, **wanted), order, 100)  # type: ignore[arg-type]
+async def _emails(identity: Identity, prefix: str = "", order: Order = Order.EMAIL, **wanted: Any) -> list[str]:
+    found = await identity.users.list(UserFilter(prefix, **wanted), order, 100)
     return [user.email for user in found]
 
 

@@ -3,6 +3,7 @@
 import socket
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import make_url, text
@@ -89,11 +90,15 @@ async def test_a_time_zone_other_than_utc_is_a_warning(url: str) -> None:
     assert "+09:00" in finding.problem or "Asia/Tokyo" in finding.problem
 
 
+def _shifted(hours: int) -> datetime:
+    return utc_now() + timedelta(hours=hours)
+
+
 async def test_a_clock_that_differs_is_found(url: str) -> None:
     if _kind(url) == "sqlite":
         pytest.skip("SQLite has no clock of its own")
     for hours, way in ((1, "behind"), (-1, "ahead of")):
-        ours = lambda hours=hours: utc_now() + timedelta(hours=hours)  # noqa: E731
+        ours = partial(_shifted, hours)
         found = await sql.examine(url, ours)
         (finding,) = [each for each in found if each.check == clocks.CHECK]
         assert finding.severity is Severity.ERROR

@@ -69,7 +69,7 @@ def test_nobody_who_looks_after_an_invalidation_is_given_what_was_held_before() 
 def looked_at_without_the_lock() -> None:
     for _ in range(50):
         near = with_little_room()
-        near._lock = contextlib.nullcontext()  # type: ignore[assignment]
+        near._lock = contextlib.nullcontext()  # type: ignore[assignment]  # the protection off
         looked_at_and_changed(near)
 
 

@@ -53,7 +53,7 @@ for each in (another.__wrapped__, handler):  # type: ignore[attr-defined]  # con
 
 def test_constants_are_found_in_the_function_in_those_inside_it_and_in_those_that_it_calls() -> None:
     assert set(raised_by(handler, ErrorCode)) == {OWN, IN_A_MAPPING, OF_ANOTHER, INSIDE}
-    assert set(raised_by(handler, ErrorCode, but=(another.__wrapped__,))) == {OWN, IN_A_MAPPING, INSIDE}  # type: ignore[attr-defined]
+    assert set(raised_by(handler, ErrorCode, but=(another.__wrapped__,))) == {OWN, IN_A_MAPPING, INSIDE}  # type: ignore[attr-defined]  # as above
 
 
 def test_the_methods_of_a_class_are_read() -> None:

@@ -1,6 +1,7 @@
 """A declaration in a .proto file is read as it is meant, and one that cannot be is refused by the RPC's name."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
@@ -24,8 +25,8 @@ NOW = datetime(2026, 1, 31, tzinfo=UTC)
 ANSWER = VerifySessionResponse(user=User(id="u1"), session=Session(id="s1"))
 
 
-def of(module: object, service: str, rpc: str) -> CachedRpc:
-    descriptor = module.DESCRIPTOR.services_by_name[service].methods_by_name[rpc]  # type: ignore[attr-defined]
+def of(module: Any, service: str, rpc: str) -> CachedRpc:
+    descriptor = module.DESCRIPTOR.services_by_name[service].methods_by_name[rpc]
     found = declared(descriptor)
     assert found is not None
     return found
